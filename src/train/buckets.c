@@ -13,10 +13,6 @@
 #include "base/log.h"
 #include "train/tree.h"
 
-// Of one message. MPI sends up to so many bytes at once (Open MPI over TCP: 64 KiB with its header). With
-// more it asks the receiver first, and question and answer wait behind all that is on its way between the
-// two.
-#define PIECE_BYTES 60000
 #define IDLE_NS 1000000 // between looks for messages while there is nothing to share yet
 #define NS_PER_S 1000000000
 
@@ -307,7 +303,7 @@ void clrnn_buckets_stop(struct clrnn_buckets *b)
 static enum clrnn_status make_tree(struct clrnn_buckets *b, uint32_t bucket, uint64_t bucket_bytes)
 {
     const struct clrnn_model *m = b->model;
-    const uint64_t bytes = MIN2(PIECE_BYTES, bucket_bytes);
+    const uint64_t bytes = MIN2(CLRNN_PIECE_BYTES, bucket_bytes);
     const struct clrnn_tree_params params = {
         .shards = m->config->train.shards,
         .count = m->bucket[bucket].count + (bucket ? 0 : RECORD_FIELDS),

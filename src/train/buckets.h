@@ -8,6 +8,11 @@
 #include "model/plan.h"
 #include "train/workers.h"
 
+/** Of one message between ranks. MPI sends up to so many bytes at once (Open MPI over TCP: 64 KiB with its
+ * header). With more it asks the receiver first, and question and answer wait behind all that is on its way
+ * between the two. */
+#define CLRNN_PIECE_BYTES 60000
+
 struct clrnn_buckets;
 
 /** For a worker with `shards`; model and worker must outlive it. CLRNN_ERR_MEMORY. */

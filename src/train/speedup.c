@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A step of R ranks on paper. Each computes its shards one after the other; a bucket of the last one goes up
-// the tree of ranks as soon as it is final and the one before has gone, and down again likewise, level by
-// level.
+// the tree of ranks as soon as it is final and the one before has gone, and down again likewise, piece by
+// piece: rank 0 receives it from a rank of each level, and sends it to as many.
 #include "train/speedup.h"
 
 #include <math.h>
@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "train/buckets.h"
 
 #define MOST_RANKS 1024u
 #define MOST_RUNS 5
@@ -124,14 +125,17 @@ static double step_of(const struct clrnn_speedup *s, uint32_t ranks, double *wai
 {
     const struct clrnn_model *m = s->plan->model;
     const double shards = ceil((double)s->shards / ranks), levels = ceil(log2(ranks));
+    const double latency = levels * s->network.latency_s;
     double up = 0, down = 0;
 
     for (size_t i = 0; i < m->bucket_count; i++) {
-        const double way = levels * (s->network.latency_s + bytes_of(m, i) / s->network.bytes_per_s);
+        const double piece = fmin(bytes_of(m, i), CLRNN_PIECE_BYTES);
+        const double way = levels * bytes_of(m, i) / s->network.bytes_per_s;
 
         up = fmax(up, (shards - 1) * s->shard_s + s->final_s[i]) + way;
-        down = fmax(down, up) + way;
+        down = fmax(down + way, up + levels * piece / s->network.bytes_per_s);
     }
+    down += ranks > 1 ? 2 * latency : 0;
     *waiting = fmax(down - shards * s->shard_s, 0);
     return shards * s->shard_s + *waiting + s->update_s;
 }
