@@ -2,7 +2,7 @@
 // A recurrent layer backward through time on CPUs: all time steps in one launch. How: cl/rnn_tile.h;
 // formulas: doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL; RELU (rnn); WIDTH, ROWS; TILE unit vectors in a tile.
+// Defines: CELL; RELU (rnn); WIDTH, ROWS, AHEAD (cl/rnn_tile.h); TILE unit vectors in a tile.
 #include "rnn_cell.h"
 #define P TILE
 #define SLOTS TILE
@@ -179,15 +179,15 @@ static void backward_prefetch(const struct backward *b, uint tile, uint next, si
         }
 }
 
-// Computes one tile for a stripe of rows. Each stripe prefetches another vector of all rows of the tile
-// `next`.
-static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, uint next, uint stripe)
+// Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches another part of the tile `next`.
+static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, uint next, uint i, uint stripes)
 {
     // gru: the hidden part of n is column block 3
     const uint H = b->H, low = CELL == CELL_GRU ? 2 * H : GATES * H;
     const size_t size = (size_t)GATES * H * P * WIDTH;
     global const real *a = b->gates + (b->after * b->N + n) * RESERVE * H;
-    global const real *w = b->packed + tile * size, *ahead = b->packed + next * size + stripe % P * GATES * H * WIDTH;
+    global const real *w = b->packed + tile * size;
+    struct ahead ahead = ahead_of(b->packed + next * size, (size_t)GATES * H * WIDTH, i, stripes);
     real acc[ROWS * SLOTS * WIDTH];
 
     if (b->lengths && all_padding(b->lengths + n, rows, b->time)) {
@@ -198,8 +198,9 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
     backward_prefetch(b, tile, next, n, rows);
     if (b->after != b->t)
         accumulate(acc, rows, P - 1, a, RESERVE * H, w, low, ahead);
+    ahead.next += low * WIDTH;
     if (b->after != b->t && low < GATES * H)
-        accumulate(acc, rows, P - 1, a + 3 * H, RESERVE * H, w + (size_t)low * P * WIDTH, H, ahead + low * WIDTH);
+        accumulate(acc, rows, P - 1, a + 3 * H, RESERVE * H, w + (size_t)low * P * WIDTH, H, ahead);
     backward_finish(b, tile, n, rows, acc);
 }
 
@@ -251,7 +252,8 @@ kernel void rnn_backward(struct rnn_args args, global const real *packed, global
         for (uint tile = tile_first; tile < tile_last; tile++)
             for (uint i = 0; i < stripes_of(rows); i++) {
                 const struct stripe s = stripe_at(i, rows);
-                backward_tile(&b, tile, n_first + s.row, s.rows, tile + 1 < tile_last ? tile + 1 : tile_first, i);
+                backward_tile(&b, tile, n_first + s.row, s.rows, tile + 1 < tile_last ? tile + 1 : tile_first, i,
+                              stripes_of(rows));
             }
     }
 }

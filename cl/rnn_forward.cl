@@ -2,7 +2,7 @@
 // A recurrent layer forward on CPUs: all time steps in one launch. How: cl/rnn_tile.h; formulas:
 // doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL; RELU (rnn); WIDTH, ROWS; TILE unit vectors in a tile of rnn.
+// Defines: CELL; RELU (rnn); WIDTH, ROWS, AHEAD (cl/rnn_tile.h); TILE unit vectors in a tile of rnn.
 #include "rnn_cell.h"
 
 #if CELL == CELL_RNN
@@ -267,13 +267,13 @@ static void forward_prefetch(const struct forward *f, uint tile, size_t n, uint 
     }
 }
 
-// Computes one tile for a stripe of rows. Each stripe prefetches another vector of all rows of the tile
-// `next`.
-static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, uint next, uint stripe)
+// Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches another part of the tile `next`.
+static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, uint next, uint i, uint stripes)
 {
     const uint C = f->C, H = f->H;
     const size_t size = (size_t)(C + H) * P * WIDTH;
-    global const real *w = f->packed + tile * size, *ahead = f->packed + next * size + stripe % P * (C + H) * WIDTH;
+    global const real *w = f->packed + tile * size;
+    struct ahead ahead = ahead_of(f->packed + next * size, (size_t)(C + H) * WIDTH, i, stripes);
     real acc[ROWS * SLOTS * WIDTH];
 
     if (f->lengths && all_padding(f->lengths + n, rows, f->time)) {
@@ -284,9 +284,10 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
     forward_prefetch(f, tile, n, rows);
     if (C)
         accumulate(acc, rows, P - 1, f->x + (f->time * f->N + n) * C, C, w, C, ahead);
+    ahead.next += C * WIDTH;
     if (f->before != f->t)
         accumulate(acc, rows, SLOTS - 1, f->y + (f->before * f->N + n) * f->DH, f->DH, w + (size_t)C * P * WIDTH, H,
-                   ahead + C * WIDTH);
+                   ahead);
     forward_finish(f, tile, n, rows, acc);
 }
 
@@ -332,7 +333,8 @@ kernel void rnn_forward(struct rnn_args args, global const real *x, global const
         for (uint tile = tile_first; tile < tile_last; tile++)
             for (uint i = 0; i < stripes_of(rows); i++) {
                 const struct stripe s = stripe_at(i, rows);
-                forward_tile(&f, tile, n_first + s.row, s.rows, tile + 1 < tile_last ? tile + 1 : tile_first, i);
+                forward_tile(&f, tile, n_first + s.row, s.rows, tile + 1 < tile_last ? tile + 1 : tile_first, i,
+                             stripes_of(rows));
             }
     }
 }

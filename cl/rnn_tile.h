@@ -5,9 +5,9 @@
 // A work-item owns some batch rows of one direction, in stripes of at most ROWS, and goes through the time
 // steps by itself: rows are independent of each other, so nothing waits. It takes its tiles of units one after
 // the other, all stripes in each: a tile's weights are read from memory at most once a step, then from the
-// second-level cache, and the next tile's are prefetched meanwhile.
+// second-level cache, and the next tile's are prefetched meanwhile: each stripe prefetches AHEAD P-ths of them.
 //
-// Defines: WIDTH; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8.
+// Defines: WIDTH; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8; AHEAD, P / the number of stripes, rounded up.
 #ifndef CLRNN_CL_RNN_TILE_H
 #define CLRNN_CL_RNN_TILE_H
 
@@ -17,12 +17,16 @@
 // them fully, which keeps the tile in registers.
 #define FOR_ROWS(r) _Pragma("unroll") for (int r = 0; r < ROWS; r++) if (r < rows)
 
-// tile[r][p] += a[r][0..K) . w[0..K)[p]; the last vector goes to tile[r][last_slot]. Prefetches K vectors
-// from `next` on at the same time.
+// What a stripe prefetches meanwhile: for each step of K a vector, and AHEAD - 1 others, `spacing` numbers apart.
+struct ahead {
+    global const real *next;
+    size_t spacing;
+};
+
+// tile[r][p] += a[r][0..K) . w[0..K)[p]; the last vector goes to tile[r][last_slot].
 static inline __attribute__((always_inline)) void accumulate_rows(real *tile, const int rows, int last_slot,
                                                                   global const real *a, size_t ld,
-                                                                  global const real *w, uint K,
-                                                                  global const real *next)
+                                                                  global const real *w, uint K, struct ahead ahead)
 {
     realv acc[ROWS][P];
 
@@ -32,8 +36,10 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
         for (int p = 0; p < P; p++)
             acc[r][p] = vec_load(r * SLOTS + (p == P - 1 ? last_slot : p), tile);
     }
-    for (uint k = 0; k < K; k++, w += P * WIDTH, next += WIDTH) {
-        PREFETCH(next);
+    for (uint k = 0; k < K; k++, w += P * WIDTH, ahead.next += WIDTH) {
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++)
+            PREFETCH(ahead.next + i * ahead.spacing);
         // Beside a tile of 12 vectors, 16 registers hold the rows' numbers or the weights, the fewer, not both.
         if (rows < P) {
             realv ak[ROWS];
@@ -73,12 +79,12 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
 // stack, which costs backward of an LSTM half its speed.
 static __attribute__((noinline)) void accumulate(real *tile, uint rows, int last_slot,
                                                  global const real *a, size_t ld, global const real *w, uint K,
-                                                 global const real *next)
+                                                 struct ahead ahead)
 {
 #define HEIGHT(rows)                                                             \
     case rows:                                                                   \
         if (rows <= ROWS)                                                        \
-            accumulate_rows(tile, rows, last_slot, a, ld, w, K, next);           \
+            accumulate_rows(tile, rows, last_slot, a, ld, w, K, ahead);          \
         break;
 
     switch (rows) {
@@ -111,6 +117,16 @@ struct stripe {
 static uint stripes_of(uint rows)
 {
     return (rows + ROWS - 1) / ROWS;
+}
+
+// What stripe i of `stripes` prefetches of the tile at `next`, whose P parts have `part` numbers each.
+static struct ahead ahead_of(global const real *next, size_t part, uint i, uint stripes)
+{
+    struct ahead ahead;
+
+    ahead.next = next + i % P * part;
+    ahead.spacing = stripes * part;
+    return ahead;
 }
 
 static struct stripe stripe_at(uint i, uint rows)

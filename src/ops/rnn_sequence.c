@@ -11,10 +11,16 @@ struct tiling {
     uint32_t item_rows, items;       // batch rows per work-item; number of work-items for the rows
     uint32_t item_tiles, tile_items; // likewise for tiles
     uint32_t steps;                  // per launch
+    uint32_t ahead;                  // parts of the next tile that a stripe prefetches
 };
 
 // Most rows per work-item, so that their states fit in the second-level cache together with the weights.
 enum { MOST_ITEM_ROWS = 64 };
+
+// Bytes of an item's recurrent weights from which on all parts of the next tile are prefetched, also where
+// there are fewer stripes than parts; below, the second-level cache keeps most of the weights from step to
+// step.
+enum { LEAST_WEIGHTS = 512 * 1024 };
 
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
@@ -71,6 +77,9 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     t.slots = backward || r->cell == CLRNN_CELL_RNN ? t.tile : 4;
     t.rows = MIN2(registers / t.vectors, 8u);
     employ_cores(l, r, &t);
+    t.ahead = (size_t)r->G * r->H * t.item_tiles * t.tile * t.width * sizeof(float) < LEAST_WEIGHTS
+                  ? 1
+                  : clrnn_divide_up(t.vectors, clrnn_divide_up(t.item_rows, t.rows));
     return t;
 }
 
@@ -133,8 +142,8 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
     struct rnn_args args = args_of(r, &t, false);
     const uint32_t end = args.first + r->steps;
     const double moved = C + r->D * r->H * (1.0 + (fused ? 0 : r->G) + (save ? r->R : 0));
-    const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
+    const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width},
+                                                 {"ROWS", t.rows}, {"TILE", t.tile}, {"AHEAD", t.ahead});
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory, *packed,
                         *bias;
 
@@ -174,8 +183,8 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
 {
     const struct tiling t = tiling_of(l, r, true);
     const uint32_t K = r->G * r->H, pack_rows = 64;
-    const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
+    const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width},
+                                                 {"ROWS", t.rows}, {"TILE", t.tile}, {"AHEAD", t.ahead});
     struct rnn_args args = args_of(r, &t, true);
     const uint32_t end = args.first + r->steps;
     struct clrnn_buffer *packed, *carry = r->carry;
