@@ -110,8 +110,11 @@ int main(int argc, char **argv)
     const struct cli cli = {.command = name};
 
     open_standard_descriptors();
-    if (!strcmp(name, "train"))
+    if (!strcmp(name, "train")) {
         guard_start();
+        if (clrnn_rank_launched())
+            interrupt_flag();
+    }
     interrupt_start();
     clrnn_map_catch();
     if (command)

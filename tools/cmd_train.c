@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "tools/device_list.h"
+#include "tools/guard.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
@@ -84,7 +85,10 @@ static enum clrnn_status join(struct cli *cli, struct clrnn_train_params *params
     const enum clrnn_status st = clrnn_rank_join(&cli->log, rank);
 
     cli->log = rank->log;
+    if (st == CLRNN_OK)
+        guard_joined();
     if (rank->own) {
+        interrupt_ignore();
         cli->quiet = params->no_watch = true;
         cli->json = false;
         params->plot = 0;
@@ -101,9 +105,7 @@ static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *ran
     enum clrnn_status st = cli->argument_count ? cli_config(cli, cli->argument[0], config)
                                                : run_config(cli, rank, params->resume, config);
 
-    if (rank->own)
-        interrupt_ignore();
-    else
+    if (!rank->own)
         params->stop = interrupt_flag();
     st = device_list_divide(cli, rank, st, devices);
     if (st == CLRNN_OK)

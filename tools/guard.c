@@ -4,13 +4,19 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/child.h"
 #include "clrnn/train.h"
 #include "tools/cli.h"
+
+static bool *joined; // in memory that both share
 
 static void report(int number)
 {
@@ -28,6 +34,31 @@ static void report(int number)
         rank ? rank : "?", host, number, strsignal(number));
 }
 
+// Waits until the launcher has read what this process said: as it ends all, it loses what it has not read.
+static void wait_for_reader(void)
+{
+    const struct timespec moment = {.tv_nsec = 10000000};
+    int unread;
+
+    for (int i = 0; i < 100 && !ioctl(STDERR_FILENO, FIONREAD, &unread) && unread > 0; i++)
+        nanosleep(&moment, NULL);
+}
+
+// MPICH's launcher does not notice that a process ends which has not initialised MPI, and the others wait for
+// it. PMI's request to end all is what MPI_Abort would send; other launchers see a status that is not 0.
+static void end_all(int status)
+{
+    const char *fd = getenv("PMI_FD");
+    char line[64];
+
+    if (!fd)
+        return;
+    wait_for_reader();
+    snprintf(line, sizeof(line), "cmd=abort exitcode=%d\n", status);
+    if (send(atoi(fd), line, strlen(line), MSG_NOSIGNAL) < 0)
+        return; // the launcher has ended
+}
+
 static void watch(pid_t child, const sigset_t *awaited)
 {
     siginfo_t info;
@@ -42,10 +73,14 @@ static void watch(pid_t child, const sigset_t *awaited)
         }
         if (waitpid(child, &status, WNOHANG) != child)
             continue;
-        if (WIFEXITED(status))
+        if (WIFEXITED(status)) {
+            if (WEXITSTATUS(status) && !(joined && *joined))
+                end_all(WEXITSTATUS(status));
             _exit(WEXITSTATUS(status));
+        }
         if (WIFSIGNALED(status)) {
             report(WTERMSIG(status));
+            end_all(clrnn_status_exit(CLRNN_ERR_DEVICE));
             _exit(clrnn_status_exit(CLRNN_ERR_DEVICE));
         }
     }
@@ -55,7 +90,7 @@ void guard_start(void)
 {
     static const int passed[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     const pid_t own = getpid();
-    sigset_t awaited, before;
+    sigset_t awaited, own_alone;
     pid_t child;
 
     if (!clrnn_rank_launched())
@@ -63,16 +98,26 @@ void guard_start(void)
     sigemptyset(&awaited);
     for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
         sigaddset(&awaited, passed[i]);
-    if (sigprocmask(SIG_BLOCK, &awaited, &before))
+    if (sigprocmask(SIG_BLOCK, &awaited, NULL))
         return;
+    joined = clrnn_shared_create(sizeof(*joined));
     child = fork();
     if (child > 0)
         watch(child, &awaited);
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    sigemptyset(&own_alone);
+    sigaddset(&own_alone, SIGUSR2);
+    sigaddset(&own_alone, SIGCHLD);
+    sigprocmask(SIG_UNBLOCK, &own_alone, NULL);
     if (child < 0)
         return;    // then nobody watches
     setpgid(0, 0); // the launcher signals the group: what it sends comes once, from the parent
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != own)
         _exit(clrnn_status_exit(CLRNN_ERR_DEVICE));
+}
+
+void guard_joined(void)
+{
+    if (joined)
+        *joined = true;
 }

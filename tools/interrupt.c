@@ -37,10 +37,11 @@ static void *wait_for_signals(void *unused)
     while (is_ignored_now);
     if (is_watched) {
         asked = 1;
-        if (sigtimedwait(&awaited, NULL, &patience) < 0) {
+        number = sigtimedwait(&awaited, NULL, &patience);
+        if (number < 0 && !is_ignored_now)
             say_that_it_waits();
+        while (number < 0 || is_ignored_now)
             sigwait(&awaited, &number);
-        }
     }
     clrnn_temporary_remove_all();
     _exit(clrnn_status_exit(CLRNN_INTERRUPTED));

@@ -16,10 +16,13 @@ void interrupt_start(void);
 
 /** From now on the first of these signals only sets the returned flag; the next one ends the program. To
  * be called after the config is read: that may be a pipe, and nothing checks the flag while waiting for it.
+ * A process that MPI's launcher has started calls it before interrupt_start(): if it ended before MPI is
+ * initialised, the others would wait for it.
  * */
 const volatile sig_atomic_t *interrupt_flag(void);
 
-/** From now on these signals do nothing: another process decides when this one ends. */
+/** From now on these signals do nothing, also if there has been one: another process decides when this one
+ * ends. */
 void interrupt_ignore(void);
 
 #endif

@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -42,7 +43,7 @@ def finish(process, status=0):
     if "built without MPI" in err:
         raise Skip("clrnn was built without MPI")
     if status == 4 and "BAD TERMINATION" in out:
-        status = 9  # MPICH's mpirun gives what it ended the others with
+        status = 9  # MPICH's mpirun gives what it ended the others with, where a rank has called MPI_Abort
     assert process.returncode == status, f"exit {process.returncode}, expected {status}\n{out}{err}"
     assert err.count("clrnn: error:") == (status not in (0, 130)), f"not one error sentence\n{err}"
     return err
@@ -206,5 +207,43 @@ def killed(c):
     print("# killed", ", ".join(f"{count} {when}" for when, count in ended.items()))
 
 
+def starting(c):
+    """Signals before the ranks have joined: at rank 0 a request to stop, at others nothing, where all go on."""
+    write_configs(c)
+    for lost, status in ((0, 130), (1, 0)):
+        for number in (signal.SIGUSR1, signal.SIGTERM):
+            process = start(c, 2, command("pieces", f"run{lost}{number}", "--set", "train.epochs=2"))
+            while process.poll() is None and len(ranks_of(process)) < 2:
+                time.sleep(0.001)
+            ranks = ranks_of(process)
+            assert len(ranks) == 2, finish(process, status)
+            os.kill(ranks[lost][1], number)
+            finish(process, status)
+
+
+def launcher_told(c):
+    """A rank that ends before it has joined has the launcher end all, by PMI's request: MPICH's does not notice it."""
+    write_configs(c)
+
+    def run(kill, *arguments):
+        """Exit status, errors, and what the launcher is told."""
+        ours, its = socket.socketpair()
+        process = subprocess.Popen([c.executable, *arguments], cwd=c.folder, stderr=subprocess.PIPE, text=True,
+                                   pass_fds=[its.fileno()], env={**os.environ, "PMI_RANK": "1", "PMI_SIZE": "2",
+                                                                 "PMI_FD": str(its.fileno())})
+        its.close()
+        while kill and process.poll() is None and not children(process.pid):
+            pass
+        if kill and process.poll() is None:
+            os.kill(children(process.pid)[0], signal.SIGKILL)
+        _, err = process.communicate(timeout=300)
+        told = ours.recv(1000).decode()
+        ours.close()
+        return process.returncode, err, told
+    assert run(False, "train", "--nothing")[::2] == (2, "cmd=abort exitcode=2\n")
+    status, err, told = run(True, *command("pieces", "run"))
+    assert (status, told.splitlines()[-1]) == (4, "cmd=abort exitcode=4") and "rank 1 on " in err, (status, err, told)
+
+
 if __name__ == "__main__":
-    sys.exit(main([same_bytes, refused, planned, stopped, killed]))
+    sys.exit(main([same_bytes, refused, planned, stopped, killed, starting, launcher_told]))
