@@ -426,6 +426,12 @@ static void healthy(void **state)
     print_findings(&m);
     assert_int_equal(m.result.count, 0);
     made_close(&m);
+    made_open(&m, NET, TRAIN);
+    m.trace.trained.loss = m.trace.train_mode = log(2); // learnt, then lost it again
+    made_judge(&m);
+    for (size_t i = 0; i < m.result.count; i++)
+        assert_string_not_equal(m.result.finding[i].id, "underfitting");
+    made_close(&m);
 }
 
 // The i-th fault of both tables.

@@ -49,6 +49,7 @@ static bool explained(const struct clrnn_doctor *d)
     return false;
 }
 
+// A net that had learnt and lost it again, as where a gradient explodes late, is not too small.
 static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -56,7 +57,7 @@ static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_t
     char run[64];
 
     if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) || explained(d) ||
-        !(c->trained.loss > clrnn_threshold.underfit * v->chance))
+        !(fmin(c->trained.loss, clrnn_trace_lowest(c)) > clrnn_threshold.underfit * v->chance))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_UNDERFITTING, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "training loss after %s", clrnn_trace_span(c, run));
