@@ -44,14 +44,15 @@ static inline global const real *row_of(struct stored m, uint i)
     return m.at + (size_t)i * m.ld;
 }
 
-// Rows are far apart, often by a power of two, so that the hardware prefetcher misses them: prefetch AHEAD rows ahead.
-#define AHEAD 16
+// Rows are far apart, often by a power of two, so that the hardware prefetcher misses them: prefetch ROWS_AHEAD
+// rows ahead.
+#define ROWS_AHEAD 16
 
 // to[k, j] = from[first + k, j] for k < rows, j < cols; zeros for cols <= j < PANEL.
 static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint k = 0; k < rows; k++) {
-        global const real *row = row_of(from, first + k), *ahead = row_of(from, first + min(k + AHEAD, rows - 1));
+        global const real *row = row_of(from, first + k), *ahead = row_of(from, first + min(k + ROWS_AHEAD, rows - 1));
         uint j = 0;
 
         for (; j + WIDTH <= cols; j += WIDTH) {
@@ -79,13 +80,13 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
 
             if (some == PACK_STEPS && j + 8 <= cols) {
 #pragma unroll
-                for (int i = 0; i < PACK_STEPS; i++)
-                    vwrite8(vread8(0, from.at + (size_t)(first + k + i) * from.ld + j), 0, tile + i * TILE);
+                for (int i = 0; i < PACK_STEPS; i++) // the store of the next step overwrites the surplus
+                    vwrite8(vread8(0, row_of(from, first + k + i) + j), 0, tile + i * TILE);
                 continue;
             }
             ROLLED for (uint i = 0; i < some; i++)
                 ROLLED for (uint r = 0; r < TILE; r++)
-                    tile[i * TILE + r] = j + r < cols ? from.at[(size_t)(first + k + i) * from.ld + j + r] : 0.0f;
+                    tile[i * TILE + r] = j + r < cols ? row_of(from, first + k + i)[j + r] : 0.0f;
         }
     }
 }

@@ -122,11 +122,7 @@ static uint stripes_of(uint rows)
 // What stripe i of `stripes` prefetches of the tile at `next`, whose P parts have `part` numbers each.
 static struct ahead ahead_of(global const real *next, size_t part, uint i, uint stripes)
 {
-    struct ahead ahead;
-
-    ahead.next = next + i % P * part;
-    ahead.spacing = stripes * part;
-    return ahead;
+    return (struct ahead){next + i % P * part, stripes * part};
 }
 
 static struct stripe stripe_at(uint i, uint rows)

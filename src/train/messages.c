@@ -186,8 +186,13 @@ enum clrnn_status clrnn_ranks_progress(const struct clrnn_log *log, bool *busy)
     return clrnn_mpi_check(log, result, "a look for messages");
 }
 
-static enum clrnn_status exchange(const struct clrnn_log *log, struct clrnn_message m)
+static enum clrnn_status exchange(const struct clrnn_log *log, enum clrnn_message_kind kind,
+                                  enum clrnn_channel channel, uint32_t other, uint32_t tag, void *data,
+                                  size_t bytes)
 {
+    struct clrnn_message m = {
+        .kind = kind, .channel = channel, .other = other, .tag = tag, .data = data, .bytes = bytes};
+
     TRY(clrnn_message_begin(log, &m));
     return clrnn_message_wait(log, &m);
 }
@@ -195,32 +200,19 @@ static enum clrnn_status exchange(const struct clrnn_log *log, struct clrnn_mess
 enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t to,
                                    uint32_t tag, void *data, size_t bytes)
 {
-    return exchange(log, (struct clrnn_message){.kind = CLRNN_MESSAGE_SEND,
-                                                .channel = channel,
-                                                .other = to,
-                                                .tag = tag,
-                                                .data = data,
-                                                .bytes = bytes});
+    return exchange(log, CLRNN_MESSAGE_SEND, channel, to, tag, data, bytes);
 }
 
 enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t from,
                                       uint32_t tag, void *data, size_t bytes)
 {
-    return exchange(log, (struct clrnn_message){.kind = CLRNN_MESSAGE_RECEIVE,
-                                                .channel = channel,
-                                                .other = from,
-                                                .tag = tag,
-                                                .data = data,
-                                                .bytes = bytes});
+    return exchange(log, CLRNN_MESSAGE_RECEIVE, channel, from, tag, data, bytes);
 }
 
 enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, enum clrnn_channel channel, void *data,
                                         size_t bytes)
 {
-    return clrnn_ranks_count() > 1 ? exchange(log, (struct clrnn_message){.kind = CLRNN_MESSAGE_BROADCAST,
-                                                                          .channel = channel,
-                                                                          .data = data,
-                                                                          .bytes = bytes})
+    return clrnn_ranks_count() > 1 ? exchange(log, CLRNN_MESSAGE_BROADCAST, channel, 0, 0, data, bytes)
                                    : CLRNN_OK;
 }
 

@@ -409,6 +409,7 @@ static void clipped_to_nothing(void **state)
             SPLIT, true, &r);
     f = finding(&r, "update-too-small");
     assert_non_null(f);
+    assert_non_null(f->set);
     assert_string_equal(f->set, "train.clip_grad_norm=1");
     assert_ptr_equal(f, &r.finding[0]);
     clrnn_doctor_finish(&r);

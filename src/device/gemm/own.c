@@ -109,9 +109,10 @@ static uint32_t step_of(const struct clrnn_gemm *g, const struct tile *t, const 
 
 // Estimated cycles. The weights were fitted to 750 measured tilings of 16 shapes on AVX-512 (two FMA and
 // two loads a cycle); only their proportions matter. The time is that of the busiest core; with several
-// work-items come the cost of waking threads and, on average, a tenth of a work-item's time waiting for the
-// last one. Vectors of 8 or 4 have narrower panels: an item's first pass over A, which is not in its second-
-// level cache, is shared by fewer columns and counts (measured on AVX2).
+// work-items come the cost of waking threads and, on average, a fiftieth of a work-item's time waiting for
+// the last one. That and split-K's sums were fitted again to seven shapes of weight gradients. Vectors of 8
+// or 4 have narrower panels: an item's first pass over A, which is not in its second-level cache, is shared
+// by fewer columns and counts (measured on AVX2).
 static double estimate(const struct batch *b, const struct tile *t, uint32_t cores, const struct tiling *c)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
