@@ -2,6 +2,8 @@
 // Cutting the gradients into buckets. Parameters lie in the order of the forward, so backward completes the
 // last ones first, those of a layer about at once: a bucket has whole layers, unless they are very large.
 // There are at least two where that is worth a thread: up and down the tree go different buckets at once.
+// Behind the lowest layer nothing is computed while its gradients are on their way, so what it completes
+// first goes first.
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/log.h"
@@ -47,23 +49,79 @@ static size_t begin_of(const struct clrnn_model *m, size_t end, size_t count, si
     return MAX2(first, end > MOST * count ? (end - MOST * count) / align * align : 0);
 }
 
+static enum clrnn_status add_bucket(struct clrnn_model *m, size_t first, size_t end)
+{
+    struct clrnn_bucket *b;
+
+    if (!ARRAY_GROW(m->bucket, m->bucket_count))
+        return clrnn_error_memory(m->log, 2 * m->bucket_count * sizeof(*b), "buckets of gradients");
+    b = &m->bucket[m->bucket_count];
+    *b = (struct clrnn_bucket){.first = first, .count = end - first};
+    TRY(clrnn_buffer_sub(m->grads, first * clrnn_type_bytes(m->device, CLRNN_REAL), CLRNN_REAL, b->count,
+                         &b->grads));
+    m->bucket_count++;
+    return CLRNN_OK;
+}
+
+// Whether a parameter's gradient is complete after the others of the lowest layer.
+static bool is_late(const struct clrnn_model *m, size_t entry)
+{
+    for (size_t i = 1; i <= entry; i++)
+        if (m->entry[i].begins)
+            return false;
+    return m->entry[entry].late;
+}
+
+// How many numbers before `end` are of gradients that are not late.
+static size_t early_before(const struct clrnn_model *m, size_t end)
+{
+    size_t count = 0;
+
+    for (size_t i = m->entry_count; i--;) {
+        const size_t first = m->entry[i].first;
+
+        if (!m->entry[i].param.trained || first >= end)
+            continue;
+        count += is_late(m, i) ? 0 : end - first;
+        end = first;
+    }
+    return count;
+}
+
+// A bucket for each range before `end` of gradients that are late, or of those that are not.
+static enum clrnn_status add_ranges(struct clrnn_model *m, size_t end, bool late)
+{
+    size_t first = end;
+
+    for (size_t i = m->entry_count; i--;) {
+        const size_t begin = m->entry[i].first;
+
+        if (!m->entry[i].param.trained || begin >= end)
+            continue;
+        if (is_late(m, i) != late) {
+            TRY(first < end ? add_bucket(m, first, end) : CLRNN_OK);
+            end = begin;
+        }
+        first = begin;
+    }
+    return first < end ? add_bucket(m, first, end) : CLRNN_OK;
+}
+
 enum clrnn_status clrnn_model_cut(struct clrnn_model *m, uint64_t bytes)
 {
-    const size_t real = clrnn_type_bytes(m->device, CLRNN_REAL), align = clrnn_buffer_align(m->device) / real;
+    const size_t align = clrnn_buffer_align(m->device) / clrnn_type_bytes(m->device, CLRNN_REAL);
     const size_t count = (size_t)MIN2(MAX2(bytes / sizeof(float), 1), MAX2(m->flat_count, 1));
     size_t end = MAX2(m->flat_count, 1);
 
     clrnn_model_uncut(m);
     while (end) {
         const size_t first = bytes ? begin_of(m, end, count, align) : 0;
-        struct clrnn_bucket *b;
 
-        if (!ARRAY_GROW(m->bucket, m->bucket_count))
-            return clrnn_error_memory(m->log, 2 * m->bucket_count * sizeof(*b), "buckets of gradients");
-        b = &m->bucket[m->bucket_count];
-        *b = (struct clrnn_bucket){.first = first, .count = end - first};
-        TRY(clrnn_buffer_sub(m->grads, first * real, CLRNN_REAL, b->count, &b->grads));
-        m->bucket_count++;
+        if (bytes && !first && early_before(m, end) >= count) {
+            TRY(add_ranges(m, end, false));
+            return add_ranges(m, end, true);
+        }
+        TRY(add_bucket(m, first, end));
         end = first;
     }
     return CLRNN_OK;

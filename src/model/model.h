@@ -15,6 +15,7 @@ struct clrnn_entry {
     struct clrnn_param param;          // public part; name owned
     uint32_t layer;                    // index in config.layer
     bool begins;                       // the first that is trained of a layer, or of a recurrent level
+    bool late;                         // its gradient is complete after the others of its layer
     size_t first;                      // offset in the flat buffer, aligned for sub-buffers
     struct clrnn_buffer *value, *grad; // sub-buffers; grad NULL unless trained
     enum clrnn_init init;
@@ -72,7 +73,7 @@ struct clrnn_model {
     struct clrnn_buffer **arenas; // shared by plans with the same params.arena, from 1 on
 
     size_t bucket_count;         // 0: gradients stay on the device
-    struct clrnn_bucket *bucket; // in the order in which backward completes them: the last parameters first
+    struct clrnn_bucket *bucket; // in the order in which backward completes them
 
     size_t carried_count;
     struct clrnn_carried *carried; // states at the end of the run before, of each recurrent level

@@ -131,6 +131,7 @@ static enum clrnn_status add_recurrent(struct table *t, const struct clrnn_layer
             t->begins |= !d;
             snprintf(suffix, sizeof(suffix), "weight_ih_l%" PRIu32 "%s", l, reverse);
             TRY(add(t, suffix, GH, l ? P * s->D : s->in, CLRNN_INIT_UNIFORM, bound));
+            t->m->entry[t->m->entry_count - 1].late = true;
             snprintf(suffix, sizeof(suffix), "weight_hh_l%" PRIu32 "%s", l, reverse);
             TRY(add(t, suffix, GH, P, CLRNN_INIT_UNIFORM, bound));
             if (layer->bias) {

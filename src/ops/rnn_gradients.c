@@ -188,12 +188,12 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
 enum clrnn_status clrnn_rnn_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r,
                                       struct clrnn_rnn_bias *bias)
 {
-    TRY(input_weight_gradients(l, r));
     if (bias) {
         TRY(hidden_weight_gradients(l, r));
         TRY(bias_partial(l, r, bias));
         if (bias->at_once)
             TRY(clrnn_rnn_bias_sum(l, r, bias));
     }
+    TRY(input_weight_gradients(l, r));
     return r->dx ? input_gradient(l, r) : CLRNN_OK;
 }
