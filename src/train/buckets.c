@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "train/tree.h"
 
-#define IDLE_NS 1000000 // between looks for messages while there is nothing to share yet
+#define IDLE_NS 4000000 // between looks for messages while there is nothing to share yet
 #define NS_PER_S 1000000000
 
 // A bucket of a shard that is to be read.
@@ -30,6 +30,13 @@ struct piece {
     struct clrnn_transfer share;
 };
 
+// Counts over all steps. One thread at a time waits for one of them, and is woken for nothing less: a woken
+// thread takes a core from a CPU device.
+struct counter {
+    uint64_t count, wanted;
+    pthread_cond_t reached; // there are as many as are wanted, or the threads are to end
+};
+
 struct clrnn_buckets {
     struct clrnn_model *model;
     const struct clrnn_worker *reduce, *share; // channels
@@ -44,10 +51,9 @@ struct clrnn_buckets {
     pthread_t thread[2];
     int threads; // that run
 
-    pthread_mutex_t lock; // of all that follows
-    pthread_cond_t changed;
-    uint64_t queued, read;    // jobs, of all steps
-    uint64_t reduced, shared; // pieces, of all steps
+    pthread_mutex_t lock;           // of all that follows
+    struct counter queued, read;    // jobs
+    struct counter reduced, shared; // pieces
     enum clrnn_status failed;
     bool end;
 };
@@ -73,7 +79,10 @@ enum clrnn_status clrnn_buckets_create(struct clrnn_model *model, const struct c
     pthread_mutex_init(&b->lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&b->changed, &clock);
+    pthread_cond_init(&b->queued.reached, &clock);
+    pthread_cond_init(&b->read.reached, &clock);
+    pthread_cond_init(&b->reduced.reached, &clock);
+    pthread_cond_init(&b->shared.reached, &clock);
     pthread_condattr_destroy(&clock);
     b->model = model;
     b->reduce = clrnn_worker_on(worker, CLRNN_CHANNEL_REDUCE);
@@ -97,7 +106,10 @@ void clrnn_buckets_destroy(struct clrnn_buckets **buckets)
     free(b->tree);
     free(b->piece);
     free(b->job);
-    pthread_cond_destroy(&b->changed);
+    pthread_cond_destroy(&b->queued.reached);
+    pthread_cond_destroy(&b->read.reached);
+    pthread_cond_destroy(&b->reduced.reached);
+    pthread_cond_destroy(&b->shared.reached);
     pthread_mutex_destroy(&b->lock);
     free(b);
 }
@@ -146,28 +158,38 @@ static enum clrnn_status share(const struct clrnn_buckets *b, struct piece *p)
 
 // ---------------------------------------------------------------- threads
 
-// Waits until a counter is at least `count`; CLRNN_INTERRUPTED: the thread is to end.
-static enum clrnn_status wait_for(struct clrnn_buckets *b, const uint64_t *counter, uint64_t count)
+// Waits until there are at least `count`; CLRNN_INTERRUPTED: the thread is to end.
+static enum clrnn_status wait_for(struct clrnn_buckets *b, struct counter *counter, uint64_t count)
 {
     enum clrnn_status st;
 
     pthread_mutex_lock(&b->lock);
-    while (*counter < count && !b->end && b->failed == CLRNN_OK)
-        pthread_cond_wait(&b->changed, &b->lock);
+    counter->wanted = count;
+    while (counter->count < count && !b->end && b->failed == CLRNN_OK)
+        pthread_cond_wait(&counter->reached, &b->lock);
     st = b->failed == CLRNN_OK && b->end ? CLRNN_INTERRUPTED : b->failed;
     pthread_mutex_unlock(&b->lock);
     return st;
 }
 
+static void wake_all(struct clrnn_buckets *b)
+{
+    pthread_cond_signal(&b->queued.reached);
+    pthread_cond_signal(&b->read.reached);
+    pthread_cond_signal(&b->reduced.reached);
+    pthread_cond_signal(&b->shared.reached);
+}
+
 // Counts one more, or keeps the error, which ends all waits of this process.
-static void done(struct clrnn_buckets *b, enum clrnn_status status, uint64_t *counter)
+static void done(struct clrnn_buckets *b, enum clrnn_status status, struct counter *counter)
 {
     pthread_mutex_lock(&b->lock);
-    if (status == CLRNN_OK)
-        ++*counter;
-    else if (b->failed == CLRNN_OK)
+    if (status == CLRNN_OK && ++counter->count >= counter->wanted)
+        pthread_cond_signal(&counter->reached);
+    if (status != CLRNN_OK && b->failed == CLRNN_OK)
         b->failed = status;
-    pthread_cond_broadcast(&b->changed);
+    if (status != CLRNN_OK)
+        wake_all(b);
     pthread_mutex_unlock(&b->lock);
     if (status != CLRNN_OK)
         clrnn_worker_fail(b->reduce, status);
@@ -179,7 +201,7 @@ static enum clrnn_status begin_trees(struct clrnn_buckets *b)
     for (size_t i = 0; i < b->count; i++)
         TRY(clrnn_tree_begin(b->tree[i]));
     pthread_mutex_lock(&b->lock);
-    pthread_cond_broadcast(&b->changed); // to the thread that looks after messages
+    pthread_cond_signal(&b->reduced.reached); // to the thread that looks after messages
     pthread_mutex_unlock(&b->lock);
     return CLRNN_OK;
 }
@@ -218,13 +240,14 @@ static enum clrnn_status wait_for_piece(struct clrnn_buckets *b, uint64_t count,
     end.tv_sec += (end.tv_nsec + pause) / NS_PER_S;
     end.tv_nsec = (end.tv_nsec + pause) % NS_PER_S;
     pthread_mutex_lock(&b->lock);
-    if (b->reduced <= count && !b->end && b->failed == CLRNN_OK) {
+    b->reduced.wanted = count + 1;
+    if (b->reduced.count <= count && !b->end && b->failed == CLRNN_OK) {
         if (pause)
-            pthread_cond_timedwait(&b->changed, &b->lock, &end);
+            pthread_cond_timedwait(&b->reduced.reached, &b->lock, &end);
         else
-            pthread_cond_wait(&b->changed, &b->lock);
+            pthread_cond_wait(&b->reduced.reached, &b->lock);
     }
-    *there = b->reduced > count;
+    *there = b->reduced.count > count;
     st = b->failed == CLRNN_OK && b->end ? CLRNN_INTERRUPTED : b->failed;
     pthread_mutex_unlock(&b->lock);
     return st;
@@ -237,7 +260,7 @@ static enum clrnn_status look(struct clrnn_buckets *b, bool to_come, uint64_t ne
     bool busy;
 
     if (to_come) {
-        clrnn_ranks_pause(pause);
+        clrnn_ranks_pause(clrnn_ranks_count() > 1 ? CLRNN_PIECE_BYTES : 0, pause);
     } else {
         TRY(clrnn_ranks_progress(clrnn_device_log(b->model->device), &busy));
         *pause = busy ? IDLE_NS : 0;
@@ -279,8 +302,8 @@ static void *run_share(void *user)
             st = share(b, &b->piece[next++ % b->piece_count]);
         if (st == CLRNN_OK)
             st = take_sums(b, &at, next);
-        if (reduced || at > before)
-            pause = 0;
+        if (at > before)
+            pause /= 2; // the next may take as long
     } while (st == CLRNN_OK);
     if (st != CLRNN_INTERRUPTED)
         done(b, st, &b->shared);
@@ -291,7 +314,7 @@ void clrnn_buckets_stop(struct clrnn_buckets *b)
 {
     pthread_mutex_lock(&b->lock);
     b->end = true;
-    pthread_cond_broadcast(&b->changed);
+    wake_all(b);
     pthread_mutex_unlock(&b->lock);
     while (b->threads)
         pthread_join(b->thread[--b->threads], NULL);
@@ -363,7 +386,7 @@ enum clrnn_status clrnn_buckets_begin(struct clrnn_buckets *b, const struct clrn
 
 enum clrnn_status clrnn_buckets_wait(struct clrnn_buckets *b)
 {
-    return b->count > 1 ? wait_for(b, &b->read, b->queued) : CLRNN_OK;
+    return b->count > 1 ? wait_for(b, &b->read, b->queued.count) : CLRNN_OK;
 }
 
 // Gives the threads the next bucket of the shard; a single bucket is taken here.
@@ -377,10 +400,7 @@ static enum clrnn_status give(struct clrnn_buckets *b, struct job job)
     *next = job;
     if (b->count == 1)
         return take(b, next);
-    pthread_mutex_lock(&b->lock);
-    b->queued++;
-    pthread_cond_broadcast(&b->changed);
-    pthread_mutex_unlock(&b->lock);
+    done(b, CLRNN_OK, &b->queued);
     return CLRNN_OK;
 }
 

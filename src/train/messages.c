@@ -11,8 +11,9 @@
 #include "train/ranks_mpi.h"
 
 #define MOST_BYTES ((size_t)1 << 30) // of one message: MPI counts in int
-#define PATIENCE_NS 1000             // of the first sleep
-#define MOST_SLEEP_NS 200000
+#define FIRST_SLEEP_NS 1000          // the shortest, of a few bytes
+#define FIRST_BYTES_PER_NS 1         // of the first sleep of many
+#define MOST_SLEEP_NS 500000
 #define BROADCAST_TAG 32767
 
 struct clrnn_mpi clrnn_mpi = {.count = 1};
@@ -40,9 +41,11 @@ bool clrnn_ranks_keep_memory(void)
     return atomic_load(&on_their_way) && atomic_load(&given_up) != CLRNN_OK;
 }
 
-void clrnn_ranks_pause(long *ns)
+void clrnn_ranks_pause(size_t bytes, long *ns)
 {
-    *ns = *ns ? MIN2(2 * *ns, MOST_SLEEP_NS) : PATIENCE_NS;
+    const size_t first = MIN2(bytes / FIRST_BYTES_PER_NS, MOST_SLEEP_NS / 4);
+
+    *ns = *ns ? MIN2(2 * *ns, MOST_SLEEP_NS) : (long)MAX2(first, FIRST_SLEEP_NS);
 }
 
 #ifdef CLRNN_HAVE_MPI
@@ -166,7 +169,7 @@ enum clrnn_status clrnn_message_wait(const struct clrnn_log *log, struct clrnn_m
         TRY(clrnn_message_test(log, m, &done));
         if (done)
             return CLRNN_OK;
-        clrnn_ranks_pause(&pause.tv_nsec);
+        clrnn_ranks_pause(m->bytes, &pause.tv_nsec);
         nanosleep(&pause, NULL);
     }
 }

@@ -60,8 +60,9 @@ enum clrnn_status clrnn_ranks_progress(const struct clrnn_log *log, bool *busy);
  * which it does soon. */
 bool clrnn_ranks_keep_memory(void);
 
-/** The pause of a thread that looks for messages again and again: *ns, which grows; 0: the first. */
-void clrnn_ranks_pause(long *ns);
+/** The pause of a thread that looks again and again for a message of so many bytes: *ns, which grows; 0: the
+ * first. Each look takes a core from the device, so there are few while many bytes are on their way. */
+void clrnn_ranks_pause(size_t bytes, long *ns);
 
 /** Whether this rank's `text`, below 128 bytes, is that of rank 0. */
 enum clrnn_status clrnn_ranks_same(const struct clrnn_log *log, const char *text, bool *same);
