@@ -315,7 +315,7 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
     size_t quantiles;
 
     TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, "parameters", &m->params));
-    TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, "gradients", &m->grads));
+    TRY(clrnn_buffer_create_shared(d, CLRNN_REAL, m->flat_count, "gradients", &m->grads));
     for (int k = 0; k < 3; k++)
         if (moment_used(&m->config->train, k))
             TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, moment[k], &m->moment[k]));
@@ -325,8 +325,8 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
         TRY(clrnn_buffer_create(d, CLRNN_I32, m->batches_count, "batch counts", &m->batches));
     TRY(clrnn_buffer_create(d, CLRNN_REAL, HYPER_FIELDS, "step sizes", &m->hyper));
     TRY(clrnn_buffer_create(d, CLRNN_U32, COUNTER_FIELDS, "counters", &m->counter));
-    TRY(clrnn_buffer_create(d, CLRNN_REAL, (size_t)CLRNN_RECORD_SLOTS * RECORD_FIELDS, "records",
-                            &m->records));
+    TRY(clrnn_buffer_create_shared(d, CLRNN_REAL, (size_t)CLRNN_RECORD_SLOTS * RECORD_FIELDS, "records",
+                                   &m->records));
     quantile = clrnn_loss_quantiles(loss, &quantiles);
     TRY(upload(d, "loss weights", loss->weight, loss->weight_count, &m->loss_weight));
     TRY(upload(d, "quantiles", quantile, quantiles, &m->loss_weight));

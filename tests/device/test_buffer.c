@@ -195,13 +195,11 @@ static void *read_twice(void *user)
     return NULL;
 }
 
-/** Another thread reads what is final while the queue goes on with other parts. */
-static void test_read_after(void **state)
+static void check_read_after(struct clrnn_device *d, struct clrnn_buffer *b)
 {
     enum { WRITES = 50 };
-    struct clrnn_device *d = device_of(state);
-    const size_t align = clrnn_buffer_align(d), real = clrnn_type_bytes(d, CLRNN_REAL);
-    struct clrnn_buffer *b = make(d, CLRNN_REAL, 2 * align / real), *other;
+    const size_t align = clrnn_buffer_align(d);
+    struct clrnn_buffer *other;
     struct reading r = {.status = CLRNN_OK};
     pthread_t thread;
     float last;
@@ -229,7 +227,44 @@ static void test_read_after(void **state)
     clrnn_mark_destroy(d, &r.mark);
     clrnn_buffer_destroy(&other);
     clrnn_buffer_destroy(&r.part);
+}
+
+/** Another thread reads what is final while the queue goes on with other parts. */
+static void test_read_after(void **state)
+{
+    struct clrnn_device *d = device_of(state);
+    const size_t count = 2 * clrnn_buffer_align(d) / clrnn_type_bytes(d, CLRNN_REAL);
+    struct clrnn_buffer *b = make(d, CLRNN_REAL, count);
+
+    check_read_after(d, b);
     clrnn_buffer_destroy(&b);
+    assert_int_equal(clrnn_buffer_create_shared(d, CLRNN_REAL, count, "shared", &b), CLRNN_OK);
+    check_read_after(d, b);
+    clrnn_buffer_destroy(&b);
+}
+
+/** Memory that the host shares stays until what is queued has used it. */
+static void test_shared(void **state)
+{
+    enum { COUNT = 1 << 20, TIMES = 20 };
+    struct clrnn_device *d = device_of(state);
+    uint64_t before, after, peak;
+    float first = 1, last = 1;
+
+    clrnn_device_memory(d, &before, &peak);
+    for (int i = 0; i < TIMES; i++) {
+        struct clrnn_buffer *b, *copy = make(d, CLRNN_REAL, COUNT);
+
+        assert_int_equal(clrnn_buffer_create_shared(d, CLRNN_REAL, COUNT, "shared", &b), CLRNN_OK);
+        assert_int_equal(clrnn_buffer_copy(copy, 0, b, 0, COUNT), CLRNN_OK);
+        clrnn_buffer_destroy(&b);
+        assert_int_equal(clrnn_buffer_read_f32(copy, 0, 1, &first), CLRNN_OK);
+        assert_int_equal(clrnn_buffer_read_f32(copy, COUNT - 1, 1, &last), CLRNN_OK);
+        assert_true(first == 0 && last == 0);
+        clrnn_buffer_destroy(&copy);
+    }
+    clrnn_device_memory(d, &after, &peak);
+    assert_int_equal(after, before);
 }
 
 static void test_parts(void **state)
@@ -398,9 +433,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transfers),    cmocka_unit_test(test_many_writes),
         cmocka_unit_test(test_large_writes), cmocka_unit_test(test_async),
-        cmocka_unit_test(test_read_after),   cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_retain),       cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_memory),       cmocka_unit_test(test_large_pages),
+        cmocka_unit_test(test_read_after),   cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_parts),        cmocka_unit_test(test_retain),
+        cmocka_unit_test(test_errors),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_large_pages),
     };
     const bool ref = argc > 1 && strcmp(argv[1], "ref") == 0;
 

@@ -36,6 +36,18 @@ struct clrnn_transfers {
 
 // ---------------------------------------------------------------- device
 
+/** Whether host and device may use the same memory at a time: fine-grained shared virtual memory. Only on
+ * CPUs, where it is as fast as other memory. */
+static bool shares_memory(const struct clrnn_device *d)
+{
+    cl_device_svm_capabilities can = 0;
+
+    return d->info.type == CLRNN_DEVICE_CPU && clSVMAlloc && clSVMFree &&
+           clGetDeviceInfo(d->handles.id, CL_DEVICE_SVM_CAPABILITIES, sizeof(can), &can, NULL) ==
+               CL_SUCCESS &&
+           (can & CL_DEVICE_SVM_FINE_GRAIN_BUFFER);
+}
+
 static enum clrnn_status device_open(struct clrnn_device *d)
 {
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
@@ -46,6 +58,7 @@ static enum clrnn_status device_open(struct clrnn_device *d)
     d->transfers = calloc(1, sizeof(*d->transfers));
     if (!d->transfers)
         return clrnn_error_memory(d->log, sizeof(*d->transfers), "a device");
+    d->shares_memory = shares_memory(d);
     d->context = clCreateContext(properties, 1, &d->handles.id, NULL, NULL, &error);
     if (d->context) {
         call = "clCreateCommandQueue";
@@ -144,19 +157,38 @@ static enum clrnn_status ask_for_large_pages(struct clrnn_buffer *b)
     return CLRNN_OK;
 }
 
+static void buffer_destroy(struct clrnn_buffer *b)
+{
+    const bool owns = b->shared && !b->parent;
+
+    if (owns)
+        wait_for_queue(b->device->queue); // what is queued may use it
+    clReleaseMemObject(b->mem);           // the driver keeps it until queued work is done
+    if (owns)
+        clSVMFree(b->device->context, b->shared);
+}
+
 static enum clrnn_status buffer_create(struct clrnn_buffer *b)
 {
     const struct clrnn_device *d = b->device;
     enum clrnn_status st;
     cl_int error;
 
-    b->mem = clCreateBuffer(d->context, CL_MEM_READ_WRITE, b->bytes, NULL, &error);
+    if (b->share && d->shares_memory) {
+        b->shared = clSVMAlloc(d->context, CL_MEM_READ_WRITE | CL_MEM_SVM_FINE_GRAIN_BUFFER, b->bytes, 0);
+        if (!b->shared)
+            return clrnn_buffer_error_memory(b, "clSVMAlloc");
+    }
+    b->mem = clCreateBuffer(d->context, CL_MEM_READ_WRITE | (b->shared ? CL_MEM_USE_HOST_PTR : 0), b->bytes,
+                            b->shared, &error);
     if (b->mem) {
         st = ask_for_large_pages(b);
         if (st != CLRNN_OK)
-            clReleaseMemObject(b->mem);
+            buffer_destroy(b);
         return st;
     }
+    if (b->shared)
+        clSVMFree(d->context, b->shared);
     return error == CL_MEM_OBJECT_ALLOCATION_FAILURE || error == CL_OUT_OF_HOST_MEMORY ||
                    error == CL_OUT_OF_RESOURCES || error == CL_INVALID_BUFFER_SIZE
                ? clrnn_buffer_error_memory(b, clrnn_cl_error_name(error))
@@ -169,17 +201,13 @@ static enum clrnn_status buffer_sub(struct clrnn_buffer *b)
     const cl_buffer_region region = {b->first_byte, b->bytes};
     cl_int error;
 
+    b->shared = b->parent->shared ? b->parent->shared + b->first_byte : NULL;
     b->mem =
         clCreateSubBuffer(b->parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
     return b->mem ? CLRNN_OK
                   : clrnn_cl_error(b->device->log, error, "clCreateSubBuffer",
                                    "%s, %zu bytes at %zu of %zu, on %s", b->what, b->bytes, b->first_byte,
                                    b->parent->bytes, b->device->info.name);
-}
-
-static void buffer_destroy(struct clrnn_buffer *b)
-{
-    clReleaseMemObject(b->mem); // the driver keeps it until queued work is done
 }
 
 // ---------------------------------------------------------------- transfers
@@ -349,7 +377,16 @@ static enum clrnn_status buffer_read_after(struct clrnn_buffer *b, const struct 
                                            size_t first, size_t count, float *data)
 {
     const cl_event event = mark->event;
-    const cl_int error =
+    cl_int error;
+
+    if (b->shared) { // not by the driver's threads: they run what was queued after the mark
+        error = clWaitForEvents(1, &event);
+        if (error != CL_SUCCESS)
+            return error_transfer(b, error, "clWaitForEvents", first, count);
+        memcpy(data, b->shared + first * 4, count * 4);
+        return CLRNN_OK;
+    }
+    error =
         clEnqueueReadBuffer(b->device->reads, b->mem, CL_TRUE, first * 4, count * 4, data, 1, &event, NULL);
 
     return error == CL_SUCCESS ? CLRNN_OK : error_transfer(b, error, "clEnqueueReadBuffer", first, count);

@@ -37,6 +37,7 @@ struct clrnn_device {
     cl_context context;
     cl_command_queue queue, reads; // reads: of clrnn_buffer_read_after, NULL until there is a mark
     struct clrnn_transfers *transfers;
+    bool shares_memory; // with the host: a buffer may lie in memory that both use
 
     uint64_t held_bytes, peak_bytes;
 
@@ -59,8 +60,10 @@ struct clrnn_buffer {
     enum clrnn_type type;
     size_t count, bytes, first_byte;
     unsigned references;
-    cl_mem mem; // OpenCL
-    void *host; // ref
+    cl_mem mem;   // OpenCL
+    char *shared; // its memory where the host may use it, too; else NULL
+    bool share;   // that is wanted
+    void *host;   // ref
     char what[48];
 };
 

@@ -20,9 +20,12 @@ static const char *const libraries[][2] = {{"libOpenCL.so.1", "ocl-icd-libopencl
 
 static const char *const names[] = {
 #define X(name) #name,
-    CLRNN_LOADED_FUNCTIONS(X)
+    CLRNN_LOADED_FUNCTIONS(X) CLRNN_OPTIONAL_FUNCTIONS(X)
 #undef X
 };
+#define X(name) +1
+enum { REQUIRED = 0 CLRNN_LOADED_FUNCTIONS(X) };
+#undef X
 
 struct clrnn_loaded_functions clrnn_loaded;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -41,7 +44,7 @@ static char *load(void)
                                    : clrnn_format("%s; install it (Debian: %s)", dlerror(), libraries[i][1]);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         address[i] = dlsym(RTLD_DEFAULT, names[i]); // a preloaded library comes first, as if it were linked
-        if (!address[i])
+        if (!address[i] && i < REQUIRED)
             return clrnn_format("%s lacks %s", libraries[strncmp(names[i], "CLBlast", 7) == 0][0], names[i]);
     }
     memcpy(&clrnn_loaded, address, sizeof(address)); // C has no cast for this

@@ -5,7 +5,8 @@
 #ifndef CLRNN_SRC_DEVICE_LOADER_H
 #define CLRNN_SRC_DEVICE_LOADER_H
 
-#define CL_TARGET_OPENCL_VERSION 120
+#define CL_TARGET_OPENCL_VERSION 200
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS // what every device must have is OpenCL 1.2
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
 #include <clblast_c.h>
@@ -21,12 +22,15 @@
     X(clGetProgramBuildInfo) X(clGetProgramInfo) X(clReleaseCommandQueue) X(clReleaseContext) \
     X(clReleaseEvent) X(clReleaseKernel) X(clReleaseMemObject) X(clReleaseProgram) X(clSetKernelArg) \
     X(clWaitForEvents) X(CLBlastOverrideParameters) X(CLBlastSgemm)
+// of OpenCL 2.0: NULL where the ICD loader is older
+#define CLRNN_OPTIONAL_FUNCTIONS(X) X(clSVMAlloc) X(clSVMFree)
 // clang-format on
 
 /** A pointer for each of them, all NULL until clrnn_opencl_load has succeeded. */
 struct clrnn_loaded_functions {
 #define X(name) __typeof__(name) *name;
     CLRNN_LOADED_FUNCTIONS(X)
+    CLRNN_OPTIONAL_FUNCTIONS(X)
 #undef X
 };
 extern struct clrnn_loaded_functions clrnn_loaded;
@@ -75,6 +79,8 @@ char *clrnn_opencl_load(void);
 #define clReleaseMemObject clrnn_loaded.clReleaseMemObject
 #define clReleaseProgram clrnn_loaded.clReleaseProgram
 #define clSetKernelArg clrnn_loaded.clSetKernelArg
+#define clSVMAlloc clrnn_loaded.clSVMAlloc
+#define clSVMFree clrnn_loaded.clSVMFree
 #define clWaitForEvents clrnn_loaded.clWaitForEvents
 #define CLBlastOverrideParameters clrnn_loaded.CLBlastOverrideParameters
 #define CLBlastSgemm clrnn_loaded.CLBlastSgemm

@@ -45,8 +45,8 @@ enum clrnn_status clrnn_buffer_error_memory(const struct clrnn_buffer *b, const 
         (unsigned long long)d->info.global_bytes, (unsigned long long)d->info.max_alloc_bytes);
 }
 
-enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
-                                      const char *what, struct clrnn_buffer **buffer)
+static enum clrnn_status create(struct clrnn_device *device, enum clrnn_type type, size_t count,
+                                const char *what, bool share, struct clrnn_buffer **buffer)
 {
     struct clrnn_buffer *b;
     enum clrnn_status st;
@@ -57,6 +57,7 @@ enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_ty
     if (!b)
         return clrnn_error_memory(device->log, sizeof(*b), "a buffer");
     snprintf(b->what, sizeof(b->what), "%s", what ? what : "buffer");
+    b->share = share;
     if (!clrnn_mul_size(count, clrnn_type_bytes(device, type), &b->bytes)) {
         b->bytes = SIZE_MAX;
         st = clrnn_buffer_error_memory(b, "more than there are addresses");
@@ -78,6 +79,18 @@ enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_ty
         clrnn_buffer_destroy(&b);
     *buffer = b;
     return st;
+}
+
+enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
+                                      const char *what, struct clrnn_buffer **buffer)
+{
+    return create(device, type, count, what, false, buffer);
+}
+
+enum clrnn_status clrnn_buffer_create_shared(struct clrnn_device *device, enum clrnn_type type, size_t count,
+                                             const char *what, struct clrnn_buffer **buffer)
+{
+    return create(device, type, count, what, true, buffer);
 }
 
 enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byte, enum clrnn_type type,

@@ -15,6 +15,12 @@ struct clrnn_buffer;
 enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
                                       const char *what, struct clrnn_buffer **buffer);
 
+/** The same for a buffer of which clrnn_buffer_read_after shall read parts: on CPUs that share memory with
+ * the host, in memory that the host reads by itself. The driver's threads would read only after the kernels
+ * that were queued in the meantime. */
+enum clrnn_status clrnn_buffer_create_shared(struct clrnn_device *device, enum clrnn_type type, size_t count,
+                                             const char *what, struct clrnn_buffer **buffer);
+
 /** A NaN that no computation produces: tests fill unwritten memory with it. On the simulator, reading it
  * is an error (tests/simulator/layer.c). */
 #define CLRNN_UNWRITTEN 0x7fc5e417u
