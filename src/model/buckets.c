@@ -72,19 +72,14 @@ static bool is_late(const struct clrnn_model *m, size_t entry)
     return m->entry[entry].late;
 }
 
-// How many numbers before `end` are of gradients that are not late.
+// How many numbers before `end` are not of late gradients.
 static size_t early_before(const struct clrnn_model *m, size_t end)
 {
-    size_t count = 0;
+    size_t count = end;
 
-    for (size_t i = m->entry_count; i--;) {
-        const size_t first = m->entry[i].first;
-
-        if (!m->entry[i].param.trained || first >= end)
-            continue;
-        count += is_late(m, i) ? 0 : end - first;
-        end = first;
-    }
+    for (size_t i = 0; i < m->entry_count; i++)
+        if (is_late(m, i) && m->entry[i].first < end)
+            count -= MIN2(m->entry[i].param.count, end - m->entry[i].first);
     return count;
 }
 

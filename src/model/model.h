@@ -108,8 +108,9 @@ bool clrnn_model_changes_steps(const struct clrnn_model *model);
 enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P,
                                     uint32_t H);
 
-/** Cuts the gradients into buckets of `bytes` as float32, the first one smaller; 0: one bucket. Plans of mode
- * SHARD that are made later know when each is final. CLRNN_ERR_MEMORY. */
+/** Cuts the gradients into buckets of at least `bytes` as float32, the first and the lowest layer's perhaps
+ * smaller; 0: one bucket. Plans of mode SHARD that are made later know when each is final. CLRNN_ERR_MEMORY.
+ */
 enum clrnn_status clrnn_model_cut(struct clrnn_model *model, uint64_t bytes);
 void clrnn_model_uncut(struct clrnn_model *model);
 /** CLRNN_BUCKET_BYTES, or its default. */

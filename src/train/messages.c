@@ -11,8 +11,7 @@
 #include "train/ranks_mpi.h"
 
 #define MOST_BYTES ((size_t)1 << 30) // of one message: MPI counts in int
-#define FIRST_SLEEP_NS 1000          // the shortest, of a few bytes
-#define FIRST_BYTES_PER_NS 1         // of the first sleep of many
+#define LEAST_SLEEP_NS 1000
 #define MOST_SLEEP_NS 500000
 #define BROADCAST_TAG 32767
 
@@ -43,9 +42,9 @@ bool clrnn_ranks_keep_memory(void)
 
 void clrnn_ranks_pause(size_t bytes, long *ns)
 {
-    const size_t first = MIN2(bytes / FIRST_BYTES_PER_NS, MOST_SLEEP_NS / 4);
+    const long first = (long)MIN2(bytes, MOST_SLEEP_NS / 4); // a byte in a nanosecond: 8 Gbit/s
 
-    *ns = *ns ? MIN2(2 * *ns, MOST_SLEEP_NS) : (long)MAX2(first, FIRST_SLEEP_NS);
+    *ns = *ns ? MIN2(2 * *ns, MOST_SLEEP_NS) : MAX2(first, LEAST_SLEEP_NS);
 }
 
 #ifdef CLRNN_HAVE_MPI

@@ -346,20 +346,15 @@ static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_
 
 static enum clrnn_status device_mark(struct clrnn_device *d, struct clrnn_mark *mark)
 {
-    const char *call = "clCreateCommandQueue";
     cl_event event = NULL;
-    cl_int error = CL_SUCCESS;
+    cl_int error;
     enum clrnn_status st;
 
     mark->event = NULL;
-    if (!d->reads)
-        d->reads = clCreateCommandQueue(d->context, d->handles.id, 0, &error);
-    if (error == CL_SUCCESS) {
-        call = "clEnqueueMarkerWithWaitList";
-        error = clEnqueueMarkerWithWaitList(d->queue, 0, NULL, &event);
-    }
+    error = clEnqueueMarkerWithWaitList(d->queue, 0, NULL, &event);
     if (error != CL_SUCCESS)
-        return clrnn_cl_error(d->log, error, call, "a mark in the queue of %s", d->info.name);
+        return clrnn_cl_error(d->log, error, "clEnqueueMarkerWithWaitList", "a mark in the queue of %s",
+                              d->info.name);
     st = device_flush(d); // another queue waits for it
     if (st == CLRNN_OK)
         mark->event = event;
@@ -376,20 +371,26 @@ static void mark_destroy(struct clrnn_mark *mark)
 static enum clrnn_status buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark,
                                            size_t first, size_t count, float *data)
 {
+    struct clrnn_device *d = b->device;
     const cl_event event = mark->event;
-    cl_int error;
+    const char *call = "clWaitForEvents";
+    cl_int error = CL_SUCCESS;
 
     if (b->shared) { // not by the driver's threads: they run what was queued after the mark
         error = clWaitForEvents(1, &event);
-        if (error != CL_SUCCESS)
-            return error_transfer(b, error, "clWaitForEvents", first, count);
-        memcpy(data, b->shared + first * 4, count * 4);
-        return CLRNN_OK;
+        if (error == CL_SUCCESS)
+            memcpy(data, b->shared + first * 4, count * 4);
+        return error == CL_SUCCESS ? CLRNN_OK : error_transfer(b, error, call, first, count);
     }
-    error =
-        clEnqueueReadBuffer(b->device->reads, b->mem, CL_TRUE, first * 4, count * 4, data, 1, &event, NULL);
-
-    return error == CL_SUCCESS ? CLRNN_OK : error_transfer(b, error, "clEnqueueReadBuffer", first, count);
+    if (!d->reads) {
+        call = "clCreateCommandQueue";
+        d->reads = clCreateCommandQueue(d->context, d->handles.id, 0, &error);
+    }
+    if (error == CL_SUCCESS) {
+        call = "clEnqueueReadBuffer";
+        error = clEnqueueReadBuffer(d->reads, b->mem, CL_TRUE, first * 4, count * 4, data, 1, &event, NULL);
+    }
+    return error == CL_SUCCESS ? CLRNN_OK : error_transfer(b, error, call, first, count);
 }
 
 static enum clrnn_status buffer_fill(struct clrnn_buffer *b, cl_uint word, cl_event *event)

@@ -35,7 +35,7 @@ struct clrnn_device {
 
     struct clrnn_handles handles;
     cl_context context;
-    cl_command_queue queue, reads; // reads: of clrnn_buffer_read_after, NULL until there is a mark
+    cl_command_queue queue, reads; // reads: of clrnn_buffer_read_after, NULL until it needs it
     struct clrnn_transfers *transfers;
     bool shares_memory; // with the host: a buffer may lie in memory that both use
 

@@ -79,9 +79,9 @@ struct clrnn_mark {
 
 /** Marks what is queued so far, and submits it. */
 enum clrnn_status clrnn_device_mark(struct clrnn_device *device, struct clrnn_mark *mark);
-/** As clrnn_buffer_read_f32, by a queue of its own: waits for what was queued before the mark alone. Another
- * thread may call it while the device's own queues further work that leaves these elements, and all buffers
- * that have them, alone; one thread at a time. */
+/** As clrnn_buffer_read_f32, by a queue of its own or from memory that the host shares: waits for what was
+ * queued before the mark alone. Another thread may call it while the device's own queues further work that
+ * leaves these elements, and all buffers that have them, alone; one thread at a time. */
 enum clrnn_status clrnn_buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark, size_t first,
                                           size_t count, float *data);
 /** Any thread may call it. */
