@@ -17,6 +17,9 @@
 // fits the system's buffers.
 #define IDLE_NS 4000000
 #define NS_PER_S 1000000000
+// Pieces that are shared together where other buckets follow: a thread that is woken takes a core from a CPU
+// device.
+#define PIECES_AT_ONCE 8
 
 // A bucket of a shard that is to be read.
 struct job {
@@ -185,16 +188,20 @@ static void wake_all(struct clrnn_buckets *b)
 // Counts one more, or keeps the error, which ends all waits of this process.
 static void done(struct clrnn_buckets *b, enum clrnn_status status, struct counter *counter)
 {
+    bool enough = false;
+
     pthread_mutex_lock(&b->lock);
-    if (status == CLRNN_OK && ++counter->count >= counter->wanted)
-        pthread_cond_signal(&counter->reached);
-    if (status != CLRNN_OK && b->failed == CLRNN_OK)
+    if (status == CLRNN_OK)
+        enough = ++counter->count >= counter->wanted;
+    else if (b->failed == CLRNN_OK)
         b->failed = status;
-    if (status != CLRNN_OK)
-        wake_all(b);
     pthread_mutex_unlock(&b->lock);
-    if (status != CLRNN_OK)
-        clrnn_worker_fail(b->reduce, status);
+    if (enough) // after unlocking: the woken thread locks at once
+        pthread_cond_signal(&counter->reached);
+    if (status == CLRNN_OK)
+        return;
+    wake_all(b);
+    clrnn_worker_fail(b->reduce, status);
 }
 
 // Sums of other workers may come from now on.
@@ -231,9 +238,19 @@ static void *run_reduce(void *user)
     return NULL;
 }
 
-// Waits until more than `count` pieces of all steps are reduced, where `pause` is not 0 so many nanoseconds
-// at most.
-static enum clrnn_status wait_for_piece(struct clrnn_buckets *b, uint64_t count, long pause, bool *there)
+// The number of pieces up to a bucket's last.
+static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
+{
+    size_t count = 0;
+
+    while (count < b->piece_count && b->piece[count].bucket <= bucket)
+        count++;
+    return count;
+}
+
+// Waits until `wanted` pieces of all steps are reduced, where `pause` is not 0 so many nanoseconds at most.
+static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wanted, long pause,
+                                         uint64_t *reduced)
 {
     struct timespec end;
     enum clrnn_status st;
@@ -242,35 +259,45 @@ static enum clrnn_status wait_for_piece(struct clrnn_buckets *b, uint64_t count,
     end.tv_sec += (end.tv_nsec + pause) / NS_PER_S;
     end.tv_nsec = (end.tv_nsec + pause) % NS_PER_S;
     pthread_mutex_lock(&b->lock);
-    b->reduced.wanted = count + 1;
-    if (b->reduced.count <= count && !b->end && b->failed == CLRNN_OK) {
+    b->reduced.wanted = wanted;
+    if (b->reduced.count < wanted && !b->end && b->failed == CLRNN_OK) {
         if (pause)
             pthread_cond_timedwait(&b->reduced.reached, &b->lock, &end);
         else
             pthread_cond_wait(&b->reduced.reached, &b->lock);
     }
-    *there = b->reduced.count > count;
+    *reduced = b->reduced.count;
     st = b->failed == CLRNN_OK && b->end ? CLRNN_INTERRUPTED : b->failed;
     pthread_mutex_unlock(&b->lock);
     return st;
 }
 
-// Waits for a piece that is reduced, while sums are to come until it is time to look for them.
-static enum clrnn_status look(struct clrnn_buckets *b, bool to_come, uint64_t next, long *pause,
-                              bool *reduced)
+// Whether other buckets of the step follow that of a piece, so that nobody needs its sums soon.
+static bool others_follow(const struct clrnn_buckets *b, uint64_t piece)
 {
+    return b->piece[piece % b->piece_count].bucket + 1 < b->count;
+}
+
+// Waits for pieces that are reduced, from `next` on, while sums are to come, from `at` on, until it is time
+// to look for them.
+static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t next, long *pause,
+                              uint64_t *reduced)
+{
+    const uint64_t bucket_end =
+        next - next % b->piece_count + pieces_up_to(b, b->piece[next % b->piece_count].bucket);
+    const uint64_t wanted = others_follow(b, next) ? MIN2(next + PIECES_AT_ONCE, bucket_end) : next + 1;
     long sleep = 0;
     bool busy;
 
-    if (to_come) {
-        clrnn_ranks_pause(clrnn_ranks_count() > 1 ? CLRNN_PIECE_BYTES : 0, pause);
+    if (at < next) {
+        clrnn_ranks_pause(clrnn_ranks_count() > 1 ? CLRNN_PIECE_BYTES : 0, others_follow(b, at), pause);
         sleep = *pause;
     } else {
         TRY(clrnn_ranks_progress(clrnn_device_log(b->model->device), &busy));
         sleep = busy ? IDLE_NS : 0;
         *pause = 0;
     }
-    return wait_for_piece(b, next, sleep, reduced);
+    return wait_for_pieces(b, wanted, sleep, reduced);
 }
 
 // Takes the sums that have come of pieces from *at to before `next`.
@@ -300,10 +327,10 @@ static void *run_share(void *user)
 
     do {
         const uint64_t before = at;
-        bool reduced = false;
+        uint64_t reduced = next;
 
-        st = look(b, at < next, next, &pause, &reduced);
-        if (st == CLRNN_OK && reduced)
+        st = look(b, at, next, &pause, &reduced);
+        while (st == CLRNN_OK && next < reduced)
             st = share(b, &b->piece[next++ % b->piece_count]);
         if (st == CLRNN_OK)
             st = take_sums(b, &at, next);
@@ -337,6 +364,7 @@ static enum clrnn_status make_tree(struct clrnn_buckets *b, uint32_t bucket, uin
         .count = m->bucket[bucket].count + (bucket ? 0 : RECORD_FIELDS),
         .size = sizeof(float),
         .piece = clrnn_ranks_count() > 1 && b->count > 1 ? (size_t)MAX2(bytes / sizeof(float), 1) : 0,
+        .patient = bucket + 1 < b->count,
         .sum = add_floats};
 
     TRY(clrnn_tree_create(b->reduce, &params, &b->tree[bucket]));
@@ -439,16 +467,6 @@ enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *b, struct clrnn_plan *
         TRY(give(b, (struct job){.bucket = i, .slot = slot, .empty = !plan}));
     }
     return plan ? run(plan, at, launches, alone) : CLRNN_OK;
-}
-
-// The number of pieces up to a bucket's last.
-static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
-{
-    size_t count = 0;
-
-    while (count < b->piece_count && b->piece[count].bucket <= bucket)
-        count++;
-    return count;
 }
 
 static void divide(float *sums, size_t count, float weight)

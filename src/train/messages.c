@@ -13,6 +13,7 @@
 #define MOST_BYTES ((size_t)1 << 30) // of one message: MPI counts in int
 #define LEAST_SLEEP_NS 1000
 #define MOST_SLEEP_NS 500000
+#define PATIENT_SLEEP_NS 2000000 // what comes meanwhile, 2.5 MB with 10 Gbit/s, fits the system's buffers
 #define BROADCAST_TAG 32767
 
 struct clrnn_mpi clrnn_mpi = {.count = 1};
@@ -40,11 +41,13 @@ bool clrnn_ranks_keep_memory(void)
     return atomic_load(&on_their_way) && atomic_load(&given_up) != CLRNN_OK;
 }
 
-void clrnn_ranks_pause(size_t bytes, long *ns)
+void clrnn_ranks_pause(size_t bytes, bool patient, long *ns)
 {
     const long first = (long)MIN2(bytes, MOST_SLEEP_NS / 4); // a byte in a nanosecond: 8 Gbit/s
 
     *ns = *ns ? MIN2(2 * *ns, MOST_SLEEP_NS) : MAX2(first, LEAST_SLEEP_NS);
+    if (patient)
+        *ns = PATIENT_SLEEP_NS;
 }
 
 #ifdef CLRNN_HAVE_MPI
@@ -168,7 +171,7 @@ enum clrnn_status clrnn_message_wait(const struct clrnn_log *log, struct clrnn_m
         TRY(clrnn_message_test(log, m, &done));
         if (done)
             return CLRNN_OK;
-        clrnn_ranks_pause(m->bytes, &pause.tv_nsec);
+        clrnn_ranks_pause(m->bytes, m->patient, &pause.tv_nsec);
         nanosleep(&pause, NULL);
     }
 }

@@ -42,6 +42,7 @@ struct clrnn_message {
     enum clrnn_message_kind { CLRNN_MESSAGE_SEND, CLRNN_MESSAGE_RECEIVE, CLRNN_MESSAGE_BROADCAST } kind;
     enum clrnn_channel channel;
     uint32_t other, tag; // not those of a broadcast
+    bool patient;        // nobody needs it soon: a wait for it looks less often
     char *data;
     size_t bytes;
 
@@ -61,8 +62,9 @@ enum clrnn_status clrnn_ranks_progress(const struct clrnn_log *log, bool *busy);
 bool clrnn_ranks_keep_memory(void);
 
 /** The pause of a thread that looks again and again for a message of so many bytes: *ns, which grows; 0: the
- * first. Each look takes a core from the device, so there are few while many bytes are on their way. */
-void clrnn_ranks_pause(size_t bytes, long *ns);
+ * first. Each look takes a core from the device, so there are few while many bytes are on their way, and
+ * fewer where the thread is `patient`. */
+void clrnn_ranks_pause(size_t bytes, bool patient, long *ns);
 
 /** Whether this rank's `text`, below 128 bytes, is that of rank 0. */
 enum clrnn_status clrnn_ranks_same(const struct clrnn_log *log, const char *text, bool *same);

@@ -35,6 +35,7 @@ struct clrnn_tree {
     size_t step_count;
     struct step *step;
     bool begun; // the receives of this batch
+    bool patient;
 };
 
 uint32_t clrnn_tree_first(uint32_t shards, uint32_t number, uint32_t count)
@@ -177,6 +178,7 @@ enum clrnn_status clrnn_tree_create(const struct clrnn_worker *worker, const str
     t->size = params->size;
     t->piece = params->piece ? params->piece : params->count;
     t->shards = params->shards;
+    t->patient = params->patient;
     t->begin = t->next = clrnn_tree_first(t->shards, worker->number, worker->count);
     t->end = clrnn_tree_first(t->shards, worker->number + 1, worker->count);
     return plan(t);
@@ -235,9 +237,11 @@ static void *part_of(const struct clrnn_tree *t, uint32_t slot, size_t piece)
 
 static enum clrnn_status begin_transfer(struct clrnn_tree *t, const struct step *step, size_t piece)
 {
-    return clrnn_transfer_begin(t->worker, step->kind == SEND ? CLRNN_MESSAGE_SEND : CLRNN_MESSAGE_RECEIVE,
-                                step->other, part_of(t, step->slot, piece), numbers_of(t, piece) * t->size,
-                                &step->transfer[piece]);
+    TRY(clrnn_transfer_begin(t->worker, step->kind == SEND ? CLRNN_MESSAGE_SEND : CLRNN_MESSAGE_RECEIVE,
+                             step->other, part_of(t, step->slot, piece), numbers_of(t, piece) * t->size,
+                             &step->transfer[piece]));
+    step->transfer[piece].message.patient = t->patient;
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_tree_begin(struct clrnn_tree *t)

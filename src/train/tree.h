@@ -16,6 +16,7 @@ struct clrnn_tree_params {
     uint32_t shards;
     size_t count, size;
     size_t piece; // numbers that go in one message, 0: all; `sum` must do for each of them
+    bool patient; // nobody needs the sums soon: waits for them look less often
     clrnn_tree_sum *sum;
 };
 
