@@ -250,21 +250,19 @@ static const struct static_case {
 static void static_findings(void **state)
 {
     const struct clrnn_doctor_params params = {.static_only = true};
+    struct scratch *s = *state;
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         const struct static_case *c = &cases[i];
         struct clrnn_doctor_result r;
         struct clrnn_config *config;
-        struct scratch s;
         enum clrnn_severity last =
             CLRNN_SEVERITY_ERROR; // among causes; in these cases no cause is less severe than its effect
         size_t others = 0;
 
-        assert_true(scratch_open(&s, "ref"));
-        config = make_case(&s, c->data, c->layers, c->train, c->extra);
+        config = make_case(s, c->data, c->layers, c->train, c->extra);
         print_message("# case %zu: %s\n", i, c->id ? c->id : "healthy");
-        assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
+        assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_OK);
         for (size_t k = 0; k < r.count; k++) {
             const struct clrnn_finding *f = &r.finding[k];
 
@@ -286,7 +284,6 @@ static void static_findings(void **state)
         assert_true(*r.verdict);
         clrnn_doctor_finish(&r);
         clrnn_config_destroy(&config);
-        scratch_close(&s);
     }
 }
 
@@ -302,19 +299,17 @@ static void broken_and_fixed(void **state)
     const struct clrnn_doctor_params params = {0};
     struct clrnn_doctor_result r;
     struct clrnn_config *config, *fixed;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
     config = make_case(
-        &s, ONE_STEP | LEARNABLE,
+        s, ONE_STEP | LEARNABLE,
         "  - rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n"
         "  - batchnorm: {name: norm}\n  - rnn: {name: rnn2, hidden_size: 8, num_layers: 2}\n"
         "  - dropout: {p: 0.5}\n  - linear: {name: fc7, out_features: 2}\n  - softmax\n  - round\n",
         "  loss: cross_entropy\n  optimizer: {adam: {lr: 1.0e-4}}\n"
         "  scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}\n" RUN "  drop_last: true\n",
         NULL);
-    assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
+    assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_OK);
     for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
         assert_non_null(find(&r, ids[i]));
     for (size_t k = 0; k < r.count; k++) {
@@ -335,14 +330,14 @@ static void broken_and_fixed(void **state)
     assert_non_null(strstr(r.first, "non-differentiable-op"));
     assert_non_null(strstr(r.first, "cannot-overfit-one-batch"));
     assert_non_null(r.fixed);
-    fixed = scratch_config(&s, r.fixed);
+    fixed = scratch_config(s, r.fixed);
     assert_int_equal(fixed->layer_count, 5);
     assert_int_equal(fixed->layer[4].kind, CLRNN_LAYER_LINEAR);
     assert_false(fixed->train.scheduler.per_batch);
     assert_true(fixed->train.shuffle);
     assert_true(fixed->train.optimizer.lr == 1e-3);
     clrnn_doctor_finish(&r);
-    assert_int_equal(clrnn_doctor(s.device, fixed, &(struct clrnn_doctor_params){.static_only = true}, &r),
+    assert_int_equal(clrnn_doctor(s->device, fixed, &(struct clrnn_doctor_params){.static_only = true}, &r),
                      CLRNN_OK);
     for (size_t k = 0; k < r.count; k++)
         assert_true(r.finding[k].severity == CLRNN_SEVERITY_NOTE ||
@@ -350,7 +345,6 @@ static void broken_and_fixed(void **state)
     clrnn_doctor_finish(&r);
     clrnn_config_destroy(&fixed);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 static const struct run_case {
@@ -386,19 +380,17 @@ static const struct run_case {
 static void findings_by_running(void **state)
 {
     const struct clrnn_doctor_params params = {0};
+    struct scratch *s = *state;
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(run_cases); i++) {
         const struct run_case *c = &run_cases[i];
         struct clrnn_doctor_result r;
         struct clrnn_config *config;
-        struct scratch s;
         bool loud = false;
 
-        assert_true(scratch_open(&s, "ref"));
-        config = make_case(&s, c->data, c->layers, c->train, NULL);
+        config = make_case(s, c->data, c->layers, c->train, NULL);
         print_message("# run %zu: %s\n", i, c->id ? c->id : "healthy");
-        assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
+        assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_OK);
         for (size_t k = 0; k < r.count; k++)
             loud = loud || r.finding[k].severity != CLRNN_SEVERITY_NOTE;
         if (c->id ? !find(&r, c->id) : loud)
@@ -411,7 +403,6 @@ static void findings_by_running(void **state)
         }
         clrnn_doctor_finish(&r);
         clrnn_config_destroy(&config);
-        scratch_close(&s);
     }
 }
 
@@ -421,20 +412,18 @@ static void gradients_on_a_device(void **state)
     const struct clrnn_doctor_params params = {.no_train = true};
     struct clrnn_doctor_result r;
     struct clrnn_config *config;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         skip();
-    config = make_case(&s, LEARNABLE, "  - lstm: {hidden_size: 5, bidirectional: true}\n  - batchnorm\n" NET,
+    config = make_case(s, LEARNABLE, "  - lstm: {hidden_size: 5, bidirectional: true}\n  - batchnorm\n" NET,
                        TRAIN, NULL);
-    assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
+    assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_OK);
     if (find(&r, "gradient-check-failed"))
         tell(&r);
     assert_null(find(&r, "gradient-check-failed"));
     clrnn_doctor_finish(&r);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 static void missing_data(void **state)
@@ -442,18 +431,15 @@ static void missing_data(void **state)
     const struct clrnn_doctor_params params = {0};
     struct clrnn_doctor_result r;
     struct clrnn_config *config;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
     config = scratch_config(
-        &s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
-            "{adam: {}}, epochs: 1, batch_size: 4}\n");
-    assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "data.train", NULL);
+        s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
+           "{adam: {}}, epochs: 1, batch_size: 4}\n");
+    assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_ERR_CONFIG);
+    scratch_expect(s, "data.train", NULL);
     assert_int_equal(r.count, 0);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 // The linear baseline learns a linear problem.
@@ -462,33 +448,30 @@ static void linear_baseline(void **state)
     struct clrnn_dataset *train, *valid;
     struct clrnn_linear_result r;
     struct clrnn_config *config;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    config = make_case(&s, LEARNABLE, NET, TRAIN, NULL);
+    config = make_case(s, LEARNABLE, NET, TRAIN, NULL);
     assert_int_equal(
-        clrnn_dataset_open(&s.log, config, &config->data.train, s.folder, "train", CLRNN_CHECK_ALL, &train),
+        clrnn_dataset_open(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, &train),
         CLRNN_OK);
     assert_int_equal(
-        clrnn_dataset_open(&s.log, config, &config->data.valid, s.folder, "valid", CLRNN_CHECK_ALL, &valid),
+        clrnn_dataset_open(&s->log, config, &config->data.valid, s->folder, "valid", CLRNN_CHECK_ALL, &valid),
         CLRNN_OK);
-    assert_int_equal(clrnn_linear_fit(&s.log, config, train, valid, 2, 10, &r), CLRNN_OK);
+    assert_int_equal(clrnn_linear_fit(&s->log, config, train, valid, 2, 10, &r), CLRNN_OK);
     print_message("# accuracy %g in %u iterations\n", r.quality, r.iterations);
     assert_true(r.done);
     assert_true(r.quality > 0.8); // 64 rows, 18 inputs, one of which decides
     clrnn_dataset_close(&train);
     clrnn_dataset_close(&valid);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(static_findings),     cmocka_unit_test(broken_and_fixed),
-        cmocka_unit_test(findings_by_running), cmocka_unit_test(gradients_on_a_device),
-        cmocka_unit_test(missing_data),        cmocka_unit_test(linear_baseline),
+        SCRATCH_TEST(static_findings, "ref"),     SCRATCH_TEST(broken_and_fixed, "ref"),
+        SCRATCH_TEST(findings_by_running, "ref"), SCRATCH_TEST(gradients_on_a_device, NULL),
+        SCRATCH_TEST(missing_data, "ref"),        SCRATCH_TEST(linear_baseline, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,19 +122,16 @@ static const struct ladder_case {
 
 static void ladders(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     char text[4096];
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
     for (size_t i = 0; i < ARRAY_SIZE(ladder_cases); i++) {
-        struct clrnn_config *config = scratch_config(&s, ladder_cases[i].config);
+        struct clrnn_config *config = scratch_config(s, ladder_cases[i].config);
 
-        ladder_text(&s, config, ladder_cases[i].outputs, ladder_cases[i].init, text, sizeof(text));
+        ladder_text(s, config, ladder_cases[i].outputs, ladder_cases[i].init, text, sizeof(text));
         assert_string_equal(text, ladder_cases[i].ladder);
         clrnn_config_destroy(&config);
     }
-    scratch_close(&s);
 }
 
 // The training of stages before that of the optimiser: Adam at 1e-3, no scheduler, shuffled, plain loss.
@@ -142,16 +139,14 @@ static void base_training(void **state)
 {
     struct clrnn_ladder ladder;
     struct clrnn_config *config, *variant;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
     config = scratch_config(
-        &s, "model: {layers: [{gru: {hidden_size: 4}}, {linear: {out_features: 2}}]}\n"
-            "train: {loss: {cross_entropy: {weight: [1, 3], label_smoothing: 0.1, ignore_index: -7}}, "
-            "clip_grad_norm: 2.0, optimizer: {sgd: {lr: 9.0, momentum: 0.9}}, "
-            "scheduler: {exponential_lr: {gamma: 0.5}}}\n");
-    assert_int_equal(clrnn_ladder_make(&s.log, config, 2, NULL, &ladder), CLRNN_OK);
+        s, "model: {layers: [{gru: {hidden_size: 4}}, {linear: {out_features: 2}}]}\n"
+           "train: {loss: {cross_entropy: {weight: [1, 3], label_smoothing: 0.1, ignore_index: -7}}, "
+           "clip_grad_norm: 2.0, optimizer: {sgd: {lr: 9.0, momentum: 0.9}}, "
+           "scheduler: {exponential_lr: {gamma: 0.5}}}\n");
+    assert_int_equal(clrnn_ladder_make(&s->log, config, 2, NULL, &ladder), CLRNN_OK);
     assert_int_equal(clrnn_ladder_variant(&ladder, 0, &variant), CLRNN_OK);
     assert_int_equal(variant->train.optimizer.kind, CLRNN_OPTIMIZER_ADAM);
     assert_true(variant->train.optimizer.lr == 1e-3 && variant->train.clip_grad_norm == 2);
@@ -173,7 +168,6 @@ static void base_training(void **state)
     clrnn_config_destroy(&variant);
     clrnn_ladder_finish(&ladder);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 // ---------------------------------------------------------------- stage by stage
@@ -218,7 +212,7 @@ static struct clrnn_grow_result grow(struct scratch *s, const char *layers, cons
 
 static bool make_data(struct scratch *s)
 {
-    if (!scratch_open(s, NULL))
+    if (!s->device)
         return false;
     scratch_problem(s, "train", 96, 3, 6, 2, false, 3);
     scratch_problem(s, "valid", 48, 3, 6, 2, false, 4);
@@ -230,14 +224,13 @@ static bool make_data(struct scratch *s)
 
 static void healthy(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct seen seen;
     struct clrnn_grow_result r;
 
-    (void)state;
-    if (!make_data(&s))
+    if (!make_data(s))
         return;
-    r = grow(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 0.005}}", &seen);
+    r = grow(s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 0.005}}", &seen);
     assert_int_equal(r.first_broken, -1);
     assert_null(r.cause);
     assert_string_equal(seen.names, "linear alone; gru + linear; + bidirectional; + adam, lr 0.005; ");
@@ -247,20 +240,18 @@ static void healthy(void **state)
     }
     clrnn_grow_finish(&r);
     clrnn_grow_finish(&r);
-    scratch_close(&s);
 }
 
 // The question's faults, each a stage of its own and each found despite the others.
 static void broken(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct seen seen;
     struct clrnn_grow_result r;
 
-    (void)state;
-    if (!make_data(&s))
+    if (!make_data(s))
         return;
-    r = grow(&s, HEALTHY ", softmax, round",
+    r = grow(s, HEALTHY ", softmax, round",
              "loss: cross_entropy, optimizer: {adam: {lr: 0.002}}, "
              "scheduler: {exponential_lr: {gamma: 0.7, interval: batch}}",
              &seen);
@@ -275,59 +266,54 @@ static void broken(void **state)
     assert_false(r.stage[r.count - 1].learns);
     clrnn_grow_finish(&r);
 
-    r = grow(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 1.0e-9}}", &seen);
+    r = grow(s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 1.0e-9}}", &seen);
     assert_int_equal(r.first_broken, 3);
     assert_string_equal(r.stage[3].name, "+ adam, lr 1e-09");
     clrnn_grow_finish(&r);
-    scratch_close(&s);
 }
 
 // A batchnorm over one sample cannot be run in train mode: a result of its stage, no error of grow.
 static void cannot_run(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct seen seen;
     struct clrnn_grow_result r;
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         return;
-    scratch_problem(&s, "train", 97, 1, 6, 2, false, 3); // 97 = 6 * 16 + 1
-    scratch_problem(&s, "valid", 48, 1, 6, 2, false, 4);
+    scratch_problem(s, "train", 97, 1, 6, 2, false, 3); // 97 = 6 * 16 + 1
+    scratch_problem(s, "valid", 48, 1, 6, 2, false, 4);
     r = grow(
-        &s, "{pool: {over: last}}, {linear: {out_features: 8}}, batchnorm, relu, {linear: {out_features: 2}}",
+        s, "{pool: {over: last}}, {linear: {out_features: 8}}, batchnorm, relu, {linear: {out_features: 2}}",
         "loss: cross_entropy, optimizer: {adam: {lr: 0.01}}", &seen);
     assert_true(r.first_broken > 0);
     assert_string_equal(r.stage[r.first_broken].name, "+ batchnorm");
     assert_non_null(strstr(r.cause, "cannot be run"));
     clrnn_grow_finish(&r);
-    scratch_close(&s);
 }
 
 // Labels unrelated to constant inputs: no part is to blame.
 static void nothing_learns(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct seen seen;
     struct clrnn_grow_result r;
     float x[64 * 2] = {0};
     int64_t y[64];
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         return;
     for (size_t n = 0; n < ARRAY_SIZE(y); n++)
         y[n] = n % 2;
     for (int part = 0; part < 2; part++) {
-        scratch_f32(&s, part ? "X_train.npy" : "X_valid.npy", x, 64, 2, 0);
-        scratch_i64(&s, part ? "y_train.npy" : "y_valid.npy", y, 64, 0);
+        scratch_f32(s, part ? "X_train.npy" : "X_valid.npy", x, 64, 2, 0);
+        scratch_i64(s, part ? "y_train.npy" : "y_valid.npy", y, 64, 0);
     }
-    r = grow(&s, "{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 2}}",
+    r = grow(s, "{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 2}}",
              "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}", &seen);
     assert_int_equal(r.first_broken, 0);
     assert_non_null(strstr(r.cause, "No stage learns"));
     clrnn_grow_finish(&r);
-    scratch_close(&s);
 }
 
 static void stops(void **state)
@@ -336,17 +322,15 @@ static void stops(void **state)
     const struct clrnn_grow_params params = {.stop = &stop};
     struct clrnn_grow_result r;
     struct clrnn_config *config;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    if (!make_data(&s))
+    if (!make_data(s))
         return;
-    config = scratch_config(&s, "model: {layers: [" HEALTHY "]}\ntrain: {loss: cross_entropy}\n"
-                                "data: {train: {x: X_train.npy, y: y_train.npy}}\n");
-    assert_int_equal(clrnn_grow(s.device, config, &params, &r), CLRNN_INTERRUPTED);
+    config = scratch_config(s, "model: {layers: [" HEALTHY "]}\ntrain: {loss: cross_entropy}\n"
+                               "data: {train: {x: X_train.npy, y: y_train.npy}}\n");
+    assert_int_equal(clrnn_grow(s->device, config, &params, &r), CLRNN_INTERRUPTED);
     assert_null(r.stage);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 // ---------------------------------------------------------------- judging, on made-up outcomes
@@ -427,11 +411,9 @@ static void judged_by_training(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(judged_by_heart), cmocka_unit_test(judged_by_training),
-        cmocka_unit_test(ladders),         cmocka_unit_test(base_training),
-        cmocka_unit_test(healthy),         cmocka_unit_test(broken),
-        cmocka_unit_test(cannot_run),      cmocka_unit_test(nothing_learns),
-        cmocka_unit_test(stops),
+        cmocka_unit_test(judged_by_heart), cmocka_unit_test(judged_by_training), SCRATCH_TEST(ladders, ""),
+        SCRATCH_TEST(base_training, ""),   SCRATCH_TEST(healthy, NULL),          SCRATCH_TEST(broken, NULL),
+        SCRATCH_TEST(cannot_run, NULL),    SCRATCH_TEST(nothing_learns, NULL),   SCRATCH_TEST(stops, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,23 +92,20 @@ static void labels_that_never_change_or_are_rare(void **state)
         const char *id;
     } cases[] = {{0, "single-class"}, {40, "class-imbalance"}, {2, NULL}};
     float x[ROWS * STEPS * FEATURES];
+    struct scratch *s = *state;
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct clrnn_doctor_result r;
-        struct scratch s;
 
-        assert_true(scratch_open(&s, "ref"));
-        write_x(&s, x);
-        write_three_labels(&s, x, cases[i].every);
-        examine(&s, 3, BCE, DATA, false, &r);
+        write_x(s, x);
+        write_three_labels(s, x, cases[i].every);
+        examine(s, 3, BCE, DATA, false, &r);
         assert_int_equal(r.count, cases[i].id != NULL);
         if (cases[i].id) {
             assert_non_null(finding(&r, cases[i].id));
             assert_non_null(strstr(r.finding[0].where, "label 1"));
         }
         clrnn_doctor_finish(&r);
-        scratch_close(&s);
     }
 }
 
@@ -127,21 +124,18 @@ static void targets_that_are_missing(void **state)
 {
     float x[ROWS * STEPS * FEATURES];
     struct clrnn_doctor_result r;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    write_x(&s, x);
+    write_x(s, x);
     for (uint32_t present = 0; present <= 200; present += 200) {
-        write_targets(&s, present);
-        examine(&s, 1, "  loss: mse\n", SPLIT "  missing_targets: ignore\n", false, &r);
+        write_targets(s, present);
+        examine(s, 1, "  loss: mse\n", SPLIT "  missing_targets: ignore\n", false, &r);
         assert_int_equal(finding(&r, "labels-all-ignored") != NULL, !present);
         clrnn_doctor_finish(&r);
     }
-    examine(&s, 1, "  loss: mse\n", SPLIT, false, &r); // missing and not ignored
+    examine(s, 1, "  loss: mse\n", SPLIT, false, &r); // missing and not ignored
     assert_non_null(finding(&r, "label-range"));
     clrnn_doctor_finish(&r);
-    scratch_close(&s);
 }
 
 // Weights 1 of class 0, which is three times as common, and `light` of class 1.
@@ -156,26 +150,23 @@ static void weights_of_samples(void **state)
                  {1, 3, NULL}};
     float x[ROWS * STEPS * FEATURES], w[ROWS];
     int64_t y[ROWS];
+    struct scratch *s = *state;
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct clrnn_doctor_result r;
-        struct scratch s;
 
-        assert_true(scratch_open(&s, "ref"));
-        write_x(&s, x);
+        write_x(s, x);
         for (uint32_t n = 0; n < ROWS; n++) {
             y[n] = n % 4 == 0;
             w[n] = y[n] ? cases[i].light : cases[i].heavy;
         }
-        scratch_i64(&s, "y.npy", y, ROWS, 0);
-        scratch_f32(&s, "w.npy", w, ROWS, 0, 0);
-        examine(&s, 2, "  loss: cross_entropy\n", WEIGHTS, false, &r);
+        scratch_i64(s, "y.npy", y, ROWS, 0);
+        scratch_f32(s, "w.npy", w, ROWS, 0, 0);
+        examine(s, 2, "  loss: cross_entropy\n", WEIGHTS, false, &r);
         assert_int_equal(r.count, cases[i].id != NULL);
         if (cases[i].id)
             assert_non_null(finding(&r, cases[i].id));
         clrnn_doctor_finish(&r);
-        scratch_close(&s);
     }
 }
 
@@ -185,10 +176,8 @@ static void lengths_that_say_nothing(void **state)
 {
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS], length[ROWS];
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
     for (uint32_t kind = 0; kind < 3; kind++) { // T for every row, 1 for every row, the right ones
         struct clrnn_doctor_result r;
 
@@ -201,15 +190,14 @@ static void lengths_that_say_nothing(void **state)
                 x[n * STEPS * FEATURES + i] =
                     i < steps * FEATURES ? (float)noise(3, n * STEPS * FEATURES + i) : 0;
         }
-        scratch_f32(&s, "X.npy", x, ROWS, STEPS, FEATURES);
-        scratch_i64(&s, "y.npy", y, ROWS, 0);
-        scratch_i64(&s, "L.npy", length, ROWS, 0);
-        examine(&s, 2, "  loss: cross_entropy\n", LENGTHS, false, &r);
+        scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
+        scratch_i64(s, "y.npy", y, ROWS, 0);
+        scratch_i64(s, "L.npy", length, ROWS, 0);
+        examine(s, 2, "  loss: cross_entropy\n", LENGTHS, false, &r);
         assert_int_equal(finding(&r, "padding-without-lengths") != NULL, kind == 0);
         assert_int_equal(finding(&r, "single-time-step") != NULL, kind == 1);
         clrnn_doctor_finish(&r);
     }
-    scratch_close(&s);
 }
 
 // Windows of one series of noise repeat its steps in other rows, and are not reshaped.
@@ -218,21 +206,18 @@ static void windows_of_noise(void **state)
     float x[ROWS * STEPS];
     int64_t y[ROWS];
     struct clrnn_doctor_result r;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
     for (uint32_t n = 0; n < ROWS; n++) {
         y[n] = n % 2;
         for (uint32_t t = 0; t < STEPS; t++)
             x[n * STEPS + t] = (float)noise(4, n + t);
     }
-    scratch_f32(&s, "X.npy", x, ROWS, STEPS, 1);
-    scratch_i64(&s, "y.npy", y, ROWS, 0);
-    examine(&s, 2, "  loss: cross_entropy\n", DATA, false, &r);
+    scratch_f32(s, "X.npy", x, ROWS, STEPS, 1);
+    scratch_i64(s, "y.npy", y, ROWS, 0);
+    examine(s, 2, "  loss: cross_entropy\n", DATA, false, &r);
     assert_null(finding(&r, "axes-swapped"));
     clrnn_doctor_finish(&r);
-    scratch_close(&s);
 }
 
 // ---------------------------------------------------------------- with training
@@ -244,31 +229,29 @@ static void rare_label(void **state)
     int64_t y[ROWS * 2];
     struct clrnn_doctor_result r;
     const struct clrnn_finding *f;
-    struct scratch s;
+    struct scratch *s = *state;
     char *page;
 
-    (void)state;
-    assert_true(scratch_open(&s, NULL));
-    write_x(&s, x);
+    assert_non_null(s->device);
+    write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++) {
         const float *last = x + (n * STEPS + STEPS - 1) * FEATURES;
 
         y[n * 2] = last[0] > 0;
         y[n * 2 + 1] = last[1] > 1.4F;
     }
-    scratch_i64(&s, "y.npy", y, ROWS, 2);
-    examine(&s, 2, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 8\n", SPLIT, true,
+    scratch_i64(s, "y.npy", y, ROWS, 2);
+    examine(s, 2, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 8\n", SPLIT, true,
             &r);
     f = finding(&r, "majority-class-only");
     assert_non_null(f);
     assert_non_null(strstr(f->where, "label 1"));
     assert_string_equal(f->set, "train.loss.bce_with_logits.pos_weight=balanced");
     assert_non_null(strstr(f->tried, "recall"));
-    page = scratch_read(&s, "page.html", NULL);
+    page = scratch_read(s, "page.html", NULL);
     assert_non_null(strstr(page, "found where it is 1"));
     free(page);
     clrnn_doctor_finish(&r);
-    scratch_close(&s);
 }
 
 // Targets some way from 0, which the net does not reach; another size of the same is learnt.
@@ -276,19 +259,18 @@ static void targets_of_another_size(void **state)
 {
     float x[ROWS * STEPS * FEATURES], y[ROWS];
     struct clrnn_doctor_result r;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, NULL));
-    write_x(&s, x);
+    assert_non_null(s->device);
+    write_x(s, x);
     for (int far = 0; far < 2; far++) {
         const struct clrnn_finding *f;
 
         for (uint32_t n = 0; n < ROWS; n++)
             y[n] = (far ? 60 : 0) + (far ? 10 : 1) * (x[(n * STEPS + STEPS - 1) * FEATURES] +
                                                       0.5F * x[(n * STEPS + STEPS - 2) * FEATURES + 1]);
-        scratch_f32(&s, "y.npy", y, ROWS, 0, 0);
-        examine(&s, 1, "  loss: huber\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 20\n", SPLIT, true, &r);
+        scratch_f32(s, "y.npy", y, ROWS, 0, 0);
+        examine(s, 1, "  loss: huber\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 20\n", SPLIT, true, &r);
         f = finding(&r, "unscaled-target");
         assert_int_equal(f != NULL, far);
         if (f) {
@@ -297,7 +279,6 @@ static void targets_of_another_size(void **state)
         }
         clrnn_doctor_finish(&r);
     }
-    scratch_close(&s);
 }
 
 // Labels of which a third is drawn: the net is as good as can be, and nothing keeps it from learning.
@@ -306,21 +287,19 @@ static void noisy_labels(void **state)
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS];
     struct clrnn_doctor_result r;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, NULL));
-    write_x(&s, x);
+    assert_non_null(s->device);
+    write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++)
         y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] + 0.9 * noise(5, n) > 0;
-    scratch_i64(&s, "y.npy", y, ROWS, 0);
-    examine(&s, 1, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 10\n", SPLIT, true,
+    scratch_i64(s, "y.npy", y, ROWS, 0);
+    examine(s, 1, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 10\n", SPLIT, true,
             &r);
     for (size_t i = 0; i < r.count; i++)
         if (r.finding[i].severity != CLRNN_SEVERITY_NOTE)
             fail_msg("%s: %s", r.finding[i].id, r.finding[i].evidence);
     clrnn_doctor_finish(&r);
-    scratch_close(&s);
 }
 
 // Parameters without a gradient, with the change that gives them one.
@@ -339,18 +318,17 @@ static void layers_without_gradient(void **state)
     };
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS];
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, NULL));
-    write_x(&s, x);
+    assert_non_null(s->device);
+    write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++)
         y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;
-    scratch_i64(&s, "y.npy", y, ROWS, 0);
+    scratch_i64(s, "y.npy", y, ROWS, 0);
     for (size_t i = 0; i < ARRAY_SIZE(layered); i++) {
         struct clrnn_doctor_result r;
 
-        examine_layers(&s, layered[i].layers,
+        examine_layers(s, layered[i].layers,
                        "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 15\n", SPLIT, true,
                        &r);
         assert_string_equal(r.finding[0].id, layered[i].id);
@@ -358,7 +336,6 @@ static void layers_without_gradient(void **state)
         assert_string_equal(r.finding[0].set, layered[i].set);
         clrnn_doctor_finish(&r);
     }
-    scratch_close(&s);
 }
 
 // Layers without a nonlinear one, on labels that no linear model learns.
@@ -367,18 +344,17 @@ static void linear_net(void **state)
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS];
     struct clrnn_doctor_result r;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, NULL));
-    write_x(&s, x);
+    assert_non_null(s->device);
+    write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++) {
         const float *last = x + (n * STEPS + STEPS - 1) * FEATURES;
 
         y[n] = last[0] * last[1] > 0;
     }
-    scratch_i64(&s, "y.npy", y, ROWS, 0);
-    examine_layers(&s,
+    scratch_i64(s, "y.npy", y, ROWS, 0);
+    examine_layers(s,
                    "  - linear: {out_features: 12}\n  - linear: {out_features: 12}\n  - pool\n"
                    "  - linear: {out_features: 2}\n",
                    "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 10\n", SPLIT, true, &r);
@@ -386,7 +362,6 @@ static void linear_net(void **state)
     assert_non_null(strstr(r.finding[0].evidence, "one linear model"));
     assert_non_null(strstr(r.finding[0].remedy, "nonlinear"));
     clrnn_doctor_finish(&r);
-    scratch_close(&s);
 }
 
 // Gradients clipped to next to nothing.
@@ -396,15 +371,14 @@ static void clipped_to_nothing(void **state)
     int64_t y[ROWS];
     struct clrnn_doctor_result r;
     const struct clrnn_finding *f;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, NULL));
-    write_x(&s, x);
+    assert_non_null(s->device);
+    write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++)
         y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;
-    scratch_i64(&s, "y.npy", y, ROWS, 0);
-    examine(&s, 2,
+    scratch_i64(s, "y.npy", y, ROWS, 0);
+    examine(s, 2,
             "  loss: cross_entropy\n  optimizer: {sgd: {lr: 0.5}}\n  clip_grad_norm: 1.0e-5\n  epochs: 20\n",
             SPLIT, true, &r);
     f = finding(&r, "update-too-small");
@@ -413,23 +387,22 @@ static void clipped_to_nothing(void **state)
     assert_string_equal(f->set, "train.clip_grad_norm=1");
     assert_ptr_equal(f, &r.finding[0]);
     clrnn_doctor_finish(&r);
-    scratch_close(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_that_never_change_or_are_rare),
-        cmocka_unit_test(targets_that_are_missing),
-        cmocka_unit_test(weights_of_samples),
-        cmocka_unit_test(lengths_that_say_nothing),
-        cmocka_unit_test(windows_of_noise),
-        cmocka_unit_test(rare_label),
-        cmocka_unit_test(linear_net),
-        cmocka_unit_test(layers_without_gradient),
-        cmocka_unit_test(targets_of_another_size),
-        cmocka_unit_test(noisy_labels),
-        cmocka_unit_test(clipped_to_nothing),
+        SCRATCH_TEST(labels_that_never_change_or_are_rare, "ref"),
+        SCRATCH_TEST(targets_that_are_missing, "ref"),
+        SCRATCH_TEST(weights_of_samples, "ref"),
+        SCRATCH_TEST(lengths_that_say_nothing, "ref"),
+        SCRATCH_TEST(windows_of_noise, "ref"),
+        SCRATCH_TEST(rare_label, NULL),
+        SCRATCH_TEST(linear_net, NULL),
+        SCRATCH_TEST(layers_without_gradient, NULL),
+        SCRATCH_TEST(targets_of_another_size, NULL),
+        SCRATCH_TEST(noisy_labels, NULL),
+        SCRATCH_TEST(clipped_to_nothing, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

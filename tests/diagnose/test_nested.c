@@ -76,7 +76,6 @@ static struct clrnn_config *make(struct scratch *s, enum data data, const char *
     static const char *const more[] = {"", ", y_lengths: count.npy", ", lengths: lengths.npy"};
     char text[1024];
 
-    assert_true(scratch_open(s, "ref"));
     write[data](s);
     snprintf(
         text, sizeof(text),
@@ -107,18 +106,17 @@ static void tell(const struct clrnn_doctor_result *r)
 
 static void healthy_models_are_examined(void **state)
 {
+    struct scratch *s = *state;
     static const char *const layers[] = {NET, CTC, STRIDED};
 
-    (void)state;
     for (enum data data = CLASSES; data <= STEPPED; data++) {
         struct clrnn_doctor_result r;
-        struct scratch s;
-        struct clrnn_config *config = make(&s, data, layers[data]);
+        struct clrnn_config *config = make(s, data, layers[data]);
         enum clrnn_status st;
 
-        st = clrnn_doctor(s.device, config, &(struct clrnn_doctor_params){0}, &r);
+        st = clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){0}, &r);
         if (st != CLRNN_OK)
-            print_message("# %s\n", s.error);
+            print_message("# %s\n", s->error);
         assert_int_equal(st, CLRNN_OK);
         for (size_t i = 0; i < r.count; i++)
             if (r.finding[i].severity != CLRNN_SEVERITY_NOTE)
@@ -127,7 +125,6 @@ static void healthy_models_are_examined(void **state)
             assert_int_equal(r.finding[i].severity, CLRNN_SEVERITY_NOTE);
         clrnn_doctor_finish(&r);
         clrnn_config_destroy(&config);
-        scratch_close(&s);
     }
 }
 
@@ -153,17 +150,16 @@ static const struct fault {
 // Each fault alone is found, and the config with the change offered is free of it.
 static void faults_inside_are_named_and_mended(void **state)
 {
+    struct scratch *s = *state;
     const struct clrnn_doctor_params params = {.static_only = true};
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
         const struct fault *f = &faults[i];
         struct clrnn_doctor_result r;
-        struct scratch s;
-        struct clrnn_config *config = make(&s, f->data, f->layers), *fixed;
+        struct clrnn_config *config = make(s, f->data, f->layers), *fixed;
 
         print_message("# %s\n", f->id);
-        assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
+        assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_OK);
         if (r.count != 1)
             tell(&r);
         assert_int_equal(r.count, 1);
@@ -171,20 +167,20 @@ static void faults_inside_are_named_and_mended(void **state)
         assert_int_equal(strncmp(r.finding[0].where, f->where, strlen(f->where)), 0);
         assert_string_equal(r.finding[0].set, f->set);
         assert_non_null(r.fixed);
-        fixed = scratch_config(&s, r.fixed);
+        fixed = scratch_config(s, r.fixed);
         clrnn_doctor_finish(&r);
-        assert_int_equal(clrnn_doctor(s.device, fixed, &params, &r), CLRNN_OK);
+        assert_int_equal(clrnn_doctor(s->device, fixed, &params, &r), CLRNN_OK);
         assert_int_equal(r.count, 0);
         clrnn_doctor_finish(&r);
         clrnn_config_destroy(&fixed);
         clrnn_config_destroy(&config);
-        scratch_close(&s);
     }
 }
 
 // f(x) of another width than x, and rows too short for a window inside: one sentence, also without a run.
 static void misfits_are_refused(void **state)
 {
+    struct scratch *s = *state;
     static const struct {
         const char *layers;
         enum clrnn_status status;
@@ -196,31 +192,28 @@ static void misfits_are_refused(void **state)
          CLRNN_ERR_DATA, "too few for the windows of the conv1d, model.layers.0.concat.branches.1.0"},
     };
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct clrnn_doctor_result r;
-        struct scratch s;
-        struct clrnn_config *config = make(&s, CLASSES, cases[i].layers);
+        struct clrnn_config *config = make(s, CLASSES, cases[i].layers);
 
         assert_int_equal(
-            clrnn_doctor(s.device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
+            clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
             cases[i].status);
-        scratch_expect(&s, cases[i].words, NULL);
+        scratch_expect(s, cases[i].words, NULL);
         clrnn_config_destroy(&config);
-        scratch_close(&s);
     }
 }
 
 static void healthy_models_grow(void **state)
 {
-    (void)state;
+    struct scratch *s = *state;
+
     for (enum data data = CLASSES; data <= LABELLED; data++) {
         const struct clrnn_grow_params params = {.steps = 300, .train_steps = 100};
         struct clrnn_grow_result r;
-        struct scratch s;
-        struct clrnn_config *config = make(&s, data, data == LABELLED ? CTC : NET);
+        struct clrnn_config *config = make(s, data, data == LABELLED ? CTC : NET);
 
-        assert_int_equal(clrnn_grow(s.device, config, &params, &r), CLRNN_OK);
+        assert_int_equal(clrnn_grow(s->device, config, &params, &r), CLRNN_OK);
         for (size_t i = 0; i < r.count; i++)
             print_message("# %s: %d, loss %g, by heart %g\n", r.stage[i].name, r.stage[i].learns,
                           r.stage[i].train_loss, r.stage[i].overfit_loss);
@@ -228,17 +221,16 @@ static void healthy_models_grow(void **state)
         assert_true(r.stage[r.count - 1].learns);
         clrnn_grow_finish(&r);
         clrnn_config_destroy(&config);
-        scratch_close(&s);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(healthy_models_are_examined),
-        cmocka_unit_test(faults_inside_are_named_and_mended),
-        cmocka_unit_test(misfits_are_refused),
-        cmocka_unit_test(healthy_models_grow),
+        SCRATCH_TEST(healthy_models_are_examined, "ref"),
+        SCRATCH_TEST(faults_inside_are_named_and_mended, "ref"),
+        SCRATCH_TEST(misfits_are_refused, "ref"),
+        SCRATCH_TEST(healthy_models_grow, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,12 +44,13 @@ static struct clrnn_overfit_result run(struct scratch *s, const char *layers, co
     return r;
 }
 
-#define WANT(s) \
-    do { \
-        if (!scratch_open(&(s), NULL)) \
-            return; \
-        scratch_problem(&(s), "train", 48, 4, 6, 2, false, 3); \
-    } while (0)
+static bool make_data(struct scratch *s)
+{
+    if (!s->device)
+        return false;
+    scratch_problem(s, "train", 48, 4, 6, 2, false, 3);
+    return true;
+}
 
 #define NET "rnn: {hidden_size: 12, num_layers: 2, bidirectional: true}"
 #define BODY \
@@ -60,48 +61,47 @@ static struct clrnn_overfit_result run(struct scratch *s, const char *layers, co
 
 static void learns(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_overfit_result a, b;
 
-    (void)state;
-    WANT(s);
-    a = run(&s, BODY, TRAIN, (struct clrnn_overfit_params){0});
+    if (!make_data(s))
+        return;
+    a = run(s, BODY, TRAIN, (struct clrnn_overfit_params){0});
     assert_true(a.reached && a.last_loss < 0.01 && a.target == 0.01);
     assert_int_equal(a.samples, 16);
     assert_int_equal(a.classes, 2);
     assert_true(a.floor == 0 && !a.floor_reason && !a.cannot && !a.ended);
     assert_true(a.grad_norm_first > 0);
     assert_true(a.accuracy == 1);
-    b = run(&s, BODY, TRAIN, (struct clrnn_overfit_params){0});
+    b = run(s, BODY, TRAIN, (struct clrnn_overfit_params){0});
     assert_int_equal(a.steps, b.steps);
     assert_memory_equal(a.curve, b.curve, a.steps * sizeof(*a.curve)); // the same device twice: the same bits
     clrnn_overfit_finish(&b);
 
-    b = run(&s, BODY, TRAIN, (struct clrnn_overfit_params){.samples = 5, .steps = 3});
+    b = run(s, BODY, TRAIN, (struct clrnn_overfit_params){.samples = 5, .steps = 3});
     assert_int_equal(b.samples, 5);
     assert_int_equal(b.steps, 3);
     assert_false(b.reached);
     clrnn_overfit_finish(&b);
 
-    b = run(&s, BODY, TRAIN, (struct clrnn_overfit_params){.samples = 1000, .target = 0.5});
+    b = run(s, BODY, TRAIN, (struct clrnn_overfit_params){.samples = 1000, .target = 0.5});
     assert_int_equal(b.samples, 48); // all that there are
     assert_true(b.reached && b.target == 0.5 && b.last_loss < 0.5);
     clrnn_overfit_finish(&b);
     clrnn_overfit_finish(&a);
     clrnn_overfit_finish(&a); // twice does nothing
-    scratch_close(&s);
 }
 
 // The question's two faults: the loss is its lower bound plus the error rate, and no step changes it.
 static void softmax_and_round(void **state)
 {
     const double floor = log(1 + exp(-1));
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_overfit_result r;
 
-    (void)state;
-    WANT(s);
-    r = run(&s, BODY ", softmax, round", TRAIN, (struct clrnn_overfit_params){0});
+    if (!make_data(s))
+        return;
+    r = run(s, BODY ", softmax, round", TRAIN, (struct clrnn_overfit_params){0});
     assert_false(r.reached);
     assert_true(r.cannot && r.grad_norm_first == 0);
     assert_non_null(r.ended);
@@ -110,7 +110,7 @@ static void softmax_and_round(void **state)
     assert_float_equal(r.last_loss, floor + 1 - r.accuracy, 1e-5); // float32, a mean of 16
     clrnn_overfit_finish(&r);
 
-    r = run(&s, BODY ", softmax", TRAIN, (struct clrnn_overfit_params){0});
+    r = run(s, BODY ", softmax", TRAIN, (struct clrnn_overfit_params){0});
     assert_false(r.reached);
     assert_true(r.cannot);
     assert_float_equal(r.floor, floor, 1e-12);
@@ -118,16 +118,15 @@ static void softmax_and_round(void **state)
     assert_non_null(strstr(r.floor_reason, "its own softmax"));
     clrnn_overfit_finish(&r);
 
-    r = run(&s, BODY ", log_softmax", TRAIN, (struct clrnn_overfit_params){0});
+    r = run(s, BODY ", log_softmax", TRAIN, (struct clrnn_overfit_params){0});
     assert_true(r.reached); // harmless
     clrnn_overfit_finish(&r);
 
-    r = run(&s, BODY ", round", TRAIN, (struct clrnn_overfit_params){0});
+    r = run(s, BODY ", round", TRAIN, (struct clrnn_overfit_params){0});
     assert_false(r.reached);
     assert_false(r.cannot); // integer logits would suffice: it is the gradient that is missing
     assert_non_null(strstr(r.ended, "gradient is exactly 0"));
     clrnn_overfit_finish(&r);
-    scratch_close(&s);
 }
 
 static void schedulers_and_plain(void **state)
@@ -136,42 +135,40 @@ static void schedulers_and_plain(void **state)
                                      "scheduler: {exponential_lr: {gamma: 0.7, interval: batch}}";
     static const char per_epoch[] = "loss: cross_entropy, optimizer: {adam: {lr: 0.005}}, seed: 1, "
                                     "scheduler: {step_lr: {step_size: 2, gamma: 0.5, interval: epoch}}";
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_overfit_result r;
 
-    (void)state;
-    WANT(s);
-    r = run(&s, BODY, collapsing, (struct clrnn_overfit_params){.steps = 200});
+    if (!make_data(s))
+        return;
+    r = run(s, BODY, collapsing, (struct clrnn_overfit_params){.steps = 200});
     assert_false(r.reached);
     assert_false(r.falling);
     assert_true(r.last_lr < 1e-20);
     clrnn_overfit_finish(&r);
-    r = run(&s, BODY, collapsing, (struct clrnn_overfit_params){.steps = 400, .plain = true});
+    r = run(s, BODY, collapsing, (struct clrnn_overfit_params){.steps = 400, .plain = true});
     assert_true(r.reached);
     assert_true(r.last_lr == 0.002);
     clrnn_overfit_finish(&r);
     // 48 samples in batches of 16: an epoch of the run has three steps, so the lr halves every six
-    r = run(&s, BODY, per_epoch, (struct clrnn_overfit_params){.steps = 7, .target = 1e-9});
+    r = run(s, BODY, per_epoch, (struct clrnn_overfit_params){.steps = 7, .target = 1e-9});
     assert_true(r.last_lr == 0.0025);
     clrnn_overfit_finish(&r);
-    scratch_close(&s);
 }
 
 static void not_finite(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_overfit_result r;
 
-    (void)state;
-    WANT(s);
-    r = run(&s, "{pool: {over: mean}}, {linear: {out_features: 8}}, {linear: {out_features: 2}}",
+    if (!make_data(s))
+        return;
+    r = run(s, "{pool: {over: mean}}, {linear: {out_features: 8}}, {linear: {out_features: 2}}",
             "loss: cross_entropy, optimizer: {sgd: {lr: 1.0e+30}}, seed: 1",
             (struct clrnn_overfit_params){0});
     assert_false(r.reached);
     assert_non_null(strstr(r.ended, "not finite"));
     assert_true(r.steps < 10);
     clrnn_overfit_finish(&r);
-    scratch_close(&s);
 }
 
 static void stops_and_errors(void **state)
@@ -180,24 +177,23 @@ static void stops_and_errors(void **state)
     struct clrnn_overfit_params params = {.stop = &stop};
     struct clrnn_overfit_result r;
     struct clrnn_config *config;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    WANT(s);
-    config = make_config(&s, BODY, TRAIN);
-    assert_int_equal(clrnn_overfit(s.device, config, &params, &r), CLRNN_INTERRUPTED);
+    if (!make_data(s))
+        return;
+    config = make_config(s, BODY, TRAIN);
+    assert_int_equal(clrnn_overfit(s->device, config, &params, &r), CLRNN_INTERRUPTED);
     assert_null(r.curve);
     params = (struct clrnn_overfit_params){.init = "nowhere.safetensors"};
-    assert_int_equal(clrnn_overfit(s.device, config, &params, &r), CLRNN_ERR_DATA);
-    scratch_expect(&s, "nowhere.safetensors", NULL);
+    assert_int_equal(clrnn_overfit(s->device, config, &params, &r), CLRNN_ERR_DATA);
+    scratch_expect(s, "nowhere.safetensors", NULL);
     clrnn_config_destroy(&config);
 
-    config = scratch_config(&s, "model: {layers: [{linear: {out_features: 2}}]}\ntrain: {}\n");
+    config = scratch_config(s, "model: {layers: [{linear: {out_features: 2}}]}\ntrain: {}\n");
     params = (struct clrnn_overfit_params){0};
-    assert_int_equal(clrnn_overfit(s.device, config, &params, &r), CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "data.train is missing", NULL);
+    assert_int_equal(clrnn_overfit(s->device, config, &params, &r), CLRNN_ERR_CONFIG);
+    scratch_expect(s, "data.train is missing", NULL);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 // ---------------------------------------------------------------- floors
@@ -238,18 +234,16 @@ static void floors(void **state)
         {"{linear: {out_features: 1}}, tanh", "mse", 0, false},
         {"{linear: {out_features: 1}}, round", "mse", 0, false},
     };
-    struct scratch s;
+    struct scratch *s = *state;
     float x[16 * 3];
     int64_t y[16];
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
     for (size_t i = 0; i < ARRAY_SIZE(x); i++)
         x[i] = (float)i;
     for (size_t n = 0; n < ARRAY_SIZE(y); n++)
         y[n] = n % 2;
-    scratch_f32(&s, "X_train.npy", x, 16, 3, 0);
-    scratch_i64(&s, "y_train.npy", y, 16, 0);
+    scratch_f32(s, "X_train.npy", x, 16, 3, 0);
+    scratch_i64(s, "y_train.npy", y, 16, 0);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         const struct clrnn_data_shape shape = {.features = 3};
         struct clrnn_loss_floor floor;
@@ -260,9 +254,9 @@ static void floors(void **state)
 
         snprintf(layers, sizeof(layers), "{pool: {over: last}}, %s", cases[i].layers);
         snprintf(train, sizeof(train), "loss: %s", cases[i].loss);
-        config = make_config(&s, layers, train);
-        assert_int_equal(clrnn_data_sets_open(&s.log, config, CLRNN_CHECK_ALL, &data), CLRNN_OK);
-        assert_int_equal(clrnn_model_create(s.device, config, &shape, &model), CLRNN_OK);
+        config = make_config(s, layers, train);
+        assert_int_equal(clrnn_data_sets_open(&s->log, config, CLRNN_CHECK_ALL, &data), CLRNN_OK);
+        assert_int_equal(clrnn_model_create(s->device, config, &shape, &model), CLRNN_OK);
         assert_int_equal(clrnn_loss_floor(model, data.train, &floor), CLRNN_OK);
         if (floor.blocked != cases[i].blocked || !floor.reason != (cases[i].floor == 0) ||
             (floor.floor != cases[i].floor && !(fabs(floor.floor - cases[i].floor) < 1e-9)))
@@ -273,28 +267,26 @@ static void floors(void **state)
         clrnn_data_sets_close(&data);
         clrnn_config_destroy(&config);
     }
-    scratch_close(&s);
 }
 
 // Equal rows with labels 0, 0, 0, 1: a quarter of the labels cannot be predicted.
 static void contradictions(void **state)
 {
     const double entropy = -0.75 * log(0.75) - 0.25 * log(0.25);
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_overfit_result r;
     float x[16];
     int64_t y[16];
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         return;
     for (size_t n = 0; n < 16; n++) {
         x[n] = (float)(n / 4);
         y[n] = n % 4 == 3;
     }
-    scratch_f32(&s, "X_train.npy", x, 16, 1, 0);
-    scratch_i64(&s, "y_train.npy", y, 16, 0);
-    r = run(&s, "{pool: {over: last}}, {linear: {out_features: 2}}",
+    scratch_f32(s, "X_train.npy", x, 16, 1, 0);
+    scratch_i64(s, "y_train.npy", y, 16, 0);
+    r = run(s, "{pool: {over: last}}, {linear: {out_features: 2}}",
             "loss: cross_entropy, optimizer: {adam: {lr: 0.05}}", (struct clrnn_overfit_params){0});
     assert_float_equal(r.floor, entropy, 1e-9);
     assert_non_null(strstr(r.floor_reason, "equal rows"));
@@ -304,39 +296,36 @@ static void contradictions(void **state)
 
     for (size_t n = 0; n < 16; n++)
         y[n] = 0;
-    scratch_i64(&s, "y_train.npy", y, 16, 0);
-    r = run(&s, "{pool: {over: last}}, {linear: {out_features: 2}}",
+    scratch_i64(s, "y_train.npy", y, 16, 0);
+    r = run(s, "{pool: {over: last}}, {linear: {out_features: 2}}",
             "loss: cross_entropy, optimizer: {adam: {lr: 0.05}}", (struct clrnn_overfit_params){0});
     assert_int_equal(r.classes, 1);
-    assert_non_null(strstr(s.warning, "one label only"));
+    assert_non_null(strstr(s->warning, "one label only"));
     clrnn_overfit_finish(&r);
-    scratch_close(&s);
 }
 
 // Targets of any size: mse is relative to their variance.
 static void regression(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_overfit_result r;
     float x[16 * 2], y[16];
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         return;
     for (size_t n = 0; n < 16; n++) {
         x[2 * n] = (float)n / 16;
         x[2 * n + 1] = 1;
         y[n] = 300 + 100 * x[2 * n];
     }
-    scratch_f32(&s, "X_train.npy", x, 16, 2, 0);
-    scratch_f32(&s, "y_train.npy", y, 16, 0, 0);
-    r = run(&s, "{pool: {over: last}}, {linear: {out_features: 1}}",
+    scratch_f32(s, "X_train.npy", x, 16, 2, 0);
+    scratch_f32(s, "y_train.npy", y, 16, 0, 0);
+    r = run(s, "{pool: {over: last}}, {linear: {out_features: 1}}",
             "loss: mse, optimizer: {adam: {lr: 10.0}}", (struct clrnn_overfit_params){0});
     assert_true(r.reached);
     assert_true(isnan(r.accuracy));
     assert_float_equal(r.target, 0.01 * 1e4 * (255.0 / 12) / 256, 1e-3); // variance of 0, 1/16, ... 15/16
     clrnn_overfit_finish(&r);
-    scratch_close(&s);
 }
 
 // ---------------------------------------------------------------- the batch
@@ -344,23 +333,21 @@ static void regression(void **state)
 static void first_batch(void **state)
 {
     const struct clrnn_random order = {9, RANDOM_SHUFFLE, 0, 0}; // epoch 0
-    struct scratch s;
+    struct scratch *s = *state;
     float want[4 * 6], got[4 * 6];
     uint32_t shuffled[48];
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    scratch_problem(&s, "train", 48, 4, 6, 2, false, 3);
+    scratch_problem(s, "train", 48, 4, 6, 2, false, 3);
     clrnn_random_permutation(&order, 48, shuffled);
     for (int shuffle = 0; shuffle < 2; shuffle++) {
-        struct clrnn_config *config = make_config(&s, BODY,
+        struct clrnn_config *config = make_config(s, BODY,
                                                   shuffle ? "loss: cross_entropy, shuffle: true, seed: 9"
                                                           : "loss: cross_entropy, seed: 9");
         struct clrnn_data_sets data;
         struct clrnn_dataset *batch;
 
-        assert_int_equal(clrnn_data_sets_open(&s.log, config, CLRNN_CHECK_ALL, &data), CLRNN_OK);
-        assert_int_equal(clrnn_data_sets_first_batch(&s.log, config, &data, 0, &batch), CLRNN_OK);
+        assert_int_equal(clrnn_data_sets_open(&s->log, config, CLRNN_CHECK_ALL, &data), CLRNN_OK);
+        assert_int_equal(clrnn_data_sets_first_batch(&s->log, config, &data, 0, &batch), CLRNN_OK);
         assert_int_equal(clrnn_dataset_info(batch)->S, 16);
         for (uint32_t n = 0; n < 16; n++) {
             clrnn_dataset_x(data.train, shuffle ? shuffled[n] : n, want);
@@ -371,21 +358,20 @@ static void first_batch(void **state)
         clrnn_data_sets_close(&data);
         clrnn_config_destroy(&config);
     }
-    scratch_close(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learns),
-        cmocka_unit_test(softmax_and_round),
-        cmocka_unit_test(schedulers_and_plain),
-        cmocka_unit_test(not_finite),
-        cmocka_unit_test(stops_and_errors),
-        cmocka_unit_test(floors),
-        cmocka_unit_test(contradictions),
-        cmocka_unit_test(regression),
-        cmocka_unit_test(first_batch),
+        SCRATCH_TEST(learns, NULL),
+        SCRATCH_TEST(softmax_and_round, NULL),
+        SCRATCH_TEST(schedulers_and_plain, NULL),
+        SCRATCH_TEST(not_finite, NULL),
+        SCRATCH_TEST(stops_and_errors, NULL),
+        SCRATCH_TEST(floors, "ref"),
+        SCRATCH_TEST(contradictions, NULL),
+        SCRATCH_TEST(regression, NULL),
+        SCRATCH_TEST(first_batch, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

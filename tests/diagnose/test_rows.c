@@ -112,19 +112,15 @@ static void windows_on_both_sides(void **state)
                                                // than single windows
         {1, 1000000, even, odd, false},        // one value all along: it says nothing about where it stands
     };
+    struct scratch *s = *state;
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct scratch s;
-
         print_message("# case %zu\n", i);
-        assert_true(scratch_open(&s, "ref"));
-        write_windows(&s, "X.npy", cases[i].features, cases[i].still, cases[i].train);
-        write_windows(&s, "X_valid.npy", cases[i].features, cases[i].still, cases[i].valid);
-        write_labels(&s, "y.npy", ROWS);
-        write_labels(&s, "y_valid.npy", ROWS);
-        assert_int_equal(finds(&s, GRU POOL, "train-valid-overlap"), cases[i].shared);
-        scratch_close(&s);
+        write_windows(s, "X.npy", cases[i].features, cases[i].still, cases[i].train);
+        write_windows(s, "X_valid.npy", cases[i].features, cases[i].still, cases[i].valid);
+        write_labels(s, "y.npy", ROWS);
+        write_labels(s, "y_valid.npy", ROWS);
+        assert_int_equal(finds(s, GRU POOL, "train-valid-overlap"), cases[i].shared);
     }
 }
 
@@ -132,19 +128,16 @@ static void windows_on_both_sides(void **state)
 static void words(void **state)
 {
     int64_t x[ROWS * STEPS];
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
     for (uint32_t set = 0; set < 2; set++) {
         for (uint32_t i = 0; i < ROWS * STEPS; i++)
             x[i] = (int64_t)(fabs(noise(80 + set, i)) * 4) % 4;
-        scratch_i64(&s, set ? "X_valid.npy" : "X.npy", x, ROWS, STEPS);
-        write_labels(&s, set ? "y_valid.npy" : "y.npy", ROWS);
+        scratch_i64(s, set ? "X_valid.npy" : "X.npy", x, ROWS, STEPS);
+        write_labels(s, set ? "y_valid.npy" : "y.npy", ROWS);
     }
     assert_false(
-        finds(&s, "  - embedding: {num_embeddings: 60, embedding_dim: 3}\n" GRU POOL, "train-valid-overlap"));
-    scratch_close(&s);
+        finds(s, "  - embedding: {num_embeddings: 60, embedding_dim: 3}\n" GRU POOL, "train-valid-overlap"));
 }
 
 // ---------------------------------------------------------------- columns
@@ -199,20 +192,16 @@ static void columns_that_count(void **state)
         bool counts;
     } cases[] = {{row_number, true},      {shuffled_number, true}, {time_stamp, true},
                  {part_of_numbers, true}, {evenly_drawn, false},   {of_ten_values, false}};
+    struct scratch *s = *state;
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct scratch s;
-
         print_message("# case %zu\n", i);
-        assert_true(scratch_open(&s, "ref"));
-        write_column(&s, "X.npy", 20, cases[i].column);
-        write_column(&s, "X_valid.npy", 30, cases[i].column);
-        write_labels(&s, "y.npy", ROWS);
-        write_labels(&s, "y_valid.npy", ROWS);
-        assert_int_equal(finds(&s, "  - linear: {out_features: 4}\n  - tanh\n", "row-number-feature"),
+        write_column(s, "X.npy", 20, cases[i].column);
+        write_column(s, "X_valid.npy", 30, cases[i].column);
+        write_labels(s, "y.npy", ROWS);
+        write_labels(s, "y_valid.npy", ROWS);
+        assert_int_equal(finds(s, "  - linear: {out_features: 4}\n  - tanh\n", "row-number-feature"),
                          cases[i].counts);
-        scratch_close(&s);
     }
 }
 
@@ -221,23 +210,20 @@ static void columns_that_count(void **state)
 static void steps_as_features(void **state)
 {
     float x[ROWS * 4];
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    write_labels(&s, "y.npy", ROWS);
-    write_labels(&s, "y_valid.npy", ROWS);
+    write_labels(s, "y.npy", ROWS);
+    write_labels(s, "y_valid.npy", ROWS);
     for (int moved = 0; moved < 2; moved++) {
         for (uint32_t n = 0; n < ROWS; n++)
             for (uint32_t c = 0; c < 4; c++)
                 x[n * 4 + c] = (float)noise(40, moved ? n + c : 4 * n + c);
-        scratch_f32(&s, "X.npy", x, ROWS, 1, 4);
-        scratch_f32(&s, "X_valid.npy", x, ROWS, 1, 4);
-        assert_int_equal(finds(&s, GRU POOL, "axes-swapped"), moved);
+        scratch_f32(s, "X.npy", x, ROWS, 1, 4);
+        scratch_f32(s, "X_valid.npy", x, ROWS, 1, 4);
+        assert_int_equal(finds(s, GRU POOL, "axes-swapped"), moved);
         assert_false(
-            finds(&s, "  - linear: {out_features: 4}\n", "axes-swapped")); // lags, as for any regression
+            finds(s, "  - linear: {out_features: 4}\n", "axes-swapped")); // lags, as for any regression
     }
-    scratch_close(&s);
 }
 
 // Waves whose phase differs from row to row, in memory as (T, N) or as (N, T); noise alone has no axis to
@@ -245,22 +231,19 @@ static void steps_as_features(void **state)
 static void reshaped_rows(void **state)
 {
     float x[ROWS * STEPS];
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    write_labels(&s, "y.npy", ROWS);
-    write_labels(&s, "y_valid.npy", ROWS);
+    write_labels(s, "y.npy", ROWS);
+    write_labels(s, "y_valid.npy", ROWS);
     for (int kind = 0; kind < 3; kind++) {
         for (uint32_t n = 0; n < ROWS; n++)
             for (uint32_t t = 0; t < STEPS; t++)
                 x[kind == 0 ? t * ROWS + n : n * STEPS + t] =
                     (float)(kind == 2 ? noise(70, n * STEPS + t) : sin(0.4 * t + 40 * noise(60, n)));
-        scratch_f32(&s, "X.npy", x, ROWS, STEPS, 1);
-        scratch_f32(&s, "X_valid.npy", x, ROWS, STEPS, 1);
-        assert_int_equal(finds(&s, GRU POOL, "axes-swapped"), kind == 0);
+        scratch_f32(s, "X.npy", x, ROWS, STEPS, 1);
+        scratch_f32(s, "X_valid.npy", x, ROWS, STEPS, 1);
+        assert_int_equal(finds(s, GRU POOL, "axes-swapped"), kind == 0);
     }
-    scratch_close(&s);
 }
 
 // ---------------------------------------------------------------- padding
@@ -268,12 +251,10 @@ static void reshaped_rows(void **state)
 static void tokens_behind_padding(void **state)
 {
     int64_t x[ROWS * STEPS];
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    write_labels(&s, "y.npy", ROWS);
-    write_labels(&s, "y_valid.npy", ROWS);
+    write_labels(s, "y.npy", ROWS);
+    write_labels(s, "y_valid.npy", ROWS);
     for (int front = 0; front < 2; front++) {
         for (uint32_t n = 0; n < ROWS; n++)
             for (uint32_t t = 0; t < STEPS; t++) {
@@ -281,16 +262,15 @@ static void tokens_behind_padding(void **state)
 
                 x[n * STEPS + t] = at < length ? 1 + (int64_t)(fabs(noise(50 + n, t)) * 4) % 9 : 0;
             }
-        scratch_i64(&s, "X.npy", x, ROWS, STEPS);
-        scratch_i64(&s, "X_valid.npy", x, ROWS, STEPS);
+        scratch_i64(s, "X.npy", x, ROWS, STEPS);
+        scratch_i64(s, "X_valid.npy", x, ROWS, STEPS);
         assert_int_equal(
-            finds(&s, "  - embedding: {num_embeddings: 10, embedding_dim: 3, padding_idx: 0}\n" GRU POOL,
+            finds(s, "  - embedding: {num_embeddings: 10, embedding_dim: 3, padding_idx: 0}\n" GRU POOL,
                   "padding-in-front"),
             front);
-        assert_false(finds(&s, "  - embedding: {num_embeddings: 10, embedding_dim: 3}\n" GRU POOL,
+        assert_false(finds(s, "  - embedding: {num_embeddings: 10, embedding_dim: 3}\n" GRU POOL,
                            "padding-in-front")); // nothing says that 0 is padding
     }
-    scratch_close(&s);
 }
 
 // One series cut into rows, with train.stateful: in the file's order row n + 8 starts from the state of row
@@ -301,42 +281,40 @@ static void rows_that_carry_states(void **state)
     float series[ROWS * STEPS], x[ROWS * STEPS];
     struct clrnn_config *config;
     struct clrnn_doctor_result r;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
     for (uint32_t i = 0; i < ROWS * STEPS; i++)
         series[i] = (float)(noise(7, i) + (i ? series[i - 1] : 0));
-    write_labels(&s, "y.npy", ROWS);
+    write_labels(s, "y.npy", ROWS);
     for (int strips = 0; strips < 2; strips++) {
         for (uint32_t n = 0; n < ROWS; n++) {
             const uint32_t from = strips ? n % BATCH * PARTS + n / BATCH : n;
 
             memcpy(x + (size_t)n * STEPS, series + (size_t)from * STEPS, STEPS * sizeof(*x));
         }
-        scratch_f32(&s, "X.npy", x, ROWS, STEPS, 1);
+        scratch_f32(s, "X.npy", x, ROWS, STEPS, 1);
         config =
-            scratch_config(&s, "{model: {layers: [gru: {hidden_size: 4}, pool, linear: {out_features: 2}]}, "
-                               "train: {loss: cross_entropy, batch_size: 8, stateful: true}, "
-                               "data: {train: {x: X.npy, y: y.npy}, normalize: standard}}");
+            scratch_config(s, "{model: {layers: [gru: {hidden_size: 4}, pool, linear: {out_features: 2}]}, "
+                              "train: {loss: cross_entropy, batch_size: 8, stateful: true}, "
+                              "data: {train: {x: X.npy, y: y.npy}, normalize: standard}}");
         assert_int_equal(
-            clrnn_doctor(s.device, config, &(struct clrnn_doctor_params){.static_only = true}, &r), CLRNN_OK);
+            clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
+            CLRNN_OK);
         assert_int_equal(r.count, !strips);
         if (!strips)
             assert_string_equal(r.finding[0].id, "stateful-order");
         clrnn_doctor_finish(&r);
         clrnn_config_destroy(&config);
     }
-    scratch_close(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows_on_both_sides),  cmocka_unit_test(words),
-        cmocka_unit_test(columns_that_count),     cmocka_unit_test(steps_as_features),
-        cmocka_unit_test(reshaped_rows),          cmocka_unit_test(tokens_behind_padding),
-        cmocka_unit_test(rows_that_carry_states),
+        SCRATCH_TEST(windows_on_both_sides, "ref"),  SCRATCH_TEST(words, "ref"),
+        SCRATCH_TEST(columns_that_count, "ref"),     SCRATCH_TEST(steps_as_features, "ref"),
+        SCRATCH_TEST(reshaped_rows, "ref"),          SCRATCH_TEST(tokens_behind_padding, "ref"),
+        SCRATCH_TEST(rows_that_carry_states, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,29 +19,35 @@ static void listen(void *user, enum clrnn_log_level level, const char *line)
     snprintf(s->info + used, sizeof(s->info) - used, "%s\n", line);
 }
 
-bool scratch_open(struct scratch *s, const char *select)
+int scratch_setup(void **state)
 {
-    struct clrnn_device_params params = {.log = &s->log};
+    const char *select = *state;
+    struct scratch *s = calloc(1, sizeof(*s));
+    struct clrnn_device_params params = {.select = select ? select : getenv("CLRNN_DEVICE") ? NULL : "cpu"};
 
-    memset(s, 0, sizeof(*s));
+    *state = s;
+    if (!s)
+        return -1;
     s->log = (struct clrnn_log){.fn = listen, .user = s, .level = CLRNN_LOG_INFO};
-    assert_int_equal(CLRNN_OK, clrnn_temporary_folder(&s->log, &s->folder));
-    params.select = select ? select : getenv("CLRNN_DEVICE") ? NULL : "cpu";
-    if (select && !*select)
-        return true;
-    if (clrnn_device_open(&params, &s->device) == CLRNN_OK)
-        return true;
-    print_message("# skipped: %s\n", s->error);
-    scratch_close(s);
-    return false;
+    params.log = &s->log;
+    if (clrnn_temporary_folder(&s->log, &s->folder) != CLRNN_OK)
+        return -1;
+    if ((!select || *select) && clrnn_device_open(&params, &s->device) != CLRNN_OK) {
+        print_message("# skipped: %s\n", s->error);
+        return select ? -1 : 0;
+    }
+    return 0;
 }
 
-void scratch_close(struct scratch *s)
+int scratch_teardown(void **state)
 {
+    struct scratch *s = *state;
+
     clrnn_device_destroy(&s->device);
     clrnn_remove_folder(s->folder);
     free(s->folder);
-    s->folder = NULL;
+    free(s);
+    return 0;
 }
 
 const char *scratch_path(const struct scratch *s, const char *name)

@@ -16,10 +16,13 @@ struct scratch {
     unsigned errors;
 };
 
-/** Makes the folder; opens a device: "ref", NULL (CLRNN_DEVICE, else "cpu"), or "" for none. False: there
- *  is no such device, which was printed. */
-bool scratch_open(struct scratch *s, const char *select);
-void scratch_close(struct scratch *s);
+/** A test whose state is a scratch, of a new folder and a device: "ref", NULL (CLRNN_DEVICE, else "cpu"), or
+ *  "" for none. `device` is NULL where there is none to test on, which was printed. */
+#define SCRATCH_TEST(test, select) \
+    cmocka_unit_test_prestate_setup_teardown(test, scratch_setup, scratch_teardown, \
+                                             (void *)(uintptr_t)(const char *)(select))
+int scratch_setup(void **state);
+int scratch_teardown(void **state);
 
 /** "<folder>/<name>", static until eight calls later. */
 const char *scratch_path(const struct scratch *s, const char *name);

@@ -14,12 +14,10 @@ static void test_arrays(void **state)
     static int8_t y[2048];
     const struct clrnn_arrays given = {.x = {"<f4", 3, {2048, T, C}, x}, .y = {"|i1", 1, {2048}, y}};
     struct clrnn_arrays wrong = given;
-    struct scratch scratch, *s = &scratch;
+    struct scratch *s = *state;
     struct clrnn_config *config;
     struct clrnn_dataset *set;
 
-    (void)state;
-    assert_true(scratch_open(s, ""));
     config = scratch_config(s, POOLED);
     for (size_t i = 0; i < 2048; i++)
         x[i][0][0] = (float)i;
@@ -42,25 +40,22 @@ static void test_arrays(void **state)
     assert_int_equal(clrnn_config_set_arrays(&s->log, config, "test", &(struct clrnn_arrays){.x = given.x}),
                      CLRNN_ERR_CONFIG);
     clrnn_config_destroy(&config);
-    scratch_close(s);
 }
 
 // Labels of ctc: a number of them for each sample, none of which is the blank.
 static void test_synthetic_labels(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_config *config;
     struct clrnn_dataset *d;
     bool shorter = false;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
     config =
-        scratch_config(&s, "model: {layers: [linear: {out_features: 4}]}\n"
-                           "train: {loss: {ctc: {blank: 1}}}\n"
-                           "data: {train: {synthetic: {samples: 50, steps: 21, features: 2, classes: 3}}}\n");
+        scratch_config(s, "model: {layers: [linear: {out_features: 4}]}\n"
+                          "train: {loss: {ctc: {blank: 1}}}\n"
+                          "data: {train: {synthetic: {samples: 50, steps: 21, features: 2, classes: 3}}}\n");
     assert_int_equal(
-        clrnn_dataset_open(&s.log, config, &config->data.train, s.folder, "train", CLRNN_CHECK_ALL, &d),
+        clrnn_dataset_open(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, &d),
         CLRNN_OK);
     assert_int_equal(clrnn_dataset_info(d)->y_T, 5);
     for (uint32_t n = 0; n < 50; n++) {
@@ -76,13 +71,12 @@ static void test_synthetic_labels(void **state)
     assert_true(shorter);
     clrnn_dataset_close(&d);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arrays),
-                                       cmocka_unit_test(test_synthetic_labels)};
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_arrays, ""),
+                                       SCRATCH_TEST(test_synthetic_labels, "")};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ static void write_small(const struct scratch *s)
 
 static void test_shapes(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *set;
     const struct clrnn_dataset_info *info;
     const float flat[4 * 2] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -75,10 +75,8 @@ static void test_shapes(void **state)
     float x[T * C];
     int32_t y[1];
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    write_small(&s);
-    set = must_open(&s, POOLED TRAIN XYL);
+    write_small(s);
+    set = must_open(s, POOLED TRAIN XYL);
     info = clrnn_dataset_info(set);
     assert_int_equal(info->S, N);
     assert_int_equal(info->T, T);
@@ -96,45 +94,41 @@ static void test_shapes(void **state)
     assert_null(set);
     clrnn_dataset_close(&set); // again does nothing
 
-    scratch_f32(&s, "x.npy", flat, 4, 2, 0); // (N, C) is T = 1; y may be (N, 1)
-    scratch_i64(&s, "y.npy", column, 4, 1);
-    set = must_open(&s, STEPS TRAIN XY);
+    scratch_f32(s, "x.npy", flat, 4, 2, 0); // (N, C) is T = 1; y may be (N, 1)
+    scratch_i64(s, "y.npy", column, 4, 1);
+    set = must_open(s, STEPS TRAIN XY);
     info = clrnn_dataset_info(set);
     assert_true(info->S == 4 && info->T == 1 && info->C == 2);
     clrnn_dataset_close(&set);
-    scratch_close(&s);
 }
 
 static void test_wrong_shapes(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *set;
     const float x[24] = {0};
     const int64_t y[24] = {0};
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    scratch_f32(&s, "x.npy", x, 4, 3, 2);
-    scratch_i64(&s, "y.npy", y, 5, 0);
-    must_refuse(&s, POOLED TRAIN XY);
-    scratch_expect(&s, "y.npy", "(5", "4 samples", NULL);
-    scratch_i64(&s, "y.npy", y, 4, 0);
-    must_refuse(&s, STEPS TRAIN XY); // a prediction for each step needs a y for each step
-    scratch_expect(&s, "expected (4, 3)", "pool", NULL);
-    scratch_i64(&s, "y.npy", y, 4, 3);
-    must_refuse(&s, POOLED TRAIN XY);
-    scratch_expect(&s, "expected one value a sample", "remove the pool", NULL);
-    set = must_open(&s, STEPS TRAIN XY);
+    scratch_f32(s, "x.npy", x, 4, 3, 2);
+    scratch_i64(s, "y.npy", y, 5, 0);
+    must_refuse(s, POOLED TRAIN XY);
+    scratch_expect(s, "y.npy", "(5", "4 samples", NULL);
+    scratch_i64(s, "y.npy", y, 4, 0);
+    must_refuse(s, STEPS TRAIN XY); // a prediction for each step needs a y for each step
+    scratch_expect(s, "expected (4, 3)", "pool", NULL);
+    scratch_i64(s, "y.npy", y, 4, 3);
+    must_refuse(s, POOLED TRAIN XY);
+    scratch_expect(s, "expected one value a sample", "remove the pool", NULL);
+    set = must_open(s, STEPS TRAIN XY);
     assert_true(clrnn_dataset_info(set)->y_steps);
     clrnn_dataset_close(&set);
-    scratch_f32(&s, "x.npy", x, 4, 0, 0);
-    must_refuse(&s, POOLED TRAIN XY);
-    scratch_expect(&s, "x.npy", "float32 (4", "(N, T, C)", NULL);
-    must_refuse(&s, TOKENS TRAIN XY);
-    scratch_expect(&s, "embedding", "(N, T)", NULL);
-    must_refuse(&s, POOLED TRAIN "data: {train: {x: none.npy, y: y.npy}}\n");
-    scratch_expect(&s, "none.npy", NULL);
-    scratch_close(&s);
+    scratch_f32(s, "x.npy", x, 4, 0, 0);
+    must_refuse(s, POOLED TRAIN XY);
+    scratch_expect(s, "x.npy", "float32 (4", "(N, T, C)", NULL);
+    must_refuse(s, TOKENS TRAIN XY);
+    scratch_expect(s, "embedding", "(N, T)", NULL);
+    must_refuse(s, POOLED TRAIN "data: {train: {x: none.npy, y: y.npy}}\n");
+    scratch_expect(s, "none.npy", NULL);
 }
 
 // Changes one value in a valid file; the message must name it.
@@ -150,170 +144,156 @@ static void corrupt_x(struct scratch *s, size_t at, float value)
 
 static void test_bad_values(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *set;
     double wide[N * T * C] = {0};
     const size_t wide_shape[3] = {N, T, C};
     struct clrnn_npy_writer *writer;
     const size_t at = (2 * T + 1) * C + 1; // row 2, step 1, feature 1; row 2 has length 2
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    write_small(&s);
-    corrupt_x(&s, at, NAN);
-    must_refuse(&s, POOLED TRAIN XYL);
-    scratch_expect(&s, "x.npy", "row 2", "step 1", "feature 1", "nan", NULL);
-    assert_int_equal(open_set(&s, POOLED TRAIN XYL, CLRNN_CHECK_SHAPES_ONLY, &set), CLRNN_OK);
+    write_small(s);
+    corrupt_x(s, at, NAN);
+    must_refuse(s, POOLED TRAIN XYL);
+    scratch_expect(s, "x.npy", "row 2", "step 1", "feature 1", "nan", NULL);
+    assert_int_equal(open_set(s, POOLED TRAIN XYL, CLRNN_CHECK_SHAPES_ONLY, &set), CLRNN_OK);
     clrnn_dataset_close(&set);
-    corrupt_x(&s, at, -INFINITY);
-    must_refuse(&s, POOLED TRAIN XYL);
-    scratch_expect(&s, "row 2", "step 1", "feature 1", "-inf", NULL);
-    corrupt_x(&s, at + C, NAN); // padding may hold anything
-    set = must_open(&s, POOLED TRAIN XYL);
+    corrupt_x(s, at, -INFINITY);
+    must_refuse(s, POOLED TRAIN XYL);
+    scratch_expect(s, "row 2", "step 1", "feature 1", "-inf", NULL);
+    corrupt_x(s, at + C, NAN); // padding may hold anything
+    set = must_open(s, POOLED TRAIN XYL);
     clrnn_dataset_close(&set);
-    must_refuse(&s, POOLED TRAIN XY);
+    must_refuse(s, POOLED TRAIN XY);
 
     wide[7] = 1e300;
     assert_int_equal(
-        clrnn_npy_create(&s.log, scratch_path(&s, "x.npy"), CLRNN_DTYPE_F64, 3, wide_shape, &writer),
+        clrnn_npy_create(&s->log, scratch_path(s, "x.npy"), CLRNN_DTYPE_F64, 3, wide_shape, &writer),
         CLRNN_OK);
     assert_int_equal(clrnn_npy_append(writer, wide, N * T * C), CLRNN_OK);
     assert_int_equal(clrnn_npy_commit(&writer), CLRNN_OK);
-    must_refuse(&s, POOLED TRAIN XY);
-    scratch_expect(&s, "row 1", "step 0", "feature 1", "1e+300", "float32", NULL);
-    scratch_close(&s);
+    must_refuse(s, POOLED TRAIN XY);
+    scratch_expect(s, "row 1", "step 0", "feature 1", "1e+300", "float32", NULL);
 }
 
 static void test_bad_labels(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *set;
     int64_t y[N] = {0, 1, 2, 1, 0};
     float real[N] = {0, 1, 0.5f, 1, 0};
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    write_small(&s);
+    write_small(s);
     y[3] = 3;
-    scratch_i64(&s, "y.npy", y, N, 0);
-    must_refuse(&s, POOLED TRAIN XY);
-    scratch_expect(&s, "y.npy", "row 3", "class 3", "3 outputs", "0 to 2", NULL);
+    scratch_i64(s, "y.npy", y, N, 0);
+    must_refuse(s, POOLED TRAIN XY);
+    scratch_expect(s, "y.npy", "row 3", "class 3", "3 outputs", "0 to 2", NULL);
     y[3] = -1;
-    scratch_i64(&s, "y.npy", y, N, 0);
-    must_refuse(&s, POOLED TRAIN XY);
-    scratch_expect(&s, "row 3", "class -1", NULL);
+    scratch_i64(s, "y.npy", y, N, 0);
+    must_refuse(s, POOLED TRAIN XY);
+    scratch_expect(s, "row 3", "class -1", NULL);
     y[3] = -100; // ignore_index
-    scratch_i64(&s, "y.npy", y, N, 0);
-    set = must_open(&s, POOLED TRAIN XY);
+    scratch_i64(s, "y.npy", y, N, 0);
+    set = must_open(s, POOLED TRAIN XY);
     assert_int_equal(clrnn_dataset_info(set)->classes, 3);
     clrnn_dataset_close(&set);
 
-    scratch_f32(&s, "y.npy", real, N, 0, 0);
-    must_refuse(&s, POOLED TRAIN XY);
-    scratch_expect(&s, "row 2", "0.5", "whole number", NULL);
-    set = must_open(&s, ONE_OUTPUT BCE XY); // a soft label
+    scratch_f32(s, "y.npy", real, N, 0, 0);
+    must_refuse(s, POOLED TRAIN XY);
+    scratch_expect(s, "row 2", "0.5", "whole number", NULL);
+    set = must_open(s, ONE_OUTPUT BCE XY); // a soft label
     assert_int_equal(clrnn_dataset_info(set)->classes, 2);
     clrnn_dataset_close(&set);
     real[2] = 2;
-    scratch_f32(&s, "y.npy", real, N, 0, 0);
-    set = must_open(&s, POOLED TRAIN XY); // floats that hold classes are fine
+    scratch_f32(s, "y.npy", real, N, 0, 0);
+    set = must_open(s, POOLED TRAIN XY); // floats that hold classes are fine
     assert_int_equal(clrnn_dataset_info(set)->classes, 3);
     clrnn_dataset_close(&set);
-    must_refuse(&s, ONE_OUTPUT BCE XY);
-    scratch_expect(&s, "row 2", "label 2", "0 to 1", NULL);
+    must_refuse(s, ONE_OUTPUT BCE XY);
+    scratch_expect(s, "row 2", "label 2", "0 to 1", NULL);
     real[1] = NAN;
-    scratch_f32(&s, "y.npy", real, N, 0, 0);
-    must_refuse(&s, ONE_OUTPUT MSE XY);
-    scratch_expect(&s, "row 1", "nan", NULL);
-    scratch_close(&s);
+    scratch_f32(s, "y.npy", real, N, 0, 0);
+    must_refuse(s, ONE_OUTPUT MSE XY);
+    scratch_expect(s, "row 1", "nan", NULL);
 }
 
 static void test_bad_lengths_and_tokens(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *set;
     int64_t l[N] = {3, 1, 2, 4, 1}, y[N] = {0};
     float tokens[N * T] = {0, 1, 2, 3, 4, 5, 0, 1, 2};
     int32_t read[T];
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    write_small(&s);
-    scratch_i64(&s, "l.npy", l, N, 0);
-    must_refuse(&s, POOLED TRAIN XYL);
-    scratch_expect(&s, "l.npy", "row 3", "4", "1 to 3", NULL);
+    write_small(s);
+    scratch_i64(s, "l.npy", l, N, 0);
+    must_refuse(s, POOLED TRAIN XYL);
+    scratch_expect(s, "l.npy", "row 3", "4", "1 to 3", NULL);
     l[3] = 0;
-    scratch_i64(&s, "l.npy", l, N, 0);
-    must_refuse(&s, POOLED TRAIN XYL);
-    scratch_expect(&s, "row 3", "length 0", NULL);
+    scratch_i64(s, "l.npy", l, N, 0);
+    must_refuse(s, POOLED TRAIN XYL);
+    scratch_expect(s, "row 3", "length 0", NULL);
     l[3] = 3;
-    scratch_i64(&s, "l.npy", l, N - 1, 0);
-    must_refuse(&s, POOLED TRAIN XYL);
-    scratch_expect(&s, "l.npy", "(5)", NULL);
+    scratch_i64(s, "l.npy", l, N - 1, 0);
+    must_refuse(s, POOLED TRAIN XYL);
+    scratch_expect(s, "l.npy", "(5)", NULL);
 
-    scratch_i64(&s, "l.npy", l, N, 0);
-    scratch_i64(&s, "y.npy", y, N, 0);
-    scratch_f32(&s, "x.npy", tokens, N, T, 0);
-    set = must_open(&s, TOKENS TRAIN XYL);
+    scratch_i64(s, "l.npy", l, N, 0);
+    scratch_i64(s, "y.npy", y, N, 0);
+    scratch_f32(s, "x.npy", tokens, N, T, 0);
+    set = must_open(s, TOKENS TRAIN XYL);
     assert_true(clrnn_dataset_info(set)->tokens);
     assert_int_equal(clrnn_dataset_info(set)->C, 0);
     clrnn_dataset_tokens(set, 1, read);
     assert_true(read[0] == 3 && read[1] == 4 && read[2] == 5);
     clrnn_dataset_close(&set);
     tokens[2 * T + 1] = 6; // inside the length of row 2
-    scratch_f32(&s, "x.npy", tokens, N, T, 0);
-    must_refuse(&s, TOKENS TRAIN XYL);
-    scratch_expect(&s, "row 2", "step 1", "token 6", "0 to 5", NULL);
+    scratch_f32(s, "x.npy", tokens, N, T, 0);
+    must_refuse(s, TOKENS TRAIN XYL);
+    scratch_expect(s, "row 2", "step 1", "token 6", "0 to 5", NULL);
     tokens[2 * T + 1] = 1.5f;
-    scratch_f32(&s, "x.npy", tokens, N, T, 0);
-    must_refuse(&s, TOKENS TRAIN XYL);
-    scratch_expect(&s, "token 1.5", NULL);
-    scratch_close(&s);
+    scratch_f32(s, "x.npy", tokens, N, T, 0);
+    must_refuse(s, TOKENS TRAIN XYL);
+    scratch_expect(s, "token 1.5", NULL);
 }
 
 static void test_csv(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *set;
     float x[4];
     int32_t y;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    scratch_write(&s, "d.csv", "a,b,label,c,d\n1,2,0,3,4\n5,6,2,7,8\n");
-    set = must_open(&s, POOLED TRAIN "data: {train: {csv: d.csv, label: label, steps: 2}}\n");
+    scratch_write(s, "d.csv", "a,b,label,c,d\n1,2,0,3,4\n5,6,2,7,8\n");
+    set = must_open(s, POOLED TRAIN "data: {train: {csv: d.csv, label: label, steps: 2}}\n");
     assert_true(clrnn_dataset_info(set)->T == 2 && clrnn_dataset_info(set)->C == 2);
     clrnn_dataset_x(set, 1, x); // the label's column is left out; columns fold into steps in their order
     assert_true(x[0] == 5 && x[1] == 6 && x[2] == 7 && x[3] == 8);
     clrnn_dataset_classes(set, 1, &y);
     assert_int_equal(y, 2);
     clrnn_dataset_close(&set);
-    must_refuse(&s, POOLED TRAIN "data: {train: {csv: d.csv, label: lable}}\n");
-    scratch_expect(&s, "d.csv", "no column lable", "a, b, label, c, d", NULL);
-    must_refuse(&s, POOLED TRAIN "data: {train: {csv: d.csv, label: label, steps: 3}}\n");
-    scratch_expect(&s, "4 columns", "3 steps", NULL);
-    must_refuse(&s, STEPS TRAIN "data: {train: {csv: d.csv, label: label, steps: 2}}\n");
-    scratch_expect(&s, "pool", NULL);
-    scratch_write(&s, "d.csv", "a,label\n1,0\nnan,1\n");
-    must_refuse(&s, POOLED TRAIN "data: {train: {csv: d.csv, label: label}}\n");
-    scratch_expect(&s, "data row 2", "column \"a\"", "nan", NULL);
-    scratch_close(&s);
+    must_refuse(s, POOLED TRAIN "data: {train: {csv: d.csv, label: lable}}\n");
+    scratch_expect(s, "d.csv", "no column lable", "a, b, label, c, d", NULL);
+    must_refuse(s, POOLED TRAIN "data: {train: {csv: d.csv, label: label, steps: 3}}\n");
+    scratch_expect(s, "4 columns", "3 steps", NULL);
+    must_refuse(s, STEPS TRAIN "data: {train: {csv: d.csv, label: label, steps: 2}}\n");
+    scratch_expect(s, "pool", NULL);
+    scratch_write(s, "d.csv", "a,label\n1,0\nnan,1\n");
+    must_refuse(s, POOLED TRAIN "data: {train: {csv: d.csv, label: label}}\n");
+    scratch_expect(s, "data row 2", "column \"a\"", "nan", NULL);
 }
 
 static void test_synthetic(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *a, *b;
     uint64_t counts[3];
     float x[6], again[6];
     double sum = 0, squares = 0;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    a = must_open(&s,
+    a = must_open(s,
                   POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
                                "seed: 4}}}\n");
-    b = must_open(&s,
+    b = must_open(s,
                   POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
                                "seed: 4}}}\n");
     for (uint32_t n = 0; n < 900; n++) {
@@ -332,13 +312,12 @@ static void test_synthetic(void **state)
         assert_in_range(counts[k], 250, 350);
     clrnn_dataset_close(&a);
     clrnn_dataset_close(&b);
-    scratch_close(&s);
 }
 
 static void test_split(void **state)
 {
     enum { ALL = 103 };
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *set, *train, *valid, *again, *other;
     float x[ALL], value, same;
     int64_t y[ALL];
@@ -346,15 +325,13 @@ static void test_split(void **state)
     uint32_t differ = 0, seen[ALL] = {0};
     const uint32_t pick[2] = {1, 0};
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
     for (int i = 0; i < ALL; i++) {
         x[i] = (float)i;
         y[i] = i % 10 == 0 ? 2 : i % 2;
     }
-    scratch_f32(&s, "x.npy", x, ALL, 1, 0);
-    scratch_i64(&s, "y.npy", y, ALL, 0);
-    set = must_open(&s, POOLED TRAIN XY);
+    scratch_f32(s, "x.npy", x, ALL, 1, 0);
+    scratch_i64(s, "y.npy", y, ALL, 0);
+    set = must_open(s, POOLED TRAIN XY);
     assert_int_equal(clrnn_dataset_split(set, 0.2, 7, &train, &valid), CLRNN_OK);
     assert_int_equal(clrnn_dataset_info(valid)->S, 21); // 20.6
     assert_int_equal(clrnn_dataset_info(train)->S, ALL - 21);
@@ -383,7 +360,7 @@ static void test_split(void **state)
     assert_true(value == same);
     clrnn_dataset_close(&again);
 
-    set = must_open(&s, STEPS TRAIN XY); // one step: its label is the sample's
+    set = must_open(s, STEPS TRAIN XY); // one step: its label is the sample's
     assert_int_equal(clrnn_dataset_split(set, 0.2, 7, &again, &other), CLRNN_OK);
     assert_int_equal(clrnn_dataset_class_counts(other, counts), CLRNN_OK);
     assert_int_equal(counts[2], 2);
@@ -392,7 +369,7 @@ static void test_split(void **state)
     clrnn_dataset_close(&other);
     clrnn_dataset_close(&set);
 
-    set = must_open(&s, POOLED TRAIN XY);
+    set = must_open(s, POOLED TRAIN XY);
     assert_int_equal(clrnn_dataset_split(set, 0.2, 8, &again, &other), CLRNN_OK);
     for (uint32_t n = 0; n < 21; n++) {
         clrnn_dataset_x(valid, n, &value);
@@ -403,16 +380,15 @@ static void test_split(void **state)
     clrnn_dataset_close(&again);
     clrnn_dataset_close(&other);
     assert_int_equal(clrnn_dataset_split(set, 0.001, 8, &again, &other), CLRNN_ERR_DATA);
-    scratch_expect(&s, "valid_fraction", "103", NULL);
+    scratch_expect(s, "valid_fraction", "103", NULL);
     clrnn_dataset_close(&set);
     clrnn_dataset_close(&train);
     clrnn_dataset_close(&valid);
-    scratch_close(&s);
 }
 
 static void test_figures(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_dataset *set;
     float x[N * T * C];
     const int64_t y[N] = {0, 1, 2, 1, 0};
@@ -420,17 +396,15 @@ static void test_figures(void **state)
     const int lengths[N] = {3, 1, 2, 3, 1};
     char before[33], after[33];
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    write_small(&s);
+    write_small(s);
     for (int n = 0; n < N; n++)
         for (int t = 0; t < T; t++) { // feature 1 is constant; padding must not count
             x[(n * T + t) * C] = t < lengths[n] ? (float)(n * n + t) : 1e6f;
             x[(n * T + t) * C + 1] = t < lengths[n] ? 0.1f : NAN;
         }
-    scratch_f32(&s, "x.npy", x, N, T, C);
-    scratch_i64(&s, "y.npy", y, N, 0);
-    set = must_open(&s, POOLED TRAIN XYL);
+    scratch_f32(s, "x.npy", x, N, T, C);
+    scratch_i64(s, "y.npy", y, N, 0);
+    set = must_open(s, POOLED TRAIN XYL);
     for (int n = 0; n < N; n++)
         for (int t = 0; t < lengths[n]; t++)
             for (int c = 0; c < C; c++) {
@@ -445,32 +419,31 @@ static void test_figures(void **state)
     assert_int_equal(clrnn_dataset_fingerprint(set, before), CLRNN_OK);
     clrnn_dataset_close(&set);
     x[(1 * T + 2) * C] = -5; // padding
-    scratch_f32(&s, "x.npy", x, N, T, C);
-    set = must_open(&s, POOLED TRAIN XYL);
+    scratch_f32(s, "x.npy", x, N, T, C);
+    set = must_open(s, POOLED TRAIN XYL);
     assert_int_equal(clrnn_dataset_fingerprint(set, after), CLRNN_OK);
     assert_string_equal(before, after);
     clrnn_dataset_close(&set);
     x[(0 * T + 2) * C] += 1e-3f; // a value
-    scratch_f32(&s, "x.npy", x, N, T, C);
-    set = must_open(&s, POOLED TRAIN XYL);
+    scratch_f32(s, "x.npy", x, N, T, C);
+    set = must_open(s, POOLED TRAIN XYL);
     assert_int_equal(clrnn_dataset_fingerprint(set, after), CLRNN_OK);
     assert_string_not_equal(before, after);
     clrnn_dataset_close(&set);
-    scratch_close(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_wrong_shapes),
-        cmocka_unit_test(test_bad_values),
-        cmocka_unit_test(test_bad_labels),
-        cmocka_unit_test(test_bad_lengths_and_tokens),
-        cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_synthetic),
-        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_figures),
+        SCRATCH_TEST(test_shapes, ""),
+        SCRATCH_TEST(test_wrong_shapes, ""),
+        SCRATCH_TEST(test_bad_values, ""),
+        SCRATCH_TEST(test_bad_labels, ""),
+        SCRATCH_TEST(test_bad_lengths_and_tokens, ""),
+        SCRATCH_TEST(test_csv, ""),
+        SCRATCH_TEST(test_synthetic, ""),
+        SCRATCH_TEST(test_split, ""),
+        SCRATCH_TEST(test_figures, ""),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,23 +107,21 @@ static double pairwise_auc(const double *score, const int64_t *y, size_t count)
 
 static void test_classes(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct job job;
     struct clrnn_eval_result r;
     int64_t y[S];
     double *logits, *probs, *classes, loss = 0;
     uint64_t confusion[9] = {0}, correct = 0, counted = 0;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    scratch_problem(&s, "a", S, T, C, 3, false, 1);
-    read_ints(&s, "y_a.npy", y, S);
+    scratch_problem(s, "a", S, T, C, 3, false, 1);
+    read_ints(s, "y_a.npy", y, S);
     y[5] = y[30] = -100; // ignored
-    scratch_i64(&s, "y_a.npy", y, S, 0);
-    make_job(&s, CLASSES("3"), &job);
-    logits = predict(&s, &job, CLRNN_PREDICT_LOGITS, S, 3, 0);
-    probs = predict(&s, &job, CLRNN_PREDICT_PROBS, S, 3, 0);
-    classes = predict(&s, &job, CLRNN_PREDICT_CLASSES, S, 0, 0);
+    scratch_i64(s, "y_a.npy", y, S, 0);
+    make_job(s, CLASSES("3"), &job);
+    logits = predict(s, &job, CLRNN_PREDICT_LOGITS, S, 3, 0);
+    probs = predict(s, &job, CLRNN_PREDICT_PROBS, S, 3, 0);
+    classes = predict(s, &job, CLRNN_PREDICT_CLASSES, S, 0, 0);
     for (int n = 0; n < S; n++) {
         const double *x = logits + 3 * n, *p = probs + 3 * n;
         const double sum = exp(x[0]) + exp(x[1]) + exp(x[2]);
@@ -140,7 +138,7 @@ static void test_classes(void **state)
         loss -= log(exp(x[y[n]]) / sum);
     }
     if (clrnn_eval(job.model, &job.source, &r) != CLRNN_OK)
-        fail_msg("%s", s.error);
+        fail_msg("%s", s->error);
     assert_true(r.samples == S && r.counted == counted && r.classes == 3);
     assert_memory_equal(r.confusion, confusion, sizeof(confusion));
     assert_true(fabs(r.accuracy - (double)correct / (double)counted) < 1e-12);
@@ -165,7 +163,6 @@ static void test_classes(void **state)
     free(probs);
     free(classes);
     drop_job(&job);
-    scratch_close(&s);
 }
 
 static void check_auc(struct scratch *s, const char *text, bool binary)
@@ -215,29 +212,24 @@ static void check_auc(struct scratch *s, const char *text, bool binary)
 
 static void test_auc(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    check_auc(&s, CLASSES("2"), false);
-    check_auc(&s, BINARY, true);
-    scratch_close(&s);
+    check_auc(s, CLASSES("2"), false);
+    check_auc(s, BINARY, true);
 }
 
 static void test_regression(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct job job;
     struct clrnn_eval_result r;
     int64_t y[S];
     double *out, mean = 0, squared = 0, absolute = 0, variation = 0;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    scratch_problem(&s, "a", S, T, C, 3, false, 1);
-    read_ints(&s, "y_a.npy", y, S);
-    make_job(&s, REGRESSION, &job);
-    out = predict(&s, &job, CLRNN_PREDICT_LOGITS, S, 1, 0);
+    scratch_problem(s, "a", S, T, C, 3, false, 1);
+    read_ints(s, "y_a.npy", y, S);
+    make_job(s, REGRESSION, &job);
+    out = predict(s, &job, CLRNN_PREDICT_LOGITS, S, 1, 0);
     for (int n = 0; n < S; n++)
         mean += (double)y[n] / S;
     for (int n = 0; n < S; n++) {
@@ -251,20 +243,19 @@ static void test_regression(void **state)
     assert_true(fabs(r.r2 - (1 - squared / variation)) < 1e-6);
     assert_true(fabs(r.loss - squared / S) < 1e-6);
     assert_true(isnan(r.accuracy) && r.classes == 0);
-    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_CLASSES, scratch_path(&s, "p.npy")),
+    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_CLASSES, scratch_path(s, "p.npy")),
                      CLRNN_ERR_ARG);
-    scratch_expect(&s, "mse", NULL);
+    scratch_expect(s, "mse", NULL);
     clrnn_eval_finish(&r);
     free(out);
     drop_job(&job);
-    scratch_close(&s);
 }
 
 // A prediction for every step: padding is zeros (classes: -1), and inputs in padding have no effect. The
 // model's own softmax is not applied twice.
 static void test_steps(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct job job;
     int64_t lengths[S];
     double *out, *probs, *classes, *again;
@@ -272,14 +263,12 @@ static void test_steps(void **state)
     struct clrnn_eval_result r;
     float x[S * T * C];
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    scratch_problem(&s, "a", S, T, C, 3, true, 1);
-    read_ints(&s, "lengths_a.npy", lengths, S);
-    make_job(&s, SOFTMAX_STEPS, &job);
-    out = predict(&s, &job, CLRNN_PREDICT_LOGITS, S, T, 3);
-    probs = predict(&s, &job, CLRNN_PREDICT_PROBS, S, T, 3);
-    classes = predict(&s, &job, CLRNN_PREDICT_CLASSES, S, T, 0);
+    scratch_problem(s, "a", S, T, C, 3, true, 1);
+    read_ints(s, "lengths_a.npy", lengths, S);
+    make_job(s, SOFTMAX_STEPS, &job);
+    out = predict(s, &job, CLRNN_PREDICT_LOGITS, S, T, 3);
+    probs = predict(s, &job, CLRNN_PREDICT_PROBS, S, T, 3);
+    classes = predict(s, &job, CLRNN_PREDICT_CLASSES, S, T, 0);
     for (int n = 0; n < S; n++)
         for (int t = 0; t < T; t++) {
             const double *p = probs + 3 * (n * T + t), sum = p[0] + p[1] + p[2];
@@ -290,14 +279,14 @@ static void test_steps(void **state)
         }
     assert_memory_equal(out, probs, S * T * 3 * sizeof(*out));
 
-    assert_int_equal(clrnn_npy_open(&s.log, scratch_path(&s, "X_a.npy"), &npy), CLRNN_OK);
+    assert_int_equal(clrnn_npy_open(&s->log, scratch_path(s, "X_a.npy"), &npy), CLRNN_OK);
     clrnn_npy_read_f32(npy, 0, S * T * C, x);
     clrnn_npy_close(&npy);
     for (int n = 0; n < S; n++)
         for (int64_t i = lengths[n] * C; i < T * C; i++)
             x[n * T * C + i] = NAN;
-    scratch_f32(&s, "X_a.npy", x, S, T, C);
-    again = predict(&s, &job, CLRNN_PREDICT_LOGITS, S, T, 3);
+    scratch_f32(s, "X_a.npy", x, S, T, C);
+    again = predict(s, &job, CLRNN_PREDICT_LOGITS, S, T, 3);
     assert_memory_equal(out, again, S * T * 3 * sizeof(*out));
     assert_int_equal(clrnn_eval(job.model, &job.source, &r), CLRNN_OK);
     assert_true(isfinite(r.loss) && r.counted < S * T);
@@ -307,25 +296,22 @@ static void test_steps(void **state)
     free(classes);
     free(again);
     drop_job(&job);
-    scratch_close(&s);
 }
 
 static void test_csv(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct job job;
     double *logits;
     char *text, *line, *rest;
     int rows = 0;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    scratch_problem(&s, "a", S, T, C, 3, false, 1);
-    make_job(&s, CLASSES("3"), &job);
-    logits = predict(&s, &job, CLRNN_PREDICT_LOGITS, S, 3, 0);
-    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(&s, "p.csv")),
+    scratch_problem(s, "a", S, T, C, 3, false, 1);
+    make_job(s, CLASSES("3"), &job);
+    logits = predict(s, &job, CLRNN_PREDICT_LOGITS, S, 3, 0);
+    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(s, "p.csv")),
                      CLRNN_OK);
-    text = scratch_read(&s, "p.csv", NULL);
+    text = scratch_read(s, "p.csv", NULL);
     line = strtok_r(text, "\n", &rest);
     assert_string_equal(line, "sample,logit_0,logit_1,logit_2");
     while ((line = strtok_r(NULL, "\n", &rest))) {
@@ -340,35 +326,30 @@ static void test_csv(void **state)
     }
     assert_int_equal(rows, S);
     free(text);
-    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(&s, "p.txt")),
+    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(s, "p.txt")),
                      CLRNN_ERR_ARG);
-    scratch_expect(&s, "p.txt", ".npy or .csv", NULL);
-    assert_int_equal(
-        clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(&s, "no/p.npy")),
-        CLRNN_ERR_DISK);
+    scratch_expect(s, "p.txt", ".npy or .csv", NULL);
+    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(s, "no/p.npy")),
+                     CLRNN_ERR_DISK);
     free(logits);
     drop_job(&job);
-    scratch_close(&s);
 }
 
 static void test_other_width(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct job job;
     struct clrnn_eval_result r;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    scratch_problem(&s, "a", S, T, C, 3, false, 1);
-    make_job(&s, CLASSES("3"), &job);
-    scratch_problem(&s, "a", S, T, C + 1, 3, false, 1);
+    scratch_problem(s, "a", S, T, C, 3, false, 1);
+    make_job(s, CLASSES("3"), &job);
+    scratch_problem(s, "a", S, T, C + 1, 3, false, 1);
     assert_int_equal(clrnn_eval(job.model, &job.source, &r), CLRNN_ERR_DATA);
-    scratch_expect(&s, "X_a.npy", "4 features", "trained on 3", NULL);
-    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(&s, "p.npy")),
+    scratch_expect(s, "X_a.npy", "4 features", "trained on 3", NULL);
+    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(s, "p.npy")),
                      CLRNN_ERR_DATA);
-    assert_int_not_equal(access(scratch_path(&s, "p.npy"), F_OK), 0);
+    assert_int_not_equal(access(scratch_path(s, "p.npy"), F_OK), 0);
     drop_job(&job);
-    scratch_close(&s);
 }
 
 static void test_argmax(void **state)
@@ -420,9 +401,10 @@ static void test_ranking(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranking),     cmocka_unit_test(test_classes), cmocka_unit_test(test_auc),
-        cmocka_unit_test(test_regression),  cmocka_unit_test(test_steps),   cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_other_width), cmocka_unit_test(test_argmax),
+        cmocka_unit_test(test_ranking),        SCRATCH_TEST(test_classes, "ref"),
+        SCRATCH_TEST(test_auc, "ref"),         SCRATCH_TEST(test_regression, "ref"),
+        SCRATCH_TEST(test_steps, "ref"),       SCRATCH_TEST(test_csv, "ref"),
+        SCRATCH_TEST(test_other_width, "ref"), cmocka_unit_test(test_argmax),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

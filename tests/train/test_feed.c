@@ -77,16 +77,14 @@ static uint32_t read_epoch(struct clrnn_feed *feed, uint64_t epoch, uint32_t bat
 
 static void test_order(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct job job;
     struct clrnn_feed *feed;
     uint32_t order[S], want[S], steps[S];
     const struct clrnn_random epoch_2 = {3, RANDOM_SHUFFLE, 2, 0};
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    scratch_problem(&s, "a", S, 4, 2, 3, false, 1);
-    make_job(&s, MODEL TRAIN DATA, &job);
+    scratch_problem(s, "a", S, 4, 2, 3, false, 1);
+    make_job(s, MODEL TRAIN DATA, &job);
     feed = make_feed(&job, (struct clrnn_feed_params){0}); // the order of the file
     assert_int_equal(clrnn_feed_steps(feed), 9);
     assert_int_equal(read_epoch(feed, 5, 0, order, steps), S);
@@ -111,21 +109,18 @@ static void test_order(void **state)
     assert_memory_not_equal(order, want, sizeof(want));
     clrnn_feed_destroy(&feed);
     drop_job(&job);
-    scratch_close(&s);
 }
 
 static void test_buckets(void **state)
 {
     enum { T = 40 };
-    struct scratch s;
+    struct scratch *s = *state;
     struct job job;
     uint32_t order[S], steps[S], plain_steps = 0, bucket_steps = 0, seen[S] = {0};
     struct clrnn_feed *feed;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    scratch_problem(&s, "a", S, T, 2, 3, false, 2);
-    make_job(&s, MODEL TRAIN LENGTHS, &job);
+    scratch_problem(s, "a", S, T, 2, 3, false, 2);
+    make_job(s, MODEL TRAIN LENGTHS, &job);
     for (int bucket = 0; bucket < 2; bucket++) {
         feed = make_feed(&job, (struct clrnn_feed_params){.shuffle = true, .bucket = bucket});
         assert_int_equal(read_epoch(feed, 1, 0, order, steps), S);
@@ -142,7 +137,6 @@ static void test_buckets(void **state)
     if (bucket_steps * 10 > plain_steps * 8)
         fail_msg("buckets leave %u of %u steps", bucket_steps, plain_steps);
     drop_job(&job);
-    scratch_close(&s);
 }
 
 // Records of two epochs of training, from a copy on the device or staged.
@@ -197,32 +191,27 @@ static void check_staging(struct scratch *s)
 
 static void test_staging_on_ref(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    check_staging(&s);
-    scratch_close(&s);
+    check_staging(s);
 }
 
 static void test_staging_on_opencl(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         return;
-    check_staging(&s);
-    scratch_close(&s);
+    check_staging(s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_buckets),
-        cmocka_unit_test(test_staging_on_ref),
-        cmocka_unit_test(test_staging_on_opencl),
+        SCRATCH_TEST(test_order, "ref"),
+        SCRATCH_TEST(test_buckets, "ref"),
+        SCRATCH_TEST(test_staging_on_ref, "ref"),
+        SCRATCH_TEST(test_staging_on_opencl, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ static void test_folder(void **state)
                                                "samples_per_s",
                                                "build_seconds",
                                                "peak_device_bytes"};
-    struct scratch s;
+    struct scratch *s = *state;
     struct told progress = {0};
     struct clrnn_train_result result;
     struct clrnn_config *config;
@@ -39,19 +39,17 @@ static void test_folder(void **state)
     char *text;
     double weighted = 0;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    assert_int_equal(
-        runs_train(&s, MODEL TRAIN("3", ", log_every: 1") DATA, "run", false, &progress, &result), CLRNN_OK);
+    runs_data(s);
+    assert_int_equal(runs_train(s, MODEL TRAIN("3", ", log_every: 1") DATA, "run", false, &progress, &result),
+                     CLRNN_OK);
     assert_int_equal(progress.epochs, 3);
     assert_int_equal(progress.step, 3 * BATCHES);
     assert_true(progress.best >= 1);
     assert_true(result.epochs == 3 && result.steps == 3 * BATCHES && result.best_epoch >= 1);
     assert_true(result.parameters > 0 && result.ms_per_step_median > 0);
-    assert_non_null(strstr(s.info, "train: 44 samples, T 5 at most, C 3; classes 0: "));
+    assert_non_null(strstr(s->info, "train: 44 samples, T 5 at most, C 3; classes 0: "));
     for (size_t n = 0; n < 3 * BATCHES; n++) {
-        line = runs_metrics_line(&s, "run", "loss", n);
+        line = runs_metrics_line(s, "run", "loss", n);
         assert_non_null(line);
         assert_int_equal(runs_number(line, "step"), n + 1);
         assert_true(runs_number(line, "lr") == 0.01);
@@ -59,53 +57,50 @@ static void test_folder(void **state)
             weighted += runs_number(line, "loss") * (n == BATCHES - 1 ? S - 8 * (BATCHES - 1) : 8) / S;
         json_decref(line);
     }
-    assert_null(runs_metrics_line(&s, "run", "loss", 3 * BATCHES));
-    line = runs_metrics_line(&s, "run", "epoch", 0);
+    assert_null(runs_metrics_line(s, "run", "loss", 3 * BATCHES));
+    line = runs_metrics_line(s, "run", "epoch", 0);
     for (size_t i = 0; i < ARRAY_SIZE(row_keys); i++)
         if (!json_is_number(json_object_get(line, row_keys[i])))
             fail_msg("no %s", row_keys[i]);
     assert_true(fabs(runs_number(line, "train_loss") - weighted) < 1e-12); // batch losses weighted by samples
     json_decref(line);
 
-    text = scratch_read(&s, "run/summary.json", NULL);
+    text = scratch_read(s, "run/summary.json", NULL);
     summary = json_loads(text, 0, NULL);
     for (size_t i = 0; i < ARRAY_SIZE(summary_keys); i++)
         if (!json_object_get(summary, summary_keys[i]))
             fail_msg("no %s", summary_keys[i]);
     json_decref(summary);
     free(text);
-    assert_int_equal(clrnn_config_read(&s.log, scratch_path(&s, "run/config.yaml"), 0, NULL, &config),
+    assert_int_equal(clrnn_config_read(&s->log, scratch_path(s, "run/config.yaml"), 0, NULL, &config),
                      CLRNN_OK);
     assert_int_equal(*config->data.train.x, '/'); // can be read from anywhere
     assert_int_equal(config->train.epochs, 3);
     clrnn_config_destroy(&config);
-    assert_int_equal(access(scratch_path(&s, "run/best.safetensors"), R_OK), 0);
-    assert_int_equal(access(scratch_path(&s, "run/last.safetensors"), R_OK), 0);
+    assert_int_equal(access(scratch_path(s, "run/best.safetensors"), R_OK), 0);
+    assert_int_equal(access(scratch_path(s, "run/last.safetensors"), R_OK), 0);
 
-    runs_must_train(&s, MODEL TRAIN("2", ", log_every: 5") DATA, "run"); // the same folder again
-    assert_non_null(strstr(s.warning, "replaced"));
-    line = runs_metrics_line(&s, "run", "loss", 0);
+    runs_must_train(s, MODEL TRAIN("2", ", log_every: 5") DATA, "run"); // the same folder again
+    assert_non_null(strstr(s->warning, "replaced"));
+    line = runs_metrics_line(s, "run", "loss", 0);
     assert_int_equal(runs_number(line, "step"), 5);
     json_decref(line);
-    assert_null(runs_metrics_line(&s, "run", "loss", 2));
-    assert_null(runs_metrics_line(&s, "run", "epoch", 2));
-    scratch_close(&s);
+    assert_null(runs_metrics_line(s, "run", "loss", 2));
+    assert_null(runs_metrics_line(s, "run", "epoch", 2));
 }
 
 static void test_regression(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     const char *text =
         "model: {layers: [{rnn: {hidden_size: 3}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
         "train: {loss: mse, optimizer: {sgd: {lr: 0.05}}, epochs: 2, batch_size: 8}\n"
         "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_b.npy}}\n";
     json_t *line;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    runs_must_train(&s, text, "run");
-    line = runs_metrics_line(&s, "run", "epoch", 1);
+    runs_data(s);
+    runs_must_train(s, text, "run");
+    line = runs_metrics_line(s, "run", "epoch", 1);
     assert_true(json_is_null(json_object_get(line, "valid_accuracy")));
     assert_true(json_is_null(json_object_get(line, "train_accuracy")));
     assert_true(fabs(runs_number(line, "valid_rmse") - sqrt(runs_number(line, "valid_loss"))) < 1e-9);
@@ -113,36 +108,32 @@ static void test_regression(void **state)
                 runs_number(line, "valid_mae") <= runs_number(line, "valid_rmse"));
     assert_true(runs_number(line, "train_mae") > 0 && runs_number(line, "valid_r2") < 1);
     json_decref(line);
-    scratch_close(&s);
 }
 
 // ---------------------------------------------------------------- unusual runs
 
 static void test_early_stopping(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_train_result result;
     const char *still =
         "model: {layers: [{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
         "train: {loss: cross_entropy, optimizer: {sgd: {lr: 1.0e-30}}, epochs: 9, batch_size: 8, "
         "early_stopping: {monitor: valid_loss, patience: 2, min_delta: 0.001}}\n" DATA;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    assert_int_equal(runs_train(&s, still, "run", false, NULL, &result), CLRNN_OK);
+    runs_data(s);
+    assert_int_equal(runs_train(s, still, "run", false, NULL, &result), CLRNN_OK);
     assert_int_equal(result.epochs, 3); // the first epoch is the best, then two without improvement
     assert_int_equal(result.best_epoch, 1);
-    assert_non_null(strstr(s.info, "early stopping after epoch 3"));
-    assert_int_equal(runs_train(&s, still, "run", true, NULL, &result), CLRNN_OK); // stays stopped
+    assert_non_null(strstr(s->info, "early stopping after epoch 3"));
+    assert_int_equal(runs_train(s, still, "run", true, NULL, &result), CLRNN_OK); // stays stopped
     assert_int_equal(result.epochs, 3);
-    assert_non_null(strstr(s.info, "finished"));
-    scratch_close(&s);
+    assert_non_null(strstr(s->info, "finished"));
 }
 
 static void test_not_finite(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_train_result result;
     json_t *line;
     const char *text =
@@ -150,84 +141,73 @@ static void test_not_finite(void **state)
         "train: {loss: mse, optimizer: {sgd: {lr: 1.0e+200}}, epochs: 2, batch_size: 8, log_every: 1}\n"
         "data: {train: {x: X_a.npy, y: y_a.npy}}\n";
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    assert_int_equal(runs_train(&s, text, "run", false, NULL, &result),
+    runs_data(s);
+    assert_int_equal(runs_train(s, text, "run", false, NULL, &result),
                      CLRNN_FAILED); // it goes on, as PyTorch
-    assert_non_null(strstr(s.warning, "null"));
-    assert_null(strstr(strstr(s.info, "null") + 4, "null")); // said once
-    line = runs_metrics_line(&s, "run", "loss", 2 * BATCHES - 1);
+    assert_non_null(strstr(s->warning, "null"));
+    assert_null(strstr(strstr(s->info, "null") + 4, "null")); // said once
+    line = runs_metrics_line(s, "run", "loss", 2 * BATCHES - 1);
     assert_true(json_is_null(json_object_get(line, "loss")));
     json_decref(line);
-    line = runs_metrics_line(&s, "run", "epoch", 1);
+    line = runs_metrics_line(s, "run", "epoch", 1);
     assert_true(json_is_null(json_object_get(line, "train_loss")));
     assert_true(json_is_null(json_object_get(line, "valid_loss")));
     json_decref(line);
     assert_int_equal(result.best_epoch, 0);
-    scratch_close(&s);
 }
 
 static void test_refused_runs(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_config *config;
     struct clrnn_train_params params = {0};
     struct clrnn_train_result result;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    assert_int_equal(runs_train(&s,
+    runs_data(s);
+    assert_int_equal(runs_train(s,
                                 MODEL "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, epochs: 1, "
                                       "batch_size: 45, drop_last: true}\n" DATA,
                                 "run", false, NULL, NULL),
                      CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "drop_last", "44 samples", "45", NULL);
-    assert_int_not_equal(access(scratch_path(&s, "run"), F_OK), 0); // nothing is left of it
+    scratch_expect(s, "drop_last", "44 samples", "45", NULL);
+    assert_int_not_equal(access(scratch_path(s, "run"), F_OK), 0); // nothing is left of it
     assert_int_equal(
-        runs_train(&s,
+        runs_train(s,
                    MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 5, interval: "
                                     "batch}}") DATA,
                    "run", false, NULL, NULL),
         CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "one_cycle_lr", "12", "total_steps", NULL);
-    config =
-        scratch_config(&s, MODEL TRAIN("1", ", early_stopping: {monitor: valid_loss, patience: 2}") DATA);
+    scratch_expect(s, "one_cycle_lr", "12", "total_steps", NULL);
+    config = scratch_config(s, MODEL TRAIN("1", ", early_stopping: {monitor: valid_loss, patience: 2}") DATA);
     config->data.valid.there = false; // as code may set it; the parser refuses such a file itself
     params.config = config;
-    params.out = scratch_path(&s, "run");
-    assert_int_equal(clrnn_train(s.device, &params, &result), CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "early_stopping", "valid_loss", "no validation data", NULL);
+    params.out = scratch_path(s, "run");
+    assert_int_equal(clrnn_train(s->device, &params, &result), CLRNN_ERR_CONFIG);
+    scratch_expect(s, "early_stopping", "valid_loss", "no validation data", NULL);
     clrnn_config_destroy(&config);
-    scratch_write(&s, "file", "");
-    assert_int_equal(runs_train(&s, MODEL TRAIN("1", "") DATA, "file/run", false, NULL, NULL),
-                     CLRNN_ERR_DISK);
-    scratch_expect(&s, "file", NULL);
-    scratch_close(&s);
+    scratch_write(s, "file", "");
+    assert_int_equal(runs_train(s, MODEL TRAIN("1", "") DATA, "file/run", false, NULL, NULL), CLRNN_ERR_DISK);
+    scratch_expect(s, "file", NULL);
 }
 
 static void test_valid_fraction(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     json_t *line;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    runs_must_train(
-        &s, MODEL TRAIN("2", "") "data: {train: {x: X_a.npy, y: y_a.npy}, valid_fraction: 0.25}\n", "run");
-    assert_non_null(strstr(s.info, "train: 33 samples"));
-    assert_non_null(strstr(s.info, "valid: 11 samples"));
-    line = runs_metrics_line(&s, "run", "epoch", 1);
+    runs_data(s);
+    runs_must_train(s, MODEL TRAIN("2", "") "data: {train: {x: X_a.npy, y: y_a.npy}, valid_fraction: 0.25}\n",
+                    "run");
+    assert_non_null(strstr(s->info, "train: 33 samples"));
+    assert_non_null(strstr(s->info, "valid: 11 samples"));
+    line = runs_metrics_line(s, "run", "epoch", 1);
     assert_false(isnan(runs_number(line, "valid_loss")));
     json_decref(line);
-    scratch_close(&s);
 }
 
 static void test_pictures(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_config *config;
     struct clrnn_train_params params = {.plot = 1};
     struct clrnn_train_result result;
@@ -235,20 +215,18 @@ static void test_pictures(void **state)
     const bool gnuplot = system("gnuplot --version >/dev/null 2>&1") == 0;
     char *picture;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    config = scratch_config(&s, MODEL TRAIN("2", "") DATA);
+    runs_data(s);
+    config = scratch_config(s, MODEL TRAIN("2", "") DATA);
     params.config = config;
-    params.out = scratch_path(&s, "it's");
-    assert_int_equal(clrnn_train(s.device, &params, &result), CLRNN_OK);
+    params.out = scratch_path(s, "it's");
+    assert_int_equal(clrnn_train(s->device, &params, &result), CLRNN_OK);
     if (gnuplot) {
-        picture = scratch_read(&s, "it's/loss.svg", NULL);
+        picture = scratch_read(s, "it's/loss.svg", NULL);
         assert_non_null(picture);
         assert_non_null(strstr(picture, "</svg>"));
         assert_non_null(strstr(picture, "valid"));
         free(picture);
-        picture = scratch_read(&s, "it's/classes.svg", NULL);
+        picture = scratch_read(s, "it's/classes.svg", NULL);
         assert_non_null(picture);
         assert_non_null(strstr(picture, "</svg>"));
         free(picture);
@@ -256,29 +234,28 @@ static void test_pictures(void **state)
         print_message("# no gnuplot: pictures are not looked at\n");
     }
     setenv("PATH", "/nowhere", 1);
-    *s.warning = 0;
-    params.out = scratch_path(&s, "second");
-    assert_int_equal(clrnn_train(s.device, &params, &result), CLRNN_OK);
-    assert_non_null(strstr(s.warning, "gnuplot is not installed"));
-    *s.warning = 0;
+    *s->warning = 0;
+    params.out = scratch_path(s, "second");
+    assert_int_equal(clrnn_train(s->device, &params, &result), CLRNN_OK);
+    assert_non_null(strstr(s->warning, "gnuplot is not installed"));
+    *s->warning = 0;
     params.plot = -1;
-    params.out = scratch_path(&s, "third");
-    assert_int_equal(clrnn_train(s.device, &params, &result), CLRNN_OK);
-    assert_string_equal(s.warning, "");
+    params.out = scratch_path(s, "third");
+    assert_int_equal(clrnn_train(s->device, &params, &result), CLRNN_OK);
+    assert_string_equal(s->warning, "");
     if (path)
         setenv("PATH", path, 1);
     free(path);
     clrnn_config_destroy(&config);
-    scratch_close(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_folder),         cmocka_unit_test(test_regression),
-        cmocka_unit_test(test_early_stopping), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_refused_runs),   cmocka_unit_test(test_valid_fraction),
-        cmocka_unit_test(test_pictures),
+        SCRATCH_TEST(test_folder, "ref"),         SCRATCH_TEST(test_regression, "ref"),
+        SCRATCH_TEST(test_early_stopping, "ref"), SCRATCH_TEST(test_not_finite, "ref"),
+        SCRATCH_TEST(test_refused_runs, "ref"),   SCRATCH_TEST(test_valid_fraction, "ref"),
+        SCRATCH_TEST(test_pictures, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

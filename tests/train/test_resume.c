@@ -89,105 +89,94 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
 
 static void test_resume_on_ref(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    check_resume(&s, MODEL COSINE, 8);
-    check_resume(&s, MODEL PLATEAU, 5);
-    check_resume(&s, MODEL PLATEAU_BATCH, 5);
-    scratch_close(&s);
+    runs_data(s);
+    check_resume(s, MODEL COSINE, 8);
+    check_resume(s, MODEL PLATEAU, 5);
+    check_resume(s, MODEL PLATEAU_BATCH, 5);
 }
 
 static void test_resume_on_opencl(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         return;
-    runs_data(&s);
-    check_resume(&s, MODEL COSINE, 5);
-    scratch_close(&s);
+    runs_data(s);
+    check_resume(s, MODEL COSINE, 5);
 }
 
 // kill -9 leaves lines after the checkpoint, an incomplete line, and an incomplete file.
 static void test_resume_after_kill(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     FILE *file;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    runs_must_train(&s, MODEL TRAIN("4", ", log_every: 1") DATA, "whole");
-    runs_must_train(&s, MODEL TRAIN("2", ", log_every: 1") DATA, "cut");
-    file = fopen(scratch_path(&s, "cut/metrics.jsonl"), "a");
+    runs_data(s);
+    runs_must_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "whole");
+    runs_must_train(s, MODEL TRAIN("2", ", log_every: 1") DATA, "cut");
+    file = fopen(scratch_path(s, "cut/metrics.jsonl"), "a");
     assert_non_null(file);
     fprintf(file,
             "{\"step\": 13, \"loss\": 9.5, \"lr\": 0.01}\n{\"epoch\": 3, \"step\": 18}\n{\"step\": 14, \"lo");
     assert_int_equal(fclose(file), 0);
-    scratch_write(&s, "cut/.clrnn-tmp-1-1", "torn");
-    scratch_write(&s, "cut/notes.txt", "mine");
-    assert_int_equal(runs_train(&s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
+    scratch_write(s, "cut/.clrnn-tmp-1-1", "torn");
+    scratch_write(s, "cut/notes.txt", "mine");
+    assert_int_equal(runs_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
                      CLRNN_OK);
-    assert_non_null(strstr(s.info, "train.epochs was 2, goes on as 4"));
-    runs_same_files(&s, "whole/last.safetensors", "cut/last.safetensors");
-    runs_same_metrics(&s, "whole", "cut");
-    assert_int_not_equal(access(scratch_path(&s, "cut/.clrnn-tmp-1-1"), F_OK), 0);
-    assert_int_equal(access(scratch_path(&s, "cut/notes.txt"), F_OK), 0);
+    assert_non_null(strstr(s->info, "train.epochs was 2, goes on as 4"));
+    runs_same_files(s, "whole/last.safetensors", "cut/last.safetensors");
+    runs_same_metrics(s, "whole", "cut");
+    assert_int_not_equal(access(scratch_path(s, "cut/.clrnn-tmp-1-1"), F_OK), 0);
+    assert_int_equal(access(scratch_path(s, "cut/notes.txt"), F_OK), 0);
 
-    assert_int_equal(unlink(scratch_path(&s, "cut/last.safetensors")), 0); // killed before the first one
-    assert_int_equal(runs_train(&s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
+    assert_int_equal(unlink(scratch_path(s, "cut/last.safetensors")), 0); // killed before the first one
+    assert_int_equal(runs_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
                      CLRNN_OK);
-    runs_same_files(&s, "whole/last.safetensors", "cut/last.safetensors");
-    scratch_close(&s);
+    runs_same_files(s, "whole/last.safetensors", "cut/last.safetensors");
 }
 
 static void test_refused_resumes(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
     const char *text = MODEL TRAIN("2", "") DATA;
     const char *cycle = MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA;
 
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    runs_data(&s);
-    assert_int_equal(runs_train(&s, text, "none", true, NULL, NULL), CLRNN_ERR_DATA);
-    scratch_expect(&s, "none", "no run folder", NULL);
-    runs_must_train(&s, text, "run");
-    assert_int_equal(runs_train(&s, MODEL TRAIN("2", ", clip_grad_norm: 3") DATA, "run", true, NULL, NULL),
+    runs_data(s);
+    assert_int_equal(runs_train(s, text, "none", true, NULL, NULL), CLRNN_ERR_DATA);
+    scratch_expect(s, "none", "no run folder", NULL);
+    runs_must_train(s, text, "run");
+    assert_int_equal(runs_train(s, MODEL TRAIN("2", ", clip_grad_norm: 3") DATA, "run", true, NULL, NULL),
                      CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "train.clip_grad_norm", "was null, is 3", NULL);
-    assert_int_equal(runs_train(&s,
+    scratch_expect(s, "train.clip_grad_norm", "was null, is 3", NULL);
+    assert_int_equal(runs_train(s,
                                 MODEL "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.01}}, epochs: 2, "
                                       "batch_size: 9, shuffle: true, seed: 5}\n" DATA,
                                 "run", true, NULL, NULL),
                      CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "train.batch_size (was 8, is 9)", "optimizer", NULL);
-    runs_must_train(&s, cycle, "cycle");
+    scratch_expect(s, "train.batch_size (was 8, is 9)", "optimizer", NULL);
+    runs_must_train(s, cycle, "cycle");
     assert_int_equal(
-        runs_train(&s, MODEL TRAIN("3", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA,
+        runs_train(s, MODEL TRAIN("3", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA,
                    "cycle", true, NULL, NULL),
         CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "train.epochs (was 2, is 3)", "one_cycle_lr", NULL);
-    scratch_problem(&s, "b", 21, 5, 3, 3, false, 77);
-    assert_int_equal(runs_train(&s, MODEL TRAIN("3", "") DATA, "run", true, NULL, NULL), CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "valid data", "21", "other content", NULL);
-    scratch_problem(&s, "a", S - 1, 5, 3, 3, false, 1);
-    assert_int_equal(runs_train(&s, MODEL TRAIN("3", "") DATA, "run", true, NULL, NULL), CLRNN_ERR_CONFIG);
-    scratch_expect(&s, "train data", "44", "43", NULL);
-    scratch_close(&s);
+    scratch_expect(s, "train.epochs (was 2, is 3)", "one_cycle_lr", NULL);
+    scratch_problem(s, "b", 21, 5, 3, 3, false, 77);
+    assert_int_equal(runs_train(s, MODEL TRAIN("3", "") DATA, "run", true, NULL, NULL), CLRNN_ERR_CONFIG);
+    scratch_expect(s, "valid data", "21", "other content", NULL);
+    scratch_problem(s, "a", S - 1, 5, 3, 3, false, 1);
+    assert_int_equal(runs_train(s, MODEL TRAIN("3", "") DATA, "run", true, NULL, NULL), CLRNN_ERR_CONFIG);
+    scratch_expect(s, "train data", "44", "43", NULL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resume_on_ref),
-        cmocka_unit_test(test_resume_on_opencl),
-        cmocka_unit_test(test_resume_after_kill),
-        cmocka_unit_test(test_refused_resumes),
+        SCRATCH_TEST(test_resume_on_ref, "ref"),
+        SCRATCH_TEST(test_resume_on_opencl, NULL),
+        SCRATCH_TEST(test_resume_after_kill, "ref"),
+        SCRATCH_TEST(test_refused_resumes, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

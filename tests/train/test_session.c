@@ -20,19 +20,20 @@
 enum { S = 20, T = 6, C = 3 };
 
 struct job {
-    struct scratch s;
+    struct scratch *s;
     struct clrnn_config *config;
     struct clrnn_data_sets data;
 };
 
-static bool job_open(struct job *job, const char *text)
+static bool job_open(struct job *job, struct scratch *s, const char *text)
 {
-    if (!scratch_open(&job->s, NULL))
+    job->s = s;
+    if (!s->device)
         return false;
-    scratch_problem(&job->s, "a", S, T, C, 3, false, 1);
-    scratch_problem(&job->s, "b", 9, T, C, 3, false, 2);
-    job->config = scratch_config(&job->s, text);
-    assert_int_equal(clrnn_data_sets_open(&job->s.log, job->config, CLRNN_CHECK_ALL, &job->data), CLRNN_OK);
+    scratch_problem(s, "a", S, T, C, 3, false, 1);
+    scratch_problem(s, "b", 9, T, C, 3, false, 2);
+    job->config = scratch_config(s, text);
+    assert_int_equal(clrnn_data_sets_open(&s->log, job->config, CLRNN_CHECK_ALL, &job->data), CLRNN_OK);
     return true;
 }
 
@@ -40,7 +41,6 @@ static void job_close(struct job *job)
 {
     clrnn_data_sets_close(&job->data);
     clrnn_config_destroy(&job->config);
-    scratch_close(&job->s);
 }
 
 static struct clrnn_session *open_session(struct job *job, struct clrnn_session_params params)
@@ -50,8 +50,8 @@ static struct clrnn_session *open_session(struct job *job, struct clrnn_session_
     params.config = params.model ? NULL : job->config;
     params.data = &job->data;
     params.set = params.set ? params.set : job->data.train;
-    if (clrnn_session_open(job->s.device, &params, &session) != CLRNN_OK)
-        fail_msg("%s", job->s.error);
+    if (clrnn_session_open(job->s->device, &params, &session) != CLRNN_OK)
+        fail_msg("%s", job->s->error);
     return session;
 }
 
@@ -65,8 +65,7 @@ static void test_rows_and_labels(void **state)
     int32_t a, b;
     struct job job;
 
-    (void)state;
-    if (!job_open(&job, MODEL TRAIN("") DATA))
+    if (!job_open(&job, *state, MODEL TRAIN("") DATA))
         return;
     train = job.data.train;
     assert_int_equal(clrnn_dataset_view(train,
@@ -101,8 +100,7 @@ static void test_blank_and_shuffled(void **state)
     uint32_t moved = 0, differ = 0;
     struct job job;
 
-    (void)state;
-    if (!job_open(&job, MODEL TRAIN("") DATA))
+    if (!job_open(&job, *state, MODEL TRAIN("") DATA))
         return;
     assert_int_equal(clrnn_dataset_view(job.data.train, &(struct clrnn_view){.blank = blank}, "b", &blanked),
                      CLRNN_OK);
@@ -148,8 +146,7 @@ static void test_view_through_the_feed(void **state)
     const double blank[C] = {0.5, 0.5, 0.5};
     struct job job;
 
-    (void)state;
-    if (!job_open(&job, MODEL TRAIN("") "data: {train: {x: X_a.npy, y: y_a.npy}}\n"))
+    if (!job_open(&job, *state, MODEL TRAIN("") "data: {train: {x: X_a.npy, y: y_a.npy}}\n"))
         return;
     for (uint32_t staged = 0; staged < 2; staged++) {
         struct clrnn_session *session =
@@ -175,13 +172,12 @@ static void test_steps(void **state)
     struct clrnn_model *model;
     struct job job;
 
-    (void)state;
-    if (!job_open(&job,
+    if (!job_open(&job, *state,
                   MODEL TRAIN("scheduler: {step_lr: {step_size: 2, gamma: 0.5, interval: batch}}") DATA))
         return;
     session = open_session(&job, (struct clrnn_session_params){.feed = {.whole_steps = true}});
     assert_int_equal(
-        clrnn_session_model(job.s.device, job.config, job.data.train, NULL, false, &job.data, &model),
+        clrnn_session_model(job.s->device, job.config, job.data.train, NULL, false, &job.data, &model),
         CLRNN_OK);
     for (uint32_t first = 0; first < S; first += 8) {
         const uint32_t N = MIN2(8u, S - first);
@@ -218,8 +214,7 @@ static void test_scheduler_by_epoch(void **state)
     struct clrnn_session *session;
     struct job job;
 
-    (void)state;
-    if (!job_open(&job,
+    if (!job_open(&job, *state,
                   MODEL TRAIN("scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 2, interval: epoch}}")
                       DATA))
         return;
@@ -263,8 +258,7 @@ static void test_evaluation(void **state)
     double loss = 0, weight = 0;
     struct job job;
 
-    (void)state;
-    if (!job_open(&job, MODEL TRAIN("") DATA))
+    if (!job_open(&job, *state, MODEL TRAIN("") DATA))
         return;
     session = open_session(&job, (struct clrnn_session_params){0});
     session->hook = count_pass;
@@ -302,8 +296,7 @@ static void test_tensors(void **state)
     double *out, *before, *after;
     struct job job;
 
-    (void)state;
-    if (!job_open(&job, MODEL TRAIN("") DATA))
+    if (!job_open(&job, *state, MODEL TRAIN("") DATA))
         return;
     session = open_session(&job, (struct clrnn_session_params){.feed = {.keep_tensors = true}});
     before = calloc(2 * session->model->entry[0].param.count, sizeof(*before));
@@ -335,28 +328,27 @@ static void test_no_batch(void **state)
     struct clrnn_session *session;
     struct job job;
 
-    (void)state;
-    if (!job_open(&job, MODEL TRAIN("") DATA))
+    if (!job_open(&job, *state, MODEL TRAIN("") DATA))
         return;
     params.config = job.config;
     params.set = job.data.train;
-    assert_int_equal(clrnn_session_open(job.s.device, &params, &session), CLRNN_ERR_CONFIG);
+    assert_int_equal(clrnn_session_open(job.s->device, &params, &session), CLRNN_ERR_CONFIG);
     assert_null(session);
-    scratch_expect(&job.s, "drop_last", "20 samples", NULL);
+    scratch_expect(job.s, "drop_last", "20 samples", NULL);
     job_close(&job);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows_and_labels),
-        cmocka_unit_test(test_blank_and_shuffled),
-        cmocka_unit_test(test_view_through_the_feed),
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_scheduler_by_epoch),
-        cmocka_unit_test(test_evaluation),
-        cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_no_batch),
+        SCRATCH_TEST(test_rows_and_labels, NULL),
+        SCRATCH_TEST(test_blank_and_shuffled, NULL),
+        SCRATCH_TEST(test_view_through_the_feed, NULL),
+        SCRATCH_TEST(test_steps, NULL),
+        SCRATCH_TEST(test_scheduler_by_epoch, NULL),
+        SCRATCH_TEST(test_evaluation, NULL),
+        SCRATCH_TEST(test_tensors, NULL),
+        SCRATCH_TEST(test_no_batch, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,34 +42,31 @@ static void test_bytes(void **state)
     static const char *const want[][2] = {{"a/X_train.npy", "55059643bae5c62d4af12f10601f0995"},
                                           {"a/y_train.npy", "6cfc2a70000429fa499b4354e2916d5d"},
                                           {"a/X_test.npy", "9f5befa74e432f2c0016e3df51276fb1"}};
-    struct scratch s;
+    struct scratch *s = *state;
     char hex[33], again[33];
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    synth(&s,
+    synth(s,
           (struct clrnn_synth_params){
               .samples = 20, .test_samples = 7, .features = 101, .steps = 2, .classes = 3, .seed = 9},
           "a");
-    synth(&s,
+    synth(s,
           (struct clrnn_synth_params){
               .samples = 20, .test_samples = 7, .features = 101, .steps = 2, .classes = 3, .seed = 10},
           "b");
     for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
-        file_hash(&s, want[i][0], hex);
+        file_hash(s, want[i][0], hex);
         if (strcmp(hex, want[i][1]))
             fail_msg("%s hashes to %s, expected %s", want[i][0], hex, want[i][1]);
     }
-    file_hash(&s, "b/X_train.npy", again);
-    file_hash(&s, "a/X_train.npy", hex);
+    file_hash(s, "b/X_train.npy", again);
+    file_hash(s, "a/X_train.npy", hex);
     assert_string_not_equal(hex, again);
-    scratch_close(&s);
 }
 
 static void test_seed_shape(void **state)
 {
     enum { S = 400, F = 200 };
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_npy *x, *y;
     double sum = 0, squares = 0, largest = 0;
     float row[F];
@@ -77,11 +74,9 @@ static void test_seed_shape(void **state)
     int ones = 0, informative = 0;
     double mean[2][F] = {{0}};
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    synth(&s, (struct clrnn_synth_params){.samples = S, .test_samples = 51, .features = F, .seed = 1}, "a");
-    x = open_file(&s, "a/X_train.npy");
-    y = open_file(&s, "a/y_train.npy");
+    synth(s, (struct clrnn_synth_params){.samples = S, .test_samples = 51, .features = F, .seed = 1}, "a");
+    x = open_file(s, "a/X_train.npy");
+    y = open_file(s, "a/y_train.npy");
     assert_true(x->dtype == CLRNN_DTYPE_F32 && x->ndim == 3 && x->shape[0] == S && x->shape[1] == 1 &&
                 x->shape[2] == F);
     assert_true(y->dtype == CLRNN_DTYPE_I64 && y->ndim == 2 && y->shape[0] == S && y->shape[1] == 1);
@@ -105,24 +100,21 @@ static void test_seed_shape(void **state)
         fail_msg("%d of %d features tell the classes apart", informative, F);
     clrnn_npy_close(&x);
     clrnn_npy_close(&y);
-    scratch_close(&s);
 }
 
 static void test_tasks(void **state)
 {
     enum { S = 200, T = 11, K = 4 };
-    struct scratch s;
+    struct scratch *s = *state;
     struct clrnn_npy *x, *y;
     float row[T * K], target;
     int64_t label;
     int ones = 0, firsts[K] = {0};
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    synth(&s, (struct clrnn_synth_params){.task = "adding", .samples = S, .test_samples = 5, .steps = T},
+    synth(s, (struct clrnn_synth_params){.task = "adding", .samples = S, .test_samples = 5, .steps = T},
           "adding");
-    x = open_file(&s, "adding/X_train.npy");
-    y = open_file(&s, "adding/y_train.npy");
+    x = open_file(s, "adding/X_train.npy");
+    y = open_file(s, "adding/y_train.npy");
     assert_true(x->shape[1] == T && x->shape[2] == 2 && y->dtype == CLRNN_DTYPE_F32);
     for (size_t n = 0; n < S; n++) {
         float sum = 0;
@@ -141,10 +133,10 @@ static void test_tasks(void **state)
     clrnn_npy_close(&x);
     clrnn_npy_close(&y);
 
-    synth(&s, (struct clrnn_synth_params){.task = "parity", .samples = S, .test_samples = 5, .steps = T},
+    synth(s, (struct clrnn_synth_params){.task = "parity", .samples = S, .test_samples = 5, .steps = T},
           "parity");
-    x = open_file(&s, "parity/X_train.npy");
-    y = open_file(&s, "parity/y_train.npy");
+    x = open_file(s, "parity/X_train.npy");
+    y = open_file(s, "parity/y_train.npy");
     assert_true(x->shape[1] == T && x->shape[2] == 1);
     for (size_t n = 0; n < S; n++) {
         int odd = 0;
@@ -162,12 +154,12 @@ static void test_tasks(void **state)
     clrnn_npy_close(&x);
     clrnn_npy_close(&y);
 
-    synth(&s,
+    synth(s,
           (struct clrnn_synth_params){
               .task = "copy-first", .samples = S, .test_samples = 5, .steps = T, .classes = K},
           "copy");
-    x = open_file(&s, "copy/X_train.npy");
-    y = open_file(&s, "copy/y_train.npy");
+    x = open_file(s, "copy/X_train.npy");
+    y = open_file(s, "copy/y_train.npy");
     assert_true(x->shape[1] == T && x->shape[2] == K);
     for (size_t n = 0; n < S; n++) {
         clrnn_npy_read_f32(x, n * T * K, T * K, row);
@@ -186,7 +178,6 @@ static void test_tasks(void **state)
         assert_in_range(firsts[k], 25, 75);
     clrnn_npy_close(&x);
     clrnn_npy_close(&y);
-    scratch_close(&s);
 }
 
 static void test_refusals(void **state)
@@ -202,28 +193,25 @@ static void test_refusals(void **state)
         {{.classes = 1}, "1 class"},
         {{.steps = 1u << 20, .features = 1u << 20}, "too many"},
     };
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-        assert_int_equal(clrnn_synth(&s.log, &wrong[i].params, scratch_path(&s, "x")), CLRNN_ERR_ARG);
-        scratch_expect(&s, wrong[i].word, NULL);
+        assert_int_equal(clrnn_synth(&s->log, &wrong[i].params, scratch_path(s, "x")), CLRNN_ERR_ARG);
+        scratch_expect(s, wrong[i].word, NULL);
     }
-    scratch_write(&s, "file", "");
+    scratch_write(s, "file", "");
     assert_int_equal(
-        clrnn_synth(&s.log, &(struct clrnn_synth_params){.samples = 3}, scratch_path(&s, "file/x")),
+        clrnn_synth(&s->log, &(struct clrnn_synth_params){.samples = 3}, scratch_path(s, "file/x")),
         CLRNN_ERR_DISK);
-    scratch_close(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_seed_shape),
-        cmocka_unit_test(test_tasks),
-        cmocka_unit_test(test_refusals),
+        SCRATCH_TEST(test_bytes, ""),
+        SCRATCH_TEST(test_seed_shape, ""),
+        SCRATCH_TEST(test_tasks, ""),
+        SCRATCH_TEST(test_refusals, ""),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,80 +74,69 @@ static void refuses(struct scratch *s, const char *table, const char *config, co
 static void test_columns(void **state)
 {
     static const char table[] = "a,b,c,d\n1,2,3,0\n4,5,6,1\n";
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    reads(&s, table, CLASSES DATA("label: d"), "1 2 3:0|4 5 6:1|");
-    reads(&s, table, CLASSES DATA("label: d, columns: [c, a]"), "3 1:0|6 4:1|");
-    reads(&s, table, CLASSES DATA("label: 3, columns: [2, b]"), "3 2:0|6 5:1|");
-    reads(&s, table, MSE(2) DATA("target: [b, a]"), "3 0:2 1|6 1:5 4|");
-    reads(&s, table, MSE(1) DATA("target: a, columns: b"), "2:1|5:4|");
-    assert_non_null(strstr(s.info, "2 columns are not used: c, d"));
-    refuses(&s, table, CLASSES DATA("label: d, columns: [a, bb]"), "no column bb (columns)",
+    reads(s, table, CLASSES DATA("label: d"), "1 2 3:0|4 5 6:1|");
+    reads(s, table, CLASSES DATA("label: d, columns: [c, a]"), "3 1:0|6 4:1|");
+    reads(s, table, CLASSES DATA("label: 3, columns: [2, b]"), "3 2:0|6 5:1|");
+    reads(s, table, MSE(2) DATA("target: [b, a]"), "3 0:2 1|6 1:5 4|");
+    reads(s, table, MSE(1) DATA("target: a, columns: b"), "2:1|5:4|");
+    assert_non_null(strstr(s->info, "2 columns are not used: c, d"));
+    refuses(s, table, CLASSES DATA("label: d, columns: [a, bb]"), "no column bb (columns)",
             "did you mean \"b\"");
-    refuses(&s, table, MSE(3) DATA("target: [b, a]"), "2 target columns", "set its out_features to 2");
-    refuses(&s, table, QUANTILES(3) DATA("target: [b, a]"), "2 numbers a sample, 3 quantiles each",
+    refuses(s, table, MSE(3) DATA("target: [b, a]"), "2 target columns", "set its out_features to 2");
+    refuses(s, table, QUANTILES(3) DATA("target: [b, a]"), "2 numbers a sample, 3 quantiles each",
             "puts out 3: set its out_features to 6");
-    refuses(&s, "a,b\n1,2\n", QUANTILES(6) DATA("label: b"), "one label a row", "out_features: 3,");
-    refuses(&s, "a,b\n1,x\n", MSE(1) DATA("target: a"), "row 1, column \"b\": \"x\" is no number",
+    refuses(s, "a,b\n1,2\n", QUANTILES(6) DATA("label: b"), "one label a row", "out_features: 3,");
+    refuses(s, "a,b\n1,x\n", MSE(1) DATA("target: a"), "row 1, column \"b\": \"x\" is no number",
             "`columns`");
-    refuses(&s, "a;b\n1;2,5\n", MSE(1) DATA("target: a"), "row 1, column \"b\"", "decimal: \",\"");
-    reads(&s, "a;b\n1;2,5\n", MSE(1) DATA("target: a, decimal: \",\""), "2.5:1|");
-    scratch_close(&s);
+    refuses(s, "a;b\n1;2,5\n", MSE(1) DATA("target: a"), "row 1, column \"b\"", "decimal: \",\"");
+    reads(s, "a;b\n1;2,5\n", MSE(1) DATA("target: a, decimal: \",\""), "2.5:1|");
 }
 
 static void test_row_counts(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    *s.warning = 0;
-    reads(&s, ",a,y\n0,7,1\n1,8,2\n", MSE(1) DATA("target: y"), "7:1|8:2|");
-    assert_non_null(strstr(s.warning, "counts the rows: left out"));
-    reads(&s, "Unnamed: 0,a,y\n5,7,1\n6,8,2\n", MSE(1) DATA("target: y"), "7:1|8:2|");
-    reads(&s, ",a,y\n0,7,1\n2,8,2\n", MSE(1) DATA("target: y"), "0 7:1|2 8:2|");
-    reads(&s, ",a,y\n0,7,1\n1,8,2\n", MSE(1) DATA("target: y, columns: [0, a]"), "0 7:1|1 8:2|");
-    scratch_close(&s);
+    *s->warning = 0;
+    reads(s, ",a,y\n0,7,1\n1,8,2\n", MSE(1) DATA("target: y"), "7:1|8:2|");
+    assert_non_null(strstr(s->warning, "counts the rows: left out"));
+    reads(s, "Unnamed: 0,a,y\n5,7,1\n6,8,2\n", MSE(1) DATA("target: y"), "7:1|8:2|");
+    reads(s, ",a,y\n0,7,1\n2,8,2\n", MSE(1) DATA("target: y"), "0 7:1|2 8:2|");
+    reads(s, ",a,y\n0,7,1\n1,8,2\n", MSE(1) DATA("target: y, columns: [0, a]"), "0 7:1|1 8:2|");
 }
 
 static void test_missing(void **state)
 {
     static const char table[] = "a,b,y\n1,2,1\n,4,2\n7,NA,3\n";
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    refuses(&s, table, MSE(1) DATA("target: y"), "row 2, column \"a\": missing value", "forward");
-    reads(&s, table, MSE(1) DATA("target: y, missing: zero"), "1 2:1|0 4:2|7 0:3|");
-    reads(&s, table, MSE(1) DATA("target: y, missing: mean"), "1 2:1|4 4:2|7 3:3|");
-    reads(&s, table, MSE(1) DATA("target: y, missing: forward"), "1 2:1|1 4:2|7 4:3|");
-    refuses(&s, "a,y\n,1\n2,3\n", MSE(1) DATA("target: y, missing: forward"), "row 1, column \"a\"",
+    refuses(s, table, MSE(1) DATA("target: y"), "row 2, column \"a\": missing value", "forward");
+    reads(s, table, MSE(1) DATA("target: y, missing: zero"), "1 2:1|0 4:2|7 0:3|");
+    reads(s, table, MSE(1) DATA("target: y, missing: mean"), "1 2:1|4 4:2|7 3:3|");
+    reads(s, table, MSE(1) DATA("target: y, missing: forward"), "1 2:1|1 4:2|7 4:3|");
+    refuses(s, "a,y\n,1\n2,3\n", MSE(1) DATA("target: y, missing: forward"), "row 1, column \"a\"",
             "none before it");
-    refuses(&s, "a,y\n1,\n2,3\n", MSE(1) DATA("target: y"), "row 1, column \"y\"", "missing_targets: ignore");
-    reads(&s, "a,y\n1,\n2,3\n", MSE(1) "data: {missing_targets: ignore, train: {csv: d.csv, target: y}}\n",
+    refuses(s, "a,y\n1,\n2,3\n", MSE(1) DATA("target: y"), "row 1, column \"y\"", "missing_targets: ignore");
+    reads(s, "a,y\n1,\n2,3\n", MSE(1) "data: {missing_targets: ignore, train: {csv: d.csv, target: y}}\n",
           "1:nan|2:3|");
-    refuses(&s, "a,y\n1,\n2,3\n", CLASSES DATA("label: y, missing: zero"), "row 1, column \"y\"",
+    refuses(s, "a,y\n1,\n2,3\n", CLASSES DATA("label: y, missing: zero"), "row 1, column \"y\"",
             "fill the label in");
-    scratch_close(&s);
 }
 
 static void test_text_labels(void **state)
 {
     struct clrnn_names *names = NULL;
     struct clrnn_dataset *set;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    reads(&s, "a,k\n1,pear\n2,apple\n3,fig\n4,apple\n", CLASSES DATA("label: k"), "1:2|2:0|3:1|4:0|");
-    reads(&s, "a,k\n1,1\n2,10\n3,x\n", CLASSES DATA("label: k"), "1:0|2:1|3:2|");
-    assert_non_null(strstr(s.warning, "numbers and texts"));
-    refuses(&s, "a,k\n1,a\n2,b\n3,c\n4,d\n", CLASSES DATA("label: k"), "class 3", "3 outputs");
+    reads(s, "a,k\n1,pear\n2,apple\n3,fig\n4,apple\n", CLASSES DATA("label: k"), "1:2|2:0|3:1|4:0|");
+    reads(s, "a,k\n1,1\n2,10\n3,x\n", CLASSES DATA("label: k"), "1:0|2:1|3:2|");
+    assert_non_null(strstr(s->warning, "numbers and texts"));
+    refuses(s, "a,k\n1,a\n2,b\n3,c\n4,d\n", CLASSES DATA("label: k"), "class 3", "3 outputs");
 
-    scratch_write(&s, "d.csv", "b,a,k\n5,1,pear\n6,2,apple\n7,3,fig\n");
-    set = open_set(&s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){0});
+    scratch_write(s, "d.csv", "b,a,k\n5,1,pear\n6,2,apple\n7,3,fig\n");
+    set = open_set(s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){0});
     assert_int_equal(clrnn_dataset_names(set, &names), CLRNN_OK);
     clrnn_dataset_close(&set);
     assert_string_equal(names->columns.text[0], "b");
@@ -157,25 +146,24 @@ static void test_text_labels(void **state)
         char *text = clrnn_names_text(names);
 
         clrnn_names_destroy(&names);
-        assert_int_equal(clrnn_names_parse(&s.log, "m", text, &names), CLRNN_OK);
+        assert_int_equal(clrnn_names_parse(&s->log, "m", text, &names), CLRNN_OK);
         free(text);
     }
-    scratch_write(&s, "d.csv", "k,a,new,b\npear,1,9,5\n");
-    set = open_set(&s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names});
+    scratch_write(s, "d.csv", "k,a,new,b\npear,1,9,5\n");
+    set = open_set(s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names});
     assert_string_equal(show(set), "5 1:2|");
     clrnn_dataset_close(&set);
-    scratch_write(&s, "d.csv", "k,a,B\npear,1,9\n");
-    assert_null(open_set(&s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names}));
-    scratch_expect(&s, "no column b (that the model was trained on)", "did you mean \"B\"", NULL);
-    scratch_write(&s, "d.csv", "k,a,b\nplum,1,9\n");
-    assert_null(open_set(&s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names}));
-    scratch_expect(&s, "row 1, column \"k\": \"plum\" is none of the model's 3 classes", NULL);
-    set = open_set(&s, CLASSES DATA("label: k"),
-                   &(struct clrnn_open_rules){.names = names, .no_targets = true});
+    scratch_write(s, "d.csv", "k,a,B\npear,1,9\n");
+    assert_null(open_set(s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names}));
+    scratch_expect(s, "no column b (that the model was trained on)", "did you mean \"B\"", NULL);
+    scratch_write(s, "d.csv", "k,a,b\nplum,1,9\n");
+    assert_null(open_set(s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names}));
+    scratch_expect(s, "row 1, column \"k\": \"plum\" is none of the model's 3 classes", NULL);
+    set =
+        open_set(s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names, .no_targets = true});
     assert_string_equal(show(set), "9 1|");
     clrnn_dataset_close(&set);
     clrnn_names_destroy(&names);
-    scratch_close(&s);
 }
 
 static void test_windows(void **state)
@@ -183,31 +171,27 @@ static void test_windows(void **state)
     static const char table[] = "t,a,y\n0,1,10\n1,2,20\n2,3,30\n3,4,40\n4,5,50\n";
     static const char gap[] = "t,a,y\n0,1,10\n1,2,20\n2,3,30\n7,4,40\n8,5,50\n";
     static const char groups[] = "t,g,a\n0,u,1\n0,v,11\n1,u,2\n1,v,12\n2,u,3\n2,v,13\n";
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    reads(&s, table, MSE(1) DATA("target: y, columns: a, window: 3"), "1 2 3:40|2 3 4:50|");
-    reads(&s, table, MSE(2) DATA("target: y, columns: a, window: 3, horizon: 2"), "1 2 3:40 50|");
-    reads(&s, table, MSE(4) DATA("target: [y, a], columns: a, window: 3, horizon: 2"), "1 2 3:40 4 50 5|");
-    reads(&s, table, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, stride: 2"),
-          "1 2:20|3 4:40|");
-    reads(&s, table, MSE(1) DATA("target: y, window: 3, time: t"), "1 10 2 20 3 30:40|2 20 3 30 4 40:50|");
-    reads(&s, gap, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, time: t"),
+    reads(s, table, MSE(1) DATA("target: y, columns: a, window: 3"), "1 2 3:40|2 3 4:50|");
+    reads(s, table, MSE(2) DATA("target: y, columns: a, window: 3, horizon: 2"), "1 2 3:40 50|");
+    reads(s, table, MSE(4) DATA("target: [y, a], columns: a, window: 3, horizon: 2"), "1 2 3:40 4 50 5|");
+    reads(s, table, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, stride: 2"), "1 2:20|3 4:40|");
+    reads(s, table, MSE(1) DATA("target: y, window: 3, time: t"), "1 10 2 20 3 30:40|2 20 3 30 4 40:50|");
+    reads(s, gap, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, time: t"),
           "1 2:20|2 3:30|4 5:50|");
-    reads(&s, groups, MSE(1) DATA("target: a, group: g, time: t, window: 2"), "1 2:3|11 12:13|");
-    reads(&s, "a,k\n1,x\n2,y\n3,z\n", CLASSES DATA("label: k, window: 2"), "1 2:1|2 3:2|");
-    refuses(&s, table, MSE(1) DATA("target: y, window: 6"), "at most 5 rows", "choose a smaller window");
-    refuses(&s, gap, MSE(1) DATA("target: y, window: 4, horizon: 0, time: t"), "at most 3 rows", "1 gaps");
-    refuses(&s, "t,y\n1,2\n0,2\n", MSE(1) DATA("target: y, window: 1, time: t"),
+    reads(s, groups, MSE(1) DATA("target: a, group: g, time: t, window: 2"), "1 2:3|11 12:13|");
+    reads(s, "a,k\n1,x\n2,y\n3,z\n", CLASSES DATA("label: k, window: 2"), "1 2:1|2 3:2|");
+    refuses(s, table, MSE(1) DATA("target: y, window: 6"), "at most 5 rows", "choose a smaller window");
+    refuses(s, gap, MSE(1) DATA("target: y, window: 4, horizon: 0, time: t"), "at most 3 rows", "1 gaps");
+    refuses(s, "t,y\n1,2\n0,2\n", MSE(1) DATA("target: y, window: 1, time: t"),
             "row 2, column \"t\": earlier", "sort the rows");
-    refuses(&s, "t,y\n1,2\n1,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "the same time as in row 1",
+    refuses(s, "t,y\n1,2\n1,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "the same time as in row 1",
             "`group`");
-    refuses(&s, "t,y\n1,2\nmonday,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "row 2, column \"t\"",
+    refuses(s, "t,y\n1,2\nmonday,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "row 2, column \"t\"",
             "\"monday\" is no time");
-    refuses(&s, "g,y\nu,1\nu,2\nv,1\n", MSE(1) DATA("target: y, group: g, window: 1"),
+    refuses(s, "g,y\nu,1\nu,2\nv,1\n", MSE(1) DATA("target: y, group: g, window: 1"),
             "the group \"v\" has 1 row", "smaller window");
-    scratch_close(&s);
 }
 
 // ---------------------------------------------------------------- windows by counters
@@ -307,16 +291,14 @@ static void test_planted_counters(void **state)
     static struct planted p;
     static unsigned char seen[GROUPS][MOST_ROWS];
     struct clrnn_dataset *train, *valid;
-    struct scratch s;
+    struct scratch *s = *state;
     char text[512];
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
     for (uint64_t seed = 0; seed < 60; seed++) {
         struct clrnn_config *config;
         uint32_t before = 0, behind = 0;
 
-        plant(&s, &p, seed);
+        plant(s, &p, seed);
         snprintf(
             text, sizeof(text),
             "model: {layers: [{rnn: {hidden_size: 2}}, {pool: {over: last}}, {linear: {out_features: %u}}]}\n"
@@ -324,11 +306,11 @@ static void test_planted_counters(void **state)
             "data: {train: {csv: d.csv, columns: counter, target: counter, time: when, group: which, "
             "window: %u, horizon: %u, stride: %u, split: {valid: 0.3}}}\n",
             MAX2(p.horizon, 1u), p.window, p.horizon, p.stride);
-        config = scratch_config(&s, text);
+        config = scratch_config(s, text);
         free(config->folder);
-        config->folder = strdup(s.folder);
-        if (clrnn_dataset_open_named(&s.log, config, CLRNN_CHECK_ALL, &train, &valid) != CLRNN_OK)
-            fail_msg("seed %u: %s", (unsigned)seed, s.error);
+        config->folder = strdup(s->folder);
+        if (clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, &train, &valid) != CLRNN_OK)
+            fail_msg("seed %u: %s", (unsigned)seed, s->error);
         clrnn_config_destroy(&config);
         for (uint32_t g = 0; g < GROUPS; g++) {
             const uint32_t cut = p.rows[g] - (uint32_t)llround(0.3 * p.rows[g]);
@@ -346,7 +328,6 @@ static void test_planted_counters(void **state)
         clrnn_dataset_close(&train);
         clrnn_dataset_close(&valid);
     }
-    scratch_close(&s);
 }
 
 static void test_split_means(void **state)
@@ -354,17 +335,15 @@ static void test_split_means(void **state)
     struct clrnn_dataset *train, *valid;
     struct clrnn_config *config;
     double mean, std;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    assert_true(scratch_open(&s, ""));
-    scratch_write(&s, "d.csv", "a,y\n1,0\n2,0\n,0\n6,0\n100,0\n,0\n100,0\n100,0\n");
+    scratch_write(s, "d.csv", "a,y\n1,0\n2,0\n,0\n6,0\n100,0\n,0\n100,0\n100,0\n");
     config =
-        scratch_config(&s, MSE(1) "data: {train: {csv: d.csv, columns: a, target: y, window: 2, horizon: 0, "
-                                  "missing: mean, split: {valid: 0.5}}}\n");
+        scratch_config(s, MSE(1) "data: {train: {csv: d.csv, columns: a, target: y, window: 2, horizon: 0, "
+                                 "missing: mean, split: {valid: 0.5}}}\n");
     free(config->folder);
-    config->folder = strdup(s.folder);
-    assert_int_equal(clrnn_dataset_open_named(&s.log, config, CLRNN_CHECK_ALL, &train, &valid), CLRNN_OK);
+    config->folder = strdup(s->folder);
+    assert_int_equal(clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, &train, &valid), CLRNN_OK);
     assert_string_equal(show(train), "1 2:0|2 3:0|3 6:0|"); // the mean of the rows before the cut
     assert_string_equal(show(valid), "100 3:0|3 100:0|100 100:0|");
     assert_int_equal(clrnn_dataset_moments(train, &mean, &std), CLRNN_OK);
@@ -372,16 +351,15 @@ static void test_split_means(void **state)
     clrnn_config_destroy(&config);
     clrnn_dataset_close(&train);
     clrnn_dataset_close(&valid);
-    scratch_close(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_columns),     cmocka_unit_test(test_row_counts),
-        cmocka_unit_test(test_missing),     cmocka_unit_test(test_text_labels),
-        cmocka_unit_test(test_windows),     cmocka_unit_test(test_planted_counters),
-        cmocka_unit_test(test_split_means),
+        SCRATCH_TEST(test_columns, ""),     SCRATCH_TEST(test_row_counts, ""),
+        SCRATCH_TEST(test_missing, ""),     SCRATCH_TEST(test_text_labels, ""),
+        SCRATCH_TEST(test_windows, ""),     SCRATCH_TEST(test_planted_counters, ""),
+        SCRATCH_TEST(test_split_means, ""),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,32 +114,31 @@ static void test_measured_and_honoured(void **state)
     double loss, other = NAN;
     json_t *root;
     size_t variants = 0, count;
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         skip();
-    scratch_problem(&s, "a", 24, 5, 3, 3, false, 1);
-    test_cache_home(s.folder);
-    open_again(&s, true);
-    untuned = kernels(&s);
-    loss = train(&s, "plain");
+    scratch_problem(s, "a", 24, 5, 3, 3, false, 1);
+    test_cache_home(s->folder);
+    open_again(s, true);
+    untuned = kernels(s);
+    loss = train(s, "plain");
 
     // without time nothing is measured; then everything is; then everything is known
-    open_again(&s, false);
-    tune(&s, 0, &list);
+    open_again(s, false);
+    tune(s, 0, &list);
     for (size_t k = 0; k < list.count; k++)
         assert_true(isnan(list.tuned[k].use_ms));
-    tune(&s, 60, &list);
+    tune(s, 60, &list);
     count = list.count;
     for (size_t k = 0; k < count; k++) {
         assert_true(list.tuned[k].use_ms <= list.tuned[k].standard_ms);
         variants += strstr(list.tuned[k].key, " variant") != NULL;
     }
     assert_int_equal(variants, 3); // forward, backward, forward of inference
-    root = read_file(&s);
-    open_again(&s, false);
-    tune(&s, 0, &list);
+    root = read_file(s);
+    open_again(s, false);
+    tune(s, 0, &list);
     assert_int_equal(list.count, count);
     for (size_t k = 0; k < list.count; k++) {
         const json_t *entry = json_object_get(json_object_get(root, "choices"), list.tuned[k].key);
@@ -150,40 +149,39 @@ static void test_measured_and_honoured(void **state)
 
     // every variant that fits, as the file requests it
     for (size_t w = 0; w < ARRAY_SIZE(variant); w++) {
-        if (!prefer(&s, variant[w]))
+        if (!prefer(s, variant[w]))
             continue;
-        open_again(&s, false);
-        tuned = kernels(&s);
+        open_again(s, false);
+        tuned = kernels(s);
         if (w == 0)
             assert_non_null(strstr(tuned, "rnn_step_fwd"));
         free(tuned);
-        other = train(&s, variant[w]);
+        other = train(s, variant[w]);
         if (fabs(other - loss) > 1e-4 * fabs(loss)) // after six steps of Adam with different rounding
             fail_msg("variant %s: loss %.9g, untuned %.9g", variant[w], other, loss);
     }
-    assert_true(train(&s, "again") == other); // the same file, the same bits
+    assert_true(train(s, "again") == other); // the same file, the same bits
 
     // ignored with no_tune, and by all if damaged
-    open_again(&s, true);
-    tuned = kernels(&s);
+    open_again(s, true);
+    tuned = kernels(s);
     assert_string_equal(tuned, untuned);
     free(tuned);
-    path = clrnn_tune_path(clrnn_device_info(s.device));
+    path = clrnn_tune_path(clrnn_device_info(s->device));
     assert_int_equal(truncate(path, 100), 0);
     free(path);
-    open_again(&s, false);
-    tuned = kernels(&s);
+    open_again(s, false);
+    tuned = kernels(s);
     assert_string_equal(tuned, untuned);
     free(tuned);
     free(untuned);
     free(list.tuned);
     test_cache_home(NULL);
-    scratch_close(&s);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_measured_and_honoured)};
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_measured_and_honoured, NULL)};
 
     return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
 }

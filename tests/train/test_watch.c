@@ -10,7 +10,7 @@
 
 // A model of 2 classes, 8 + 8 balanced rows, a run of 10 epochs of 40 steps.
 struct stand {
-    struct scratch s;
+    struct scratch *s;
     struct clrnn_config *config;
     struct clrnn_model *model;
     struct clrnn_dataset *set;
@@ -27,26 +27,26 @@ static void open_stand(struct stand *t, const char *train, bool on, uint64_t ste
     float x[16 * 3] = {0}, y_real[16];
     int64_t y[16];
 
-    assert_true(scratch_open(&t->s, "ref"));
+    *t->s->warning = *t->s->info = 0;
     for (size_t n = 0; n < ARRAY_SIZE(y); n++) {
         y[n] = n % 2;
         y_real[n] = (float)y[n];
     }
-    scratch_f32(&t->s, "X.npy", x, 16, 3, 0);
+    scratch_f32(t->s, "X.npy", x, 16, 3, 0);
     if (real)
-        scratch_f32(&t->s, "y.npy", y_real, 16, 0, 0);
+        scratch_f32(t->s, "y.npy", y_real, 16, 0, 0);
     else
-        scratch_i64(&t->s, "y.npy", y, 16, 0);
+        scratch_i64(t->s, "y.npy", y, 16, 0);
     snprintf(
         text, sizeof(text),
         "model: {layers: [{rnn: {hidden_size: 16}}, {pool: {over: last}}, {linear: {out_features: %d}}]}\n"
         "train: {epochs: %d, batch_size: 16, %s}\ndata: {train: {x: X.npy, y: y.npy}}\n",
         real ? 1 : 2, EPOCHS, train);
-    t->config = scratch_config(&t->s, text);
-    assert_int_equal(clrnn_dataset_open(&t->s.log, t->config, &t->config->data.train, t->s.folder, "train",
+    t->config = scratch_config(t->s, text);
+    assert_int_equal(clrnn_dataset_open(&t->s->log, t->config, &t->config->data.train, t->s->folder, "train",
                                         CLRNN_CHECK_ALL, &t->set),
                      CLRNN_OK);
-    assert_int_equal(clrnn_model_create(t->s.device, t->config, &shape, &t->model), CLRNN_OK);
+    assert_int_equal(clrnn_model_create(t->s->device, t->config, &shape, &t->model), CLRNN_OK);
     assert_int_equal(clrnn_watch_init(&t->watch, on, t->model, t->set, "run", BATCHES, steps), CLRNN_OK);
 }
 
@@ -56,7 +56,6 @@ static void close_stand(struct stand *t)
     clrnn_model_destroy(&t->model);
     clrnn_dataset_close(&t->set);
     clrnn_config_destroy(&t->config);
-    scratch_close(&t->s);
 }
 
 static void step(struct stand *t, double loss, double norm, double lr)
@@ -95,25 +94,24 @@ static void expect_one(const struct stand *t, const char *id)
     char start[80];
 
     snprintf(start, sizeof(start), "%s: ", id);
-    if (strncmp(t->s.warning, start, strlen(start)) ||
-        !strstr(t->s.warning, "`clrnn doctor run/config.yaml` explains") ||
-        count_of(t->s.info, "explains") != 1)
-        fail_msg("expected one warning of %s, got: %s", id, t->s.info);
+    if (strncmp(t->s->warning, start, strlen(start)) ||
+        !strstr(t->s->warning, "`clrnn doctor run/config.yaml` explains") ||
+        count_of(t->s->info, "explains") != 1)
+        fail_msg("expected one warning of %s, got: %s", id, t->s->info);
 }
 
 static void expect_silence(const struct stand *t)
 {
-    if (*t->s.warning)
-        fail_msg("expected silence, got: %s", t->s.warning);
+    if (*t->s->warning)
+        fail_msg("expected silence, got: %s", t->s->warning);
 }
 
 #define ADAM "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}"
 
 static void losses(void **state)
 {
-    struct stand t;
+    struct stand t = {.s = *state};
 
-    (void)state;
     open_stand(&t, ADAM, true, 0);
     step(&t, NAN, NAN, 1e-3);
     step(&t, NAN, NAN, 1e-3);
@@ -142,9 +140,8 @@ static void losses(void **state)
 
 static void zero_gradients(void **state)
 {
-    struct stand t;
+    struct stand t = {.s = *state};
 
-    (void)state;
     open_stand(&t, ADAM, true, 0);
     for (int i = 0; i < 19; i++)
         step(&t, 0.7, 0, 1e-3);
@@ -155,7 +152,7 @@ static void zero_gradients(void **state)
     for (int i = 0; i < 50; i++)
         step(&t, 0.7, 0, 1e-3);
     expect_one(&t, "zero-gradient");
-    assert_non_null(strstr(t.s.warning, "in steps 21 to 40"));
+    assert_non_null(strstr(t.s->warning, "in steps 21 to 40"));
     close_stand(&t);
 
     open_stand(&t, ADAM, true, 0); // learnt to the last bit
@@ -184,9 +181,8 @@ static void lost_rates(void **state)
          0}, // its steps are lr times gradient
     };
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct stand t;
+        struct stand t = {.s = *state};
 
         open_stand(&t, cases[i].train, true, 0);
         for (int k = 0; k < cases[i].before; k++)
@@ -203,9 +199,8 @@ static void lost_rates(void **state)
 
 static void flat_losses(void **state)
 {
-    struct stand t;
+    struct stand t = {.s = *state};
 
-    (void)state;
     open_stand(&t, ADAM, true, 0);
     epochs(&t, 1, 3, 0.6931, 0.5); // too early to tell
     expect_silence(&t);
@@ -255,9 +250,8 @@ static void flat_losses(void **state)
 static void large_updates(void **state)
 {
     double values[16 * 3];
-    struct stand t;
+    struct stand t = {.s = *state};
 
-    (void)state;
     for (int large = 0; large < 2; large++) {
         const struct clrnn_epoch_row row = {.epoch = 1, .train_loss = 3, .train_accuracy = 0.5};
 
@@ -308,28 +302,27 @@ static void run(struct scratch *s, const char *out, const char *layers, bool no_
 
 static void runs(void **state)
 {
-    struct scratch s;
+    struct scratch *s = *state;
 
-    (void)state;
-    if (!scratch_open(&s, NULL))
+    if (!s->device)
         return;
-    scratch_problem(&s, "a", 160, 4, 4, 2, false, 1);
-    scratch_problem(&s, "b", 40, 4, 4, 2, false, 2);
-    run(&s, "healthy", "", false);
-    assert_string_equal(s.warning, "");
-    run(&s, "quiet", ", round", true);
-    assert_string_equal(s.warning, "");
-    run(&s, "broken", ", round", false);
-    assert_non_null(strstr(s.warning, "zero-gradient: "));
-    assert_int_equal(count_of(s.info, "explains"), 1);
-    scratch_close(&s);
+    scratch_problem(s, "a", 160, 4, 4, 2, false, 1);
+    scratch_problem(s, "b", 40, 4, 4, 2, false, 2);
+    run(s, "healthy", "", false);
+    assert_string_equal(s->warning, "");
+    run(s, "quiet", ", round", true);
+    assert_string_equal(s->warning, "");
+    run(s, "broken", ", round", false);
+    assert_non_null(strstr(s->warning, "zero-gradient: "));
+    assert_int_equal(count_of(s->info, "explains"), 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(losses),      cmocka_unit_test(zero_gradients), cmocka_unit_test(lost_rates),
-        cmocka_unit_test(flat_losses), cmocka_unit_test(large_updates),  cmocka_unit_test(runs),
+        SCRATCH_TEST(losses, "ref"),        SCRATCH_TEST(zero_gradients, "ref"),
+        SCRATCH_TEST(lost_rates, "ref"),    SCRATCH_TEST(flat_losses, "ref"),
+        SCRATCH_TEST(large_updates, "ref"), SCRATCH_TEST(runs, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
