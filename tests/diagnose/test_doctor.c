@@ -7,7 +7,7 @@
 #include "clrnn/diagnose.h"
 #include "diagnose/doctor/linear.h"
 #include "diagnose/thresholds.h"
-#include "tests/train/scratch.h"
+#include "tests/model/scratch.h"
 
 // The faults in a case's data.
 enum {

@@ -5,7 +5,7 @@
 
 #include "base/array.h"
 #include "diagnose/grow/grow.h"
-#include "tests/train/scratch.h"
+#include "tests/model/scratch.h"
 
 // ---------------------------------------------------------------- the ladder
 

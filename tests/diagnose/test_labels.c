@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "base/random.h"
 #include "clrnn/diagnose.h"
-#include "tests/train/scratch.h"
+#include "tests/model/scratch.h"
 
 enum { ROWS = 320, STEPS = 6, FEATURES = 3 };
 

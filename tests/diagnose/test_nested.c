@@ -3,7 +3,7 @@
 // name that `--set` gives its layer.
 #include "base/array.h"
 #include "clrnn/diagnose.h"
-#include "tests/train/scratch.h"
+#include "tests/model/scratch.h"
 
 enum { ROWS = 96, STEPS = 8, FEATURES = 3, LABELS = 3 };
 

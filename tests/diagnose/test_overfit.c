@@ -7,7 +7,7 @@
 #include "clrnn/diagnose.h"
 #include "diagnose/floor.h"
 #include "train/session.h"
-#include "tests/train/scratch.h"
+#include "tests/model/scratch.h"
 
 // ---------------------------------------------------------------- helpers
 

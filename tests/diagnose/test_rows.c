@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "base/random.h"
 #include "clrnn/diagnose.h"
-#include "tests/train/scratch.h"
+#include "tests/model/scratch.h"
 
 enum { ROWS = 120, STEPS = 8, MOST = ROWS * STEPS * 3 };
 

@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "clrnn/train.h"
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #define MODEL \
     "model: {layers: [{lstm: {hidden_size: 4, num_layers: 2, dropout: 0.2}}, batchnorm, {pool: {over: " \

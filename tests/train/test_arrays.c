@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Data sets over arrays in memory, and labels that are made.
-#include "scratch.h"
+#include "tests/model/scratch.h"
+
+#include "train/dataset.h"
 
 #define POOLED \
     "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Data sets: accepted shapes and types, invalid values with their error messages, splits, statistics.
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #include <math.h>
 
 #include "base/array.h"
+#include "train/dataset.h"
 
 #define POOLED \
     "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Evaluation and prediction: figures compared with a direct computation from the predictions; files;
 // padding.
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #include <math.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Feeding: the order of batches, buckets, and that staging changes no bit.
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #include "base/array.h"
 #include "train/feed.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sessions: the steps, the scheduler, evaluation, hooks and tensors of a model over a data set; and views.
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Synthetic data: the same bytes on every machine, balanced classes, tasks as documented.
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #include <math.h>
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Tables: columns by name and number, dialects, missing cells, text labels; windows cut from them.
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #include <math.h>
 #include <stdio.h>
 
 #include "base/array.h"
+#include "train/dataset.h"
 
 #define MODEL(outputs) \
     "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: " #outputs \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Choices measured in a config's own steps: what is written, how later plans use it, and that training
 // gives the same numbers with every alternative.
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #include <math.h>
 #include <unistd.h>

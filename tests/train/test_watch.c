@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The watch: each warning once, from records made for it; none for healthy records; and whole runs.
-#include "scratch.h"
+#include "tests/model/scratch.h"
 
 #include <math.h>
 

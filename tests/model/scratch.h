@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Helpers of the training tests: a temporary folder, data files, a log that stores messages, a device.
-#ifndef CLRNN_TESTS_TRAIN_SCRATCH_H
-#define CLRNN_TESTS_TRAIN_SCRATCH_H
+// Helpers of tests of models and of training: a temporary folder, data files, a log that stores messages, a
+// device.
+#ifndef CLRNN_TESTS_MODEL_SCRATCH_H
+#define CLRNN_TESTS_MODEL_SCRATCH_H
 
 #include "base/random.h"
+#include "clrnn/config.h"
+#include "clrnn/device.h"
 #include "formats/npy.h"
-#include "train/dataset.h"
 #include "tests/test.h"
 
 struct scratch {

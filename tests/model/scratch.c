@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Helpers of the training tests.
+// Helpers of tests of models and of training.
 #include "scratch.h"
 
 #include "base/array.h"
