@@ -2,39 +2,10 @@
 // Helpers of the model tests.
 #include "fixture.h"
 
-#include <unistd.h>
-
 #include "base/array.h"
 #include "base/random.h"
 
-static void listen(void *user, enum clrnn_log_level level, const char *line)
-{
-    struct fixture *f = user;
-
-    if (level == CLRNN_LOG_ERROR) {
-        f->errors++;
-        snprintf(f->error, sizeof(f->error), "%s", line);
-    } else if (level == CLRNN_LOG_WARNING) {
-        snprintf(f->warning, sizeof(f->warning), "%s", line);
-    }
-}
-
-bool fixture_open(struct fixture *f, const char *select)
-{
-    struct clrnn_device_params params = {.log = &f->log};
-
-    memset(f, 0, sizeof(*f));
-    f->log = (struct clrnn_log){.fn = listen, .user = f, .level = CLRNN_LOG_INFO};
-    params.select = select ? select : getenv("CLRNN_DEVICE") ? NULL : "cpu";
-    return clrnn_device_open(&params, &f->device) == CLRNN_OK;
-}
-
-void fixture_close(struct fixture *f)
-{
-    clrnn_device_destroy(&f->device);
-}
-
-struct clrnn_config *fixture_config(struct fixture *f, const char *layers, const char *train)
+struct clrnn_config *fixture_config(struct scratch *f, const char *layers, const char *train)
 {
     struct clrnn_config *config = NULL;
     char text[8192], *at = text;
@@ -53,7 +24,7 @@ struct clrnn_config *fixture_config(struct fixture *f, const char *layers, const
     return config;
 }
 
-struct clrnn_model *fixture_model(struct fixture *f, const char *layers, const char *train,
+struct clrnn_model *fixture_model(struct scratch *f, const char *layers, const char *train,
                                   struct clrnn_data_shape shape)
 {
     struct clrnn_config *config = fixture_config(f, layers, train);
@@ -66,7 +37,7 @@ struct clrnn_model *fixture_model(struct fixture *f, const char *layers, const c
     return model;
 }
 
-const char *fixture_refusal(struct fixture *f, const char *layers, const char *train,
+const char *fixture_refusal(struct scratch *f, const char *layers, const char *train,
                             struct clrnn_data_shape shape)
 {
     struct clrnn_config *config = fixture_config(f, layers, train);
@@ -185,11 +156,4 @@ size_t fixture_find(const struct clrnn_model *model, const char *name)
             return i;
     fail_msg("the model has no %s", name);
     return 0;
-}
-
-void fixture_path(char *path, size_t size, const char *name)
-{
-    const char *folder = getenv("TMPDIR");
-
-    snprintf(path, size, "%s/clrnn-model-%d-%s", folder ? folder : "/tmp", (int)getpid(), name);
 }

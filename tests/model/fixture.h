@@ -1,31 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Helpers of the model tests: a device with a log that stores messages, models from YAML, synthetic batches.
+// Helpers of the model tests: models from YAML, synthetic batches.
 #ifndef CLRNN_TESTS_MODEL_FIXTURE_H
 #define CLRNN_TESTS_MODEL_FIXTURE_H
 
 #include "model/checkpoint.h"
 #include "model/network.h"
 #include "model/plan.h"
-#include "tests/test.h"
-
-struct fixture {
-    struct clrnn_log log;
-    struct clrnn_device *device;
-    char error[4096], warning[4096]; // the last line of each level
-    unsigned errors;
-};
-
-/** Opens "ref", or the device in CLRNN_DEVICE, otherwise the first CPU ("cpu"). False: there is none. */
-bool fixture_open(struct fixture *f, const char *select);
-void fixture_close(struct fixture *f);
+#include "scratch.h"
 
 /** A config of `layers` (the YAML below model.layers, "- rnn: {...}\n- ...") and a train section. */
-struct clrnn_config *fixture_config(struct fixture *f, const char *layers, const char *train);
+struct clrnn_config *fixture_config(struct scratch *f, const char *layers, const char *train);
 /** The model of such a config; the test fails where it cannot be made. */
-struct clrnn_model *fixture_model(struct fixture *f, const char *layers, const char *train,
+struct clrnn_model *fixture_model(struct scratch *f, const char *layers, const char *train,
                                   struct clrnn_data_shape shape);
 /** The message with which creating the model fails (CLRNN_ERR_CONFIG). */
-const char *fixture_refusal(struct fixture *f, const char *layers, const char *train,
+const char *fixture_refusal(struct scratch *f, const char *layers, const char *train,
                             struct clrnn_data_shape shape);
 
 /** A batch of made-up numbers that the seed determines; free with fixture_batch_free. */
@@ -39,18 +28,5 @@ void fixture_data_free(struct clrnn_plan_data *data);
 
 /** The row of a parameter; the test fails where there is none. */
 size_t fixture_find(const struct clrnn_model *model, const char *name);
-
-/** A path in a new temporary folder; fixture_close removes nothing, the caller unlinks. */
-void fixture_path(char *path, size_t size, const char *name);
-
-/** Leaves the test with a message if there is no OpenCL device (cmocka's skip() prints "not ok", which
- * meson takes for a failure). */
-#define NEED_OPENCL(f) \
-    do { \
-        if (!fixture_open(&(f), NULL)) { \
-            print_message("# skipped: %s\n", (f).error); \
-            return; \
-        } \
-    } while (0)
 
 #endif

@@ -19,34 +19,39 @@ static void listen(void *user, enum clrnn_log_level level, const char *line)
     snprintf(s->info + used, sizeof(s->info) - used, "%s\n", line);
 }
 
+struct scratch *scratch_open(const char *select)
+{
+    struct clrnn_device_params params = {.select = select ? select : getenv("CLRNN_DEVICE") ? NULL : "cpu"};
+    struct scratch *s = calloc(1, sizeof(*s));
+
+    assert_non_null(s);
+    params.log = &s->log;
+    s->log = (struct clrnn_log){.fn = listen, .user = s, .level = CLRNN_LOG_INFO};
+    assert_int_equal(clrnn_temporary_folder(&s->log, &s->folder), CLRNN_OK);
+    if ((!select || *select) && clrnn_device_open(&params, &s->device) != CLRNN_OK) {
+        assert_null(select);
+        print_message("# skipped: %s\n", s->error);
+    }
+    return s;
+}
+
+void scratch_close(struct scratch *s)
+{
+    clrnn_device_destroy(&s->device);
+    clrnn_remove_folder(s->folder);
+    free(s->folder);
+    free(s);
+}
+
 int scratch_setup(void **state)
 {
-    const char *select = *state;
-    struct scratch *s = calloc(1, sizeof(*s));
-    struct clrnn_device_params params = {.select = select ? select : getenv("CLRNN_DEVICE") ? NULL : "cpu"};
-
-    *state = s;
-    if (!s)
-        return -1;
-    s->log = (struct clrnn_log){.fn = listen, .user = s, .level = CLRNN_LOG_INFO};
-    params.log = &s->log;
-    if (clrnn_temporary_folder(&s->log, &s->folder) != CLRNN_OK)
-        return -1;
-    if ((!select || *select) && clrnn_device_open(&params, &s->device) != CLRNN_OK) {
-        print_message("# skipped: %s\n", s->error);
-        return select ? -1 : 0;
-    }
+    *state = scratch_open(*state);
     return 0;
 }
 
 int scratch_teardown(void **state)
 {
-    struct scratch *s = *state;
-
-    clrnn_device_destroy(&s->device);
-    clrnn_remove_folder(s->folder);
-    free(s->folder);
-    free(s);
+    scratch_close(*state);
     return 0;
 }
 

@@ -25,6 +25,9 @@ struct scratch {
                                              (void *)(uintptr_t)(const char *)(select))
 int scratch_setup(void **state);
 int scratch_teardown(void **state);
+/** Likewise within a test, beside its own. */
+struct scratch *scratch_open(const char *select);
+void scratch_close(struct scratch *s);
 
 /** "<folder>/<name>", static until eight calls later. */
 const char *scratch_path(const struct scratch *s, const char *name);

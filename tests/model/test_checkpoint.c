@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "formats/safetensors.h"
@@ -29,7 +28,7 @@ static void check_same_weights(struct clrnn_model *a, struct clrnn_model *b, boo
 }
 
 // Three steps, saved and read, and three more: the same bits as six steps.
-static void check_resume(struct fixture *f)
+static void check_resume(struct scratch *f)
 {
     struct clrnn_model *whole = fixture_model(f, LAYERS, TRAIN, shape);
     struct clrnn_model *half = fixture_model(f, LAYERS, TRAIN, shape), *again;
@@ -50,9 +49,8 @@ static void check_resume(struct fixture *f)
                                     },
                                 got;
     struct clrnn_step_result a, b;
-    char path[4096];
+    const char *path = scratch_path(f, "resume.safetensors");
 
-    fixture_path(path, sizeof(path), "resume.safetensors");
     steps(whole, 0, 6, &a);
     steps(half, 0, 3, NULL);
     assert_int_equal(clrnn_checkpoint_write(half, &state, path), CLRNN_OK);
@@ -73,29 +71,24 @@ static void check_resume(struct fixture *f)
     assert_memory_equal(&a, &b, sizeof(a));
     check_same_weights(whole, again, false);
     assert_memory_equal(&whole->schedule, &again->schedule, sizeof(whole->schedule));
-    unlink(path);
     clrnn_model_destroy(&whole);
     clrnn_model_destroy(&again);
 }
 
 static void test_resume_ref(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    check_resume(&f);
-    fixture_close(&f);
+    check_resume(f);
 }
 
 static void test_resume_device(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    NEED_OPENCL(f);
-    check_resume(&f);
-    fixture_close(&f);
+    if (!f->device)
+        return;
+    check_resume(f);
 }
 
 // Numbers stored as text are restored bit by bit, unusual ones too.
@@ -104,24 +97,19 @@ static void test_schedule_numbers(void **state)
     static const double odd[] = {0,        -0.0,      1e-304, 0x1p-1074, 0x1.fffffffffffffp+1023,
                                  INFINITY, -INFINITY, 1.0 / 3};
     struct clrnn_model *m, *again;
-    char path[4096];
-    struct fixture f;
+    struct scratch *f = *state;
+    const char *path = scratch_path(f, "odd.safetensors");
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    fixture_path(path, sizeof(path), "odd.safetensors");
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    m = fixture_model(f, LAYERS, TRAIN, shape);
     for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
         m->schedule.lr = odd[i];
         m->schedule.count = 3;
         assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
-        assert_int_equal(clrnn_model_open(f.device, path, &again), CLRNN_OK);
+        assert_int_equal(clrnn_model_open(f->device, path, &again), CLRNN_OK);
         assert_memory_equal(&m->schedule, &again->schedule, sizeof(m->schedule));
         clrnn_model_destroy(&again);
     }
-    unlink(path);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static void test_normalization(void **state)
@@ -129,36 +117,31 @@ static void test_normalization(void **state)
     const double mean[4] = {1, 2, 3, 4}, std[4] = {0.5, 1, 2, 4};
     struct clrnn_config *config;
     struct clrnn_model *m, *again;
-    char path[4096];
     double got[4];
-    struct fixture f;
+    struct scratch *f = *state;
+    const char *path = scratch_path(f, "normal.safetensors");
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    fixture_path(path, sizeof(path), "normal.safetensors");
-    config = fixture_config(&f, LAYERS, TRAIN);
+    config = fixture_config(f, LAYERS, TRAIN);
     config->data.standard = true;
-    assert_int_equal(clrnn_model_create(f.device, config, &shape, &m), CLRNN_OK);
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &m), CLRNN_OK);
     assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
-    assert_int_equal(clrnn_model_open(f.device, path, &again), CLRNN_ERR_DATA); // measured, but not there
-    assert_non_null(strstr(f.error, "input.mean and input.std of 4 numbers each are not there"));
+    assert_int_equal(clrnn_model_open(f->device, path, &again), CLRNN_ERR_DATA); // measured, but not there
+    assert_non_null(strstr(f->error, "input.mean and input.std of 4 numbers each are not there"));
 
     assert_int_equal(clrnn_model_set_normalization(m, mean, std), CLRNN_OK);
     assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
-    assert_int_equal(clrnn_model_open(f.device, path, &again), CLRNN_OK);
+    assert_int_equal(clrnn_model_open(f->device, path, &again), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f64(again->input_std, 0, 4, got), CLRNN_OK);
     assert_memory_equal(got, std, sizeof(std));
     clrnn_model_destroy(&again);
 
-    assert_int_equal(clrnn_model_create(f.device, config, &shape, &again), CLRNN_OK);
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &again), CLRNN_OK);
     assert_int_equal(clrnn_model_init(again, path, false), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f64(again->input_mean, 0, 4, got), CLRNN_OK);
     assert_memory_equal(got, mean, sizeof(mean));
     clrnn_model_destroy(&again);
-    unlink(path);
     clrnn_model_destroy(&m);
     clrnn_config_destroy(&config);
-    fixture_close(&f);
 }
 
 // ---------------------------------------------------------------- foreign files
@@ -166,71 +149,61 @@ static void test_normalization(void **state)
 static void test_init(void **state)
 {
     struct clrnn_model *m, *other, *same;
-    char path[4096];
-    struct fixture f;
+    struct scratch *f = *state;
+    const char *path = scratch_path(f, "init.safetensors");
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    fixture_path(path, sizeof(path), "init.safetensors");
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    m = fixture_model(f, LAYERS, TRAIN, shape);
     steps(m, 0, 2, NULL);
     assert_int_equal(clrnn_model_export(m, path), CLRNN_OK);
 
-    same = fixture_model(&f, LAYERS, "loss: cross_entropy, seed: 99", shape);
+    same = fixture_model(f, LAYERS, "loss: cross_entropy, seed: 99", shape);
     assert_int_equal(clrnn_model_init(same, path, false), CLRNN_OK);
     check_same_weights(m, same, true);
-    assert_int_equal(clrnn_model_open(f.device, path, &other), CLRNN_ERR_DATA);
-    assert_non_null(strstr(f.error, "holds no clrnn model"));
+    assert_int_equal(clrnn_model_open(f->device, path, &other), CLRNN_ERR_DATA);
+    assert_non_null(strstr(f->error, "holds no clrnn model"));
     clrnn_model_destroy(&same);
 
     other =
-        fixture_model(&f,
+        fixture_model(f,
                       "- batchnorm: {name: norm}\n- gru: {name: gru, hidden_size: 6}\n- pool: {over: last}\n"
                       "- linear: {name: head, out_features: 3}\n",
                       TRAIN, shape);
-    f.errors = 0;
+    f->errors = 0;
     assert_int_equal(clrnn_model_init(other, path, false), CLRNN_ERR_DATA);
-    assert_int_equal(f.errors, 1);
-    assert_non_null(strstr(f.error, "missing head.weight, head.bias; extra gru.weight_ih_l0_reverse, "));
+    assert_int_equal(f->errors, 1);
+    assert_non_null(strstr(f->error, "missing head.weight, head.bias; extra gru.weight_ih_l0_reverse, "));
     assert_non_null(
-        strstr(f.error, "fc.weight, fc.bias; wrongly shaped gru.weight_ih_l0 [15, 4] (expected [18, 4])"));
-    f.errors = 0;
+        strstr(f->error, "fc.weight, fc.bias; wrongly shaped gru.weight_ih_l0 [15, 4] (expected [18, 4])"));
+    f->errors = 0;
     assert_int_equal(clrnn_model_init(other, path, true), CLRNN_OK);
-    assert_int_equal(f.errors, 0);
-    assert_non_null(strstr(f.warning, "fits in part, 5 tensors were loaded: missing head.weight"));
+    assert_int_equal(f->errors, 0);
+    assert_non_null(strstr(f->warning, "fits in part, 5 tensors were loaded: missing head.weight"));
     clrnn_model_destroy(&other);
 
-    other = fixture_model(&f, "- linear: {name: head, out_features: 3}\n", TRAIN, shape);
+    other = fixture_model(f, "- linear: {name: head, out_features: 3}\n", TRAIN, shape);
     assert_int_equal(clrnn_model_init(other, path, true), CLRNN_ERR_DATA);
-    assert_non_null(strstr(f.error, "nothing in it fits the model"));
+    assert_non_null(strstr(f->error, "nothing in it fits the model"));
     clrnn_model_destroy(&other);
     clrnn_model_destroy(&m);
-    unlink(path);
-    fixture_close(&f);
 }
 
 // Weights are read from a model file of clRNN without its optimiser.
 static void test_init_from_model_file(void **state)
 {
     struct clrnn_model *m, *other;
-    char path[4096];
-    struct fixture f;
+    struct scratch *f = *state;
+    const char *path = scratch_path(f, "model.safetensors");
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    fixture_path(path, sizeof(path), "model.safetensors");
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    m = fixture_model(f, LAYERS, TRAIN, shape);
     steps(m, 0, 2, NULL);
     assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
-    other = fixture_model(&f, LAYERS, "loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", shape);
+    other = fixture_model(f, LAYERS, "loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", shape);
     if (clrnn_model_init(other, path, false) != CLRNN_OK)
-        fail_msg("%s", f.error);
+        fail_msg("%s", f->error);
     check_same_weights(m, other, false);
     assert_int_equal(other->steps, 0);
     clrnn_model_destroy(&other);
     clrnn_model_destroy(&m);
-    unlink(path);
-    fixture_close(&f);
 }
 
 // num_batches_tracked may be missing, as in old state dicts; other dtypes are converted.
@@ -240,14 +213,11 @@ static void test_init_lenient(void **state)
     const double ones[4] = {1, 2, 3, 4}, weight[12] = {0.5};
     struct clrnn_safetensors_writer *w;
     struct clrnn_model *m;
-    char path[4096];
     double got[12];
-    struct fixture f;
+    struct scratch *f = *state;
+    const char *path = scratch_path(f, "old.safetensors");
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    fixture_path(path, sizeof(path), "old.safetensors");
-    assert_int_equal(clrnn_safetensors_writer_create(&f.log, &w), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_writer_create(&f->log, &w), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_add(w, "0.weight", CLRNN_DTYPE_F64, 1, one, ones), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_add(w, "0.bias", CLRNN_DTYPE_F64, 1, one, ones), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_add(w, "0.running_mean", CLRNN_DTYPE_F64, 1, one, ones), CLRNN_OK);
@@ -255,16 +225,14 @@ static void test_init_lenient(void **state)
     assert_int_equal(clrnn_safetensors_add(w, "1.weight", CLRNN_DTYPE_F64, 2, two, weight), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_write(w, path), CLRNN_OK);
     clrnn_safetensors_writer_destroy(&w);
-    m = fixture_model(&f, "- batchnorm\n- linear: {out_features: 3, bias: false}\n", TRAIN, shape);
+    m = fixture_model(f, "- batchnorm\n- linear: {out_features: 3, bias: false}\n", TRAIN, shape);
     if (clrnn_model_init(m, path, false) != CLRNN_OK)
-        fail_msg("%s", f.error);
+        fail_msg("%s", f->error);
     assert_int_equal(clrnn_model_read(m, 5, got), CLRNN_OK);
     assert_memory_equal(got, weight, sizeof(weight));
     assert_int_equal(clrnn_model_read(m, fixture_find(m, "0.num_batches_tracked"), got), CLRNN_OK);
     assert_true(got[0] == 0);
     clrnn_model_destroy(&m);
-    unlink(path);
-    fixture_close(&f);
 }
 
 // A deviation that a device may treat as 0 counts as that of a constant feature.
@@ -273,65 +241,52 @@ static void test_small_deviation(void **state)
     static const double mean[4] = {0, 0, 0, 0}, std[4] = {0, 1e-40, 0x1p-126, 2},
                         want[4] = {1, 1, 0x1p-126, 2};
     struct clrnn_model *m;
-    struct fixture f;
+    struct scratch *f = *state;
     double got[4];
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    m = fixture_model(f, LAYERS, TRAIN, shape);
     assert_int_equal(clrnn_model_set_normalization(m, mean, std), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f64(m->input_std, 0, 4, got), CLRNN_OK);
     assert_memory_equal(got, want, sizeof(want));
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static void test_open_folder(void **state)
 {
     struct clrnn_model *last, *best, *got;
-    char folder[4096], path[4200];
-    struct fixture f;
+    struct scratch *f = *state;
+    const char *folder = scratch_path(f, "run");
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    fixture_path(folder, sizeof(folder), "run");
     assert_int_equal(mkdir(folder, 0777), 0);
-    assert_int_equal(clrnn_model_open(f.device, folder, &got), CLRNN_ERR_DATA);
-    assert_non_null(strstr(f.error, "neither last.safetensors nor best.safetensors"));
-    last = fixture_model(&f, LAYERS, TRAIN, shape);
-    best = fixture_model(&f, LAYERS, "loss: cross_entropy, seed: 12", shape);
-    snprintf(path, sizeof(path), "%s/best.safetensors", folder);
-    assert_int_equal(clrnn_model_save(best, path), CLRNN_OK);
-    assert_int_equal(clrnn_model_open(f.device, folder, &got), CLRNN_OK);
+    assert_int_equal(clrnn_model_open(f->device, folder, &got), CLRNN_ERR_DATA);
+    assert_non_null(strstr(f->error, "neither last.safetensors nor best.safetensors"));
+    last = fixture_model(f, LAYERS, TRAIN, shape);
+    best = fixture_model(f, LAYERS, "loss: cross_entropy, seed: 12", shape);
+    assert_int_equal(clrnn_model_save(best, scratch_path(f, "run/best.safetensors")), CLRNN_OK);
+    assert_int_equal(clrnn_model_open(f->device, folder, &got), CLRNN_OK);
     check_same_weights(got, best, false);
     clrnn_model_destroy(&got);
-    snprintf(path, sizeof(path), "%s/last.safetensors", folder);
-    assert_int_equal(clrnn_model_save(last, path), CLRNN_OK);
-    assert_int_equal(clrnn_model_open(f.device, folder, &got), CLRNN_OK);
+    assert_int_equal(clrnn_model_save(last, scratch_path(f, "run/last.safetensors")), CLRNN_OK);
+    assert_int_equal(clrnn_model_open(f->device, folder, &got), CLRNN_OK);
     check_same_weights(got, last, false);
     assert_int_equal(clrnn_model_config(got)->layer_count, 5);
     clrnn_model_destroy(&got);
     clrnn_model_destroy(&last);
     clrnn_model_destroy(&best);
-    unlink(path);
-    snprintf(path, sizeof(path), "%s/best.safetensors", folder);
-    unlink(path);
-    rmdir(folder);
-    fixture_close(&f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resume_ref),
-        cmocka_unit_test(test_resume_device),
-        cmocka_unit_test(test_schedule_numbers),
-        cmocka_unit_test(test_normalization),
-        cmocka_unit_test(test_init),
-        cmocka_unit_test(test_init_from_model_file),
-        cmocka_unit_test(test_init_lenient),
-        cmocka_unit_test(test_open_folder),
-        cmocka_unit_test(test_small_deviation),
+        SCRATCH_TEST(test_resume_ref, "ref"),
+        SCRATCH_TEST(test_resume_device, NULL),
+        SCRATCH_TEST(test_schedule_numbers, "ref"),
+        SCRATCH_TEST(test_normalization, "ref"),
+        SCRATCH_TEST(test_init, "ref"),
+        SCRATCH_TEST(test_init_from_model_file, "ref"),
+        SCRATCH_TEST(test_init_lenient, "ref"),
+        SCRATCH_TEST(test_open_folder, "ref"),
+        SCRATCH_TEST(test_small_deviation, "ref"),
     };
 
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);

@@ -10,23 +10,24 @@
 #include "base/array.h"
 #include "formats/safetensors.h"
 
-// Rewrites the file with one change: a key's value (NULL: removed), or a tensor removed.
-static void rewrite(struct fixture *f, const char *path, const char *key, const char *value,
-                    const char *dropped)
+#define FILE_NAME "model.safetensors"
+#define CHANGED "changed.safetensors"
+
+// Copies the file with one change: a key's value (NULL: removed), or a tensor's data (NULL: removed).
+static void rewrite(const struct scratch *f, const char *key, const char *value, const char *tensor,
+                    const void *data)
 {
     struct clrnn_safetensors_writer *w;
     struct clrnn_safetensors *file;
-    char other[4200];
 
-    snprintf(other, sizeof(other), "%s.changed", path);
-    assert_int_equal(clrnn_safetensors_open(&f->log, path, &file), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_open(&f->log, scratch_path(f, FILE_NAME), &file), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_writer_create(&f->log, &w), CLRNN_OK);
     for (size_t i = 0; i < file->count; i++) {
         const struct clrnn_safetensor *t = &file->tensor[i];
+        const void *now = tensor && !strcmp(t->name, tensor) ? data : t->data;
 
-        if (!dropped || strcmp(t->name, dropped) != 0)
-            assert_int_equal(clrnn_safetensors_add(w, t->name, t->dtype, t->ndim, t->shape, t->data),
-                             CLRNN_OK);
+        if (now)
+            assert_int_equal(clrnn_safetensors_add(w, t->name, t->dtype, t->ndim, t->shape, now), CLRNN_OK);
     }
     for (size_t i = 0; i < file->metadata_count; i++) {
         const char *v = key && !strcmp(file->metadata[i].key, key) ? value : file->metadata[i].value;
@@ -34,7 +35,7 @@ static void rewrite(struct fixture *f, const char *path, const char *key, const 
         if (v)
             assert_int_equal(clrnn_safetensors_add_metadata(w, file->metadata[i].key, v), CLRNN_OK);
     }
-    assert_int_equal(clrnn_safetensors_write(w, other), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_write(w, scratch_path(f, CHANGED)), CLRNN_OK);
     clrnn_safetensors_writer_destroy(&w);
     clrnn_safetensors_close(&file);
 }
@@ -74,33 +75,27 @@ static void test_damaged(void **state)
     };
     struct clrnn_progress_state progress = {0};
     struct clrnn_model *m, *again;
-    char path[4096], other[4200];
-    struct fixture f;
+    struct scratch *f = *state;
+    const char *path = scratch_path(f, FILE_NAME), *other = scratch_path(f, CHANGED);
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    fixture_path(path, sizeof(path), "damaged.safetensors");
-    snprintf(other, sizeof(other), "%s.changed", path);
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    m = fixture_model(f, LAYERS, TRAIN, shape);
     assert_int_equal(clrnn_checkpoint_write(m, &progress, path), CLRNN_OK);
     clrnn_model_destroy(&m);
-    rewrite(&f, path, NULL, NULL, NULL); // nothing changed: reads
-    assert_int_equal(clrnn_checkpoint_read(f.device, other, &again, &progress), CLRNN_OK);
+    rewrite(f, NULL, NULL, NULL, NULL); // nothing changed: reads
+    assert_int_equal(clrnn_checkpoint_read(f->device, other, &again, &progress), CLRNN_OK);
     clrnn_model_destroy(&again);
     for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
-        rewrite(&f, path, row[i].key, row[i].value, row[i].dropped);
-        f.errors = 0;
-        if (clrnn_checkpoint_read(f.device, other, &again, &progress) != CLRNN_ERR_DATA)
+        rewrite(f, row[i].key, row[i].value, row[i].dropped, NULL);
+        f->errors = 0;
+        if (clrnn_checkpoint_read(f->device, other, &again, &progress) != CLRNN_ERR_DATA)
             fail_msg("row %zu was taken: %s", i, row[i].want);
         assert_null(again);
-        assert_int_equal(f.errors, 1);
-        if (!strstr(f.error, row[i].want))
-            fail_msg("row %zu got: %s\nwant in it: %s", i, f.error, row[i].want);
+        assert_int_equal(f->errors, 1);
+        if (!strstr(f->error, row[i].want))
+            fail_msg("row %zu got: %s\nwant in it: %s", i, f->error, row[i].want);
     }
     unlink(path);
-    unlink(other);
-    assert_int_equal(clrnn_checkpoint_read(f.device, path, &again, NULL), CLRNN_ERR_DATA); // gone
-    fixture_close(&f);
+    assert_int_equal(clrnn_checkpoint_read(f->device, path, &again, NULL), CLRNN_ERR_DATA); // gone
 }
 
 // A run folder means its last weights. NaN or infinity in any one number of any one tensor is refused.
@@ -108,21 +103,16 @@ static void test_not_finite(void **state)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};
     const double mean[4] = {1, 2, 3, 4}, std[4] = {1, 1, 1, 1};
-    struct clrnn_safetensors_writer *w;
     struct clrnn_safetensors *file;
     struct clrnn_model *m, *again;
-    char path[4096], other[4200];
-    struct fixture f;
+    struct scratch *f = *state;
+    const char *path = scratch_path(f, FILE_NAME), *other = scratch_path(f, CHANGED);
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    fixture_path(path, sizeof(path), "finite.safetensors");
-    snprintf(other, sizeof(other), "%s.changed", path);
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    m = fixture_model(f, LAYERS, TRAIN, shape);
     assert_int_equal(clrnn_model_set_normalization(m, mean, std), CLRNN_OK);
     steps(m, 0, 1, NULL);
     assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
-    assert_int_equal(clrnn_safetensors_open(&f.log, path, &file), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_open(&f->log, path, &file), CLRNN_OK);
     for (size_t i = 0; i < file->count; i++) {
         const struct clrnn_safetensor *t = &file->tensor[i];
         double *values = calloc(t->count, sizeof(*values));
@@ -131,24 +121,13 @@ static void test_not_finite(void **state)
         for (size_t k = 0; k < ARRAY_SIZE(bad) && t->dtype == CLRNN_DTYPE_F64; k++) {
             memcpy(values, t->data, t->count * sizeof(*values));
             values[t->count - 1] = bad[k];
-            assert_int_equal(clrnn_safetensors_writer_create(&f.log, &w), CLRNN_OK);
-            for (size_t j = 0; j < file->count; j++)
-                assert_int_equal(clrnn_safetensors_add(w, file->tensor[j].name, file->tensor[j].dtype,
-                                                       file->tensor[j].ndim, file->tensor[j].shape,
-                                                       j == i ? values : file->tensor[j].data),
-                                 CLRNN_OK);
-            for (size_t j = 0; j < file->metadata_count; j++)
-                assert_int_equal(
-                    clrnn_safetensors_add_metadata(w, file->metadata[j].key, file->metadata[j].value),
-                    CLRNN_OK);
-            assert_int_equal(clrnn_safetensors_write(w, other), CLRNN_OK);
-            clrnn_safetensors_writer_destroy(&w);
-            f.errors = 0;
-            if (clrnn_model_open(f.device, other, &again) != CLRNN_ERR_DATA)
+            rewrite(f, NULL, NULL, t->name, values);
+            f->errors = 0;
+            if (clrnn_model_open(f->device, other, &again) != CLRNN_ERR_DATA)
                 fail_msg("%g in %s was taken", bad[k], t->name);
-            assert_int_equal(f.errors, 1);
-            assert_non_null(strstr(f.error, t->name));
-            assert_non_null(strstr(f.error, other));
+            assert_int_equal(f->errors, 1);
+            assert_non_null(strstr(f->error, t->name));
+            assert_non_null(strstr(f->error, other));
             if (!strncmp(t->name, "optim.", 6) || !strncmp(t->name, "input.", 6))
                 continue;
             if (clrnn_model_init(m, other, false) != CLRNN_ERR_DATA)
@@ -158,16 +137,13 @@ static void test_not_finite(void **state)
     }
     clrnn_safetensors_close(&file);
     clrnn_model_destroy(&m);
-    unlink(path);
-    unlink(other);
-    fixture_close(&f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_not_finite),
+        SCRATCH_TEST(test_damaged, "ref"),
+        SCRATCH_TEST(test_not_finite, "ref"),
     };
 
     return cmocka_run_group_tests_name("damage", tests, NULL, NULL);

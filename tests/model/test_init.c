@@ -91,11 +91,9 @@ static void check_orthogonal(const struct clrnn_model *m, const char *name)
 static void test_linear(void **state)
 {
     struct clrnn_model *m;
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f,
+    m = fixture_model(f,
                       "- linear: {out_features: 96, init: xavier_uniform}\n"
                       "- linear: {out_features: 96, init: {weight: xavier_normal, bias: {uniform: [1, 3]}}}\n"
                       "- linear: {out_features: 64, init: {weight: kaiming_uniform, bias: 0.5}}\n"
@@ -123,20 +121,17 @@ static void test_linear(void **state)
     check_constant(m, "8.weight", -0.25);
     check_constant(m, "8.bias", -0.25);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static void test_recurrent(void **state)
 {
     struct clrnn_model *m;
-    struct fixture f;
+    struct scratch *f = *state;
     size_t count;
     float *bias;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
     m = fixture_model(
-        &f,
+        f,
         "- lstm: {hidden_size: 24, num_layers: 2, bidirectional: true, init: {weight_ih: "
         "xavier_uniform, weight_hh: orthogonal, bias: zeros, forget_bias: 1.0}}\n"
         "- gru: {hidden_size: 24, layer_norm: true, init: {all: {uniform: [-0.5, -0.25]}, bias_hh: "
@@ -156,30 +151,27 @@ static void test_recurrent(void **state)
     check_constant(m, "1.gamma_ih_l0", 1);
     check_constant(m, "1.gamma_hh_l0", (double)0.1f);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static void test_keras(void **state)
 {
     struct clrnn_model *m;
     struct clrnn_config *config, *again;
-    struct fixture f;
+    struct scratch *f = *state;
     size_t count;
     float *bias;
     char *text;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
     config =
-        fixture_config(&f,
+        fixture_config(f,
                        "- lstm: {hidden_size: 32}\n"
                        "- lstm: {hidden_size: 32, init: {forget_bias: 0, weight_hh: {normal: [0, 0.5]}}}\n"
                        "- linear: {out_features: 40}\n",
                        TRAIN);
-    assert_int_equal(clrnn_config_set(&f.log, config, "model.init=keras"), CLRNN_OK);
+    assert_int_equal(clrnn_config_set(&f->log, config, "model.init=keras"), CLRNN_OK);
     text = clrnn_config_text(config); // init is written and read again
-    assert_int_equal(clrnn_config_parse(&f.log, text, NULL, &again), CLRNN_OK);
-    assert_int_equal(clrnn_model_create(f.device, again, &shape, &m), CLRNN_OK);
+    assert_int_equal(clrnn_config_parse(&f->log, text, NULL, &again), CLRNN_OK);
+    assert_int_equal(clrnn_model_create(f->device, again, &shape, &m), CLRNN_OK);
     check_uniform(m, "0.weight_ih_l0", -sqrt(6.0 / 176), sqrt(6.0 / 176));
     check_orthogonal(m, "0.weight_hh_l0");
     check_constant(m, "0.bias_hh_l0", 0);
@@ -195,7 +187,6 @@ static void test_keras(void **state)
     free(text);
     clrnn_config_destroy(&again);
     clrnn_config_destroy(&config);
-    fixture_close(&f);
 }
 
 static void test_mistakes(void **state)
@@ -213,21 +204,18 @@ static void test_mistakes(void **state)
         {"{normal: [0, -1]}", "expected zeros, ones"},
         {"{wieght: zeros}", "did you mean \"weight\""},
     };
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
     for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++)
-        assert_non_null(strstr(fixture_refusal(&f, layers[i][0], TRAIN, shape), layers[i][1]));
+        assert_non_null(strstr(fixture_refusal(f, layers[i][0], TRAIN, shape), layers[i][1]));
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         struct clrnn_config *config;
         char text[200];
 
         snprintf(text, sizeof(text), "model: {layers: [{linear: {out_features: 2, init: %s}}]}", texts[i][0]);
-        assert_int_equal(clrnn_config_parse(&f.log, text, NULL, &config), CLRNN_ERR_CONFIG);
-        assert_non_null(strstr(f.error, texts[i][1]));
+        assert_int_equal(clrnn_config_parse(&f->log, text, NULL, &config), CLRNN_ERR_CONFIG);
+        assert_non_null(strstr(f->error, texts[i][1]));
     }
-    fixture_close(&f);
 }
 
 // The same numbers on a device as on ref.
@@ -236,13 +224,13 @@ static void test_device(void **state)
     static const char *const layers = "- lstm: {hidden_size: 8, init: {weight_ih: kaiming_normal, weight_hh: "
                                       "orthogonal}}\n- linear: {out_features: 2, init: {normal: [0, 1]}}\n";
     struct clrnn_model *m[2];
-    struct fixture f[2];
+    struct scratch *f = *state, *ref;
 
-    (void)state;
-    NEED_OPENCL(f[0]);
-    assert_true(fixture_open(&f[1], "ref"));
-    for (int i = 0; i < 2; i++)
-        m[i] = fixture_model(&f[i], layers, TRAIN, shape);
+    if (!f->device)
+        return;
+    ref = scratch_open("ref");
+    m[0] = fixture_model(f, layers, TRAIN, shape);
+    m[1] = fixture_model(ref, layers, TRAIN, shape);
     for (size_t p = 0; p < clrnn_model_param_count(m[0]); p++) {
         const char *name = clrnn_model_param(m[0], p)->name;
         size_t count;
@@ -252,17 +240,17 @@ static void test_device(void **state)
         free(a);
         free(b);
     }
-    for (int i = 0; i < 2; i++) {
-        clrnn_model_destroy(&m[i]);
-        fixture_close(&f[i]);
-    }
+    clrnn_model_destroy(&m[0]);
+    clrnn_model_destroy(&m[1]);
+    scratch_close(ref);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),   cmocka_unit_test(test_recurrent), cmocka_unit_test(test_keras),
-        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_device),
+        SCRATCH_TEST(test_linear, "ref"), SCRATCH_TEST(test_recurrent, "ref"),
+        SCRATCH_TEST(test_keras, "ref"),  SCRATCH_TEST(test_mistakes, "ref"),
+        SCRATCH_TEST(test_device, NULL),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

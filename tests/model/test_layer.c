@@ -41,7 +41,7 @@ static void poison(float *a, size_t width)
                 a[r * width + i] = NAN;
 }
 
-static void set_up(struct fixture *f, struct arrays *a, const struct clrnn_layer_params *p)
+static void set_up(struct scratch *f, struct arrays *a, const struct clrnn_layer_params *p)
 {
     const size_t D = p->bidirectional ? 2 : 1, P = p->proj_size ? p->proj_size : p->hidden_size;
     const bool lstm = p->kind == CLRNN_LAYER_LSTM;
@@ -109,7 +109,7 @@ static void check(const struct arrays *a, const double *want, size_t count)
     assert_int_equal(at - want, count);
 }
 
-static void refused(struct fixture *f, enum clrnn_status st, enum clrnn_status want, const char *words)
+static void refused(struct scratch *f, enum clrnn_status st, enum clrnn_status want, const char *words)
 {
     if (st != want || !strstr(f->error, words))
         fail_msg("got status %d and \"%s\", want %d and \"%s\"", (int)st, f->error, (int)want, words);
@@ -117,7 +117,7 @@ static void refused(struct fixture *f, enum clrnn_status st, enum clrnn_status w
 }
 
 // A backward whose forward had other weights than the layer has now, and is given them.
-static void run_with_weights_of_before(struct fixture *f, const struct clrnn_layer_params *params,
+static void run_with_weights_of_before(struct scratch *f, const struct clrnn_layer_params *params,
                                        const double *want, size_t count)
 {
     static struct arrays a;
@@ -147,7 +147,7 @@ static void run_with_weights_of_before(struct fixture *f, const struct clrnn_lay
     clrnn_layer_destroy(&a.layer);
 }
 
-static void run(struct fixture *f, const struct clrnn_layer_params *params, const double *want, size_t count)
+static void run(struct scratch *f, const struct clrnn_layer_params *params, const double *want, size_t count)
 {
     static struct arrays a;
     struct clrnn_layer_pass *pass = NULL, *other = NULL;
@@ -178,7 +178,7 @@ static void run(struct fixture *f, const struct clrnn_layer_params *params, cons
 }
 
 // Gradients of final states that are not given are those of zeros, to the bit, one after the other in a pass.
-static void check_no_final(struct fixture *f, const struct clrnn_layer_params *params)
+static void check_no_final(struct scratch *f, const struct clrnn_layer_params *params)
 {
     static struct arrays a;
     static float made[3][MOST], dweight[WEIGHTS][MOST];
@@ -216,7 +216,7 @@ static const struct clrnn_layer_params gru = {.kind = CLRNN_LAYER_GRU,
 static const struct clrnn_layer_params lstm = {
     .kind = CLRNN_LAYER_LSTM, .input_size = C, .hidden_size = H, .num_layers = 2, .bidirectional = true};
 
-static void check_all(struct fixture *f)
+static void check_all(struct scratch *f)
 {
     struct clrnn_layer_params projected = lstm;
 
@@ -235,22 +235,18 @@ static void check_all(struct fixture *f)
 
 static void test_reference(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    check_all(&f);
-    fixture_close(&f);
+    check_all(f);
 }
 
 static void test_device(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    NEED_OPENCL(f);
-    check_all(&f);
-    fixture_close(&f);
+    if (!f->device)
+        return;
+    check_all(f);
 }
 
 // ---------------------------------------------------------------- weights, refusals
@@ -259,11 +255,9 @@ static void test_weights(void **state)
 {
     struct clrnn_recurrent *layer;
     float values[4 * H * C], back[4 * H * C];
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    assert_int_equal(clrnn_layer_create(f.device, &lstm, &layer), CLRNN_OK);
+    assert_int_equal(clrnn_layer_create(f->device, &lstm, &layer), CLRNN_OK);
     assert_int_equal(clrnn_layer_param_count(layer), 16);
     assert_string_equal(clrnn_layer_param(layer, 0)->name, "weight_ih_l0");
     assert_string_equal(clrnn_layer_param(layer, 15)->name, "bias_hh_l1_reverse");
@@ -277,9 +271,8 @@ static void test_weights(void **state)
     assert_int_equal(clrnn_layer_read(layer, 0, back), CLRNN_OK);
     assert_memory_equal(values, back, sizeof(back));
     assert_int_equal(clrnn_layer_read(layer, 16, values), CLRNN_ERR_ARG);
-    assert_non_null(strstr(f.error, "no weight 16"));
+    assert_non_null(strstr(f->error, "no weight 16"));
     clrnn_layer_destroy(&layer);
-    fixture_close(&f);
 }
 
 static void test_refusals(void **state)
@@ -289,52 +282,49 @@ static void test_refusals(void **state)
     struct clrnn_recurrent *layer;
     struct clrnn_layer_pass *pass;
     int32_t wrong[N] = {4, 5, 1};
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
     params.proj_size = 2;
-    refused(&f, clrnn_layer_create(f.device, &params, &layer), CLRNN_ERR_CONFIG,
+    refused(f, clrnn_layer_create(f->device, &params, &layer), CLRNN_ERR_CONFIG,
             "only lstm has a projection");
     params = (struct clrnn_layer_params){.kind = CLRNN_LAYER_LINEAR, .input_size = C, .hidden_size = H};
-    refused(&f, clrnn_layer_create(f.device, &params, &layer), CLRNN_ERR_ARG, "rnn, lstm or gru");
+    refused(f, clrnn_layer_create(f->device, &params, &layer), CLRNN_ERR_ARG, "rnn, lstm or gru");
     params = gru;
     params.hidden_size = 0;
-    refused(&f, clrnn_layer_create(f.device, &params, &layer), CLRNN_ERR_CONFIG, "hidden_size");
+    refused(f, clrnn_layer_create(f->device, &params, &layer), CLRNN_ERR_CONFIG, "hidden_size");
     params = gru;
     params.num_layers = 0;
-    refused(&f, clrnn_layer_create(f.device, &params, &layer), CLRNN_ERR_CONFIG, "num_layers");
+    refused(f, clrnn_layer_create(f->device, &params, &layer), CLRNN_ERR_CONFIG, "num_layers");
     assert_null(layer);
 
-    set_up(&f, &a, &gru);
+    set_up(f, &a, &gru);
     a.input.c0 = a.c0;
-    refused(&f, clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_ERR_ARG, "only an lstm");
+    refused(f, clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_ERR_ARG, "only an lstm");
     a.input.c0 = NULL;
     a.input.lengths = wrong;
-    refused(&f, clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_ERR_ARG,
+    refused(f, clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_ERR_ARG,
             "length of sample 1 is 5, expected 1 to T=4");
     a.input.lengths = NULL;
     a.input.h0 = NULL;
     a.input.no_dx = true;
     assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_OK);
-    refused(&f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "dx is wanted");
+    refused(f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "dx is wanted");
     a.gradients.dx = NULL;
-    refused(&f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "forward had no h0");
+    refused(f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "forward had no h0");
     a.gradients.dh0 = NULL;
     assert_int_equal(clrnn_layer_write(a.layer, 0, a.weight[1]), CLRNN_OK);
-    refused(&f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "weights have changed");
+    refused(f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "weights have changed");
     clrnn_layer_pass_destroy(&pass);
     clrnn_layer_destroy(&a.layer);
-    fixture_close(&f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_device),
-        cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_refusals),
+        SCRATCH_TEST(test_reference, "ref"),
+        SCRATCH_TEST(test_device, NULL),
+        SCRATCH_TEST(test_weights, "ref"),
+        SCRATCH_TEST(test_refusals, "ref"),
     };
 
     return cmocka_run_group_tests_name("model/layer", tests, NULL, NULL);

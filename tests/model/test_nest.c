@@ -31,29 +31,24 @@ static void test_names(void **state)
         "2.1.weight",
         "3.bias",
     };
-    struct fixture f;
+    struct scratch *f = *state;
     struct clrnn_model *m;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, NESTED, TRAIN, (struct clrnn_data_shape){3, false, 2, 0});
+    m = fixture_model(f, NESTED, TRAIN, (struct clrnn_data_shape){3, false, 2, 0});
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         fixture_find(m, names[i]);
     assert_int_equal(clrnn_model_param_count(m), 2 + 2 + 4 + 4 + 4 + 2 + 2);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 // The config's text reads back as the same text, and the flat list counts what lies inside.
 static void test_round_trip(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
     struct clrnn_config *config, *again;
     char *text, *second;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    config = fixture_config(&f, NESTED, TRAIN);
+    config = fixture_config(f, NESTED, TRAIN);
     assert_int_equal(config->layer_count, 12);
     assert_int_equal(config->layer[1].inner, 5);
     assert_int_equal(config->layer[1].branches, 3);
@@ -64,18 +59,17 @@ static void test_round_trip(void **state)
     assert_int_equal(clrnn_layer_place(config, 6), 1);
     assert_int_equal(clrnn_layers_width(config, 6, 3, 0), 3);
     assert_int_equal(clrnn_layers_width(config, 7, 3, 0), 11);
-    assert_int_equal(clrnn_config_set(&f.log, config, "model.layers.1.concat.branches.1.0.gru.hidden_size=5"),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_config_set(&f->log, config, "model.layers.1.concat.branches.1.0.gru.hidden_size=5"), CLRNN_OK);
     assert_int_equal(config->layer[5].hidden_size, 5);
     text = clrnn_config_text(config);
-    assert_int_equal(clrnn_config_parse(&f.log, text, ".", &again), CLRNN_OK);
+    assert_int_equal(clrnn_config_parse(&f->log, text, ".", &again), CLRNN_OK);
     second = clrnn_config_text(again);
     assert_string_equal(text, second);
     free(text);
     free(second);
     clrnn_config_destroy(&config);
     clrnn_config_destroy(&again);
-    fixture_close(&f);
 }
 
 static void test_refusals(void **state)
@@ -100,30 +94,25 @@ static void test_refusals(void **state)
         {"- concat: {branches: [[gru: {hidden_size: 3}], [max_pool1d: {kernel_size: 2}]]}\n",
          "layers[0] (concat): of a sequence of 6 steps it would join 6 and 3 steps"},
     };
+    struct scratch *f = *state;
 
-    (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        struct fixture f;
         const char *message;
 
-        assert_true(fixture_open(&f, "ref"));
-        message = fixture_refusal(&f, wrong[i].layers, TRAIN, (struct clrnn_data_shape){3, false, 2, 6});
+        message = fixture_refusal(f, wrong[i].layers, TRAIN, (struct clrnn_data_shape){3, false, 2, 6});
         if (!strstr(message, wrong[i].message))
             fail_msg("said \"%s\", expected \"%s\"", message, wrong[i].message);
-        fixture_close(&f);
     }
 }
 
 // Without lengths it is enough that branches leave the same of the data's number of steps.
 static void test_steps_of_the_data(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
     struct clrnn_batch batch;
     struct clrnn_model *m;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f,
+    m = fixture_model(f,
                       "- concat: {branches: [[conv1d: {out_channels: 2, kernel_size: 2, stride: 2}],\n"
                       "    [max_pool1d: {kernel_size: 3, stride: 2, padding: 1}]]}\n"
                       "- pool: {over: mean}\n- linear: {out_features: 2}\n",
@@ -132,7 +121,6 @@ static void test_steps_of_the_data(void **state)
     assert_int_equal(clrnn_model_step(m, &batch, NULL), CLRNN_OK);
     fixture_batch_free(&batch);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static double loss_of(struct clrnn_model *m, const struct clrnn_batch *batch)
@@ -144,14 +132,12 @@ static double loss_of(struct clrnn_model *m, const struct clrnn_batch *batch)
 }
 
 // With a learning rate of 0, so that a step leaves the parameters and only makes gradients.
-static void check_gradient(const char *layers, bool lengths)
+static void check_gradient(struct scratch *f, const char *layers, bool lengths)
 {
-    struct fixture f;
     struct clrnn_batch batch;
     struct clrnn_model *m;
 
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, layers, "loss: cross_entropy, optimizer: {sgd: {lr: 0}}, seed: 3",
+    m = fixture_model(f, layers, "loss: cross_entropy, optimizer: {sgd: {lr: 0}}, seed: 3",
                       (struct clrnn_data_shape){3, false, 2, 5});
     batch = fixture_batch(m, 3, 5, lengths, 7);
     assert_int_equal(clrnn_model_step(m, &batch, NULL), CLRNN_OK);
@@ -182,16 +168,15 @@ static void check_gradient(const char *layers, bool lengths)
     }
     fixture_batch_free(&batch);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static void test_gradient(void **state)
 {
-    (void)state;
     for (int lengths = 0; lengths < 2; lengths++) {
-        check_gradient(NESTED, lengths);
-        check_gradient("- residual: {layers: [tanh]}\n- rnn: {hidden_size: 2}\n", lengths);
+        check_gradient(*state, NESTED, lengths);
+        check_gradient(*state, "- residual: {layers: [tanh]}\n- rnn: {hidden_size: 2}\n", lengths);
         check_gradient(
+            *state,
             "- lstm: {hidden_size: 3}\n"
             "- concat: {branches: [[pool: {over: max}], [gru: {hidden_size: 2}, pool: {over: final}]]}\n"
             "- concat: {branches: [[], [linear: {out_features: 3}], []]}\n"
@@ -204,33 +189,36 @@ static void test_gradient(void **state)
 // Windows over time change the steps and lengths of what follows.
 static void test_windows(void **state)
 {
-    (void)state;
     for (int lengths = 0; lengths < 2; lengths++) {
-        check_gradient("- conv1d: {out_channels: 3, kernel_size: 3, stride: 2, padding: 2, dilation: 2}\n"
+        check_gradient(*state,
+                       "- conv1d: {out_channels: 3, kernel_size: 3, stride: 2, padding: 2, dilation: 2}\n"
                        "- tanh\n- gru: {hidden_size: 3}\n- attention_pool: {attention_size: 4}\n"
                        "- linear: {out_features: 2}\n",
                        lengths);
-        check_gradient("- conv1d: {out_channels: 4, kernel_size: 4, padding: same, bias: false}\n"
+        check_gradient(*state,
+                       "- conv1d: {out_channels: 4, kernel_size: 4, padding: same, bias: false}\n"
                        "- max_pool1d: {kernel_size: 2, padding: 1}\n"
                        "- avg_pool1d: {kernel_size: 3, stride: 2, padding: 1, count_include_pad: false}\n"
                        "- lstm: {hidden_size: 3, bidirectional: true}\n- linear: {out_features: 2}\n",
                        lengths);
-        check_gradient("- concat: {branches: [[conv1d: {out_channels: 2, kernel_size: 3, padding: 1}],\n"
+        check_gradient(*state,
+                       "- concat: {branches: [[conv1d: {out_channels: 2, kernel_size: 3, padding: 1}],\n"
                        "    [avg_pool1d: {kernel_size: 3, stride: 1, padding: 1}], []]}\n"
                        "- residual: {layers: [conv1d: {out_channels: 8, kernel_size: 2, padding: same}]}\n"
                        "- rnn: {hidden_size: 3}\n- pool: {over: mean}\n- linear: {out_features: 2}\n",
                        lengths);
     }
-    check_gradient("- conv1d: {out_channels: 3, kernel_size: 2}\n- flatten\n- linear: {out_features: 2}\n",
+    check_gradient(*state,
+                   "- conv1d: {out_channels: 3, kernel_size: 2}\n- flatten\n- linear: {out_features: 2}\n",
                    false);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_steps_of_the_data),
-        cmocka_unit_test(test_gradient), cmocka_unit_test(test_windows)};
+        SCRATCH_TEST(test_names, "ref"),    SCRATCH_TEST(test_round_trip, "ref"),
+        SCRATCH_TEST(test_refusals, "ref"), SCRATCH_TEST(test_steps_of_the_data, "ref"),
+        SCRATCH_TEST(test_gradient, "ref"), SCRATCH_TEST(test_windows, "ref")};
 
     return cmocka_run_group_tests_name("model/nest", tests, NULL, NULL);
 }

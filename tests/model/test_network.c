@@ -15,7 +15,7 @@
 
 // A plan of a model over made-up data.
 struct scene {
-    struct fixture f;
+    struct scratch *f;
     struct clrnn_model *m;
     struct clrnn_batch batch;
     struct clrnn_plan_data data;
@@ -25,9 +25,7 @@ struct scene {
 static void scene_open(struct scene *s, const char *layers, const char *train, struct clrnn_data_shape shape,
                        uint32_t N, uint32_t T, bool lengths)
 {
-    memset(s, 0, sizeof(*s));
-    assert_true(fixture_open(&s->f, "ref"));
-    s->m = fixture_model(&s->f, layers, train, shape);
+    s->m = fixture_model(s->f, layers, train, shape);
     s->batch = fixture_batch(s->m, N, T, lengths, 1);
     s->data = fixture_data(s->m, &s->batch);
 }
@@ -46,7 +44,6 @@ static void scene_close(struct scene *s)
     fixture_data_free(&s->data);
     fixture_batch_free(&s->batch);
     clrnn_model_destroy(&s->m);
-    fixture_close(&s->f);
 }
 
 // "data feed, rnn.l0 rnn_fwd, ..."
@@ -98,9 +95,8 @@ static const char *name_of(const struct scene *s, int id)
 
 static void test_seed_ops(void **state)
 {
-    struct scene s;
+    struct scene s = {.f = *state};
 
-    (void)state;
     scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 1), CLRNN_OK);
     check_ops(
@@ -129,9 +125,8 @@ static void test_seed_ops(void **state)
 static void test_seed_shapes(void **state)
 {
     const struct clrnn_op *op;
-    struct scene s;
+    struct scene s = {.f = *state};
 
-    (void)state;
     scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){24, false, 2, 0}, 4, 3, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 3), CLRNN_OK);
     op = op_at(&s, "rnn.l1", CLRNN_OP_RNN_FWD);
@@ -173,10 +168,9 @@ static void test_seed_shapes(void **state)
 // lengths reach every op that uses them, up to a pool, which removes the time axis.
 static void test_lengths(void **state)
 {
-    struct scene s;
+    struct scene s = {.f = *state};
     int lengths;
 
-    (void)state;
     scene_open(&s,
                "- lstm: {name: a, hidden_size: 3}\n- layernorm: {name: b}\n- pool: {name: c, over: max}\n"
                "- linear: {name: d, out_features: 2}\n",
@@ -200,9 +194,8 @@ static void test_lengths(void **state)
 // Dropout is between the levels of a stack, not after the last; every instance has its own number.
 static void test_dropout_streams(void **state)
 {
-    struct scene s;
+    struct scene s = {.f = *state};
 
-    (void)state;
     scene_open(&s,
                "- dropout: {p: 0.1}\n- gru: {name: g, hidden_size: 3, num_layers: 3, dropout: 0.2}\n"
                "- dropout: {p: 0.0}\n- dropout: {name: d, p: 0.3}\n- linear: {out_features: 2}\n",
@@ -225,9 +218,8 @@ static void test_dropout_streams(void **state)
 // No gradient is computed below the first layer with parameters, nor of tokens.
 static void test_first_trained(void **state)
 {
-    struct scene s;
+    struct scene s = {.f = *state};
 
-    (void)state;
     scene_open(&s,
                "- tanh\n- batchnorm: {affine: false}\n- linear: {name: a, out_features: 3}\n- round\n"
                "- linear: {name: b, out_features: 2}\n",
@@ -267,9 +259,8 @@ static void test_moments(void **state)
         {"loss: cross_entropy, optimizer: rmsprop", {false, true, false}},
         {"loss: cross_entropy, optimizer: {rmsprop: {momentum: 0.1, centered: true}}", {true, true, true}},
     };
-    struct scene s;
+    struct scene s = {.f = *state};
 
-    (void)state;
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         const struct clrnn_op *op;
 
@@ -286,14 +277,13 @@ static void test_moments(void **state)
 
 static void test_refusals(void **state)
 {
-    struct scene s;
+    struct scene s = {.f = *state};
 
-    (void)state;
     scene_open(&s, "- batchnorm: {name: norm}\n- linear: {out_features: 2}\n", TRAIN,
                (struct clrnn_data_shape){5, false, 2, 0}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 1, 1), CLRNN_ERR_CONFIG);
     assert_non_null(
-        strstr(s.f.error, "layers[0] (batchnorm norm): a batch of N=1 and T=1 has one value per channel"));
+        strstr(s.f->error, "layers[0] (batchnorm norm): a batch of N=1 and T=1 has one value per channel"));
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 1, 1), CLRNN_OK);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 4, 2), CLRNN_ERR_ARG); // more steps than the data has
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 5, 1), CLRNN_ERR_ARG); // more samples than indices
@@ -305,7 +295,7 @@ static void test_refusals(void **state)
                false);
     s.data.y_steps = false;
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 3), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(s.f.error, "without a pool the model predicts each of T=3 steps, but y is (N)"));
+    assert_non_null(strstr(s.f->error, "without a pool the model predicts each of T=3 steps, but y is (N)"));
     s.data.y_steps = true;
     s.data.y_real = true;
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 3), CLRNN_ERR_ARG);
@@ -326,9 +316,8 @@ static void test_cache(void **state)
 {
     struct clrnn_plan *plan[32];
     struct clrnn_plan_cache *cache;
-    struct scene s;
+    struct scene s = {.f = *state};
 
-    (void)state;
     scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 40, 1,
                false);
     assert_int_equal(clrnn_plan_cache_create(s.m, 0, &cache), CLRNN_OK);
@@ -346,9 +335,8 @@ static void test_cache(void **state)
 static void test_cost(void **state)
 {
     struct clrnn_plan_cost cost;
-    struct scene s;
+    struct scene s = {.f = *state};
 
-    (void)state;
     scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0}, 64, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 64, 1), CLRNN_OK);
     cost = clrnn_plan_cost(s.plan);
@@ -363,11 +351,11 @@ static void test_cost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed_ops),      cmocka_unit_test(test_seed_shapes),
-        cmocka_unit_test(test_lengths),       cmocka_unit_test(test_dropout_streams),
-        cmocka_unit_test(test_first_trained), cmocka_unit_test(test_moments),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_cost),
+        SCRATCH_TEST(test_seed_ops, "ref"),      SCRATCH_TEST(test_seed_shapes, "ref"),
+        SCRATCH_TEST(test_lengths, "ref"),       SCRATCH_TEST(test_dropout_streams, "ref"),
+        SCRATCH_TEST(test_first_trained, "ref"), SCRATCH_TEST(test_moments, "ref"),
+        SCRATCH_TEST(test_refusals, "ref"),      SCRATCH_TEST(test_cache, "ref"),
+        SCRATCH_TEST(test_cost, "ref"),
     };
 
     return cmocka_run_group_tests_name("network", tests, NULL, NULL);

@@ -32,7 +32,7 @@ static double loss_of(struct clrnn_model *m)
     return record[RECORD_LOSS] / record[RECORD_WEIGHT];
 }
 
-static void check_learns(struct fixture *f, const char *layers, const char *train,
+static void check_learns(struct scratch *f, const char *layers, const char *train,
                          struct clrnn_data_shape shape, uint32_t T, bool lengths)
 {
     struct clrnn_model *m = fixture_model(f, layers, train, shape);
@@ -59,7 +59,7 @@ static void check_learns(struct fixture *f, const char *layers, const char *trai
     clrnn_model_destroy(&m);
 }
 
-static void check_all_learn(struct fixture *f)
+static void check_all_learn(struct scratch *f)
 {
     check_learns(f,
                  "- rnn: {hidden_size: 8, bidirectional: true}\n- batchnorm\n- pool: {over: last}\n"
@@ -79,22 +79,18 @@ static void check_all_learn(struct fixture *f)
 
 static void test_learns_ref(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    check_all_learn(&f);
-    fixture_close(&f);
+    check_all_learn(f);
 }
 
 static void test_learns_device(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    NEED_OPENCL(f);
-    check_all_learn(&f);
-    fixture_close(&f);
+    if (!f->device)
+        return;
+    check_all_learn(f);
 }
 
 // A gradient pass changes nothing that later steps depend on.
@@ -105,11 +101,9 @@ static void test_gradient_leaves_no_trace(void **state)
     struct clrnn_plan_params params = {.N = 6, .T = 2};
     struct clrnn_plan *plan;
     double before[64], after[64];
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, SMALL_SEED, "loss: cross_entropy", (struct clrnn_data_shape){7, false, 2, 0});
+    m = fixture_model(f, SMALL_SEED, "loss: cross_entropy", (struct clrnn_data_shape){7, false, 2, 0});
     b = fixture_batch(m, 6, 2, false, 4);
     params.data = fixture_data(m, &b);
     params.mode = CLRNN_MODE_GRADIENT;
@@ -131,7 +125,6 @@ static void test_gradient_leaves_no_trace(void **state)
     fixture_data_free(&params.data);
     fixture_batch_free(&b);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 // Sequences are time-major internally; the output is read sample by sample.
@@ -143,11 +136,9 @@ static void test_output_order(void **state)
     struct clrnn_plan *plan;
     const double weight[4] = {1, 0, 0, -1}, bias[2] = {0, 0};
     float out[3 * 4 * 2];
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, "- linear: {name: fc, out_features: 2}\n", "loss: cross_entropy",
+    m = fixture_model(f, "- linear: {name: fc, out_features: 2}\n", "loss: cross_entropy",
                       (struct clrnn_data_shape){2, false, 2, 0});
     assert_int_equal(clrnn_model_write(m, 0, weight), CLRNN_OK);
     assert_int_equal(clrnn_model_write(m, 1, bias), CLRNN_OK);
@@ -164,7 +155,6 @@ static void test_output_order(void **state)
     fixture_data_free(&params.data);
     fixture_batch_free(&b);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 // ---------------------------------------------------------------- device against ref, op by op
@@ -175,7 +165,7 @@ struct side {
     struct clrnn_plan *plan;
 };
 
-static void side_open(struct side *s, struct fixture *f, const char *layers, const char *train,
+static void side_open(struct side *s, struct scratch *f, const char *layers, const char *train,
                       struct clrnn_data_shape shape, uint32_t N, uint32_t T, bool lengths)
 {
     struct clrnn_batch b;
@@ -280,14 +270,13 @@ static void compare_entries(const struct side *ref, const struct side *dev)
     }
 }
 
-static void check_against_ref(struct fixture *device, const char *layers, const char *train,
+static void check_against_ref(struct scratch *device, const char *layers, const char *train,
                               struct clrnn_data_shape shape, uint32_t N, uint32_t T, bool lengths)
 {
-    struct fixture host;
+    struct scratch *host = scratch_open("ref");
     struct side ref, dev;
 
-    assert_true(fixture_open(&host, "ref"));
-    side_open(&ref, &host, layers, train, shape, N, T, lengths);
+    side_open(&ref, host, layers, train, shape, N, T, lengths);
     side_open(&dev, device, layers, train, shape, N, T, lengths);
     assert_int_equal(ref.plan->graph->op_count, dev.plan->graph->op_count);
     for (size_t i = 0; i < ref.plan->graph->op_count; i++) {
@@ -301,54 +290,52 @@ static void check_against_ref(struct fixture *device, const char *layers, const 
     compare_entries(&ref, &dev);
     side_close(&ref);
     side_close(&dev);
-    fixture_close(&host);
+    scratch_close(host);
 }
 
 static void test_seed_against_ref(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    NEED_OPENCL(f);
-    check_against_ref(&f, SMALL_SEED, "loss: cross_entropy, optimizer: adam, seed: 3",
+    if (!f->device)
+        return;
+    check_against_ref(f, SMALL_SEED, "loss: cross_entropy, optimizer: adam, seed: 3",
                       (struct clrnn_data_shape){37, false, 2, 0}, 5, 1, false);
-    check_against_ref(&f, SMALL_SEED, "loss: cross_entropy, optimizer: adam, seed: 3, clip_grad_norm: 0.1",
+    check_against_ref(f, SMALL_SEED, "loss: cross_entropy, optimizer: adam, seed: 3, clip_grad_norm: 0.1",
                       (struct clrnn_data_shape){17, false, 2, 0}, 5, 4, true);
-    fixture_close(&f);
 }
 
 static void test_others_against_ref(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    NEED_OPENCL(f);
-    check_against_ref(&f,
+    if (!f->device)
+        return;
+    check_against_ref(f,
                       "- embedding: {num_embeddings: 11, embedding_dim: 5, padding_idx: 1}\n- layernorm\n"
                       "- gru: {hidden_size: 7, bidirectional: true}\n- tanh\n- pool: {over: mean}\n"
                       "- linear: {out_features: 3}\n- log_softmax\n",
                       "loss: nll, optimizer: {sgd: {lr: 0.1}}", (struct clrnn_data_shape){0, true, 3, 0}, 6,
                       5, true);
-    check_against_ref(&f,
+    check_against_ref(f,
                       "- lstm: {hidden_size: 5, num_layers: 2, dropout: 0.3}\n- relu\n- batchnorm\n"
                       "- linear: {out_features: 1}\n",
                       "loss: mse, optimizer: {rmsprop: {lr: 0.01, momentum: 0.9}}",
                       (struct clrnn_data_shape){3, false, 0, 0}, 6, 5, true);
-    fixture_close(&f);
 }
 
 // The same device twice gives the same bits.
 static void test_same_bits(void **state)
 {
     struct side a, b;
-    struct fixture f;
+    struct scratch *f = *state;
     double *x, *y;
 
-    (void)state;
-    NEED_OPENCL(f);
-    side_open(&a, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0},
+    if (!f->device)
+        return;
+    side_open(&a, f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0},
               5, 4, true);
-    side_open(&b, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0},
+    side_open(&b, f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0},
               5, 4, true);
     x = read_values(a.m->params, 0, a.m->flat_count);
     y = read_values(b.m->params, 0, b.m->flat_count);
@@ -357,11 +344,10 @@ static void test_same_bits(void **state)
     free(y);
     side_close(&a);
     side_close(&b);
-    fixture_close(&f);
 }
 
 // Losses of three steps over samples in reverse order.
-static void losses_of_turned(struct fixture *f, const char *layers, uint32_t C, uint32_t N, double loss[3],
+static void losses_of_turned(struct scratch *f, const char *layers, uint32_t C, uint32_t N, double loss[3],
                              bool *copies)
 {
     struct clrnn_model *m = fixture_model(f, layers, "loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}",
@@ -403,33 +389,32 @@ static void test_batch_without_copy(void **state)
                {9, 7, "- lstm: {hidden_size: 18}\n- linear: {out_features: 2}\n"},
                {9, 7, "- gru: {hidden_size: 18}\n- linear: {out_features: 2}\n"},
                {1203, 64, "- rnn: {hidden_size: 33, bidirectional: true}\n- linear: {out_features: 2}\n"}};
-    struct fixture ref, device;
+    struct scratch *device = *state, *ref;
 
-    (void)state;
-    NEED_OPENCL(device);
-    assert_true(fixture_open(&ref, "ref"));
+    if (!device->device)
+        return;
+    ref = scratch_open("ref");
     for (size_t i = 0; i < ARRAY_SIZE(net); i++) {
         double want[3], got[3];
         bool copies;
 
-        losses_of_turned(&ref, net[i].layers, net[i].C, net[i].N, want, &copies);
-        losses_of_turned(&device, net[i].layers, net[i].C, net[i].N, got, &copies);
-        assert_int_equal(copies, !clrnn_device_gathers(device.device));
+        losses_of_turned(ref, net[i].layers, net[i].C, net[i].N, want, &copies);
+        losses_of_turned(device, net[i].layers, net[i].C, net[i].N, got, &copies);
+        assert_int_equal(copies, !clrnn_device_gathers(device->device));
         for (int s = 0; s < 3; s++)
             if (!(fabs(got[s] - want[s]) <= 1e-5 * (1 + want[s])))
                 fail_msg("net %zu, step %d: loss %.9g, want %.9g", i, s + 1, got[s], want[s]);
     }
-    fixture_close(&ref);
-    fixture_close(&device);
+    scratch_close(ref);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_batch_without_copy), cmocka_unit_test(test_learns_ref),
-        cmocka_unit_test(test_learns_device),      cmocka_unit_test(test_gradient_leaves_no_trace),
-        cmocka_unit_test(test_output_order),       cmocka_unit_test(test_seed_against_ref),
-        cmocka_unit_test(test_others_against_ref), cmocka_unit_test(test_same_bits),
+        SCRATCH_TEST(test_batch_without_copy, NULL), SCRATCH_TEST(test_learns_ref, "ref"),
+        SCRATCH_TEST(test_learns_device, NULL),      SCRATCH_TEST(test_gradient_leaves_no_trace, "ref"),
+        SCRATCH_TEST(test_output_order, "ref"),      SCRATCH_TEST(test_seed_against_ref, NULL),
+        SCRATCH_TEST(test_others_against_ref, NULL), SCRATCH_TEST(test_same_bits, NULL),
     };
 
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -20,7 +20,7 @@ struct outcome {
     size_t kept; // tensors of states that are kept
 };
 
-static struct outcome train(struct fixture *f, const struct grid *g, uint32_t T, uint32_t recompute)
+static struct outcome train(struct scratch *f, const struct grid *g, uint32_t T, uint32_t recompute)
 {
     enum { N = 3 };
     struct outcome o = {.params = NULL};
@@ -67,7 +67,7 @@ static struct outcome train(struct fixture *f, const struct grid *g, uint32_t T,
     return o;
 }
 
-static void check(struct fixture *f, const struct grid *g, uint32_t T, uint32_t recompute,
+static void check(struct scratch *f, const struct grid *g, uint32_t T, uint32_t recompute,
                   const struct outcome *kept)
 {
     struct outcome o = train(f, g, T, recompute);
@@ -85,7 +85,7 @@ static void check(struct fixture *f, const struct grid *g, uint32_t T, uint32_t 
 }
 
 // Cells, directions, layers and options alone and together, with lengths, carried states, a pool or none.
-static void check_grid(struct fixture *f)
+static void check_grid(struct scratch *f)
 {
     static const struct grid grid[] = {
         {.layers = "- rnn: {hidden_size: 5}\n- linear: {out_features: 2}\n", .lengths = true},
@@ -142,22 +142,18 @@ static void check_grid(struct fixture *f)
 
 static void test_ref(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    check_grid(&f);
-    fixture_close(&f);
+    check_grid(f);
 }
 
 static void test_opencl(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    NEED_OPENCL(f);
-    check_grid(&f);
-    fixture_close(&f);
+    if (!f->device)
+        return;
+    check_grid(f);
 }
 
 // Sequences that are no longer than a block, and plans that compute no gradients, keep nothing.
@@ -165,23 +161,20 @@ static void test_nothing_to_keep(void **state)
 {
     const struct grid g = {.layers = "- lstm: {hidden_size: 4}\n- linear: {out_features: 2}\n"};
     struct outcome o;
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    o = train(&f, &g, clrnn_block_steps(f.device), 1);
+    o = train(f, &g, clrnn_block_steps(f->device), 1);
     assert_int_equal(o.kept, 0);
     free(o.params);
-    o = train(&f, &g, clrnn_block_steps(f.device) + 1, 1000);
+    o = train(f, &g, clrnn_block_steps(f->device) + 1, 1000);
     assert_int_equal(o.kept, 0);
     free(o.params);
-    fixture_close(&f);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ref), cmocka_unit_test(test_opencl),
-                                       cmocka_unit_test(test_nothing_to_keep)};
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_ref, "ref"), SCRATCH_TEST(test_opencl, NULL),
+                                       SCRATCH_TEST(test_nothing_to_keep, "ref")};
 
     return cmocka_run_group_tests_name("model/recompute", tests, NULL, NULL);
 }

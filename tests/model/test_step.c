@@ -14,11 +14,9 @@ static void test_learns(void **state)
     struct clrnn_batch b;
     struct clrnn_model *m;
     double first = 0;
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, LAYERS, "loss: cross_entropy, optimizer: {adam: {lr: 0.03}}",
+    m = fixture_model(f, LAYERS, "loss: cross_entropy, optimizer: {adam: {lr: 0.03}}",
                       (struct clrnn_data_shape){3, false, 2, 0});
     b = fixture_batch(m, 5, 4, true, 1);
     for (int i = 0; i < 150; i++) {
@@ -33,11 +31,10 @@ static void test_learns(void **state)
     assert_int_equal(m->steps, 150);
     fixture_batch_free(&b);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 // A sample's prediction does not depend on the rest of the batch, on padding, or on earlier shapes.
-static void check_shapes(struct fixture *f)
+static void check_shapes(struct scratch *f)
 {
     static const struct {
         uint32_t N, T;
@@ -75,22 +72,18 @@ static void check_shapes(struct fixture *f)
 
 static void test_shapes_ref(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    check_shapes(&f);
-    fixture_close(&f);
+    check_shapes(f);
 }
 
 static void test_shapes_device(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    NEED_OPENCL(f);
-    check_shapes(&f);
-    fixture_close(&f);
+    if (!f->device)
+        return;
+    check_shapes(f);
 }
 
 // interval: batch steps the scheduler after each update; lr is the one that the update used.
@@ -99,11 +92,9 @@ static void test_schedulers(void **state)
     struct clrnn_step_result result;
     struct clrnn_batch b;
     struct clrnn_model *m;
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, LAYERS,
+    m = fixture_model(f, LAYERS,
                       "loss: cross_entropy, optimizer: {sgd: {lr: 0.5}}, "
                       "scheduler: {step_lr: {step_size: 2, gamma: 0.1, interval: batch}}",
                       (struct clrnn_data_shape){3, false, 2, 0});
@@ -115,7 +106,7 @@ static void test_schedulers(void **state)
     }
     clrnn_model_destroy(&m);
 
-    m = fixture_model(&f, LAYERS,
+    m = fixture_model(f, LAYERS,
                       "loss: cross_entropy, optimizer: {sgd: {lr: 0.5}}, "
                       "scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 3, interval: batch}}",
                       (struct clrnn_data_shape){3, false, 2, 0});
@@ -123,13 +114,12 @@ static void test_schedulers(void **state)
         assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_OK);
     assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_ERR_CONFIG);
     assert_non_null(
-        strstr(f.error, "train.scheduler.one_cycle_lr was stepped more often than its total_steps"));
+        strstr(f->error, "train.scheduler.one_cycle_lr was stepped more often than its total_steps"));
     clrnn_model_destroy(&m);
     fixture_batch_free(&b);
-    fixture_close(&f);
 }
 
-static void expect(struct fixture *f, struct clrnn_model *m, const struct clrnn_batch *b, const char *want)
+static void expect(struct scratch *f, struct clrnn_model *m, const struct clrnn_batch *b, const char *want)
 {
     f->errors = 0;
     assert_int_equal(clrnn_model_step(m, b, NULL), CLRNN_ERR_ARG);
@@ -144,41 +134,38 @@ static void test_refusals(void **state)
     const int32_t long_length[1] = {3}, classes[2] = {1, 2}, ignored[2] = {-100, 0}, tokens[2] = {0, 9};
     struct clrnn_batch b = {.N = 1, .T = 2, .x = x};
     struct clrnn_model *m;
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2, 0});
-    expect(&f, m, &b, "the batch has no classes, which train.loss cross_entropy needs");
+    m = fixture_model(f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2, 0});
+    expect(f, m, &b, "the batch has no classes, which train.loss cross_entropy needs");
     b.classes = classes;
-    expect(&f, m, &b, "class of sample 0, step 1 is 2, expected 0 to 1 or -100");
+    expect(f, m, &b, "class of sample 0, step 1 is 2, expected 0 to 1 or -100");
     b.classes = ignored;
     assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_OK);
     b.lengths = long_length;
-    expect(&f, m, &b, "length of sample 0 is 3, expected 1 to T=2");
+    expect(f, m, &b, "length of sample 0 is 3, expected 1 to T=2");
     b.lengths = NULL;
     b.N = 0;
-    expect(&f, m, &b, "the batch has N=0, T=2");
+    expect(f, m, &b, "the batch has N=0, T=2");
     b.N = 1;
     b.x = NULL;
-    expect(&f, m, &b, "the batch has no x, which the model reads");
+    expect(f, m, &b, "the batch has no x, which the model reads");
     clrnn_model_destroy(&m);
 
-    m = fixture_model(&f, "- embedding: {num_embeddings: 9, embedding_dim: 2}\n- linear: {out_features: 2}\n",
+    m = fixture_model(f, "- embedding: {num_embeddings: 9, embedding_dim: 2}\n- linear: {out_features: 2}\n",
                       "loss: cross_entropy", (struct clrnn_data_shape){0, true, 2, 0});
-    expect(&f, m, &b, "the batch has no tokens, which the model reads");
+    expect(f, m, &b, "the batch has no tokens, which the model reads");
     b.tokens = tokens;
-    expect(&f, m, &b, "token of sample 0, step 1 is 9, expected 0 to 8");
+    expect(f, m, &b, "token of sample 0, step 1 is 9, expected 0 to 8");
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_learns),        cmocka_unit_test(test_shapes_ref),
-        cmocka_unit_test(test_shapes_device), cmocka_unit_test(test_schedulers),
-        cmocka_unit_test(test_refusals),
+        SCRATCH_TEST(test_learns, "ref"),       SCRATCH_TEST(test_shapes_ref, "ref"),
+        SCRATCH_TEST(test_shapes_device, NULL), SCRATCH_TEST(test_schedulers, "ref"),
+        SCRATCH_TEST(test_refusals, "ref"),
     };
 
     return cmocka_run_group_tests_name("step", tests, NULL, NULL);

@@ -35,13 +35,13 @@ static void test_pieces(void **state)
     float whole[STEPS * O], cut[STEPS * O], again[STEPS * O];
     struct clrnn_state *s, *copy;
     struct clrnn_model *m;
-    struct fixture f;
-    char path[256];
+    struct scratch *f = *state;
+    const char *path = scratch_path(f, "s.state");
     double *values;
 
-    (void)state;
-    NEED_OPENCL(f);
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    if (!f->device)
+        return;
+    m = fixture_model(f, LAYERS, TRAIN, shape);
     assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
     assert_int_equal(clrnn_state_create(m, &copy), CLRNN_OK);
     assert_int_equal(clrnn_state_size(s), 64 + 64 + 7);
@@ -51,7 +51,6 @@ static void test_pieces(void **state)
     assert_int_equal(clrnn_state_copy(copy, s), CLRNN_OK);
     values = malloc(clrnn_state_size(s) * sizeof(*values));
     assert_int_equal(clrnn_state_read(s, values), CLRNN_OK);
-    fixture_path(path, sizeof(path), "s.state");
     assert_int_equal(clrnn_state_save(s, path), CLRNN_OK);
     steps(m, s, 5, STEPS, cut);
     assert_memory_equal(cut, whole, sizeof(whole));
@@ -68,12 +67,10 @@ static void test_pieces(void **state)
     values[3] = NAN;
     assert_int_equal(clrnn_state_write(copy, values), CLRNN_ERR_ARG);
     assert_int_equal(clrnn_state_load(copy, "/nowhere"), CLRNN_ERR_DATA);
-    remove(path);
     free(values);
     clrnn_state_destroy(&s);
     clrnn_state_destroy(&copy);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 // As clrnn_model_predict of the whole sequence; after a training step with the new weights.
@@ -82,12 +79,12 @@ static void test_whole(void **state)
     struct clrnn_state *s;
     struct clrnn_model *m;
     struct clrnn_batch batch;
-    struct fixture f;
+    struct scratch *f = *state;
     float out[STEPS * O], one[O];
 
-    (void)state;
-    NEED_OPENCL(f);
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    if (!f->device)
+        return;
+    m = fixture_model(f, LAYERS, TRAIN, shape);
     batch = fixture_batch(m, 1, STEPS, false, 3);
     assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
     for (int trained = 0; trained < 2; trained++) {
@@ -103,24 +100,21 @@ static void test_whole(void **state)
     clrnn_state_destroy(&s);
     fixture_batch_free(&batch);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static void test_misuse(void **state)
 {
     struct clrnn_state *s, *t;
     struct clrnn_model *m, *other;
-    struct fixture f;
+    struct scratch *f = *state;
     float x[C] = {0}, out[O];
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, LAYERS, TRAIN, shape);
-    other = fixture_model(&f, "- lstm: {hidden_size: 3, bidirectional: true}\n- linear: {out_features: 2}\n",
+    m = fixture_model(f, LAYERS, TRAIN, shape);
+    other = fixture_model(f, "- lstm: {hidden_size: 3, bidirectional: true}\n- linear: {out_features: 2}\n",
                           TRAIN, shape);
     assert_int_equal(clrnn_state_create(other, &t), CLRNN_ERR_CONFIG);
     assert_null(t);
-    assert_non_null(strstr(f.error, "bidirectional"));
+    assert_non_null(strstr(f->error, "bidirectional"));
     assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
     assert_int_equal(clrnn_model_predict_step(other, s, x, out), CLRNN_ERR_ARG);
     clrnn_state_destroy(&s);
@@ -129,7 +123,7 @@ static void test_misuse(void **state)
     assert_int_equal(clrnn_state_size(NULL), 0);
     clrnn_model_destroy(&m);
     clrnn_model_destroy(&other);
-    m = fixture_model(&f,
+    m = fixture_model(f,
                       "- embedding: {num_embeddings: 4, embedding_dim: 3}\n- rnn: {hidden_size: 3}\n"
                       "- linear: {out_features: 2}\n",
                       TRAIN, (struct clrnn_data_shape){.tokens = true});
@@ -140,13 +134,12 @@ static void test_misuse(void **state)
     assert_int_equal(clrnn_model_predict_step(m, s, x, out), CLRNN_ERR_ARG);
     clrnn_state_destroy(&s);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces), cmocka_unit_test(test_whole),
-                                       cmocka_unit_test(test_misuse)};
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_pieces, NULL), SCRATCH_TEST(test_whole, NULL),
+                                       SCRATCH_TEST(test_misuse, "ref")};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

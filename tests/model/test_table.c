@@ -73,12 +73,10 @@ static void test_seed_names(void **state)
         {"fc7.weight", 2, 2, 64},
         {"fc7.bias", 1, 2, 0},
     };
-    struct fixture f;
+    struct scratch *f = *state;
     struct clrnn_model *m;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0});
+    m = fixture_model(f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0});
     check_rows(m, row, sizeof(row) / sizeof(row[0]));
     assert_int_equal(clrnn_model_size(m), 371074); // sum(p.numel() for p in model.parameters())
     assert_int_equal(clrnn_model_outputs(m), 2);
@@ -86,7 +84,6 @@ static void test_seed_names(void **state)
     assert_null(clrnn_model_param(m, 31));
     clrnn_model_destroy(&m);
     clrnn_model_destroy(&m); // a second call does nothing
-    fixture_close(&f);
 }
 
 // Prefixes are indices of nn.Sequential, where every entry counts; gates stack in the first dimension.
@@ -98,12 +95,10 @@ static void test_other_names(void **state)
         {"3.bias_hh_l0", 1, 12, 0},   {"4.weight", 1, 4, 0},        {"4.bias", 1, 4, 0},
         {"7.weight", 2, 3, 4},
     };
-    struct fixture f;
+    struct scratch *f = *state;
     struct clrnn_model *m;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f,
+    m = fixture_model(f,
                       "- embedding: {num_embeddings: 11, embedding_dim: 3, padding_idx: 2}\n"
                       "- lstm: {hidden_size: 5, bias: false}\n"
                       "- dropout: {p: 0.1}\n"
@@ -116,7 +111,6 @@ static void test_other_names(void **state)
     check_rows(m, row, sizeof(row) / sizeof(row[0]));
     assert_true(clrnn_model_per_step(m));
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static double *values_of(struct clrnn_model *m, const char *name, size_t *count)
@@ -163,12 +157,10 @@ static void check_constant(struct clrnn_model *m, const char *name, double want)
 
 static void test_first_values(void **state)
 {
-    struct fixture f;
+    struct scratch *f = *state;
     struct clrnn_model *m;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0});
+    m = fixture_model(f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0});
     check_uniform(m, "rnn.weight_ih_l0", 1 / sqrt(64));
     check_uniform(m, "rnn.weight_hh_l0_reverse", 1 / sqrt(64));
     check_uniform(m, "rnn.bias_hh_l1", 1 / sqrt(64));
@@ -179,20 +171,17 @@ static void test_first_values(void **state)
     check_constant(m, "norm.running_var", 1);
     check_constant(m, "norm.num_batches_tracked", 0);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 static void test_embedding_values(void **state)
 {
     const size_t dim = 16, rows = 500;
     double sum = 0, squares = 0, *v;
-    struct fixture f;
+    struct scratch *f = *state;
     struct clrnn_model *m;
     size_t count;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f,
+    m = fixture_model(f,
                       "- embedding: {name: emb, num_embeddings: 500, embedding_dim: 16, padding_idx: 3}\n"
                       "- pool: {over: mean}\n- linear: {out_features: 2}\n",
                       TRAIN, (struct clrnn_data_shape){0, true, 2, 0});
@@ -208,7 +197,6 @@ static void test_embedding_values(void **state)
     assert_true(fabs(squares / (double)(count - dim) - 1) < 5 * sqrt(2.0 / (double)count));
     free(v);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 // The same seed gives the same bits, another seed different ones, and every parameter has its own numbers.
@@ -219,14 +207,12 @@ static void test_determinism(void **state)
                                "- linear: {name: fc, out_features: 2}\n";
     struct clrnn_model *m[3];
     double *v[3], *hh;
-    struct fixture f;
+    struct scratch *f = *state;
     size_t count;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m[0] = fixture_model(&f, layers, TRAIN, shape);
-    m[1] = fixture_model(&f, layers, TRAIN, shape);
-    m[2] = fixture_model(&f, layers, "loss: cross_entropy, seed: 6", shape);
+    m[0] = fixture_model(f, layers, TRAIN, shape);
+    m[1] = fixture_model(f, layers, TRAIN, shape);
+    m[2] = fixture_model(f, layers, "loss: cross_entropy, seed: 6", shape);
     for (int i = 0; i < 3; i++)
         v[i] = values_of(m[i], "rnn.bias_ih_l0", &count);
     hh = values_of(m[0], "rnn.bias_hh_l0", &count);
@@ -238,10 +224,9 @@ static void test_determinism(void **state)
         clrnn_model_destroy(&m[i]);
     }
     free(hh);
-    fixture_close(&f);
 }
 
-static void expect(struct fixture *f, const char *layers, struct clrnn_data_shape shape, const char *want)
+static void expect(struct scratch *f, const char *layers, struct clrnn_data_shape shape, const char *want)
 {
     const char *got = fixture_refusal(f, layers, "loss: cross_entropy", shape);
 
@@ -252,15 +237,12 @@ static void expect(struct fixture *f, const char *layers, struct clrnn_data_shap
 static void test_refusals(void **state)
 {
     const struct clrnn_data_shape real = {7, false, 2, 0}, tokens = {0, true, 2, 0};
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    expect(&f, "- linear: {out_features: 2}\n", tokens, "layers[0] (linear): X holds tokens (N, T)");
-    expect(&f, "- linear: {out_features: 1}\n", real,
+    expect(f, "- linear: {out_features: 2}\n", tokens, "layers[0] (linear): X holds tokens (N, T)");
+    expect(f, "- linear: {out_features: 1}\n", real,
            "layers[0] (linear): the last layer gives 1 outputs, but the labels reach class 1");
-    expect(&f, "- relu\n- dropout\n", real, "nothing to train");
-    fixture_close(&f);
+    expect(f, "- relu\n- dropout\n", real, "nothing to train");
 }
 
 // Errors that the config's parser finds in files are also found in configs made in code.
@@ -270,42 +252,39 @@ static void test_refusals_from_code(void **state)
     struct clrnn_config *config;
     struct clrnn_model *model;
     struct clrnn_layer *layer;
-    struct fixture f;
+    struct scratch *f = *state;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    assert_int_equal(clrnn_config_create(&f.log, &config), CLRNN_OK);
-    assert_int_equal(clrnn_model_create(f.device, config, &shape, &model), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(f.error, "model.layers is empty"));
+    assert_int_equal(clrnn_config_create(&f->log, &config), CLRNN_OK);
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(f->error, "model.layers is empty"));
 
     layer = clrnn_config_add_layer(config, CLRNN_LAYER_LINEAR);
     assert_non_null(layer);
     layer->out_features = 0;
-    assert_int_equal(clrnn_model_create(f.device, config, &shape, &model), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(f.error, "layers[0] (linear): out_features is 0, expected 1 to"));
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(f->error, "layers[0] (linear): out_features is 0, expected 1 to"));
     config->layer[0].out_features = 2;
 
     layer = clrnn_config_add_layer(config, CLRNN_LAYER_POOL);
     assert_non_null(layer);
     layer->over = CLRNN_POOL_FINAL;
-    assert_int_equal(clrnn_model_create(f.device, config, &shape, &model), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(f.error, "layers[1] (pool): 'over: final'"));
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(f->error, "layers[1] (pool): 'over: final'"));
     config->layer[1].over = CLRNN_POOL_LAST;
 
     layer = clrnn_config_add_layer(config, CLRNN_LAYER_GRU);
     assert_non_null(layer);
     layer->hidden_size = 3;
-    assert_int_equal(clrnn_model_create(f.device, config, &shape, &model), CLRNN_OK); // it reads one step
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_OK); // it reads one step
     clrnn_model_destroy(&model);
     layer->kind = CLRNN_LAYER_LINEAR;
 
     layer->out_features = 2;
     layer->name = strdup("0");
-    assert_int_equal(clrnn_model_create(f.device, config, &shape, &model), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(f.error, "model.layers.2.linear.name"));
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(f->error, "model.layers.2.linear.name"));
     assert_null(model);
     clrnn_config_destroy(&config);
-    fixture_close(&f);
 }
 
 static void test_read_write(void **state)
@@ -313,12 +292,10 @@ static void test_read_write(void **state)
     struct clrnn_data_shape shape = {3, false, 2, 0};
     const double written[2] = {0.25, -7}, count = 12, bad = -1;
     double read[2];
-    struct fixture f;
+    struct scratch *f = *state;
     struct clrnn_model *m;
 
-    (void)state;
-    assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, "- batchnorm: {name: norm}\n- linear: {name: fc, out_features: 2}\n", TRAIN, shape);
+    m = fixture_model(f, "- batchnorm: {name: norm}\n- linear: {name: fc, out_features: 2}\n", TRAIN, shape);
     assert_int_equal(clrnn_model_write(m, fixture_find(m, "fc.bias"), written), CLRNN_OK);
     assert_int_equal(clrnn_model_read(m, fixture_find(m, "fc.bias"), read), CLRNN_OK);
     assert_memory_equal(read, written, sizeof(read));
@@ -329,16 +306,15 @@ static void test_read_write(void **state)
     assert_int_equal(clrnn_model_read_grad(m, fixture_find(m, "norm.running_var"), read), CLRNN_ERR_ARG);
     assert_int_equal(clrnn_model_read(m, 99, read), CLRNN_ERR_ARG);
     clrnn_model_destroy(&m);
-    fixture_close(&f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed_names),         cmocka_unit_test(test_other_names),
-        cmocka_unit_test(test_first_values),       cmocka_unit_test(test_embedding_values),
-        cmocka_unit_test(test_determinism),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_refusals_from_code), cmocka_unit_test(test_read_write),
+        SCRATCH_TEST(test_seed_names, "ref"),         SCRATCH_TEST(test_other_names, "ref"),
+        SCRATCH_TEST(test_first_values, "ref"),       SCRATCH_TEST(test_embedding_values, "ref"),
+        SCRATCH_TEST(test_determinism, "ref"),        SCRATCH_TEST(test_refusals, "ref"),
+        SCRATCH_TEST(test_refusals_from_code, "ref"), SCRATCH_TEST(test_read_write, "ref"),
     };
 
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);
