@@ -247,10 +247,9 @@ static const struct static_case {
      "  - rnn: {hidden_size: 4}\n  - pool: {over: mean}\n" HEAD, TRAIN, NULL},
 };
 
-static void static_findings(void **state)
+static void static_findings(struct scratch *s)
 {
     const struct clrnn_doctor_params params = {.static_only = true};
-    struct scratch *s = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         const struct static_case *c = &cases[i];
@@ -289,7 +288,7 @@ static void static_findings(void **state)
 
 // A small version of the question's network: exactly its faults are found, and the result of --fix is free
 // of them.
-static void broken_and_fixed(void **state)
+static void broken_and_fixed(struct scratch *s)
 {
     // in the order of cause
     static const char *const ids[] = {"non-differentiable-op",    "zero-gradient",
@@ -299,7 +298,6 @@ static void broken_and_fixed(void **state)
     const struct clrnn_doctor_params params = {0};
     struct clrnn_doctor_result r;
     struct clrnn_config *config, *fixed;
-    struct scratch *s = *state;
 
     config = make_case(
         s, ONE_STEP | LEARNABLE,
@@ -377,10 +375,9 @@ static const struct run_case {
      "16\n" SHUFFLE},
 };
 
-static void findings_by_running(void **state)
+static void findings_by_running(struct scratch *s)
 {
     const struct clrnn_doctor_params params = {0};
-    struct scratch *s = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(run_cases); i++) {
         const struct run_case *c = &run_cases[i];
@@ -407,15 +404,12 @@ static void findings_by_running(void **state)
 }
 
 // Compares a device's gradients with the reference's; skipped without an OpenCL device.
-static void gradients_on_a_device(void **state)
+static void gradients_on_a_device(struct scratch *s)
 {
     const struct clrnn_doctor_params params = {.no_train = true};
     struct clrnn_doctor_result r;
     struct clrnn_config *config;
-    struct scratch *s = *state;
 
-    if (!s->device)
-        skip();
     config = make_case(s, LEARNABLE, "  - lstm: {hidden_size: 5, bidirectional: true}\n  - batchnorm\n" NET,
                        TRAIN, NULL);
     assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_OK);
@@ -426,12 +420,11 @@ static void gradients_on_a_device(void **state)
     clrnn_config_destroy(&config);
 }
 
-static void missing_data(void **state)
+static void missing_data(struct scratch *s)
 {
     const struct clrnn_doctor_params params = {0};
     struct clrnn_doctor_result r;
     struct clrnn_config *config;
-    struct scratch *s = *state;
 
     config = scratch_config(
         s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
@@ -443,12 +436,11 @@ static void missing_data(void **state)
 }
 
 // The linear baseline learns a linear problem.
-static void linear_baseline(void **state)
+static void linear_baseline(struct scratch *s)
 {
     struct clrnn_dataset *train, *valid;
     struct clrnn_linear_result r;
     struct clrnn_config *config;
-    struct scratch *s = *state;
 
     config = make_case(s, LEARNABLE, NET, TRAIN, NULL);
     assert_int_equal(

@@ -120,9 +120,8 @@ static const struct ladder_case {
      4, NULL},
 };
 
-static void ladders(void **state)
+static void ladders(struct scratch *s)
 {
-    struct scratch *s = *state;
     char text[4096];
 
     for (size_t i = 0; i < ARRAY_SIZE(ladder_cases); i++) {
@@ -135,11 +134,10 @@ static void ladders(void **state)
 }
 
 // The training of stages before that of the optimiser: Adam at 1e-3, no scheduler, shuffled, plain loss.
-static void base_training(void **state)
+static void base_training(struct scratch *s)
 {
     struct clrnn_ladder ladder;
     struct clrnn_config *config, *variant;
-    struct scratch *s = *state;
 
     config = scratch_config(
         s, "model: {layers: [{gru: {hidden_size: 4}}, {linear: {out_features: 2}}]}\n"
@@ -210,26 +208,21 @@ static struct clrnn_grow_result grow(struct scratch *s, const char *layers, cons
     return r;
 }
 
-static bool make_data(struct scratch *s)
+static void make_data(struct scratch *s)
 {
-    if (!s->device)
-        return false;
     scratch_problem(s, "train", 96, 3, 6, 2, false, 3);
     scratch_problem(s, "valid", 48, 3, 6, 2, false, 4);
-    return true;
 }
 
 #define HEALTHY \
     "{gru: {hidden_size: 12, bidirectional: true}}, {pool: {over: mean}}, {linear: {out_features: 2}}"
 
-static void healthy(void **state)
+static void healthy(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct seen seen;
     struct clrnn_grow_result r;
 
-    if (!make_data(s))
-        return;
+    make_data(s);
     r = grow(s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 0.005}}", &seen);
     assert_int_equal(r.first_broken, -1);
     assert_null(r.cause);
@@ -243,14 +236,12 @@ static void healthy(void **state)
 }
 
 // The question's faults, each a stage of its own and each found despite the others.
-static void broken(void **state)
+static void broken(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct seen seen;
     struct clrnn_grow_result r;
 
-    if (!make_data(s))
-        return;
+    make_data(s);
     r = grow(s, HEALTHY ", softmax, round",
              "loss: cross_entropy, optimizer: {adam: {lr: 0.002}}, "
              "scheduler: {exponential_lr: {gamma: 0.7, interval: batch}}",
@@ -273,14 +264,11 @@ static void broken(void **state)
 }
 
 // A batchnorm over one sample cannot be run in train mode: a result of its stage, no error of grow.
-static void cannot_run(void **state)
+static void cannot_run(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct seen seen;
     struct clrnn_grow_result r;
 
-    if (!s->device)
-        return;
     scratch_problem(s, "train", 97, 1, 6, 2, false, 3); // 97 = 6 * 16 + 1
     scratch_problem(s, "valid", 48, 1, 6, 2, false, 4);
     r = grow(
@@ -293,16 +281,13 @@ static void cannot_run(void **state)
 }
 
 // Labels unrelated to constant inputs: no part is to blame.
-static void nothing_learns(void **state)
+static void nothing_learns(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct seen seen;
     struct clrnn_grow_result r;
     float x[64 * 2] = {0};
     int64_t y[64];
 
-    if (!s->device)
-        return;
     for (size_t n = 0; n < ARRAY_SIZE(y); n++)
         y[n] = n % 2;
     for (int part = 0; part < 2; part++) {
@@ -316,16 +301,14 @@ static void nothing_learns(void **state)
     clrnn_grow_finish(&r);
 }
 
-static void stops(void **state)
+static void stops(struct scratch *s)
 {
     volatile sig_atomic_t stop = 1;
     const struct clrnn_grow_params params = {.stop = &stop};
     struct clrnn_grow_result r;
     struct clrnn_config *config;
-    struct scratch *s = *state;
 
-    if (!make_data(s))
-        return;
+    make_data(s);
     config = scratch_config(s, "model: {layers: [" HEALTHY "]}\ntrain: {loss: cross_entropy}\n"
                                "data: {train: {x: X_train.npy, y: y_train.npy}}\n");
     assert_int_equal(clrnn_grow(s->device, config, &params, &r), CLRNN_INTERRUPTED);

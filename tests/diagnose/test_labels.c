@@ -85,14 +85,13 @@ static void write_three_labels(const struct scratch *s, const float *x, uint32_t
     scratch_i64(s, "y.npy", y, ROWS, 3);
 }
 
-static void labels_that_never_change_or_are_rare(void **state)
+static void labels_that_never_change_or_are_rare(struct scratch *s)
 {
     static const struct {
         uint32_t every;
         const char *id;
     } cases[] = {{0, "single-class"}, {40, "class-imbalance"}, {2, NULL}};
     float x[ROWS * STEPS * FEATURES];
-    struct scratch *s = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct clrnn_doctor_result r;
@@ -120,11 +119,10 @@ static void write_targets(const struct scratch *s, uint32_t present)
     scratch_f32(s, "y.npy", y, ROWS, 0, 0);
 }
 
-static void targets_that_are_missing(void **state)
+static void targets_that_are_missing(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
     struct clrnn_doctor_result r;
-    struct scratch *s = *state;
 
     write_x(s, x);
     for (uint32_t present = 0; present <= 200; present += 200) {
@@ -139,7 +137,7 @@ static void targets_that_are_missing(void **state)
 }
 
 // Weights 1 of class 0, which is three times as common, and `light` of class 1.
-static void weights_of_samples(void **state)
+static void weights_of_samples(struct scratch *s)
 {
     static const struct {
         float heavy, light;
@@ -150,7 +148,6 @@ static void weights_of_samples(void **state)
                  {1, 3, NULL}};
     float x[ROWS * STEPS * FEATURES], w[ROWS];
     int64_t y[ROWS];
-    struct scratch *s = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct clrnn_doctor_result r;
@@ -172,11 +169,10 @@ static void weights_of_samples(void **state)
 
 // ---------------------------------------------------------------- lengths
 
-static void lengths_that_say_nothing(void **state)
+static void lengths_that_say_nothing(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS], length[ROWS];
-    struct scratch *s = *state;
 
     for (uint32_t kind = 0; kind < 3; kind++) { // T for every row, 1 for every row, the right ones
         struct clrnn_doctor_result r;
@@ -201,12 +197,11 @@ static void lengths_that_say_nothing(void **state)
 }
 
 // Windows of one series of noise repeat its steps in other rows, and are not reshaped.
-static void windows_of_noise(void **state)
+static void windows_of_noise(struct scratch *s)
 {
     float x[ROWS * STEPS];
     int64_t y[ROWS];
     struct clrnn_doctor_result r;
-    struct scratch *s = *state;
 
     for (uint32_t n = 0; n < ROWS; n++) {
         y[n] = n % 2;
@@ -223,16 +218,14 @@ static void windows_of_noise(void **state)
 // ---------------------------------------------------------------- with training
 
 // A rare label that is hardly found, until balanced weights are tried; the page shows each label.
-static void rare_label(void **state)
+static void rare_label(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS * 2];
     struct clrnn_doctor_result r;
     const struct clrnn_finding *f;
-    struct scratch *s = *state;
     char *page;
 
-    assert_non_null(s->device);
     write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++) {
         const float *last = x + (n * STEPS + STEPS - 1) * FEATURES;
@@ -255,13 +248,11 @@ static void rare_label(void **state)
 }
 
 // Targets some way from 0, which the net does not reach; another size of the same is learnt.
-static void targets_of_another_size(void **state)
+static void targets_of_another_size(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES], y[ROWS];
     struct clrnn_doctor_result r;
-    struct scratch *s = *state;
 
-    assert_non_null(s->device);
     write_x(s, x);
     for (int far = 0; far < 2; far++) {
         const struct clrnn_finding *f;
@@ -282,14 +273,12 @@ static void targets_of_another_size(void **state)
 }
 
 // Labels of which a third is drawn: the net is as good as can be, and nothing keeps it from learning.
-static void noisy_labels(void **state)
+static void noisy_labels(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS];
     struct clrnn_doctor_result r;
-    struct scratch *s = *state;
 
-    assert_non_null(s->device);
     write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++)
         y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] + 0.9 * noise(5, n) > 0;
@@ -303,7 +292,7 @@ static void noisy_labels(void **state)
 }
 
 // Parameters without a gradient, with the change that gives them one.
-static void layers_without_gradient(void **state)
+static void layers_without_gradient(struct scratch *s)
 {
     static const struct {
         const char *layers, *id, *set;
@@ -318,9 +307,7 @@ static void layers_without_gradient(void **state)
     };
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS];
-    struct scratch *s = *state;
 
-    assert_non_null(s->device);
     write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++)
         y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;
@@ -339,14 +326,12 @@ static void layers_without_gradient(void **state)
 }
 
 // Layers without a nonlinear one, on labels that no linear model learns.
-static void linear_net(void **state)
+static void linear_net(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS];
     struct clrnn_doctor_result r;
-    struct scratch *s = *state;
 
-    assert_non_null(s->device);
     write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++) {
         const float *last = x + (n * STEPS + STEPS - 1) * FEATURES;
@@ -365,15 +350,13 @@ static void linear_net(void **state)
 }
 
 // Gradients clipped to next to nothing.
-static void clipped_to_nothing(void **state)
+static void clipped_to_nothing(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS];
     struct clrnn_doctor_result r;
     const struct clrnn_finding *f;
-    struct scratch *s = *state;
 
-    assert_non_null(s->device);
     write_x(s, x);
     for (uint32_t n = 0; n < ROWS; n++)
         y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;

@@ -104,9 +104,8 @@ static void tell(const struct clrnn_doctor_result *r)
                       r->finding[i].where, r->finding[i].evidence);
 }
 
-static void healthy_models_are_examined(void **state)
+static void healthy_models_are_examined(struct scratch *s)
 {
-    struct scratch *s = *state;
     static const char *const layers[] = {NET, CTC, STRIDED};
 
     for (enum data data = CLASSES; data <= STEPPED; data++) {
@@ -148,9 +147,8 @@ static const struct fault {
 };
 
 // Each fault alone is found, and the config with the change offered is free of it.
-static void faults_inside_are_named_and_mended(void **state)
+static void faults_inside_are_named_and_mended(struct scratch *s)
 {
-    struct scratch *s = *state;
     const struct clrnn_doctor_params params = {.static_only = true};
 
     for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
@@ -178,9 +176,8 @@ static void faults_inside_are_named_and_mended(void **state)
 }
 
 // f(x) of another width than x, and rows too short for a window inside: one sentence, also without a run.
-static void misfits_are_refused(void **state)
+static void misfits_are_refused(struct scratch *s)
 {
-    struct scratch *s = *state;
     static const struct {
         const char *layers;
         enum clrnn_status status;
@@ -204,10 +201,8 @@ static void misfits_are_refused(void **state)
     }
 }
 
-static void healthy_models_grow(void **state)
+static void healthy_models_grow(struct scratch *s)
 {
-    struct scratch *s = *state;
-
     for (enum data data = CLASSES; data <= LABELLED; data++) {
         const struct clrnn_grow_params params = {.steps = 300, .train_steps = 100};
         struct clrnn_grow_result r;

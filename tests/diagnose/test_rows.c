@@ -97,7 +97,7 @@ static void write_windows(const struct scratch *s, const char *name, uint32_t C,
     scratch_f32(s, name, x, ROWS, STEPS, C);
 }
 
-static void windows_on_both_sides(void **state)
+static void windows_on_both_sides(struct scratch *s)
 {
     static const struct {
         uint32_t features, still;
@@ -112,7 +112,6 @@ static void windows_on_both_sides(void **state)
                                                // than single windows
         {1, 1000000, even, odd, false},        // one value all along: it says nothing about where it stands
     };
-    struct scratch *s = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         print_message("# case %zu\n", i);
@@ -125,10 +124,9 @@ static void windows_on_both_sides(void **state)
 }
 
 // Words of few letters have parts in common by chance.
-static void words(void **state)
+static void words(struct scratch *s)
 {
     int64_t x[ROWS * STEPS];
-    struct scratch *s = *state;
 
     for (uint32_t set = 0; set < 2; set++) {
         for (uint32_t i = 0; i < ROWS * STEPS; i++)
@@ -185,14 +183,13 @@ static void write_column(const struct scratch *s, const char *name, uint32_t str
     scratch_f32(s, name, x, ROWS, 1, 3);
 }
 
-static void columns_that_count(void **state)
+static void columns_that_count(struct scratch *s)
 {
     static const struct {
         column_fn *column;
         bool counts;
     } cases[] = {{row_number, true},      {shuffled_number, true}, {time_stamp, true},
                  {part_of_numbers, true}, {evenly_drawn, false},   {of_ten_values, false}};
-    struct scratch *s = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         print_message("# case %zu\n", i);
@@ -207,10 +204,9 @@ static void columns_that_count(void **state)
 
 // ---------------------------------------------------------------- windows in the features
 
-static void steps_as_features(void **state)
+static void steps_as_features(struct scratch *s)
 {
     float x[ROWS * 4];
-    struct scratch *s = *state;
 
     write_labels(s, "y.npy", ROWS);
     write_labels(s, "y_valid.npy", ROWS);
@@ -228,10 +224,9 @@ static void steps_as_features(void **state)
 
 // Waves whose phase differs from row to row, in memory as (T, N) or as (N, T); noise alone has no axis to
 // exchange.
-static void reshaped_rows(void **state)
+static void reshaped_rows(struct scratch *s)
 {
     float x[ROWS * STEPS];
-    struct scratch *s = *state;
 
     write_labels(s, "y.npy", ROWS);
     write_labels(s, "y_valid.npy", ROWS);
@@ -248,10 +243,9 @@ static void reshaped_rows(void **state)
 
 // ---------------------------------------------------------------- padding
 
-static void tokens_behind_padding(void **state)
+static void tokens_behind_padding(struct scratch *s)
 {
     int64_t x[ROWS * STEPS];
-    struct scratch *s = *state;
 
     write_labels(s, "y.npy", ROWS);
     write_labels(s, "y_valid.npy", ROWS);
@@ -275,13 +269,12 @@ static void tokens_behind_padding(void **state)
 
 // One series cut into rows, with train.stateful: in the file's order row n + 8 starts from the state of row
 // n; by strips of the series that is where it goes on.
-static void rows_that_carry_states(void **state)
+static void rows_that_carry_states(struct scratch *s)
 {
     enum { BATCH = 8, PARTS = ROWS / BATCH };
     float series[ROWS * STEPS], x[ROWS * STEPS];
     struct clrnn_config *config;
     struct clrnn_doctor_result r;
-    struct scratch *s = *state;
 
     for (uint32_t i = 0; i < ROWS * STEPS; i++)
         series[i] = (float)(noise(7, i) + (i ? series[i - 1] : 0));

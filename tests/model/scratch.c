@@ -31,6 +31,8 @@ struct scratch *scratch_open(const char *select)
     if ((!select || *select) && clrnn_device_open(&params, &s->device) != CLRNN_OK) {
         assert_null(select);
         print_message("# skipped: %s\n", s->error);
+        scratch_close(s);
+        return NULL;
     }
     return s;
 }
@@ -43,16 +45,35 @@ void scratch_close(struct scratch *s)
     free(s);
 }
 
-int scratch_setup(void **state)
+static int setup(void **state)
 {
-    *state = scratch_open(*state);
+    const struct scratch_test *test = *state;
+    struct scratch *s = scratch_open(test->select);
+
+    if (s)
+        s->test = test->test;
+    *state = s;
     return 0;
 }
 
-int scratch_teardown(void **state)
+static void run(void **state)
 {
-    scratch_close(*state);
+    struct scratch *s = *state;
+
+    if (s)
+        s->test(s);
+}
+
+static int teardown(void **state)
+{
+    if (*state)
+        scratch_close(*state);
     return 0;
+}
+
+struct CMUnitTest scratch_unit_test(const char *name, struct scratch_test *test)
+{
+    return (struct CMUnitTest){name, run, setup, teardown, test};
 }
 
 const char *scratch_path(const struct scratch *s, const char *name)

@@ -16,16 +16,20 @@ struct scratch {
     char *folder;
     char error[4096], warning[4096], info[16384]; // last error and warning; all info messages
     unsigned errors;
+    void (*test)(struct scratch *s); // that SCRATCH_TEST gave
 };
 
-/** A test whose state is a scratch, of a new folder and a device: "ref", NULL (CLRNN_DEVICE, else "cpu"), or
- *  "" for none. `device` is NULL where there is none to test on, which was printed. */
-#define SCRATCH_TEST(test, select) \
-    cmocka_unit_test_prestate_setup_teardown(test, scratch_setup, scratch_teardown, \
-                                             (void *)(uintptr_t)(const char *)(select))
-int scratch_setup(void **state);
-int scratch_teardown(void **state);
-/** Likewise within a test, beside its own. */
+struct scratch_test {
+    void (*test)(struct scratch *s);
+    const char *select;
+};
+
+/** A test that is given a scratch, of a new folder and a device: "ref", NULL (CLRNN_DEVICE, else "cpu"), or
+ * "" for none. Where there is none for NULL this is printed and the test not run. (cmocka's skip() prints
+ * "not ok", which meson takes for a failure.) */
+#define SCRATCH_TEST(test, on) scratch_unit_test(#test "(" #on ")", &(struct scratch_test){test, on})
+struct CMUnitTest scratch_unit_test(const char *name, struct scratch_test *test);
+/** A scratch beside the test's own. NULL only of NULL: there is no device, which was printed. */
 struct scratch *scratch_open(const char *select);
 void scratch_close(struct scratch *s);
 

@@ -40,7 +40,7 @@ static void rewrite(const struct scratch *f, const char *key, const char *value,
     clrnn_safetensors_close(&file);
 }
 
-static void test_damaged(void **state)
+static void test_damaged(struct scratch *f)
 {
     static const struct {
         const char *key, *value, *dropped, *want;
@@ -75,7 +75,6 @@ static void test_damaged(void **state)
     };
     struct clrnn_progress_state progress = {0};
     struct clrnn_model *m, *again;
-    struct scratch *f = *state;
     const char *path = scratch_path(f, FILE_NAME), *other = scratch_path(f, CHANGED);
 
     m = fixture_model(f, LAYERS, TRAIN, shape);
@@ -99,13 +98,12 @@ static void test_damaged(void **state)
 }
 
 // A run folder means its last weights. NaN or infinity in any one number of any one tensor is refused.
-static void test_not_finite(void **state)
+static void test_not_finite(struct scratch *f)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};
     const double mean[4] = {1, 2, 3, 4}, std[4] = {1, 1, 1, 1};
     struct clrnn_safetensors *file;
     struct clrnn_model *m, *again;
-    struct scratch *f = *state;
     const char *path = scratch_path(f, FILE_NAME), *other = scratch_path(f, CHANGED);
 
     m = fixture_model(f, LAYERS, TRAIN, shape);

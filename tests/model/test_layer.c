@@ -216,7 +216,7 @@ static const struct clrnn_layer_params gru = {.kind = CLRNN_LAYER_GRU,
 static const struct clrnn_layer_params lstm = {
     .kind = CLRNN_LAYER_LSTM, .input_size = C, .hidden_size = H, .num_layers = 2, .bidirectional = true};
 
-static void check_all(struct scratch *f)
+static void test_recorded(struct scratch *f)
 {
     struct clrnn_layer_params projected = lstm;
 
@@ -233,29 +233,12 @@ static void check_all(struct scratch *f)
     check_no_final(f, &projected);
 }
 
-static void test_reference(void **state)
-{
-    struct scratch *f = *state;
-
-    check_all(f);
-}
-
-static void test_device(void **state)
-{
-    struct scratch *f = *state;
-
-    if (!f->device)
-        return;
-    check_all(f);
-}
-
 // ---------------------------------------------------------------- weights, refusals
 
-static void test_weights(void **state)
+static void test_weights(struct scratch *f)
 {
     struct clrnn_recurrent *layer;
     float values[4 * H * C], back[4 * H * C];
-    struct scratch *f = *state;
 
     assert_int_equal(clrnn_layer_create(f->device, &lstm, &layer), CLRNN_OK);
     assert_int_equal(clrnn_layer_param_count(layer), 16);
@@ -275,14 +258,13 @@ static void test_weights(void **state)
     clrnn_layer_destroy(&layer);
 }
 
-static void test_refusals(void **state)
+static void test_refusals(struct scratch *f)
 {
     static struct arrays a;
     struct clrnn_layer_params params = gru;
     struct clrnn_recurrent *layer;
     struct clrnn_layer_pass *pass;
     int32_t wrong[N] = {4, 5, 1};
-    struct scratch *f = *state;
 
     params.proj_size = 2;
     refused(f, clrnn_layer_create(f->device, &params, &layer), CLRNN_ERR_CONFIG,
@@ -321,8 +303,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_reference, "ref"),
-        SCRATCH_TEST(test_device, NULL),
+        SCRATCH_TEST(test_recorded, "ref"),
+        SCRATCH_TEST(test_recorded, NULL),
         SCRATCH_TEST(test_weights, "ref"),
         SCRATCH_TEST(test_refusals, "ref"),
     };

@@ -20,7 +20,7 @@
     "- linear: {out_features: 2}\n"
 #define TRAIN "loss: cross_entropy, seed: 3"
 
-static void test_names(void **state)
+static void test_names(struct scratch *f)
 {
     static const char *const names[] = {
         "0.weight",
@@ -31,7 +31,6 @@ static void test_names(void **state)
         "2.1.weight",
         "3.bias",
     };
-    struct scratch *f = *state;
     struct clrnn_model *m;
 
     m = fixture_model(f, NESTED, TRAIN, (struct clrnn_data_shape){3, false, 2, 0});
@@ -42,9 +41,8 @@ static void test_names(void **state)
 }
 
 // The config's text reads back as the same text, and the flat list counts what lies inside.
-static void test_round_trip(void **state)
+static void test_round_trip(struct scratch *f)
 {
-    struct scratch *f = *state;
     struct clrnn_config *config, *again;
     char *text, *second;
 
@@ -72,7 +70,7 @@ static void test_round_trip(void **state)
     clrnn_config_destroy(&again);
 }
 
-static void test_refusals(void **state)
+static void test_refusals(struct scratch *f)
 {
     static const struct {
         const char *layers, *message;
@@ -94,7 +92,6 @@ static void test_refusals(void **state)
         {"- concat: {branches: [[gru: {hidden_size: 3}], [max_pool1d: {kernel_size: 2}]]}\n",
          "layers[0] (concat): of a sequence of 6 steps it would join 6 and 3 steps"},
     };
-    struct scratch *f = *state;
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         const char *message;
@@ -106,9 +103,8 @@ static void test_refusals(void **state)
 }
 
 // Without lengths it is enough that branches leave the same of the data's number of steps.
-static void test_steps_of_the_data(void **state)
+static void test_steps_of_the_data(struct scratch *f)
 {
-    struct scratch *f = *state;
     struct clrnn_batch batch;
     struct clrnn_model *m;
 
@@ -170,13 +166,13 @@ static void check_gradient(struct scratch *f, const char *layers, bool lengths)
     clrnn_model_destroy(&m);
 }
 
-static void test_gradient(void **state)
+static void test_gradient(struct scratch *f)
 {
     for (int lengths = 0; lengths < 2; lengths++) {
-        check_gradient(*state, NESTED, lengths);
-        check_gradient(*state, "- residual: {layers: [tanh]}\n- rnn: {hidden_size: 2}\n", lengths);
+        check_gradient(f, NESTED, lengths);
+        check_gradient(f, "- residual: {layers: [tanh]}\n- rnn: {hidden_size: 2}\n", lengths);
         check_gradient(
-            *state,
+            f,
             "- lstm: {hidden_size: 3}\n"
             "- concat: {branches: [[pool: {over: max}], [gru: {hidden_size: 2}, pool: {over: final}]]}\n"
             "- concat: {branches: [[], [linear: {out_features: 3}], []]}\n"
@@ -187,29 +183,28 @@ static void test_gradient(void **state)
 }
 
 // Windows over time change the steps and lengths of what follows.
-static void test_windows(void **state)
+static void test_windows(struct scratch *f)
 {
     for (int lengths = 0; lengths < 2; lengths++) {
-        check_gradient(*state,
+        check_gradient(f,
                        "- conv1d: {out_channels: 3, kernel_size: 3, stride: 2, padding: 2, dilation: 2}\n"
                        "- tanh\n- gru: {hidden_size: 3}\n- attention_pool: {attention_size: 4}\n"
                        "- linear: {out_features: 2}\n",
                        lengths);
-        check_gradient(*state,
+        check_gradient(f,
                        "- conv1d: {out_channels: 4, kernel_size: 4, padding: same, bias: false}\n"
                        "- max_pool1d: {kernel_size: 2, padding: 1}\n"
                        "- avg_pool1d: {kernel_size: 3, stride: 2, padding: 1, count_include_pad: false}\n"
                        "- lstm: {hidden_size: 3, bidirectional: true}\n- linear: {out_features: 2}\n",
                        lengths);
-        check_gradient(*state,
+        check_gradient(f,
                        "- concat: {branches: [[conv1d: {out_channels: 2, kernel_size: 3, padding: 1}],\n"
                        "    [avg_pool1d: {kernel_size: 3, stride: 1, padding: 1}], []]}\n"
                        "- residual: {layers: [conv1d: {out_channels: 8, kernel_size: 2, padding: same}]}\n"
                        "- rnn: {hidden_size: 3}\n- pool: {over: mean}\n- linear: {out_features: 2}\n",
                        lengths);
     }
-    check_gradient(*state,
-                   "- conv1d: {out_channels: 3, kernel_size: 2}\n- flatten\n- linear: {out_features: 2}\n",
+    check_gradient(f, "- conv1d: {out_channels: 3, kernel_size: 2}\n- flatten\n- linear: {out_features: 2}\n",
                    false);
 }
 

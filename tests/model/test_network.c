@@ -93,9 +93,9 @@ static const char *name_of(const struct scene *s, int id)
     return id < 0 ? "none" : s->plan->graph->tensor[id].name;
 }
 
-static void test_seed_ops(void **state)
+static void test_seed_ops(struct scratch *f)
 {
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
 
     scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 1), CLRNN_OK);
@@ -122,10 +122,10 @@ static void test_seed_ops(void **state)
     scene_close(&s);
 }
 
-static void test_seed_shapes(void **state)
+static void test_seed_shapes(struct scratch *f)
 {
     const struct clrnn_op *op;
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
 
     scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){24, false, 2, 0}, 4, 3, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 3), CLRNN_OK);
@@ -166,9 +166,9 @@ static void test_seed_shapes(void **state)
 }
 
 // lengths reach every op that uses them, up to a pool, which removes the time axis.
-static void test_lengths(void **state)
+static void test_lengths(struct scratch *f)
 {
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
     int lengths;
 
     scene_open(&s,
@@ -192,9 +192,9 @@ static void test_lengths(void **state)
 }
 
 // Dropout is between the levels of a stack, not after the last; every instance has its own number.
-static void test_dropout_streams(void **state)
+static void test_dropout_streams(struct scratch *f)
 {
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
 
     scene_open(&s,
                "- dropout: {p: 0.1}\n- gru: {name: g, hidden_size: 3, num_layers: 3, dropout: 0.2}\n"
@@ -216,9 +216,9 @@ static void test_dropout_streams(void **state)
 }
 
 // No gradient is computed below the first layer with parameters, nor of tokens.
-static void test_first_trained(void **state)
+static void test_first_trained(struct scratch *f)
 {
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
 
     scene_open(&s,
                "- tanh\n- batchnorm: {affine: false}\n- linear: {name: a, out_features: 3}\n- round\n"
@@ -243,7 +243,7 @@ static void test_first_trained(void **state)
     scene_close(&s);
 }
 
-static void test_moments(void **state)
+static void test_moments(struct scratch *f)
 {
     static const struct {
         const char *train;
@@ -259,7 +259,7 @@ static void test_moments(void **state)
         {"loss: cross_entropy, optimizer: rmsprop", {false, true, false}},
         {"loss: cross_entropy, optimizer: {rmsprop: {momentum: 0.1, centered: true}}", {true, true, true}},
     };
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
 
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         const struct clrnn_op *op;
@@ -275,9 +275,9 @@ static void test_moments(void **state)
     }
 }
 
-static void test_refusals(void **state)
+static void test_refusals(struct scratch *f)
 {
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
 
     scene_open(&s, "- batchnorm: {name: norm}\n- linear: {out_features: 2}\n", TRAIN,
                (struct clrnn_data_shape){5, false, 2, 0}, 4, 1, false);
@@ -312,11 +312,11 @@ static struct clrnn_plan *cached(struct clrnn_plan_cache *cache, const struct sc
     return plan;
 }
 
-static void test_cache(void **state)
+static void test_cache(struct scratch *f)
 {
     struct clrnn_plan *plan[32];
     struct clrnn_plan_cache *cache;
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
 
     scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 40, 1,
                false);
@@ -332,10 +332,10 @@ static void test_cache(void **state)
     scene_close(&s);
 }
 
-static void test_cost(void **state)
+static void test_cost(struct scratch *f)
 {
     struct clrnn_plan_cost cost;
-    struct scene s = {.f = *state};
+    struct scene s = {.f = f};
 
     scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0}, 64, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 64, 1), CLRNN_OK);

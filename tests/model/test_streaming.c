@@ -30,17 +30,14 @@ static void steps(struct clrnn_model *m, struct clrnn_state *s, size_t first, si
     }
 }
 
-static void test_pieces(void **state)
+static void test_pieces(struct scratch *f)
 {
     float whole[STEPS * O], cut[STEPS * O], again[STEPS * O];
     struct clrnn_state *s, *copy;
     struct clrnn_model *m;
-    struct scratch *f = *state;
     const char *path = scratch_path(f, "s.state");
     double *values;
 
-    if (!f->device)
-        return;
     m = fixture_model(f, LAYERS, TRAIN, shape);
     assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
     assert_int_equal(clrnn_state_create(m, &copy), CLRNN_OK);
@@ -74,16 +71,13 @@ static void test_pieces(void **state)
 }
 
 // As clrnn_model_predict of the whole sequence; after a training step with the new weights.
-static void test_whole(void **state)
+static void test_whole(struct scratch *f)
 {
     struct clrnn_state *s;
     struct clrnn_model *m;
     struct clrnn_batch batch;
-    struct scratch *f = *state;
     float out[STEPS * O], one[O];
 
-    if (!f->device)
-        return;
     m = fixture_model(f, LAYERS, TRAIN, shape);
     batch = fixture_batch(m, 1, STEPS, false, 3);
     assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
@@ -102,11 +96,10 @@ static void test_whole(void **state)
     clrnn_model_destroy(&m);
 }
 
-static void test_misuse(void **state)
+static void test_misuse(struct scratch *f)
 {
     struct clrnn_state *s, *t;
     struct clrnn_model *m, *other;
-    struct scratch *f = *state;
     float x[C] = {0}, out[O];
 
     m = fixture_model(f, LAYERS, TRAIN, shape);

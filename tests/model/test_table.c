@@ -38,7 +38,7 @@ static void check_rows(const struct clrnn_model *m, const struct row *row, size_
 }
 
 // list(model.state_dict()) of the same modules in PyTorch 1.13
-static void test_seed_names(void **state)
+static void test_seed_names(struct scratch *f)
 {
     static const struct row row[] = {
         {"rnn.weight_ih_l0", 2, 64, 2474},
@@ -73,7 +73,6 @@ static void test_seed_names(void **state)
         {"fc7.weight", 2, 2, 64},
         {"fc7.bias", 1, 2, 0},
     };
-    struct scratch *f = *state;
     struct clrnn_model *m;
 
     m = fixture_model(f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0});
@@ -87,7 +86,7 @@ static void test_seed_names(void **state)
 }
 
 // Prefixes are indices of nn.Sequential, where every entry counts; gates stack in the first dimension.
-static void test_other_names(void **state)
+static void test_other_names(struct scratch *f)
 {
     static const struct row row[] = {
         {"0.weight", 2, 11, 3},       {"1.weight_ih_l0", 2, 20, 3}, {"1.weight_hh_l0", 2, 20, 5},
@@ -95,7 +94,6 @@ static void test_other_names(void **state)
         {"3.bias_hh_l0", 1, 12, 0},   {"4.weight", 1, 4, 0},        {"4.bias", 1, 4, 0},
         {"7.weight", 2, 3, 4},
     };
-    struct scratch *f = *state;
     struct clrnn_model *m;
 
     m = fixture_model(f,
@@ -155,9 +153,8 @@ static void check_constant(struct clrnn_model *m, const char *name, double want)
     free(v);
 }
 
-static void test_first_values(void **state)
+static void test_first_values(struct scratch *f)
 {
-    struct scratch *f = *state;
     struct clrnn_model *m;
 
     m = fixture_model(f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0});
@@ -173,11 +170,10 @@ static void test_first_values(void **state)
     clrnn_model_destroy(&m);
 }
 
-static void test_embedding_values(void **state)
+static void test_embedding_values(struct scratch *f)
 {
     const size_t dim = 16, rows = 500;
     double sum = 0, squares = 0, *v;
-    struct scratch *f = *state;
     struct clrnn_model *m;
     size_t count;
 
@@ -200,14 +196,13 @@ static void test_embedding_values(void **state)
 }
 
 // The same seed gives the same bits, another seed different ones, and every parameter has its own numbers.
-static void test_determinism(void **state)
+static void test_determinism(struct scratch *f)
 {
     struct clrnn_data_shape shape = {7, false, 2, 0};
     const char *const layers = "- rnn: {name: rnn, hidden_size: 5}\n- pool: {over: last}\n"
                                "- linear: {name: fc, out_features: 2}\n";
     struct clrnn_model *m[3];
     double *v[3], *hh;
-    struct scratch *f = *state;
     size_t count;
 
     m[0] = fixture_model(f, layers, TRAIN, shape);
@@ -234,10 +229,9 @@ static void expect(struct scratch *f, const char *layers, struct clrnn_data_shap
         fail_msg("got: %s\nwant in it: %s", got, want);
 }
 
-static void test_refusals(void **state)
+static void test_refusals(struct scratch *f)
 {
     const struct clrnn_data_shape real = {7, false, 2, 0}, tokens = {0, true, 2, 0};
-    struct scratch *f = *state;
 
     expect(f, "- linear: {out_features: 2}\n", tokens, "layers[0] (linear): X holds tokens (N, T)");
     expect(f, "- linear: {out_features: 1}\n", real,
@@ -246,13 +240,12 @@ static void test_refusals(void **state)
 }
 
 // Errors that the config's parser finds in files are also found in configs made in code.
-static void test_refusals_from_code(void **state)
+static void test_refusals_from_code(struct scratch *f)
 {
     struct clrnn_data_shape shape = {7, false, 0, 0};
     struct clrnn_config *config;
     struct clrnn_model *model;
     struct clrnn_layer *layer;
-    struct scratch *f = *state;
 
     assert_int_equal(clrnn_config_create(&f->log, &config), CLRNN_OK);
     assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG);
@@ -287,12 +280,11 @@ static void test_refusals_from_code(void **state)
     clrnn_config_destroy(&config);
 }
 
-static void test_read_write(void **state)
+static void test_read_write(struct scratch *f)
 {
     struct clrnn_data_shape shape = {3, false, 2, 0};
     const double written[2] = {0.25, -7}, count = 12, bad = -1;
     double read[2];
-    struct scratch *f = *state;
     struct clrnn_model *m;
 
     m = fixture_model(f, "- batchnorm: {name: norm}\n- linear: {name: fc, out_features: 2}\n", TRAIN, shape);

@@ -10,13 +10,12 @@
 enum { T = 3, C = 2 };
 
 // Arrays in memory are read where they lie, stay as they are, and stay with a config that is changed.
-static void test_arrays(void **state)
+static void test_arrays(struct scratch *s)
 {
     static float x[2048][T][C]; // several pages: what is read of a file is let go, memory is not
     static int8_t y[2048];
     const struct clrnn_arrays given = {.x = {"<f4", 3, {2048, T, C}, x}, .y = {"|i1", 1, {2048}, y}};
     struct clrnn_arrays wrong = given;
-    struct scratch *s = *state;
     struct clrnn_config *config;
     struct clrnn_dataset *set;
 
@@ -45,9 +44,8 @@ static void test_arrays(void **state)
 }
 
 // Labels of ctc: a number of them for each sample, none of which is the blank.
-static void test_synthetic_labels(void **state)
+static void test_synthetic_labels(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_config *config;
     struct clrnn_dataset *d;
     bool shorter = false;

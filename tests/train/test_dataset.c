@@ -66,9 +66,8 @@ static void write_small(const struct scratch *s)
     scratch_i64(s, "l.npy", l, N, 0);
 }
 
-static void test_shapes(void **state)
+static void test_shapes(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_dataset *set;
     const struct clrnn_dataset_info *info;
     const float flat[4 * 2] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -103,9 +102,8 @@ static void test_shapes(void **state)
     clrnn_dataset_close(&set);
 }
 
-static void test_wrong_shapes(void **state)
+static void test_wrong_shapes(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_dataset *set;
     const float x[24] = {0};
     const int64_t y[24] = {0};
@@ -143,9 +141,8 @@ static void corrupt_x(struct scratch *s, size_t at, float value)
     scratch_f32(s, "x.npy", x, N, T, C);
 }
 
-static void test_bad_values(void **state)
+static void test_bad_values(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_dataset *set;
     double wide[N * T * C] = {0};
     const size_t wide_shape[3] = {N, T, C};
@@ -176,9 +173,8 @@ static void test_bad_values(void **state)
     scratch_expect(s, "row 1", "step 0", "feature 1", "1e+300", "float32", NULL);
 }
 
-static void test_bad_labels(void **state)
+static void test_bad_labels(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_dataset *set;
     int64_t y[N] = {0, 1, 2, 1, 0};
     float real[N] = {0, 1, 0.5f, 1, 0};
@@ -217,9 +213,8 @@ static void test_bad_labels(void **state)
     scratch_expect(s, "row 1", "nan", NULL);
 }
 
-static void test_bad_lengths_and_tokens(void **state)
+static void test_bad_lengths_and_tokens(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_dataset *set;
     int64_t l[N] = {3, 1, 2, 4, 1}, y[N] = {0};
     float tokens[N * T] = {0, 1, 2, 3, 4, 5, 0, 1, 2};
@@ -257,9 +252,8 @@ static void test_bad_lengths_and_tokens(void **state)
     scratch_expect(s, "token 1.5", NULL);
 }
 
-static void test_csv(void **state)
+static void test_csv(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_dataset *set;
     float x[4];
     int32_t y;
@@ -283,9 +277,8 @@ static void test_csv(void **state)
     scratch_expect(s, "data row 2", "column \"a\"", "nan", NULL);
 }
 
-static void test_synthetic(void **state)
+static void test_synthetic(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_dataset *a, *b;
     uint64_t counts[3];
     float x[6], again[6];
@@ -315,10 +308,9 @@ static void test_synthetic(void **state)
     clrnn_dataset_close(&b);
 }
 
-static void test_split(void **state)
+static void test_split(struct scratch *s)
 {
     enum { ALL = 103 };
-    struct scratch *s = *state;
     struct clrnn_dataset *set, *train, *valid, *again, *other;
     float x[ALL], value, same;
     int64_t y[ALL];
@@ -387,9 +379,8 @@ static void test_split(void **state)
     clrnn_dataset_close(&valid);
 }
 
-static void test_figures(void **state)
+static void test_figures(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_dataset *set;
     float x[N * T * C];
     const int64_t y[N] = {0, 1, 2, 1, 0};

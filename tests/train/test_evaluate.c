@@ -105,9 +105,8 @@ static double pairwise_auc(const double *score, const int64_t *y, size_t count)
     return good / pairs;
 }
 
-static void test_classes(void **state)
+static void test_classes(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct job job;
     struct clrnn_eval_result r;
     int64_t y[S];
@@ -210,17 +209,14 @@ static void check_auc(struct scratch *s, const char *text, bool binary)
     drop_job(&job);
 }
 
-static void test_auc(void **state)
+static void test_auc(struct scratch *s)
 {
-    struct scratch *s = *state;
-
     check_auc(s, CLASSES("2"), false);
     check_auc(s, BINARY, true);
 }
 
-static void test_regression(void **state)
+static void test_regression(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct job job;
     struct clrnn_eval_result r;
     int64_t y[S];
@@ -253,9 +249,8 @@ static void test_regression(void **state)
 
 // A prediction for every step: padding is zeros (classes: -1), and inputs in padding have no effect. The
 // model's own softmax is not applied twice.
-static void test_steps(void **state)
+static void test_steps(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct job job;
     int64_t lengths[S];
     double *out, *probs, *classes, *again;
@@ -298,9 +293,8 @@ static void test_steps(void **state)
     drop_job(&job);
 }
 
-static void test_csv(void **state)
+static void test_csv(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct job job;
     double *logits;
     char *text, *line, *rest;
@@ -335,9 +329,8 @@ static void test_csv(void **state)
     drop_job(&job);
 }
 
-static void test_other_width(void **state)
+static void test_other_width(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct job job;
     struct clrnn_eval_result r;
 

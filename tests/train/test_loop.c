@@ -12,7 +12,7 @@
 
 // ---------------------------------------------------------------- what a run leaves
 
-static void test_folder(void **state)
+static void test_folder(struct scratch *s)
 {
     static const char *const row_keys[] = {"epoch",      "step",           "train_loss", "train_accuracy",
                                            "valid_loss", "valid_accuracy", "lr",         "grad_norm",
@@ -31,7 +31,6 @@ static void test_folder(void **state)
                                                "samples_per_s",
                                                "build_seconds",
                                                "peak_device_bytes"};
-    struct scratch *s = *state;
     struct told progress = {0};
     struct clrnn_train_result result;
     struct clrnn_config *config;
@@ -89,9 +88,8 @@ static void test_folder(void **state)
     assert_null(runs_metrics_line(s, "run", "epoch", 2));
 }
 
-static void test_regression(void **state)
+static void test_regression(struct scratch *s)
 {
-    struct scratch *s = *state;
     const char *text =
         "model: {layers: [{rnn: {hidden_size: 3}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
         "train: {loss: mse, optimizer: {sgd: {lr: 0.05}}, epochs: 2, batch_size: 8}\n"
@@ -112,9 +110,8 @@ static void test_regression(void **state)
 
 // ---------------------------------------------------------------- unusual runs
 
-static void test_early_stopping(void **state)
+static void test_early_stopping(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_train_result result;
     const char *still =
         "model: {layers: [{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
@@ -131,9 +128,8 @@ static void test_early_stopping(void **state)
     assert_non_null(strstr(s->info, "finished"));
 }
 
-static void test_not_finite(void **state)
+static void test_not_finite(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_train_result result;
     json_t *line;
     const char *text =
@@ -156,9 +152,8 @@ static void test_not_finite(void **state)
     assert_int_equal(result.best_epoch, 0);
 }
 
-static void test_refused_runs(void **state)
+static void test_refused_runs(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_config *config;
     struct clrnn_train_params params = {0};
     struct clrnn_train_result result;
@@ -190,9 +185,8 @@ static void test_refused_runs(void **state)
     scratch_expect(s, "file", NULL);
 }
 
-static void test_valid_fraction(void **state)
+static void test_valid_fraction(struct scratch *s)
 {
-    struct scratch *s = *state;
     json_t *line;
 
     runs_data(s);
@@ -205,9 +199,8 @@ static void test_valid_fraction(void **state)
     json_decref(line);
 }
 
-static void test_pictures(void **state)
+static void test_pictures(struct scratch *s)
 {
-    struct scratch *s = *state;
     struct clrnn_config *config;
     struct clrnn_train_params params = {.plot = 1};
     struct clrnn_train_result result;

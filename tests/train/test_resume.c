@@ -87,30 +87,23 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
           ", log_every: 1, scheduler: {reduce_lr_on_plateau: {patience: 1, factor: 0.5, interval: batch}}") \
     DATA
 
-static void test_resume_on_ref(void **state)
+static void test_resume_on_ref(struct scratch *s)
 {
-    struct scratch *s = *state;
-
     runs_data(s);
     check_resume(s, MODEL COSINE, 8);
     check_resume(s, MODEL PLATEAU, 5);
     check_resume(s, MODEL PLATEAU_BATCH, 5);
 }
 
-static void test_resume_on_opencl(void **state)
+static void test_resume_on_opencl(struct scratch *s)
 {
-    struct scratch *s = *state;
-
-    if (!s->device)
-        return;
     runs_data(s);
     check_resume(s, MODEL COSINE, 5);
 }
 
 // kill -9 leaves lines after the checkpoint, an incomplete line, and an incomplete file.
-static void test_resume_after_kill(void **state)
+static void test_resume_after_kill(struct scratch *s)
 {
-    struct scratch *s = *state;
     FILE *file;
 
     runs_data(s);
@@ -137,9 +130,8 @@ static void test_resume_after_kill(void **state)
     runs_same_files(s, "whole/last.safetensors", "cut/last.safetensors");
 }
 
-static void test_refused_resumes(void **state)
+static void test_refused_resumes(struct scratch *s)
 {
-    struct scratch *s = *state;
     const char *text = MODEL TRAIN("2", "") DATA;
     const char *cycle = MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA;
 

@@ -72,10 +72,9 @@ static void refuses(struct scratch *s, const char *table, const char *config, co
 
 #define DATA(keys) "data: {train: {csv: d.csv, " keys "}}\n"
 
-static void test_columns(void **state)
+static void test_columns(struct scratch *s)
 {
     static const char table[] = "a,b,c,d\n1,2,3,0\n4,5,6,1\n";
-    struct scratch *s = *state;
 
     reads(s, table, CLASSES DATA("label: d"), "1 2 3:0|4 5 6:1|");
     reads(s, table, CLASSES DATA("label: d, columns: [c, a]"), "3 1:0|6 4:1|");
@@ -95,10 +94,8 @@ static void test_columns(void **state)
     reads(s, "a;b\n1;2,5\n", MSE(1) DATA("target: a, decimal: \",\""), "2.5:1|");
 }
 
-static void test_row_counts(void **state)
+static void test_row_counts(struct scratch *s)
 {
-    struct scratch *s = *state;
-
     *s->warning = 0;
     reads(s, ",a,y\n0,7,1\n1,8,2\n", MSE(1) DATA("target: y"), "7:1|8:2|");
     assert_non_null(strstr(s->warning, "counts the rows: left out"));
@@ -107,10 +104,9 @@ static void test_row_counts(void **state)
     reads(s, ",a,y\n0,7,1\n1,8,2\n", MSE(1) DATA("target: y, columns: [0, a]"), "0 7:1|1 8:2|");
 }
 
-static void test_missing(void **state)
+static void test_missing(struct scratch *s)
 {
     static const char table[] = "a,b,y\n1,2,1\n,4,2\n7,NA,3\n";
-    struct scratch *s = *state;
 
     refuses(s, table, MSE(1) DATA("target: y"), "row 2, column \"a\": missing value", "forward");
     reads(s, table, MSE(1) DATA("target: y, missing: zero"), "1 2:1|0 4:2|7 0:3|");
@@ -125,11 +121,10 @@ static void test_missing(void **state)
             "fill the label in");
 }
 
-static void test_text_labels(void **state)
+static void test_text_labels(struct scratch *s)
 {
     struct clrnn_names *names = NULL;
     struct clrnn_dataset *set;
-    struct scratch *s = *state;
 
     reads(s, "a,k\n1,pear\n2,apple\n3,fig\n4,apple\n", CLASSES DATA("label: k"), "1:2|2:0|3:1|4:0|");
     reads(s, "a,k\n1,1\n2,10\n3,x\n", CLASSES DATA("label: k"), "1:0|2:1|3:2|");
@@ -167,12 +162,11 @@ static void test_text_labels(void **state)
     clrnn_names_destroy(&names);
 }
 
-static void test_windows(void **state)
+static void test_windows(struct scratch *s)
 {
     static const char table[] = "t,a,y\n0,1,10\n1,2,20\n2,3,30\n3,4,40\n4,5,50\n";
     static const char gap[] = "t,a,y\n0,1,10\n1,2,20\n2,3,30\n7,4,40\n8,5,50\n";
     static const char groups[] = "t,g,a\n0,u,1\n0,v,11\n1,u,2\n1,v,12\n2,u,3\n2,v,13\n";
-    struct scratch *s = *state;
 
     reads(s, table, MSE(1) DATA("target: y, columns: a, window: 3"), "1 2 3:40|2 3 4:50|");
     reads(s, table, MSE(2) DATA("target: y, columns: a, window: 3, horizon: 2"), "1 2 3:40 50|");
@@ -287,12 +281,11 @@ static void check_samples(const struct clrnn_dataset *set, const struct planted 
     }
 }
 
-static void test_planted_counters(void **state)
+static void test_planted_counters(struct scratch *s)
 {
     static struct planted p;
     static unsigned char seen[GROUPS][MOST_ROWS];
     struct clrnn_dataset *train, *valid;
-    struct scratch *s = *state;
     char text[512];
 
     for (uint64_t seed = 0; seed < 60; seed++) {
@@ -331,12 +324,11 @@ static void test_planted_counters(void **state)
     }
 }
 
-static void test_split_means(void **state)
+static void test_split_means(struct scratch *s)
 {
     struct clrnn_dataset *train, *valid;
     struct clrnn_config *config;
     double mean, std;
-    struct scratch *s = *state;
 
     scratch_write(s, "d.csv", "a,y\n1,0\n2,0\n,0\n6,0\n100,0\n,0\n100,0\n100,0\n");
     config =
