@@ -4,28 +4,12 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/temporary.h"
 #include "device/remember/choice.h"
 #include "device/device_test.h"
 #include "device/remember/internal.h"
+#include "tests/folder.h"
 
-static char *cache;
 static const char *const words[] = {"steps", "shared", "group"};
-
-static int setup_group(void **state)
-{
-    (void)state;
-    return clrnn_temporary_folder(NULL, &cache) == CLRNN_OK ? 0 : -1;
-}
-
-static int teardown_group(void **state)
-{
-    (void)state;
-    clrnn_remove_folder(cache);
-    free(cache);
-    return 0;
-}
 
 static struct clrnn_device *open_device(bool no_tune)
 {
@@ -90,7 +74,7 @@ static void test_file(void **state)
     char *path;
 
     (void)state;
-    test_cache_home(cache);
+    test_cache_home(test_folder);
     device = open_device(false);
     if (!device) {
         test_cache_home(NULL);
@@ -186,7 +170,7 @@ static void test_damage(void **state)
     char *path, *text;
 
     (void)state;
-    test_cache_home(cache);
+    test_cache_home(test_folder);
     device = open_device(true);
     if (!device) {
         test_cache_home(NULL);
@@ -281,5 +265,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_file), cmocka_unit_test(test_environment),
                                        cmocka_unit_test(test_damage), cmocka_unit_test(test_groups)};
 
-    return cmocka_run_group_tests_name("choice", tests, setup_group, teardown_group);
+    return cmocka_run_group_tests_name("choice", tests, test_folder_make, test_folder_remove);
 }

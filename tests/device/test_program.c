@@ -7,48 +7,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "device/program/bodies.h"
 #include "device/program/cache.h"
 #include "device/device_test.h"
 #include "device/program/sources.h"
 #include "slots.h"
+#include "tests/folder.h"
 
 static const struct clrnn_cost FREE = {0, 0};
-static char cache[64];
 
 static int setup_group(void **state)
 {
-    (void)state;
-    snprintf(cache, sizeof(cache), "/tmp/clrnn-test-XXXXXX");
     setenv("CLRNN_KERNEL_DIR", TEST_KERNEL_DIR, 1);
-    return mkdtemp(cache) ? 0 : -1;
-}
-
-static void remove_files(const char *folder)
-{
-    DIR *d = opendir(folder);
-    struct dirent *e;
-
-    while (d && (e = readdir(d)))
-        if (e->d_name[0] != '.')
-            unlinkat(dirfd(d), e->d_name, 0);
-    if (d)
-        closedir(d);
-    rmdir(folder);
-}
-
-static int teardown_group(void **state)
-{
-    char path[128];
-
-    (void)state;
-    snprintf(path, sizeof(path), "%s/clrnn/programs", cache);
-    remove_files(path);
-    snprintf(path, sizeof(path), "%s/clrnn", cache);
-    rmdir(path);
-    remove_files(cache);
-    return 0;
+    return test_folder_make(state);
 }
 
 static struct clrnn_device *open_device(struct test_log *log)
@@ -214,7 +185,7 @@ static void put(const char *path, const unsigned char *bytes, size_t size)
 static void test_cache_file(void **state)
 {
     const unsigned char data[] = "a program's binary";
-    char path[160], *folder = clrnn_path_join(cache, "entries");
+    char path[160], *folder = test_folder_path("entries");
     unsigned char *got, bytes[256];
     size_t size = 0, file_size;
     FILE *f;
@@ -252,7 +223,7 @@ static void test_cache_file(void **state)
     assert_non_null(got);
     free(got);
     clrnn_cache_write("/proc/nowhere", "0123", data, sizeof(data)); // costs nothing but time
-    remove_files(folder);
+    clrnn_remove_folder(folder);
     free(folder);
 }
 
@@ -260,7 +231,7 @@ static void test_cache_file(void **state)
 static void test_cache_foreign(void **state)
 {
     const unsigned char data[] = "a program's binary";
-    char path[160], *folder = clrnn_path_join(cache, "entries");
+    char path[160], *folder = test_folder_path("entries");
     unsigned char *got;
     size_t size = 0;
 
@@ -289,7 +260,7 @@ static void test_cache_foreign(void **state)
         assert_null(clrnn_cache_read(folder, "0123", &size));
         assert_int_equal(chown(folder, 0, 0), 0);
     }
-    remove_files(folder);
+    clrnn_remove_folder(folder);
     free(folder);
 }
 
@@ -305,9 +276,9 @@ static void test_cache_limit(void **state)
     uint64_t bytes;
 
     (void)state;
-    setenv("XDG_CACHE_HOME", cache, 1);
+    setenv("XDG_CACHE_HOME", test_folder, 1);
     setenv("CLRNN_CACHE_BYTES", "3500", 1);
-    snprintf(folder, sizeof(folder), "%s/clrnn/programs", cache);
+    snprintf(folder, sizeof(folder), "%s/clrnn/programs", test_folder);
     for (int i = 0; i < 3; i++) {
         const char key[] = {(char)('a' + i), 0};
         const struct timespec old[2] = {{now - 1000 + i, 0}, {now - 1000 + i, 0}};
@@ -348,7 +319,7 @@ static void test_cache_race(void **state)
 {
     enum { WRITERS = 3, ROUNDS = 40, SIZE = 20000 };
     static unsigned char data[SIZE];
-    char *folder = clrnn_path_join(cache, "entries");
+    char *folder = test_folder_path("entries");
     pid_t writer[WRITERS];
     unsigned seen = 0;
 
@@ -381,7 +352,7 @@ static void test_cache_race(void **state)
             }
     }
     assert_true(seen > 0);
-    remove_files(folder);
+    clrnn_remove_folder(folder);
     free(folder);
 }
 
@@ -440,8 +411,8 @@ static void test_cache(void **state)
 
     (void)state;
     clrnn_device_destroy(&d);
-    setenv("XDG_CACHE_HOME", cache, 1);
-    snprintf(folder, sizeof(folder), "%s/clrnn/programs", cache);
+    setenv("XDG_CACHE_HOME", test_folder, 1);
+    snprintf(folder, sizeof(folder), "%s/clrnn/programs", test_folder);
     use(7, &built, &cached);
     assert_int_equal(built, 1);
     assert_int_equal(cached, 0);
@@ -479,5 +450,5 @@ int main(void)
         cmocka_unit_test(test_cache),       cmocka_unit_test(test_bodies),
     };
 
-    return cmocka_run_group_tests_name("program", tests, setup_group, teardown_group);
+    return cmocka_run_group_tests_name("program", tests, setup_group, test_folder_remove);
 }

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The rules by which a text selects a device, on made-up lists.
 #include <math.h>
-#include <unistd.h>
 
 #include "base/array.h"
-#include "base/file.h"
-#include "base/temporary.h"
 #include "device/core/quirks.h"
 #include "device/device_test.h"
 #include "device/find/find.h"
 #include "device/remember/internal.h"
-
-static char cache[] = "/tmp/clrnn-test-select-XXXXXX";
+#include "tests/folder.h"
 
 struct row {
     int platform, device;
@@ -325,15 +321,7 @@ static void test_quirks(void **state)
 
 static int setup_group(void **state)
 {
-    (void)state;
-    return mkdtemp(cache) && setenv("XDG_CACHE_HOME", cache, 1) == 0 ? 0 : -1;
-}
-
-static int teardown_group(void **state)
-{
-    (void)state;
-    clrnn_remove_folder(cache);
-    return 0;
+    return test_folder_make(state) == 0 && setenv("XDG_CACHE_HOME", test_folder, 1) == 0 ? 0 : -1;
 }
 
 int main(void)
@@ -345,5 +333,5 @@ int main(void)
         cmocka_unit_test(test_quirks),
     };
 
-    return cmocka_run_group_tests_name("select", tests, setup_group, teardown_group);
+    return cmocka_run_group_tests_name("select", tests, setup_group, test_folder_remove);
 }

@@ -5,33 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "device/device_test.h"
 #include "device/gemm/internal.h"
 #include "device/remember/internal.h"
 #include "device/tune/tune.h"
-
-static char cache[] = "/tmp/clrnn-test-tune-XXXXXX";
-
-static int setup_group(void **state)
-{
-    (void)state;
-    return mkdtemp(cache) ? 0 : -1;
-}
-
-static int teardown_group(void **state)
-{
-    static const char *const sub[] = {"/clrnn/tune", "/clrnn", ""};
-
-    (void)state;
-    for (int i = 0; i < 3; i++) {
-        char *name = clrnn_format("%s%s", cache, sub[i]);
-
-        rmdir(name);
-        free(name);
-    }
-    return 0;
-}
+#include "tests/folder.h"
 
 static const struct clrnn_device_info info = {.name = "a device",
                                               .vendor = "v",
@@ -94,7 +72,7 @@ static void test_classes(void **state)
     struct clrnn_tune *tune;
 
     (void)state;
-    test_cache_home(cache);
+    test_cache_home(test_folder);
     assert_false(clrnn_device_is_tuned(&info));
     put_sealed(&info, FILE_TEXT);
     assert_true(clrnn_device_is_tuned(&info));
@@ -136,7 +114,7 @@ static void test_damage(void **state)
     size_t size;
 
     (void)state;
-    test_cache_home(cache);
+    test_cache_home(test_folder);
     put_sealed(&info, FILE_TEXT);
     text = read_text();
     size = strlen(text);
@@ -177,7 +155,7 @@ static void test_together(void **state)
     int status;
 
     (void)state;
-    test_cache_home(cache);
+    test_cache_home(test_folder);
     path = clrnn_tune_path(&info);
     lock = clrnn_format("%s.lock", path);
     for (int writer = 0; writer < WRITERS; writer++)
@@ -235,7 +213,7 @@ static int multiply_with(const char *use, const char *warning)
     params.no_tune = true;
     if (clrnn_device_open(&params, &device) != CLRNN_OK)
         return 77;
-    test_cache_home(cache);
+    test_cache_home(test_folder);
     text =
         clrnn_format("{\"version\": 2, \"use\": {%s}, \"tried\": {}, \"choices\": {}, \"shapes\": {}}", use);
     put_sealed(&device->info, text);
@@ -338,7 +316,7 @@ static void test_search(void **state)
         skip(); // CLBlast is slow to build and even slower to run there
     if (clrnn_device_open(&params, &device) != CLRNN_OK)
         skip();
-    test_cache_home(cache);
+    test_cache_home(test_folder);
     assert_int_equal(clrnn_tune_run(device, &tune, shapes, 2), CLRNN_OK);
     assert_true(clrnn_device_is_tuned(clrnn_device_info(device)));
     for (int i = 0; i < 2; i++) {
@@ -364,5 +342,5 @@ int main(void)
                                        cmocka_unit_test(test_together), cmocka_unit_test(test_settings),
                                        cmocka_unit_test(test_search)};
 
-    return cmocka_run_group_tests_name("tune", tests, setup_group, teardown_group);
+    return cmocka_run_group_tests_name("tune", tests, test_folder_make, test_folder_remove);
 }

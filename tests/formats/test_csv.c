@@ -178,5 +178,5 @@ int main(void)
         cmocka_unit_test(cells_are_times),
     };
 
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }

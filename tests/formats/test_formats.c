@@ -100,7 +100,7 @@ static void npy_write_reads_back(void **state)
     const float values[] = {1, -2, 3.5f, 0, NAN, 1e30f};
     struct clrnn_npy_writer *writer;
     struct clrnn_npy *npy;
-    char *path = file_path("w.npy");
+    char *path = test_folder_path("w.npy");
 
     (void)state;
     assert_int_equal(clrnn_npy_create(&kept.log, path, CLRNN_DTYPE_F32, 3, shape, &writer), CLRNN_OK);
@@ -213,7 +213,7 @@ static void safetensors_write_reads_back(void **state)
     struct clrnn_safetensors_writer *writer;
     struct clrnn_safetensors *file;
     const struct clrnn_safetensor *t;
-    char *path = file_path("w.safetensors");
+    char *path = test_folder_path("w.safetensors");
     double values[6];
 
     (void)state;
@@ -294,5 +294,5 @@ int main(void)
         cmocka_unit_test(safetensors_refuses),
     };
 
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }
