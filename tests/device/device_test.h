@@ -30,11 +30,15 @@ static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
     return device;
 }
 
-/** A device, a list of launches on it, and the messages logged: the state of tests of launches. */
+enum { TEST_BUFFERS = 8 };
+
+/** A device, a list of launches on it, buffers, and the messages logged: the state of tests of launches. */
 struct test_launches {
     struct test_log log;
     struct clrnn_device *d; // NULL: there is none to test on
     struct clrnn_launches *l;
+    struct clrnn_buffer *made[TEST_BUFFERS];
+    size_t count;
 };
 
 /** Setup and teardown of cmocka. */
@@ -57,6 +61,8 @@ static inline int test_launches_close(void **state)
     struct test_launches *t = *state;
 
     clrnn_launches_destroy(&t->l);
+    for (size_t i = 0; i < t->count; i++)
+        clrnn_buffer_destroy(&t->made[i]);
     clrnn_device_destroy(&t->d);
     free(t);
     return 0;
@@ -72,12 +78,12 @@ static inline struct test_launches *test_launches_need(void **state)
     return t;
 }
 
+/** A buffer that the teardown destroys. */
 static inline struct clrnn_buffer *test_buffer(struct test_launches *t, enum clrnn_type type, size_t count)
 {
-    struct clrnn_buffer *b;
-
-    assert_int_equal(clrnn_buffer_create(t->d, type, count, "a test's", &b), CLRNN_OK);
-    return b;
+    assert_true(t->count < TEST_BUFFERS);
+    assert_int_equal(clrnn_buffer_create(t->d, type, count, "a test's", &t->made[t->count]), CLRNN_OK);
+    return t->made[t->count++];
 }
 
 #endif

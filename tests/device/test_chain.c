@@ -79,8 +79,6 @@ static void test_order(void **state)
     assert_memory_equal(got, expected, sizeof(expected));
     assert_int_equal(clrnn_launches_info(f->l, 4)->runs, 4);
     clrnn_replay_destroy(&r);
-    clrnn_buffer_destroy(&cursor);
-    clrnn_buffer_destroy(&order);
 }
 
 /** Arguments of every kind; more work-items than cores; sub-buffers; one kernel with two sets of defines.
@@ -128,11 +126,6 @@ static void test_arguments(void **state)
     assert_int_equal(value[0], 0);
     clrnn_replay_destroy(&r);
     clrnn_buffer_destroy(&part);
-    clrnn_buffer_destroy(&sum);
-    clrnn_buffer_destroy(&a);
-    clrnn_buffer_destroy(&answer);
-    clrnn_buffer_destroy(&first);
-    clrnn_buffer_destroy(&second);
 }
 
 /** Work-items of a stage see all results of the stage before, whichever thread computed them: sums over
@@ -167,8 +160,6 @@ static void test_stages_wait(void **state)
         }
     }
     clrnn_replay_destroy(&r);
-    clrnn_buffer_destroy(&even);
-    clrnn_buffer_destroy(&odd);
 }
 
 /** A run part by part, between places where it may stop: chains end there. */
@@ -201,8 +192,6 @@ static void test_parts(void **state)
     assert_memory_equal(got + 7, expected, sizeof(expected));
     assert_int_equal(clrnn_launches_info(f->l, 3)->runs, 2);
     clrnn_replay_destroy(&r);
-    clrnn_buffer_destroy(&cursor);
-    clrnn_buffer_destroy(&order);
 }
 
 /** A list becomes a chain by itself after as many replays as CLRNN_CHAIN_AFTER says. */
@@ -224,8 +213,6 @@ static void test_after(void **state)
         assert_int_equal(built + cached, before + (chains(f) && run >= 5));
     }
     clrnn_replay_destroy(&r);
-    clrnn_buffer_destroy(&cursor);
-    clrnn_buffer_destroy(&order);
 }
 
 static void test_never(void **state)
@@ -241,8 +228,6 @@ static void test_never(void **state)
     assert_int_equal(clrnn_replay_queued(r), 2);
     assert_true(clrnn_replay_settled(r) && !clrnn_replay_chained(r));
     clrnn_replay_destroy(&r);
-    clrnn_buffer_destroy(&cursor);
-    clrnn_buffer_destroy(&order);
 }
 
 /** During the trial and after it every run counts, with or without chains. */
@@ -274,8 +259,6 @@ static void test_trial(void **state)
         assert_int_equal(got[i], 1 + i % 2);
     assert_int_equal(clrnn_launches_info(f->l, 1)->runs, runs + 1);
     clrnn_replay_destroy(&r);
-    clrnn_buffer_destroy(&cursor);
-    clrnn_buffer_destroy(&order);
 }
 
 /** The trial ends, too, where another list is replayed after each run, as a layer's backward is. */
@@ -300,8 +283,6 @@ static void test_trial_in_turn(void **state)
     assert_true(runs < MOST);
     for (int i = 0; i < 2; i++)
         clrnn_replay_destroy(&r[i]);
-    clrnn_buffer_destroy(&cursor);
-    clrnn_buffer_destroy(&order);
 }
 
 int main(void)

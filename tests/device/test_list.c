@@ -48,8 +48,6 @@ static void test_order(void **state)
     assert_string_equal(clrnn_launches_info(f->l, 2)->kernel, "note");
     assert_int_equal(clrnn_launches_info(f->l, 2)->runs, 3);
     assert_int_equal(clrnn_launches_run_part(f->l, 4, 6), CLRNN_ERR_ARG);
-    clrnn_buffer_destroy(&cursor);
-    clrnn_buffer_destroy(&order);
 }
 
 /** Which launches use parts of a buffer: kernels, fills and multiplies, by parts of it and by the whole. */
@@ -84,12 +82,9 @@ static void test_use(void **state)
     clrnn_launches_use(f->l, all, ARRAY_SIZE(use), use);
     for (size_t i = 0; i < ARRAY_SIZE(use); i++)
         assert_int_equal(use[i].end, 7);
-    clrnn_buffer_destroy(&cursor);
     clrnn_buffer_destroy(&order);
     clrnn_buffer_destroy(&part[0]);
     clrnn_buffer_destroy(&part[1]);
-    clrnn_buffer_destroy(&other);
-    clrnn_buffer_destroy(&all);
 }
 
 static void test_arguments(void **state)
@@ -118,10 +113,6 @@ static void test_arguments(void **state)
     assert_int_equal(clrnn_buffer_read_i32(answer, 0, 1, &null), CLRNN_OK);
     assert_int_equal(null, 1);
     assert_true(clrnn_launches_info(f->l, 0)->cost.flops == 10);
-    clrnn_buffer_destroy(&a);
-    clrnn_buffer_destroy(&b);
-    clrnn_buffer_destroy(&c);
-    clrnn_buffer_destroy(&answer);
 }
 
 /** The append must fail with CLRNN_ERR_ARG, one sentence with `words` in it, and append nothing. */
@@ -174,8 +165,6 @@ static void test_wrong_arguments(void **state)
         EXPECT_ARG(f, "argument 2 is a buffer", "group_sum", NO_DEFINES, RANGE1(5), FREE,
                    ARGS(BUF(i), BUF(i), BUF(i)));
     }
-    clrnn_buffer_destroy(&a);
-    clrnn_buffer_destroy(&i);
 }
 
 /** In a long list launches share kernels: each still has its own arguments, also after a refused one, when
@@ -213,10 +202,6 @@ static void test_long(void **state)
     assert_int_equal(clrnn_buffer_read_f32(sum, 0, 1, &y), CLRNN_OK);
     assert_true(y == 1.5f);
     free(got);
-    clrnn_buffer_destroy(&cursor);
-    clrnn_buffer_destroy(&order);
-    clrnn_buffer_destroy(&a);
-    clrnn_buffer_destroy(&sum);
 }
 
 static void test_groups(void **state)
@@ -244,8 +229,6 @@ static void test_groups(void **state)
             sum += v[g * LOCAL_SIZE + i];
         assert_int_equal(got[g], sum);
     }
-    clrnn_buffer_destroy(&values);
-    clrnn_buffer_destroy(&sums);
 }
 
 static void test_zero(void **state)
@@ -261,7 +244,6 @@ static void test_zero(void **state)
     assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(a, 0, 4, got), CLRNN_OK);
     assert_memory_equal(got, zeros, sizeof(got));
-    clrnn_buffer_destroy(&a);
 }
 
 static void test_scratch(void **state)
@@ -377,7 +359,6 @@ static void test_denormal(void **state)
     print_message("# 1e-20f * 1e-20f is %g\n", (double)got);
     if (clrnn_device_info(f->d)->is_pocl)
         assert_true(got == 0);
-    clrnn_buffer_destroy(&b);
 }
 
 static enum clrnn_status count_call(const void *context)

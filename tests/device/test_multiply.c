@@ -54,9 +54,6 @@ static void test_refused(void **state)
     REFUSED("lies over A or B", g.c = part; g.a_offset = align + 11);
     assert_int_equal(clrnn_launches_count(f->l), 0);
     clrnn_buffer_destroy(&part);
-    clrnn_buffer_destroy(&x);
-    clrnn_buffer_destroy(&c);
-    clrnn_buffer_destroy(&i);
 }
 
 /** With inner size 0 only beta is applied, and beta 0 overwrites a NaN. Without rows nothing happens. */
@@ -89,7 +86,6 @@ static void test_edges(void **state)
     g.N = 0;
     assert_int_equal(clrnn_launch_gemm(f->l, &g), CLRNN_OK);
     assert_int_equal(clrnn_launches_count(f->l), 2);
-    clrnn_buffer_destroy(&c);
 }
 
 /** Element (i, j) of op(X), stored with rows ld apart. */
@@ -161,9 +157,6 @@ static void test_clblast(void **state)
                          (double)got[i], want);
         }
     }
-    clrnn_buffer_destroy(&a);
-    clrnn_buffer_destroy(&b);
-    clrnn_buffer_destroy(&c);
 }
 
 static void test_clblast_times(void **state)

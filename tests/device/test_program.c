@@ -22,19 +22,6 @@ static int setup_group(void **state)
     return test_folder_make(state);
 }
 
-static struct clrnn_device *open_device(struct test_log *log)
-{
-    struct clrnn_device *d;
-
-    test_log_init(log);
-    d = test_device_open(&log->log);
-    if (d && clrnn_device_is_ref(d))
-        clrnn_device_destroy(&d);
-    if (!d)
-        skip();
-    return d;
-}
-
 static void test_flatten(void **state)
 {
     struct test_log log;
@@ -102,73 +89,53 @@ static void test_bodies(void **state)
 
 static void test_defines(void **state)
 {
-    struct test_log log;
-    struct clrnn_device *d = open_device(&log);
-    struct clrnn_launches *l;
-    struct clrnn_buffer *b;
+    struct test_launches *t = test_launches_need(state);
+    struct clrnn_buffer *b = test_buffer(t, CLRNN_I32, 3);
     int32_t got[3];
     unsigned built, cached;
 
-    (void)state;
-    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
-    assert_int_equal(clrnn_buffer_create(d, CLRNN_I32, 3, "constants", &b), CLRNN_OK);
     for (int i = 0; i < 2; i++) // the second is in memory
-        assert_int_equal(clrnn_launch_kernel(l, "probe", "constants", DEFINES({"FIRST", 64}, {"SECOND", -1}),
-                                             RANGE1(1), FREE, ARGS(BUF(b))),
+        assert_int_equal(clrnn_launch_kernel(t->l, "probe", "constants",
+                                             DEFINES({"FIRST", 64}, {"SECOND", -1}), RANGE1(1), FREE,
+                                             ARGS(BUF(b))),
                          CLRNN_OK);
-    assert_true(clrnn_device_build_seconds(d, &built, &cached) > 0);
+    assert_true(clrnn_device_build_seconds(t->d, &built, &cached) > 0);
     assert_int_equal(built + cached, 1);
-    assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(t->l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_i32(b, 0, 3, got), CLRNN_OK);
     assert_true(got[0] == 64 && got[1] == -1 && got[2] == RECORD_FIELDS);
-    clrnn_launches_destroy(&l);
-    clrnn_buffer_destroy(&b);
-    clrnn_device_destroy(&d);
 }
 
 static void test_broken(void **state)
 {
-    struct test_log log;
-    struct clrnn_device *d = open_device(&log);
-    struct clrnn_launches *l;
+    struct test_launches *t = test_launches_need(state);
 
-    (void)state;
-    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(l, "broken", "broken", DEFINES({"H", 12}), RANGE1(1), FREE, 0, NULL),
-                     CLRNN_ERR_BUILD);
-    fprintf(stderr, "%s\n", log.text);
-    assert_int_equal(log.errors, 1);
-    assert_non_null(strstr(log.text, "cl/broken.cl"));             // file
-    assert_non_null(strstr(log.text, "-D H=12"));                  // options
-    assert_non_null(strstr(log.text, clrnn_device_info(d)->name)); // device
-    assert_non_null(strstr(log.text, "CL_BUILD_PROGRAM_FAILURE"));
-    assert_non_null(strstr(log.all, "no_such_thing"));            // the compiler's words
-    if (!strstr(clrnn_device_info(d)->platform_name, "Oclgrind")) // which ignores #line
-        assert_non_null(strstr(log.all, "broken.cl:8"));          // the line, despite the include
-    assert_int_equal(clrnn_launches_count(l), 0);
-    assert_int_equal(clrnn_launch_kernel(l, "absent", "absent", NO_DEFINES, RANGE1(1), FREE, 0, NULL),
+    assert_int_equal(
+        clrnn_launch_kernel(t->l, "broken", "broken", DEFINES({"H", 12}), RANGE1(1), FREE, 0, NULL),
+        CLRNN_ERR_BUILD);
+    fprintf(stderr, "%s\n", t->log.text);
+    assert_int_equal(t->log.errors, 1);
+    assert_non_null(strstr(t->log.text, "cl/broken.cl"));                // file
+    assert_non_null(strstr(t->log.text, "-D H=12"));                     // options
+    assert_non_null(strstr(t->log.text, clrnn_device_info(t->d)->name)); // device
+    assert_non_null(strstr(t->log.text, "CL_BUILD_PROGRAM_FAILURE"));
+    assert_non_null(strstr(t->log.all, "no_such_thing"));            // the compiler's words
+    if (!strstr(clrnn_device_info(t->d)->platform_name, "Oclgrind")) // which ignores #line
+        assert_non_null(strstr(t->log.all, "broken.cl:8"));          // the line, despite the include
+    assert_int_equal(clrnn_launches_count(t->l), 0);
+    assert_int_equal(clrnn_launch_kernel(t->l, "absent", "absent", NO_DEFINES, RANGE1(1), FREE, 0, NULL),
                      CLRNN_ERR_ARG);
-    assert_non_null(strstr(log.text, "absent.cl"));
-    clrnn_launches_destroy(&l);
-    clrnn_device_destroy(&d);
+    assert_non_null(strstr(t->log.text, "absent.cl"));
 }
 
 static void test_warnings(void **state)
 {
-    struct test_log log;
-    struct clrnn_device *d = open_device(&log);
-    struct clrnn_launches *l;
-    struct clrnn_buffer *b;
+    struct test_launches *t = test_launches_need(state);
+    struct clrnn_buffer *b = test_buffer(t, CLRNN_REAL, 1);
 
-    (void)state;
-    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
-    assert_int_equal(clrnn_buffer_create(d, CLRNN_REAL, 1, "b", &b), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(l, "warns", "warns", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))),
+    assert_int_equal(clrnn_launch_kernel(t->l, "warns", "warns", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))),
                      CLRNN_OK);
-    assert_int_equal(log.errors, 0);
-    clrnn_launches_destroy(&l);
-    clrnn_buffer_destroy(&b);
-    clrnn_device_destroy(&d);
+    assert_int_equal(t->log.errors, 0);
 }
 
 /** Writes a file's bytes without the checks and the sync of clrnn_cache_write. */
@@ -359,25 +326,21 @@ static void test_cache_race(void **state)
 /** Runs `constants` on a new device; counts the programs that were built and that came from disk. */
 static void use(long value, unsigned *built, unsigned *cached)
 {
-    struct test_log log;
-    struct clrnn_device *d = open_device(&log);
-    struct clrnn_launches *l;
+    struct test_launches *t = NULL;
     struct clrnn_buffer *b;
     int32_t got[3];
 
-    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
-    assert_int_equal(clrnn_buffer_create(d, CLRNN_I32, 3, "constants", &b), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(l, "probe", "constants", DEFINES({"FIRST", value}, {"SECOND", 2}),
+    assert_int_equal(test_launches_open((void **)&t), 0);
+    b = test_buffer(t, CLRNN_I32, 3);
+    assert_int_equal(clrnn_launch_kernel(t->l, "probe", "constants", DEFINES({"FIRST", value}, {"SECOND", 2}),
                                          RANGE1(1), FREE, ARGS(BUF(b))),
                      CLRNN_OK);
-    assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(t->l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_i32(b, 0, 3, got), CLRNN_OK);
     assert_int_equal(got[0], value);
-    assert_int_equal(log.errors, 0);
-    clrnn_device_build_seconds(d, built, cached);
-    clrnn_launches_destroy(&l);
-    clrnn_buffer_destroy(&b);
-    clrnn_device_destroy(&d);
+    assert_int_equal(t->log.errors, 0);
+    clrnn_device_build_seconds(t->d, built, cached);
+    test_launches_close((void **)&t);
 }
 
 /** Damages every entry of the program cache; returns their number. */
@@ -402,15 +365,11 @@ static size_t damage(const char *folder)
 
 static void test_cache(void **state)
 {
-    struct test_log log;
-    struct clrnn_device *d = open_device(&log);
-    const bool pocl = clrnn_device_info(d)->is_pocl;
+    const bool pocl = clrnn_device_info(test_launches_need(state)->d)->is_pocl;
     char folder[128];
     unsigned built, cached;
     size_t entries;
 
-    (void)state;
-    clrnn_device_destroy(&d);
     setenv("XDG_CACHE_HOME", test_folder, 1);
     snprintf(folder, sizeof(folder), "%s/clrnn/programs", test_folder);
     use(7, &built, &cached);
@@ -443,11 +402,16 @@ static void test_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flatten),     cmocka_unit_test(test_defines),
-        cmocka_unit_test(test_broken),      cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_cache_file),  cmocka_unit_test(test_cache_foreign),
-        cmocka_unit_test(test_cache_limit), cmocka_unit_test(test_cache_race),
-        cmocka_unit_test(test_cache),       cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_flatten),
+        cmocka_unit_test_setup_teardown(test_defines, test_launches_open, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_broken, test_launches_open, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_warnings, test_launches_open, test_launches_close),
+        cmocka_unit_test(test_cache_file),
+        cmocka_unit_test(test_cache_foreign),
+        cmocka_unit_test(test_cache_limit),
+        cmocka_unit_test(test_cache_race),
+        cmocka_unit_test_setup_teardown(test_cache, test_launches_open, test_launches_close),
+        cmocka_unit_test(test_bodies),
     };
 
     return cmocka_run_group_tests_name("program", tests, setup_group, test_folder_remove);
