@@ -30,6 +30,26 @@ static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
     return device;
 }
 
+/** Setup and teardown of groups whose state is a device. */
+static inline int test_device_open_ref(void **state)
+{
+    const struct clrnn_device_params params = {.select = "ref", .log = &test_print_log};
+    struct clrnn_device *device;
+
+    if (clrnn_device_open(&params, &device) != CLRNN_OK)
+        return -1;
+    *state = device;
+    return 0;
+}
+
+static inline int test_device_close(void **state)
+{
+    struct clrnn_device *device = *state;
+
+    clrnn_device_destroy(&device);
+    return 0;
+}
+
 enum { TEST_BUFFERS = 8 };
 
 /** A device, a list of launches on it, buffers, and the messages logged: the state of tests of launches. */

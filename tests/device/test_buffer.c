@@ -13,25 +13,6 @@ static int open_opencl(void **state)
     return 0;
 }
 
-static int open_ref(void **state)
-{
-    const struct clrnn_device_params params = {.select = "ref", .log = &test_print_log};
-    struct clrnn_device *device;
-
-    if (clrnn_device_open(&params, &device) != CLRNN_OK)
-        return -1;
-    *state = device;
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    struct clrnn_device *device = *state;
-
-    clrnn_device_destroy(&device);
-    return 0;
-}
-
 static struct clrnn_device *device_of(void **state)
 {
     if (!*state)
@@ -440,5 +421,6 @@ int main(int argc, char **argv)
     };
     const bool ref = argc > 1 && strcmp(argv[1], "ref") == 0;
 
-    return cmocka_run_group_tests_name("buffer", tests, ref ? open_ref : open_opencl, close_device);
+    return cmocka_run_group_tests_name("buffer", tests, ref ? test_device_open_ref : open_opencl,
+                                       test_device_close);
 }

@@ -4,7 +4,7 @@
 
 #include "base/random.h"
 #include "device/gemm/gemm.h"
-#include "tests/test.h"
+#include "tests/device/device_test.h"
 
 static const float sentinel = -12345.5f;
 
@@ -17,14 +17,6 @@ static int open_device(void **state)
     if (clrnn_device_open(&params, &device) != CLRNN_OK)
         device = NULL;
     *state = device;
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    struct clrnn_device *device = *state;
-
-    clrnn_device_destroy(&device);
     return 0;
 }
 
@@ -419,5 +411,5 @@ int main(void)
         cmocka_unit_test(test_nothing_to_sum),
     };
 
-    return cmocka_run_group_tests_name("gemm", tests, open_device, close_device);
+    return cmocka_run_group_tests_name("gemm", tests, open_device, test_device_close);
 }

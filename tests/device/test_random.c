@@ -11,14 +11,6 @@ static int open_device(void **state)
     return 0;
 }
 
-static int close_device(void **state)
-{
-    struct clrnn_device *device = *state;
-
-    clrnn_device_destroy(&device);
-    return 0;
-}
-
 /** Draws `count` blocks of a stream from `first` on with the kernel. */
 static void draw(struct clrnn_device *d, const struct clrnn_random *r, uint32_t first, uint32_t count,
                  uint32_t *words)
@@ -81,5 +73,5 @@ int main(void)
         cmocka_unit_test(test_same_streams),
     };
 
-    return cmocka_run_group_tests_name("random", tests, open_device, close_device);
+    return cmocka_run_group_tests_name("random", tests, open_device, test_device_close);
 }

@@ -2,30 +2,11 @@
 // Building graphs and packing activations: tensors with overlapping lifetimes never share memory.
 #include "base/random.h"
 #include "ops/graph.h"
-#include "tests/test.h"
+#include "tests/device/device_test.h"
 
 static const struct clrnn_log quiet = {0};
 
 #define MUST(expression) assert_int_equal((expression), CLRNN_OK)
-
-static int open_ref(void **state)
-{
-    struct clrnn_device_params params = {.select = "ref", .log = &quiet};
-    struct clrnn_device *device;
-
-    if (clrnn_device_open(&params, &device) != CLRNN_OK)
-        return -1;
-    *state = device;
-    return 0;
-}
-
-static int close_ref(void **state)
-{
-    struct clrnn_device *device = *state;
-
-    clrnn_device_destroy(&device);
-    return 0;
-}
 
 static int add(struct clrnn_graph *g, uint32_t count, bool keep)
 {
@@ -191,5 +172,5 @@ int main(void)
                                        cmocka_unit_test(arena_grows), cmocka_unit_test(too_large),
                                        cmocka_unit_test(names)};
 
-    return cmocka_run_group_tests_name("ops/graph", tests, open_ref, close_ref);
+    return cmocka_run_group_tests_name("ops/graph", tests, test_device_open_ref, test_device_close);
 }
