@@ -18,6 +18,19 @@ static double tolerance(const struct variant *v)
     return 2e-6 + 2e-7 * fabsf(v->shift);
 }
 
+// After x; batch and layer normalisation have their slots in the same order.
+static void affine_and_padding(struct clrnn_check *t, uint32_t C, const struct variant *v)
+{
+    if (v->affine) {
+        clrnn_check_real(t, BATCHNORM_WEIGHT, C);
+        clrnn_check_real(t, BATCHNORM_BIAS, C);
+    }
+    if (v->padded) {
+        clrnn_check_lengths(t, BATCHNORM_LENGTHS);
+        clrnn_check_poison_padding(t, BATCHNORM_X, C);
+    }
+}
+
 static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     const size_t rows = (size_t)T * N;
@@ -34,14 +47,7 @@ static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     x = clrnn_check_real(t, BATCHNORM_X, rows * C);
     for (size_t i = 0; i < rows * C; i++)
         x[i] += v->shift;
-    if (v->affine) {
-        clrnn_check_real(t, BATCHNORM_WEIGHT, C);
-        clrnn_check_real(t, BATCHNORM_BIAS, C);
-    }
-    if (v->padded) {
-        clrnn_check_lengths(t, BATCHNORM_LENGTHS);
-        clrnn_check_poison_padding(t, BATCHNORM_X, C);
-    }
+    affine_and_padding(t, C, v);
     clrnn_check_out_rows(t, BATCHNORM_Y, C, tolerance(v));
     clrnn_check_out(t, BATCHNORM_MEAN, CLRNN_REAL, C, 1e-6);
     clrnn_check_out(t, BATCHNORM_INVSTD, CLRNN_REAL, C, 2e-6);
@@ -72,14 +78,7 @@ static void batchnorm_eval(struct clrnn_check *t, uint32_t T, uint32_t N, uint32
     var = clrnn_check_real(t, BATCHNORM_RUNNING_VAR, C);
     for (size_t c = 0; c < C; c++)
         var[c] = 0.1f + fabsf(var[c]);
-    if (v->affine) {
-        clrnn_check_real(t, BATCHNORM_WEIGHT, C);
-        clrnn_check_real(t, BATCHNORM_BIAS, C);
-    }
-    if (v->padded) {
-        clrnn_check_lengths(t, BATCHNORM_LENGTHS);
-        clrnn_check_poison_padding(t, BATCHNORM_X, C);
-    }
+    affine_and_padding(t, C, v);
     clrnn_check_out_rows(t, BATCHNORM_Y, C, 1e-6);
     op_test_run(t);
 }
@@ -99,14 +98,7 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     x = clrnn_check_real(t, LAYERNORM_X, rows * C);
     for (size_t i = 0; i < rows * C; i++)
         x[i] += v->shift;
-    if (v->affine) {
-        clrnn_check_real(t, LAYERNORM_WEIGHT, C);
-        clrnn_check_real(t, LAYERNORM_BIAS, C);
-    }
-    if (v->padded) {
-        clrnn_check_lengths(t, LAYERNORM_LENGTHS);
-        clrnn_check_poison_padding(t, LAYERNORM_X, C);
-    }
+    affine_and_padding(t, C, v);
     // With one feature or two nearly equal ones the rounding of the mean is scaled by up to eps^-1/2.
     clrnn_check_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (width < 4 ? 100 : 1));
     t->out[LAYERNORM_Y].absolute = width == 1 ? 1e-4 : 0;
