@@ -146,6 +146,12 @@ class Command:
             f"clrnn {' '.join(arguments)}: one error sentence expected\n{err}"
         return out, err
 
+    def refused(self, status, words, *arguments, **options):
+        """Runs it, demands the exit status, and that the error sentence holds every word of `words`."""
+        _, err = self.run(*arguments, status=status, **options)
+        for word in words:
+            assert word in err, f"{arguments}: \"{word}\" is not in: {err}"
+
     def peak_kib(self, *arguments, env=None):
         """Runs it, gives the most memory that was resident, pages of mapped files included."""
         # no chains: on a slow machine one would be compiled in this very process, which takes 200 MB

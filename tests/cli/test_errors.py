@@ -13,37 +13,31 @@ from harness import CONFIG, write_npy
 NO_OPENCL = {"OCL_ICD_VENDORS": "/nonexistent", "OCL_ICD_FILENAMES": "", "CLRNN_DEVICE": ""}
 
 
-def says(c, status, words, *arguments, **options):
-    """Runs and demands that the one error sentence holds every word of `words`."""
-    _, err = c.run(*arguments, status=status, **options)
-    for word in words:
-        assert word in err, f"{arguments}: \"{word}\" is not in: {err}"
-
-
 def usage(c):
-    says(c, 2, ["unknown command", "frobnicate"], "frobnicate")
-    says(c, 2, ["unknown option --frob"], "train", "config.yaml", "--frob")
-    says(c, 2, ["--out needs a value"], "train", "config.yaml", "--out")
+    c.refused(2, ["unknown command", "frobnicate"], "frobnicate")
+    c.refused(2, ["unknown option --frob"], "train", "config.yaml", "--frob")
+    c.refused(2, ["--out needs a value"], "train", "config.yaml", "--out")
     for empty in (("train", "config.yaml", "--out", ""), ("export", "run", "--to", "onnx", "--out="),
                   ("lr-find", "config.yaml", "--json="), ("plan", "config.yaml", "--set", "")):
-        says(c, 2, [f"{empty[-2 + empty[-1].endswith('=')].rstrip('=')} needs a value"], *empty)
-    says(c, 2, ["an argument is empty", "train CONFIG.yaml"], "train", "")
-    says(c, 2, ["an argument is missing", "train CONFIG.yaml"], "train")
-    says(c, 2, ["an argument is missing", "synth OUTDIR"], "synth")
-    says(c, 2, ["--to FORMAT is missing"], "export", "run")
-    says(c, 2, ["one argument too many"], "train", "config.yaml", "config.yaml")
-    says(c, 2, ["--samples abc", "whole number"], "synth", "d", "--samples", "abc")
-    says(c, 2, ["--samples 0", "from 1"], "synth", "d", "--samples", "0")
+        c.refused(2, [f"{empty[-2 + empty[-1].endswith('=')].rstrip('=')} needs a value"], *empty)
+    c.refused(2, ["an argument is empty", "train CONFIG.yaml"], "train", "")
+    c.refused(2, ["an argument is missing", "train CONFIG.yaml"], "train")
+    c.refused(2, ["an argument is missing", "synth OUTDIR"], "synth")
+    c.refused(2, ["--to FORMAT is missing"], "export", "run")
+    c.refused(2, ["one argument too many"], "train", "config.yaml", "config.yaml")
+    c.refused(2, ["--samples abc", "whole number"], "synth", "d", "--samples", "abc")
+    c.refused(2, ["--samples 0", "from 1"], "synth", "d", "--samples", "0")
     for seconds in ("0", "-1", "nan", "inf", "1s"):
-        says(c, 2, [f"--seconds {seconds}", "above 0"], "bench", "config.yaml", "--seconds", seconds)
-    says(c, 2, ["exclude each other"], "predict", "run", "--x", "X_train.npy", "--out", "p.npy", "--probs", "--classes")
+        c.refused(2, [f"--seconds {seconds}", "above 0"], "bench", "config.yaml", "--seconds", seconds)
+    c.refused(2, ["exclude each other"],
+              "predict", "run", "--x", "X_train.npy", "--out", "p.npy", "--probs", "--classes")
     assert c.run("--help")[0].startswith("clrnn ")
     assert c.run("--version")[0].startswith("clrnn ")
     for name in ("devices", "train", "eval", "predict", "plan", "synth", "export"):
         out, _ = c.run(name, "--help")
         assert "usage: clrnn " + name in out and "Exit status" in out
         assert out == c.run("help", name)[0]
-    says(c, 2, ["unknown command", "frobnicate"], "help", "frobnicate")
+    c.refused(2, ["unknown command", "frobnicate"], "help", "frobnicate")
 
 
 def options_without_effect(c):
@@ -60,12 +54,12 @@ def options_without_effect(c):
 
 
 def config(c):
-    says(c, 2, ["nowhere.yaml"], "train", "nowhere.yaml")
+    c.refused(2, ["nowhere.yaml"], "train", "nowhere.yaml")
 
     def wrong(old, new, *words):
         assert old in CONFIG
         c.write("wrong.yaml", CONFIG.replace(old, new))
-        says(c, 2, ["wrong.yaml:", *words], "train", "wrong.yaml")
+        c.refused(2, ["wrong.yaml:", *words], "train", "wrong.yaml")
 
     wrong("lr: 0.01", "lrr: 0.01", "lrr", '"lr"')
     wrong("lr: 0.01", "lr: fast", "lr", "fast")
@@ -80,25 +74,25 @@ def config(c):
     wrong("out_features: 2", "out_features: 2.5", "2.5")
     wrong("name: head", "name: rnn", "rnn")
     c.write("broken.yaml", "model: {layers: [")
-    says(c, 2, ["broken.yaml:"], "train", "broken.yaml")
+    c.refused(2, ["broken.yaml:"], "train", "broken.yaml")
     c.write("empty.yaml", "")
-    says(c, 2, ["empty.yaml"], "train", "empty.yaml")
-    says(c, 2, ["--set", "train.epoch"], "train", "config.yaml", "--set", "train.epoch=3")
+    c.refused(2, ["empty.yaml"], "train", "empty.yaml")
+    c.refused(2, ["--set", "train.epoch"], "train", "config.yaml", "--set", "train.epoch=3")
 
 
 def shapes(c):
     """Layers that do not fit each other or the data."""
     c.write("wrong.yaml", CONFIG.replace("- pool: {over: mean}", "- pool: {over: final}"))
-    says(c, 2, ["wrong.yaml:", "final"], "train", "wrong.yaml")
+    c.refused(2, ["wrong.yaml:", "final"], "train", "wrong.yaml")
     write_npy(c.folder / "y_train.npy", "<i8", (69,), [0] * 69)
-    says(c, 3, ["y_train.npy", "69", "70"], "train", "config.yaml")
+    c.refused(3, ["y_train.npy", "69", "70"], "train", "config.yaml")
 
 
 def labels(c):
     write_npy(c.folder / "y_train.npy", "<i8", (70,), [0] * 41 + [2] + [1] * 28)
-    says(c, 3, ["y_train.npy", "41", "2"], "train", "config.yaml")
+    c.refused(3, ["y_train.npy", "41", "2"], "train", "config.yaml")
     write_npy(c.folder / "y_train.npy", "<i8", (70,), [0] * 41 + [-1] + [1] * 28)
-    says(c, 3, ["y_train.npy", "41", "-1"], "train", "config.yaml")
+    c.refused(3, ["y_train.npy", "41", "-1"], "train", "config.yaml")
 
 
 def not_finite(c):
@@ -113,11 +107,11 @@ def not_finite(c):
 def damaged(c):
     whole = (c.folder / "X_train.npy").read_bytes()
     (c.folder / "X_train.npy").write_bytes(whole[:-1])
-    says(c, 3, ["X_train.npy", "truncated"], "train", "config.yaml")
+    c.refused(3, ["X_train.npy", "truncated"], "train", "config.yaml")
     (c.folder / "X_train.npy").write_bytes(b"PK\x03\x04" + whole)
-    says(c, 3, ["X_train.npy", "no .npy file"], "train", "config.yaml")
+    c.refused(3, ["X_train.npy", "no .npy file"], "train", "config.yaml")
     (c.folder / "X_train.npy").unlink()
-    says(c, 3, ["X_train.npy", "No such file"], "train", "config.yaml")
+    c.refused(3, ["X_train.npy", "No such file"], "train", "config.yaml")
 
 
 def npy(descr, shape, data):
@@ -130,8 +124,8 @@ def files_people_have(c):
     """The error says what a file is and what to do, from train as from doctor."""
     def refused(words, *assignments):
         arguments = ["config.yaml", "--device", "ref", *(a for s in assignments for a in ("--set", s))]
-        says(c, 3, words, "train", *arguments)
-        says(c, 3, words, "doctor", *arguments)
+        c.refused(3, words, "train", *arguments)
+        c.refused(3, words, "doctor", *arguments)
 
     floats = b"\0\0\x80?" * (70 * 5 * 3)
     for shape, words in (((5, 70, 3), ["(T, N, C)", "transpose(1, 0, 2)"]), ((3, 5, 70), ["samples last"]),
@@ -156,14 +150,14 @@ def files_people_have(c):
             (["y.npy", "all targets are missing"], "data.train.y=y.npy", layers % 3, "train.loss=mse",
              "data.missing_targets=ignore", "data.valid=null"),
             (["w.npy", "all weights are 0"], "data.train.weights=w.npy")):
-        says(c, 3, words, "train", "config.yaml", "--device", "ref",
-             *(a for s in settings for a in ("--set", s)))  # the doctor has a finding for it
+        c.refused(3, words, "train", "config.yaml", "--device", "ref",
+                  *(a for s in settings for a in ("--set", s)))  # the doctor has a finding for it
     tokens = "model.layers=[{embedding: {num_embeddings: 4, embedding_dim: 2}}, {gru: {hidden_size: 3}}, pool, " \
              "{linear: {out_features: 2}}]"
     for value, words in ((4.4, ["measurements", "take the embedding out"]), (4, ["above the largest token"])):
         write_npy(c.folder / "tokens.npy", "<f8", (70, 5), [float(value)] * (70 * 5))
-        says(c, 3, ["tokens.npy", *words], "train", "config.yaml", "--device", "ref", "--set", tokens,
-             "--set", "data={train: {x: tokens.npy, y: y_train.npy}}")
+        c.refused(3, ["tokens.npy", *words], "train", "config.yaml", "--device", "ref", "--set", tokens,
+                  "--set", "data={train: {x: tokens.npy, y: y_train.npy}}")
 
     rows = [f"{i / 8},{i % 3},{i % 2}" for i in range(70)]
     text = "\n".join(["a,b,label", *rows]) + "\n"
@@ -202,7 +196,7 @@ def other_labels(c):
         c.write("bce.yaml", CONFIG.replace("cross_entropy", "bce_with_logits").replace("features: 2", "features: 1"))
         for name in ("config.yaml", "bce.yaml"):
             arguments = (name, "--device", "ref", "--set", "data.train.y=y.npy")
-            says(c, 3, ["y.npy", advice], "train", *arguments)
+            c.refused(3, ["y.npy", advice], "train", *arguments)
             out, _ = c.run("doctor", *arguments, "--json", status=1)
             found = {f["id"]: f["remedy"] for f in json.loads(out)["findings"]}
             assert advice in found["label-range"], found
@@ -213,22 +207,22 @@ def models(c):
     file = c.folder / "run" / "last.safetensors"
     whole = file.read_bytes()
     file.write_bytes(whole[:len(whole) // 2])
-    says(c, 3, ["last.safetensors"], "predict", "run", "--x", "X_valid.npy", "--out", "p.npy")
-    says(c, 3, ["nowhere"], "eval", "nowhere", "--x", "X_valid.npy", "--y", "y_valid.npy")
+    c.refused(3, ["last.safetensors"], "predict", "run", "--x", "X_valid.npy", "--out", "p.npy")
+    c.refused(3, ["nowhere"], "eval", "nowhere", "--x", "X_valid.npy", "--y", "y_valid.npy")
     c.write("other.yaml", CONFIG.replace("hidden_size: 8", "hidden_size: 9"))
     file.write_bytes(whole)
-    says(c, 3, ["rnn.weight_ih_l0"], "train", "other.yaml", "--init", "run/last.safetensors")
+    c.refused(3, ["rnn.weight_ih_l0"], "train", "other.yaml", "--init", "run/last.safetensors")
     c.run("train", "other.yaml", "--init", "run/last.safetensors", "--init-partial", "--out", "partial", "--quiet",
           "--set", "train.epochs=1")
     write_npy(c.folder / "X_wide.npy", "<f4", (4, 5, 4), [0.0] * 80)
-    says(c, 3, ["X_wide.npy", "4", "3"], "predict", "run", "--x", "X_wide.npy", "--out", "p.npy")
+    c.refused(3, ["X_wide.npy", "4", "3"], "predict", "run", "--x", "X_wide.npy", "--out", "p.npy")
     assert not (c.folder / "p.npy").exists()
 
 
 def devices(c):
-    says(c, 2, ["nonesuch", "0:0"], "train", "config.yaml", "--device", "nonesuch")
-    says(c, 2, ["7:3"], "train", "config.yaml", "--device", "7:3")
-    says(c, 4, ["OpenCL"], "train", "config.yaml", env=NO_OPENCL)
+    c.refused(2, ["nonesuch", "0:0"], "train", "config.yaml", "--device", "nonesuch")
+    c.refused(2, ["7:3"], "train", "config.yaml", "--device", "7:3")
+    c.refused(4, ["OpenCL"], "train", "config.yaml", env=NO_OPENCL)
     c.run("train", "config.yaml", "--device", "ref", "--quiet", "--out", "run", env=NO_OPENCL)
     assert "ref" in c.run("devices", env=NO_OPENCL)[0]
 
@@ -238,12 +232,12 @@ def full_disk(c):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
-    says(c, 5, ["run"], "train", "config.yaml", "--device", "ref", "--out", "run", preexec_fn=small_files)
+    c.refused(5, ["run"], "train", "config.yaml", "--device", "ref", "--out", "run", preexec_fn=small_files)
     assert not list((c.folder / "run").glob("*.safetensors*")), "a model file is left half written"
-    says(c, 5, ["d"], "synth", "d", "--samples", "100", "--test-samples", "10", preexec_fn=small_files)
+    c.refused(5, ["d"], "synth", "d", "--samples", "100", "--test-samples", "10", preexec_fn=small_files)
     assert not list((c.folder / "d").glob("X_*"))
     (c.folder / "file").write_text("in the way")
-    says(c, 5, ["file"], "train", "config.yaml", "--device", "ref", "--out", "file/run")
+    c.refused(5, ["file"], "train", "config.yaml", "--device", "ref", "--out", "file/run")
 
 
 if __name__ == "__main__":

@@ -190,14 +190,11 @@ def no_files(c):
             _, err = c.run("train", "config.yaml", "--device", "ref", "--out", "r", "--set",
                            "data.train={" + key.format(name) + "}", status=3)
             assert name in err, err
-        _, err = c.run("train", "config.yaml", "--device", "ref", "--out", "r", "--init", name, status=3)
-        assert name in err, err
+        c.refused(3, [name], "train", "config.yaml", "--device", "ref", "--out", "r", "--init", name)
         if name != "folder":
-            _, err = c.run("eval", name, "--device", "ref", "--x", "X_train.npy", "--y", "y_train.npy", status=3)
-            assert name in err, err
+            c.refused(3, [name], "eval", name, "--device", "ref", "--x", "X_train.npy", "--y", "y_train.npy")
     for name in ("folder", "/dev/zero"):
-        _, err = c.run("plan", name, "--device", "ref", status=2)
-        assert name in err, err
+        c.refused(2, [name], "plan", name, "--device", "ref")
 
 
 def streamed(c):

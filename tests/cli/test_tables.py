@@ -73,11 +73,9 @@ def by_name(c):
     assert read_npy(c.folder / "p.npy") == read_npy(c.folder / "q.npy")
     (c.folder / "t.csv").write_text("a,B,c,kind\n1,2,3,long\n")
     for command in (("predict", "run", "--csv", "t.csv", "--out", "q.npy"), ("eval", "run", "--csv", "t.csv")):
-        err = c.run(*command, status=3)[1]
-        assert "no column b (that the model was trained on)" in err and 'did you mean "B"' in err, err
+        c.refused(3, ["no column b (that the model was trained on)", 'did you mean "B"'], *command)
     (c.folder / "t.csv").write_text("a,b,c,kind\n1,2,3,longer\n")
-    err = c.run("eval", "run", "--csv", "t.csv", status=3)[1]
-    assert 'row 1, column "kind": "longer" is none of the model\'s 3 classes' in err, err
+    c.refused(3, ['row 1, column "kind": "longer" is none of the model\'s 3 classes'], "eval", "run", "--csv", "t.csv")
 
 
 def dialects(c):
@@ -234,8 +232,7 @@ def recordings(c):
     assert len((c.folder / "p.csv").read_text().splitlines()) == 11
 
     def refused(*words):
-        err = c.run("train", "c.yaml", "--out", "bad", *QUIET, status=3)[1]
-        assert all(word in err for word in words), err
+        c.refused(3, words, "train", "c.yaml", "--out", "bad", *QUIET)
 
     (c.folder / "labels.csv").write_text("\n".join([*lines, "r99.csv,run"]) + "\n")
     refused("row 25 names the recording r99.csv", "the 24 files of")
@@ -287,15 +284,14 @@ def archives(c):
                         (ARCHIVE.replace("Stamps false", "Stamps true"), "time stamps"),
                         ("1,2\n", "stands before @data"), (ARCHIVE, "no case below @data")):
         (c.folder / "bad.ts").write_text(text)
-        err = c.run("data", "c.yaml", "--set", "data.train={ts: bad.ts}", status=3)[1]
-        assert words in err, err
+        c.refused(3, [words], "data", "c.yaml", "--set", "data.train={ts: bad.ts}")
     process = c.start("data", "c.yaml", "--set", "data.train={x: 'd.npz:X', y: 'd.npz:y'}")
     if "no libzip" in process.communicate(timeout=300)[1]:
         raise harness.Skip("built without libzip")
     c.run("train", "c.yaml", "--out", "npz", *QUIET, "--set", "data.train={x: 'd.npz:X', y: 'd.npz:y', lengths: l.npy}")
     assert tensors(c, "npz") == tensors(c, "npy")
-    err = c.run("data", "c.yaml", "--set", "data.train={x: 'd.npz:Z', y: 'd.npz:y'}", status=3)[1]
-    assert "no array of that name, it holds X, y" in err, err
+    c.refused(3, ["no array of that name, it holds X, y"],
+              "data", "c.yaml", "--set", "data.train={x: 'd.npz:Z', y: 'd.npz:y'}")
     (c.folder / "d.npz").write_bytes(b"PK and then nothing")
     assert "d.npz" in c.run("data", "c.yaml", "--set", "data.train={x: 'd.npz:X', y: 'd.npz:y'}", status=3)[1]
 
@@ -370,8 +366,8 @@ def odd_cells(c):
         for texts in (("\xe9".encode("latin-1"), "\xe9".encode()), ("\xe9".encode(), "\xe9".encode("latin-1"))):
             rows = [b"1,%s,x" % text if "group" not in key else b"1,x,%s" % text for text in texts]
             (c.folder / "t.csv").write_bytes(b"a,k,g\n" + b"\n".join(rows) + b"\n")
-            err = c.run("data", "c.yaml", "--set", f"data.train={{csv: t.csv, columns: [a], {key}}}", status=3)[1]
-            assert "row 2, column" in err and "mixes encodings" in err, err
+            c.refused(3, ["row 2, column", "mixes encodings"],
+                      "data", "c.yaml", "--set", f"data.train={{csv: t.csv, columns: [a], {key}}}")
     (c.folder / "t.csv").write_text("")
     assert "t.csv: is empty" in c.run("data", "c.yaml", status=3)[1]
     for step, words in ((1, "counts the rows: left out"), (2, "growing whole numbers"), (-1, None)):
@@ -424,8 +420,7 @@ def wrong_configs(c):
                           (("split: {valid: 0.25}", "steps: 2"), "steps and window"),
                           (("time: day", "season: 12"), "season of 12 rows, expected at most the 10")):
         c.write("s.yaml", SERIES.replace(*change))
-        err = c.run("train", "s.yaml", "--out", "run", *QUIET, status=2)[1]
-        assert words in err, f"{change}: {err}"
+        c.refused(2, [words], "train", "s.yaml", "--out", "run", *QUIET)
 
 
 if __name__ == "__main__":
