@@ -12,10 +12,7 @@
 //     FAULT_IN=child       counts and fails in processes that do not lead a session, not in the one that does
 //
 // What fails does nothing, but for what waits or releases: that is done, and reported as failed.
-#define CL_TARGET_OPENCL_VERSION 120
-#define CL_USE_DEPRECATED_OPENCL_1_1_APIS
-#include <CL/cl.h>
-#include <CL/cl_layer.h>
+#include "tests/opencl_layer.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -25,23 +22,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value,
-                                               size_t *size_ret);
-CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch *target, cl_uint *count_ret,
-                                            const cl_icd_dispatch **layer_ret);
-
 enum object { CONTEXT, QUEUE, MEMORY, PROGRAM, KERNEL, EVENT, OBJECTS };
 enum what { NOTHING, FAIL, SHORT };
 
-// A layer is loaded once per process and has no handle for its state.
 static struct {
-    const cl_icd_dispatch *next;
-    cl_icd_dispatch table;
     pthread_mutex_t lock;
     bool watching, trace;
     int report;
@@ -138,7 +126,7 @@ static enum what called(const char *function, cl_int *error)
     { \
         cl_int error; \
 \
-        return called(#name, &error) == FAIL ? error : layer.next->name arguments; \
+        return called(#name, &error) == FAIL ? error : layer_next->name arguments; \
     }
 
 PLAIN(clGetPlatformIDs, (cl_uint n, cl_platform_id *p, cl_uint *r), (n, p, r))
@@ -162,8 +150,8 @@ PLAIN(clFlush, (cl_command_queue q), (q))
         if (what == FAIL) \
             return error; \
         if (what == NOTHING) \
-            return layer.next->name(h, i, n, v, r); \
-        error = layer.next->name(h, i, 0, NULL, &whole); \
+            return layer_next->name(h, i, n, v, r); \
+        error = layer_next->name(h, i, 0, NULL, &whole); \
         if (v) \
             memset(v, 0, n); \
         if (r) \
@@ -201,7 +189,7 @@ PLAIN(clGetKernelArgInfo, (cl_kernel k, cl_uint a, cl_uint i, size_t n, void *v,
                 *e = error; \
             return NULL; \
         } \
-        made = layer.next->name arguments; \
+        made = layer_next->name arguments; \
         if (made) \
             count(object, false); \
         return made; \
@@ -231,7 +219,7 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
             *e = error;
         return NULL;
     }
-    made = layer.next->clCreateBuffer(c, f, n, h, e);
+    made = layer_next->clCreateBuffer(c, f, n, h, e);
     if (made)
         count(MEMORY, false);
     return made;
@@ -256,7 +244,7 @@ CREATE(clCreateKernel, cl_kernel, KERNEL, (cl_program p, const char *n, cl_int *
         if (called(#retain, &error) == FAIL) \
             return error; \
         count(object, false); \
-        return layer.next->retain(h); \
+        return layer_next->retain(h); \
     } \
     static cl_int CL_API_CALL my_##release(type h) \
     { \
@@ -264,7 +252,7 @@ CREATE(clCreateKernel, cl_kernel, KERNEL, (cl_program p, const char *n, cl_int *
         const bool fails = called(#release, &error) == FAIL; \
 \
         count(object, true); \
-        done = layer.next->release(h); \
+        done = layer_next->release(h); \
         return fails ? error : done; \
     }
 
@@ -277,23 +265,18 @@ HOLD(clRetainEvent, clReleaseEvent, cl_event, EVENT)
 
 // ---------------------------------------------------------------- calls that queue or wait
 
-static cl_int CL_API_CALL my_clFinish(cl_command_queue q)
-{
-    cl_int error;
-    const bool fails = called("clFinish", &error) == FAIL;
-    const cl_int done = layer.next->clFinish(q);
+#define WAIT(name, parameters, arguments) \
+    static cl_int CL_API_CALL my_##name parameters \
+    { \
+        cl_int error; \
+        const bool fails = called(#name, &error) == FAIL; \
+        const cl_int done = layer_next->name arguments; \
+\
+        return fails ? error : done; \
+    }
 
-    return fails ? error : done;
-}
-
-static cl_int CL_API_CALL my_clWaitForEvents(cl_uint n, const cl_event *events)
-{
-    cl_int error;
-    const bool fails = called("clWaitForEvents", &error) == FAIL;
-    const cl_int done = layer.next->clWaitForEvents(n, events);
-
-    return fails ? error : done;
-}
+WAIT(clFinish, (cl_command_queue q), (q))
+WAIT(clWaitForEvents, (cl_uint n, const cl_event *events), (n, events))
 
 static cl_int queued(cl_int error, cl_event *event)
 {
@@ -307,7 +290,7 @@ static cl_int queued(cl_int error, cl_event *event)
     { \
         cl_int error; \
 \
-        return called(#name, &error) == FAIL ? error : queued(layer.next->name arguments, ev); \
+        return called(#name, &error) == FAIL ? error : queued(layer_next->name arguments, ev); \
     }
 #define EVENTS cl_uint nw, const cl_event *w, cl_event *ev
 
@@ -321,7 +304,7 @@ static cl_int CL_API_CALL my_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, c
         return error;
     if (what == SHORT && n > 1)
         n /= 2;
-    return queued(layer.next->clEnqueueReadBuffer(q, m, b, o, n, to, nw, w, ev), ev);
+    return queued(layer_next->clEnqueueReadBuffer(q, m, b, o, n, to, nw, w, ev), ev);
 }
 
 ENQUEUE(clEnqueueWriteBuffer,
@@ -385,31 +368,11 @@ static void read_settings(void)
     }
 }
 
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value, size_t *size_ret)
+static void layer_init(void)
 {
-    const cl_layer_api_version version = CL_LAYER_API_VERSION_100;
-
-    if (name != CL_LAYER_API_VERSION || (value && size < sizeof(version)))
-        return CL_INVALID_VALUE;
-    if (value)
-        memcpy(value, &version, sizeof(version));
-    if (size_ret)
-        *size_ret = sizeof(version);
-    return CL_SUCCESS;
-}
-
-CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count_, const cl_icd_dispatch *target, cl_uint *count_ret,
-                                            const cl_icd_dispatch **layer_ret)
-{
-    const size_t known = sizeof(layer.table) / sizeof(void *);
-
-    if (!target || !count_ret || !layer_ret)
-        return CL_INVALID_VALUE;
     read_settings();
-    layer.next = target;
-    memcpy(&layer.table, target, (count_ < known ? count_ : known) * sizeof(void *));
 // clang-format off
-#define X(name) layer.table.name = my_##name;
+#define X(name) layer_table.name = my_##name;
     X(clGetPlatformIDs) X(clGetDeviceIDs) X(clBuildProgram) X(clSetKernelArg) X(clFlush) X(clGetPlatformInfo)
     X(clGetDeviceInfo) X(clGetContextInfo) X(clGetCommandQueueInfo) X(clGetMemObjectInfo) X(clGetProgramInfo)
     X(clGetKernelInfo) X(clGetEventInfo) X(clGetEventProfilingInfo) X(clGetProgramBuildInfo)
@@ -421,8 +384,5 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count_, const cl_icd_dispatc
     X(clEnqueueCopyBuffer) X(clEnqueueFillBuffer) X(clEnqueueNDRangeKernel)
     X(clEnqueueMarkerWithWaitList)
 #undef X
-                                                    // clang-format on
-                                                    *count_ret = (cl_uint)known;
-    *layer_ret = &layer.table;
-    return CL_SUCCESS;
+    // clang-format on
 }

@@ -6,27 +6,13 @@
 // CLRNN_GPU_LIMITS: KEY=VALUE, separated by semicolons: name, vendor, platform, units, work_group, local,
 // global, alloc, clock; every device becomes a GPU where it is set. CLRNN_GPU_SOURCES: a folder; each program
 // is written there as HASH.cl, whose first line is a comment with its build options.
-#define CL_TARGET_OPENCL_VERSION 120
-#include <CL/cl.h>
-#include <CL/cl_layer.h>
+#include "tests/opencl_layer.h"
 
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value,
-                                               size_t *size_ret);
-CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch *target, cl_uint *count_ret,
-                                            const cl_icd_dispatch **layer_ret);
-
-// A layer is loaded once per process and has no handle for its state.
-static struct {
-    const cl_icd_dispatch *next;
-    cl_icd_dispatch table;
-} layer;
 
 // Copies the value of `key` in CLRNN_GPU_LIMITS into `value`; 0 where it is not there.
 static int limit(const char *key, char *value, size_t size)
@@ -61,7 +47,7 @@ static cl_int CL_API_CALL my_clGetPlatformInfo(cl_platform_id p, cl_platform_inf
 
     if (name == CL_PLATFORM_NAME && limit("platform", text, sizeof(text)))
         return put(text, strlen(text) + 1, size, value, size_ret);
-    return layer.next->clGetPlatformInfo(p, name, size, value, size_ret);
+    return layer_next->clGetPlatformInfo(p, name, size, value, size_ret);
 }
 
 static cl_int CL_API_CALL my_clGetDeviceInfo(cl_device_id d, cl_device_info name, size_t size, void *value,
@@ -103,7 +89,7 @@ static cl_int CL_API_CALL my_clGetDeviceInfo(cl_device_id d, cl_device_info name
                : known[i].type == ULONG ? put(&number, sizeof(number), size, value, size_ret)
                                         : put(&count, sizeof(count), size, value, size_ret);
     }
-    return layer.next->clGetDeviceInfo(d, name, size, value, size_ret);
+    return layer_next->clGetDeviceInfo(d, name, size, value, size_ret);
 }
 
 // A missing source must not count as a kernel that has been looked at.
@@ -143,39 +129,21 @@ static cl_int CL_API_CALL my_clBuildProgram(cl_program program, cl_uint count, c
     size_t size = 0;
     char *source;
 
-    if (folder && layer.next->clGetProgramInfo(program, CL_PROGRAM_SOURCE, 0, NULL, &size) == CL_SUCCESS &&
+    if (folder && layer_next->clGetProgramInfo(program, CL_PROGRAM_SOURCE, 0, NULL, &size) == CL_SUCCESS &&
         size > 1) {
         source = calloc(size + 1, 1);
         if (!source ||
-            layer.next->clGetProgramInfo(program, CL_PROGRAM_SOURCE, size, source, NULL) != CL_SUCCESS)
+            layer_next->clGetProgramInfo(program, CL_PROGRAM_SOURCE, size, source, NULL) != CL_SUCCESS)
             give_up("clGetProgramInfo");
         keep(folder, options ? options : "", source);
         free(source);
     }
-    return layer.next->clBuildProgram(program, count, devices, options, done, data);
+    return layer_next->clBuildProgram(program, count, devices, options, done, data);
 }
 
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value, size_t *size_ret)
+static void layer_init(void)
 {
-    const cl_layer_api_version version = CL_LAYER_API_VERSION_100;
-
-    return name == CL_LAYER_API_VERSION ? put(&version, sizeof(version), size, value, size_ret)
-                                        : CL_INVALID_VALUE;
-}
-
-CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch *target, cl_uint *count_ret,
-                                            const cl_icd_dispatch **layer_ret)
-{
-    const size_t known = sizeof(layer.table) / sizeof(void *);
-
-    if (!target || !count_ret || !layer_ret)
-        return CL_INVALID_VALUE;
-    layer.next = target;
-    memcpy(&layer.table, target, (count < known ? count : known) * sizeof(void *));
-    layer.table.clGetPlatformInfo = my_clGetPlatformInfo;
-    layer.table.clGetDeviceInfo = my_clGetDeviceInfo;
-    layer.table.clBuildProgram = my_clBuildProgram;
-    *count_ret = (cl_uint)known;
-    *layer_ret = &layer.table;
-    return CL_SUCCESS;
+    layer_table.clGetPlatformInfo = my_clGetPlatformInfo;
+    layer_table.clGetDeviceInfo = my_clGetDeviceInfo;
+    layer_table.clBuildProgram = my_clBuildProgram;
 }

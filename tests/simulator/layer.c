@@ -14,10 +14,7 @@
 //
 // Every context also gets a log of its own, as a second one would truncate that of the first:
 // $OCLGRIND_LOG.PROGRAM.PROCESS.NUMBER.
-#define CL_TARGET_OPENCL_VERSION 120
-#define CL_USE_DEPRECATED_OPENCL_1_1_APIS
-#include <CL/cl.h>
-#include <CL/cl_layer.h>
+#include "tests/opencl_layer.h"
 
 #include <errno.h> // program_invocation_short_name
 #include <pthread.h>
@@ -25,15 +22,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "device/memory/buffer.h"
-
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value,
-                                               size_t *size_ret);
-CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch *target, cl_uint *count_ret,
-                                            const cl_icd_dispatch **layer_ret);
 
 // Structures are assigned as they lie in arrays of other types, which copies their shadow as it is and
 // reports nothing; of a structure by itself the check wants to see its members defined. What is forgotten
@@ -73,10 +64,7 @@ struct addition {
     struct addition *next;
 };
 
-// A layer is loaded once per process and has no handle for its state.
 static struct {
-    const cl_icd_dispatch *next;
-    cl_icd_dispatch table;
     pthread_mutex_t lock;
     struct addition *additions;
     unsigned contexts;
@@ -102,14 +90,14 @@ static struct addition *addition_create(cl_context context)
 
     need(a ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY, "calloc");
     a->context = context;
-    need(layer.next->clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(device), &device, NULL),
+    need(layer_next->clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(device), &device, NULL),
          "clGetContextInfo");
-    a->queue = layer.next->clCreateCommandQueue(context, device, 0, &error);
+    a->queue = layer_next->clCreateCommandQueue(context, device, 0, &error);
     need(error, "clCreateCommandQueue");
-    a->program = layer.next->clCreateProgramWithSource(context, 1, &source, NULL, &error);
+    a->program = layer_next->clCreateProgramWithSource(context, 1, &source, NULL, &error);
     need(error, "clCreateProgramWithSource");
     snprintf(options, sizeof(options), "-cl-std=CL1.2 -cl-opt-disable -D U=%uu", CLRNN_UNWRITTEN);
-    need(layer.next->clBuildProgram(a->program, 1, &device, options, NULL, NULL), "clBuildProgram");
+    need(layer_next->clBuildProgram(a->program, 1, &device, options, NULL, NULL), "clBuildProgram");
     a->next = layer.additions;
     layer.additions = a;
     return a;
@@ -132,7 +120,7 @@ static const struct addition *addition_for(cl_command_queue queue)
 {
     cl_context context;
 
-    need(layer.next->clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(context), &context, NULL),
+    need(layer_next->clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(context), &context, NULL),
          "clGetCommandQueueInfo");
     return addition_of(context);
 }
@@ -142,9 +130,9 @@ static const struct addition *addition_for(cl_command_queue queue)
 static cl_int run(cl_command_queue q, cl_kernel kernel, EVENTS)
 {
     const size_t items = 1;
-    const cl_int error = layer.next->clEnqueueNDRangeKernel(q, kernel, 1, NULL, &items, &items, nw, w, ev);
+    const cl_int error = layer_next->clEnqueueNDRangeKernel(q, kernel, 1, NULL, &items, &items, nw, w, ev);
 
-    layer.next->clReleaseKernel(kernel);
+    layer_next->clReleaseKernel(kernel);
     return error;
 }
 
@@ -153,14 +141,14 @@ static cl_int move(cl_command_queue q, cl_mem to, size_t to_first, cl_mem from, 
 {
     const cl_ulong ulong[] = {to_first, from_first, bytes};
     cl_int error;
-    cl_kernel kernel = layer.next->clCreateKernel(addition_for(q)->program, "move", &error);
+    cl_kernel kernel = layer_next->clCreateKernel(addition_for(q)->program, "move", &error);
 
     need(error, "clCreateKernel");
-    need(layer.next->clSetKernelArg(kernel, 0, sizeof(to), &to), "clSetKernelArg");
-    need(layer.next->clSetKernelArg(kernel, 1, sizeof(cl_ulong), &ulong[0]), "clSetKernelArg");
-    need(layer.next->clSetKernelArg(kernel, 2, sizeof(from), &from), "clSetKernelArg");
-    need(layer.next->clSetKernelArg(kernel, 3, sizeof(cl_ulong), &ulong[1]), "clSetKernelArg");
-    need(layer.next->clSetKernelArg(kernel, 4, sizeof(cl_ulong), &ulong[2]), "clSetKernelArg");
+    need(layer_next->clSetKernelArg(kernel, 0, sizeof(to), &to), "clSetKernelArg");
+    need(layer_next->clSetKernelArg(kernel, 1, sizeof(cl_ulong), &ulong[0]), "clSetKernelArg");
+    need(layer_next->clSetKernelArg(kernel, 2, sizeof(from), &from), "clSetKernelArg");
+    need(layer_next->clSetKernelArg(kernel, 3, sizeof(cl_ulong), &ulong[1]), "clSetKernelArg");
+    need(layer_next->clSetKernelArg(kernel, 4, sizeof(cl_ulong), &ulong[2]), "clSetKernelArg");
     return run(q, kernel, nw, w, ev);
 }
 
@@ -168,12 +156,12 @@ static cl_int forget(cl_command_queue q, cl_mem to, size_t first, size_t bytes)
 {
     const cl_ulong ulong[] = {first, bytes};
     cl_int error;
-    cl_kernel kernel = layer.next->clCreateKernel(addition_for(q)->program, "forget", &error);
+    cl_kernel kernel = layer_next->clCreateKernel(addition_for(q)->program, "forget", &error);
 
     need(error, "clCreateKernel");
-    need(layer.next->clSetKernelArg(kernel, 0, sizeof(to), &to), "clSetKernelArg");
-    need(layer.next->clSetKernelArg(kernel, 1, sizeof(cl_ulong), &ulong[0]), "clSetKernelArg");
-    need(layer.next->clSetKernelArg(kernel, 2, sizeof(cl_ulong), &ulong[1]), "clSetKernelArg");
+    need(layer_next->clSetKernelArg(kernel, 0, sizeof(to), &to), "clSetKernelArg");
+    need(layer_next->clSetKernelArg(kernel, 1, sizeof(cl_ulong), &ulong[0]), "clSetKernelArg");
+    need(layer_next->clSetKernelArg(kernel, 2, sizeof(cl_ulong), &ulong[1]), "clSetKernelArg");
     return run(q, kernel, 0, NULL, NULL);
 }
 
@@ -181,10 +169,10 @@ static cl_int forget(cl_command_queue q, cl_mem to, size_t first, size_t bytes)
 static cl_mem fresh(cl_context context, cl_command_queue q, size_t bytes, const void *data)
 {
     cl_int error;
-    cl_mem mem = layer.next->clCreateBuffer(context, CL_MEM_READ_WRITE, bytes, NULL, &error);
+    cl_mem mem = layer_next->clCreateBuffer(context, CL_MEM_READ_WRITE, bytes, NULL, &error);
 
     need(error, "clCreateBuffer");
-    need(layer.next->clEnqueueWriteBuffer(q, mem, CL_TRUE, 0, bytes, data, 0, NULL, NULL),
+    need(layer_next->clEnqueueWriteBuffer(q, mem, CL_TRUE, 0, bytes, data, 0, NULL, NULL),
          "clEnqueueWriteBuffer");
     return mem;
 }
@@ -204,7 +192,7 @@ my_clCreateContext(const cl_context_properties *p, cl_uint n, const cl_device_id
                  layer.contexts++);
         need(setenv("OCLGRIND_LOG", path, 1) == 0 ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY, "setenv");
     }
-    context = layer.next->clCreateContext(p, n, d, f, u, e);
+    context = layer_next->clCreateContext(p, n, d, f, u, e);
     if (layer.log)
         setenv("OCLGRIND_LOG", layer.log, 1); // for children
     pthread_mutex_unlock(&layer.lock);
@@ -213,7 +201,7 @@ my_clCreateContext(const cl_context_properties *p, cl_uint n, const cl_device_id
 
 static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t n, void *h, cl_int *e)
 {
-    cl_mem mem = layer.next->clCreateBuffer(c, f, n, h, e);
+    cl_mem mem = layer_next->clCreateBuffer(c, f, n, h, e);
     const struct addition *a;
     void *data;
 
@@ -224,12 +212,12 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
     need(data ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY, "calloc");
     if (h)
         memcpy(data, h, n);
-    need(layer.next->clEnqueueWriteBuffer(a->queue, mem, CL_TRUE, 0, n, data, 0, NULL, NULL),
+    need(layer_next->clEnqueueWriteBuffer(a->queue, mem, CL_TRUE, 0, n, data, 0, NULL, NULL),
          "clEnqueueWriteBuffer");
     free(data);
     if (!h) {
         need(forget(a->queue, mem, 0, n), "clEnqueueNDRangeKernel");
-        need(layer.next->clFinish(a->queue), "clFinish");
+        need(layer_next->clFinish(a->queue), "clFinish");
     }
     return mem;
 }
@@ -256,9 +244,9 @@ static bool is_whole(cl_mem m, size_t o, size_t n)
     cl_mem parent;
     size_t size;
 
-    need(layer.next->clGetMemObjectInfo(m, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof(parent), &parent, NULL),
+    need(layer_next->clGetMemObjectInfo(m, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof(parent), &parent, NULL),
          "clGetMemObjectInfo");
-    need(layer.next->clGetMemObjectInfo(m, CL_MEM_SIZE, sizeof(size), &size, NULL), "clGetMemObjectInfo");
+    need(layer_next->clGetMemObjectInfo(m, CL_MEM_SIZE, sizeof(size), &size, NULL), "clGetMemObjectInfo");
     return !parent && o == 0 && n == size;
 }
 
@@ -268,20 +256,20 @@ static cl_int CL_API_CALL my_clEnqueueWriteBuffer(cl_command_queue q, cl_mem m, 
     cl_int error;
 
     if (is_whole(m, o, n)) {
-        error = layer.next->clEnqueueWriteBuffer(q, m, CL_TRUE, o, n, from, nw, w, NULL);
+        error = layer_next->clEnqueueWriteBuffer(q, m, CL_TRUE, o, n, from, nw, w, NULL);
     } else {
         const struct addition *a = addition_for(q);
         cl_mem staged = fresh(a->context, a->queue, n, from);
 
         error = move(q, m, o, staged, 0, n, nw, w, NULL);
-        layer.next->clReleaseMemObject(staged); // the command holds it
+        layer_next->clReleaseMemObject(staged); // the command holds it
     }
     if (error == CL_SUCCESS)
         error = forget_unwritten(q, m, o, n, from);
     if (error == CL_SUCCESS && ev)
-        error = layer.next->clEnqueueMarkerWithWaitList(q, 0, NULL, ev);
+        error = layer_next->clEnqueueMarkerWithWaitList(q, 0, NULL, ev);
     if (error == CL_SUCCESS && b)
-        error = layer.next->clFinish(q);
+        error = layer_next->clFinish(q);
     return error;
 }
 
@@ -307,36 +295,14 @@ static cl_int CL_API_CALL my_clEnqueueCopyBuffer(cl_command_queue q, cl_mem s, c
 
 // ---------------------------------------------------------------- the layer itself
 
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value, size_t *size_ret)
+static void layer_init(void)
 {
-    const cl_layer_api_version version = CL_LAYER_API_VERSION_100;
-
-    if (name != CL_LAYER_API_VERSION || (value && size < sizeof(version)))
-        return CL_INVALID_VALUE;
-    if (value)
-        memcpy(value, &version, sizeof(version));
-    if (size_ret)
-        *size_ret = sizeof(version);
-    return CL_SUCCESS;
-}
-
-CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch *target, cl_uint *count_ret,
-                                            const cl_icd_dispatch **layer_ret)
-{
-    const size_t known = sizeof(layer.table) / sizeof(void *);
     const char *log = getenv("OCLGRIND_LOG");
 
-    if (!target || !count_ret || !layer_ret)
-        return CL_INVALID_VALUE;
     layer.log = log ? strdup(log) : NULL;
-    layer.next = target;
-    memcpy(&layer.table, target, (count < known ? count : known) * sizeof(void *));
-    layer.table.clCreateContext = my_clCreateContext;
-    layer.table.clCreateBuffer = my_clCreateBuffer;
-    layer.table.clEnqueueWriteBuffer = my_clEnqueueWriteBuffer;
-    layer.table.clEnqueueFillBuffer = my_clEnqueueFillBuffer;
-    layer.table.clEnqueueCopyBuffer = my_clEnqueueCopyBuffer;
-    *count_ret = (cl_uint)known;
-    *layer_ret = &layer.table;
-    return CL_SUCCESS;
+    layer_table.clCreateContext = my_clCreateContext;
+    layer_table.clCreateBuffer = my_clCreateBuffer;
+    layer_table.clEnqueueWriteBuffer = my_clEnqueueWriteBuffer;
+    layer_table.clEnqueueFillBuffer = my_clEnqueueFillBuffer;
+    layer_table.clEnqueueCopyBuffer = my_clEnqueueCopyBuffer;
 }
