@@ -178,16 +178,13 @@ class Command:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def main(tests):
-    """Runs the tests, each with a fresh Command, and prints TAP. argv[1] is the executable; names after it
-    choose among the tests."""
-    tests = [test for test in tests if len(sys.argv) < 3 or test.__name__ in sys.argv[2:]]
+def tap(tests, run):
+    """Prints TAP of run(test) for each of the tests; the exit status."""
     print(f"1..{len(tests)}")
     failed = 0
     for number, test in enumerate(tests, 1):
-        command = Command(sys.argv[1])
         try:
-            test(command)
+            run(test)
             print(f"ok {number} - {test.__name__}", flush=True)
         except Skip as reason:
             print(f"ok {number} - {test.__name__} # SKIP {reason}", flush=True)
@@ -196,6 +193,17 @@ def main(tests):
             for line in traceback.format_exc().splitlines():
                 print(f"# {line}")
             print(f"not ok {number} - {test.__name__}", flush=True)
+    return 1 if failed else 0
+
+
+def main(tests):
+    """Runs the tests, each with a fresh Command, and prints TAP. argv[1] is the executable; names after it
+    choose among the tests."""
+    def run(test):
+        command = Command(sys.argv[1])
+        try:
+            test(command)
         finally:
             command.remove()
-    return 1 if failed else 0
+
+    return tap([test for test in tests if len(sys.argv) < 3 or test.__name__ in sys.argv[2:]], run)

@@ -12,15 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
+import harness  # noqa: E402
 
 BUILD, ROOT = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 # Written by sanitizers, coverage and the compiler's own start-up code where they are on.
 NOT_OURS = re.compile(r"^(__|_init$|_fini$|_end$|_edata$|mangled|llvm)")
-
-
-class Skip(Exception):
-    """Raised by a test that lacks something; shows as skipped."""
 
 
 def run(*command, **options):
@@ -44,7 +42,7 @@ def declared():
 def exports(folder):
     """Each function that the headers declare, and nothing else."""
     if not shutil.which("nm"):
-        raise Skip("nm is not installed")
+        raise harness.Skip("nm is not installed")
     libraries = [path for path in folder.rglob("libclrnn.so*") if not path.is_symlink()]
     assert len(libraries) == 1, libraries
     lines = run("nm", "-D", "--defined-only", libraries[0]).splitlines()
@@ -64,7 +62,7 @@ def exports(folder):
 def archive(folder):
     """The static library has our prefix everywhere, too: it must not collide with what a program calls linear_fit."""
     if not shutil.which("nm"):
-        raise Skip("nm is not installed")
+        raise harness.Skip("nm is not installed")
     lines = run("nm", "-g", "--defined-only", next(folder.rglob("libclrnn.a"))).splitlines()
     names = {line.split()[2] for line in lines if len(line.split()) == 3}
     stray = sorted(name for name in names if not name.startswith("clrnn_") and not NOT_OURS.match(name))
@@ -74,7 +72,7 @@ def archive(folder):
 def uninstalled(_):
     """pkg-config finds headers and library in the build folder."""
     if not shutil.which("pkg-config"):
-        raise Skip("pkg-config is not installed")
+        raise harness.Skip("pkg-config is not installed")
     environment = {**os.environ, "PKG_CONFIG_PATH": str(BUILD / "meson-uninstalled")}
     flags = run("pkg-config", "--cflags", "clrnn", env=environment).split()
     assert any((pathlib.Path(flag[2:]) / "clrnn.h").is_file() for flag in flags if flag.startswith("-I")), flags
@@ -84,7 +82,7 @@ def program(folder):
     """examples/embed.c, built by what pkg-config says and run."""
     compiler = os.environ.get("CC", "cc").split()
     if not shutil.which("pkg-config") or not shutil.which(compiler[0]):
-        raise Skip("pkg-config and a C compiler are needed")
+        raise harness.Skip("pkg-config and a C compiler are needed")
     pc = list(folder.rglob("clrnn.pc"))
     assert len(pc) == 1, pc
     environment = {**os.environ, "PKG_CONFIG_PATH": str(pc[0].parent), "PKG_CONFIG_SYSROOT_DIR": str(folder)}
@@ -111,23 +109,10 @@ def headers(folder):
 
 
 def main():
-    tests = (exports, archive, headers, program, uninstalled)
-    failed = 0
-    print(f"1..{len(tests)}")
     with tempfile.TemporaryDirectory(prefix="clrnn-installed-") as name:
         folder = pathlib.Path(name)
         run("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--tags", "devel,runtime", "--destdir", folder)
-        for number, test in enumerate(tests, 1):
-            try:
-                test(folder)
-                print(f"ok {number} - {test.__name__}", flush=True)
-            except Skip as reason:
-                print(f"ok {number} - {test.__name__} # SKIP {reason}", flush=True)
-            except Exception:
-                failed += 1
-                print("\n".join(f"# {line}" for line in traceback.format_exc().splitlines()))
-                print(f"not ok {number} - {test.__name__}", flush=True)
-    return 1 if failed else 0
+        return harness.tap((exports, archive, headers, program, uninstalled), lambda test: test(folder))
 
 
 if __name__ == "__main__":

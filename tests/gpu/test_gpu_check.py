@@ -11,6 +11,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
+import harness  # noqa: E402
+
 TOOL = pathlib.Path(sys.argv[1]).resolve() / "tools" / "gpu-check"
 CONFIG = "lstm-64x100x128-256"
 CLRNN = """\
@@ -80,18 +83,11 @@ def refused(_):
 
 
 def main():
-    failed = False
-    tests = (whole, hanging, refused)
-    print(f"1..{len(tests)}")
-    for number, test in enumerate(tests, 1):
-        try:
-            with tempfile.TemporaryDirectory(prefix="clrnn-gpu-check-test-") as folder:
-                test(pathlib.Path(folder))
-            print(f"ok {number} - {test.__name__}", flush=True)
-        except (AssertionError, KeyError, ValueError) as error:
-            failed = True
-            print("".join(f"# {line}\n" for line in str(error).splitlines()) + f"not ok {number} - {test.__name__}")
-    return int(failed)
+    def run(test):
+        with tempfile.TemporaryDirectory(prefix="clrnn-gpu-check-test-") as folder:
+            test(pathlib.Path(folder))
+
+    return harness.tap((whole, hanging, refused), run)
 
 
 if __name__ == "__main__":
