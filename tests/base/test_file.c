@@ -12,18 +12,14 @@
 #include <unistd.h>
 
 #include "base/array.h"
-#include "base/file.h"
-#include "base/temporary.h"
-#include "tests/test.h"
+#include "tests/folder.h"
 
-static char *folder; // of the running test
 static struct test_log heard = {.log = {.fn = test_log_fn, .user = &heard, .level = CLRNN_LOG_ERROR}};
 
 static int setup(void **state)
 {
-    (void)state;
     heard.text[0] = 0;
-    return clrnn_temporary_folder(&heard.log, &folder) == CLRNN_OK ? 0 : -1;
+    return test_folder_make(state);
 }
 
 static size_t count_entries(const char *path)
@@ -41,20 +37,11 @@ static size_t count_entries(const char *path)
 static int teardown(void **state)
 {
     (void)state;
-    clrnn_remove_folder(folder);
-    if (access(folder, F_OK) == 0)
+    clrnn_remove_folder(test_folder);
+    if (access(test_folder, F_OK) == 0)
         return -1;
-    free(folder);
-    folder = NULL;
+    free(test_folder);
     return 0;
-}
-
-static char *in_folder(const char *name)
-{
-    char *path = clrnn_path_join(folder, name);
-
-    assert_non_null(path);
-    return path;
 }
 
 static void check_content(const char *path, const char *want)
@@ -72,7 +59,7 @@ static void check_content(const char *path, const char *want)
 
 static void test_write_and_map(void **state)
 {
-    char *path = in_folder("a.txt");
+    char *path = test_folder_path("a.txt");
     struct clrnn_out *out;
 
     (void)state;
@@ -88,13 +75,13 @@ static void test_write_and_map(void **state)
     check_content(path, "other");
     assert_int_equal(clrnn_write_text(&heard.log, path, ""), CLRNN_OK);
     check_content(path, "");
-    assert_int_equal(count_entries(folder), 1);
+    assert_int_equal(count_entries(test_folder), 1);
     free(path);
 }
 
 static void test_abort(void **state)
 {
-    char *path = in_folder("a.txt");
+    char *path = test_folder_path("a.txt");
     struct clrnn_out *out;
 
     (void)state;
@@ -105,7 +92,7 @@ static void test_abort(void **state)
     assert_null(out);
     clrnn_out_abort(&out);
     check_content(path, "before");
-    assert_int_equal(count_entries(folder), 1);
+    assert_int_equal(count_entries(test_folder), 1);
     free(path);
 }
 
@@ -124,34 +111,35 @@ static bool in_killed_child(bool (*work)(void))
 
 static bool half_written(void)
 {
-    char *path = in_folder("a.txt");
+    char *path = test_folder_path("a.txt");
     struct clrnn_temporary *t;
     struct clrnn_out *out;
 
     return clrnn_out_open(&heard.log, path, &out) == CLRNN_OK && clrnn_out_printf(out, "half") == CLRNN_OK &&
-           clrnn_temporary_create(folder, true, &t) == 0 && count_entries(folder) == 3;
+           clrnn_temporary_create(test_folder, true, &t) == 0 && count_entries(test_folder) == 3;
 }
 
 // The next process that writes in a folder removes what a killed process left, and nothing else.
 static void test_leftovers(void **state)
 {
-    char *path = in_folder("a.txt"), *other = in_folder("b.txt"), *foreign = in_folder(".clrnn-tm-1-1");
+    char *path = test_folder_path("a.txt"), *other = test_folder_path("b.txt"),
+         *foreign = test_folder_path(".clrnn-tm-1-1");
     struct clrnn_out *out;
 
     (void)state;
     assert_int_equal(clrnn_write_text(&heard.log, path, "before"), CLRNN_OK);
     assert_true(in_killed_child(half_written));
-    assert_int_equal(count_entries(folder), 3);
+    assert_int_equal(count_entries(test_folder), 3);
     check_content(path, "before");
     assert_int_equal(clrnn_out_open(&heard.log, path, &out), CLRNN_OK);
-    assert_int_equal(count_entries(folder), 2); // a.txt and what was opened
+    assert_int_equal(count_entries(test_folder), 2); // a.txt and what was opened
     assert_int_equal(clrnn_write_text(&heard.log, foreign, "mine"), CLRNN_OK);
     assert_int_equal(clrnn_write_text(&heard.log, other, "meanwhile"), CLRNN_OK);
     assert_int_equal(clrnn_out_printf(out, "after"), CLRNN_OK); // that of a live process stayed
     assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
     check_content(path, "after");
     check_content(foreign, "mine");
-    assert_int_equal(count_entries(folder), 3);
+    assert_int_equal(count_entries(test_folder), 3);
     free(path);
     free(other);
     free(foreign);
@@ -170,7 +158,7 @@ static void test_side_by_side(void **state)
         for (int k = 0; child[i] == 0 && k < 300; k++) {
             struct clrnn_temporary *t;
 
-            if (clrnn_temporary_create(folder, true, &t))
+            if (clrnn_temporary_create(test_folder, true, &t))
                 _exit(1);
             clrnn_temporary_remove(&t);
         }
@@ -188,11 +176,11 @@ static bool ends_at_once(void)
 {
     struct clrnn_temporary *t;
 
-    if (clrnn_temporary_create(folder, true, &t) || clrnn_temporary_create(folder, false, &t) ||
-        count_entries(folder) != 2)
+    if (clrnn_temporary_create(test_folder, true, &t) || clrnn_temporary_create(test_folder, false, &t) ||
+        count_entries(test_folder) != 2)
         return false;
     clrnn_temporary_remove_all();
-    return access(folder, F_OK) != 0; // and its contents: it is itself temporary
+    return access(test_folder, F_OK) != 0; // and its contents: it is itself temporary
 }
 
 static void test_end_at_once(void **state)
@@ -204,7 +192,7 @@ static void test_end_at_once(void **state)
 static void test_permissions(void **state)
 {
     const mode_t masks[] = {0, 022, 027, 077};
-    char *path = in_folder("a.txt");
+    char *path = test_folder_path("a.txt");
     struct stat st;
 
     (void)state;
@@ -241,8 +229,9 @@ static void check_link(const char *link, const char *to)
 
 static void test_links(void **state)
 {
-    char *real = in_folder("real/a.txt"), *sub = in_folder("real"), *one = in_folder("one"),
-         *two = in_folder("two"), *round = in_folder("round"), *hard = in_folder("hard");
+    char *real = test_folder_path("real/a.txt"), *sub = test_folder_path("real"),
+         *one = test_folder_path("one"), *two = test_folder_path("two"), *round = test_folder_path("round"),
+         *hard = test_folder_path("hard");
 
     (void)state;
     assert_int_equal(clrnn_make_folder(&heard.log, sub), CLRNN_OK);
@@ -255,7 +244,7 @@ static void test_links(void **state)
         check_link(one, "real/a.txt");
         check_link(two, one);
         assert_int_equal(count_entries(sub), 1);
-        assert_int_equal(count_entries(folder), 4);
+        assert_int_equal(count_entries(test_folder), 4);
     }
     assert_int_equal(clrnn_write_text(&heard.log, round, "x"), CLRNN_ERR_DISK);
     assert_int_equal(link(real, hard), 0);
@@ -273,8 +262,8 @@ static void test_links(void **state)
 
 static void test_special_files(void **state)
 {
-    char *pipe_path = in_folder("pipe"), *socket_path = in_folder("socket"), *kept = in_folder("kept"),
-         *by_link = in_folder("link"), own[64], text[16] = "";
+    char *pipe_path = test_folder_path("pipe"), *socket_path = test_folder_path("socket"),
+         *kept = test_folder_path("kept"), *by_link = test_folder_path("link"), own[64], text[16] = "";
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat st;
     int fd;
@@ -328,7 +317,7 @@ static void test_full_disk(void **state)
 {
     const struct rlimit small = {4096, RLIM_INFINITY};
     struct rlimit before;
-    char *path = in_folder("a.txt"), block[1024] = {0};
+    char *path = test_folder_path("a.txt"), block[1024] = {0};
     struct clrnn_out *out;
     void (*handler)(int);
 
@@ -349,13 +338,13 @@ static void test_full_disk(void **state)
     signal(SIGXFSZ, handler);
     assert_non_null(strstr(heard.text, path));
     check_content(path, "before");
-    assert_int_equal(count_entries(folder), 1);
+    assert_int_equal(count_entries(test_folder), 1);
     free(path);
 }
 
 static void test_cannot_be_written(void **state)
 {
-    char *missing = in_folder("no/such/folder/a.txt"), *is_folder = in_folder("dir");
+    char *missing = test_folder_path("no/such/folder/a.txt"), *is_folder = test_folder_path("dir");
     struct clrnn_out *out;
 
     (void)state;
@@ -364,14 +353,14 @@ static void test_cannot_be_written(void **state)
     assert_non_null(strstr(heard.text, missing));
     assert_int_equal(mkdir(is_folder, 0777), 0);
     assert_int_equal(clrnn_write_text(&heard.log, is_folder, "x"), CLRNN_ERR_DISK);
-    assert_int_equal(count_entries(folder), 1);
+    assert_int_equal(count_entries(test_folder), 1);
     free(missing);
     free(is_folder);
 }
 
 static void test_cannot_be_read(void **state)
 {
-    char *missing = in_folder("missing.npy");
+    char *missing = test_folder_path("missing.npy");
     struct clrnn_map map = {(const unsigned char *)"x", 1, -1, NULL};
 
     (void)state;
@@ -379,7 +368,7 @@ static void test_cannot_be_read(void **state)
     assert_null(map.data);
     assert_int_equal(map.size, 0);
     assert_non_null(strstr(heard.text, missing));
-    assert_int_equal(clrnn_map_open(&heard.log, folder, &map), CLRNN_ERR_DATA);
+    assert_int_equal(clrnn_map_open(&heard.log, test_folder, &map), CLRNN_ERR_DATA);
     assert_non_null(strstr(heard.text, "folder"));
     assert_int_equal(clrnn_map_open(&heard.log, "/dev/null", &map), CLRNN_ERR_DATA);
     free(missing);
@@ -387,8 +376,9 @@ static void test_cannot_be_read(void **state)
 
 static void test_make_folder(void **state)
 {
-    char *deep = in_folder("a/b//c"), *slash = in_folder("d/"), *file = in_folder("file");
-    char *below = in_folder("file/x");
+    char *deep = test_folder_path("a/b//c"), *slash = test_folder_path("d/"),
+         *file = test_folder_path("file");
+    char *below = test_folder_path("file/x");
     struct stat st;
 
     (void)state;
@@ -416,15 +406,15 @@ static void check_text(char *got, const char *want)
 
 static void test_temporary_folder(void **state)
 {
-    char *kept = in_folder("kept"), *file = in_folder("kept/file"), *other = NULL, *link, *deep;
+    char *kept = test_folder_path("kept"), *file = test_folder_path("kept/file"), *other = NULL, *link, *deep;
     struct stat st;
 
     (void)state;
     assert_int_equal(CLRNN_OK, clrnn_make_folder(&heard.log, kept));
     assert_int_equal(CLRNN_OK, clrnn_write_text(&heard.log, file, "1"));
-    setenv("TMPDIR", folder, 1);
+    setenv("TMPDIR", test_folder, 1);
     assert_int_equal(CLRNN_OK, clrnn_temporary_folder(&heard.log, &other));
-    assert_non_null(strstr(other, folder));
+    assert_non_null(strstr(other, test_folder));
     assert_non_null(strstr(other, CLRNN_TEMPORARY_PREFIX));
     assert_int_equal(0, stat(other, &st));
     assert_int_equal(0700, st.st_mode & 0777);

@@ -6,17 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "tests/test.h"
+#include "tests/folder.h"
 
 static void test_read(void **state)
 {
-    char folder[] = "/tmp/clrnn-json-XXXXXX", *path;
+    char *path = test_folder_path("x.json");
     json_t *value;
 
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    path = clrnn_path_join(folder, "x.json");
     assert_int_equal(clrnn_json_read(NULL, path, &value), CLRNN_ERR_DATA);
     assert_int_equal(mkfifo(path, 0600), 0);
     assert_int_equal(clrnn_json_read(NULL, path, &value), CLRNN_ERR_DATA); // not waited for
@@ -30,8 +27,6 @@ static void test_read(void **state)
     assert_int_equal(clrnn_json_read(NULL, path, &value), CLRNN_OK);
     assert_int_equal(json_array_size(json_object_get(value, "a")), 1);
     json_decref(value);
-    unlink(path);
-    rmdir(folder);
     free(path);
 }
 
@@ -94,5 +89,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_read), cmocka_unit_test(test_shortage)};
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }

@@ -7,15 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/temporary.h"
-#include "tests/test.h"
+#include "tests/folder.h"
 
 // A mapped file that shrinks reads as zeros, and clrnn_map_check reports it; any other bus error still ends
 // the process.
 static void test_shrinking(void **state)
 {
-    char *folder, *path, *other, text[3 * 4096 + 1], got[8192];
+    char *path = test_folder_path("shrinks"), *other = test_folder_path("whole"), text[3 * 4096 + 1],
+         got[8192];
     struct test_log heard;
     struct clrnn_map map, whole;
     int status;
@@ -23,10 +22,6 @@ static void test_shrinking(void **state)
 
     (void)state;
     test_log_init(&heard);
-    assert_int_equal(clrnn_temporary_folder(&heard.log, &folder), CLRNN_OK);
-    path = clrnn_path_join(folder, "shrinks");
-    other = clrnn_path_join(folder, "whole");
-    assert_true(path && other);
     memset(text, 'x', sizeof(text));
     text[sizeof(text) - 1] = 0;
     assert_int_equal(clrnn_write_text(&heard.log, path, text), CLRNN_OK);
@@ -70,8 +65,6 @@ static void test_shrinking(void **state)
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
     }
-    clrnn_remove_folder(folder);
-    free(folder);
     free(path);
     free(other);
 }
@@ -80,5 +73,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_shrinking)};
 
-    return cmocka_run_group_tests_name("map", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("map", tests, test_folder_make, test_folder_remove);
 }

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 // YAML trees: positions, errors, assignments from the command line, writing.
-#include <unistd.h>
-
 #include "base/array.h"
-#include "base/file.h"
 #include "base/yaml.h"
-#include "tests/test.h"
+#include "tests/folder.h"
 
 static struct test_log kept = {.log = {.fn = test_log_fn, .user = &kept, .level = CLRNN_LOG_DEBUG}};
 
@@ -125,18 +122,15 @@ static void test_alias(void **state)
 
 static void test_files(void **state)
 {
-    char folder[] = "/tmp/clrnn-yaml-XXXXXX", *path, *big;
+    char *path = test_folder_path("c.yaml"), *big;
     struct clrnn_node *root;
     FILE *file;
 
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    path = clrnn_path_join(folder, "c.yaml");
-    assert_non_null(path);
     assert_int_equal(clrnn_yaml_read(&kept.log, path, &root), CLRNN_ERR_CONFIG);
     assert_non_null(strstr(kept.text, path));
     assert_non_null(strstr(kept.text, "No such file"));
-    assert_int_equal(clrnn_yaml_read(&kept.log, folder, &root), CLRNN_ERR_CONFIG);
+    assert_int_equal(clrnn_yaml_read(&kept.log, test_folder, &root), CLRNN_ERR_CONFIG);
     assert_non_null(strstr(kept.text, "is a folder"));
     assert_null(root);
 
@@ -153,8 +147,6 @@ static void test_files(void **state)
     assert_string_equal(clrnn_node_find(root, "a")->text, "end");
     assert_string_equal(root->file, path);
     clrnn_yaml_destroy(&root);
-    unlink(path);
-    rmdir(folder);
     free(big);
     free(path);
 }
@@ -275,5 +267,5 @@ int main(void)
         cmocka_unit_test(test_set),     cmocka_unit_test(test_set_place), cmocka_unit_test(test_text),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }

@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include "base/array.h"
-#include "base/file.h"
 #include "base/words.h"
 #include "model/options.h"
-#include "tests/test.h"
+#include "tests/folder.h"
 
 #define LAYERS "model: {layers: [lstm: {hidden_size: 3}, pool: {over: last}, linear: {out_features: 2}]}\n"
 #define ONE "model: {layers: [linear: {out_features: 1}]}\n"
@@ -161,11 +160,10 @@ static void test_normalised_tokens(void **state)
     clrnn_config_destroy(&c);
 }
 
-static char *write_config(const char *folder, const char *text)
+static char *write_config(const char *text)
 {
-    char *path = clrnn_path_join(folder, "c.yaml");
+    char *path = test_folder_path("c.yaml");
 
-    assert_non_null(path);
     assert_int_equal(clrnn_write_text(&kept.log, path, text), CLRNN_OK);
     return path;
 }
@@ -175,18 +173,17 @@ static void test_file_and_set(void **state)
     static const char *const set[] = {"train.optimizer.sgd.lr=0.5", "model.layers.0.lstm.hidden_size=7",
                                       "train.scheduler.step_lr={step_size: 3, interval: batch}"};
     static const char *const wrong[] = {"train.epochz=3"};
-    char folder[] = "/tmp/clrnn-config-XXXXXX", *path, *want;
+    char *path, *want;
     struct clrnn_config *c;
 
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    path = write_config(folder, LAYERS "train: {optimizer: {adam: {lr: 0.1}}}\n");
+    path = write_config(LAYERS "train: {optimizer: {adam: {lr: 0.1}}}\n");
     assert_int_equal(clrnn_config_read(&kept.log, path, ARRAY_SIZE(set), set, &c), CLRNN_OK);
     assert_true(c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD && c->train.optimizer.lr == 0.5);
     assert_true(c->layer[0].hidden_size == 7 && c->train.scheduler.step_size == 3 &&
                 c->train.scheduler.per_batch);
     assert_string_equal(c->path, path);
-    assert_string_equal(c->folder, folder);
+    assert_string_equal(c->folder, test_folder);
     clrnn_config_destroy(&c);
 
     assert_int_equal(clrnn_config_read(&kept.log, path, 1, wrong, &c), CLRNN_ERR_CONFIG);
@@ -194,7 +191,7 @@ static void test_file_and_set(void **state)
     assert_non_null(strstr(kept.text, "--set train.epochz: unknown key; did you mean \"epochs\"?"));
     free(path);
 
-    path = write_config(folder, LAYERS "train: {\n  epochs: x}\n");
+    path = write_config(LAYERS "train: {\n  epochs: x}\n");
     assert_int_equal(clrnn_config_read(&kept.log, path, 0, NULL, &c), CLRNN_ERR_CONFIG);
     want = clrnn_format("%s:3:3: train.epochs: is x, expected", path);
     assert_non_null(strstr(kept.text, want));
@@ -203,7 +200,6 @@ static void test_file_and_set(void **state)
     assert_int_equal(clrnn_config_read(&kept.log, path, 0, NULL, &c), CLRNN_ERR_CONFIG);
     assert_non_null(strstr(kept.text, "cannot be opened"));
     free(path);
-    rmdir(folder);
 }
 
 // The text of the config, of the config read from that text, and of copies are all the same.
@@ -261,17 +257,16 @@ static void test_text(void **state)
 // Data paths are written so that they are valid from the run folder.
 static void test_absolute_paths(void **state)
 {
-    char folder[] = "/tmp/clrnn-config-XXXXXX", *path, *text, *real, *want;
+    char *path, *text, *real, *want;
     struct clrnn_config *c;
 
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    path = write_config(folder, LAYERS
-                        "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
+    path =
+        write_config(LAYERS "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
     assert_int_equal(clrnn_config_read(&kept.log, path, 0, NULL, &c), CLRNN_OK);
     assert_string_equal(c->data.train.x, "X.npy"); // as written
     text = clrnn_config_text(c);
-    real = realpath(folder, NULL);
+    real = realpath(test_folder, NULL);
     assert_non_null(text);
     assert_non_null(real);
     want = clrnn_format("x: %s/X.npy", real);
@@ -282,8 +277,6 @@ static void test_absolute_paths(void **state)
     assert_non_null(strstr(text, "x: /none/X.npy"));
     assert_null(strstr(text, "../"));
     clrnn_config_destroy(&c);
-    unlink(path);
-    rmdir(folder);
     free(want);
     free(real);
     free(text);
@@ -420,5 +413,5 @@ int main(void)
         cmocka_unit_test(test_recorded),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }
