@@ -23,6 +23,8 @@ _Static_assert(sizeof(((struct clrnn_tuned_choice *)0)->key) == CLRNN_CHOICE_KEY
                    sizeof(((struct clrnn_tuned_choice *)0)->use) == CLRNN_CHOICE_OPTION,
                "the public struct holds what choices have");
 
+static const struct clrnn_log silent;
+
 struct tuning {
     struct clrnn_device *device;
     const struct clrnn_log *log;
@@ -167,28 +169,29 @@ static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clr
     return CLRNN_OK;
 }
 
-static void no_message(void *user, enum clrnn_log_level level, const char *line)
+// The same with the choice made for this option.
+static enum clrnn_status measure_option(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
+                                        unsigned option, double best, double *ms)
 {
-    (void)user;
-    (void)level;
-    (void)line;
+    struct clrnn_launches *launches = NULL;
+    enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[option]);
+
+    if (st == CLRNN_OK)
+        st = launch(t, s, &launches);
+    if (st == CLRNN_OK)
+        st = measure(t, s, launches, best, ms);
+    clrnn_launches_destroy(&launches);
+    return st;
 }
 
 // Measures one alternative. Its failure is no error of the run.
 static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                               unsigned option, double best)
 {
-    const struct clrnn_log silent = {.fn = no_message, .user = NULL, .level = CLRNN_LOG_ERROR};
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
-    struct clrnn_launches *launches = NULL;
     double ms = INFINITY;
-    enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[option]);
+    const enum clrnn_status st = measure_option(t, s, c, option, best, &ms);
 
-    if (st == CLRNN_OK)
-        st = launch(t, s, &launches);
-    if (st == CLRNN_OK)
-        st = measure(t, s, launches, best, &ms);
-    clrnn_launches_destroy(&launches);
     clrnn_device_set_log(t->device, former);
     return st == CLRNN_OK ? ms : INFINITY;
 }
@@ -207,7 +210,6 @@ static size_t count_multiplies(const struct clrnn_launches *launches)
 // Whether the alternatives, as far as they work, have different multiplies.
 static bool differ_in_multiplies(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
 {
-    const struct clrnn_log silent = {.fn = no_message, .user = NULL, .level = CLRNN_LOG_ERROR};
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
     size_t least = SIZE_MAX, most = 0;
 
@@ -247,16 +249,9 @@ static enum clrnn_status measure_again(struct tuning *t, struct subject *s, cons
 
     for (int i = 0; i < 2 * TURNS && best_of(c, ms) == better && better != c->standard; i++) {
         const unsigned option = i % 2 ? better : c->standard;
-        struct clrnn_launches *launches = NULL;
         double again = INFINITY;
-        enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[option]);
 
-        if (st == CLRNN_OK)
-            st = launch(t, s, &launches);
-        if (st == CLRNN_OK)
-            st = measure(t, s, launches, INFINITY, &again);
-        clrnn_launches_destroy(&launches);
-        TRY(st);
+        TRY(measure_option(t, s, c, option, INFINITY, &again));
         ms->ms[option] = i % 2 ? fmax(ms->ms[option], again) : fmin(ms->ms[option], again);
     }
     return CLRNN_OK;
@@ -268,21 +263,14 @@ static enum clrnn_status measure_choice(struct tuning *t, const struct subject *
                                         const struct clrnn_choice *c, bool multiplies,
                                         struct clrnn_choice_ms *ms)
 {
-    const struct clrnn_log silent = {.fn = NULL, .user = NULL, .level = CLRNN_LOG_ERROR}, *former;
+    const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
     struct subject s = *where;
-    struct clrnn_launches *launches = NULL;
-    enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[c->standard]);
+    enum clrnn_status st = prepare(&s); // without memory for the copies the choice stays as it is
     double best;
 
-    former = clrnn_device_set_log(t->device, &silent);
-    if (st == CLRNN_OK)
-        st = prepare(&s); // without memory for the copies the choice stays as it is
     clrnn_device_set_log(t->device, former);
     if (st == CLRNN_OK)
-        st = launch(t, &s, &launches);
-    if (st == CLRNN_OK)
-        st = measure(t, &s, launches, INFINITY, &ms->ms[c->standard]);
-    clrnn_launches_destroy(&launches);
+        st = measure_option(t, &s, c, c->standard, INFINITY, &ms->ms[c->standard]);
     best = ms->ms[c->standard];
     for (unsigned i = 0; i < c->count && st == CLRNN_OK && !(t->stop && *t->stop); i++) {
         if (i == c->standard || isinf(ms->ms[i]))
@@ -315,21 +303,16 @@ static enum clrnn_status remember(struct tuning *t, const struct clrnn_choice *c
                                   const struct clrnn_choice_ms *ms)
 {
     struct clrnn_tuned_list *l = t->list;
-    struct clrnn_tuned_choice *larger;
+    struct clrnn_tuned_choice *tuned;
 
-    if (l->count == l->capacity) {
-        larger = realloc(l->tuned, (2 * l->capacity + 16) * sizeof(*larger));
-        if (!larger)
-            return clrnn_error_memory(t->log, (2 * l->capacity + 16) * sizeof(*larger), "what was tuned");
-        l->tuned = larger;
-        l->capacity = 2 * l->capacity + 16;
-    }
-    larger = &l->tuned[l->count++];
-    snprintf(larger->key, sizeof(larger->key), "%s", c->key);
-    snprintf(larger->standard, sizeof(larger->standard), "%s", c->option[c->standard]);
-    snprintf(larger->use, sizeof(larger->use), "%s", c->option[use]);
-    larger->standard_ms = ms ? ms->ms[c->standard] : NAN;
-    larger->use_ms = ms ? ms->ms[use] : NAN;
+    if (!ARRAY_GROW(l->tuned, l->count))
+        return clrnn_error_memory(t->log, 2 * l->count * sizeof(*tuned), "what was tuned");
+    tuned = &l->tuned[l->count++];
+    snprintf(tuned->key, sizeof(tuned->key), "%s", c->key);
+    snprintf(tuned->standard, sizeof(tuned->standard), "%s", c->option[c->standard]);
+    snprintf(tuned->use, sizeof(tuned->use), "%s", c->option[use]);
+    tuned->standard_ms = ms ? ms->ms[c->standard] : NAN;
+    tuned->use_ms = ms ? ms->ms[use] : NAN;
     return CLRNN_OK;
 }
 
@@ -337,20 +320,22 @@ static enum clrnn_status decide(struct tuning *t, const struct subject *s, const
 {
     const bool multiplies = differ_in_multiplies(t, s, c);
     struct clrnn_choice_ms ms;
-    enum clrnn_status st;
+    bool stays = false;
     unsigned use;
 
     if (!clrnn_choice_file_get(t->file, c, multiplies, &ms)) {
-        if (clrnn_clock() >= t->end || (t->stop && *t->stop)) {
-            TRY(clrnn_device_force(t->device, c->key, NULL));
-            return remember(t, c, c->taken, NULL);
+        stays = clrnn_clock() >= t->end || (t->stop && *t->stop);
+        if (!stays) {
+            const enum clrnn_status st = measure_choice(t, s, c, multiplies, &ms);
+
+            stays = st == CLRNN_ERR_MEMORY; // for copies of what the op changes
+            if (!stays)
+                TRY(st);
         }
-        st = measure_choice(t, s, c, multiplies, &ms);
-        if (st == CLRNN_ERR_MEMORY) { // no memory for copies of what the op changes: it stays as it is
-            TRY(clrnn_device_force(t->device, c->key, NULL));
-            return remember(t, c, c->taken, NULL);
-        }
-        TRY(st);
+    }
+    if (stays) {
+        TRY(clrnn_device_force(t->device, c->key, NULL));
+        return remember(t, c, c->taken, NULL);
     }
     use = best_of(c, &ms);
     clrnn_log(t->log, CLRNN_LOG_INFO, "%s: standard %s %.3g ms, best %s %.3g ms", c->key,

@@ -8,7 +8,7 @@
 #include "device/remember/choice.h"
 
 struct clrnn_tuned_list {
-    size_t count, capacity;
+    size_t count;
     struct clrnn_tuned_choice *tuned;
 };
 
