@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/array.h"
+#include "base/stats.h"
 
 #define DIFFERENCES 65536u // of neighbouring times that the usual one is found from
 #define GAP 1.5            // usual differences
@@ -101,13 +102,6 @@ static enum clrnn_status check_times(const struct finder *f)
     return CLRNN_OK;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 // The median of the differences inside groups, of a sample of them.
 static enum clrnn_status find_usual(struct finder *f)
 {
@@ -124,7 +118,7 @@ static enum clrnn_status find_usual(struct finder *f)
         if (t->group == SIZE_MAX || value_at(f, i, t->group) == value_at(f, i - 1, t->group))
             difference[count++] = value_at(f, i, t->time) - value_at(f, i - 1, t->time);
     }
-    qsort(difference, count, sizeof(*difference), compare_doubles);
+    clrnn_sort(difference, count);
     f->usual = count ? difference[count / 2] : INFINITY;
     free(difference);
     return CLRNN_OK;
