@@ -201,10 +201,9 @@ static enum clrnn_status choose_features(struct chooser *c)
     if (s->columns)
         return add_lines(c, CLRNN_PLACE_FEATURE, s->columns, "columns");
     for (size_t i = 0; i < c->columns; i++) {
-        const bool target = c->table->targets && past && c->place[c->table->target[0]].column == i;
-        bool wanted = !c->used[i] || target;
+        bool wanted = !c->used[i];
 
-        for (size_t k = 1; k < c->table->targets && past && !wanted; k++)
+        for (size_t k = 0; k < c->table->targets && past && !wanted; k++)
             wanted = c->place[c->table->target[k]].column == i;
         if (!wanted)
             continue;
