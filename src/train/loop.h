@@ -48,9 +48,7 @@ struct clrnn_loop {
     uint64_t done;                 // steps whose records were read
     uint64_t kept_epochs;          // whole epochs that last.safetensors knows of
     double last_loss, last_weight; // of the step read last
-    struct clrnn_metrics metrics;  // of the validation set
-
-    uint64_t *confusion; // of its classes, for the picture, or NULL
+    struct clrnn_metrics metrics;  // of the validation set; its confusion, or NULL, is the loop's
 
     double called, pictures_ended, pictures_took;     // pictures: of the last time, 0: none yet
     double kept;                                      // when a checkpoint was written

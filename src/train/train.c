@@ -98,14 +98,13 @@ static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_c
 // Has validation count predictions by class, for a picture.
 static enum clrnn_status count_confusion(struct clrnn_loop *l)
 {
-    const size_t classes = l->metrics.groups;
+    struct clrnn_metrics *m = &l->metrics;
+    const size_t cells = (size_t)m->groups * m->groups;
 
-    if (!clrnn_metrics_has_confusion(&l->metrics) || classes > CLRNN_MOST_CLASSES_DRAWN)
+    if (!clrnn_metrics_has_confusion(m) || m->groups > CLRNN_MOST_CLASSES_DRAWN)
         return CLRNN_OK;
-    l->confusion = calloc(classes * classes, sizeof(*l->confusion));
-    l->metrics.confusion = l->confusion;
-    return l->confusion ? CLRNN_OK
-                        : clrnn_error_memory(l->log, classes * classes * sizeof(*l->confusion), "a picture");
+    m->confusion = calloc(cells, sizeof(*m->confusion));
+    return m->confusion ? CLRNN_OK : clrnn_error_memory(l->log, cells * sizeof(*m->confusion), "a picture");
 }
 
 // Opens a session for training on each further device, with a model of its own: that of the checkpoint, or
@@ -420,7 +419,7 @@ done:
     free(l.follower);
     clrnn_session_close(&l.train);
     clrnn_turns_close(&l.valid);
-    free(l.confusion);
+    free(l.metrics.confusion);
     clrnn_metrics_close(&l.metrics);
     clrnn_model_destroy(&l.model);
     clrnn_data_sets_close(&l.data);
