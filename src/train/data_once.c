@@ -12,21 +12,16 @@
 #include "base/log.h"
 #include "train/ranks.h"
 
-static enum clrnn_status identify(const struct clrnn_data_sets *data, struct clrnn_data_identity *identity)
+static enum clrnn_status read_all(const struct clrnn_log *log, const struct clrnn_config *config,
+                                  struct clrnn_data_sets *data, struct clrnn_data_identity *identity)
 {
+    TRY(clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, data));
     *identity = (struct clrnn_data_identity){.train_samples = clrnn_dataset_info(data->train)->S};
     TRY(clrnn_dataset_fingerprint(data->train, identity->train));
     if (!data->valid)
         return CLRNN_OK;
     identity->valid_samples = clrnn_dataset_info(data->valid)->S;
     return clrnn_dataset_fingerprint(data->valid, identity->valid);
-}
-
-static enum clrnn_status read_all(const struct clrnn_log *log, const struct clrnn_config *config,
-                                  struct clrnn_data_sets *data, struct clrnn_data_identity *identity)
-{
-    TRY(clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, data));
-    return identify(data, identity);
 }
 
 // A text that is the same where the same files are opened: the config, in which paths are absolute, and which
