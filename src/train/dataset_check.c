@@ -130,15 +130,6 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
     return CLRNN_OK;
 }
 
-// Reports labels that are all in another encoding: from 1, or -1 and 1.
-static enum clrnn_status other_labels(const struct clrnn_dataset *d, const char *row, const char *where,
-                                      double value, const char *advice)
-{
-    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s%s holds the label %.9g, expected %s: %s", d->y_path,
-                       row, where, value,
-                       d->goal.binary ? "0 or 1 for bce_with_logits" : "a class, which count from 0", advice);
-}
-
 static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, size_t index, double value)
 {
     const uint32_t targets = d->info.targets, step = (uint32_t)(index / targets);
@@ -161,19 +152,16 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
         snprintf(where, sizeof(where), ", step %u", step);
     else if (targets > 1)
         snprintf(where, sizeof(where), ", output %u", output);
-    if (isnan(value) && !d->goal.classes)
+    if (!isfinite(value) || (!d->goal.classes && !d->goal.binary))
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,
-            "%s: %s%s holds the target %g, expected a finite number: repair or remove that row, "
-            "or set data.missing_targets: ignore",
-            d->y_path, row, where, value);
-    if (!isfinite(value) || (!d->goal.classes && !d->goal.binary))
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: %s%s holds the target %g, expected a finite number: "
-                           "repair or remove that row",
-                           d->y_path, row, where, value);
-    if (*clrnn_label_advice(d, advice, sizeof(advice)))
-        return other_labels(d, row, where, value, advice);
+            "%s: %s%s holds the target %g, expected a finite number: repair or remove that row%s", d->y_path,
+            row, where, value,
+            isnan(value) && !d->goal.classes ? ", or set data.missing_targets: ignore" : "");
+    if (*clrnn_label_advice(d, advice, sizeof(advice))) // all are in another encoding
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA, "%s: %s%s holds the label %.9g, expected %s: %s", d->y_path, row, where,
+            value, d->goal.binary ? "0 or 1 for bce_with_logits" : "a class, which count from 0", advice);
     if (d->goal.binary)
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,
