@@ -54,17 +54,13 @@ const char *clrnn_source_ts(const struct clrnn_source *source)
 }
 
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                        const struct clrnn_source *source, const char *folder,
+                                        const struct clrnn_source *source,
                                         const struct clrnn_open_rules *rules)
 {
     struct clrnn_sequences b = {.d = d, .source = source, .rules = rules};
     const struct clrnn_ts_sink sink = {&b, take_case};
     enum clrnn_status st;
 
-    d->x_path = clrnn_path_join(folder, clrnn_source_ts(source));
-    d->y_path = clrnn_path_join(folder, clrnn_source_ts(source));
-    if (!d->x_path || !d->y_path)
-        return clrnn_error_memory(d->log, 0, "paths of the data");
     st = clrnn_sequences_begin(&b);
     if (st == CLRNN_OK)
         st = clrnn_ts_stream(d->log, d->x_path, &sink);

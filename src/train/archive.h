@@ -7,9 +7,9 @@
 
 /** The path of a source's .ts file, or NULL. */
 const char *clrnn_source_ts(const struct clrnn_source *source);
-/** Opens it. CLRNN_ERR_DATA. */
+/** Opens it, from d->x_path. CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                        const struct clrnn_source *source, const char *folder,
+                                        const struct clrnn_source *source,
                                         const struct clrnn_open_rules *rules);
 
 #endif

@@ -84,22 +84,18 @@ static enum clrnn_status shape_windows(struct clrnn_dataset *d, const struct clr
 }
 
 enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                         const struct clrnn_source *source, const char *folder,
+                                         const struct clrnn_source *source,
                                          const struct clrnn_open_rules *rules)
 {
-    struct clrnn_table_wish wish = {.source = source,
-                                    .names = rules->names,
-                                    .classes = d->goal.classes || d->goal.binary,
-                                    .targets = !rules->no_targets,
-                                    .missing_targets = config->data.missing_ignore && !d->goal.classes,
-                                    .report = rules->report,
-                                    .by_position = rules->by_position};
+    const struct clrnn_table_wish wish = {.source = source,
+                                          .path = d->x_path,
+                                          .names = rules->names,
+                                          .classes = d->goal.classes || d->goal.binary,
+                                          .targets = !rules->no_targets,
+                                          .missing_targets = config->data.missing_ignore && !d->goal.classes,
+                                          .report = rules->report,
+                                          .by_position = rules->by_position};
 
-    d->x_path = clrnn_path_join(folder, source->csv);
-    d->y_path = clrnn_path_join(folder, source->csv);
-    if (!d->x_path || !d->y_path)
-        return clrnn_error_memory(d->log, 0, "paths of the data");
-    wish.path = d->x_path;
     TRY(clrnn_table_read(d->log, &wish, &d->table));
     if (d->table->rows > MAX_EXTENT || d->table->features > MAX_EXTENT)
         return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu rows of %zu columns are too many", d->x_path,
@@ -224,11 +220,6 @@ enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struc
 
 // ---------------------------------------------------------------- split in time
 
-static char *copy_text(const char *text)
-{
-    return text ? clrnn_format("%s", text) : NULL;
-}
-
 enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,
                                            struct clrnn_dataset **valid)
 {
@@ -242,9 +233,9 @@ enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const st
     *v = (struct clrnn_dataset){
         .log = train->log, .info = train->info, .goal = train->goal, .references = 1, .table = train->table};
     train->table->references++;
-    v->info.name = v->name = copy_text("valid");
-    v->x_path = copy_text(train->x_path);
-    v->y_path = copy_text(train->y_path);
+    v->info.name = v->name = clrnn_format("valid");
+    v->x_path = clrnn_format("%s", train->x_path);
+    v->y_path = clrnn_format("%s", train->y_path);
     clrnn_series_destroy(&train->windows);
     if (train->steps)
         v->steps = malloc(((size_t)train->info.T + 1) * sizeof(*v->steps));

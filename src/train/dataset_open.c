@@ -170,12 +170,21 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     d->info.has_y = true;
     d->info.y_steps = d->goal.per_step;
     d->info.targets = clrnn_dataset_count_targets(config, d);
-    d->x_path = clrnn_format("synthetic data");
-    d->y_path = clrnn_format("synthetic data");
-    if (!d->x_path || !d->y_path)
-        return clrnn_error_memory(d->log, 0, "synthetic data");
     TRY(clrnn_dataset_find_steps(d, config));
     return d->goal.ctc ? clrnn_dataset_make_y_lengths(d) : CLRNN_OK;
+}
+
+// What messages call X and y where both are one file, or none.
+static enum clrnn_status name_paths(struct clrnn_dataset *d, const struct clrnn_source *source,
+                                    const char *folder)
+{
+    const char *ts = clrnn_source_ts(source), *file = ts ? ts : source->csv;
+
+    if (!source->synthetic && !file)
+        return CLRNN_OK;
+    d->x_path = source->synthetic ? clrnn_format("synthetic data") : clrnn_path_join(folder, file);
+    d->y_path = d->x_path ? clrnn_format("%s", d->x_path) : NULL;
+    return d->y_path ? CLRNN_OK : clrnn_error_memory(d->log, 0, "paths of the data");
 }
 
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
@@ -207,14 +216,17 @@ enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struc
         st = clrnn_error_memory(log, strlen(name) + 1, name);
         goto fail;
     }
+    st = name_paths(d, source, folder);
+    if (st != CLRNN_OK)
+        goto fail;
     if (source->synthetic)
         st = open_synthetic(d, config, source);
     else if (clrnn_source_ts(source))
-        st = clrnn_dataset_open_ts(d, config, source, folder, rules);
+        st = clrnn_dataset_open_ts(d, config, source, rules);
     else if (clrnn_source_is_files(source))
         st = clrnn_dataset_open_files(d, config, source, folder, rules);
     else if (source->csv)
-        st = clrnn_dataset_open_csv(d, config, source, folder, rules);
+        st = clrnn_dataset_open_csv(d, config, source, rules);
     else if (source->x || source->arrays)
         st = open_npy(d, config, source, folder);
     else

@@ -86,9 +86,9 @@ void clrnn_series_hash(const struct clrnn_dataset *dataset, struct clrnn_hash *h
 
 /** Numbers of y for a prediction of the config's model on these data. */
 uint32_t clrnn_dataset_count_targets(const struct clrnn_config *config, const struct clrnn_dataset *d);
-/** Opens source->csv into `d`. */
+/** Opens source->csv, at d->x_path, into `d`. */
 enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                         const struct clrnn_source *source, const char *folder,
+                                         const struct clrnn_source *source,
                                          const struct clrnn_open_rules *rules);
 /** Sets table->fill to the means of the columns over the set's rows, where data.missing is `mean`. */
 enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct clrnn_table *table);

@@ -250,10 +250,6 @@ enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct
     int failed;
     enum clrnn_status st;
 
-    d->x_path = clrnn_path_join(folder, source->csv);
-    d->y_path = clrnn_path_join(folder, source->csv);
-    if (!d->x_path || !d->y_path)
-        return clrnn_error_memory(d->log, 0, "paths of the data");
     TRY(clrnn_sequences_begin(&b));
     failed = glob(d->x_path, 0, NULL, &files);
     if (failed == GLOB_NOSPACE)
