@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/array.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/array.h"
 #include "base/log.h"
 #include "search/lr_find.h"
 #include "search/say.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Training trials of a sweep, several at a time, each in a child process.
-#include <errno.h>
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
@@ -8,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/array.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "base/log.h"

@@ -2,7 +2,6 @@
 // Comparing what ranks train with, by hashes.
 #include "train/agree.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/array.h"

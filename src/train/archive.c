@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/array.h"
-#include "base/file.h"
 #include "formats/ts.h"
 #include "train/sequences.h"
 

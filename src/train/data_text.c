@@ -3,13 +3,11 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/array.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "base/words.h"
 #include "clrnn/train.h"
 #include "train/dataset_private.h"
 #include "train/naive.h"

@@ -2,9 +2,7 @@
 // Reading an opened data set, sample by sample.
 #include "train/dataset.h"
 
-#include <float.h>
 #include <math.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -3,7 +3,6 @@
 // lengths.
 #include <float.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/array.h"
 #include "base/file.h"

@@ -5,7 +5,6 @@
 
 #include "base/array.h"
 #include "base/file.h"
-#include "base/words.h"
 #include "clrnn/train.h"
 #include "model/layer.h"
 #include "train/archive.h"

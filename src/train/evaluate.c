@@ -3,10 +3,8 @@
 #include "train/evaluate.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/array.h"
-#include "base/words.h"
 #include "clrnn/train.h"
 #include "model/layer.h"
 #include "train/metrics.h"

@@ -3,8 +3,6 @@
 // does not fit.
 #include "train/feed.h"
 
-#include <string.h>
-
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/file.h"

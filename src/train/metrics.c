@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/text.h"
 #include "base/words.h"
 #include "model/layer.h"
 #include "train/decode.h"

@@ -3,9 +3,7 @@
 // are in plot_metrics.c.
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "base/array.h"
 #include "base/file.h"
 #include "train/picture.h"
 #include "train/plot_metrics.h"

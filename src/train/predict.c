@@ -8,7 +8,6 @@
 #include "base/words.h"
 #include "clrnn/train.h"
 #include "formats/npy.h"
-#include "model/layer.h"
 #include "train/decode.h"
 #include "train/evaluate.h"
 #include "train/outputs.h"

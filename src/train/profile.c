@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "base/array.h"
-
 void clrnn_profile_add(struct clrnn_profile *profile, struct clrnn_plan *plan)
 {
     size_t at = 0;

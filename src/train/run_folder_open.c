@@ -6,17 +6,12 @@
 // checkpoint after a step. Then NEW is renamed to READY, the earlier run's files that the new one does not
 // have are removed, READY is renamed to MOVING, and its files are moved into the folder. The next process
 // that takes the folder completes a replacement that was interrupted.
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"

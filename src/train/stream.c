@@ -3,12 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/log.h"
 #include "base/words.h"
 #include "clrnn/state.h"
 #include "clrnn/train.h"
-#include "model/layer.h"
 #include "model/model.h"
 #include "train/outputs.h"
 

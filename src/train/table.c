@@ -3,7 +3,6 @@
 #include "train/table.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"

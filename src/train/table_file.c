@@ -3,9 +3,7 @@
 #include "train/table_file.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -16,7 +14,6 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/temporary.h"
-#include "base/text.h"
 #include "device/program/cache.h"
 #include "model/layer.h"
 #include "train/table_folder.h"

@@ -4,7 +4,6 @@
 #include "clrnn/train.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,7 +11,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "model/layer.h"
-#include "model/network.h"
 #include "train/agree.h"
 #include "train/data_once.h"
 #include "train/folder.h"
