@@ -10,14 +10,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "search/lr_find.h"
+#include "train/folder.h"
 #include "train/picture.h"
 
 // ---------------------------------------------------------------- lr-find.json
-
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
 
 static json_t *points(const struct clrnn_lr_result *r)
 {
@@ -25,8 +21,9 @@ static json_t *points(const struct clrnn_lr_result *r)
 
     for (size_t i = 0; i < r->curve_count; i++)
         json_array_append_new(all, json_pack("{s:I, s:o, s:o, s:o}", "step", (json_int_t)i + 1, "lr",
-                                             number(r->curve[i].lr), "loss", number(r->curve[i].loss),
-                                             "smoothed", number(r->curve[i].smoothed)));
+                                             clrnn_json_number(r->curve[i].lr), "loss",
+                                             clrnn_json_number(r->curve[i].loss), "smoothed",
+                                             clrnn_json_number(r->curve[i].smoothed)));
     return all;
 }
 
@@ -35,8 +32,8 @@ static json_t *trials(const struct clrnn_lr_result *r)
     json_t *all = json_array();
 
     for (size_t i = 0; i < r->trial_count; i++)
-        json_array_append_new(
-            all, json_pack("{s:o, s:o}", "lr", number(r->trial[i].lr), "loss", number(r->trial[i].loss)));
+        json_array_append_new(all, json_pack("{s:o, s:o}", "lr", clrnn_json_number(r->trial[i].lr), "loss",
+                                             clrnn_json_number(r->trial[i].loss)));
     return all;
 }
 
@@ -46,8 +43,6 @@ static enum clrnn_status write_json(const struct clrnn_lr_finder *f)
     const struct clrnn_device_info *info = clrnn_device_info(f->device);
     char spec[24];
     json_t *all;
-    char *path = clrnn_path_join(r->folder, "lr-find.json"), *text;
-    enum clrnn_status st = CLRNN_ERR_MEMORY;
 
     clrnn_json_out_of_memory();
     all = json_pack(
@@ -55,19 +50,13 @@ static enum clrnn_status write_json(const struct clrnn_lr_finder *f)
         "version", clrnn_version(), "config", clrnn_json_text(f->config->path), "device",
         clrnn_device_spec(info, spec), "name", clrnn_json_text(info->name), "platform",
         clrnn_json_text(info->platform_name), "driver", clrnn_json_text(info->driver), "key", r->key,
-        "suggestion", number(r->suggestion), "best_trial", number(r->best_trial), "classic",
-        number(r->classic), "steepest", number(r->steepest), "lowest", number(r->lowest), "diverged",
-        number(r->diverged), "judged_by", r->valid ? "valid_loss" : "train_loss", "epochs",
-        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "trials", trials(r), "curve", points(r));
-    text = clrnn_json_dump(all, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-    if (path && text)
-        st = clrnn_write_text(f->log, path, text);
-    else
-        clrnn_error_memory(f->log, 0, "the result as JSON");
-    json_decref(all);
-    free(text);
-    free(path);
-    return st;
+        "suggestion", clrnn_json_number(r->suggestion), "best_trial", clrnn_json_number(r->best_trial),
+        "classic", clrnn_json_number(r->classic), "steepest", clrnn_json_number(r->steepest), "lowest",
+        clrnn_json_number(r->lowest), "diverged", clrnn_json_number(r->diverged), "judged_by",
+        r->valid ? "valid_loss" : "train_loss", "epochs", (json_int_t)r->epochs, "steps",
+        (json_int_t)r->steps, "trials", trials(r), "curve", points(r));
+    return clrnn_folder_json(f->log, r->folder, "lr-find.json", all, JSON_INDENT(1) | JSON_REAL_PRECISION(15),
+                             "", "the result as JSON");
 }
 
 // ---------------------------------------------------------------- lr-find.svg

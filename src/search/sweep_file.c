@@ -11,11 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "search/sweep.h"
-
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
+#include "train/folder.h"
 
 static json_t *budgets(const struct clrnn_sweep_result *r)
 {
@@ -58,10 +54,10 @@ static json_t *trial_json(const struct clrnn_sweep_result *r, const struct clrnn
     for (size_t i = 0; i < r->key_count; i++)
         json_object_set_new(set, r->key[i], clrnn_json_text(t->value[i]));
     for (uint32_t i = 0; i < t->rungs; i++)
-        json_array_append_new(rungs, number(t->rung[i]));
+        json_array_append_new(rungs, clrnn_json_number(t->rung[i]));
     return json_pack("{s:I, s:s, s:o, s:I, s:o, s:o, s:o}", "trial", (json_int_t)t->number, "folder", folder,
-                     "set", set, "epochs", (json_int_t)t->epochs, r->metric, number(t->metric), "rungs",
-                     rungs, "reason", clrnn_json_text(t->reason));
+                     "set", set, "epochs", (json_int_t)t->epochs, r->metric, clrnn_json_number(t->metric),
+                     "rungs", rungs, "reason", clrnn_json_text(t->reason));
 }
 
 enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished)
@@ -70,8 +66,6 @@ enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished)
     const struct clrnn_sweep_trial *best =
         finished && r->trial_count && !r->trial[0].reason ? &r->trial[0] : NULL;
     json_t *all, *trials = json_array();
-    char *path = clrnn_path_join(r->folder, "sweep.json"), *text;
-    enum clrnn_status st = CLRNN_ERR_MEMORY;
 
     clrnn_json_out_of_memory();
     for (size_t i = 0; i < r->trial_count; i++)
@@ -80,15 +74,9 @@ enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished)
                     clrnn_json_text(s->config->path), "sweep", s->identity, "metric", r->metric, "best_is",
                     r->highest ? "highest" : "lowest", "budgets", budgets(r), "finished", (int)finished,
                     "best", best ? json_integer(best->number) : json_null(), "trials", trials);
-    text = clrnn_json_dump(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17)); // read back bit for bit
-    if (path && text)
-        st = clrnn_write_text(s->log, path, text);
-    else
-        clrnn_error_memory(s->log, 0, "the sweep's file");
-    json_decref(all);
-    free(text);
-    free(path);
-    return st;
+    return clrnn_folder_json(s->log, r->folder, "sweep.json", all,
+                             JSON_INDENT(1) | JSON_REAL_PRECISION(17), // read back bit for bit
+                             "", "the sweep's file");
 }
 
 // A cell of CSV, in quotes where it needs them.

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/temporary.h"
+#include "base/text.h"
 
 const char *clrnn_folder_join(char path[PATH_MAX], const char *folder, const char *part, const char *name)
 {
@@ -32,6 +34,26 @@ bool clrnn_folder_has(const char *folder, const char *part, const char *name)
 
     clrnn_folder_join(path, folder, part, name);
     return !lstat(path, &st) || (errno != ENOENT && errno != ENOTDIR);
+}
+
+json_t *clrnn_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+enum clrnn_status clrnn_folder_json(const struct clrnn_log *log, const char *folder, const char *name,
+                                    json_t *object, size_t flags, const char *end, const char *what)
+{
+    char *path = clrnn_path_join(folder, name), *text = clrnn_json_dump(object, flags);
+    char *whole = text ? clrnn_format("%s%s", text, end) : NULL;
+    const enum clrnn_status st =
+        path && whole ? clrnn_write_text(log, path, whole) : clrnn_error_memory(log, 0, what);
+
+    json_decref(object);
+    free(text);
+    free(whole);
+    free(path);
+    return st;
 }
 
 bool clrnn_folder_is(const struct clrnn_folder_kind *kind, const char *folder)

@@ -4,6 +4,7 @@
 #ifndef CLRNN_SRC_TRAIN_FOLDER_H
 #define CLRNN_SRC_TRAIN_FOLDER_H
 
+#include <jansson.h>
 #include <limits.h>
 
 #include "clrnn/config.h"
@@ -21,6 +22,14 @@ struct clrnn_folder_kind {
 const char *clrnn_folder_join(char path[PATH_MAX], const char *folder, const char *part, const char *name);
 /** Whether that exists, or cannot be known. */
 bool clrnn_folder_has(const char *folder, const char *part, const char *name);
+
+/** A number as JSON: null where it is not finite. */
+json_t *clrnn_json_number(double value);
+/** Writes the object, which it takes over, and `end` into a file of the folder; `what` names it in messages.
+ * CLRNN_ERR_MEMORY, also where a part of the object lacked memory since clrnn_json_out_of_memory;
+ * CLRNN_ERR_DISK. */
+enum clrnn_status clrnn_folder_json(const struct clrnn_log *log, const char *folder, const char *name,
+                                    json_t *object, size_t flags, const char *end, const char *what);
 
 /** Whether a folder is of this kind. */
 bool clrnn_folder_is(const struct clrnn_folder_kind *kind, const char *folder);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "train/folder.h"
 #include "train/naive.h"
 
 enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
@@ -237,17 +238,8 @@ enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *f, cons
 
 static enum clrnn_status write_json(const struct clrnn_run_folder *f, const char *name, json_t *object)
 {
-    char *path = clrnn_path_join(f->files, name), *text, *line;
-    enum clrnn_status st;
-
-    text = clrnn_json_dump(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    line = text ? clrnn_format("%s\n", text) : NULL;
-    st = path && line ? clrnn_write_text(f->log, path, line) : clrnn_error_memory(f->log, 0, name);
-    json_decref(object);
-    free(text);
-    free(line);
-    free(path);
-    return st;
+    return clrnn_folder_json(f->log, f->files, name, object, JSON_INDENT(2) | JSON_PRESERVE_ORDER, "\n",
+                             name);
 }
 
 enum clrnn_status clrnn_run_folder_identity(const struct clrnn_run_folder *f,
@@ -304,11 +296,6 @@ enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *f,
     return st;
 }
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f, const char *config,
                                            const struct clrnn_device_info *device,
                                            const struct clrnn_train_result *r)
@@ -321,12 +308,12 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f, con
         "platform", clrnn_json_text(device->platform_name ? device->platform_name : ""), "driver",
         clrnn_json_text(device->driver ? device->driver : ""), "parameters", (json_int_t)r->parameters,
         "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
-        (json_int_t)r->best_epoch, "train_loss", real_or_null(r->train_loss), "train_accuracy",
-        real_or_null(r->train_accuracy), "valid_loss", real_or_null(r->valid_loss), "valid_accuracy",
-        real_or_null(r->valid_accuracy), "seconds", real_or_null(r->seconds), "ms_per_step_median",
-        real_or_null(r->ms_per_step_median), "samples_per_s", real_or_null(r->samples_per_s), "build_seconds",
-        real_or_null(r->build_seconds), "chained", r->chained, "peak_device_bytes",
-        (json_int_t)r->peak_device_bytes);
+        (json_int_t)r->best_epoch, "train_loss", clrnn_json_number(r->train_loss), "train_accuracy",
+        clrnn_json_number(r->train_accuracy), "valid_loss", clrnn_json_number(r->valid_loss),
+        "valid_accuracy", clrnn_json_number(r->valid_accuracy), "seconds", clrnn_json_number(r->seconds),
+        "ms_per_step_median", clrnn_json_number(r->ms_per_step_median), "samples_per_s",
+        clrnn_json_number(r->samples_per_s), "build_seconds", clrnn_json_number(r->build_seconds), "chained",
+        r->chained, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
 
     if (object && r->naive.count)
         json_object_set_new(object, "baselines", clrnn_naive_json(&r->naive));
