@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "clrnn/train.h"
 #include "train/dataset_private.h"
+#include "train/folder.h"
 #include "train/naive.h"
 
 #define FIRST_SAMPLES 2u
@@ -33,28 +34,12 @@ static void take(struct figures *f, double value)
     f->count++;
 }
 
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static void append(json_t *list, json_t *value)
-{
-    if (json_array_append_new(list, value))
-        clrnn_json_lacks_memory();
-}
-
-static void set(json_t *object, const char *key, json_t *value)
-{
-    if (json_object_set_new(object, key, value))
-        clrnn_json_lacks_memory();
-}
-
 static json_t *column(const char *name, const char *role, const struct figures *f)
 {
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:I}", "name", clrnn_json_text(name), "role", role, "min",
-                     number(f->count ? f->least : (double)NAN), "mean", number(f->sum / f->count), "max",
-                     number(f->count ? f->most : (double)NAN), "missing", (json_int_t)f->missing);
+                     clrnn_json_number(f->count ? f->least : (double)NAN), "mean",
+                     clrnn_json_number(f->sum / f->count), "max",
+                     clrnn_json_number(f->count ? f->most : (double)NAN), "missing", (json_int_t)f->missing);
 }
 
 // ---------------------------------------------------------------- parts
@@ -70,7 +55,7 @@ static void table_columns(const struct clrnn_table *t, json_t *columns)
         for (size_t i = 0; i < t->rows; clrnn_table_passed(t, i++))
             take(&f, t->values[i * t->width + place]);
         f.missing = t->missing[place];
-        append(columns, column(t->column.text[place], feature ? "feature" : "target", &f));
+        json_array_append_new(columns, column(t->column.text[place], feature ? "feature" : "target", &f));
     }
 }
 
@@ -98,7 +83,7 @@ static enum clrnn_status array_columns(const struct clrnn_dataset *d, json_t *co
     }
     for (uint32_t c = 0; c < info->C + (info->has_y && info->y_real ? info->targets : 0); c++) {
         snprintf(name, sizeof(name), "%s%u", c < info->C ? "x" : "y", c < info->C ? c : c - info->C);
-        append(columns, column(name, c < info->C ? "feature" : "target", &f[c]));
+        json_array_append_new(columns, column(name, c < info->C ? "feature" : "target", &f[c]));
     }
     free(f);
     free(x);
@@ -112,16 +97,17 @@ static enum clrnn_status add_classes(const struct clrnn_dataset *d, const struct
     json_t *classes = json_array();
     enum clrnn_status st;
 
-    set(object, "classes", classes);
+    json_object_set_new(object, "classes", classes);
     if (!counts || !classes) {
         free(counts);
         return clrnn_error_memory(d->log, d->info.classes * sizeof(*counts), "classes of the data");
     }
     st = clrnn_dataset_class_counts(d, counts);
     for (uint32_t k = 0; k < d->info.classes; k++)
-        append(classes, json_pack("{s:i, s:o*, s:I}", "class", (int)k, "name",
-                                  t && k < t->classes.count ? clrnn_json_text(t->classes.text[k]) : NULL,
-                                  "samples", (json_int_t)counts[k]));
+        json_array_append_new(
+            classes, json_pack("{s:i, s:o*, s:I}", "class", (int)k, "name",
+                               t && k < t->classes.count ? clrnn_json_text(t->classes.text[k]) : NULL,
+                               "samples", (json_int_t)counts[k]));
     free(counts);
     return st;
 }
@@ -132,9 +118,9 @@ static void add_lengths(const struct clrnn_dataset *d, json_t *object)
 
     for (uint32_t s = 0; s < d->info.S; s++)
         take(&f, clrnn_dataset_length(d, s));
-    set(object, "lengths",
-        json_pack("{s:o, s:o, s:o}", "min", number(f.least), "mean", number(f.sum / f.count), "max",
-                  number(f.most)));
+    json_object_set_new(object, "lengths",
+                        json_pack("{s:o, s:o, s:o}", "min", clrnn_json_number(f.least), "mean",
+                                  clrnn_json_number(f.sum / f.count), "max", clrnn_json_number(f.most)));
 }
 
 static enum clrnn_status add_first(const struct clrnn_dataset *d, json_t *object)
@@ -144,7 +130,7 @@ static enum clrnn_status add_first(const struct clrnn_dataset *d, json_t *object
     float *x = malloc(info->T * width * sizeof(*x));
     json_t *first = json_array();
 
-    set(object, "first", first);
+    json_object_set_new(object, "first", first);
     if (!x || !first) {
         free(x);
         return clrnn_error_memory(d->log, info->T * width * sizeof(*x), "the first samples");
@@ -160,13 +146,13 @@ static enum clrnn_status add_first(const struct clrnn_dataset *d, json_t *object
             json_t *row = json_array();
 
             for (size_t c = 0; c < MIN2(width, 8u); c++)
-                append(row, info->tokens ? json_integer(((int32_t *)(void *)x)[t])
-                                         : number((double)x[t * width + c]));
-            append(steps, row);
+                json_array_append_new(row, info->tokens ? json_integer(((int32_t *)(void *)x)[t])
+                                                        : clrnn_json_number((double)x[t * width + c]));
+            json_array_append_new(steps, row);
         }
         for (size_t i = 0; info->has_y && i < MIN2(clrnn_dataset_y_valid(d, s), 8u); i++)
-            append(targets, number(clrnn_dataset_y(d, s, i)));
-        append(first, json_pack("{s:o, s:o}", "x", steps, "y", targets));
+            json_array_append_new(targets, clrnn_json_number(clrnn_dataset_y(d, s, i)));
+        json_array_append_new(first, json_pack("{s:o, s:o}", "x", steps, "y", targets));
     }
     free(x);
     return CLRNN_OK;
@@ -180,19 +166,19 @@ static enum clrnn_status describe(const struct clrnn_dataset *d, json_t *object)
 
     while (root->parent)
         root = root->parent;
-    set(object, "file", clrnn_json_text(root->x_path ? root->x_path : d->info.name));
-    set(object, "samples", json_integer(d->info.S));
-    set(object, "steps", json_integer(d->info.T));
-    set(object, "features", json_integer(d->info.C));
+    json_object_set_new(object, "file", clrnn_json_text(root->x_path ? root->x_path : d->info.name));
+    json_object_set_new(object, "samples", json_integer(d->info.S));
+    json_object_set_new(object, "steps", json_integer(d->info.T));
+    json_object_set_new(object, "features", json_integer(d->info.C));
     if (root->table) {
-        set(object, "rows", json_integer((json_int_t)root->table->rows));
-        set(object, "groups", json_integer((json_int_t)root->table->groups.count));
+        json_object_set_new(object, "rows", json_integer((json_int_t)root->table->rows));
+        json_object_set_new(object, "groups", json_integer((json_int_t)root->table->groups.count));
     }
     if (root->windows && !root->windows->sequences)
-        set(object, "windows",
-            json_pack("{s:i, s:i, s:i}", "window", (int)root->windows->window, "horizon",
-                      (int)root->windows->after, "stride", (int)root->windows->stride));
-    set(object, "columns", columns);
+        json_object_set_new(object, "windows",
+                            json_pack("{s:i, s:i, s:i}", "window", (int)root->windows->window, "horizon",
+                                      (int)root->windows->after, "stride", (int)root->windows->stride));
+    json_object_set_new(object, "columns", columns);
     if (root->table)
         table_columns(root->table, columns);
     else
@@ -204,7 +190,7 @@ static enum clrnn_status describe(const struct clrnn_dataset *d, json_t *object)
     TRY(add_first(d, object));
     TRY(clrnn_naive_eval(d, &naive));
     if (naive.count)
-        set(object, "baselines", clrnn_naive_json(&naive));
+        json_object_set_new(object, "baselines", clrnn_naive_json(&naive));
     return CLRNN_OK;
 }
 
@@ -333,7 +319,7 @@ static enum clrnn_status collect(const struct clrnn_log *log, const struct clrnn
 
         if (!d[i])
             continue;
-        set(all, name[i], object);
+        json_object_set_new(all, name[i], object);
         st = describe(d[i], object);
     }
     clrnn_names_destroy(&names);

@@ -7,8 +7,8 @@
 
 #include "base/array.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "train/dataset_private.h"
+#include "train/folder.h"
 
 struct scale { // sums over the samples, [outputs]
     double *absolute, *squares, *count;
@@ -170,15 +170,12 @@ json_t *clrnn_naive_json(const struct clrnn_naive *naive)
 {
     json_t *list = json_array();
 
-    for (uint32_t i = 0; list && i < naive->count; i++) {
+    for (uint32_t i = 0; i < naive->count; i++) {
         const struct clrnn_naive_result *r = &naive->result[i];
 
-        if (json_array_append_new(list,
-                                  json_pack("{s:s, s:o, s:o, s:o}", "name", r->name, "mae",
-                                            isnan(r->mae) ? json_null() : json_real(r->mae), "rmse",
-                                            isnan(r->rmse) ? json_null() : json_real(r->rmse), "accuracy",
-                                            isnan(r->accuracy) ? json_null() : json_real(r->accuracy))))
-            clrnn_json_lacks_memory();
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "name", r->name, "mae",
+                                              clrnn_json_number(r->mae), "rmse", clrnn_json_number(r->rmse),
+                                              "accuracy", clrnn_json_number(r->accuracy)));
     }
     return list;
 }

@@ -117,9 +117,8 @@ static json_t *write_places(const size_t *place, size_t count)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; list && i < count; i++)
-        if (json_array_append_new(list, json_integer((json_int_t)place[i])))
-            clrnn_json_lacks_memory();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_integer((json_int_t)place[i]));
     return list;
 }
 
@@ -129,9 +128,8 @@ static char *write_names(const struct clrnn_table *t)
     char *text;
 
     clrnn_json_out_of_memory();
-    for (size_t i = 0; missing && i < t->width; i++)
-        if (json_array_append_new(missing, json_integer((json_int_t)t->missing[i])))
-            clrnn_json_lacks_memory();
+    for (size_t i = 0; i < t->width; i++)
+        json_array_append_new(missing, json_integer((json_int_t)t->missing[i]));
     all =
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "columns", clrnn_texts_json(&t->column),
                   "classes", clrnn_texts_json(&t->classes), "groups", clrnn_texts_json(&t->groups), "feature",
