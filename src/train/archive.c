@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The cases of a .ts file as a data set.
-#include "train/archive.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

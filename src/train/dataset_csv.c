@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "model/layer.h"
 #include "train/dataset_private.h"
-#include "train/table_order.h"
 
 #define MAX_EXTENT ((size_t)INT32_MAX)
 

@@ -7,9 +7,7 @@
 #include "base/file.h"
 #include "clrnn/train.h"
 #include "model/layer.h"
-#include "train/archive.h"
 #include "train/dataset_advice.h"
-#include "train/recordings.h"
 
 #define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
 

@@ -90,6 +90,20 @@ uint32_t clrnn_dataset_count_targets(const struct clrnn_config *config, const st
 enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
                                          const struct clrnn_source *source,
                                          const struct clrnn_open_rules *rules);
+/** Whether csv names several files, by a pattern or by label_from beside it. */
+bool clrnn_source_is_files(const struct clrnn_source *source);
+/** Opens the files of the pattern source->csv, d->x_path, in sorted order, each one sequence. CLRNN_ERR_DATA:
+ * no file, other columns than the first file's, a recording without a label or a label without a recording.
+ */
+enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct clrnn_config *config,
+                                           const struct clrnn_source *source, const char *folder,
+                                           const struct clrnn_open_rules *rules);
+/** The path of a source's .ts file, of the UCR and UEA archives, or NULL. */
+const char *clrnn_source_ts(const struct clrnn_source *source);
+/** Opens it, from d->x_path. CLRNN_ERR_DATA. */
+enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
+                                        const struct clrnn_source *source,
+                                        const struct clrnn_open_rules *rules);
 /** Sets table->fill to the means of the columns over the set's rows, where data.missing is `mean`. */
 enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct clrnn_table *table);
 /** Splits windows in time: `train` keeps those before the split point, *valid gets those after it. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The training loop: queues steps without waiting and reads their records at intervals; after each epoch runs
 // validation, scheduler, early stopping, metrics and checkpoints.
-#include "train/report.h"
+#include "train/loop.h"
 
 #include <math.h>
 #include <string.h>

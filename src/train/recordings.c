@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Recordings: a CSV file for each sequence, and a table of their labels.
-#include "train/recordings.h"
-
 #include <glob.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What is said of a run's data, and its summary and pictures, after each epoch and at the end.
-#include "train/report.h"
+#include "train/loop.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -16,7 +16,6 @@
 #include "base/temporary.h"
 #include "device/program/cache.h"
 #include "model/layer.h"
-#include "train/table_folder.h"
 
 #define LEAST_BYTES (8u << 20) // of a CSV file whose table is kept
 #define HEADER_BYTES 4096u     // the values begin on a page

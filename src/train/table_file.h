@@ -26,4 +26,10 @@ bool clrnn_table_file_map(struct clrnn_table_file *file, struct clrnn_table *tab
 bool clrnn_table_file_commit(struct clrnn_table_file **file, struct clrnn_table *table);
 void clrnn_table_file_abort(struct clrnn_table_file **file);
 
+/** The path of the folder of kept tables, to be freed; NULL: there is no place for a cache, or no memory. */
+char *clrnn_tables_folder(void);
+/** Removes the tables of former states of the CSV file whose table is `path`, and the ones that were used
+ * longest ago where all together are too large. Failures are not reported: they cost only space. */
+void clrnn_tables_prune(const char *path);
+
 #endif

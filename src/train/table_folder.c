@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The folder of kept tables: what lies there, and what is removed.
-#include "train/table_folder.h"
+#include "train/table_file.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Finds out from a table's first rows whether they are a series: times in order, or rows like those before
 // them.
-#include "train/table_order.h"
+#include "train/table.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -15,7 +15,7 @@
 #include "train/data_once.h"
 #include "train/folder.h"
 #include "train/ranks.h"
-#include "train/report.h"
+#include "train/loop.h"
 
 // ---------------------------------------------------------------- model and sessions
 
