@@ -150,12 +150,9 @@ static enum clrnn_status measure_choices(struct work *w, double end)
 
     w->tuned.count = 0;
     st = open_device(w, "auto", false, &device);
-    for (size_t i = 0; st == CLRNN_OK && i < w->config_count; i++) {
-        const struct clrnn_tune_choices_params params = {.seconds = fmax(end - clrnn_clock(), 0),
-                                                         .stop = w->params->stop};
-
-        st = clrnn_tune_choices(device, w->config[i], &params, &w->tuned);
-    }
+    for (size_t i = 0; st == CLRNN_OK && i < w->config_count; i++)
+        st = clrnn_tune_choices(device, w->config[i], fmax(end - clrnn_clock(), 0), w->params->stop,
+                                &w->tuned);
     clrnn_device_destroy(&device);
     return st;
 }

@@ -381,16 +381,13 @@ static enum clrnn_status tune_plan(void *user, struct clrnn_plan *plan)
 }
 
 enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct clrnn_config *config,
-                                     const struct clrnn_tune_choices_params *params,
+                                     double seconds, const volatile sig_atomic_t *stop,
                                      struct clrnn_tuned_list *list)
 {
     const struct clrnn_log *log = clrnn_device_log(device);
     struct clrnn_session_params session = {.config = config, .endless = true};
-    struct tuning t = {.device = device,
-                       .log = log,
-                       .stop = params->stop,
-                       .list = list,
-                       .end = clrnn_clock() + params->seconds};
+    struct tuning t = {
+        .device = device, .log = log, .stop = stop, .list = list, .end = clrnn_clock() + seconds};
     struct clrnn_session *s = NULL;
     enum clrnn_status st;
 

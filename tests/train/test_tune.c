@@ -62,11 +62,10 @@ static double train(struct scratch *s, const char *out)
 static void tune(struct scratch *s, double seconds, struct clrnn_tuned_list *list)
 {
     struct clrnn_config *parsed = scratch_config(s, config);
-    const struct clrnn_tune_choices_params params = {.seconds = seconds};
 
     free(list->tuned);
     *list = (struct clrnn_tuned_list){.count = 0};
-    if (clrnn_tune_choices(s->device, parsed, &params, list) != CLRNN_OK)
+    if (clrnn_tune_choices(s->device, parsed, seconds, NULL, list) != CLRNN_OK)
         fail_msg("%s", s->error);
     clrnn_config_destroy(&parsed);
 }
