@@ -14,6 +14,7 @@
 #include "model/checkpoint.h"
 #include "search/say.h"
 #include "search/sweep.h"
+#include "train/run_folder.h"
 
 #define LOOK_MS 100    // interval of looking at stop
 #define PATIENCE_S 1e9 // a training may take as long as it takes
@@ -44,14 +45,6 @@ static void note_epoch(void *user, const struct clrnn_progress *p)
     clrnn_child_doing(user, "training epoch %u", p->epoch);
 }
 
-// Whether a run's schedule depends on train.epochs, so that it cannot go on with more of them.
-static bool epochs_shape_lr(const struct clrnn_config *config)
-{
-    const struct clrnn_scheduler_config *c = &config->train.scheduler;
-
-    return c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && !c->total_steps && !c->epochs;
-}
-
 // Whether the trial's folder has a run to go on with.
 static bool goes_on(const struct job *j)
 {
@@ -60,7 +53,7 @@ static bool goes_on(const struct job *j)
     struct clrnn_config *before = NULL;
     bool goes = checkpoint && access(checkpoint, F_OK) == 0;
 
-    if (goes && epochs_shape_lr(j->config))
+    if (goes && clrnn_epochs_shape_lr(j->config))
         goes = clrnn_run_config(&silent, j->folder, 0, NULL, &before) == CLRNN_OK &&
                before->train.epochs == j->epochs;
     clrnn_config_destroy(&before);

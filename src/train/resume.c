@@ -114,13 +114,17 @@ static enum clrnn_status tree_of(const struct clrnn_log *log, const struct clrnn
     return st;
 }
 
+bool clrnn_epochs_shape_lr(const struct clrnn_config *config)
+{
+    const struct clrnn_scheduler_config *c = &config->train.scheduler;
+
+    return c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && !c->total_steps && !c->epochs;
+}
+
 enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *folder,
                                      const struct clrnn_config *before, const struct clrnn_config *now)
 {
-    const struct clrnn_scheduler_config *scheduler = &before->train.scheduler;
-    struct comparison c = {.log = log,
-                           .epochs_shape_lr = scheduler->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR &&
-                                              !scheduler->total_steps && !scheduler->epochs};
+    struct comparison c = {.log = log, .epochs_shape_lr = clrnn_epochs_shape_lr(before)};
     struct clrnn_node *a = NULL, *b = NULL;
     enum clrnn_status st = tree_of(log, before, &a);
 

@@ -105,6 +105,8 @@ enum clrnn_status clrnn_plot(const struct clrnn_run_folder *folder, const struct
                              const struct clrnn_picture_counts *confusion, struct clrnn_tfevents *events,
                              int plot);
 
+/** Whether a run's schedule depends on train.epochs, so that it cannot go on with more of them. */
+bool clrnn_epochs_shape_lr(const struct clrnn_config *config);
 /** Compares the config of a checkpoint with the one for resuming: logs the changes, and returns
  * CLRNN_ERR_CONFIG for a change that is not allowed in a resumed run. Data paths are not compared.
  */
