@@ -184,7 +184,7 @@ static bool keep_line(struct clrnn_run_folder *f, const char *line, size_t lengt
     return keep;
 }
 
-static enum clrnn_status cut_metrics(struct clrnn_run_folder *f, uint64_t epochs, uint64_t steps)
+enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *f, uint64_t epochs, uint64_t steps)
 {
     char *path = clrnn_path_join(f->files, "metrics.jsonl");
     struct clrnn_map map = {0};
@@ -195,7 +195,7 @@ static enum clrnn_status cut_metrics(struct clrnn_run_folder *f, uint64_t epochs
         return clrnn_error_memory(f->log, 0, "a path");
     if (access(path, F_OK)) {
         free(path);
-        return CLRNN_OK; // nothing was written yet
+        return clrnn_run_folder_open_metrics(f); // nothing was written yet
     }
     st = clrnn_map_open(f->log, path, &map);
     if (st == CLRNN_OK)
@@ -214,13 +214,7 @@ static enum clrnn_status cut_metrics(struct clrnn_run_folder *f, uint64_t epochs
     clrnn_out_abort(&out);
     clrnn_map_close(&map);
     free(path);
-    return st;
-}
-
-enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *f, uint64_t epochs, uint64_t steps)
-{
-    TRY(cut_metrics(f, epochs, steps));
-    return clrnn_run_folder_open_metrics(f);
+    return st == CLRNN_OK ? clrnn_run_folder_open_metrics(f) : st;
 }
 
 // ---------------------------------------------------------------- config, data, summary
