@@ -156,14 +156,7 @@ static bool draw(const struct clrnn_lr_finder *f)
 enum clrnn_status clrnn_lr_save(const struct clrnn_lr_finder *f)
 {
     TRY(write_json(f));
-    if (!f->params->plot)
-        return CLRNN_OK;
-    if (!clrnn_picture_possible()) {
-        if (f->params->plot > 0)
-            clrnn_log(f->log, CLRNN_LOG_WARNING,
-                      "no picture: gnuplot is not installed (Debian: gnuplot-nox)");
-    } else if (!draw(f)) {
+    if (clrnn_picture_wanted(f->log, f->params->plot, "no picture") && !draw(f))
         clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the picture", f->result->folder);
-    }
     return CLRNN_OK;
 }

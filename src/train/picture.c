@@ -106,6 +106,15 @@ bool clrnn_picture_possible(void)
     return possible;
 }
 
+bool clrnn_picture_wanted(const struct clrnn_log *log, int plot, const char *none)
+{
+    const bool possible = plot && clrnn_picture_possible();
+
+    if (plot > 0 && !possible)
+        clrnn_log(log, CLRNN_LOG_WARNING, "%s: gnuplot is not installed (Debian: gnuplot-nox)", none);
+    return possible;
+}
+
 enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *folder, const char *name)
 {
     char *path = clrnn_path_join(folder, name), head[1024];

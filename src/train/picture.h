@@ -17,6 +17,10 @@ struct clrnn_picture {
 /** Whether gnuplot is on the PATH. */
 bool clrnn_picture_possible(void);
 
+/** Whether pictures are to be drawn: `plot` is not 0, and gnuplot is there. Where `plot` is above 0, warns
+ * that there are none, which `none` says, without it. */
+bool clrnn_picture_wanted(const struct clrnn_log *log, int plot, const char *none);
+
 /** CLRNN_ERR_ARG if the file exists and was not drawn by gnuplot, as clRNN's pictures are. */
 enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *folder, const char *name);
 

@@ -12,6 +12,16 @@
 #define LOG_SCALE_FROM 1000.0 // largest loss over smallest
 #define MOST_BARS_NAMED 30u
 
+// What a picture is drawn of, and for whom.
+struct subject {
+    const struct clrnn_run_folder *folder;
+    const struct clrnn_dataset_info *train;
+    const uint64_t *counts; // [classes]
+    const struct clrnn_picture_counts *confusion;
+    struct clrnn_tfevents *events; // that get the pictures, too, or NULL
+    enum clrnn_status status;      // of appending to them
+};
+
 // ---------------------------------------------------------------- loss.svg
 
 static void write_series(FILE *script, const struct clrnn_run_folder *f, bool valid)
@@ -25,8 +35,9 @@ static void write_series(FILE *script, const struct clrnn_run_folder *f, bool va
     fprintf(script, "e\n");
 }
 
-static void write_loss(FILE *script, const struct clrnn_run_folder *f)
+static void draw_loss(FILE *script, const struct subject *s)
 {
+    const struct clrnn_run_folder *f = s->folder;
     double least = INFINITY, most = 0.0;
     size_t train = 0, valid = 0;
 
@@ -73,10 +84,11 @@ static void write_loss(FILE *script, const struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- classes.svg
 
-static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes, bool steps,
-                          const struct clrnn_texts *names)
+static void draw_classes(FILE *script, const struct subject *s)
 {
-    const char *what = steps ? "steps" : "samples";
+    const struct clrnn_texts *names = s->confusion->names;
+    const uint32_t classes = s->train->classes;
+    const char *what = s->train->y_steps && s->train->T > 1 ? "steps" : "samples";
 
     fprintf(script,
             "set title 'Training %s of each class' textcolor '#303030'\nset xlabel 'class'\n"
@@ -94,33 +106,12 @@ static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes
     fprintf(script, "\n");
     for (int series = 0; series < (classes <= MOST_BARS_NAMED / 2 ? 2 : 1); series++) {
         for (uint32_t k = 0; k < classes; k++)
-            fprintf(script, "%u %llu\n", k, (unsigned long long)counts[k]);
+            fprintf(script, "%u %llu\n", k, (unsigned long long)s->counts[k]);
         fprintf(script, "e\n");
     }
 }
 
 // ---------------------------------------------------------------- all of them
-
-// What a picture is drawn of, and for whom.
-struct subject {
-    const struct clrnn_run_folder *folder;
-    const struct clrnn_dataset_info *train;
-    const uint64_t *counts; // [classes]
-    const struct clrnn_picture_counts *confusion;
-    struct clrnn_tfevents *events; // that get the pictures, too, or NULL
-    enum clrnn_status status;      // of appending to them
-};
-
-static void draw_loss(FILE *script, const struct subject *s)
-{
-    write_loss(script, s->folder);
-}
-
-static void draw_classes(FILE *script, const struct subject *s)
-{
-    write_classes(script, s->counts, s->train->classes, s->train->y_steps && s->train->T > 1,
-                  s->confusion->names);
-}
 
 static void draw_metrics(FILE *script, const struct subject *s)
 {
@@ -175,12 +166,8 @@ enum clrnn_status clrnn_plot(const struct clrnn_run_folder *f, const struct clrn
     struct subject s = {f, info, NULL, confusion, events, CLRNN_OK};
     bool drawn = true, any = false;
 
-    if (!plot || !clrnn_picture_possible()) {
-        if (plot > 0)
-            clrnn_log(f->log, CLRNN_LOG_WARNING,
-                      "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
+    if (!clrnn_picture_wanted(f->log, plot, "no pictures"))
         return CLRNN_OK;
-    }
     for (size_t i = 0; i < f->count; i++)
         any = any || isfinite(f->row[i].train_loss) || isfinite(f->row[i].valid_loss);
     if (any)
