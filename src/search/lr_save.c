@@ -129,9 +129,8 @@ static bool draw(const struct clrnn_lr_finder *f)
 {
     const struct clrnn_lr_result *r = f->result;
     double *loss = malloc((r->curve_count + r->trial_count + 1) * sizeof(*loss));
-    char *path = clrnn_path_join(r->folder, "lr-find.svg");
     struct clrnn_picture picture;
-    const bool begun = loss && path && clrnn_picture_begin(path, &picture);
+    const bool begun = loss && clrnn_picture_begin(r->folder, "lr-find.svg", &picture);
 
     if (begun) {
         fprintf(picture.script, "set logscale x\nset format x '%%.0e'\nset xrange [%.9g:%.9g]\n",
@@ -149,7 +148,6 @@ static bool draw(const struct clrnn_lr_finder *f)
             write_trials(&picture, r, loss);
     }
     free(loss);
-    free(path);
     return begun && clrnn_picture_end(&picture);
 }
 

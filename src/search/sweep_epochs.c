@@ -134,20 +134,17 @@ static void write_curves(const struct clrnn_sweep *s, const struct clrnn_picture
 
 void clrnn_sweep_draw(const struct clrnn_sweep *s)
 {
-    char *path;
     struct clrnn_picture picture;
     double low = 0.0, high = 0.0;
     bool drawn = false;
 
     if (!clrnn_picture_wanted(s->log, s->params->plot, "no picture") || !find_range(s, &low, &high))
         return;
-    path = clrnn_path_join(s->result->folder, "sweep.svg");
-    if (path && clrnn_picture_begin(path, &picture)) {
+    if (clrnn_picture_begin(s->result->folder, "sweep.svg", &picture)) {
         clrnn_picture_range(&picture, low, high);
         write_curves(s, &picture);
         drawn = clrnn_picture_end(&picture);
     }
     if (!drawn)
         clrnn_log(s->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the picture", s->result->folder);
-    free(path);
 }

@@ -34,25 +34,6 @@ static char *find_gnuplot(void)
     return NULL;
 }
 
-static void write_terminal(const struct clrnn_picture *p, unsigned height)
-{
-    if (p->path)
-        fprintf(p->script,
-                "set terminal svg noenhanced size 800,%u font 'sans-serif,14' background '#ffffff'\n",
-                height);
-    else
-        fprintf(p->script,
-                "set terminal pngcairo noenhanced size 800,%u font 'sans-serif,11' background '#ffffff'\n",
-                height);
-}
-
-static void write_head(const struct clrnn_picture *p)
-{
-    write_terminal(p, 500);
-    fprintf(p->script, "set border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
-                       "set grid linecolor '#e0e0e0'\n");
-}
-
 // Runs a script and stores the drawing in `to`. gnuplot opens no file by name: it would run "|command".
 static bool draw(const char *gnuplot, FILE *script, FILE *to)
 {
@@ -142,33 +123,24 @@ static void finish(struct clrnn_picture *p)
     *p = (struct clrnn_picture){0};
 }
 
-static bool begin(struct clrnn_picture *p)
+bool clrnn_picture_begin(const char *folder, const char *name, struct clrnn_picture *p)
 {
-    p->script = tmpfile();
-    p->gnuplot = find_gnuplot();
-    if (p->script && p->gnuplot) {
-        write_head(p);
-        return true;
+    *p = (struct clrnn_picture){
+        .path = name ? clrnn_path_join(folder, name) : NULL, .script = tmpfile(), .gnuplot = find_gnuplot()};
+    if ((name && !p->path) || !p->script || !p->gnuplot) {
+        finish(p);
+        return false;
     }
-    finish(p);
-    return false;
+    clrnn_picture_height(p, 500);
+    fprintf(p->script, "set border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
+                       "set grid linecolor '#e0e0e0'\n");
+    return true;
 }
 
-bool clrnn_picture_begin(const char *path, struct clrnn_picture *p)
+void clrnn_picture_height(const struct clrnn_picture *p, unsigned height)
 {
-    *p = (struct clrnn_picture){.path = clrnn_format("%s", path)};
-    return p->path && begin(p);
-}
-
-bool clrnn_picture_begin_png(struct clrnn_picture *p)
-{
-    *p = (struct clrnn_picture){0};
-    return begin(p);
-}
-
-void clrnn_picture_height(const struct clrnn_picture *picture, unsigned height)
-{
-    write_terminal(picture, height);
+    fprintf(p->script, "set terminal %s noenhanced size 800,%u font 'sans-serif,%d' background '#ffffff'\n",
+            p->path ? "svg" : "pngcairo", height, p->path ? 14 : 11);
 }
 
 void clrnn_picture_range(const struct clrnn_picture *picture, double low, double high)

@@ -24,10 +24,9 @@ bool clrnn_picture_wanted(const struct clrnn_log *log, int plot, const char *non
 /** CLRNN_ERR_ARG if the file exists and was not drawn by gnuplot, as clRNN's pictures are. */
 enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *folder, const char *name);
 
-/** Starts a picture. False: no gnuplot or no memory; clrnn_picture_end must then not be called. */
-bool clrnn_picture_begin(const char *path, struct clrnn_picture *picture);
-/** The same of a PNG picture, which clrnn_picture_png ends. */
-bool clrnn_picture_begin_png(struct clrnn_picture *picture);
+/** Starts a picture in a folder; where `name` is NULL a PNG, which clrnn_picture_png ends. False: no gnuplot
+ * or no memory; clrnn_picture_end must then not be called. */
+bool clrnn_picture_begin(const char *folder, const char *name, struct clrnn_picture *picture);
 /** Makes it `height` points high instead of 500; to be called before anything is drawn. */
 void clrnn_picture_height(const struct clrnn_picture *picture, unsigned height);
 /** Makes the y axis go from a little below `low` to a little above `high`; where they are equal, as gnuplot

@@ -131,7 +131,7 @@ static void add_event(struct subject *s, const char *tag,
     uint8_t *png;
     size_t size;
 
-    if (!clrnn_picture_begin_png(&picture))
+    if (!clrnn_picture_begin(NULL, NULL, &picture))
         return;
     write(picture.script, s);
     if (clrnn_picture_png(&picture, &png, &size))
@@ -143,12 +143,11 @@ static void add_event(struct subject *s, const char *tag,
 static bool make_picture(struct subject *s, const char *tag,
                          void (*write)(FILE *script, const struct subject *s))
 {
-    char *name = clrnn_format("%s.svg", tag), *path = name ? clrnn_path_join(s->folder->files, name) : NULL;
+    char *name = clrnn_format("%s.svg", tag);
     struct clrnn_picture picture;
-    const bool begun = path && clrnn_picture_begin(path, &picture);
+    const bool begun = name && clrnn_picture_begin(s->folder->files, name, &picture);
 
     free(name);
-    free(path);
     if (s->events && s->folder->count && s->status == CLRNN_OK)
         add_event(s, tag, write);
     if (!begun)

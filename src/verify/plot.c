@@ -89,12 +89,9 @@ static void write_speeds(const struct clrnn_picture *p, const struct clrnn_compa
 static bool draw(const char *folder, const char *name, const struct clrnn_compare_result *r,
                  void (*write)(const struct clrnn_picture *, const struct clrnn_compare_result *))
 {
-    char *path = clrnn_path_join(folder, name);
     struct clrnn_picture picture;
-    const bool begun = path && clrnn_picture_begin(path, &picture);
 
-    free(path);
-    if (!begun)
+    if (!clrnn_picture_begin(folder, name, &picture))
         return false;
     write(&picture, r);
     return clrnn_picture_end(&picture);

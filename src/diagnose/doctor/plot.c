@@ -79,12 +79,9 @@ static void write_layers(FILE *script, const struct clrnn_examination *v)
 static bool draw(const struct clrnn_examination *v, const char *name,
                  void (*write)(FILE *, const struct clrnn_examination *))
 {
-    char *path = clrnn_path_join(v->d->params->plot, name);
     struct clrnn_picture picture;
-    const bool begun = path && clrnn_picture_begin(path, &picture);
 
-    free(path);
-    if (!begun)
+    if (!clrnn_picture_begin(v->d->params->plot, name, &picture))
         return false;
     write(picture.script, v);
     return clrnn_picture_end(&picture);
