@@ -35,11 +35,6 @@ static const char *const run_files[] = {
 
 // ---------------------------------------------------------------- runs of versions that made no mark
 
-static bool has_words(const struct clrnn_map *map, const char *words)
-{
-    return map->size && memmem(map->data, map->size, words, strlen(words));
-}
-
 // Whether a JSON text is an object with `key` and inside it `inner`, which may be NULL.
 static bool has_key(const void *text, size_t size, const char *key, const char *inner)
 {
@@ -90,7 +85,7 @@ static bool is_of_a_run(const char *path, const char *name, const char *kept)
     else if (!strcmp(name, "summary.json"))
         is = has_key(map.data, map.size, "ms_per_step_median", NULL);
     else if (strstr(name, ".svg"))
-        is = has_words(&map, "GNUPLOT");
+        is = map.size && memmem(map.data, map.size, "GNUPLOT", 7);
     clrnn_map_close(&map);
     return is;
 }
