@@ -160,12 +160,10 @@ static enum clrnn_status add_first(const struct clrnn_dataset *d, json_t *object
 
 static enum clrnn_status describe(const struct clrnn_dataset *d, json_t *object)
 {
-    const struct clrnn_dataset *root = d;
+    const struct clrnn_dataset *root = clrnn_dataset_root(d, NULL);
     json_t *columns = json_array();
     struct clrnn_naive naive;
 
-    while (root->parent)
-        root = root->parent;
     json_object_set_new(object, "file", clrnn_json_text(root->x_path ? root->x_path : d->info.name));
     json_object_set_new(object, "samples", json_integer(d->info.S));
     json_object_set_new(object, "steps", json_integer(d->info.T));

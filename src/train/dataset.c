@@ -185,12 +185,10 @@ void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, 
 
 double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample, uint32_t step)
 {
-    const struct clrnn_dataset *root = dataset;
+    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, &sample);
     double value = NAN;
     int32_t token;
 
-    for (; root->parent; root = root->parent)
-        sample = root->row[sample];
     if (root->table)
         return clrnn_dataset_cell(root, sample, step);
     if (root->x) {
@@ -236,27 +234,23 @@ size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sampl
 
 double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample)
 {
-    const struct clrnn_dataset *root = dataset;
+    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, &sample);
 
-    for (; root->parent; root = root->parent)
-        sample = root->row[sample];
     return root->weight ? root->weight[sample] : 1.0;
 }
 
 uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample)
 {
-    const struct clrnn_dataset *root = dataset;
+    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, &sample);
 
-    for (; root->parent; root = root->parent)
-        sample = root->row[sample];
     return root->length ? MIN2((uint32_t)root->length[sample], dataset->info.T) : dataset->info.T;
 }
 
 uint32_t clrnn_dataset_output_steps(const struct clrnn_dataset *dataset, uint32_t T)
 {
-    while (dataset->parent)
-        dataset = dataset->parent;
-    return dataset->steps ? dataset->steps[T] : T;
+    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
+
+    return root->steps ? root->steps[T] : T;
 }
 
 uint32_t clrnn_dataset_output_length(const struct clrnn_dataset *dataset, uint32_t sample)
@@ -266,10 +260,8 @@ uint32_t clrnn_dataset_output_length(const struct clrnn_dataset *dataset, uint32
 
 enum clrnn_status clrnn_dataset_whole(const struct clrnn_dataset *dataset)
 {
-    const struct clrnn_dataset *root = dataset;
+    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
 
-    while (root->parent)
-        root = root->parent;
     if (root->x)
         TRY(clrnn_npy_check(root->log, root->x));
     return root->y ? clrnn_npy_check(root->log, root->y) : CLRNN_OK;
@@ -277,12 +269,10 @@ enum clrnn_status clrnn_dataset_whole(const struct clrnn_dataset *dataset)
 
 void clrnn_dataset_release(const struct clrnn_dataset *dataset)
 {
-    const struct clrnn_dataset *root = dataset;
+    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t first, last;
 
-    while (root->parent)
-        root = root->parent;
     if (root->table)
         clrnn_table_release(root->table);
     if (!root->x || !root->x->map_)
@@ -295,13 +285,11 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset)
 
 void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
 {
-    const struct clrnn_dataset *root = dataset;
+    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
     const uint32_t S = MAX2(dataset->info.S, 1u);
     uint64_t bytes = dataset->info.bytes / S, file; // of a sample; of the file, about
     uint32_t often;
 
-    while (root->parent)
-        root = root->parent;
     file = root->table ? root->table->on_disk : root->info.bytes;
     bytes = MAX2(bytes, MIN2(file / S, CLRNN_FAULT_BYTES)); // a view may have few samples of each page
     often = (uint32_t)MAX2(RELEASE_BYTES / MAX2(bytes, 1), 1);

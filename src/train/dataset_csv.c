@@ -145,13 +145,6 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
 
 // ---------------------------------------------------------------- the mean for missing cells
 
-static const struct clrnn_table *table_of(const struct clrnn_dataset *dataset)
-{
-    while (dataset->parent)
-        dataset = dataset->parent;
-    return dataset->table;
-}
-
 // Marks the rows of the root's table that samples of a set have.
 static void mark_rows(const struct clrnn_dataset *d, unsigned char *marked)
 {
@@ -164,24 +157,20 @@ static void mark_rows(const struct clrnn_dataset *d, unsigned char *marked)
         return;
     }
     for (uint32_t s = 0; s < d->info.S; s++) {
-        const struct clrnn_dataset *root = d;
         uint32_t sample = s;
+        const struct clrnn_dataset *root = clrnn_dataset_root(d, &sample);
+        const uint32_t T = root->length    ? (uint32_t)root->length[sample]
+                           : root->windows ? root->windows->window
+                                           : 1;
 
-        for (; root->parent; root = root->parent)
-            sample = root->row[sample];
-        for (uint32_t t = 0, T = root->windows
-                                     ? root->length ? (uint32_t)root->length[sample] : root->windows->window
-                                     : 1;
-             t < T; t++)
-            marked[root->windows
-                       ? clrnn_series_row(root->windows, clrnn_series_start(root->windows, sample) + t)
-                       : sample] = 1;
+        for (uint32_t t = 0; t < T; t++)
+            marked[clrnn_dataset_table_row(root, sample, t)] = 1;
     }
 }
 
 enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *d, struct clrnn_table *table)
 {
-    const struct clrnn_table *from = table_of(d);
+    const struct clrnn_table *from = clrnn_dataset_root(d, NULL)->table;
     const size_t width = from->width;
     unsigned char *marked = calloc(from->rows, 1);
     double *fill = calloc(2 * width, sizeof(*fill)), *count = fill ? fill + width : NULL;
@@ -211,7 +200,7 @@ enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *d, struct clrnn
 
 enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struct clrnn_names **names)
 {
-    const struct clrnn_table *table = table_of(dataset);
+    const struct clrnn_table *table = clrnn_dataset_root(dataset, NULL)->table;
 
     *names = table ? clrnn_table_names(table) : NULL;
     return table && !*names ? clrnn_error_memory(dataset->log, 0, "names of the data's columns") : CLRNN_OK;

@@ -70,9 +70,20 @@ enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const stru
  * CLRNN_ERR_DATA where a sample has too few. */
 enum clrnn_status clrnn_dataset_find_steps(struct clrnn_dataset *d, const struct clrnn_config *config);
 
+/** The set that views are made of; *sample, unless NULL, becomes the sample there. */
+static inline const struct clrnn_dataset *clrnn_dataset_root(const struct clrnn_dataset *d, uint32_t *sample)
+{
+    for (; d->parent; d = d->parent)
+        if (sample)
+            *sample = d->row[*sample];
+    return d;
+}
+
 /** A sample's y number `index` of clrnn_dataset_y_count. */
 double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index);
 
+/** The row of the table that holds step `step` of a sample, or what lies behind it. */
+size_t clrnn_dataset_table_row(const struct clrnn_dataset *root, uint32_t sample, size_t step);
 /** Number `index` of X of a sample from a table. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t index);
 /** Numbers [first, first + count) of X, and number `index` of y, of a sample from a table. */

@@ -7,8 +7,7 @@
 #include "base/array.h"
 #include "train/dataset_private.h"
 
-// The row of the table that holds step `step` of a sample, or what lies behind it.
-static size_t table_row(const struct clrnn_dataset *root, uint32_t sample, size_t step)
+size_t clrnn_dataset_table_row(const struct clrnn_dataset *root, uint32_t sample, size_t step)
 {
     return root->windows ? clrnn_series_row(root->windows, clrnn_series_start(root->windows, sample) + step)
                          : sample;
@@ -20,7 +19,8 @@ double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, siz
 
     if (root->windows && root->windows->sequences && index / C >= (size_t)root->length[sample])
         return 0; // padding
-    return clrnn_table_value(root->table, table_row(root, sample, index / C), root->table->feature[column]);
+    return clrnn_table_value(root->table, clrnn_dataset_table_row(root, sample, index / C),
+                             root->table->feature[column]);
 }
 
 double clrnn_dataset_table_y(const struct clrnn_dataset *root, uint32_t sample, size_t index)
@@ -28,7 +28,7 @@ double clrnn_dataset_table_y(const struct clrnn_dataset *root, uint32_t sample, 
     const struct clrnn_series *w = root->windows;
     const size_t step = !w ? 0 : w->after ? w->window + index / root->table->targets : w->window - 1;
 
-    return clrnn_table_value(root->table, table_row(root, sample, step),
+    return clrnn_table_value(root->table, clrnn_dataset_table_row(root, sample, step),
                              root->table->target[index % root->table->targets]);
 }
 

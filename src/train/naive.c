@@ -57,14 +57,11 @@ static double predict(enum naive_kind kind, const double *past, uint32_t window,
 static void add_sample(const struct clrnn_dataset *d, uint32_t sample, enum naive_kind kind, double *past,
                        struct scale *scale)
 {
-    const struct clrnn_dataset *root = d;
-    const struct clrnn_series *w;
     uint32_t at_root = sample;
+    const struct clrnn_dataset *root = clrnn_dataset_root(d, &at_root);
+    const struct clrnn_series *w = root->windows;
     double at = 0, slope = 0;
 
-    for (; root->parent; root = root->parent)
-        at_root = root->row[at_root];
-    w = root->windows;
     for (size_t o = 0; o < root->table->targets; o++) {
         read_past(root, clrnn_series_start(w, at_root), o, past);
         if (kind == NAIVE_LINE)
@@ -134,11 +131,9 @@ static enum clrnn_status eval_classes(const struct clrnn_dataset *d, struct clrn
 
 enum clrnn_status clrnn_naive_eval(const struct clrnn_dataset *dataset, struct clrnn_naive *naive)
 {
-    const struct clrnn_dataset *root = dataset;
+    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
 
     *naive = (struct clrnn_naive){0};
-    while (root->parent)
-        root = root->parent;
     if (!root->windows || root->windows->sequences || !dataset->info.has_y)
         return CLRNN_OK;
     if (dataset->info.classes)
