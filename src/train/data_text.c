@@ -307,7 +307,7 @@ static enum clrnn_status collect(const struct clrnn_log *log, const struct clrnn
     struct clrnn_names *names = NULL;
     enum clrnn_status st;
 
-    TRY(clrnn_dataset_open_named(log, config, CLRNN_CHECK_ALL, &d[0], &d[1]));
+    TRY(clrnn_dataset_open_named(log, config, CLRNN_CHECK_ALL, true, &d[0], &d[1]));
     st = clrnn_dataset_names(d[0], &names);
     if (st == CLRNN_OK && config->data.test.there)
         st = clrnn_dataset_open_beside(log, config, &config->data.test, "test", CLRNN_CHECK_ALL,

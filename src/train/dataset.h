@@ -61,14 +61,12 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
 /** Makes *names, the names of a CSV file's columns and classes; NULL for other files. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struct clrnn_names **names);
 /** Opens the training and validation sets of a config: `valid` is data.valid, or the part that
- * data.valid_fraction splits off, or NULL. Errors: as clrnn_dataset_open; CLRNN_ERR_CONFIG if data.train or a
- * set's targets are missing; CLRNN_ERR_DATA if the sets differ in features. Both are then NULL.
+ * data.valid_fraction splits off, or NULL. `report`: say which columns are not used. Errors: as
+ * clrnn_dataset_open; CLRNN_ERR_CONFIG if data.train or a set's targets are missing; CLRNN_ERR_DATA if the
+ * sets differ in features. Both are then NULL.
  */
 enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
-                                           enum clrnn_dataset_check check, struct clrnn_dataset **train,
-                                           struct clrnn_dataset **valid);
-/** The same of data that training has opened before: nothing is said of columns. */
-enum clrnn_status clrnn_dataset_open_again(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           enum clrnn_dataset_check check, bool report,
                                            struct clrnn_dataset **train, struct clrnn_dataset **valid);
 void clrnn_dataset_close(struct clrnn_dataset **dataset);
 const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset);

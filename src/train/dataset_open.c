@@ -332,9 +332,9 @@ static enum clrnn_status check_together(const struct clrnn_log *log, const struc
     return CLRNN_OK;
 }
 
-static enum clrnn_status open_sets(const struct clrnn_log *log, const struct clrnn_config *config,
-                                   enum clrnn_dataset_check check, bool report, struct clrnn_dataset **train,
-                                   struct clrnn_dataset **valid)
+enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           enum clrnn_dataset_check check, bool report,
+                                           struct clrnn_dataset **train, struct clrnn_dataset **valid)
 {
     enum clrnn_status st;
 
@@ -353,19 +353,6 @@ static enum clrnn_status open_sets(const struct clrnn_log *log, const struct clr
         clrnn_dataset_close(valid);
     }
     return st;
-}
-
-enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
-                                           enum clrnn_dataset_check check, struct clrnn_dataset **train,
-                                           struct clrnn_dataset **valid)
-{
-    return open_sets(log, config, check, true, train, valid);
-}
-
-enum clrnn_status clrnn_dataset_open_again(const struct clrnn_log *log, const struct clrnn_config *config,
-                                           struct clrnn_dataset **train, struct clrnn_dataset **valid)
-{
-    return open_sets(log, config, CLRNN_CHECK_ALL, false, train, valid);
 }
 
 enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,

@@ -29,7 +29,7 @@ static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struc
         st = clrnn_dataset_open_beside(model->log, model->config, named, word, CLRNN_CHECK_ALL, &rules,
                                        dataset);
     } else if (data->train.there && (data->valid_fraction > 0.0 || data->train.split)) {
-        st = clrnn_dataset_open_again(model->log, model->config, &train, dataset);
+        st = clrnn_dataset_open_named(model->log, model->config, CLRNN_CHECK_ALL, false, &train, dataset);
         clrnn_dataset_close(&train); // its part holds it open
     } else {
         st = clrnn_error(model->log, CLRNN_ERR_ARG,

@@ -25,7 +25,7 @@ enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct
     uint32_t S;
 
     *data = (struct clrnn_data_sets){0};
-    TRY(clrnn_dataset_open_named(log, config, check, &data->train, &data->valid));
+    TRY(clrnn_dataset_open_named(log, config, check, true, &data->train, &data->valid));
     S = clrnn_dataset_info(data->train)->S;
     data->batch = MIN2(MAX2(train->batch_size, 1u), S);
     TRY(clrnn_feed_count_steps(log, config, data->train, &data->batches));

@@ -303,7 +303,7 @@ static void test_planted_counters(struct scratch *s)
         config = scratch_config(s, text);
         free(config->folder);
         config->folder = strdup(s->folder);
-        if (clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, &train, &valid) != CLRNN_OK)
+        if (clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, true, &train, &valid) != CLRNN_OK)
             fail_msg("seed %u: %s", (unsigned)seed, s->error);
         clrnn_config_destroy(&config);
         for (uint32_t g = 0; g < GROUPS; g++) {
@@ -336,7 +336,8 @@ static void test_split_means(struct scratch *s)
                                  "missing: mean, split: {valid: 0.5}}}\n");
     free(config->folder);
     config->folder = strdup(s->folder);
-    assert_int_equal(clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, &train, &valid), CLRNN_OK);
+    assert_int_equal(clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, true, &train, &valid),
+                     CLRNN_OK);
     assert_string_equal(show(train), "1 2:0|2 3:0|3 6:0|"); // the mean of the rows before the cut
     assert_string_equal(show(valid), "100 3:0|3 100:0|100 100:0|");
     assert_int_equal(clrnn_dataset_moments(train, &mean, &std), CLRNN_OK);

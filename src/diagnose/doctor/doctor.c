@@ -145,7 +145,7 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     const struct clrnn_train_config *t = &d->config->train;
     const struct clrnn_dataset_info *info;
 
-    TRY(clrnn_dataset_open_named(d->log, d->config, CLRNN_CHECK_SHAPES_ONLY, &d->train, &d->valid));
+    TRY(clrnn_dataset_open_named(d->log, d->config, CLRNN_CHECK_SHAPES_ONLY, true, &d->train, &d->valid));
     TRY(clrnn_layers_fit(d->log, d->config, d->train, &d->outputs));
     info = clrnn_dataset_info(d->train);
     d->T = info->T;
