@@ -96,9 +96,7 @@ static enum clrnn_status try_lr(struct clrnn_lr_finder *f, double lr, double *lo
         .init = f->params->init,
         .data = &f->data,
         .set = f->data.train,
-        .feed = {.shuffle = f->config->train.shuffle,
-                 .drop_last = f->config->train.drop_last,
-                 .bucket = f->config->data.bucket},
+        .feed = clrnn_feed_as_trained(f->config),
     };
     struct clrnn_config *config = NULL;
     struct clrnn_session *session = NULL;

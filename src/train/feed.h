@@ -17,6 +17,9 @@ struct clrnn_feed_params {
     uint32_t parts;          // 0, or most parts in which batches are prepared (train.shards)
 };
 
+/** As the config trains. */
+struct clrnn_feed_params clrnn_feed_as_trained(const struct clrnn_config *config);
+
 /** Number of batches in an epoch of S samples. */
 uint32_t clrnn_batch_count(uint32_t S, uint32_t batch_size, bool drop_last);
 /** CLRNN_ERR_CONFIG if train.drop_last leaves no batch. */

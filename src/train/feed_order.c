@@ -9,6 +9,15 @@
 
 #define BUCKET_BATCHES 32u // batches that are sorted by length together
 
+struct clrnn_feed_params clrnn_feed_as_trained(const struct clrnn_config *config)
+{
+    return (struct clrnn_feed_params){.batch_size = config->train.batch_size,
+                                      .shuffle = config->train.shuffle,
+                                      .drop_last = config->train.drop_last,
+                                      .bucket = config->data.bucket,
+                                      .seed = config->train.seed};
+}
+
 uint32_t clrnn_batch_count(uint32_t S, uint32_t batch_size, bool drop_last)
 {
     batch_size = MAX2(batch_size, 1u);
@@ -104,12 +113,9 @@ enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const stru
                                          const struct clrnn_dataset *dataset, uint64_t *steps)
 {
     const struct clrnn_train_config *train = &config->train;
-    const struct clrnn_feed_params params = {.batch_size = MAX2(train->batch_size, 1u),
-                                             .shuffle = train->shuffle,
-                                             .bucket = config->data.bucket,
-                                             .seed = train->seed};
-    const uint32_t S = clrnn_dataset_info(dataset)->S,
-                   batches = clrnn_batch_count(S, train->batch_size, train->drop_last);
+    const struct clrnn_feed_params params = clrnn_feed_as_trained(config);
+    const uint32_t S = clrnn_dataset_info(dataset)->S, batch = MAX2(train->batch_size, 1u),
+                   batches = clrnn_batch_count(S, batch, train->drop_last);
     uint32_t *order;
     enum clrnn_status st;
 
@@ -121,8 +127,8 @@ enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const stru
         return clrnn_error_memory(log, S * sizeof(*order), "the order of samples");
     *steps = 0;
     st = clrnn_feed_order(log, dataset, &params, 0, order);
-    for (uint32_t b = 0, first = 0; b < batches; b++, first += params.batch_size)
-        *steps += clrnn_feed_pieces(dataset, train->bptt, order + first, MIN2(params.batch_size, S - first));
+    for (uint32_t b = 0, first = 0; b < batches; b++, first += batch)
+        *steps += clrnn_feed_pieces(dataset, train->bptt, order + first, MIN2(batch, S - first));
     free(order);
     return st;
 }

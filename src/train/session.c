@@ -70,10 +70,7 @@ enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const
                                               struct clrnn_dataset **batch)
 {
     const uint32_t S = clrnn_dataset_info(data->train)->S;
-    const struct clrnn_feed_params params = {.batch_size = config->train.batch_size,
-                                             .shuffle = config->train.shuffle,
-                                             .bucket = config->data.bucket,
-                                             .seed = config->train.seed};
+    const struct clrnn_feed_params params = clrnn_feed_as_trained(config);
     uint32_t *order = malloc(S * sizeof(*order));
     enum clrnn_status st;
 
@@ -199,18 +196,16 @@ enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const
                                               const char *init, struct clrnn_data_sets *data,
                                               struct clrnn_session **session)
 {
-    const struct clrnn_session_params params = {
+    struct clrnn_session_params params = {
         .config = config,
         .init = init,
         .data = data,
         .set = data->train,
-        .feed = {.shuffle = config->train.shuffle,
-                 .drop_last = config->train.drop_last,
-                 .bucket = config->data.bucket,
-                 .resident_bytes = RESIDENT_BYTES},
+        .feed = clrnn_feed_as_trained(config),
         .endless = true,
     };
 
+    params.feed.resident_bytes = RESIDENT_BYTES;
     return clrnn_session_open(device, &params, session);
 }
 

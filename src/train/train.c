@@ -135,9 +135,7 @@ static enum clrnn_status open_sessions(struct clrnn_loop *l, const struct clrnn_
     const struct clrnn_session_params train = {
         .model = l->model,
         .set = l->data.train,
-        .feed = {.shuffle = l->config->train.shuffle,
-                 .drop_last = l->config->train.drop_last,
-                 .bucket = l->config->data.bucket},
+        .feed = clrnn_feed_as_trained(l->config),
         .worker = clrnn_team_worker(l->team, 0),
     };
     const struct clrnn_session_params valid = {.model = l->model, .set = l->data.valid};
