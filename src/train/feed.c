@@ -63,7 +63,9 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
 {
     const size_t width = f->y_width, at = samples ? 0 : first * width;
 
-    for (uint32_t i = 0; i < count && f->data.y; i++) {
+    if (!f->data.y)
+        return CLRNN_OK;
+    for (uint32_t i = 0; i < count; i++) {
         const uint32_t sample = samples ? samples[i] : first + i;
 
         if (f->data.y_real)
@@ -72,11 +74,10 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
             clrnn_dataset_classes(f->dataset, sample, f->words + i * width);
         count_read(f, width);
     }
-    if (f->data.y && f->data.y_real)
-        clrnn_model_standardise_targets(f->model, count * width, f->reals);
-    return !f->data.y       ? CLRNN_OK
-           : f->data.y_real ? clrnn_buffer_write_f32(f->data.y, at, count * width, f->reals)
-                            : clrnn_buffer_write_i32(f->data.y, at, count * width, f->words);
+    if (!f->data.y_real)
+        return clrnn_buffer_write_i32(f->data.y, at, count * width, f->words);
+    clrnn_model_standardise_targets(f->model, count * width, f->reals);
+    return clrnn_buffer_write_f32(f->data.y, at, count * width, f->reals);
 }
 
 // The lengths of samples and, with ctc, of their targets.
@@ -163,11 +164,8 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
         TRY(upload_mapped(f));
     else
         TRY(upload_rows(f, chunk));
-    for (uint32_t s = 0; s < f->S; s += chunk) {
-        const uint32_t count = MIN2(chunk, f->S - s);
-
-        TRY(write_rest(f, s, count, NULL));
-    }
+    for (uint32_t s = 0; s < f->S; s += chunk)
+        TRY(write_rest(f, s, MIN2(chunk, f->S - s), NULL));
     clrnn_dataset_release(f->dataset);
     f->read_bytes = 0;
     TRY(clrnn_device_finish(f->device));

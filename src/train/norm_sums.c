@@ -142,14 +142,14 @@ enum clrnn_status clrnn_norm_sums_take(struct clrnn_norm_sums *s, const struct c
 }
 
 // running = (1 - f) running + f values / divisor
-static enum clrnn_status update(struct clrnn_buffer *running, double f, const double *values, double divisor,
-                                size_t C)
+static enum clrnn_status update(const struct clrnn_log *log, struct clrnn_buffer *running, double f,
+                                const double *values, double divisor, size_t C)
 {
     double *now = malloc(C * sizeof(*now));
-    enum clrnn_status st = CLRNN_OK;
+    enum clrnn_status st;
 
     if (!now)
-        return CLRNN_ERR_MEMORY;
+        return clrnn_error_memory(log, C * sizeof(*now), "running statistics");
     st = clrnn_buffer_read_f64(running, 0, C, now);
     for (size_t c = 0; c < C; c++)
         now[c] = (1 - f) * now[c] + f * values[c] / divisor;
@@ -164,7 +164,6 @@ static enum clrnn_status update_running(const struct clrnn_norm_sums *s, const s
 {
     const struct clrnn_entry *e = &s->model->entry[MAX2(op->norm.entry, 0)];
     int32_t batches;
-    enum clrnn_status st;
     double f;
 
     if (op->norm.entry < 0 || s->worker->number)
@@ -173,12 +172,8 @@ static enum clrnn_status update_running(const struct clrnn_norm_sums *s, const s
     batches++;
     f = op->norm.cumulative ? 1.0 / batches : op->norm.momentum;
     TRY(clrnn_buffer_write_i32(e[2].value, 0, 1, &batches));
-    st = update(e[0].value, f, mean, 1, op->C);
-    if (st == CLRNN_OK)
-        st = update(e[1].value, f, squares, fmax(count - 1, 1), op->C);
-    return st == CLRNN_ERR_MEMORY
-               ? clrnn_error_memory(s->model->log, op->C * sizeof(double), "running statistics")
-               : st;
+    TRY(update(s->model->log, e[0].value, f, mean, 1, op->C));
+    return update(s->model->log, e[1].value, f, squares, fmax(count - 1, 1), op->C);
 }
 
 enum clrnn_status clrnn_norm_sums_add(struct clrnn_norm_sums *s, const struct clrnn_plan *plan, size_t op)

@@ -34,6 +34,7 @@ static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
     char text[1024];
     uint64_t *counts, total = 0;
+    enum clrnn_status st;
     size_t used;
 
     used = (size_t)snprintf(text, sizeof(text), "%s: %u samples, T %u", info->name, info->S, info->T);
@@ -46,13 +47,10 @@ static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn
     counts = malloc(MAX2(info->classes, 1u) * sizeof(*counts));
     if (!counts)
         return clrnn_error_memory(l->log, info->classes * sizeof(*counts), "class counts");
-    if (info->classes) {
-        const enum clrnn_status st = clrnn_dataset_class_counts(set, counts);
-
-        if (st != CLRNN_OK) {
-            free(counts);
-            return st;
-        }
+    st = info->classes ? clrnn_dataset_class_counts(set, counts) : CLRNN_OK;
+    if (st != CLRNN_OK) {
+        free(counts);
+        return st;
     }
     for (uint32_t k = 0; k < info->classes; k++)
         total += counts[k];

@@ -112,7 +112,6 @@ static enum clrnn_status standard_configs(struct work *w)
 
     for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
         char text[512];
-        enum clrnn_status st;
 
         snprintf(
             text, sizeof(text),
@@ -121,9 +120,7 @@ static enum clrnn_status standard_configs(struct work *w)
             "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-3}}, epochs: 1, batch_size: 64}\n"
             "data:\n  train: {synthetic: {samples: 64, steps: 100, features: 128, classes: 2, seed: 1}}\n",
             cells[i]);
-        st = clrnn_config_parse(w->log, text, NULL, &w->standard[i]);
-        if (st != CLRNN_OK)
-            return st;
+        TRY(clrnn_config_parse(w->log, text, NULL, &w->standard[i]));
         w->config[w->config_count++] = w->standard[i];
     }
     return CLRNN_OK;
@@ -188,11 +185,8 @@ static enum clrnn_status measure_all(struct work *w, struct clrnn_device *device
     first.seconds = 0.4 * seconds; // the first call of each shape builds CLBlast's kernels
     first.defaults_only = true;
     rest.restart = false;
-    st = clrnn_tune_run(device, &first, w->shapes.shape, w->shapes.count);
-    if (st == CLRNN_OK)
-        st = measure_choices(w, fmax(start + 0.7 * seconds, clrnn_clock() + 0.2 * seconds));
-    if (st != CLRNN_OK)
-        return st;
+    TRY(clrnn_tune_run(device, &first, w->shapes.shape, w->shapes.count));
+    TRY(measure_choices(w, fmax(start + 0.7 * seconds, clrnn_clock() + 0.2 * seconds)));
     before = settings_in_use(w->path);
     rest.seconds = fmax(start + 0.9 * seconds - clrnn_clock(), 1e-9);
     st = clrnn_tune_run(device, &rest, w->shapes.shape, w->shapes.count);
