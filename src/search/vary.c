@@ -175,7 +175,6 @@ static enum clrnn_status check_number(const struct clrnn_log *log, const struct 
 enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
                                    struct clrnn_vary *v)
 {
-    const struct clrnn_log silent = {0};
     char *text;
     enum clrnn_status st;
 
@@ -185,7 +184,7 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
         return CLRNN_OK;
     if (v->low == floor(v->low) && v->high == floor(v->high)) {
         text = clrnn_format("%.1f", floor(v->low) + 0.5); // does the key take 16.5?
-        st = check_value(&silent, p, v, text);
+        st = check_value(NULL, p, v, text);
         free(text);
         if (st == CLRNN_ERR_MEMORY)
             return clrnn_error_memory(log, 0, "the values of a sweep");
@@ -271,44 +270,23 @@ static void number_combination(const struct clrnn_vary *v, size_t count, uint64_
     }
 }
 
-// `shuffled` has memory for an order of the values of each list.
-static bool fill_lists(const struct clrnn_vary *v, size_t count, uint64_t seed, uint32_t trials,
-                       uint32_t *const *shuffled, uint64_t *pick, char **const *value)
+// The values of list `at`, of `count` keys.
+static enum clrnn_status draw_list(const struct clrnn_log *log, const struct clrnn_vary *v, size_t at,
+                                   size_t count, uint64_t seed, uint32_t trials, char **const *value)
 {
-    for (size_t k = 0; k < count; k++) {
-        const struct clrnn_random random = {.seed = seed, .stream = RANDOM_SWEEP, .a = (uint32_t)k + 1};
-
-        if (v[k].count)
-            clrnn_random_permutation(&random, (uint32_t)v[k].count, shuffled[k]);
-    }
-    for (uint32_t i = 0; i < trials; i++) {
-        number_combination(v, count, i, pick);
-        for (size_t k = 0; k < count; k++) {
-            if (!v[k].count)
-                continue;
-            value[i][k] = strdup(v[k].item[shuffled[k][pick[k]]]);
-            if (!value[i][k])
-                return false;
-        }
-    }
-    return true;
-}
-
-static enum clrnn_status draw_lists(const struct clrnn_log *log, const struct clrnn_vary *v, size_t count,
-                                    uint64_t seed, uint32_t trials, char **const *value)
-{
+    const struct clrnn_random random = {.seed = seed, .stream = RANDOM_SWEEP, .a = (uint32_t)at + 1};
+    uint32_t *order = malloc(v[at].count * sizeof(*order));
     uint64_t *pick = calloc(count, sizeof(*pick));
-    uint32_t **shuffled = calloc(count, sizeof(*shuffled));
-    bool whole = pick && shuffled;
+    bool whole = order && pick;
 
-    for (size_t k = 0; whole && k < count; k++) {
-        shuffled[k] = malloc((v[k].count + 1) * sizeof(*shuffled[k]));
-        whole = shuffled[k];
+    if (whole)
+        clrnn_random_permutation(&random, (uint32_t)v[at].count, order);
+    for (uint32_t i = 0; whole && i < trials; i++) {
+        number_combination(v, count, i, pick);
+        value[i][at] = strdup(v[at].item[order[pick[at]]]);
+        whole = value[i][at];
     }
-    whole = whole && fill_lists(v, count, seed, trials, shuffled, pick, value);
-    for (size_t k = 0; shuffled && k < count; k++)
-        free(shuffled[k]);
-    free(shuffled);
+    free(order);
     free(pick);
     return whole ? CLRNN_OK : clrnn_error_memory(log, 0, "the values of a sweep");
 }
@@ -317,7 +295,7 @@ enum clrnn_status clrnn_vary_draw(const struct clrnn_log *log, const struct clrn
                                   uint64_t seed, uint32_t trials, char **const *value)
 {
     for (size_t i = 0; i < count; i++)
-        if (!v[i].count)
-            TRY(draw_range(log, &v[i], i, seed, trials, value));
-    return draw_lists(log, v, count, seed, trials, value);
+        TRY(v[i].count ? draw_list(log, v, i, count, seed, trials, value)
+                       : draw_range(log, &v[i], i, seed, trials, value));
+    return CLRNN_OK;
 }
