@@ -242,12 +242,11 @@ static enum clrnn_status make_trials(struct clrnn_sweep *s)
 // Waits a little for the processes of a killed sweep to end.
 static enum clrnn_status lock_folder(const struct clrnn_sweep *s, int *lock)
 {
-    const struct clrnn_log silent = {0};
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
 
     for (int left = LOCK_PAUSES;; left--) {
         const enum clrnn_status st =
-            clrnn_folder_lock(left > 0 ? &silent : s->log, &sweep_kind, s->result->folder, lock);
+            clrnn_folder_lock(left > 0 ? NULL : s->log, &sweep_kind, s->result->folder, lock);
 
         if (st == CLRNN_OK || left <= 0)
             return st;

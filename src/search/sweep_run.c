@@ -48,13 +48,12 @@ static void note_epoch(void *user, const struct clrnn_progress *p)
 // Whether the trial's folder has a run to go on with.
 static bool goes_on(const struct job *j)
 {
-    const struct clrnn_log silent = {0};
     char *checkpoint = clrnn_path_join(j->folder, "last.safetensors");
     struct clrnn_config *before = NULL;
     bool goes = checkpoint && access(checkpoint, F_OK) == 0;
 
     if (goes && clrnn_epochs_shape_lr(j->config))
-        goes = clrnn_run_config(&silent, j->folder, 0, NULL, &before) == CLRNN_OK &&
+        goes = clrnn_run_config(NULL, j->folder, 0, NULL, &before) == CLRNN_OK &&
                before->train.epochs == j->epochs;
     clrnn_config_destroy(&before);
     free(checkpoint);

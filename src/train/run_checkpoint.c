@@ -24,11 +24,10 @@ static double judged(const struct clrnn_epoch_row *row)
 // Reads the rows of the best and of the last epoch.
 static void read_rows(const char *run, struct rows *rows)
 {
-    const struct clrnn_log silent = {0};
     char *path = clrnn_path_join(run, "metrics.jsonl");
     struct clrnn_map map = {0};
 
-    if (path && clrnn_map_open(&silent, path, &map) == CLRNN_OK) {
+    if (path && clrnn_map_open(NULL, path, &map) == CLRNN_OK) {
         const char *line = map.size ? (const char *)map.data : "", *const after = line + map.size, *end;
 
         for (; line < after && (end = memchr(line, '\n', (size_t)(after - line))); line = end + 1) {

@@ -218,7 +218,6 @@ enum clrnn_status clrnn_table_find(const struct clrnn_log *log, const struct clr
     struct clrnn_table *t = calloc(1, sizeof(*t));
     struct clrnn_map map = {0};
     char *path = NULL, *folder = NULL;
-    const struct clrnn_log quiet = {0};
 
     *table = NULL;
     if (!t)
@@ -227,7 +226,7 @@ enum clrnn_status clrnn_table_find(const struct clrnn_log *log, const struct clr
     path = find_path(wish);
     folder = path ? clrnn_path_folder(path) : NULL;
     if (folder && access(path, R_OK) == 0 && clrnn_cache_is_ours(folder) &&
-        clrnn_map_open(&quiet, path, &map) == CLRNN_OK) {
+        clrnn_map_open(NULL, path, &map) == CLRNN_OK) {
         t->mapped = true;
         t->map = map;
         if (load(map.data, map.size, t)) {
@@ -273,13 +272,12 @@ struct clrnn_table_file *clrnn_table_file_begin(const struct clrnn_table_wish *w
 {
     struct clrnn_table_file *f = calloc(1, sizeof(*f));
     char *folder = NULL;
-    const struct clrnn_log quiet = {0};
 
     if (f)
         f->path = find_path(wish);
     if (f && f->path)
         folder = clrnn_path_folder(f->path);
-    if (folder && clrnn_make_folder(&quiet, folder) == CLRNN_OK && clrnn_cache_is_ours(folder))
+    if (folder && clrnn_make_folder(NULL, folder) == CLRNN_OK && clrnn_cache_is_ours(folder))
         clrnn_temporary_create(folder, false, &f->temporary);
     if (f)
         f->buffer = malloc(BUFFER_BYTES);
@@ -317,7 +315,6 @@ bool clrnn_table_file_commit(struct clrnn_table_file **file, struct clrnn_table 
     struct clrnn_table_file *f = *file;
     struct header h = {.magic = MAGIC, .rows = t->rows, .width = t->width};
     char *names = write_names(t);
-    const struct clrnn_log quiet = {0};
     bool good = names;
 
     hash_values(t->values, t->rows * t->width, h.values_hash);
@@ -332,7 +329,7 @@ bool clrnn_table_file_commit(struct clrnn_table_file **file, struct clrnn_table 
     good = good && !clrnn_temporary_rename(&f->temporary, f->path);
     if (good)
         clrnn_tables_prune(f->path);
-    good = good && clrnn_map_open(&quiet, f->path, &t->map) == CLRNN_OK;
+    good = good && clrnn_map_open(NULL, f->path, &t->map) == CLRNN_OK;
     if (good && t->map.size == HEADER_BYTES + f->written + h.names_bytes) {
         t->mapped = true;
         clrnn_table_set_mapped(t, (void *)(uintptr_t)t->map.data, t->map.size, HEADER_BYTES);
