@@ -77,11 +77,6 @@ enum clrnn_status clrnn_sequences_add(struct clrnn_sequences *b, size_t rows, do
 
 // ---------------------------------------------------------------- labels
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static bool all_numbers(const struct clrnn_texts *labels)
 {
     double value;
@@ -100,7 +95,7 @@ static enum clrnn_status sort_classes(struct clrnn_sequences *b)
 
     if (good) {
         memcpy(sorted, b->labels.text, b->labels.count * sizeof(*sorted));
-        qsort(sorted, b->labels.count, sizeof(*sorted), compare_texts);
+        qsort(sorted, b->labels.count, sizeof(*sorted), clrnn_texts_compare);
     }
     for (size_t i = 0; i < b->labels.count && good; i++)
         if (!i || strcmp(sorted[i], sorted[i - 1]) != 0)
@@ -135,7 +130,7 @@ static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
         const char *text = b->labels.text[i];
         char *const *found = !named ? NULL
                                     : bsearch(&b->labels.text[i], d->table->classes.text,
-                                              d->table->classes.count, sizeof(*found), compare_texts);
+                                              d->table->classes.count, sizeof(*found), clrnn_texts_compare);
 
         if (named && !found)
             return bad_label(b, i, "is none of the model's classes");

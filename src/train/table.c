@@ -247,7 +247,7 @@ static enum clrnn_status read_header(void *user, size_t columns, char *const *na
 
 // ---------------------------------------------------------------- afterwards
 
-static int compare_texts(const void *a, const void *b)
+int clrnn_texts_compare(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -266,11 +266,11 @@ static enum clrnn_status sort_classes(struct loader *l)
     if (!sorted)
         return clrnn_error_memory(l->log, t->classes.count * sizeof(*sorted), l->wish->path);
     memcpy(sorted, t->classes.text, t->classes.count * sizeof(*sorted));
-    qsort(sorted, t->classes.count, sizeof(*sorted), compare_texts);
+    qsort(sorted, t->classes.count, sizeof(*sorted), clrnn_texts_compare);
     for (size_t i = 0; i < t->rows; i++) {
         double *value = &t->values[i * t->width + place];
         char *const *found = bsearch(&t->classes.text[(size_t)*value], sorted, t->classes.count,
-                                     sizeof(*sorted), compare_texts);
+                                     sizeof(*sorted), clrnn_texts_compare);
 
         *value = (double)(found - sorted);
         clrnn_table_passed(t, i);

@@ -101,6 +101,9 @@ static inline double clrnn_table_value(const struct clrnn_table *table, size_t r
 /** Copies the names of features, targets and classes. NULL: no memory. */
 struct clrnn_names *clrnn_table_names(const struct clrnn_table *table);
 
+/** Compares two elements of struct clrnn_texts, for qsort and bsearch. */
+int clrnn_texts_compare(const void *a, const void *b);
+
 /** Logs a warning if the first rows, each a sample of its own, stand in order of a column of times, used or
  * not, or resemble the rows before them. CLRNN_ERR_MEMORY, or the error of reading the file's first rows. */
 enum clrnn_status clrnn_table_check_order(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
