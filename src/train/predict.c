@@ -113,6 +113,10 @@ static void write_class(struct prediction *p, int64_t index)
 static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
 {
     const uint32_t length = p->per_step ? MIN2(clrnn_dataset_output_length(p->dataset, sample), steps) : 1;
+    const bool classes = p->kind == CLRNN_PREDICT_CLASSES;
+    const size_t count = (size_t)p->T * (classes ? p->to.labels : p->outputs);
+    const size_t bytes = count * (classes ? sizeof(*p->classes) : sizeof(*p->row));
+    const void *all = classes ? (const void *)p->classes : p->row;
 
     memset(p->row, 0, (size_t)p->T * p->outputs * sizeof(*p->row));
     for (size_t i = 0; i < (size_t)p->T * p->to.labels; i++)
@@ -128,22 +132,13 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
         for (uint32_t o = 0; o < p->to.labels; o++)
             p->classes[(size_t)t * p->to.labels + o] = clrnn_outputs_class(&p->to, from, o);
     }
-    if (p->array) {
-        const size_t classes = (size_t)p->T * p->to.labels, row = (size_t)p->T * p->outputs;
-
-        if (p->kind == CLRNN_PREDICT_CLASSES)
-            memcpy((int64_t *)p->array + sample * classes, p->classes, classes * sizeof(*p->classes));
-        else
-            memcpy((float *)p->array + sample * row, p->row, row * sizeof(*p->row));
-        return CLRNN_OK;
-    }
-    if (p->npy)
-        return p->kind == CLRNN_PREDICT_CLASSES
-                   ? clrnn_npy_append(p->npy, p->classes, (size_t)p->T * p->to.labels)
-                   : clrnn_npy_append(p->npy, p->row, (size_t)p->T * p->outputs);
+    if (p->array)
+        memcpy((char *)p->array + sample * bytes, all, bytes);
+    if (p->array || p->npy)
+        return p->npy ? clrnn_npy_append(p->npy, all, count) : CLRNN_OK;
     for (uint32_t t = 0; t < length; t++) {
         clrnn_out_printf(p->csv, p->per_step ? "%u,%u" : "%u", sample, t);
-        if (p->kind == CLRNN_PREDICT_CLASSES)
+        if (classes)
             for (uint32_t o = 0; o < p->to.labels; o++)
                 write_class(p, p->classes[(size_t)t * p->to.labels + o]);
         else
@@ -273,14 +268,12 @@ static enum clrnn_status run(struct prediction *p, const char *path)
 // Into the file `path`, or where it is NULL into p.array.
 static enum clrnn_status predict(struct prediction p, const struct clrnn_source *source, const char *path)
 {
-    const struct clrnn_model *model = p.model;
-    const enum clrnn_predict_kind kind = p.kind;
     struct clrnn_source inputs = *source;
     struct clrnn_arrays arrays;
     struct clrnn_dataset *dataset = NULL;
     enum clrnn_status st;
 
-    TRY(clrnn_outputs_init(&p.to, model, kind));
+    TRY(clrnn_outputs_init(&p.to, p.model, p.kind));
     inputs.y = inputs.y_lengths = NULL; // targets may be wrong or missing here
     if (source->arrays) {
         arrays = *source->arrays;
