@@ -188,13 +188,11 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, const struct c
     size_t size;
     FILE *out = clrnn_text_open(text, &size);
     enum clrnn_status st;
-    bool whole;
 
     if (!out)
         return clrnn_error_memory(plan->model->log, 0, "a plan's text");
     st = write_plan(out, plan, shards, json);
-    whole = clrnn_text_close(out, text);
-    if (!whole && st == CLRNN_OK)
+    if (!clrnn_text_close(out, text) && st == CLRNN_OK)
         st = clrnn_error_memory(plan->model->log, 0, "a plan's text");
     if (st != CLRNN_OK) {
         free(*text);

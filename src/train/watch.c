@@ -29,9 +29,8 @@
 #define FLAT_ACCURACY 0.03   // above the commonest class: not flat
 #define MOST_SAMPLED 16384u  // weights of a matrix that are looked at
 
-static void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const char *format, ...)
-    CLRNN_PRINTF(3, 4);
-static void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const char *format, ...)
+static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding,
+                                    const char *format, ...)
 {
     char what[400];
     va_list arguments;
