@@ -117,7 +117,8 @@ enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct cl
 
 // ---------------------------------------------------------------- names
 
-char *clrnn_folder_name(const struct clrnn_config *config)
+// The name of the config's file without its ending, "run" where it is not from a file. NULL: no memory.
+static char *name_of(const struct clrnn_config *config)
 {
     const char *slash = config->path ? strrchr(config->path, '/') : NULL;
     const char *base = slash ? slash + 1 : config->path ? config->path : "run";
@@ -126,23 +127,22 @@ char *clrnn_folder_name(const struct clrnn_config *config)
     return clrnn_format("%.*s", (int)(dot && dot != base ? (size_t)(dot - base) : strlen(base)), base);
 }
 
-char *clrnn_folder_default(const char *name, const char *what)
+char *clrnn_folder_default(const struct clrnn_config *config, const char *what)
 {
     const time_t now = time(NULL);
-    const char *dash = what ? "-" : "";
+    const char *const dash = what ? "-" : "";
     struct tm local;
-    char stamp[32];
-    char *path;
+    char stamp[32], *name = name_of(config), *path;
 
-    if (!what)
-        what = "";
+    what = what ? what : "";
     if (!localtime_r(&now, &local) || !strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local))
         snprintf(stamp, sizeof(stamp), "%lld", (long long)now);
-    path = clrnn_format("runs/%s%s%s-%s", name, dash, what, stamp);
+    path = name ? clrnn_format("runs/%s%s%s-%s", name, dash, what, stamp) : NULL;
     for (int i = 2; path && access(path, F_OK) == 0 && i < 1000; i++) { // two runs in one second
         free(path);
         path = clrnn_format("runs/%s%s%s-%s-%d", name, dash, what, stamp, i);
     }
+    free(name);
     return path;
 }
 
@@ -150,8 +150,7 @@ enum clrnn_status clrnn_folder_choose(const struct clrnn_log *log, const struct 
                                       const struct clrnn_config *config, const char *what, const char *out,
                                       char folder[PATH_MAX])
 {
-    char *name = clrnn_folder_name(config);
-    char *path = out ? clrnn_format("%s", out) : name ? clrnn_folder_default(name, what) : NULL;
+    char *path = out ? clrnn_format("%s", out) : clrnn_folder_default(config, what);
     const bool fits = path && strlen(path) < PATH_MAX;
     enum clrnn_status st = path ? CLRNN_OK : clrnn_error_memory(log, 0, "a path");
 
@@ -160,7 +159,6 @@ enum clrnn_status clrnn_folder_choose(const struct clrnn_log *log, const struct 
     else if (path)
         st = clrnn_error(log, CLRNN_ERR_ARG, "the folder's path has %zu bytes, expected fewer than %d",
                          strlen(path), PATH_MAX);
-    free(name);
     free(path);
     TRY(st);
     TRY(clrnn_folder_check(log, kind, folder));

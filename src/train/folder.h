@@ -47,11 +47,8 @@ enum clrnn_status clrnn_folder_choose(const struct clrnn_log *log, const struct 
                                       const struct clrnn_config *config, const char *what, const char *out,
                                       char folder[PATH_MAX]);
 
-/** The name of the config's file without its ending, "run" where it is not from a file; to be freed. NULL: no
- * memory. */
-char *clrnn_folder_name(const struct clrnn_config *config);
-/** "runs/<name>-<what>-<date>-<time>", which does not exist yet; to be freed. `what`: or NULL. NULL: no
- * memory. */
-char *clrnn_folder_default(const char *name, const char *what);
+/** "runs/<config's name>-<what>-<date>-<time>", which does not exist yet; to be freed. `what`: or NULL. NULL:
+ * no memory. */
+char *clrnn_folder_default(const struct clrnn_config *config, const char *what);
 
 #endif

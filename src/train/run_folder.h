@@ -46,8 +46,8 @@ enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char
                                          const struct clrnn_config *config);
 /** Creates the folder (NULL `path`: runs/<name>-<date>-<time>) and locks it. CLRNN_ERR_DISK; CLRNN_ERR_ARG:
  * another process writes there, or it has other files than those of a run. */
-enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path, const char *name,
-                                          struct clrnn_run_folder *folder);
+enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path,
+                                          const struct clrnn_config *config, struct clrnn_run_folder *folder);
 /** Locks an existing run folder. CLRNN_ERR_DATA: not a run folder; CLRNN_ERR_DISK, CLRNN_ERR_ARG. */
 enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char *path,
                                         struct clrnn_run_folder *folder);

@@ -244,11 +244,11 @@ static enum clrnn_status take(struct clrnn_run_folder *f)
     return replace(f);
 }
 
-enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path, const char *name,
-                                          struct clrnn_run_folder *f)
+enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path,
+                                          const struct clrnn_config *config, struct clrnn_run_folder *f)
 {
     *f = (struct clrnn_run_folder){.log = log, .metrics = -1, .lock = -1};
-    f->path = path ? clrnn_format("%s", path) : clrnn_folder_default(name, NULL);
+    f->path = path ? clrnn_format("%s", path) : clrnn_folder_default(config, NULL);
     if (!f->path)
         return clrnn_error_memory(log, 0, "a path");
     TRY(clrnn_make_folder(log, f->path));

@@ -178,17 +178,11 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
 static enum clrnn_status begin_folder(struct clrnn_loop *l, const struct clrnn_config *config,
                                       const char *out)
 {
-    char *name, *path;
+    char *path;
     enum clrnn_status st;
 
-    if (!l->folder.path) {
-        name = clrnn_folder_name(config);
-        if (!name)
-            return clrnn_error_memory(l->log, 0, "a path");
-        st = clrnn_run_folder_create(l->log, out, name, &l->folder);
-        free(name);
-        TRY(st);
-    }
+    if (!l->folder.path)
+        TRY(clrnn_run_folder_create(l->log, out, config, &l->folder));
     TRY(clrnn_run_folder_begin(&l->folder));
     TRY(clrnn_run_folder_config(&l->folder, config));
     TRY(clrnn_run_folder_identity(&l->folder, &l->identity));
