@@ -43,12 +43,6 @@ static void choose_length(struct clrnn_lr_finder *f)
     r->valid = f->data.valid;
 }
 
-static enum clrnn_status take_folder(struct clrnn_lr_finder *f, int *lock)
-{
-    TRY(clrnn_folder_choose(f->log, &lr_kind, f->config, "lr-find", f->params->out, f->result->folder));
-    return clrnn_folder_lock(f->log, &lr_kind, f->result->folder, lock);
-}
-
 static enum clrnn_status find(struct clrnn_lr_finder *f)
 {
     struct clrnn_lr_result *r = f->result;
@@ -98,7 +92,9 @@ enum clrnn_status clrnn_lr_find(struct clrnn_device *device, const struct clrnn_
                            p.from, p.to);
     st = clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, &f.data);
     if (st == CLRNN_OK)
-        st = take_folder(&f, &lock);
+        st = clrnn_folder_choose(log, &lr_kind, config, "lr-find", p.out, result->folder);
+    if (st == CLRNN_OK)
+        st = clrnn_folder_lock(log, &lr_kind, result->folder, &lock);
     if (st == CLRNN_OK)
         st = find(&f);
     if (lock >= 0)

@@ -260,12 +260,6 @@ static enum clrnn_status lock_folder(const struct clrnn_sweep *s, int *lock)
     }
 }
 
-static enum clrnn_status take_folder(struct clrnn_sweep *s, int *lock)
-{
-    TRY(clrnn_folder_choose(s->log, &sweep_kind, s->config, "sweep", s->params->out, s->result->folder));
-    return lock_folder(s, lock);
-}
-
 // ---------------------------------------------------------------- the sweep
 
 static void sort(struct clrnn_sweep_result *r)
@@ -343,7 +337,9 @@ enum clrnn_status clrnn_sweep(const struct clrnn_log *log, const struct clrnn_sw
     if (st == CLRNN_OK)
         st = prepare(&s);
     if (st == CLRNN_OK)
-        st = take_folder(&s, &lock);
+        st = clrnn_folder_choose(log, &sweep_kind, config, "sweep", p.out, result->folder);
+    if (st == CLRNN_OK)
+        st = lock_folder(&s, &lock);
     if (st == CLRNN_OK)
         st = sweep(&s);
     if (lock >= 0)
