@@ -14,24 +14,25 @@
 #include "train/session.h"
 #include "train/speedup.h"
 
-// Writes "x [32, 64, 2474]" for every tensor of the slots into text.
-static void tensors_text(const struct clrnn_graph *graph, const int *slots, size_t count, char *text,
-                         size_t size)
+// Writes "x [32, 64, 2474]" for every tensor of the slots, behind a word.
+static void write_tensors(FILE *out, const char *word, const struct clrnn_graph *graph, const int *slots,
+                          size_t count)
 {
-    size_t used = 0;
+    const char *comma = "";
 
-    text[0] = 0;
-    for (size_t i = 0; i < count && used < size; i++) {
+    fprintf(out, "    %s  ", word);
+    for (size_t i = 0; i < count; i++) {
         const struct clrnn_tensor *t = slots[i] < 0 ? NULL : &graph->tensor[slots[i]];
 
         if (!t)
             continue;
-        used += (size_t)snprintf(text + used, size - used, "%s%s [", used ? ", " : "", t->name);
-        for (unsigned d = 0; d < t->ndim && used < size; d++)
-            used += (size_t)snprintf(text + used, size - used, d ? ", %u" : "%u", t->dims[d]);
-        if (used < size)
-            used += (size_t)snprintf(text + used, size - used, "]");
+        fprintf(out, "%s%s [", comma, t->name);
+        for (unsigned d = 0; d < t->ndim; d++)
+            fprintf(out, d ? ", %u" : "%u", t->dims[d]);
+        fputc(']', out);
+        comma = ", ";
     }
+    fputc('\n', out);
 }
 
 // 1234567 as "1.23 M" of a unit.
@@ -72,7 +73,7 @@ static void write_text(FILE *out, const struct clrnn_plan *plan)
 {
     const struct clrnn_graph *graph = plan->graph;
     const struct clrnn_plan_cost cost = clrnn_plan_cost(plan);
-    char flops[32], bytes[32], arena[32], params[32], queued[64] = "", text[1024];
+    char flops[32], bytes[32], arena[32], params[32], queued[64] = "";
 
     fprintf(out, "batch %u, %u step%s, on %s\n\n", plan->params.N, plan->params.T,
             plan->params.T == 1 ? "" : "s", clrnn_device_info(plan->model->device)->name);
@@ -84,10 +85,8 @@ static void write_text(FILE *out, const struct clrnn_plan *plan)
 
         fprintf(out, "%-14s %-10s %14s %10s\n", clrnn_op_name(op->kind), op->layer,
                 short_text(c.flops, "FLOP", flops), short_text(c.bytes, "B", bytes));
-        tensors_text(graph, op->in, CLRNN_OP_MAX_IN, text, sizeof(text));
-        fprintf(out, "    from  %s\n", text);
-        tensors_text(graph, op->out, CLRNN_OP_MAX_OUT, text, sizeof(text));
-        fprintf(out, "    to    %s\n", text);
+        write_tensors(out, "from", graph, op->in, CLRNN_OP_MAX_IN);
+        write_tensors(out, "to  ", graph, op->out, CLRNN_OP_MAX_OUT);
         if (plan->op_launch[i] == plan->op_launch[i + 1])
             fprintf(out, "    run   nothing%s\n",
                     op->kind == CLRNN_OP_FEED ? ": those who read the batch pick its rows up from the data"
