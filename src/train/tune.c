@@ -77,10 +77,17 @@ static int by_work(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static void plan_shapes(const struct clrnn_plan *plan, struct shapes *s)
+// Collects the multiplies of a training step with the config's batch.
+static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config,
+                                       struct shapes *s)
 {
-    for (size_t i = 0; i < clrnn_launches_count(plan->launches); i++) {
-        const struct clrnn_launch_info *info = clrnn_launches_info(plan->launches, i);
+    struct clrnn_session *session;
+    const struct clrnn_launches *launches;
+
+    TRY(clrnn_session_of_one_batch(device, config, CLRNN_MODE_TRAIN, &session));
+    launches = session->plan->launches;
+    for (size_t i = 0; i < clrnn_launches_count(launches); i++) {
+        const struct clrnn_launch_info *info = clrnn_launches_info(launches, i);
         struct clrnn_tuned_multiply h = {.count = 1};
         char a, b;
 
@@ -91,16 +98,6 @@ static void plan_shapes(const struct clrnn_plan *plan, struct shapes *s)
         h.transpose_b = b == 'T';
         add_shape(s, &h);
     }
-}
-
-// Collects the multiplies of a training step with the config's batch.
-static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config,
-                                       struct shapes *s)
-{
-    struct clrnn_session *session;
-
-    TRY(clrnn_session_of_one_batch(device, config, CLRNN_MODE_TRAIN, &session));
-    plan_shapes(session->plan, s);
     clrnn_session_close(&session);
     return CLRNN_OK;
 }
