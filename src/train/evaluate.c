@@ -78,8 +78,6 @@ enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_s
 
 static void take_metrics(const struct clrnn_metrics *m, struct clrnn_eval_result *r)
 {
-    const bool values = clrnn_loss_is_regression(m->model->config->train.loss.kind);
-
     r->accuracy = m->value[CLRNN_METRIC_accuracy];
     r->balanced_accuracy = m->value[CLRNN_METRIC_balanced_accuracy];
     r->macro_f1 = m->value[CLRNN_METRIC_macro_f1];
@@ -90,12 +88,12 @@ static void take_metrics(const struct clrnn_metrics *m, struct clrnn_eval_result
     r->r2 = m->value[CLRNN_METRIC_r2];
     r->cer = m->value[CLRNN_METRIC_cer];
     r->wer = m->value[CLRNN_METRIC_wer];
-    for (uint32_t k = 0; k < m->groups && !values; k++)
+    for (uint32_t k = 0; k < r->classes; k++)
         r->per_class[k] = (struct clrnn_class_result){.support = clrnn_metrics_support(m, k),
                                                       .precision = m->group[0][k],
                                                       .recall = m->group[1][k],
                                                       .f1 = m->group[2][k]};
-    for (uint32_t k = 0; k < m->groups && values; k++)
+    for (uint32_t k = 0; k < r->outputs; k++)
         r->per_output[k] =
             (struct clrnn_output_result){.mae = m->group[0][k], .rmse = m->group[1][k], .r2 = m->group[2][k]};
 }
