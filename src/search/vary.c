@@ -162,16 +162,6 @@ static enum clrnn_status check_value(const struct clrnn_log *log, const struct c
     return st;
 }
 
-static enum clrnn_status check_number(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
-                                      const struct clrnn_vary *v, double value)
-{
-    char *text = value_text(v, value);
-    const enum clrnn_status st = check_value(log, p, v, text);
-
-    free(text);
-    return st;
-}
-
 enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
                                    struct clrnn_vary *v)
 {
@@ -190,8 +180,13 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
             return clrnn_error_memory(log, 0, "the values of a sweep");
         v->whole = st != CLRNN_OK;
     }
-    TRY(check_number(log, p, v, v->low));
-    return check_number(log, p, v, v->high);
+    st = CLRNN_OK;
+    for (int end = 0; end < 2 && st == CLRNN_OK; end++) {
+        text = value_text(v, end ? v->high : v->low);
+        st = check_value(log, p, v, text);
+        free(text);
+    }
+    return st;
 }
 
 // ---------------------------------------------------------------- drawing
