@@ -29,7 +29,6 @@ struct order {
 };
 
 struct head {
-    const struct clrnn_table_wish *wish;
     size_t columns;
     struct order *order; // [columns]
     char **name;         // [columns]
@@ -219,7 +218,7 @@ enum clrnn_status clrnn_table_check_order(const struct clrnn_log *log, const str
 {
     const struct clrnn_source *s = wish->source;
     const struct clrnn_csv_rules rules = {clrnn_source_delimiter(s), s->comment ? *s->comment : 0};
-    struct head head = {.wish = wish};
+    struct head head = {0};
     const struct clrnn_csv_sink sink = {&head, take_header, take_cell, take_row};
     enum clrnn_status st = clrnn_csv_stream(log, wish->path, &rules, &sink);
     const char *time;
