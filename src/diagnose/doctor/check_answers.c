@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "base/words.h"
 #include "diagnose/doctor/candidate.h"
 #include "diagnose/doctor/trace.h"
 #include "diagnose/doctor/trial.h"
@@ -254,6 +255,7 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
+    char lr[CLRNN_NUMBER_SIZE], momentum[CLRNN_NUMBER_SIZE];
     double most[64];
 
     if (!c->sgd_lr)
@@ -272,9 +274,11 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
     clrnn_doctor_cost(d, "the weights stay what they were drawn");
     clrnn_doctor_remedy(d, "train.optimizer.sgd.lr=%g with train.optimizer.sgd.momentum=%g", c->sgd_lr,
                         c->sgd_momentum);
-    clrnn_doctor_fix(d, FIX_LR, 0, c->sgd_lr);
+    clrnn_number_text(c->sgd_lr, lr);
+    clrnn_number_text(c->sgd_momentum, momentum);
+    clrnn_doctor_set(d, "train.optimizer.sgd.lr=%s", lr);
     if (c->sgd_momentum > o->momentum)
-        clrnn_doctor_fix(d, FIX_MOMENTUM, 0, c->sgd_momentum);
+        clrnn_doctor_set(d, "train.optimizer.sgd.momentum=%s", momentum);
 }
 
 // How large the outputs can become: the sum of lr over the steps, for a bias and for each weight of an
@@ -327,7 +331,7 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
             "; %s moves a weight by at most lr a step, which brings the outputs to about %.3g in the "
             "whole run",
             clrnn_optimizer_word(d->config->train.optimizer.kind), reach(v, c));
-    clrnn_doctor_fix(d, FIX_NORMALIZE_TARGETS, 0, 0);
+    clrnn_doctor_set(d, "data.normalize_targets=standard");
 }
 
 // Several labels: those of whose ones hardly any is found.
@@ -364,7 +368,7 @@ static void check_rare_answers(struct clrnn_examination *v, const struct clrnn_t
     if (count > 1)
         clrnn_doctor_evidence(d, " (%u labels are found so rarely)", count);
     if (!loss->weight && !loss->balanced)
-        clrnn_doctor_fix(d, FIX_BALANCED, 0, 0);
+        clrnn_doctor_balance(d);
 }
 
 void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -409,7 +413,7 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
     if (count > 1)
         clrnn_doctor_evidence(d, " (%u classes are found so rarely)", count);
     if (!loss->weight && !loss->balanced)
-        clrnn_doctor_fix(d, FIX_BALANCED, 0, 0);
+        clrnn_doctor_balance(d);
 }
 
 // "feature 0's last value", of one target a row.

@@ -38,11 +38,11 @@ static void check_norm(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_remedy(
             d, "%s.groupnorm.num_groups=1, or another number of which each group has several features",
             clrnn_layer_entry(c, at, entry));
-        clrnn_doctor_fix(d, FIX_GROUPS, at, 1);
+        clrnn_doctor_set_layer(d, at, "num_groups=1");
         return;
     }
     clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(l->kind));
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_remove_layer(d, at);
 }
 
 static void check_windows(struct clrnn_doctor *d, size_t at)

@@ -50,7 +50,7 @@ static void check_blank(struct clrnn_doctor *d)
             "train.loss.ctc.blank=%u, a class that no label has; or, if they are padding, count them "
             "out in y_lengths",
             last);
-        clrnn_doctor_fix(d, FIX_BLANK, 0, last);
+        clrnn_doctor_set(d, "train.loss.ctc.blank=%u", last);
     } else {
         clrnn_doctor_remedy(
             d,
@@ -82,7 +82,7 @@ static void check_room(struct clrnn_doctor *d)
         clrnn_doctor_cost(d, "nothing is learnt from these rows: zero_infinity counts their loss as 0");
         return;
     }
-    clrnn_doctor_fix(d, FIX_ZERO_INFINITY, 0, 0);
+    clrnn_doctor_set(d, "train.loss.ctc.zero_infinity=true");
     d->no_dynamic = true;
     d->no_dynamic_reason = "the loss of some rows is infinite.";
 }

@@ -109,7 +109,7 @@ static void check_scale(struct clrnn_doctor *d)
         d, s->rms[largest] < 1
                ? "the inputs hardly move any unit, and weights on them get tiny gradients"
                : "units sit at their ends or never switch, and gradients are as large as the inputs");
-    clrnn_doctor_fix(d, FIX_NORMALIZE, 0, 0);
+    clrnn_doctor_set(d, "data.normalize=standard");
 }
 
 static void check_constant(struct clrnn_doctor *d)
@@ -172,7 +172,7 @@ static void check_count(struct clrnn_doctor *d)
             S, t->batch_size);
         clrnn_doctor_cost(d, "no step is ever made");
         clrnn_doctor_remedy(d, "train.drop_last=false, or a batch_size of at most %u", S);
-        clrnn_doctor_fix(d, FIX_DROP_LAST, 0, 0);
+        clrnn_doctor_set(d, "train.drop_last=false");
         d->no_dynamic = true;
         d->no_dynamic_reason = "an epoch has no batch.";
         return;
@@ -275,7 +275,7 @@ static void check_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare
         counts * heavy / fmax(light, 1e-300));
     clrnn_doctor_remedy(d, "train.loss.%s.%s=balanced", clrnn_loss_word(loss->kind),
                         binary ? "pos_weight" : "weight");
-    clrnn_doctor_fix(d, FIX_BALANCED, 0, 0);
+    clrnn_doctor_balance(d);
 }
 
 static void check_balance(struct clrnn_doctor *d)

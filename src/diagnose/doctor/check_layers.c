@@ -43,21 +43,21 @@ static void check_round(struct clrnn_doctor *d, size_t at)
         "round() is flat between its steps: its gradient is 0 everywhere, and the %zu layer%s with "
         "weights below it get%s none",
         below, below == 1 ? "" : "s", below == 1 ? "s" : "");
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_remove_layer(d, at);
 }
 
 // p of a recurrent layer's argument `key` leaves few of `units`.
 static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key, double p, uint32_t units,
-                             const char *what, enum clrnn_fix_kind fix)
+                             const char *what)
 {
+    const char *layer = clrnn_layer_word(d->config->layer[at].kind);
     char entry[CLRNN_ENTRY_SIZE];
 
     clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where_layer(d, at);
     clrnn_doctor_evidence(d, "%s: %g leaves on average %.1f of %u %s", key, p, (1 - p) * units, units, what);
-    clrnn_doctor_remedy(d, "%s.%s.%s=0.3", clrnn_layer_entry(d->config, at, entry),
-                        clrnn_layer_word(d->config->layer[at].kind), key);
-    clrnn_doctor_fix(d, fix, at, 0.3);
+    clrnn_doctor_remedy(d, "%s.%s.%s=0.3", clrnn_layer_entry(d->config, at, entry), layer, key);
+    clrnn_doctor_set(d, "%s.%s.%s=0.3", entry, layer, key);
 }
 
 static void check_recurrent(struct clrnn_doctor *d, size_t at)
@@ -111,14 +111,14 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
                               l->dropout);
         clrnn_doctor_remedy(d, "take the argument out, or put `- dropout: {p: %g}` after the layer",
                             l->dropout);
-        clrnn_doctor_fix(d, FIX_LAYER_DROPOUT, at, 0);
+        clrnn_doctor_set_layer(d, at, "dropout=0.0");
     }
     if (l->dropout >= clrnn_threshold.dropout_p && l->num_layers > 1)
         dropout_too_high(d, at, "dropout", l->dropout, clrnn_layer_state(l) * (l->bidirectional ? 2 : 1),
-                         "units between the layers", FIX_LAYER_DROPOUT);
+                         "units between the layers");
     if (l->recurrent_dropout >= clrnn_threshold.dropout_p)
         dropout_too_high(d, at, "recurrent_dropout", l->recurrent_dropout, clrnn_layer_state(l),
-                         "units of the hidden state, the same ones in all steps", FIX_RECURRENT_DROPOUT);
+                         "units of the hidden state, the same ones in all steps");
 }
 
 static void check_dropout(struct clrnn_doctor *d, size_t at)
@@ -136,7 +136,7 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_where_layer(d, at);
         clrnn_doctor_evidence(d, "p: %g leaves on average %.1f of %u features", p, (1 - p) * width, width);
         clrnn_doctor_remedy(d, "%s.dropout.p=0.5 or less", clrnn_layer_entry(c, at, entry));
-        clrnn_doctor_fix(d, FIX_LAYER_P, at, 0.5);
+        clrnn_doctor_set_layer(d, at, "p=0.5");
     }
     // elementwise layers pass the changed variance on; so does a linear layer, to a batchnorm after it, but
     // that stack is common and learns
@@ -153,7 +153,8 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         "mode there is no dropout, and the running variance is wrong",
         p, clrnn_layer_path(c, next, path, sizeof(path)), 1 / fmax(1 - p, 1e-3));
     if (next == after)
-        clrnn_doctor_fix(d, FIX_SWAP_LAYERS, at, 0);
+        clrnn_doctor_set(d, "exchange %s (dropout) and %s", clrnn_layer_entry(c, at, entry),
+                         clrnn_layer_entry(c, after, path));
 }
 
 static void check_momentum(struct clrnn_doctor *d, size_t at)
@@ -182,7 +183,8 @@ static void check_momentum(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_cost(d, high ? "eval mode normalises by the last few rows alone: validation jumps"
                               : "eval mode is another function than train mode");
     clrnn_doctor_remedy(d, "%s.batchnorm.momentum=0.1", clrnn_layer_entry(d->config, at, entry));
-    clrnn_doctor_fix(d, FIX_BATCHNORM, at, 0);
+    clrnn_doctor_set_layer(d, at, "track_running_stats=true");
+    clrnn_doctor_set_layer(d, at, "momentum=0.1");
 }
 
 static void check_batchnorm(struct clrnn_doctor *d, size_t at)
@@ -217,12 +219,12 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_cost(d,
                           "every output is the layer's bias, whatever the input; PyTorch refuses to train");
         clrnn_doctor_remedy(d, "train.batch_size=%u, or layernorm instead", larger);
-        clrnn_doctor_fix(d, FIX_BATCH_SIZE, 0, larger);
+        clrnn_doctor_set(d, "train.batch_size=%u", larger);
         return;
     }
     clrnn_doctor_evidence(d, "%u samples in batches of %u leave a last batch of 1, whose variance is 0", S,
                           B);
-    clrnn_doctor_fix(d, FIX_DROP_LAST, 0, 1);
+    clrnn_doctor_set(d, "train.drop_last=true");
 }
 
 // A bidirectional layer whose reverse direction is read after only one step.
@@ -259,7 +261,7 @@ static void check_pool(struct clrnn_doctor *d, size_t at)
     }
     clrnn_doctor_remedy(d, "%s.pool.over=final (h_n: both directions after all they read)",
                         clrnn_layer_entry(c, at, path));
-    clrnn_doctor_fix(d, FIX_POOL_FINAL, at, 0);
+    clrnn_doctor_set_layer(d, at, "over=final");
 }
 
 void clrnn_doctor_check_layers(struct clrnn_doctor *d)

@@ -92,7 +92,7 @@ static void softmax_before_cross_entropy(struct clrnn_doctor *d, size_t at)
         K - 1, log1p((K - 1) * exp(-1.0)));
     clrnn_doctor_cost(d, "the loss never falls below %.4f; learning is slower or stops",
                       log1p((K - 1) * exp(-1.0)));
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_remove_layer(d, at);
 }
 
 static void mismatch(struct clrnn_doctor *d, size_t at, enum clrnn_severity severity)
@@ -120,7 +120,7 @@ static void check_cross_entropy(struct clrnn_doctor *d, size_t at, enum clrnn_la
             clrnn_layer_word(kind), width, log1p((K - 1) * exp(-width)));
         clrnn_doctor_cost(d, "the loss cannot fall below that, and saturated outputs get no gradient");
         clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
-        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+        clrnn_doctor_remove_layer(d, at);
     } else if (kind == CLRNN_LAYER_LOG_SOFTMAX) {
         mismatch(d, at, CLRNN_SEVERITY_NOTE);
         clrnn_doctor_evidence(
@@ -160,8 +160,8 @@ static void check_nll(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
                             : "%s`loss: cross_entropy`, or a log_softmax as the last layer%s",
                         at < d->config->layer_count ? clrnn_layer_word(kind) : "", "");
     if (at < d->config->layer_count)
-        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-    clrnn_doctor_fix(d, FIX_LOSS_CROSS_ENTROPY, 0, 0);
+        clrnn_doctor_remove_layer(d, at);
+    clrnn_doctor_set(d, "train.loss=cross_entropy");
 }
 
 static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
@@ -193,7 +193,7 @@ static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
             d, "bce_with_logits wants a logit of any size; behind a tanh probabilities lie in [0.27, 0.73]");
     clrnn_doctor_cost(d, "the loss cannot fall to 0");
     clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_remove_layer(d, at);
 }
 
 // Targets outside of the last activation's range.
@@ -213,7 +213,7 @@ static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
                           clrnn_layer_word(kind), low, high);
     clrnn_doctor_cost(d, "targets outside are never reached, and pull units to their ends");
     clrnn_doctor_remedy(d, "take the %s out of model.layers, or scale the targets", clrnn_layer_word(kind));
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_remove_layer(d, at);
 }
 
 // A softmax over one number.
@@ -226,7 +226,7 @@ static void softmax_of_one(struct clrnn_doctor *d, size_t at)
                           word, d->config->layer[at].kind == CLRNN_LAYER_SOFTMAX);
     clrnn_doctor_cost(d, "no parameter gets a gradient");
     clrnn_doctor_remedy(d, "take the %s out of model.layers", word);
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_remove_layer(d, at);
 }
 
 // ctc applies its own log-softmax to each step.
@@ -244,7 +244,7 @@ static void check_ctc(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
             clrnn_layer_word(kind), width, 1 / (1 + (K - 1) * exp(-width)));
         clrnn_doctor_cost(d, "the loss cannot fall to 0, and blanks and labels hardly stand out");
         clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
-        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+        clrnn_doctor_remove_layer(d, at);
     } else if (kind == CLRNN_LAYER_LOG_SOFTMAX) {
         mismatch(d, at, CLRNN_SEVERITY_NOTE);
         clrnn_doctor_evidence(

@@ -167,7 +167,8 @@ void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_lea
             clrnn_layer_path(d->config, i, text, sizeof(text)));
         clrnn_doctor_remedy(d, "%s %s.batchnorm.track_running_stats=true",
                             named++ ? "" : "keep running statistics:", clrnn_layer_entry(d->config, i, text));
-        clrnn_doctor_fix(d, FIX_BATCHNORM, i, 0);
+        clrnn_doctor_set_layer(d, i, "track_running_stats=true");
+        clrnn_doctor_set_layer(d, i, "momentum=0.1");
     }
 }
 

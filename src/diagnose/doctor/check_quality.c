@@ -69,7 +69,7 @@ static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_t
         clrnn_doctor_evidence(d, "; weight_decay %g pulls every weight to 0", o->weight_decay);
     if (o->weight_decay >= clrnn_threshold.weight_decay) {
         clrnn_doctor_remedy(d, "train.optimizer.%s.weight_decay=0", clrnn_optimizer_word(o->kind));
-        clrnn_doctor_fix(d, FIX_WEIGHT_DECAY, 0, 0);
+        clrnn_doctor_set(d, "train.optimizer.%s.weight_decay=0.0", clrnn_optimizer_word(o->kind));
     }
 }
 
@@ -138,7 +138,8 @@ static void judge_modes(struct clrnn_examination *v, const struct clrnn_trace *c
         if (l->kind != CLRNN_LAYER_BATCHNORM || l->cumulative || l->momentum >= 0.05)
             continue;
         clrnn_doctor_remedy(d, " %s.batchnorm.momentum=0.1", clrnn_layer_entry(d->config, i, entry));
-        clrnn_doctor_fix(d, FIX_BATCHNORM, i, 0);
+        clrnn_doctor_set_layer(d, i, "track_running_stats=true");
+        clrnn_doctor_set_layer(d, i, "momentum=0.1");
     }
 }
 
@@ -243,7 +244,7 @@ static void judge_robust(struct clrnn_examination *v, const struct clrnn_trace *
     if (clrnn_doctor_found(d, CLRNN_FINDING_UNSCALED_TARGET))
         clrnn_doctor_remedy(d, "data.normalize_targets=standard");
     else
-        clrnn_doctor_fix(d, FIX_NORMALIZE_TARGETS, 0, 0);
+        clrnn_doctor_set(d, "data.normalize_targets=standard");
 }
 
 void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c)

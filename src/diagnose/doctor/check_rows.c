@@ -22,7 +22,7 @@ static void check_tokens(struct clrnn_doctor *d)
         bad->real_token, d->config->layer[0].num_embeddings);
     d->no_dynamic = true;
     d->no_dynamic_reason = "its tokens are no whole numbers.";
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, 0, 0);
+    clrnn_doctor_remove_layer(d, 0);
 }
 
 static void check_front(struct clrnn_doctor *d)
@@ -201,7 +201,7 @@ static void check_ignored(struct clrnn_doctor *d)
             "; in the order of the file %llu of %llu batches have none that counts, the first is "
             "batch %llu",
             (unsigned long long)i.batches, (unsigned long long)d->batches, (unsigned long long)i.first + 1);
-        clrnn_doctor_fix(d, FIX_SHUFFLE, 0, 0);
+        clrnn_doctor_set(d, "train.shuffle=true");
     }
 }
 

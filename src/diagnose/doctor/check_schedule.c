@@ -78,13 +78,7 @@ static void check_plateau(struct clrnn_doctor *d)
         (long long)c->patience, (unsigned long long)d->batches);
     clrnn_doctor_cost(d, "the lr falls by %g again and again while the net still learns", c->factor);
     clrnn_doctor_remedy(d, "train.scheduler.reduce_lr_on_plateau.interval=epoch");
-    clrnn_doctor_fix(d, FIX_PER_EPOCH, 0, 0);
-}
-
-// PyTorch's default; sgd has none: a value that works for recurrent networks.
-static double usual_lr(enum clrnn_optimizer_kind kind)
-{
-    return kind == CLRNN_OPTIMIZER_SGD || kind == CLRNN_OPTIMIZER_RMSPROP ? 1e-2 : 1e-3;
+    clrnn_doctor_set(d, "train.scheduler.reduce_lr_on_plateau.interval=epoch");
 }
 
 static bool step_is_lr(enum clrnn_optimizer_kind kind)
@@ -98,8 +92,8 @@ static void fix_low_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
 
-    if ((o->kind == CLRNN_OPTIMIZER_ADAM || o->kind == CLRNN_OPTIMIZER_ADAMW) && o->lr < usual_lr(o->kind))
-        clrnn_doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
+    if ((o->kind == CLRNN_OPTIMIZER_ADAM || o->kind == CLRNN_OPTIMIZER_ADAMW) && o->lr < 1e-3)
+        clrnn_doctor_set(d, "train.optimizer.%s.lr=0.001", clrnn_optimizer_word(o->kind));
 }
 
 static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind, const struct forecast *f,
@@ -131,9 +125,9 @@ static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind,
         clrnn_doctor_remedy(d, "train.scheduler.%s.interval=epoch (%.0f%% of a constant lr's)", word,
                             100 * epochs.sum / ((double)epochs.steps * fmax(epochs.most, DBL_MIN)));
         if (epochs.sum / ((double)epochs.steps * epochs.most) >= clrnn_threshold.schedule_share)
-            clrnn_doctor_fix(d, FIX_PER_EPOCH, 0, 0);
+            clrnn_doctor_set(d, "train.scheduler.%s.interval=epoch", word);
         else
-            clrnn_doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
+            clrnn_doctor_set(d, "train.scheduler=null");
         fix_low_lr(d);
     } else {
         clrnn_doctor_evidence(d, "; after %.0f%% of the run it is under a hundredth of that",
@@ -147,7 +141,7 @@ static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind,
             clrnn_doctor_remedy(d, ", or train.scheduler.%s.end_factor=1", word);
         else
             clrnn_doctor_remedy(d, ", or spread it over the %u epochs", d->config->train.epochs);
-        clrnn_doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
+        clrnn_doctor_set(d, "train.scheduler=null");
     }
 }
 
@@ -166,7 +160,7 @@ static void check_cycles(struct clrnn_doctor *d, const struct forecast *f)
     clrnn_doctor_cost(d, "the lr never settles; training ends wherever the last turn stands");
     clrnn_doctor_remedy(d, "train.scheduler.cosine_annealing_lr.interval=epoch, or T_max: %llu",
                         (unsigned long long)f->steps);
-    clrnn_doctor_fix(d, FIX_PER_EPOCH, 0, 0);
+    clrnn_doctor_set(d, "train.scheduler.cosine_annealing_lr.interval=epoch");
 }
 
 static void check_schedule(struct clrnn_doctor *d)
@@ -200,12 +194,15 @@ static void check_schedule(struct clrnn_doctor *d)
 
 static void odd_lr(struct clrnn_doctor *d, bool high)
 {
-    const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
+    const enum clrnn_optimizer_kind kind = d->config->train.optimizer.kind;
+    const char *word = clrnn_optimizer_word(kind);
+    // PyTorch's default; sgd has none: a value that works for recurrent networks
+    const char *usual = kind == CLRNN_OPTIMIZER_SGD || kind == CLRNN_OPTIMIZER_RMSPROP ? "0.01" : "0.001";
 
     clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where(d, "train.optimizer.%s.lr", clrnn_optimizer_word(o->kind));
-    clrnn_doctor_remedy(d, "train.optimizer.%s.lr=%g", clrnn_optimizer_word(o->kind), usual_lr(o->kind));
-    clrnn_doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
+    clrnn_doctor_where(d, "train.optimizer.%s.lr", word);
+    clrnn_doctor_remedy(d, "train.optimizer.%s.lr=%s", word, usual);
+    clrnn_doctor_set(d, "train.optimizer.%s.lr=%s", word, usual);
     clrnn_doctor_cost(d, high ? "every step throws away what the weights held"
                               : "the weights stay what they were drawn");
 }
@@ -278,7 +275,7 @@ void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity sever
     if (severity == CLRNN_SEVERITY_NOTE)
         clrnn_doctor_cost(d, "little: the same batches each time");
     if (severity != CLRNN_SEVERITY_NOTE || (d->fix_count && !s->series))
-        clrnn_doctor_fix(d, FIX_SHUFFLE, 0, 0);
+        clrnn_doctor_set(d, "train.shuffle=true");
 }
 
 static void check_shuffle(struct clrnn_doctor *d)

@@ -10,40 +10,6 @@
 #include "train/evaluate.h"
 #include "train/findings.h"
 
-/** A change of the config that certainly removes a fault. */
-enum clrnn_fix_kind {
-    FIX_REMOVE_LAYER,      // layer
-    FIX_SWAP_LAYERS,       // layer and the next
-    FIX_LAYER_P,           // dropout's p = value
-    FIX_LAYER_DROPOUT,     // a recurrent stack's dropout = value
-    FIX_RECURRENT_DROPOUT, // its recurrent_dropout = value
-    FIX_POOL_FINAL,
-    FIX_BATCHNORM, // PyTorch's momentum and running statistics
-    FIX_LOSS_CROSS_ENTROPY,
-    FIX_PER_EPOCH, // the scheduler's interval
-    FIX_NO_SCHEDULER,
-    FIX_LR, // value
-    FIX_SHUFFLE,
-    FIX_DROP_LAST,
-    FIX_NORMALIZE,
-    FIX_NORMALIZE_TARGETS,
-    FIX_BALANCED,          // the loss's class weights
-    FIX_NO_SAMPLE_WEIGHTS, // of the training set
-    FIX_GROUPS,            // groupnorm's num_groups = value
-    FIX_EMBEDDING,         // num_embeddings = value
-    FIX_BATCH_SIZE,        // value
-    FIX_MOMENTUM,          // sgd's = value
-    FIX_WEIGHT_DECAY,      // value
-    FIX_BLANK,             // ctc's = value
-    FIX_ZERO_INFINITY,
-};
-
-struct clrnn_doctor_fix {
-    enum clrnn_fix_kind kind;
-    size_t layer;
-    double value;
-};
-
 /** Statistics of a data set from one pass over it; owns its arrays. */
 struct clrnn_scan {
     const struct clrnn_dataset *set;
@@ -158,8 +124,13 @@ void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer);
 void clrnn_doctor_evidence(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void clrnn_doctor_cost(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** Adds a certain remedy to the last finding: to its `set` and to the result's `fixed`. */
-void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t layer, double value);
+/** Adds a certain remedy to the last finding, a change of the config: a line of its `set`, which becomes part
+ * of the result's `fixed`. */
+void clrnn_doctor_set(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
+/** The same for a key of a layer, "dropout=0.3"; for the layer as a whole; for the loss's class weights. */
+void clrnn_doctor_set_layer(struct clrnn_doctor *d, size_t layer, const char *setting);
+void clrnn_doctor_remove_layer(struct clrnn_doctor *d, size_t layer);
+void clrnn_doctor_balance(struct clrnn_doctor *d);
 /** Whether an error or warning of this kind was found. */
 bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind);
 
@@ -172,9 +143,6 @@ bool clrnn_doctor_stopped(const struct clrnn_doctor *d);
  * Errors  CLRNN_ERR_CONFIG, not logged: a change that a config does not take. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_doctor_apply(const struct clrnn_doctor *d, size_t count, const char *const *set,
                                      struct clrnn_config **changed);
-/** Prints a fix as a --set assignment or as "delete model.layers.5". */
-void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn_doctor_fix *fix, char *text,
-                           size_t size);
 
 /** Sets every finding's follows_from by train/causes.def, and puts findings in the order of cause. */
 enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d);

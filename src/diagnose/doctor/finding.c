@@ -33,20 +33,22 @@ void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, 
     r->finding[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
 }
 
-// Appends to a text field of the last finding. Only `set` has several lines: elsewhere a line break is part
-// of a name.
+// Appends to a text field of the last finding: to `set` a line, to the others, where a line break is part of
+// a name, what comes next.
 static void CLRNN_PRINTF(3, 0)
     add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
 {
+    const bool line = offset == offsetof(struct clrnn_finding, set);
     char **text, *more, *joined;
 
     if (d->status != CLRNN_OK || !d->result->count)
         return;
+    d->fix_count += line;
     text = (char **)((char *)&d->result->finding[d->result->count - 1] + offset);
     more = clrnn_format_va(format, arguments);
-    if (offset != offsetof(struct clrnn_finding, set))
+    if (!line)
         more = clrnn_text_take(more, CLRNN_TEXT_SHOWN);
-    joined = more && *text ? clrnn_format("%s%s", *text, more) : more;
+    joined = more && *text ? clrnn_format("%s%s%s", *text, line ? "\n" : "", more) : more;
     if (!more || !joined) {
         free(more);
         out_of_memory(d);
@@ -71,16 +73,7 @@ TEXT_FUNCTION(where)
 TEXT_FUNCTION(evidence)
 TEXT_FUNCTION(cost)
 TEXT_FUNCTION(remedy)
-
-static void add_set(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-static void add_set(struct clrnn_doctor *d, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    add_text(d, offsetof(struct clrnn_finding, set), format, arguments);
-    va_end(arguments);
-}
+TEXT_FUNCTION(set)
 
 void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
 {
@@ -105,15 +98,28 @@ void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
         clrnn_doctor_where(d, ", %s:%d", d->config->path, l->line);
 }
 
-void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t layer, double value)
+void clrnn_doctor_set_layer(struct clrnn_doctor *d, size_t layer, const char *setting)
 {
-    const struct clrnn_doctor_fix fix = {kind, layer, value};
-    const struct clrnn_finding *last = d->result->count ? &d->result->finding[d->result->count - 1] : NULL;
-    char text[2 * CLRNN_ENTRY_SIZE + 100];
+    char entry[CLRNN_ENTRY_SIZE];
 
-    clrnn_doctor_fix_text(d->config, &fix, text, sizeof(text));
-    add_set(d, "%s%s", last && last->set ? "\n" : "", text);
-    d->fix_count++;
+    clrnn_doctor_set(d, "%s.%s.%s", clrnn_layer_entry(d->config, layer, entry),
+                     clrnn_layer_word(d->config->layer[layer].kind), setting);
+}
+
+void clrnn_doctor_remove_layer(struct clrnn_doctor *d, size_t layer)
+{
+    char entry[CLRNN_ENTRY_SIZE];
+
+    clrnn_doctor_set(d, "delete %s (%s)", clrnn_layer_entry(d->config, layer, entry),
+                     clrnn_layer_word(d->config->layer[layer].kind));
+}
+
+void clrnn_doctor_balance(struct clrnn_doctor *d)
+{
+    const enum clrnn_loss_kind kind = d->config->train.loss.kind;
+
+    clrnn_doctor_set(d, "train.loss.%s.%s=balanced", clrnn_loss_word(kind),
+                     kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
 }
 
 bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind)

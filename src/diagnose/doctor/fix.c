@@ -1,121 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Certain remedies: printed as text to paste, and applied to a copy of the config.
-#include <stdio.h>
+// Certain remedies, applied to a copy of the config.
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/log.h"
-#include "base/words.h"
 #include "diagnose/doctor/doctor.h"
 #include "model/nest.h"
-
-// Of the sections train and data.
-static void training_text(const struct clrnn_config *config, const struct clrnn_doctor_fix *fix, char *text,
-                          size_t size)
-{
-    const struct clrnn_train_config *t = &config->train;
-    const char *scheduler = clrnn_scheduler_word(t->scheduler.kind);
-    char number[CLRNN_NUMBER_SIZE];
-
-    clrnn_number_text(fix->value, number);
-    switch (fix->kind) {
-    case FIX_LOSS_CROSS_ENTROPY:
-        snprintf(text, size, "train.loss=cross_entropy");
-        break;
-    case FIX_PER_EPOCH:
-        snprintf(text, size, "train.scheduler.%s.interval=epoch", scheduler ? scheduler : "");
-        break;
-    case FIX_NO_SCHEDULER:
-        snprintf(text, size, "train.scheduler=null");
-        break;
-    case FIX_LR:
-        snprintf(text, size, "train.optimizer.%s.lr=%s", clrnn_optimizer_word(t->optimizer.kind), number);
-        break;
-    case FIX_SHUFFLE:
-        snprintf(text, size, "train.shuffle=true");
-        break;
-    case FIX_DROP_LAST:
-        snprintf(text, size, "train.drop_last=%s", fix->value != 0 ? "true" : "false");
-        break;
-    case FIX_NORMALIZE:
-        snprintf(text, size, "data.normalize=standard");
-        break;
-    case FIX_NORMALIZE_TARGETS:
-        snprintf(text, size, "data.normalize_targets=standard");
-        break;
-    case FIX_BALANCED:
-        snprintf(text, size, "train.loss.%s.%s=balanced", clrnn_loss_word(t->loss.kind),
-                 t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
-        break;
-    case FIX_NO_SAMPLE_WEIGHTS:
-        snprintf(text, size, "data.train.weights=null");
-        break;
-    case FIX_BATCH_SIZE:
-        snprintf(text, size, "train.batch_size=%.0f", fix->value);
-        break;
-    case FIX_BLANK:
-        snprintf(text, size, "train.loss.ctc.blank=%.0f", fix->value);
-        break;
-    case FIX_ZERO_INFINITY:
-        snprintf(text, size, "train.loss.ctc.zero_infinity=true");
-        break;
-    case FIX_MOMENTUM:
-    case FIX_WEIGHT_DECAY:
-        snprintf(text, size, "train.optimizer.%s.%s=%s", clrnn_optimizer_word(t->optimizer.kind),
-                 fix->kind == FIX_MOMENTUM ? "momentum" : "weight_decay", number);
-        break;
-    default:
-        break;
-    }
-}
-
-void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn_doctor_fix *fix, char *text,
-                           size_t size)
-{
-    const char *layer =
-        fix->layer < config->layer_count ? clrnn_layer_word(config->layer[fix->layer].kind) : "";
-    char number[CLRNN_NUMBER_SIZE], entry[CLRNN_ENTRY_SIZE] = "", next[CLRNN_ENTRY_SIZE] = "";
-
-    clrnn_number_text(fix->value, number);
-    if (fix->layer < config->layer_count)
-        clrnn_layer_entry(config, fix->layer, entry);
-    switch (fix->kind) {
-    case FIX_REMOVE_LAYER:
-        snprintf(text, size, "delete %s (%s)", entry, layer);
-        break;
-    case FIX_SWAP_LAYERS:
-        snprintf(text, size, "exchange %s (%s) and %s", entry, layer,
-                 clrnn_layer_entry(config, clrnn_layer_after(config, fix->layer), next));
-        break;
-    case FIX_LAYER_P:
-        snprintf(text, size, "%s.%s.p=%s", entry, layer, number);
-        break;
-    case FIX_LAYER_DROPOUT:
-        snprintf(text, size, "%s.%s.dropout=%s", entry, layer, number);
-        break;
-    case FIX_RECURRENT_DROPOUT:
-        snprintf(text, size, "%s.%s.recurrent_dropout=%s", entry, layer, number);
-        break;
-    case FIX_POOL_FINAL:
-        snprintf(text, size, "%s.pool.over=final", entry);
-        break;
-    case FIX_BATCHNORM:
-        snprintf(text, size, "%s.batchnorm.track_running_stats=true\n%s.batchnorm.momentum=0.1", entry,
-                 entry);
-        break;
-    case FIX_GROUPS:
-        snprintf(text, size, "%s.groupnorm.num_groups=%.0f", entry, fix->value);
-        break;
-    case FIX_EMBEDDING:
-        snprintf(text, size, "%s.embedding.num_embeddings=%.0f", entry, fix->value);
-        break;
-    default:
-        training_text(config, fix, text, size);
-    }
-}
-
-// ---------------------------------------------------------------- carrying out
 
 struct changes {
     const struct clrnn_config *as_asked; // whose entries the changes name

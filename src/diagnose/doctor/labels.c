@@ -153,5 +153,5 @@ void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, 
                         "classes get rarer",
                         clrnn_loss_word(d->config->train.loss.kind),
                         d->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
-    clrnn_doctor_fix(d, FIX_NO_SAMPLE_WEIGHTS, 0, 0);
+    clrnn_doctor_set(d, "data.train.weights=null");
 }
