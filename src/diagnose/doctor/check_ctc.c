@@ -58,8 +58,7 @@ static void check_blank(struct clrnn_doctor *d)
             "1 to all labels; or, if they are padding, count them out in y_lengths",
             d->outputs + 1, d->outputs);
     }
-    d->no_dynamic = true;
-    d->no_dynamic_reason = "some labels are the blank.";
+    d->not_run = "some labels are the blank.";
 }
 
 static void check_room(struct clrnn_doctor *d)
@@ -83,8 +82,7 @@ static void check_room(struct clrnn_doctor *d)
         return;
     }
     clrnn_doctor_set(d, "train.loss.ctc.zero_infinity=true");
-    d->no_dynamic = true;
-    d->no_dynamic_reason = "the loss of some rows is infinite.";
+    d->not_run = "the loss of some rows is infinite.";
 }
 
 void clrnn_doctor_check_ctc(struct clrnn_doctor *d)

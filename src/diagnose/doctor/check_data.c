@@ -33,8 +33,7 @@ static void check_finite(struct clrnn_doctor *d)
             clrnn_doctor_evidence(d, "; the largest is %.0f", size - 1);
             clrnn_doctor_remedy(d, "model.layers.0.embedding.num_embeddings=%.0f, or correct the rows", size);
         }
-        d->no_dynamic = true;
-        d->no_dynamic_reason = "some tokens have no row in the embedding.";
+        d->not_run = "some tokens have no row in the embedding.";
     }
     if (!t->bad_values && !v->bad_values)
         return;
@@ -45,8 +44,7 @@ static void check_finite(struct clrnn_doctor *d)
                           (unsigned long long)(t->bad_values + v->bad_values),
                           "X are NaN or infinite: ", (unsigned long long)t->bad_values,
                           (unsigned long long)v->bad_values, bad->bad_value);
-    d->no_dynamic = true;
-    d->no_dynamic_reason = "its inputs are not finite.";
+    d->not_run = "its inputs are not finite.";
 }
 
 // Whether a layer that removes scale and offset comes in [first, end) before every layer that depends on
@@ -173,8 +171,7 @@ static void check_count(struct clrnn_doctor *d)
         clrnn_doctor_cost(d, "no step is ever made");
         clrnn_doctor_remedy(d, "train.drop_last=false, or a batch_size of at most %u", S);
         clrnn_doctor_set(d, "train.drop_last=false");
-        d->no_dynamic = true;
-        d->no_dynamic_reason = "an epoch has no batch.";
+        d->not_run = "an epoch has no batch.";
         return;
     }
     if ((s->info->y_steps ? (double)s->labels : S) >= wanted)
@@ -246,8 +243,7 @@ static void check_range(struct clrnn_doctor *d)
         clrnn_doctor_remedy(
             d, "correct these labels, or set train.loss.%s.ignore_index to the value that is to be skipped",
             clrnn_loss_word(loss));
-    d->no_dynamic = true;
-    d->no_dynamic_reason = "some labels do not fit its outputs.";
+    d->not_run = "some labels do not fit its outputs.";
 }
 
 // Class weights that give even more weight to the common class.

@@ -20,8 +20,7 @@ static void check_tokens(struct clrnn_doctor *d)
         "for the index of one of its %u rows",
         (unsigned long long)(t->real_tokens + v->real_tokens), (unsigned long long)(t->steps + v->steps),
         bad->real_token, d->config->layer[0].num_embeddings);
-    d->no_dynamic = true;
-    d->no_dynamic_reason = "its tokens are no whole numbers.";
+    d->not_run = "its tokens are no whole numbers.";
     clrnn_doctor_remove_layer(d, 0);
 }
 
@@ -182,8 +181,7 @@ static void check_ignored(struct clrnn_doctor *d)
     if (d->train_scan.info->has_weights)
         clrnn_doctor_evidence(d, ", or weight 0");
     if (i.rows == S) {
-        d->no_dynamic = true;
-        d->no_dynamic_reason = "no label counts.";
+        d->not_run = "no label counts.";
         clrnn_doctor_cost(d, "there is nothing to learn from");
         if (d->train_scan.info->has_weights && d->train_scan.labels)
             clrnn_doctor_remedy(d, "check the file of weights, data.train.weights");

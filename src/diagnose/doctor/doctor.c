@@ -38,12 +38,11 @@ static char *make_verdict(const struct clrnn_doctor *d)
         return clrnn_format("Nothing was found that keeps this model from learning%s.",
                             d->params->static_only ? " (config and data alone were looked at)"
                             : d->params->no_train  ? " (without the short training)"
-                            : d->no_dynamic        ? ", but it was not run"
+                            : d->not_run           ? ", but it was not run"
                                                    : "");
     return clrnn_format("%zu error%s and %zu warning%s: %s.%s%s", count[0], count[0] == 1 ? "" : "s",
-                        count[1], count[1] == 1 ? "" : "s", ids,
-                        d->no_dynamic ? " The model was not run: " : "",
-                        d->no_dynamic ? d->no_dynamic_reason : "");
+                        count[1], count[1] == 1 ? "" : "s", ids, d->not_run ? " The model was not run: " : "",
+                        d->not_run ? d->not_run : "");
 }
 
 // Fills in missing texts from the table, so that none is NULL.
@@ -160,9 +159,9 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     clrnn_doctor_check_labels(d);
     TRY(clrnn_doctor_compare_sets(d));
     TRY(d->status);
-    if (d->sorted && (d->params->static_only || d->params->no_train || d->no_dynamic))
+    if (d->sorted && (d->params->static_only || d->params->no_train || d->not_run))
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // it may be, and was not tried
-    if (d->params->static_only || d->no_dynamic || clrnn_doctor_stopped(d))
+    if (d->params->static_only || d->not_run || clrnn_doctor_stopped(d))
         return CLRNN_OK;
     if (clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM))
         TRY(enlarge_batches(d));

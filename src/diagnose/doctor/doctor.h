@@ -91,10 +91,9 @@ struct clrnn_doctor {
     struct clrnn_scan train_scan, valid_scan;
     uint32_t outputs; // classes or columns of the last layer's output
     bool per_step;
-    uint32_t T;       // steps of the training data
-    uint64_t batches; // of an epoch
-    bool no_dynamic;  // the model cannot be run: no_dynamic_reason
-    const char *no_dynamic_reason;
+    uint32_t T;          // steps of the training data
+    uint64_t batches;    // of an epoch
+    const char *not_run; // why the model cannot be run; NULL: it can
     bool sorted; // rows are not shuffled, and rows with one label or similar targets are next to each other
     bool gradient_blocked; // a layer lets no gradient through
 
@@ -106,7 +105,6 @@ struct clrnn_doctor {
         uint32_t T;
     } gradient[2];            // before and after the short training
     double started;           // on clrnn_clock
-    bool overfits;            // one batch was learnt by heart
     bool only_linear;         // it has no nonlinear layer, and a fitted linear model is no better
     bool generalises;         // clrnn_trace_generalises
     struct clrnn_trial asked; // the short training of the config as it is; steps 0: not trained

@@ -105,7 +105,6 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
         clrnn_doctor_report_overfit(&v, false);
         clrnn_doctor_check_start(&v);
     }
-    d->overfits = v.overfits;
     if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // as it is, it will stay
         d->asked = (struct clrnn_trial){.finite = true, .loss_kind = d->config->train.loss.kind};
         st = clrnn_trial_judge(d, v.session->model, d->train, d->valid, &d->asked);
