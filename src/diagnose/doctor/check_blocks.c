@@ -25,9 +25,8 @@ static void check_norm(struct clrnn_doctor *d, size_t at)
 
     if (groups ? l->num_groups != width : width != 1)
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_NORM_OF_ONE_VALUE,
-                         is_bypassed(c, at) ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_NORM_OF_ONE_VALUE,
+                               is_bypassed(c, at) ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_ERROR);
     clrnn_doctor_evidence(
         d, "it reads %u feature%s%s: each value is its own mean, and becomes 0 whatever it was", width,
         width == 1 ? "" : "s", groups ? " in as many groups" : "");
@@ -52,8 +51,7 @@ static void check_windows(struct clrnn_doctor *d, size_t at)
     const uint32_t T = clrnn_layers_steps(c, at, d->T), span = w.dilation * (w.kernel - 1) + 1;
 
     if (w.padding >= span) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_WINDOWS_OF_PADDING, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_WINDOWS_OF_PADDING, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_evidence(
             d,
             "padding %u before and behind rows for windows of %u steps: the first %u windows and the last ones read "
@@ -61,8 +59,7 @@ static void check_windows(struct clrnn_doctor *d, size_t at)
             w.padding, span, (w.padding - span) / w.stride + 1);
         clrnn_doctor_remedy(d, "padding: %u, or padding: same", (span - 1) / 2);
     } else if (span > T && T > 1) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_WINDOW_LONGER_THAN_ROWS, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_WINDOW_LONGER_THAN_ROWS, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_evidence(
             d, "its windows span %u steps, the rows here have T = %u: each window holds padding", span, T);
         clrnn_doctor_remedy(d, "a kernel_size of at most %u with dilation %u", (T - 1) / w.dilation + 1,
@@ -77,8 +74,7 @@ static void check_attention(struct clrnn_doctor *d, size_t at)
 
     if (s->pad_rows < clrnn_threshold.padding_rows || s->pad_share < clrnn_threshold.padding_share)
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_ATTENTION_OVER_PADDING, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_ATTENTION_OVER_PADDING, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_evidence(
         d,
         "%.0f%% of the rows end in padding, on average %.1f of T = %u steps, and %s: its softmax gives these steps "
@@ -91,30 +87,19 @@ static void check_branches(struct clrnn_doctor *d, size_t at)
 {
     if (d->config->layer[at].branches != 1)
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_CONCAT_OF_ONE, CLRNN_SEVERITY_NOTE);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_CONCAT_OF_ONE, CLRNN_SEVERITY_NOTE);
     clrnn_doctor_evidence(d, "it has one branch, whose output it passes on as it is");
 }
 
 void clrnn_doctor_check_blocks(struct clrnn_doctor *d)
 {
-    for (size_t i = 0; i < d->config->layer_count; i++) {
-        switch (d->config->layer[i].kind) {
-        case CLRNN_LAYER_LAYERNORM:
-        case CLRNN_LAYER_GROUPNORM:
-            check_norm(d, i);
-            break;
-        case CLRNN_LAYER_CONV1D:
-            check_windows(d, i);
-            break;
-        case CLRNN_LAYER_ATTENTION_POOL:
-            check_attention(d, i);
-            break;
-        case CLRNN_LAYER_CONCAT:
-            check_branches(d, i);
-            break;
-        default:
-            break;
-        }
-    }
+    static void (*const checks[CLRNN_LAYER_KINDS])(struct clrnn_doctor *, size_t) = {
+        [CLRNN_LAYER_LAYERNORM] = check_norm,           [CLRNN_LAYER_GROUPNORM] = check_norm,
+        [CLRNN_LAYER_CONV1D] = check_windows,           [CLRNN_LAYER_CONCAT] = check_branches,
+        [CLRNN_LAYER_ATTENTION_POOL] = check_attention,
+    };
+
+    for (size_t i = 0; i < d->config->layer_count; i++)
+        if (checks[d->config->layer[i].kind])
+            checks[d->config->layer[i].kind](d, i);
 }

@@ -36,8 +36,7 @@ static void check_round(struct clrnn_doctor *d, size_t at)
     if (!below)
         return;
     d->gradient_blocked = true;
-    clrnn_doctor_finding(d, CLRNN_FINDING_NON_DIFFERENTIABLE_OP, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_NON_DIFFERENTIABLE_OP, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_evidence(
         d,
         "round() is flat between its steps: its gradient is 0 everywhere, and the %zu layer%s with "
@@ -53,8 +52,7 @@ static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key,
     const char *layer = clrnn_layer_word(d->config->layer[at].kind);
     char entry[CLRNN_ENTRY_SIZE];
 
-    clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_evidence(d, "%s: %g leaves on average %.1f of %u %s", key, p, (1 - p) * units, units, what);
     clrnn_doctor_remedy(d, "%s.%s.%s=0.3", clrnn_layer_entry(d->config, at, entry), layer, key);
     clrnn_doctor_set(d, "%s.%s.%s=0.3", entry, layer, key);
@@ -70,8 +68,7 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
     if (T == 1 || by_lengths) {
         const bool from_data = d->T == 1;
 
-        clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_TIME_STEP, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_SINGLE_TIME_STEP, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_evidence(
             d,
             "%s: with T = 1 and h0 = 0 the layer never recurs; the gradient of its %u weight_hh is exactly 0",
@@ -95,8 +92,7 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
             clrnn_doctor_remedy(d, "put the layer before the pool, or use `linear` instead");
     }
     if (l->kind == CLRNN_LAYER_RNN && T >= clrnn_threshold.long_sequence) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_SEQUENCE_TOO_LONG, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_SEQUENCE_TOO_LONG, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_evidence(
             d,
             "a plain rnn runs over T = %u steps; a gradient that shrinks by 5%% a step reaches "
@@ -105,8 +101,7 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
             T, pow(1 - ends, T), pow(1 + ends, T));
     }
     if (l->dropout > 0 && l->num_layers == 1) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_ONE_LAYER, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_DROPOUT_ONE_LAYER, CLRNN_SEVERITY_NOTE);
         clrnn_doctor_evidence(d, "dropout: %g stands between the layers of a stack, but num_layers is 1",
                               l->dropout);
         clrnn_doctor_remedy(d, "take the argument out, or put `- dropout: {p: %g}` after the layer",
@@ -132,8 +127,7 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
     if (p >= clrnn_threshold.dropout_p) {
         const uint32_t width = clrnn_layers_width(c, at, d->train_scan.C, d->T);
 
-        clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_evidence(d, "p: %g leaves on average %.1f of %u features", p, (1 - p) * width, width);
         clrnn_doctor_remedy(d, "%s.dropout.p=0.5 or less", clrnn_layer_entry(c, at, entry));
         clrnn_doctor_set_layer(d, at, "p=0.5");
@@ -145,8 +139,7 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         next = clrnn_layer_after(c, next);
     if (p <= 0 || next == SIZE_MAX || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_BEFORE_BATCHNORM, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_DROPOUT_BEFORE_BATCHNORM, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_evidence(
         d,
         "dropout %g multiplies the variance that the batchnorm at layers[%s] learns by up to %.2g; in eval "
@@ -166,8 +159,7 @@ static void check_momentum(struct clrnn_doctor *d, size_t at)
 
     if (!l->track_running_stats || l->cumulative || (!high && !low))
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_BATCHNORM_MOMENTUM, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_BATCHNORM_MOMENTUM, CLRNN_SEVERITY_WARNING);
     if (high)
         clrnn_doctor_evidence(
             d,
@@ -202,8 +194,7 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
     while (below != SIZE_MAX && c->layer[below].kind == CLRNN_LAYER_POOL)
         below = clrnn_layer_before(c, below);
     if (below != SIZE_MAX && c->layer[below].kind == CLRNN_LAYER_LINEAR && c->layer[below].bias) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_DEAD_BIAS, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_where_layer(d, below);
+        clrnn_doctor_layer_finding(d, below, CLRNN_FINDING_DEAD_BIAS, CLRNN_SEVERITY_NOTE);
         clrnn_doctor_evidence(
             d, "its %u biases are taken out again with the mean by the batchnorm at layers[%s]",
             c->layer[below].out_features, clrnn_layer_path(c, at, text, sizeof(text)));
@@ -212,8 +203,7 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
     check_momentum(d, at);
     if (T > 1 || (B != 1 && rest != 1))
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM, CLRNN_SEVERITY_ERROR);
     if (B == 1) {
         clrnn_doctor_evidence(d, "batch_size is 1 and the layer sees one step: the batch's variance is 0");
         clrnn_doctor_cost(d,
@@ -242,8 +232,7 @@ static void check_pool(struct clrnn_doctor *d, size_t at)
         from = clrnn_layer_before(c, from);
     if (from == SIZE_MAX || !c->layer[from].bidirectional)
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_POOL_IGNORES_SEQUENCE, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_evidence(
         d,
         "`over: last` takes step %u of %u; there the reverse direction of layers[%s] has read one step, and "
@@ -266,25 +255,16 @@ static void check_pool(struct clrnn_doctor *d, size_t at)
 
 void clrnn_doctor_check_layers(struct clrnn_doctor *d)
 {
+    static void (*const checks[CLRNN_LAYER_KINDS])(struct clrnn_doctor *, size_t) = {
+        [CLRNN_LAYER_RNN] = check_recurrent,   [CLRNN_LAYER_LSTM] = check_recurrent,
+        [CLRNN_LAYER_GRU] = check_recurrent,   [CLRNN_LAYER_ROUND] = check_round,
+        [CLRNN_LAYER_DROPOUT] = check_dropout, [CLRNN_LAYER_BATCHNORM] = check_batchnorm,
+        [CLRNN_LAYER_POOL] = check_pool,
+    };
+
     clrnn_doctor_check_loss(d);
     clrnn_doctor_check_blocks(d);
-    for (size_t i = 0; i < d->config->layer_count; i++) {
-        switch (d->config->layer[i].kind) {
-        case CLRNN_LAYER_ROUND:
-            check_round(d, i);
-            break;
-        case CLRNN_LAYER_DROPOUT:
-            check_dropout(d, i);
-            break;
-        case CLRNN_LAYER_BATCHNORM:
-            check_batchnorm(d, i);
-            break;
-        case CLRNN_LAYER_POOL:
-            check_pool(d, i);
-            break;
-        default:
-            if (clrnn_layer_is_recurrent(&d->config->layer[i]))
-                check_recurrent(d, i);
-        }
-    }
+    for (size_t i = 0; i < d->config->layer_count; i++)
+        if (checks[d->config->layer[i].kind])
+            checks[d->config->layer[i].kind](d, i);
 }

@@ -83,8 +83,7 @@ static void softmax_before_cross_entropy(struct clrnn_doctor *d, size_t at)
 {
     const uint32_t K = MAX2(d->outputs, 2u);
 
-    clrnn_doctor_finding(d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_evidence(
         d,
         "cross_entropy applies its own softmax; on top of this one its logits lie in [0, 1], so that even "

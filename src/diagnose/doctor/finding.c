@@ -98,6 +98,13 @@ void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
         clrnn_doctor_where(d, ", %s:%d", d->config->path, l->line);
 }
 
+void clrnn_doctor_layer_finding(struct clrnn_doctor *d, size_t layer, enum clrnn_finding_kind kind,
+                                enum clrnn_severity severity)
+{
+    clrnn_doctor_finding(d, kind, severity);
+    clrnn_doctor_where_layer(d, layer);
+}
+
 void clrnn_doctor_set_layer(struct clrnn_doctor *d, size_t layer, const char *setting)
 {
     char entry[CLRNN_ENTRY_SIZE];
