@@ -111,7 +111,7 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
     TRY(d->status);
     for (size_t i = 0; i < d->result->count; i++)
         TRY(complete(d, &d->result->finding[i]));
-    TRY(clrnn_doctor_order(d));
+    TRY(clrnn_doctor_order(d, true));
     TRY(clrnn_doctor_try(d));
     d->result->verdict = make_verdict(d);
     TRY(say_what_all_bring(d));
@@ -126,12 +126,9 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
 // Batchnorm cannot normalise a batch of one row: other faults are searched for without such batches.
 static enum clrnn_status enlarge_batches(struct clrnn_doctor *d)
 {
-    const struct clrnn_finding *f = d->result->finding;
-    const char *larger;
+    const char *id = clrnn_finding_table[CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM].id;
+    const char *larger = d->result->finding[clrnn_doctor_place_of(d->result, id)].set;
 
-    while (strcmp(f->id, clrnn_finding_table[CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM].id))
-        f++;
-    larger = f->set;
     TRY(clrnn_doctor_apply(d, 1, &larger, &d->enlarged));
     d->config = d->enlarged;
     d->batches = clrnn_batch_count(clrnn_dataset_info(d->train)->S, d->config->train.batch_size,

@@ -145,10 +145,11 @@ bool clrnn_doctor_stopped(const struct clrnn_doctor *d);
 enum clrnn_status clrnn_doctor_apply(const struct clrnn_doctor *d, size_t count, const char *const *set,
                                      struct clrnn_config **changed);
 
-/** Sets every finding's follows_from by train/causes.def, and puts findings in the order of cause. */
-enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d);
-/** The same with the follows_from that is there. */
-enum clrnn_status clrnn_doctor_place(struct clrnn_doctor *d);
+/** Puts findings in the order of cause: by their follows_from, which `find_causes` sets before by
+ * train/causes.def. */
+enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d, bool find_causes);
+/** The index of the first finding of this id, a pointer of the table; SIZE_MAX: none, or `id` is NULL. */
+size_t clrnn_doctor_place_of(const struct clrnn_doctor_result *result, const char *id);
 /** Whether config or data alone show what `id`, a pointer of the table, names, and no change of the config
  * mends it. */
 bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *result, const char *id);
@@ -192,8 +193,6 @@ enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrn
 void clrnn_doctor_check_rows(struct clrnn_doctor *d);
 void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
 
-/** Reports rows that are sorted and not shuffled. `harm`: the better result of the same training with
- * shuffled rows; NULL: not tried. */
 /** Whether no layer before the last activation is nonlinear, so that the net is a linear model. */
 bool clrnn_doctor_is_linear(const struct clrnn_config *config);
 /** Where d->only_linear, adds that to the last finding's evidence, with its remedy; whether it did. */
@@ -204,6 +203,8 @@ double clrnn_scan_constant_accuracy(const struct clrnn_scan *scan);
 void clrnn_doctor_check_each_label(struct clrnn_doctor *d);
 /** Mean sample weights of the commonest and the rarest class, where samples have weights. */
 void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare);
+/** Reports rows that are sorted and not shuffled. `harm`: the better result of the same training with
+ * shuffled rows; NULL: not tried. */
 void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm);
 
 /** Stages 2 and 3. */

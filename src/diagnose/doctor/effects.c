@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "diagnose/doctor/trial.h"
 
-// Whether the best trial has at least halved the error. Findings that appear only where a model does not
-// learn do not hold any more then.
 bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
     return best && clrnn_trial_is_far_better(&d->asked, best);
@@ -19,13 +17,11 @@ bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_tri
 static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
 {
     for (size_t steps = 0; steps < r->count && f->follows_from; steps++) {
-        size_t i = 0;
+        const size_t place = clrnn_doctor_place_of(r, f->follows_from);
 
-        while (i < r->count && r->finding[i].id != f->follows_from)
-            i++;
-        if (i == r->count)
+        if (place == SIZE_MAX)
             break;
-        f = &r->finding[i];
+        f = &r->finding[place];
     }
     return f;
 }
@@ -74,10 +70,10 @@ static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
 
 enum clrnn_status clrnn_doctor_settle(struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
-    TRY(clrnn_doctor_order(d));
+    TRY(clrnn_doctor_order(d, true));
     if (best) {
         blame_the_mended(d, best);
-        TRY(clrnn_doctor_place(d));
+        TRY(clrnn_doctor_order(d, false));
     }
     return point_to_causes(d);
 }

@@ -120,11 +120,10 @@ static bool before(const struct order *o, const struct clrnn_doctor_result *r, s
     return rank_a != rank_b ? rank_a < rank_b : a < b;
 }
 
-// The index of the finding that this one refers to; SIZE_MAX: none.
-static size_t named(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
+size_t clrnn_doctor_place_of(const struct clrnn_doctor_result *r, const char *id)
 {
     for (size_t i = 0; i < r->count; i++)
-        if (f->follows_from && &r->finding[i] != f && r->finding[i].id == f->follows_from)
+        if (r->finding[i].id == id)
             return i;
     return SIZE_MAX;
 }
@@ -132,14 +131,11 @@ static size_t named(const struct clrnn_doctor_result *r, const struct clrnn_find
 static void arrange(struct order *o, struct clrnn_doctor_result *r, bool find_causes)
 {
     for (size_t i = 0; i < o->count; i++) {
-        const struct clrnn_finding *f = &r->finding[i];
+        struct clrnn_finding *f = &r->finding[i];
 
         o->gravest[i] = f->severity;
-        if (!find_causes)
-            o->parent[i] = named(r, f);
-        else
-            o->parent[i] = cause_of(r, f);
-        r->finding[i].follows_from = o->parent[i] == SIZE_MAX ? NULL : r->finding[o->parent[i]].id;
+        o->parent[i] = find_causes ? cause_of(r, f) : clrnn_doctor_place_of(r, f->follows_from);
+        f->follows_from = o->parent[i] == SIZE_MAX ? NULL : r->finding[o->parent[i]].id;
     }
     for (size_t i = 0; i < o->count; i++)
         for (size_t at = o->parent[i]; at != SIZE_MAX; at = o->parent[at]) {
@@ -158,7 +154,7 @@ static void arrange(struct order *o, struct clrnn_doctor_result *r, bool find_ca
     }
 }
 
-static enum clrnn_status reorder(struct clrnn_doctor *d, bool find_causes)
+enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d, bool find_causes)
 {
     struct clrnn_doctor_result *r = d->result;
     const size_t n = MAX2(r->count, 1);
@@ -184,27 +180,15 @@ static enum clrnn_status reorder(struct clrnn_doctor *d, bool find_causes)
     return there ? CLRNN_OK : clrnn_error_memory(d->log, 0, "the order of the findings");
 }
 
-enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d)
-{
-    return reorder(d, true);
-}
-
-enum clrnn_status clrnn_doctor_place(struct clrnn_doctor *d)
-{
-    return reorder(d, false);
-}
-
 // Whether finding `at` follows from finding `cause`, which comes before it.
 static bool follows(const struct clrnn_doctor_result *r, size_t at, size_t cause)
 {
     const char *id = r->finding[at].id;
 
     for (size_t steps = 0; steps <= r->count && id; steps++) {
-        const struct clrnn_finding *f = NULL;
+        const size_t place = clrnn_doctor_place_of(r, id);
 
-        for (size_t i = 0; i < r->count && !f; i++)
-            f = r->finding[i].id == id ? &r->finding[i] : NULL;
-        id = f ? f->follows_from : NULL;
+        id = place == SIZE_MAX ? NULL : r->finding[place].follows_from;
         if (id == r->finding[cause].id)
             return true;
     }

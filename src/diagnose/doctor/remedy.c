@@ -279,7 +279,7 @@ static enum clrnn_status excuse_noise(struct clrnn_trying *t)
                                                           "if there are any that say more about y"
                                                         : f->remedy)));
     }
-    return clrnn_doctor_order(t->d);
+    return clrnn_doctor_order(t->d, true);
 }
 
 static enum clrnn_status try_all(struct clrnn_trying *t)
@@ -291,7 +291,7 @@ static enum clrnn_status try_all(struct clrnn_trying *t)
     for (size_t i = 0; i < r->count; i++)
         if (r->finding[i].set && !*r->finding[i].tried)
             TRY(try_finding(t, &r->finding[i]));
-    TRY(clrnn_doctor_order(t->d)); // what made no difference explains nothing
+    TRY(clrnn_doctor_order(t->d, true)); // what made no difference explains nothing
     for (size_t i = 0;
          i < r->count && clrnn_trying_now(t)->ran && !clrnn_trial_is_good(clrnn_trying_now(t)) &&
          !clrnn_doctor_is_mended(t->d, t->kept ? &t->now : NULL);

@@ -62,15 +62,6 @@ static void entry(FILE *page, const char *name, const char *text, bool code)
     fprintf(page, "%s</dd>\n", code ? "</code>" : "");
 }
 
-static size_t place_of(const struct clrnn_doctor_result *r, const char *id)
-{
-    size_t i = 0;
-
-    while (i < r->count && r->finding[i].id != id)
-        i++;
-    return i;
-}
-
 static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i,
                           size_t at[CLRNN_REPORT_PICTURES])
 {
@@ -81,7 +72,7 @@ static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i,
             severity[f->severity], f->follows_from ? " effect" : "", severity[f->severity], f->id);
     if (f->follows_from)
         fprintf(page, "<dt>follows from</dt><dd><a href=\"#finding-%zu\">%s</a></dd>\n",
-                place_of(d->result, f->follows_from) + 1, f->follows_from);
+                clrnn_doctor_place_of(d->result, f->follows_from) + 1, f->follows_from);
     entry(page, "where", f->where, false);
     entry(page, "evidence", f->evidence, false);
     entry(page, "costs", f->cost, false);
