@@ -139,7 +139,7 @@ static void padded(struct made *m)
 static void one_output(struct made *m)
 {
     m->d.outputs = 1;
-    m->d.train_scan.y_most = 1;
+    m->d.train_scan.most_label = 1;
 }
 
 static void no_batch(struct made *m)

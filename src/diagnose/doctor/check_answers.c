@@ -317,7 +317,7 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
     clrnn_doctor_finding(d, CLRNN_FINDING_UNSCALED_TARGET, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y");
     clrnn_doctor_evidence(d, "the targets have mean %.4g and deviation %.4g, from %.4g to %.4g; ", s->y_mean,
-                          s->y_std, s->y_least, s->y_most);
+                          s->y_std, s->least_label, s->most_label);
     if (c->finite)
         clrnn_doctor_evidence(
             d, "after %u of %llu steps the training loss is %.4g, the best constant answer has %.4g",

@@ -205,11 +205,11 @@ static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     if (at >= d->config->layer_count)
         return;
     range_of(&d->config->layer[at], &low, &high);
-    if (s->y_least >= low - slack && s->y_most <= high + slack)
+    if (s->least_label >= low - slack && s->most_label <= high + slack)
         return;
     mismatch(d, at, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->y_least, s->y_most,
-                          clrnn_layer_word(kind), low, high);
+    clrnn_doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->least_label,
+                          s->most_label, clrnn_layer_word(kind), low, high);
     clrnn_doctor_cost(d, "targets outside are never reached, and pull units to their ends");
     clrnn_doctor_remedy(d, "take the %s out of model.layers, or scale the targets", clrnn_layer_word(kind));
     clrnn_doctor_remove_layer(d, at);

@@ -111,7 +111,7 @@ static void judge_exploding(struct clrnn_examination *v, const struct clrnn_trac
                         d->params->init ? ", and other initial weights than those in --init" : "");
 }
 
-static void judge_dead(struct clrnn_examination *v, bool high, uint32_t steps)
+void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t steps)
 {
     const struct clrnn_activity *s = &v->start, *e = v->end.unit_count ? &v->end : &v->start;
     struct clrnn_doctor *d = v->d;
@@ -132,11 +132,6 @@ static void judge_dead(struct clrnn_examination *v, bool high, uint32_t steps)
         clrnn_doctor_evidence(d, ", %.0f%% (layer %s) after %u steps", 100 * last->dead, last->layer, steps);
     clrnn_doctor_remedy(d, d->params->init ? "other initial weights than those in --init"
                                            : "a smaller lr, or `tanh`");
-}
-
-void clrnn_doctor_check_start(struct clrnn_examination *v)
-{
-    judge_dead(v, true, 0);
 }
 
 static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -165,7 +160,7 @@ static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c
                                                      : "a smaller lr, or data.normalize=standard");
         }
     }
-    judge_dead(v, high, c->steps);
+    clrnn_doctor_check_dead(v, high, c->steps);
 }
 
 // ---------------------------------------------------------------- updates

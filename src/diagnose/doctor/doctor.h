@@ -54,8 +54,8 @@ struct clrnn_scan {
     // stateful: jumps from a row's last step to the first of the next row and of the row a batch later, over
     // those inside of rows; 0: not measured
     double join_next, join_batch;
-    double y_mean, y_std, y_least, y_most, y_square; // of real targets; y_square: mean of squares
-    double *y_sample;                                // mse: [min(S, 4096)]
+    double y_mean, y_std, y_square; // of real targets; y_square: mean of squares
+    double *y_sample;               // mse: [min(S, 4096)]
     uint32_t y_sample_count;
     double changes, changes_expected; // changes of the label from row to row; 0 if not applicable
     double y_autocorrelation;         // mse: of neighbouring rows

@@ -80,14 +80,6 @@ bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struc
            gap > clrnn_threshold.linear_sigma * quality_error(v, c->linear.quality);
 }
 
-static bool tiny_lr(const struct clrnn_examination *v)
-{
-    const struct clrnn_optimizer_config *o = &v->d->config->train.optimizer;
-
-    return clrnn_doctor_found(v->d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
-           (clrnn_doctor_found(v->d, CLRNN_FINDING_LR_OUT_OF_RANGE) && o->lr < 1e-2);
-}
-
 // Validation no better than chance allows.
 static bool at_chance(const struct clrnn_examination *v, double quality)
 {
@@ -111,7 +103,8 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
     const struct clrnn_doctor *d = v->d;
 
     // a batch need not be fitted to the end to show that the model can learn it
-    if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient || tiny_lr(v) ||
+    if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient ||
+        clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
         clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
         clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) || c->steps < 20 || d->per_step)
         return false;

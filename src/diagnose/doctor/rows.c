@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "diagnose/doctor/doctor.h"
 
 #define ROWS 512u      // looked at,
@@ -91,11 +92,6 @@ static void look_across(struct clrnn_scan *s, uint32_t rows, float *x)
 
 // ---------------------------------------------------------------- columns that count
 
-static int ascending(const void *a, const void *b)
-{
-    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
-}
-
 // The fraction of the variation of sorted values that a straight line does not explain.
 static double left_of_line(const double *value, uint32_t S, double mean)
 {
@@ -136,7 +132,7 @@ static enum clrnn_status try_counter(struct clrnn_doctor *d, struct clrnn_scan *
         value[row] = x[feature];
         mean += value[row] / S;
     }
-    qsort(value, S, sizeof(*value), ascending);
+    clrnn_sort(value, S);
     if (is_counter(value, S, mean)) {
         s->counter = feature;
         s->counter_first = value[0];

@@ -14,29 +14,6 @@
 #define PROBE_ROWS 128u
 #define PROBE_VALUES 4000000u // of X in a probe
 
-static double expected_loss(const struct clrnn_doctor *d)
-{
-    const struct clrnn_loss_config *l = &d->config->train.loss;
-    const struct clrnn_scan *s = &d->train_scan;
-
-    switch (l->kind) {
-    case CLRNN_LOSS_CROSS_ENTROPY:
-        return log(fmax(d->outputs, 2));
-    case CLRNN_LOSS_NLL:
-        return NAN;
-    case CLRNN_LOSS_MSE:
-        return s->y_square;
-    case CLRNN_LOSS_BCE_WITH_LOGITS: // clrnn_doctor_label_baseline
-    case CLRNN_LOSS_L1:
-    case CLRNN_LOSS_SMOOTH_L1:
-    case CLRNN_LOSS_HUBER:
-    case CLRNN_LOSS_QUANTILE:
-    case CLRNN_LOSS_CTC:
-        break;
-    }
-    return NAN;
-}
-
 static enum clrnn_status prepare(struct clrnn_examination *v)
 {
     struct clrnn_doctor *d = v->d;
@@ -61,7 +38,9 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
                                     clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
     v->chance = clrnn_constant_loss(d->config, d->train_scan.classes, d->train_scan.count,
                                     d->train_scan.y_std * d->train_scan.y_std);
-    v->expected = expected_loss(d);
+    v->expected = t->loss.kind == CLRNN_LOSS_CROSS_ENTROPY ? log(fmax(d->outputs, 2))
+                  : t->loss.kind == CLRNN_LOSS_MSE         ? d->train_scan.y_square
+                                                           : NAN;
     if (t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS)
         clrnn_doctor_label_baseline(v);
     if (t->loss.kind == CLRNN_LOSS_CTC)
@@ -103,7 +82,7 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
         st = clrnn_doctor_train(&v);
     } else if (st == CLRNN_OK) {
         clrnn_doctor_report_overfit(&v, false);
-        clrnn_doctor_check_start(&v);
+        clrnn_doctor_check_dead(&v, true, 0);
     }
     if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // as it is, it will stay
         d->asked = (struct clrnn_trial){.finite = true, .loss_kind = d->config->train.loss.kind};

@@ -105,8 +105,8 @@ enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v);
 /** Reports a failed overfit; `harmless`: only as a note. */
 void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless);
 enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v);
-/** Checks of units that need no training. */
-void clrnn_doctor_check_start(struct clrnn_examination *v);
+/** Relu units that are never on; `high`: the loss is; `steps`: of the training, 0: none. */
+void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t steps);
 /** Draws the pictures into the folder params.plot. */
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v);
 

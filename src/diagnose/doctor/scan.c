@@ -348,8 +348,6 @@ static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, co
     s->y_mean = good > 0 ? l->sum / good : 0;
     s->y_square = good > 0 ? l->squares / good : 0;
     s->y_std = sqrt(fmax(s->y_square - s->y_mean * s->y_mean, 0));
-    s->y_least = s->least_label;
-    s->y_most = s->most_label;
     if (clrnn_loss_is_regression(d->config->train.loss.kind)) {
         s->changes = 0;
         if (l->pairs > 1 && s->y_std > 0)
