@@ -2,6 +2,7 @@
 // Charts of the doctor's page.
 #include "diagnose/doctor/svg.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,28 +20,15 @@
 
 void clrnn_html_text(FILE *page, const char *text)
 {
+    static const char *const entity[UCHAR_MAX + 1] = {
+        ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;"};
     char *shown = clrnn_text_escape(text ? text : "", CLRNN_TEXT_SHOWN);
 
     for (const char *c = shown ? shown : "?"; *c; c++)
-        switch (*c) {
-        case '&':
-            fputs("&amp;", page);
-            break;
-        case '<':
-            fputs("&lt;", page);
-            break;
-        case '>':
-            fputs("&gt;", page);
-            break;
-        case '"':
-            fputs("&quot;", page);
-            break;
-        case '\'':
-            fputs("&#39;", page);
-            break;
-        default:
+        if (entity[(unsigned char)*c])
+            fputs(entity[(unsigned char)*c], page);
+        else
             fputc(*c, page);
-        }
     free(shown);
 }
 
@@ -140,7 +128,15 @@ static bool scale(const struct clrnn_svg_chart *c, struct axis *a)
     return true;
 }
 
-static void draw_axes(FILE *page, const struct clrnn_svg_chart *c, const struct axis *a)
+// A horizontal line over the whole width.
+static void across(FILE *page, const char *class, double y)
+{
+    fprintf(page, "<line class=\"%s\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", class, LEFT, RIGHT, y,
+            y);
+}
+
+// The lines of the y axis and their values.
+static void draw_grid(FILE *page, const struct axis *a)
 {
     const int decades = a->log ? (int)(a->high - a->low) : 0, ticks = 4;
     const int stride = a->log ? MAX2((decades + ticks - 1) / ticks, 1) : 1;
@@ -154,11 +150,9 @@ static void draw_axes(FILE *page, const struct clrnn_svg_chart *c, const struct 
             snprintf(text, sizeof(text), "1e%.0f", v);
         else
             number(v, text);
-        fprintf(page, "<line class=\"grid\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, RIGHT, y,
-                y);
+        across(page, "grid", y);
         label(page, LEFT - 6, y + 4, "end", text);
     }
-    label(page, (LEFT + RIGHT) / 2, HEIGHT - 8, "middle", c->x_label);
 }
 
 static double place(const struct clrnn_svg_chart *c, size_t i, size_t count)
@@ -232,12 +226,12 @@ void clrnn_svg_lines(FILE *page, const struct clrnn_svg_chart *c)
     if (!scale(c, &a))
         return;
     begin(page, c->title, HEIGHT);
-    draw_axes(page, c, &a);
+    draw_grid(page, &a);
+    label(page, (LEFT + RIGHT) / 2, HEIGHT - 8, "middle", c->x_label);
     draw_names(page, c);
     draw_legend(page, c);
     if (shown(&a, c->level))
-        fprintf(page, "<line class=\"level\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, RIGHT,
-                height_of(&a, c->level), height_of(&a, c->level));
+        across(page, "level", height_of(&a, c->level));
     for (size_t s = 0; s < ARRAY_SIZE(c->series); s++)
         draw_series(page, c, &a, s);
     end(page);
@@ -284,48 +278,41 @@ void clrnn_svg_answers(FILE *page, const char *title, const struct clrnn_class_r
 
 // ---------------------------------------------------------------- target against prediction
 
+static double along(const struct axis *a, double value)
+{
+    return LEFT + (RIGHT - LEFT) * (value - a->low) / (a->high - a->low);
+}
+
 void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction,
                      size_t count)
 {
-    double low = INFINITY, high = -INFINITY, least = INFINITY, most = -INFINITY;
+    struct axis x = {.low = INFINITY, .high = -INFINITY}, y = x;
     char text[32];
 
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(target[i]) || !isfinite(prediction[i]))
             continue;
-        low = fmin(low, target[i]);
-        high = fmax(high, target[i]);
-        least = fmin(least, fmin(target[i], prediction[i]));
-        most = fmax(most, fmax(target[i], prediction[i]));
+        take(&x, target[i]);
+        take(&y, target[i]);
+        take(&y, prediction[i]);
     }
-    if (!(low <= high))
+    if (!(x.low <= x.high))
         return;
-    high = high > low ? high : low + 1;
-    most = most > least ? most : least + 1;
+    x.high = x.high > x.low ? x.high : x.low + 1;
+    y.high = y.high > y.low ? y.high : y.low + 1;
     begin(page, title, HEIGHT);
-#define X_OF(v) (LEFT + (RIGHT - LEFT) * ((v)-low) / (high - low))
-#define Y_OF(v) (BOTTOM - (BOTTOM - TOP) * ((v)-least) / (most - least))
-    for (int i = 0; i <= 4; i++) {
-        const double v = least + (most - least) * i / 4;
-
-        number(v, text);
-        fprintf(page, "<line class=\"grid\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, RIGHT,
-                Y_OF(v), Y_OF(v));
-        label(page, LEFT - 6, Y_OF(v) + 4, "end", text);
-    }
-    number(low, text);
+    draw_grid(page, &y);
+    number(x.low, text);
     label(page, LEFT, BOTTOM + 16, "start", text);
-    number(high, text);
+    number(x.high, text);
     label(page, RIGHT, BOTTOM + 16, "end", text);
     label(page, (LEFT + RIGHT) / 2, HEIGHT - 8, "middle", "target");
     label(page, LEFT, 32, "start", "prediction; the line is a right answer");
-    fprintf(page, "<line class=\"level\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", X_OF(low),
-            Y_OF(low), X_OF(high), Y_OF(high));
+    fprintf(page, "<line class=\"level\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+            along(&x, x.low), height_of(&y, x.low), along(&x, x.high), height_of(&y, x.high));
     for (size_t i = 0; i < count; i++)
         if (isfinite(target[i]) && isfinite(prediction[i]))
-            fprintf(page, "<circle class=\"d1\" r=\"2.2\" cx=\"%.1f\" cy=\"%.1f\"/>\n", X_OF(target[i]),
-                    Y_OF(prediction[i]));
-#undef X_OF
-#undef Y_OF
+            fprintf(page, "<circle class=\"d1\" r=\"2.2\" cx=\"%.1f\" cy=\"%.1f\"/>\n", along(&x, target[i]),
+                    height_of(&y, prediction[i]));
     end(page);
 }
