@@ -2,6 +2,7 @@
 // The parts of a config in the order of growth.
 #include "diagnose/grow/grow.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,32 +22,46 @@ bool clrnn_ladder_is_activation(const struct clrnn_layer *layer)
 
 // ---------------------------------------------------------------- finding the parts
 
-static enum clrnn_status add(struct clrnn_ladder *l, enum clrnn_part_kind kind, size_t layer, size_t count,
-                             struct clrnn_part **part)
+static enum clrnn_status CLRNN_PRINTF(5, 6)
+    add(struct clrnn_ladder *l, enum clrnn_part_kind kind, size_t layer, size_t count, const char *name, ...)
 {
+    struct clrnn_part *part;
+    va_list arguments;
+
     if (!ARRAY_GROW(l->part, l->count))
         return clrnn_error_memory(l->log, 2 * l->count * sizeof(*l->part), "the ladder");
-    *part = &l->part[l->count++];
-    **part = (struct clrnn_part){.kind = kind, .layer = layer, .count = count};
+    part = &l->part[l->count++];
+    *part = (struct clrnn_part){.kind = kind, .layer = layer, .count = count};
     if (count)
-        (*part)->line = l->config->layer[layer].line;
+        part->line = l->config->layer[layer].line;
+    va_start(arguments, name);
+    vsnprintf(part->name, sizeof(part->name), name, arguments);
+    va_end(arguments);
     return CLRNN_OK;
+}
+
+// Adds to the last part's name; what does not fit is cut.
+static void CLRNN_PRINTF(2, 3) add_name(struct clrnn_ladder *l, const char *more, ...)
+{
+    char *name = l->part[l->count - 1].name;
+    const size_t used = strlen(name);
+    va_list arguments;
+
+    va_start(arguments, more);
+    vsnprintf(name + used, sizeof(l->part->name) - used, more, arguments);
+    va_end(arguments);
 }
 
 // Adds a part named after its layers.
 static enum clrnn_status add_layers(struct clrnn_ladder *l, enum clrnn_part_kind kind, size_t layer,
                                     size_t count)
 {
-    struct clrnn_part *part = NULL;
-    size_t used;
-
-    TRY(add(l, kind, layer, count, &part));
-    used = (size_t)snprintf(part->name, sizeof(part->name), "+");
-    for (size_t i = 0; i < count && used < sizeof(part->name); i++) {
+    TRY(add(l, kind, layer, count, "+"));
+    for (size_t i = 0; i < count; i++) {
         char text[64];
 
         clrnn_layer_describe(l->config, layer + i, text, sizeof(text));
-        used += (size_t)snprintf(part->name + used, sizeof(part->name) - used, "%s %s", i ? "," : "", text);
+        add_name(l, "%s %s", i ? "," : "", text);
     }
     return CLRNN_OK;
 }
@@ -100,22 +115,16 @@ static size_t tail_of(const struct clrnn_ladder *l)
 static enum clrnn_status find_recurrent_parts(struct clrnn_ladder *l)
 {
     const struct clrnn_layer *layer = l->recurrent >= 0 ? &l->config->layer[l->recurrent] : NULL;
-    struct clrnn_part *part = NULL;
 
     if (!layer || l->holder >= 0) // which comes in as a whole
         return CLRNN_OK;
-    if (layer->num_layers > 1) {
-        TRY(add(l, CLRNN_PART_LAYERS, (size_t)l->recurrent, 1, &part));
-        snprintf(part->name, sizeof(part->name), "+ %u layers", layer->num_layers);
-    }
+    if (layer->num_layers > 1)
+        TRY(add(l, CLRNN_PART_LAYERS, (size_t)l->recurrent, 1, "+ %u layers", layer->num_layers));
     if (layer->bidirectional) {
-        TRY(add(l, CLRNN_PART_DIRECTION, (size_t)l->recurrent, 1, &part));
-        snprintf(part->name, sizeof(part->name), "+ bidirectional");
+        TRY(add(l, CLRNN_PART_DIRECTION, (size_t)l->recurrent, 1, "+ bidirectional"));
     }
-    if (layer->kind == CLRNN_LAYER_RNN && layer->relu) {
-        TRY(add(l, CLRNN_PART_RELU, (size_t)l->recurrent, 1, &part));
-        snprintf(part->name, sizeof(part->name), "+ nonlinearity relu");
-    }
+    if (layer->kind == CLRNN_LAYER_RNN && layer->relu)
+        TRY(add(l, CLRNN_PART_RELU, (size_t)l->recurrent, 1, "+ nonlinearity relu"));
     return CLRNN_OK;
 }
 
@@ -126,10 +135,11 @@ static enum clrnn_status add_each(struct clrnn_ladder *l, enum clrnn_part_kind k
     for (size_t i = 0; i < l->config->layer_count; i = clrnn_layer_end(l->config, i)) {
         if (!is(l, i))
             continue;
-        TRY(add_layers(l, kind, i, 1));
         if (kind == CLRNN_PART_BLOCK) // what is inside is long
-            snprintf(l->part[l->count - 1].name, sizeof(l->part->name), "+ %s at layers[%zu]",
-                     clrnn_layer_word(l->config->layer[i].kind), clrnn_layer_place(l->config, i));
+            TRY(add(l, kind, i, 1, "+ %s at layers[%zu]", clrnn_layer_word(l->config->layer[i].kind),
+                    clrnn_layer_place(l->config, i)));
+        else
+            TRY(add_layers(l, kind, i, 1));
     }
     return CLRNN_OK;
 }
@@ -192,7 +202,6 @@ static enum clrnn_status find_layer_parts(struct clrnn_ladder *l)
 
 static enum clrnn_status find_dropouts(struct clrnn_ladder *l)
 {
-    struct clrnn_part *part = NULL;
 
     for (size_t i = 0; i < l->config->layer_count; i = clrnn_layer_end(l->config, i)) {
         const struct clrnn_layer *layer = &l->config->layer[i];
@@ -201,9 +210,8 @@ static enum clrnn_status find_dropouts(struct clrnn_ladder *l)
             TRY(add_layers(l, CLRNN_PART_DROPOUT, i, 1));
         if (!clrnn_layer_is_recurrent(layer) || layer->num_layers < 2 || !(layer->dropout > 0))
             continue;
-        TRY(add(l, CLRNN_PART_INNER_DROPOUT, i, 1, &part));
-        snprintf(part->name, sizeof(part->name), "+ dropout %g in %s", layer->dropout,
-                 clrnn_layer_word(layer->kind));
+        TRY(add(l, CLRNN_PART_INNER_DROPOUT, i, 1, "+ dropout %g in %s", layer->dropout,
+                clrnn_layer_word(layer->kind)));
     }
     return CLRNN_OK;
 }
@@ -212,13 +220,10 @@ static enum clrnn_status find_tail(struct clrnn_ladder *l)
 {
     const bool nll = l->config->train.loss.kind == CLRNN_LOSS_NLL;
     const size_t tail = tail_of(l), layers = l->config->layer_count;
-    struct clrnn_part *part = NULL;
     size_t with_nll = layers; // the activation that belongs to nll: the last one
 
-    if (l->head < 0) {
-        TRY(add(l, CLRNN_PART_HEADLESS, 0, 0, &part));
-        snprintf(part->name, sizeof(part->name), "- linear");
-    }
+    if (l->head < 0)
+        TRY(add(l, CLRNN_PART_HEADLESS, 0, 0, "- linear"));
     for (size_t i = tail; nll && i < layers; i++)
         if (clrnn_ladder_is_activation(&l->config->layer[i]))
             with_nll = i;
@@ -227,10 +232,9 @@ static enum clrnn_status find_tail(struct clrnn_ladder *l)
             TRY(add_layers(l, CLRNN_PART_ACTIVATION, i, 1));
     if (!nll)
         return CLRNN_OK;
-    TRY(add(l, CLRNN_PART_NLL, with_nll, with_nll < layers, &part));
-    snprintf(part->name, sizeof(part->name), "+ %s%snll",
-             with_nll < layers ? clrnn_layer_word(l->config->layer[with_nll].kind) : "",
-             with_nll < layers ? ", " : "");
+    TRY(add(l, CLRNN_PART_NLL, with_nll, with_nll < layers, "+ %s%snll",
+            with_nll < layers ? clrnn_layer_word(l->config->layer[with_nll].kind) : "",
+            with_nll < layers ? ", " : ""));
     return CLRNN_OK;
 }
 
@@ -251,43 +255,33 @@ static bool is_base_optimizer(const struct clrnn_train_config *t)
 static enum clrnn_status find_training_parts(struct clrnn_ladder *l, const char *init)
 {
     const struct clrnn_train_config *t = &l->config->train;
-    struct clrnn_part *part = NULL;
 
     if (t->loss.kind != CLRNN_LOSS_NLL && (t->loss.weight_count || t->loss.label_smoothing > 0)) {
-        TRY(add(l, CLRNN_PART_LOSS, 0, 0, &part));
         if (t->loss.label_smoothing > 0)
-            snprintf(part->name, sizeof(part->name), "+ label smoothing %g%s", t->loss.label_smoothing,
-                     t->loss.weight_count ? ", class weights" : "");
+            TRY(add(l, CLRNN_PART_LOSS, 0, 0, "+ label smoothing %g%s", t->loss.label_smoothing,
+                    t->loss.weight_count ? ", class weights" : ""));
         else
-            snprintf(part->name, sizeof(part->name), "+ %s",
-                     t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "class weights");
+            TRY(add(l, CLRNN_PART_LOSS, 0, 0, "+ %s",
+                    t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "class weights"));
     }
     if (!is_base_optimizer(t)) {
-        size_t used;
-
-        TRY(add(l, CLRNN_PART_OPTIMIZER, 0, 0, &part));
-        used = (size_t)snprintf(part->name, sizeof(part->name), "+ %s, lr %g",
-                                clrnn_optimizer_word(t->optimizer.kind), t->optimizer.lr);
+        TRY(add(l, CLRNN_PART_OPTIMIZER, 0, 0, "+ %s, lr %g", clrnn_optimizer_word(t->optimizer.kind),
+                t->optimizer.lr));
         if (t->optimizer.weight_decay != 0.0)
-            used += (size_t)snprintf(part->name + used, sizeof(part->name) - used, ", decay %g",
-                                     t->optimizer.weight_decay);
+            add_name(l, ", decay %g", t->optimizer.weight_decay);
         if (!clrnn_ladder_base_clip(t->clip_grad_norm))
-            snprintf(part->name + used, sizeof(part->name) - used, ", clip %g", t->clip_grad_norm);
+            add_name(l, ", clip %g", t->clip_grad_norm);
     }
-    if (t->scheduler.kind != CLRNN_SCHEDULER_NONE) {
-        TRY(add(l, CLRNN_PART_SCHEDULER, 0, 0, &part));
-        snprintf(part->name, sizeof(part->name), "+ %s per %s", clrnn_scheduler_word(t->scheduler.kind),
-                 t->scheduler.per_batch ? "batch" : "epoch");
-    }
+    if (t->scheduler.kind != CLRNN_SCHEDULER_NONE)
+        TRY(add(l, CLRNN_PART_SCHEDULER, 0, 0, "+ %s per %s", clrnn_scheduler_word(t->scheduler.kind),
+                t->scheduler.per_batch ? "batch" : "epoch"));
     if (!t->shuffle) {
-        TRY(add(l, CLRNN_PART_ORDER, 0, 0, &part));
-        snprintf(part->name, sizeof(part->name), "+ order of the file");
+        TRY(add(l, CLRNN_PART_ORDER, 0, 0, "+ order of the file"));
     }
     if (init) {
         const char *slash = strrchr(init, '/');
 
-        TRY(add(l, CLRNN_PART_INIT, 0, 0, &part));
-        snprintf(part->name, sizeof(part->name), "+ weights of %.50s", slash ? slash + 1 : init);
+        TRY(add(l, CLRNN_PART_INIT, 0, 0, "+ weights of %.50s", slash ? slash + 1 : init));
     }
     return CLRNN_OK;
 }
