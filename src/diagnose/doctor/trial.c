@@ -42,24 +42,6 @@ void clrnn_trial_finish(struct clrnn_trial *t)
 
 // ---------------------------------------------------------------- judging a model
 
-static enum clrnn_status spread(const struct clrnn_doctor *d, struct clrnn_dataset *set,
-                                struct clrnn_dataset **some)
-{
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
-    const double width = fmax((double)info->T * fmax(info->C, 1), 1);
-    const uint32_t count = MIN2(info->S, (uint32_t)fmin(fmax(MOST_VALUES / width, LEAST_ROWS), MOST_ROWS));
-    uint32_t *row = malloc(count * sizeof(*row));
-    enum clrnn_status st;
-
-    if (!row)
-        return clrnn_error_memory(d->log, count * sizeof(*row), "a trial");
-    for (uint32_t i = 0; i < count; i++)
-        row[i] = (uint32_t)((uint64_t)i * info->S / count);
-    st = clrnn_dataset_view(set, &(struct clrnn_view){.row = row, .count = count}, info->name, some);
-    free(row);
-    return st;
-}
-
 // Reads targets and predictions of some rows: of the last step if there is one for each step.
 static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial *t)
 {
@@ -114,10 +96,13 @@ static enum clrnn_status judge_set(const struct clrnn_doctor *d, struct clrnn_mo
                                    struct clrnn_dataset *set, bool pairs, struct clrnn_trial *t,
                                    struct clrnn_eval_result *result)
 {
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    const double width = fmax((double)info->T * fmax(info->C, 1), 1);
+    const uint32_t most = (uint32_t)fmin(fmax(MOST_VALUES / width, LEAST_ROWS), MOST_ROWS);
     struct clrnn_dataset *some;
     enum clrnn_status st;
 
-    TRY(spread(d, set, &some));
+    TRY(clrnn_dataset_spread(d->log, set, most, "a trial", &some));
     st = clrnn_eval_set(model, some, result);
     if (st == CLRNN_OK && pairs && clrnn_loss_is_regression(model->config->train.loss.kind))
         st = predict_pairs(model, some, t);
@@ -147,19 +132,6 @@ static void keep_message(void *user, enum clrnn_log_level level, const char *mes
 
     if (level == CLRNN_LOG_ERROR && !*why)
         snprintf(why, sizeof(((struct clrnn_trial *)0)->why), "%s", message);
-}
-
-// Checks config and data for all errors that can be found without a device.
-static enum clrnn_status check(const struct clrnn_log *log, const struct clrnn_config *config,
-                               struct clrnn_data_sets *data)
-{
-    const struct clrnn_dataset_info *info;
-    uint32_t outputs;
-
-    TRY(clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, data));
-    info = clrnn_dataset_info(data->train);
-    TRY(clrnn_batch_check(log, info->S, config->train.batch_size, config->train.drop_last));
-    return clrnn_layers_fit(log, config, data->train, &outputs);
 }
 
 static enum clrnn_status end_epoch(struct clrnn_session *s, const struct clrnn_data_sets *data, double loss)
@@ -245,13 +217,14 @@ enum clrnn_status clrnn_trial_run(const struct clrnn_doctor *d, const struct clr
     const double started = clrnn_clock();
     struct clrnn_data_sets data = {0};
     enum clrnn_status st;
+    uint32_t outputs;
 
     *t = (struct clrnn_trial){0};
     if (d->params->init && config->layer_count != d->config->layer_count) {
         snprintf(t->why, sizeof(t->why), "the weights of --init are those of the config as it is");
         return CLRNN_OK;
     }
-    st = check(&log, config, &data);
+    st = clrnn_data_sets_fit(&log, config, &data, &outputs);
     if (st == CLRNN_OK)
         st = train_and_judge(d, config, &data, steps, seconds, t);
     if (st == CLRNN_ERR_CONFIG || st == CLRNN_ERR_DATA) { // trial->why says what is wrong

@@ -27,71 +27,48 @@ static bool stopped(const struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- data
 
-// Selects samples spread over the whole set, so that a sorted file gives all of its classes.
-static enum clrnn_status spread(const struct clrnn_grow *c, struct clrnn_dataset *set, const char *name,
-                                struct clrnn_dataset **look)
-{
-    const uint32_t S = clrnn_dataset_info(set)->S, count = MIN2(S, LOOK_SAMPLES);
-    uint32_t *samples = malloc(count * sizeof(*samples));
-    enum clrnn_status st;
-
-    if (!samples)
-        return clrnn_error_memory(c->log, count * sizeof(*samples), name);
-    for (uint32_t i = 0; i < count; i++)
-        samples[i] = (uint32_t)((uint64_t)i * S / count);
-    st = clrnn_dataset_view(set, &(struct clrnn_view){.row = samples, .count = count}, name, look);
-    free(samples);
-    return st;
-}
-
-// How many classes occur among the samples of a batch.
+// Counts the samples of each class, [c->classes], to be freed by the caller, and the classes that occur.
 static enum clrnn_status count_classes(const struct clrnn_grow *c, const struct clrnn_dataset *set,
-                                       uint32_t *classes)
+                                       uint64_t **counts, uint32_t *occur)
 {
-    uint64_t *counts = calloc(c->classes, sizeof(*counts));
-    enum clrnn_status st;
-
-    *classes = 0;
-    if (!counts)
-        return clrnn_error_memory(c->log, c->classes * sizeof(*counts), "class counts");
-    st = clrnn_dataset_info(set)->classes ? clrnn_dataset_class_counts(set, counts) : CLRNN_OK;
+    *occur = 0;
+    *counts = calloc(c->classes, sizeof(**counts));
+    if (!*counts)
+        return clrnn_error_memory(c->log, c->classes * sizeof(**counts), "class counts");
+    if (clrnn_dataset_info(set)->classes)
+        TRY(clrnn_dataset_class_counts(set, *counts));
     for (uint32_t k = 0; k < c->classes; k++)
-        *classes += counts[k] > 0;
-    free(counts);
-    return st;
+        *occur += (*counts)[k] > 0;
+    return CLRNN_OK;
 }
 
-static enum clrnn_status look_at_classes(struct clrnn_grow *c)
+static void find_constant(struct clrnn_grow *c)
 {
-    const uint32_t count = clrnn_dataset_info(c->look_train)->classes;
     uint64_t total = 0, most = 0;
 
-    c->classes = MAX2(count, 2u);
-    c->counts = calloc(c->classes, sizeof(*c->counts));
-    if (!c->counts)
-        return clrnn_error_memory(c->log, c->classes * sizeof(*c->counts), "class counts");
-    if (count)
-        TRY(clrnn_dataset_class_counts(c->look_train, c->counts));
-    for (uint32_t k = 0; k < count; k++) {
+    for (uint32_t k = 0; k < c->classes; k++) {
         total += c->counts[k];
         most = MAX2(most, c->counts[k]);
     }
     c->constant = total ? (double)most / (double)total : 0.0;
-    return CLRNN_OK;
 }
 
 // Takes the batch of `clrnn overfit`, or a shuffled one if that has only one class.
 static enum clrnn_status take_batch(struct clrnn_grow *c)
 {
     uint32_t in_batch, in_all;
+    uint64_t *counts;
+    enum clrnn_status st;
 
-    TRY(look_at_classes(c));
+    c->classes = MAX2(clrnn_dataset_info(c->look_train)->classes, 2u);
+    TRY(count_classes(c, c->look_train, &c->counts, &in_all));
+    find_constant(c);
     TRY(clrnn_data_sets_first_batch(c->log, c->config, &c->data, 0, &c->batch));
-    TRY(count_classes(c, c->batch, &in_batch));
-    TRY(count_classes(c, c->look_train, &in_all));
+    st = count_classes(c, c->batch, &counts, &in_batch);
+    free(counts);
+    TRY(st);
     if (in_batch == 1 && in_all > 1 && !c->config->train.shuffle) {
         struct clrnn_config *shuffled;
-        enum clrnn_status st;
 
         TRY(clrnn_config_copy(c->log, c->config, &shuffled));
         shuffled->train.shuffle = true;
@@ -105,17 +82,13 @@ static enum clrnn_status take_batch(struct clrnn_grow *c)
 
 static enum clrnn_status prepare(struct clrnn_grow *c)
 {
-    const struct clrnn_dataset_info *info;
     uint32_t outputs;
 
-    TRY(clrnn_data_sets_open(c->log, c->config, CLRNN_CHECK_ALL, &c->data));
-    info = clrnn_dataset_info(c->data.train);
-    TRY(clrnn_batch_check(c->log, info->S, c->config->train.batch_size, c->config->train.drop_last));
-    TRY(clrnn_layers_fit(c->log, c->config, c->data.train, &outputs));
+    TRY(clrnn_data_sets_fit(c->log, c->config, &c->data, &outputs));
     TRY(clrnn_ladder_make(c->log, c->config, outputs, c->params->init, &c->ladder));
-    TRY(spread(c, c->data.train, "train", &c->look_train));
+    TRY(clrnn_dataset_spread(c->log, c->data.train, LOOK_SAMPLES, "train", &c->look_train));
     if (c->data.valid)
-        TRY(spread(c, c->data.valid, "valid", &c->look_valid));
+        TRY(clrnn_dataset_spread(c->log, c->data.valid, LOOK_SAMPLES, "valid", &c->look_valid));
     if (c->config->train.loss.kind == CLRNN_LOSS_CTC) {
         double equal;
 
