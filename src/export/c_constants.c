@@ -221,7 +221,7 @@ enum clrnn_status clrnn_c_constants(struct clrnn_c_code *code)
 
         switch (o->kind) {
         case CLRNN_EXPORT_NORMALIZE:
-        case CLRNN_EXPORT_BATCHNORM:
+        case CLRNN_LAYER_BATCHNORM:
         case CLRNN_EXPORT_RESTORE:
             if (o->layer && !o->layer->track_running_stats)
                 return clrnn_export_refuse(
@@ -230,24 +230,24 @@ enum clrnn_status clrnn_c_constants(struct clrnn_c_code *code)
                     "and the C code sees one sequence");
             TRY(put_affine(code, i));
             break;
-        case CLRNN_EXPORT_EMBEDDING:
+        case CLRNN_LAYER_EMBEDDING:
             TRY(put_embedding(code, i));
             break;
         case CLRNN_EXPORT_CELL:
             for (uint32_t d = 0; d < o->D; d++)
                 TRY(put_cell(code, i, d));
             break;
-        case CLRNN_EXPORT_LINEAR:
+        case CLRNN_LAYER_LINEAR:
             TRY(put_dense(code, i));
             break;
-        case CLRNN_EXPORT_LAYERNORM:
-        case CLRNN_EXPORT_GROUPNORM:
+        case CLRNN_LAYER_LAYERNORM:
+        case CLRNN_LAYER_GROUPNORM:
             TRY(put_norm(code, i));
             break;
-        case CLRNN_EXPORT_CONV:
+        case CLRNN_LAYER_CONV1D:
             TRY(put_conv(code, i));
             break;
-        case CLRNN_EXPORT_ATTENTION:
+        case CLRNN_LAYER_ATTENTION_POOL:
             TRY(put_attention(code, i));
             break;
         default:

@@ -19,26 +19,26 @@ void clrnn_c_put_pointwise(struct clrnn_c_emit *e, const struct clrnn_export_op 
         const char *call;
         unsigned helper;
     } pointwise[] = {
-        [CLRNN_EXPORT_RELU] = {"relu", CLRNN_C_RELU},
-        [CLRNN_EXPORT_TANH] = {"tanh", CLRNN_C_TANH},
-        [CLRNN_EXPORT_SIGMOID] = {"sigmoid", CLRNN_C_SIGMOID},
-        [CLRNN_EXPORT_ROUND] = {"round", CLRNN_C_ROUND},
-        [CLRNN_EXPORT_LEAKY_RELU] = {"leaky_relu", CLRNN_C_LEAKY_RELU},
-        [CLRNN_EXPORT_ELU] = {"elu", CLRNN_C_ELU},
-        [CLRNN_EXPORT_GELU] = {"gelu", CLRNN_C_GELU},
-        [CLRNN_EXPORT_SILU] = {"silu", CLRNN_C_SILU},
-        [CLRNN_EXPORT_SOFTPLUS] = {"softplus", CLRNN_C_SOFTPLUS},
-        [CLRNN_EXPORT_SOFTMAX] = {"softmax", CLRNN_C_SOFTMAX},
-        [CLRNN_EXPORT_LOG_SOFTMAX] = {"log_softmax", CLRNN_C_LOG_SOFTMAX},
+        [CLRNN_LAYER_RELU] = {"relu", CLRNN_C_RELU},
+        [CLRNN_LAYER_TANH] = {"tanh", CLRNN_C_TANH},
+        [CLRNN_LAYER_SIGMOID] = {"sigmoid", CLRNN_C_SIGMOID},
+        [CLRNN_LAYER_ROUND] = {"round", CLRNN_C_ROUND},
+        [CLRNN_LAYER_LEAKY_RELU] = {"leaky_relu", CLRNN_C_LEAKY_RELU},
+        [CLRNN_LAYER_ELU] = {"elu", CLRNN_C_ELU},
+        [CLRNN_LAYER_GELU] = {"gelu", CLRNN_C_GELU},
+        [CLRNN_LAYER_SILU] = {"silu", CLRNN_C_SILU},
+        [CLRNN_LAYER_SOFTPLUS] = {"softplus", CLRNN_C_SOFTPLUS},
+        [CLRNN_LAYER_SOFTMAX] = {"softmax", CLRNN_C_SOFTMAX},
+        [CLRNN_LAYER_LOG_SOFTMAX] = {"log_softmax", CLRNN_C_LOG_SOFTMAX},
     };
-    const bool tanh = op->kind == CLRNN_EXPORT_GELU && op->layer->gelu_tanh;
+    const bool tanh = op->kind == CLRNN_LAYER_GELU && op->layer->gelu_tanh;
 
     clrnn_c_emit(e, "    @_%s%s(%s, %s, ", pointwise[op->kind].call, tanh ? "_tanh" : "", to, from);
-    if (op->kind == CLRNN_EXPORT_LEAKY_RELU)
+    if (op->kind == CLRNN_LAYER_LEAKY_RELU)
         clrnn_c_emit(e, "%.9ef, ", op->layer->negative_slope);
-    if (op->kind == CLRNN_EXPORT_ELU)
+    if (op->kind == CLRNN_LAYER_ELU)
         clrnn_c_emit(e, "%.9ef, ", op->layer->alpha);
-    if (op->kind == CLRNN_EXPORT_SOFTPLUS)
+    if (op->kind == CLRNN_LAYER_SOFTPLUS)
         clrnn_c_emit(e, "%.9ef, %.9ef, ", op->layer->beta, op->layer->threshold);
     clrnn_c_emit(e, "%u);\n", width);
     e->code->helpers |= tanh ? CLRNN_C_GELU_TANH : pointwise[op->kind].helper;
@@ -48,7 +48,7 @@ bool clrnn_c_pools_state(const struct clrnn_export_program *p, size_t op)
 {
     const struct clrnn_export_op *o = &p->op[op], *before = o->source[0] ? &p->op[o->source[0] - 1] : NULL;
 
-    return o->kind == CLRNN_EXPORT_POOL && before && before->kind == CLRNN_EXPORT_CELL && before->D == 1 &&
+    return o->kind == CLRNN_LAYER_POOL && before && before->kind == CLRNN_EXPORT_CELL && before->D == 1 &&
            (o->layer->over == CLRNN_POOL_LAST || o->layer->over == CLRNN_POOL_FINAL);
 }
 

@@ -148,7 +148,7 @@ static void put_embedding(struct clrnn_c_emit *e, size_t op, const char *to, con
 static void put_norm(struct clrnn_c_emit *e, size_t op, const char *to, const char *from)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
-    const bool groups = o->kind == CLRNN_EXPORT_GROUPNORM;
+    const bool groups = o->kind == CLRNN_LAYER_GROUPNORM;
 
     clrnn_c_emit(e, "    @_%s(%s, %s, ", groups ? "groupnorm" : "layernorm", to, from);
     if (o->layer->affine)
@@ -225,13 +225,13 @@ static void put_windows(struct clrnn_c_emit *e, size_t op, const char *to)
     whole_of(e, source, whole);
     e->reads |= CLRNN_C_READS_T;
     e->steps_read[base] = true;
-    if (o->kind == CLRNN_EXPORT_CONV) {
+    if (o->kind == CLRNN_LAYER_CONV1D) {
         snprintf(rows, sizeof(rows), "a%u", take_local(e, cols, op));
         clrnn_c_emit(e, "    @_window(%s, %s, n%zu, %s, %u, %u, %u);\n", rows, whole, base, at, w.kernel,
                      w.dilation, o->in);
         e->code->helpers |= CLRNN_C_WINDOW;
         put_linear(e, op, to, rows, cols);
-    } else if (o->kind == CLRNN_EXPORT_MAX_POOL) {
+    } else if (o->kind == CLRNN_LAYER_MAX_POOL1D) {
         clrnn_c_emit(e, "    @_window_largest(%s, %s, n%zu, %s, %u, %u, %u);\n", to, whole, base, at,
                      w.kernel, w.dilation, o->in);
         e->code->helpers |= CLRNN_C_WINDOW_LARGEST;
@@ -332,33 +332,33 @@ static void put_result(struct clrnn_c_emit *e, size_t op, const char *to, uint32
     case CLRNN_EXPORT_CELL:
         put_single(e, op, from, to);
         break;
-    case CLRNN_EXPORT_LINEAR:
+    case CLRNN_LAYER_LINEAR:
         put_linear(e, op, to, from, o->in);
         break;
-    case CLRNN_EXPORT_EMBEDDING:
+    case CLRNN_LAYER_EMBEDDING:
         put_embedding(e, op, to, from);
         break;
     case CLRNN_EXPORT_NORMALIZE:
-    case CLRNN_EXPORT_BATCHNORM:
+    case CLRNN_LAYER_BATCHNORM:
     case CLRNN_EXPORT_RESTORE:
         put_affine(e, op, to, from, width);
         break;
-    case CLRNN_EXPORT_LAYERNORM:
-    case CLRNN_EXPORT_GROUPNORM:
+    case CLRNN_LAYER_LAYERNORM:
+    case CLRNN_LAYER_GROUPNORM:
         put_norm(e, op, to, from);
         break;
-    case CLRNN_EXPORT_CONV:
-    case CLRNN_EXPORT_MAX_POOL:
-    case CLRNN_EXPORT_AVG_POOL:
+    case CLRNN_LAYER_CONV1D:
+    case CLRNN_LAYER_MAX_POOL1D:
+    case CLRNN_LAYER_AVG_POOL1D:
         put_windows(e, op, to);
         break;
-    case CLRNN_EXPORT_ADD:
+    case CLRNN_LAYER_RESIDUAL:
         put_add(e, op, to);
         break;
-    case CLRNN_EXPORT_JOIN:
+    case CLRNN_LAYER_CONCAT:
         put_join(e, op, to);
         break;
-    case CLRNN_EXPORT_FLATTEN:
+    case CLRNN_LAYER_FLATTEN:
         put_copy(e, to, from, width);
         break;
     default:
@@ -370,8 +370,8 @@ static void put_result(struct clrnn_c_emit *e, size_t op, const char *to, uint32
 // Whether each result depends on the input at the same place alone, so that both may be one array.
 static bool works_in_place(const struct clrnn_export_op *o)
 {
-    return o->kind != CLRNN_EXPORT_LINEAR && o->kind != CLRNN_EXPORT_EMBEDDING &&
-           o->kind != CLRNN_EXPORT_CELL && o->kind != CLRNN_EXPORT_JOIN && !clrnn_export_has_windows(o);
+    return o->kind != CLRNN_LAYER_LINEAR && o->kind != CLRNN_LAYER_EMBEDDING &&
+           o->kind != CLRNN_EXPORT_CELL && o->kind != CLRNN_LAYER_CONCAT && !clrnn_export_has_windows(o);
 }
 
 static void put_op(struct clrnn_c_emit *e, size_t op)
@@ -379,17 +379,17 @@ static void put_op(struct clrnn_c_emit *e, size_t op)
     const struct clrnn_export_op *o = &e->code->program.op[op];
     const struct clrnn_c_place *place = &e->code->passes.place[op];
     const bool two = o->kind == CLRNN_EXPORT_CELL && o->D == 2, half = place->half && o->steps;
-    const uint32_t width = o->kind == CLRNN_EXPORT_FLATTEN ? o->in : half ? o->out / 2 : o->out;
+    const uint32_t width = o->kind == CLRNN_LAYER_FLATTEN ? o->in : half ? o->out / 2 : o->out;
     char to[CLRNN_C_VALUE];
 
     e->offset = e->back && (half || two) ? o->out / 2 : 0;
-    if (o->kind == CLRNN_EXPORT_POOL) {
+    if (o->kind == CLRNN_LAYER_POOL) {
         put_pool(e, op, text_of(e, o->source[0]), width);
-    } else if (o->kind == CLRNN_EXPORT_ATTENTION) {
+    } else if (o->kind == CLRNN_LAYER_ATTENTION_POOL) {
         put_attention(e, op, text_of(e, o->source[0]));
     } else if (o->kind == CLRNN_EXPORT_CELL && o->steps) {
         put_cell(e, op, text_of(e, o->source[0]));
-    } else if (o->kind != CLRNN_EXPORT_FLATTEN || !o->source[0] ||
+    } else if (o->kind != CLRNN_LAYER_FLATTEN || !o->source[0] ||
                !e->code->passes.place[o->source[0] - 1].buffered) {
         choose(e, op, works_in_place(o), width, to);
         snprintf(e->text[op], CLRNN_C_VALUE, "%s", to);
@@ -402,11 +402,11 @@ static void put_op(struct clrnn_c_emit *e, size_t op)
 static void put_pooled(struct clrnn_c_emit *e, size_t op)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
-    const bool attention = o->kind == CLRNN_EXPORT_ATTENTION;
+    const bool attention = o->kind == CLRNN_LAYER_ATTENTION_POOL;
     char to[CLRNN_C_VALUE];
 
     e->offset = 0;
-    if (o->kind == CLRNN_EXPORT_FLATTEN) {
+    if (o->kind == CLRNN_LAYER_FLATTEN) {
         snprintf(to, sizeof(to), "@_sequence%zu", e->code->passes.place[op].buffer);
         keep(e, op, to, o->out);
         return;

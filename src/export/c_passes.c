@@ -10,31 +10,17 @@
 // Whether it treats features separately, so that it can be applied to half of them.
 static bool is_separable(const struct clrnn_export_op *op)
 {
-    switch (op->kind) {
-    case CLRNN_EXPORT_NORMALIZE:
-    case CLRNN_EXPORT_BATCHNORM:
-    case CLRNN_EXPORT_RESTORE:
-    case CLRNN_EXPORT_RELU:
-    case CLRNN_EXPORT_TANH:
-    case CLRNN_EXPORT_SIGMOID:
-    case CLRNN_EXPORT_ROUND:
-    case CLRNN_EXPORT_LEAKY_RELU:
-    case CLRNN_EXPORT_ELU:
-    case CLRNN_EXPORT_GELU:
-    case CLRNN_EXPORT_SILU:
-    case CLRNN_EXPORT_SOFTPLUS:
-        return true;
-    default:
-        return false;
-    }
+    return !op->layer || op->kind == CLRNN_LAYER_BATCHNORM || op->kind == CLRNN_LAYER_ROUND ||
+           (clrnn_layer_is_activation(op->layer) && op->kind != CLRNN_LAYER_SOFTMAX &&
+            op->kind != CLRNN_LAYER_LOG_SOFTMAX);
 }
 
 // Whether computing it once more is cheaper than a buffer.
 static bool is_cheap(const struct clrnn_export_op *op)
 {
-    return is_separable(op) || op->kind == CLRNN_EXPORT_EMBEDDING || op->kind == CLRNN_EXPORT_LAYERNORM ||
-           op->kind == CLRNN_EXPORT_GROUPNORM || op->kind == CLRNN_EXPORT_SOFTMAX ||
-           op->kind == CLRNN_EXPORT_LOG_SOFTMAX;
+    return is_separable(op) || op->kind == CLRNN_LAYER_EMBEDDING || op->kind == CLRNN_LAYER_LAYERNORM ||
+           op->kind == CLRNN_LAYER_GROUPNORM || op->kind == CLRNN_LAYER_SOFTMAX ||
+           op->kind == CLRNN_LAYER_LOG_SOFTMAX;
 }
 
 bool clrnn_c_reads(const struct clrnn_export_program *p, size_t op, size_t reader)
@@ -66,8 +52,8 @@ static void order_pool(struct clrnn_export_program *p, size_t pool)
     size_t to = pool;
 
     while (to && p->op[to].source[0] == to && only_reader(p, to - 1) == to &&
-           p->op[to - 1].kind != CLRNN_EXPORT_EMBEDDING &&
-           (is_cheap(&p->op[to - 1]) || p->op[to - 1].kind == CLRNN_EXPORT_LINEAR))
+           p->op[to - 1].kind != CLRNN_LAYER_EMBEDDING &&
+           (is_cheap(&p->op[to - 1]) || p->op[to - 1].kind == CLRNN_LAYER_LINEAR))
         to--;
     if (to == pool)
         return;
@@ -84,7 +70,7 @@ static void order_pool(struct clrnn_export_program *p, size_t pool)
 void clrnn_c_order(struct clrnn_export_program *p)
 {
     for (size_t i = 0; i < p->count; i++)
-        if (p->op[i].kind == CLRNN_EXPORT_POOL && p->op[i].layer->over == CLRNN_POOL_LAST)
+        if (p->op[i].kind == CLRNN_LAYER_POOL && p->op[i].layer->over == CLRNN_POOL_LAST)
             order_pool(p, i);
 }
 
@@ -172,7 +158,7 @@ static void mark_halves(struct division *d, size_t level)
     const struct clrnn_export_program *p = d->p;
     size_t at = level;
 
-    while (at != SIZE_MAX && p->op[at].kind != CLRNN_EXPORT_POOL) {
+    while (at != SIZE_MAX && p->op[at].kind != CLRNN_LAYER_POOL) {
         if (at != level && !is_separable(&p->op[at]))
             return;
         if (p->output == at + 1)
@@ -235,8 +221,8 @@ static enum clrnn_status place_in_pass(struct division *d, size_t op, size_t fir
         end++;
     kind.direction = 1;
     // going backward the last step comes first
-    kind.once = place->half && d->p->op[end].kind == CLRNN_EXPORT_POOL &&
-                d->p->op[end].layer->over == CLRNN_POOL_LAST;
+    kind.once =
+        place->half && d->p->op[end].kind == CLRNN_LAYER_POOL && d->p->op[end].layer->over == CLRNN_POOL_LAST;
     return find_pass(d, MAX2(place->pass + 1, ready(d, o->source[0], place->base, true)), kind, &place->back);
 }
 
@@ -305,12 +291,12 @@ static size_t last_reader(const struct division *d, size_t op)
 {
     size_t last = 0;
 
-    if (d->p->op[op].kind == CLRNN_EXPORT_FLATTEN)
+    if (d->p->op[op].kind == CLRNN_LAYER_FLATTEN)
         return SIZE_MAX;
     for (size_t i = op + 1; i < d->p->count; i++) {
         if (!clrnn_c_reads(d->p, op, i))
             continue;
-        if (d->p->op[i].kind == CLRNN_EXPORT_FLATTEN)
+        if (d->p->op[i].kind == CLRNN_LAYER_FLATTEN)
             return SIZE_MAX;
         for (size_t pass = 0; pass < d->passes->count; pass++)
             if (d->passes->pass[pass].runs[i])
@@ -325,7 +311,7 @@ static enum clrnn_status find_buffer(struct division *d, size_t op)
     struct clrnn_c_passes *s = d->passes;
     struct clrnn_c_place *place = &s->place[op];
     const struct clrnn_export_op *o = &d->p->op[op];
-    const uint32_t width = o->kind == CLRNN_EXPORT_FLATTEN ? o->in : o->out;
+    const uint32_t width = o->kind == CLRNN_LAYER_FLATTEN ? o->in : o->out;
     size_t at = 0;
 
     while (at < s->buffers && (s->buffer[at].base != place->base || s->buffer[at].last >= place->pass))
@@ -350,7 +336,7 @@ static enum clrnn_status find_buffers(struct division *d)
 
             if (!place->buffered || place->pass != pass)
                 continue;
-            if (d->p->op[i].kind == CLRNN_EXPORT_FLATTEN && source && d->passes->place[source - 1].buffered)
+            if (d->p->op[i].kind == CLRNN_LAYER_FLATTEN && source && d->passes->place[source - 1].buffered)
                 place->buffer = d->passes->place[source - 1].buffer; // it is there already
             else
                 TRY(find_buffer(d, i));
@@ -372,7 +358,7 @@ enum clrnn_status clrnn_c_divide(const struct clrnn_export_program *p, struct cl
             continue;
         TRY(place_op(&d, i));
         windows |= clrnn_export_has_windows(&p->op[i]);
-        if (p->op[i].kind == CLRNN_EXPORT_FLATTEN)
+        if (p->op[i].kind == CLRNN_LAYER_FLATTEN)
             passes->steps = p->model->shape.steps;
     }
     for (size_t i = 0; i < p->count; i++) {
@@ -382,7 +368,7 @@ enum clrnn_status clrnn_c_divide(const struct clrnn_export_program *p, struct cl
             continue;
         passes->pass[place->pass].runs[i] = passes->pass[place->back].runs[i] = true;
         place->buffered |=
-            p->op[i].kind == CLRNN_EXPORT_FLATTEN || (place->back != place->pass && !place->half);
+            p->op[i].kind == CLRNN_LAYER_FLATTEN || (place->back != place->pass && !place->half);
     }
     for (size_t i = 0; i < p->count; i++)
         if (p->op[i].steps && !passes->place[i].again)

@@ -76,7 +76,7 @@ static void put_locals(struct clrnn_c_emit *e)
             const struct clrnn_export_op *o = &e->code->program.op[i];
 
             clrnn_c_emit(e, "    float *const v%zu = @_sequence%zu + (size_t)t * %u;\n", i, buffer,
-                         o->kind == CLRNN_EXPORT_FLATTEN ? o->in : o->out);
+                         o->kind == CLRNN_LAYER_FLATTEN ? o->in : o->out);
             any = true;
         }
     for (unsigned i = 0; i < e->locals; i++) {
@@ -149,12 +149,12 @@ static void each_array(const struct clrnn_c_code *code, size_t op, void *to,
             put(to, name, o->layer->hidden_size, "0.0f");
     }
     snprintf(name, sizeof(name), "pool%zu", op);
-    if (o->kind == CLRNN_EXPORT_ATTENTION ||
-        (o->kind == CLRNN_EXPORT_POOL && !clrnn_c_pools_state(&code->program, op)))
+    if (o->kind == CLRNN_LAYER_ATTENTION_POOL ||
+        (o->kind == CLRNN_LAYER_POOL && !clrnn_c_pools_state(&code->program, op)))
         put(to, name, o->out,
-            o->kind == CLRNN_EXPORT_POOL && o->layer->over == CLRNN_POOL_MAX ? "-3.402823466e38f" : "0.0f");
+            o->kind == CLRNN_LAYER_POOL && o->layer->over == CLRNN_POOL_MAX ? "-3.402823466e38f" : "0.0f");
     snprintf(name, sizeof(name), "norm%zu", op);
-    if (o->kind == CLRNN_EXPORT_ATTENTION)
+    if (o->kind == CLRNN_LAYER_ATTENTION_POOL)
         put(to, name, 2, NULL);
 }
 
@@ -162,7 +162,7 @@ static bool counts_steps(const struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
 
-    return o->steps && o->kind == CLRNN_EXPORT_POOL && o->layer->over == CLRNN_POOL_MEAN;
+    return o->steps && o->kind == CLRNN_LAYER_POOL && o->layer->over == CLRNN_POOL_MEAN;
 }
 
 static void put_member(void *to, const char *name, uint32_t width, const char *value)

@@ -14,12 +14,12 @@ static const char *needs_more(const struct clrnn_export_op *op)
         return "a bidirectional layer needs the whole sequence";
     if (clrnn_export_has_windows(op))
         return "its windows reach beyond the piece of a sequence";
-    if (op->kind == CLRNN_EXPORT_BATCHNORM && !op->layer->track_running_stats)
+    if (op->kind == CLRNN_LAYER_BATCHNORM && !op->layer->track_running_stats)
         return "with track_running_stats: false it takes the statistics of all steps";
-    if (op->kind == CLRNN_EXPORT_FLATTEN)
+    if (op->kind == CLRNN_LAYER_FLATTEN)
         return "it needs all steps of a sequence at once";
-    if (op->kind == CLRNN_EXPORT_ATTENTION ||
-        (op->kind == CLRNN_EXPORT_POOL && op->layer->over != CLRNN_POOL_LAST &&
+    if (op->kind == CLRNN_LAYER_ATTENTION_POOL ||
+        (op->kind == CLRNN_LAYER_POOL && op->layer->over != CLRNN_POOL_LAST &&
          op->layer->over != CLRNN_POOL_FINAL))
         return "of a piece it is not that of the sequence so far; use 'pool: {over: last}'";
     return NULL;
@@ -88,7 +88,7 @@ static enum clrnn_status add_metadata(struct clrnn_onnx_build *b)
 static uint32_t fixed_steps(const struct clrnn_export_program *p)
 {
     for (size_t i = 0; i < p->count; i++)
-        if (p->op[i].kind == CLRNN_EXPORT_FLATTEN)
+        if (p->op[i].kind == CLRNN_LAYER_FLATTEN)
             return p->model->shape.steps;
     return 0;
 }

@@ -54,25 +54,25 @@ static const char *add_over_features(struct clrnn_onnx *o, const char *op, const
 static const char *add(struct clrnn_onnx *o, const struct clrnn_export_op *op, const char *x)
 {
     switch (op->kind) {
-    case CLRNN_EXPORT_TANH:
+    case CLRNN_LAYER_TANH:
         return CLRNN_ONNX_NODE(o, "Tanh", x);
-    case CLRNN_EXPORT_SIGMOID:
+    case CLRNN_LAYER_SIGMOID:
         return CLRNN_ONNX_NODE(o, "Sigmoid", x);
-    case CLRNN_EXPORT_ROUND:
+    case CLRNN_LAYER_ROUND:
         return CLRNN_ONNX_NODE(o, "Round", x);
-    case CLRNN_EXPORT_LEAKY_RELU:
+    case CLRNN_LAYER_LEAKY_RELU:
         return add_with(o, "LeakyRelu", x, op->layer->negative_slope);
-    case CLRNN_EXPORT_ELU:
+    case CLRNN_LAYER_ELU:
         return add_with(o, "Elu", x, op->layer->alpha);
-    case CLRNN_EXPORT_GELU:
+    case CLRNN_LAYER_GELU:
         return add_gelu(o, x, op->layer->gelu_tanh);
-    case CLRNN_EXPORT_SILU:
+    case CLRNN_LAYER_SILU:
         return CLRNN_ONNX_NODE(o, "Mul", x, CLRNN_ONNX_NODE(o, "Sigmoid", x));
-    case CLRNN_EXPORT_SOFTPLUS:
+    case CLRNN_LAYER_SOFTPLUS:
         return add_softplus(o, x, op->layer);
-    case CLRNN_EXPORT_SOFTMAX:
+    case CLRNN_LAYER_SOFTMAX:
         return add_over_features(o, "Softmax", x);
-    case CLRNN_EXPORT_LOG_SOFTMAX:
+    case CLRNN_LAYER_LOG_SOFTMAX:
         return add_over_features(o, "LogSoftmax", x);
     default:
         return CLRNN_ONNX_NODE(o, "Relu", x);

@@ -190,34 +190,34 @@ static enum clrnn_status add_operation(struct clrnn_onnx_build *b, const struct 
     case CLRNN_EXPORT_NORMALIZE:
     case CLRNN_EXPORT_RESTORE:
         return add_affine(b, op);
-    case CLRNN_EXPORT_BATCHNORM:
+    case CLRNN_LAYER_BATCHNORM:
         return op->layer->track_running_stats ? add_affine(b, op) : add_batch_statistics(b, op);
-    case CLRNN_EXPORT_EMBEDDING:
+    case CLRNN_LAYER_EMBEDDING:
         return add_embedding(b, op);
     case CLRNN_EXPORT_CELL:
         return clrnn_onnx_add_cell(b, op);
-    case CLRNN_EXPORT_LINEAR:
+    case CLRNN_LAYER_LINEAR:
         return add_linear(b, op);
-    case CLRNN_EXPORT_LAYERNORM:
+    case CLRNN_LAYER_LAYERNORM:
         return add_layernorm(b, op);
-    case CLRNN_EXPORT_GROUPNORM:
+    case CLRNN_LAYER_GROUPNORM:
         return add_groupnorm(b, op);
-    case CLRNN_EXPORT_CONV:
-    case CLRNN_EXPORT_MAX_POOL:
-    case CLRNN_EXPORT_AVG_POOL:
+    case CLRNN_LAYER_CONV1D:
+    case CLRNN_LAYER_MAX_POOL1D:
+    case CLRNN_LAYER_AVG_POOL1D:
         return clrnn_onnx_add_windows(b, op);
-    case CLRNN_EXPORT_ATTENTION:
+    case CLRNN_LAYER_ATTENTION_POOL:
         return clrnn_onnx_add_attention(b, op);
-    case CLRNN_EXPORT_POOL:
+    case CLRNN_LAYER_POOL:
         clrnn_onnx_add_pool(b, op);
         break;
-    case CLRNN_EXPORT_FLATTEN:
+    case CLRNN_LAYER_FLATTEN:
         clrnn_onnx_add_flatten(b, op);
         break;
-    case CLRNN_EXPORT_ADD:
+    case CLRNN_LAYER_RESIDUAL:
         b->now.x = CLRNN_ONNX_NODE(b->onnx, "Add", b->now.x, b->value[op->source[1]].x);
         break;
-    case CLRNN_EXPORT_JOIN:
+    case CLRNN_LAYER_CONCAT:
         b->now.x = join(b, op);
         break;
     default:

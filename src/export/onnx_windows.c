@@ -14,7 +14,7 @@ static void set_windows(struct clrnn_onnx *o, const struct clrnn_export_op *op, 
     clrnn_onnx_set_integers(o, "kernel_shape", 1, &kernel);
     clrnn_onnx_set_integers(o, "strides", 1, &stride);
     clrnn_onnx_set_integers(o, "pads", 2, (int64_t[]){w->padding, w->all_padding - w->padding});
-    if (op->kind != CLRNN_EXPORT_AVG_POOL)
+    if (op->kind != CLRNN_LAYER_AVG_POOL1D)
         clrnn_onnx_set_integers(o, "dilations", 1, &dilation);
 }
 
@@ -53,7 +53,7 @@ enum clrnn_status clrnn_onnx_add_windows(struct clrnn_onnx_build *b, const struc
 {
     const int64_t in[] = {1, 2, 0}, out[] = {2, 0, 1};
     const struct clrnn_windows w = clrnn_layer_windows(op->layer);
-    const bool include = op->layer->count_include_pad, max = op->kind == CLRNN_EXPORT_MAX_POOL;
+    const bool include = op->layer->count_include_pad, max = op->kind == CLRNN_LAYER_MAX_POOL1D;
     struct clrnn_onnx *o = b->onnx;
     const char *x = clrnn_onnx_fill(b, b->now.x, max ? -(double)FLT_MAX : 0), *weight, *bias = "";
 
@@ -61,7 +61,7 @@ enum clrnn_status clrnn_onnx_add_windows(struct clrnn_onnx_build *b, const struc
     if (max) {
         x = CLRNN_ONNX_NODE(o, "MaxPool", x);
         set_windows(o, op, &w);
-    } else if (op->kind == CLRNN_EXPORT_AVG_POOL) {
+    } else if (op->kind == CLRNN_LAYER_AVG_POOL1D) {
         x = !include && b->now.mask ? add_valid_mean(b, op, &w, x) : add_mean(o, op, &w, x, include);
     } else {
         TRY(clrnn_onnx_add_parameter(b, op->entry, false, &weight));

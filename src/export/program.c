@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "model/layer.h"
 
 enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t layer, const char *format,
                                       const char *why)
@@ -18,36 +19,7 @@ enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t la
                        clrnn_layer_label(model->config, layer, label, sizeof(label)), format, why);
 }
 
-// The operation of a kind of layer, plus 1; 0: the kind is unknown here.
-static const int kinds[CLRNN_LAYER_KINDS] = {
-    [CLRNN_LAYER_RNN] = CLRNN_EXPORT_CELL + 1,
-    [CLRNN_LAYER_LSTM] = CLRNN_EXPORT_CELL + 1,
-    [CLRNN_LAYER_GRU] = CLRNN_EXPORT_CELL + 1,
-    [CLRNN_LAYER_BATCHNORM] = CLRNN_EXPORT_BATCHNORM + 1,
-    [CLRNN_LAYER_LAYERNORM] = CLRNN_EXPORT_LAYERNORM + 1,
-    [CLRNN_LAYER_LINEAR] = CLRNN_EXPORT_LINEAR + 1,
-    [CLRNN_LAYER_EMBEDDING] = CLRNN_EXPORT_EMBEDDING + 1,
-    [CLRNN_LAYER_RELU] = CLRNN_EXPORT_RELU + 1,
-    [CLRNN_LAYER_TANH] = CLRNN_EXPORT_TANH + 1,
-    [CLRNN_LAYER_SIGMOID] = CLRNN_EXPORT_SIGMOID + 1,
-    [CLRNN_LAYER_SOFTMAX] = CLRNN_EXPORT_SOFTMAX + 1,
-    [CLRNN_LAYER_LOG_SOFTMAX] = CLRNN_EXPORT_LOG_SOFTMAX + 1,
-    [CLRNN_LAYER_ROUND] = CLRNN_EXPORT_ROUND + 1,
-    [CLRNN_LAYER_POOL] = CLRNN_EXPORT_POOL + 1,
-    [CLRNN_LAYER_GROUPNORM] = CLRNN_EXPORT_GROUPNORM + 1,
-    [CLRNN_LAYER_LEAKY_RELU] = CLRNN_EXPORT_LEAKY_RELU + 1,
-    [CLRNN_LAYER_ELU] = CLRNN_EXPORT_ELU + 1,
-    [CLRNN_LAYER_GELU] = CLRNN_EXPORT_GELU + 1,
-    [CLRNN_LAYER_SILU] = CLRNN_EXPORT_SILU + 1,
-    [CLRNN_LAYER_SOFTPLUS] = CLRNN_EXPORT_SOFTPLUS + 1,
-    [CLRNN_LAYER_CONV1D] = CLRNN_EXPORT_CONV + 1,
-    [CLRNN_LAYER_MAX_POOL1D] = CLRNN_EXPORT_MAX_POOL + 1,
-    [CLRNN_LAYER_AVG_POOL1D] = CLRNN_EXPORT_AVG_POOL + 1,
-    [CLRNN_LAYER_ATTENTION_POOL] = CLRNN_EXPORT_ATTENTION + 1,
-    [CLRNN_LAYER_FLATTEN] = CLRNN_EXPORT_FLATTEN + 1,
-    [CLRNN_LAYER_RESIDUAL] = CLRNN_EXPORT_ADD + 1,
-    [CLRNN_LAYER_CONCAT] = CLRNN_EXPORT_JOIN + 1,
-};
+_Static_assert(CLRNN_LAYER_KINDS == 28, "exporters know every kind of layer");
 
 // Rows of the model's table for a cell in one direction.
 static size_t cell_rows(const struct clrnn_layer *layer)
@@ -62,8 +34,7 @@ bool clrnn_export_has_steps(const struct clrnn_export_program *p, size_t value)
 {
     const struct clrnn_export_op *op = value ? &p->op[value - 1] : NULL;
 
-    return !op || (op->steps && op->kind != CLRNN_EXPORT_POOL && op->kind != CLRNN_EXPORT_ATTENTION &&
-                   op->kind != CLRNN_EXPORT_FLATTEN);
+    return !op || (op->steps && !(op->layer && clrnn_layer_pools(op->layer)));
 }
 
 static enum clrnn_status append(struct clrnn_export_program *p, struct clrnn_export_op op)
@@ -107,6 +78,7 @@ static enum clrnn_status append_layer(struct clrnn_export_program *p, size_t ind
     const struct clrnn_layer *layer = &p->model->config->layer[index];
     const struct clrnn_layer_shape *s = &p->model->layer[index];
     struct clrnn_export_op op = {
+        .kind = layer->kind,
         .layer = layer,
         .index = index,
         .in = s->in,
@@ -118,19 +90,17 @@ static enum clrnn_status append_layer(struct clrnn_export_program *p, size_t ind
 
     if (layer->kind == CLRNN_LAYER_DROPOUT || (layer->kind == CLRNN_LAYER_POOL && !s->steps))
         return CLRNN_OK; // in eval mode, and for a single step, they return their input
-    if ((size_t)layer->kind >= ARRAY_SIZE(kinds) || !kinds[layer->kind])
-        return clrnn_export_refuse(p->model, index, "another format",
-                                   "no exporter knows this kind of layer yet");
-    op.kind = (enum clrnn_export_kind)(kinds[layer->kind] - 1);
     if (clrnn_layer_nests(layer))
         return append_nested(p, op);
-    for (uint32_t l = 0; op.kind == CLRNN_EXPORT_CELL && l < layer->num_layers; l++) {
-        op.level = l;
+    if (!clrnn_layer_is_recurrent(layer))
+        return append(p, op);
+    op.kind = CLRNN_EXPORT_CELL;
+    for (; op.level < layer->num_layers; op.level++) {
         TRY(append(p, op));
         op.in = op.out;
         op.entry += op.D * cell_rows(layer);
     }
-    return op.kind == CLRNN_EXPORT_CELL ? CLRNN_OK : append(p, op);
+    return CLRNN_OK;
 }
 
 static enum clrnn_status append_list(struct clrnn_export_program *p, size_t first, size_t end)
@@ -221,8 +191,7 @@ struct clrnn_export_cell clrnn_export_cell_entries(const struct clrnn_export_op 
 
 bool clrnn_export_has_windows(const struct clrnn_export_op *op)
 {
-    return op->kind == CLRNN_EXPORT_CONV || op->kind == CLRNN_EXPORT_MAX_POOL ||
-           op->kind == CLRNN_EXPORT_AVG_POOL;
+    return op->layer && clrnn_layer_has_windows(op->layer);
 }
 
 static enum clrnn_status read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,

@@ -6,40 +6,17 @@
 #include "model/nest.h"
 #include "model/network.h"
 
-/** Kinds of operations. A stack of recurrent layers is one CELL for each level; dropout is left out. A
- * residual is an ADD after the operations inside it, a concat a JOIN after those of its branches. */
-enum clrnn_export_kind {
-    CLRNN_EXPORT_NORMALIZE, // (x - input.mean) / input.std
-    CLRNN_EXPORT_EMBEDDING,
-    CLRNN_EXPORT_CELL,
-    CLRNN_EXPORT_LINEAR,
-    CLRNN_EXPORT_BATCHNORM,
-    CLRNN_EXPORT_LAYERNORM,
-    CLRNN_EXPORT_GROUPNORM,
-    CLRNN_EXPORT_RELU,
-    CLRNN_EXPORT_TANH,
-    CLRNN_EXPORT_SIGMOID,
-    CLRNN_EXPORT_ROUND,
-    CLRNN_EXPORT_LEAKY_RELU,
-    CLRNN_EXPORT_ELU,
-    CLRNN_EXPORT_GELU,
-    CLRNN_EXPORT_SILU,
-    CLRNN_EXPORT_SOFTPLUS,
-    CLRNN_EXPORT_SOFTMAX,
-    CLRNN_EXPORT_LOG_SOFTMAX,
-    CLRNN_EXPORT_CONV,
-    CLRNN_EXPORT_MAX_POOL,
-    CLRNN_EXPORT_AVG_POOL,
-    CLRNN_EXPORT_POOL,
-    CLRNN_EXPORT_ATTENTION,
-    CLRNN_EXPORT_FLATTEN,
-    CLRNN_EXPORT_ADD,     // x + f(x)
-    CLRNN_EXPORT_JOIN,    // side by side in the features
-    CLRNN_EXPORT_RESTORE, // y * target.std + target.mean
+/** What an operation does that no layer does. */
+enum {
+    CLRNN_EXPORT_CELL = CLRNN_LAYER_KINDS, // a level of a recurrent layer
+    CLRNN_EXPORT_NORMALIZE,                // (x - input.mean) / input.std
+    CLRNN_EXPORT_RESTORE,                  // y * target.std + target.mean
 };
 
+/** What a layer does. A stack of recurrent layers is one CELL for each level; dropout is left out. A residual
+ * comes after the operations inside it and adds x and f(x), a concat after those of its branches. */
 struct clrnn_export_op {
-    enum clrnn_export_kind kind;
+    int kind;                           // enum clrnn_layer_kind, or one of the above
     const struct clrnn_layer *layer;    // NULL: NORMALIZE, RESTORE
     size_t index;                       // of the layer
     uint32_t in, out;                   // features; EMBEDDING: in is 0
@@ -65,8 +42,7 @@ struct clrnn_export_cell {
 
 /** Makes the list. Owner: the caller, clrnn_export_program_finish, also after an error.
  *
- * CLRNN_ERR_CONFIG: a kind of layer that no exporter knows. CLRNN_ERR_DATA: normalisation is missing.
- * CLRNN_ERR_MEMORY.
+ * CLRNN_ERR_DATA: normalisation is missing. CLRNN_ERR_MEMORY.
  */
 enum clrnn_status clrnn_export_program_init(struct clrnn_export_program *program, struct clrnn_model *model);
 void clrnn_export_program_finish(struct clrnn_export_program *program);
@@ -84,7 +60,7 @@ struct clrnn_export_cell clrnn_export_cell_entries(const struct clrnn_export_op 
 /** Whether a value has a time axis: no operation before it took it away. */
 bool clrnn_export_has_steps(const struct clrnn_export_program *program, size_t value);
 
-/** Whether the operation slides windows over time: CONV, MAX_POOL, AVG_POOL. */
+/** Whether the operation slides windows over time. */
 bool clrnn_export_has_windows(const struct clrnn_export_op *op);
 
 /** Reads what BATCHNORM with running statistics, NORMALIZE or RESTORE computes, y = (x - mean) * factor +
