@@ -70,6 +70,8 @@ enum clrnn_status clrnn_c_functions(struct clrnn_c_code *code);
 
 /** The operation that normalises the input, or NULL. */
 const struct clrnn_export_op *clrnn_c_normalize(const struct clrnn_export_program *program);
+/** The type of a value of its input. */
+const char *clrnn_c_input_type(const struct clrnn_c_code *code);
 /** Steps of NAME_predict's output for T input steps: 1 where there is one output for a sequence. */
 int64_t clrnn_c_output_steps(const struct clrnn_c_code *code, int64_t T);
 

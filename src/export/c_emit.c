@@ -60,6 +60,11 @@ const struct clrnn_export_op *clrnn_c_normalize(const struct clrnn_export_progra
     return NULL;
 }
 
+const char *clrnn_c_input_type(const struct clrnn_c_code *code)
+{
+    return code->program.model->shape.tokens ? "int32_t" : "float";
+}
+
 int64_t clrnn_c_output_steps(const struct clrnn_c_code *code, int64_t T)
 {
     if (!code->program.model->per_step)

@@ -10,11 +10,6 @@
 
 enum { LONGEST = 4096 }; // maximum steps of a model with buffered sequences unless MAX_T is set
 
-static const char *input_type(const struct clrnn_c_code *code)
-{
-    return code->program.model->shape.tokens ? "int32_t" : "float";
-}
-
 // Bytes of the static arrays for sequences of at most T steps.
 static size_t static_bytes(const struct clrnn_c_code *code, int64_t T)
 {
@@ -169,7 +164,7 @@ void clrnn_c_put_header(struct clrnn_c_code *code)
                 : code->passes.buffers   ? "too small or above `_MAX_T"
                 : code->passes.bases > 1 ? "too small"
                                          : "below 1",
-                input_type(code));
+                clrnn_c_input_type(code));
     if (code->passes.causal) {
         clrnn_c_put(t, "\n/* What the model remembers between steps. */\n");
         clrnn_c_state(code);
@@ -178,7 +173,8 @@ void clrnn_c_put_header(struct clrnn_c_code *code)
                     "/* One step: x [%s]; out [`_OUTPUTS], %s. */\n"
                     "void @_step(@_state *state, const %s *x, float *out);\n",
                     m->shape.tokens ? "1" : "`_FEATURES",
-                    m->per_step ? "of this step" : "of the sequence up to this step", input_type(code));
+                    m->per_step ? "of this step" : "of the sequence up to this step",
+                    clrnn_c_input_type(code));
     }
     clrnn_c_put(t, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
@@ -275,24 +271,19 @@ static const char main_body[] = //
     "        failed |= !(whole[i] - whole[i] >= 0.0f); /* not finite */\n"
     "    }\n"
     "    printf(\"largest output %%g, largest error %%g\\n\", size, error);\n"
-    "%s"
+    "%s%s"
     "    return failed;\n"
     "}\n";
 
 void clrnn_c_put_main(struct clrnn_c_code *code)
 {
     struct clrnn_c_text *t = &code->text;
-    const char *judge = code->int8 ? "" : "    failed |= !(error <= 1e-5 * size);\n";
+    const char *error = code->int8 ? "" : "    failed |= !(error <= 1e-5 * size);\n";
+    const char *steps = code->passes.causal ? "    failed |= !(compare_steps() <= 1e-5 * size);\n" : "";
 
     put_mark(code);
     clrnn_c_template(t, main_head);
     if (code->passes.causal)
         clrnn_c_template(t, main_steps);
-    if (code->passes.causal)
-        clrnn_c_put(t, main_body,
-                    code->int8 ? "    failed |= !(compare_steps() <= 1e-5 * size);\n"
-                               : "    failed |= !(error <= 1e-5 * size);\n"
-                                 "    failed |= !(compare_steps() <= 1e-5 * size);\n");
-    else
-        clrnn_c_put(t, main_body, judge);
+    clrnn_c_put(t, main_body, error, steps);
 }

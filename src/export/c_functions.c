@@ -19,7 +19,7 @@ static bool runs(const struct clrnn_c_emit *e, size_t op)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
 
-    return in_pass(e) ? o->steps && clrnn_c_pass_runs(&e->code->passes, e->pass, op) : !o->steps;
+    return in_pass(e) ? o->steps && e->code->passes.pass[e->pass].runs[op] : !o->steps;
 }
 
 // The last operation of the function that reads op's result; 0: none.

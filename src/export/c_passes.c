@@ -144,11 +144,6 @@ static enum clrnn_status find_pass(struct division *d, size_t first, struct clrn
     return CLRNN_OK;
 }
 
-bool clrnn_c_pass_runs(const struct clrnn_c_passes *passes, size_t pass, size_t op)
-{
-    return passes->pass[pass].runs[op];
-}
-
 // ---------------------------------------------------------------- which operation runs where
 
 // Marks the level and what follows it up to a pool or the output, if that treats the two directions

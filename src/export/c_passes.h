@@ -57,8 +57,6 @@ void clrnn_c_order(struct clrnn_export_program *program);
 enum clrnn_status clrnn_c_divide(const struct clrnn_export_program *program, struct clrnn_c_passes *passes);
 void clrnn_c_passes_finish(struct clrnn_c_passes *passes);
 
-/** Whether the pass runs the operation at each step. */
-bool clrnn_c_pass_runs(const struct clrnn_c_passes *passes, size_t pass, size_t op);
 /** Steps of a base for T input steps; below 1: T is too short. */
 int64_t clrnn_c_base_steps(const struct clrnn_c_passes *passes, size_t base, int64_t T);
 /** Whether an operation of the program after `op` reads its result. */

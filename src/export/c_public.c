@@ -10,16 +10,11 @@
 
 // ---------------------------------------------------------------- heads
 
-static const char *input_type(const struct clrnn_c_code *code)
-{
-    return code->program.model->shape.tokens ? "int32_t" : "float";
-}
-
 static bool writes_output(const struct clrnn_c_code *code, size_t pass)
 {
     const size_t output = code->program.output - 1;
 
-    return code->program.op[output].steps && clrnn_c_pass_runs(&code->passes, pass, output) &&
+    return code->program.op[output].steps && code->passes.pass[pass].runs[output] &&
            clrnn_export_has_steps(&code->program, output + 1);
 }
 
@@ -40,7 +35,7 @@ static void put_parameters(struct clrnn_c_code *code, size_t pass, bool call)
         if (call)
             clrnn_c_put(t, "%sx + (size_t)t * %u", gap, MAX2(m->shape.features, 1u));
         else
-            clrnn_c_put(t, "%sconst %s *x", gap, input_type(code));
+            clrnn_c_put(t, "%sconst %s *x", gap, clrnn_c_input_type(code));
         gap = ", ";
     }
     if (reads & CLRNN_C_READS_WHOLE) {
@@ -256,7 +251,7 @@ static void put_predict(struct clrnn_c_code *code)
     const bool state = has_state(code);
     struct clrnn_c_text *t = &code->text;
 
-    clrnn_c_put(t, "int @_predict(const %s *x, int T, float *out)\n{\n", input_type(code));
+    clrnn_c_put(t, "int @_predict(const %s *x, int T, float *out)\n{\n", clrnn_c_input_type(code));
     clrnn_c_put(t, "    const int n0 = T;\n%s    int t;\n", state ? "    @_state state;\n" : "");
     for (size_t i = 1; i < passes->bases; i++)
         clrnn_c_put(t, "    int n%zu;\n", i);
@@ -289,7 +284,7 @@ static void put_step(struct clrnn_c_code *code)
     const bool pooled = has_finish(code);
     struct clrnn_c_text *t = &code->text;
 
-    clrnn_c_put(t, "\nvoid @_step(@_state *state, const %s *x, float *out)\n{\n", input_type(code));
+    clrnn_c_put(t, "\nvoid @_step(@_state *state, const %s *x, float *out)\n{\n", clrnn_c_input_type(code));
     if (!has_state(code))
         clrnn_c_put(t, "    (void)state; /* the model keeps none */\n");
     clrnn_c_put(t, "    @_pass0(%sx%s);\n%s}\n", reads & CLRNN_C_READS_STATE ? "state, " : "",

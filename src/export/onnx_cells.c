@@ -134,12 +134,7 @@ static void keep_state(struct clrnn_onnx_build *b, const struct clrnn_export_op 
     const int64_t dims[] = {op->layer->num_layers, 0, width};
     char name[300];
 
-    if (op->level == 0) {
-        *collected = last;
-    } else {
-        *collected = CLRNN_ONNX_NODE(b->onnx, "Concat", *collected, last);
-        clrnn_onnx_set_integer(b->onnx, "axis", 0);
-    }
+    *collected = op->level == 0 ? last : clrnn_onnx_concat(b->onnx, *collected, last, 0);
     if (op->level + 1 < op->layer->num_layers)
         return;
     state_name(b, op, word, name, sizeof(name) - 4);

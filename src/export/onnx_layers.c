@@ -87,12 +87,24 @@ static enum clrnn_status add_affine(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
+// The factors and offsets of a norm, if it has them.
+static enum clrnn_status add_factors(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
+{
+    const char *parameter;
+
+    for (size_t i = 0; op->layer->affine && i < 2; i++) {
+        TRY(clrnn_onnx_add_parameter(b, op->entry + i, false, &parameter));
+        b->now.x = CLRNN_ONNX_NODE(b->onnx, i ? "Add" : "Mul", b->now.x, parameter);
+    }
+    return CLRNN_OK;
+}
+
 // Adds batchnorm by the statistics of the current batch, padding excluded.
 static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     struct clrnn_onnx *o = b->onnx;
     const unsigned axes = op->steps ? 2 : 1;
-    const char *mean, *centered, *var, *count = NULL, *parameter, *zero = NULL;
+    const char *mean, *centered, *var, *count = NULL, *zero = NULL;
 
     if (op->steps && b->now.mask) {
         zero = clrnn_onnx_scalar(o, 0);
@@ -113,19 +125,7 @@ static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const 
     }
     var = CLRNN_ONNX_NODE(o, "Add", var, clrnn_onnx_scalar(o, op->layer->eps));
     b->now.x = CLRNN_ONNX_NODE(o, "Div", centered, CLRNN_ONNX_NODE(o, "Sqrt", var));
-    for (size_t i = 0; op->layer->affine && i < 2; i++) {
-        TRY(clrnn_onnx_add_parameter(b, op->entry + i, false, &parameter));
-        b->now.x = CLRNN_ONNX_NODE(o, i ? "Add" : "Mul", b->now.x, parameter);
-    }
-    return CLRNN_OK;
-}
-
-static void add_layernorm_node(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
-                               const char *weight, const char *bias)
-{
-    b->now.x = CLRNN_ONNX_NODE(b->onnx, "LayerNormalization", b->now.x, weight, bias);
-    clrnn_onnx_set_integer(b->onnx, "axis", -1);
-    clrnn_onnx_set_float(b->onnx, "epsilon", op->layer->eps);
+    return add_factors(b, op);
 }
 
 static enum clrnn_status add_layernorm(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
@@ -138,7 +138,7 @@ static enum clrnn_status add_layernorm(struct clrnn_onnx_build *b, const struct 
     } else {
         TRY(clrnn_onnx_add_ones(b, op->out, &weight));
     }
-    add_layernorm_node(b, op, weight, bias);
+    b->now.x = clrnn_onnx_normalise(b->onnx, b->now.x, weight, bias, op->layer->eps);
     return CLRNN_OK;
 }
 
@@ -148,19 +148,15 @@ static enum clrnn_status add_groupnorm(struct clrnn_onnx_build *b, const struct 
     const int64_t groups = op->layer->num_groups, C = op->out;
     const int64_t apart[] = {0, 0, groups, C / groups}, together[] = {0, 0, C};
     const unsigned first = op->steps ? 0 : 1;
-    const char *ones, *parameter;
+    const char *ones;
 
     TRY(clrnn_onnx_add_ones(b, C / groups, &ones));
     b->now.x =
         CLRNN_ONNX_NODE(b->onnx, "Reshape", b->now.x, clrnn_onnx_integers(b->onnx, 4 - first, apart + first));
-    add_layernorm_node(b, op, ones, "");
+    b->now.x = clrnn_onnx_normalise(b->onnx, b->now.x, ones, "", op->layer->eps);
     b->now.x = CLRNN_ONNX_NODE(b->onnx, "Reshape", b->now.x,
                                clrnn_onnx_integers(b->onnx, 3 - first, together + first));
-    for (size_t i = 0; op->layer->affine && i < 2; i++) {
-        TRY(clrnn_onnx_add_parameter(b, op->entry + i, false, &parameter));
-        b->now.x = CLRNN_ONNX_NODE(b->onnx, i ? "Add" : "Mul", b->now.x, parameter);
-    }
-    return CLRNN_OK;
+    return add_factors(b, op);
 }
 
 static enum clrnn_status add_embedding(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
@@ -177,10 +173,8 @@ static const char *join(struct clrnn_onnx_build *b, const struct clrnn_export_op
 {
     const char *x = b->now.x;
 
-    for (uint32_t i = 1; i < op->sources; i++) {
-        x = CLRNN_ONNX_NODE(b->onnx, "Concat", x, b->value[op->source[i]].x);
-        clrnn_onnx_set_integer(b->onnx, "axis", -1);
-    }
+    for (uint32_t i = 1; i < op->sources; i++)
+        x = clrnn_onnx_concat(b->onnx, x, b->value[op->source[i]].x, -1);
     return x;
 }
 

@@ -59,6 +59,11 @@ const char *clrnn_onnx_sum_over(struct clrnn_onnx *onnx, const char *x, unsigned
 /** `op`, ReduceMean or ReduceMax, over the first axes. */
 const char *clrnn_onnx_reduce(struct clrnn_onnx *onnx, const char *op, const char *x, unsigned axes,
                               bool keep);
+/** a and b one behind the other along `axis`. */
+const char *clrnn_onnx_concat(struct clrnn_onnx *onnx, const char *a, const char *b, int64_t axis);
+/** LayerNormalization over the features; bias "": none. */
+const char *clrnn_onnx_normalise(struct clrnn_onnx *onnx, const char *x, const char *weight, const char *bias,
+                                 double eps);
 const char *clrnn_onnx_transpose(struct clrnn_onnx *onnx, const char *x, unsigned ndim, const int64_t *perm);
 /** x with `fill` in the padding of build->now; x itself without lengths. */
 const char *clrnn_onnx_fill(struct clrnn_onnx_build *build, const char *x, double fill);

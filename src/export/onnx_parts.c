@@ -41,6 +41,22 @@ const char *clrnn_onnx_reduce(struct clrnn_onnx *onnx, const char *op, const cha
     return x;
 }
 
+const char *clrnn_onnx_concat(struct clrnn_onnx *onnx, const char *a, const char *b, int64_t axis)
+{
+    a = CLRNN_ONNX_NODE(onnx, "Concat", a, b);
+    clrnn_onnx_set_integer(onnx, "axis", axis);
+    return a;
+}
+
+const char *clrnn_onnx_normalise(struct clrnn_onnx *onnx, const char *x, const char *weight, const char *bias,
+                                 double eps)
+{
+    x = CLRNN_ONNX_NODE(onnx, "LayerNormalization", x, weight, bias);
+    clrnn_onnx_set_integer(onnx, "axis", -1);
+    clrnn_onnx_set_float(onnx, "epsilon", eps);
+    return x;
+}
+
 const char *clrnn_onnx_transpose(struct clrnn_onnx *onnx, const char *x, unsigned ndim, const int64_t *perm)
 {
     x = CLRNN_ONNX_NODE(onnx, "Transpose", x);

@@ -40,21 +40,13 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
     return CLRNN_OK;
 }
 
-static const char *normalise(struct clrnn_onnx *o, const char *x, const char *gamma, const char *beta)
-{
-    x = CLRNN_ONNX_NODE(o, "LayerNormalization", x, gamma, beta);
-    clrnn_onnx_set_integer(o, "axis", -1);
-    clrnn_onnx_set_float(o, "epsilon", 1e-5);
-    return x;
-}
-
 // gamma * LN(W x) + bias, without layer_norm W x + bias
 static const char *product(struct clrnn_onnx *o, const char *x, const char *weight, const char *gamma,
                            const char *bias)
 {
     x = CLRNN_ONNX_NODE(o, "MatMul", x, weight);
     if (gamma && *gamma)
-        return normalise(o, x, gamma, bias);
+        return clrnn_onnx_normalise(o, x, gamma, bias, 1e-5);
     return bias && *bias ? CLRNN_ONNX_NODE(o, "Add", x, bias) : x;
 }
 
@@ -76,7 +68,7 @@ static const char *lstm_step(struct clrnn_onnx *o, const struct weights *w, cons
     h = CLRNN_ONNX_NODE(o, "Mul", CLRNN_ONNX_NODE(o, "Sigmoid", gate[0]),
                         CLRNN_ONNX_NODE(o, "Tanh", gate[2]));
     *c = CLRNN_ONNX_NODE(o, "Add", kept, h);
-    h = w->gamma_c && *w->gamma_c ? normalise(o, *c, w->gamma_c, w->beta_c) : *c;
+    h = w->gamma_c && *w->gamma_c ? clrnn_onnx_normalise(o, *c, w->gamma_c, w->beta_c, 1e-5) : *c;
     h = CLRNN_ONNX_NODE(o, "Mul", CLRNN_ONNX_NODE(o, "Sigmoid", gate[3]), CLRNN_ONNX_NODE(o, "Tanh", h));
     return w->hr && *w->hr ? CLRNN_ONNX_NODE(o, "MatMul", h, w->hr) : h;
 }
@@ -140,9 +132,7 @@ static const char *begin(struct clrnn_onnx_build *b, const char *given, int64_t 
 
     if (!given || *given)
         return clrnn_onnx_squeeze(o, given, 0);
-    shape =
-        CLRNN_ONNX_NODE(o, "Concat", clrnn_onnx_size_of(o, b->now.x, 1), clrnn_onnx_integers(o, 1, &width));
-    clrnn_onnx_set_integer(o, "axis", 0);
+    shape = clrnn_onnx_concat(o, clrnn_onnx_size_of(o, b->now.x, 1), clrnn_onnx_integers(o, 1, &width), 0);
     return CLRNN_ONNX_NODE(o, "ConstantOfShape", shape); // of zeros
 }
 
@@ -187,10 +177,8 @@ enum clrnn_status clrnn_onnx_add_scan(struct clrnn_onnx_build *b, const struct c
     h_last = clrnn_onnx_unsqueeze(o, out[0][0], 0);
     *c_last = out[0][1] ? clrnn_onnx_unsqueeze(o, out[0][1], 0) : NULL;
     if (op->D == 2) {
-        y = CLRNN_ONNX_NODE(o, "Concat", y, out[1][2]);
-        clrnn_onnx_set_integer(o, "axis", 2);
-        h_last = CLRNN_ONNX_NODE(o, "Concat", h_last, clrnn_onnx_unsqueeze(o, out[1][0], 0));
-        clrnn_onnx_set_integer(o, "axis", 0);
+        y = clrnn_onnx_concat(o, y, out[1][2], 2);
+        h_last = clrnn_onnx_concat(o, h_last, clrnn_onnx_unsqueeze(o, out[1][0], 0), 0);
     }
     b->now.h_last = h_last;
     b->now.x = op->steps ? y : clrnn_onnx_squeeze(o, y, 0);

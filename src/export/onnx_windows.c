@@ -94,19 +94,22 @@ static const char *add_last(struct clrnn_onnx_build *b)
     }
     step = clrnn_onnx_unsqueeze(o, CLRNN_ONNX_NODE(o, "Sub", b->now.lengths, clrnn_onnx_integer(o, 1)), 1);
     index = clrnn_onnx_unsqueeze(o, clrnn_onnx_count_up(o, b->now.lengths, 0), 1);
-    index = CLRNN_ONNX_NODE(o, "Concat", step, index);
-    clrnn_onnx_set_integer(o, "axis", 1);
+    index = clrnn_onnx_concat(o, step, index, 1);
     return CLRNN_ONNX_NODE(o, "GatherND", b->now.x, index);
 }
 
-static const char *add_final(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
+// x [T, N, C] as [N, T * C].
+static const char *flatten(struct clrnn_onnx *o, const struct clrnn_export_op *op, const char *x)
 {
     const int64_t perm[] = {1, 0, 2};
 
-    if (op->D == 1)
-        return clrnn_onnx_squeeze(b->onnx, b->now.h_last, 0);
-    return CLRNN_ONNX_NODE(b->onnx, "Reshape", clrnn_onnx_transpose(b->onnx, b->now.h_last, 3, perm),
-                           clrnn_onnx_integers(b->onnx, 2, (int64_t[]){0, op->out}));
+    return CLRNN_ONNX_NODE(o, "Reshape", clrnn_onnx_transpose(o, x, 3, perm),
+                           clrnn_onnx_integers(o, 2, (int64_t[]){0, op->out}));
+}
+
+void clrnn_onnx_add_flatten(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
+{
+    b->now.x = flatten(b->onnx, op, b->now.x);
 }
 
 void clrnn_onnx_add_pool(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
@@ -118,7 +121,7 @@ void clrnn_onnx_add_pool(struct clrnn_onnx_build *b, const struct clrnn_export_o
     if (op->layer->over == CLRNN_POOL_LAST) {
         b->now.x = add_last(b);
     } else if (op->layer->over == CLRNN_POOL_FINAL) {
-        b->now.x = add_final(b, op);
+        b->now.x = op->D == 1 ? clrnn_onnx_squeeze(o, b->now.h_last, 0) : flatten(o, op, b->now.h_last);
     } else {
         x = clrnn_onnx_fill(b, b->now.x, mean ? 0 : -(double)FLT_MAX);
         if (mean && b->now.mask)
@@ -145,12 +148,4 @@ enum clrnn_status clrnn_onnx_add_attention(struct clrnn_onnx_build *b, const str
     clrnn_onnx_set_integer(o, "axis", 0);
     b->now.x = clrnn_onnx_sum_over(o, CLRNN_ONNX_NODE(o, "Mul", score, b->now.x), 1, false);
     return CLRNN_OK;
-}
-
-void clrnn_onnx_add_flatten(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
-{
-    const int64_t perm[] = {1, 0, 2};
-
-    b->now.x = CLRNN_ONNX_NODE(b->onnx, "Reshape", clrnn_onnx_transpose(b->onnx, b->now.x, 3, perm),
-                               clrnn_onnx_integers(b->onnx, 2, (int64_t[]){0, op->out}));
 }
