@@ -49,40 +49,24 @@ static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// [D, G * H, cols]
+// Tensor `which` [D, G * H, cols]; with `biases`, two tensors of one column each, both [D, 2 * G * H].
 static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
-                                     size_t which, size_t cols, const char **name)
+                                     size_t which, bool biases, size_t cols, const char **name)
 {
-    const size_t rows = gate_count(op) * op->layer->hidden_size;
-    double *values = malloc(op->D * rows * cols * sizeof(*values));
+    const size_t rows = gate_count(op) * op->layer->hidden_size, width = (biases ? 2 : cols) * rows;
+    const int64_t dims[] = {op->D, (int64_t)(biases ? width : rows), (int64_t)cols};
+    double *values = malloc(op->D * width * sizeof(*values));
     enum clrnn_status st;
 
     if (!values)
-        return clrnn_error_memory(b->program.model->log, op->D * rows * cols * sizeof(*values), "weights");
-    st = read_gates(b, op, which, cols, values, rows * cols);
+        return clrnn_error_memory(b->program.model->log, op->D * width * sizeof(*values),
+                                  biases ? "biases" : "weights");
+    st = read_gates(b, op, which, cols, values, width);
+    if (st == CLRNN_OK && biases)
+        st = read_gates(b, op, which + 1, cols, values + rows, width);
     if (st == CLRNN_OK)
-        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[row_of(op, 0, which)].param.name, 3,
-                                  (int64_t[]){op->D, (int64_t)rows, (int64_t)cols}, values);
-    free(values);
-    return st;
-}
-
-// [D, 2 * G * H]: bias_ih, then bias_hh
-static enum clrnn_status add_biases(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
-                                    const char **name)
-{
-    const size_t rows = gate_count(op) * op->layer->hidden_size;
-    double *values = malloc(2 * op->D * rows * sizeof(*values));
-    enum clrnn_status st;
-
-    if (!values)
-        return clrnn_error_memory(b->program.model->log, 2 * op->D * rows * sizeof(*values), "biases");
-    st = read_gates(b, op, 2, 1, values, 2 * rows);
-    if (st == CLRNN_OK)
-        st = read_gates(b, op, 3, 1, values + rows, 2 * rows);
-    if (st == CLRNN_OK)
-        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[row_of(op, 0, 2)].param.name, 2,
-                                  (int64_t[]){op->D, (int64_t)(2 * rows)}, values);
+        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[row_of(op, 0, which)].param.name,
+                                  biases ? 2 : 3, dims, values);
     free(values);
     return st;
 }
@@ -184,10 +168,10 @@ static enum clrnn_status add_node(struct clrnn_onnx_build *b, const struct clrnn
     const bool lstm = op->layer->kind == CLRNN_LAYER_LSTM;
     const char *weight_ih = NULL, *weight_hh = NULL, *bias = "", *lengths = "", *y;
 
-    TRY(add_weights(b, op, 0, op->in, &weight_ih));
-    TRY(add_weights(b, op, 1, op->layer->hidden_size, &weight_hh));
+    TRY(add_weights(b, op, 0, false, op->in, &weight_ih));
+    TRY(add_weights(b, op, 1, false, op->layer->hidden_size, &weight_hh));
     if (op->layer->bias)
-        TRY(add_biases(b, op, &bias));
+        TRY(add_weights(b, op, 2, true, 1, &bias));
     if (op->steps && b->now.lengths)
         lengths = clrnn_onnx_cast(b->onnx, b->now.lengths, CLRNN_ONNX_INT32);
     if (lstm)
