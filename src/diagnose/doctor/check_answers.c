@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "base/log.h"
@@ -35,11 +36,19 @@ static enum clrnn_status try_changes(struct clrnn_examination *v, const struct c
     return st;
 }
 
+// The change of the fastest parameter in a step, of its size; the median of those that were measured.
+static double fastest_update(const struct clrnn_trace *c)
+{
+    double most[ARRAY_SIZE(c->update_most)];
+
+    memcpy(most, c->update_most, c->update_count * sizeof(*most));
+    return clrnn_median(most, c->update_count);
+}
+
 // Whether sgd's lr is so small that steps are small relative to the weights, although there is a gradient.
 static bool sgd_may_be_slow(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_doctor *d = v->d;
-    double most[64], run;
 
     if (d->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD || !c->update_count || !c->finite ||
         v->no_gradient || clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
@@ -47,10 +56,7 @@ static bool sgd_may_be_slow(const struct clrnn_examination *v, const struct clrn
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULE_EXHAUSTED) ||
         !(c->trained.loss > clrnn_threshold.stuck * v->chance))
         return false;
-    for (size_t i = 0; i < c->update_count; i++)
-        most[i] = c->update_most[i];
-    run = clrnn_median(most, c->update_count) * (double)c->wanted;
-    return run < clrnn_threshold.sgd_run;
+    return fastest_update(c) * (double)c->wanted < clrnn_threshold.sgd_run;
 }
 
 static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_trace *c)
@@ -256,12 +262,9 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
     struct clrnn_doctor *d = v->d;
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     char lr[CLRNN_NUMBER_SIZE], momentum[CLRNN_NUMBER_SIZE];
-    double most[64];
 
     if (!c->sgd_lr)
         return;
-    for (size_t i = 0; i < c->update_count; i++)
-        most[i] = c->update_most[i];
     clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "train.optimizer.sgd.lr");
     clrnn_doctor_evidence(
@@ -269,8 +272,8 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
         "a step of lr %g times gradients of norm %.2g changes even the fastest parameter by %.2g of its size, the "
         "whole "
         "run of %llu steps by at most %.2g; the training loss stays at %.4g, the best constant answer has %.4g",
-        o->lr, v->initial_norm, clrnn_median(most, c->update_count), (unsigned long long)c->wanted,
-        clrnn_median(most, c->update_count) * (double)c->wanted, c->trained.loss, v->chance);
+        o->lr, v->initial_norm, fastest_update(c), (unsigned long long)c->wanted,
+        fastest_update(c) * (double)c->wanted, c->trained.loss, v->chance);
     clrnn_doctor_cost(d, "the weights stay what they were drawn");
     clrnn_doctor_remedy(d, "train.optimizer.sgd.lr=%g with train.optimizer.sgd.momentum=%g", c->sgd_lr,
                         c->sgd_momentum);
@@ -334,41 +337,27 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
     clrnn_doctor_set(d, "data.normalize_targets=standard");
 }
 
-// Several labels: those of whose ones hardly any is found.
-static void check_rare_answers(struct clrnn_examination *v, const struct clrnn_trace *c)
+// The commonest class or label of which hardly any row is found, of those that are far rarer than the
+// commonest class, or than a label's zeros; *count: how many there are.
+static uint32_t find_lost(const struct clrnn_eval_result *r, uint32_t common, bool labels, uint32_t *count)
 {
-    struct clrnn_doctor *d = v->d;
-    const struct clrnn_eval_result *r = &d->asked.train;
-    const struct clrnn_loss_config *loss = &d->config->train.loss;
     const double rows = (double)r->counted / MAX2(r->classes, 1u);
-    uint32_t lost = UINT32_MAX, count = 0;
+    uint32_t lost = 0;
 
-    if (!c->finite || v->no_gradient || !r->counted ||
-        clrnn_doctor_found(d, CLRNN_FINDING_LABELS_LOOK_RANDOM) || clrnn_trace_still_falling(c))
-        return;
+    *count = 0;
     for (uint32_t k = 0; k < r->classes; k++) {
         const struct clrnn_class_result *p = &r->per_class[k];
+        const double support = (double)p->support,
+                     others = labels ? rows - support : (double)r->per_class[common].support;
 
         if (p->support < LEAST_SUPPORT || p->recall > clrnn_threshold.hardly_answered ||
-            (double)p->support * clrnn_threshold.majority_ratio > rows - (double)p->support)
+            support * clrnn_threshold.majority_ratio > others)
             continue;
-        count++;
-        if (lost == UINT32_MAX || p->support > r->per_class[lost].support)
+        if (!*count || p->support > r->per_class[lost].support)
             lost = k;
+        ++*count;
     }
-    if (!count)
-        return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_MAJORITY_CLASS_ONLY, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_where(d, "training rows after %u steps, label %u", c->steps, lost);
-    clrnn_doctor_evidence(
-        d,
-        "of the %llu rows of %.0f in which it is 1 the net finds %.0f%%; answering 0 always is right in %.1f%%",
-        (unsigned long long)r->per_class[lost].support, rows, 100 * r->per_class[lost].recall,
-        100 * (1 - (double)r->per_class[lost].support / rows));
-    if (count > 1)
-        clrnn_doctor_evidence(d, " (%u labels are found so rarely)", count);
-    if (!loss->weight && !loss->balanced)
-        clrnn_doctor_balance(d);
+    return lost;
 }
 
 void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -376,42 +365,40 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
     struct clrnn_doctor *d = v->d;
     const struct clrnn_eval_result *r = &d->asked.train;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
-    uint32_t common = 0, lost = UINT32_MAX, count = 0;
-    double share;
+    const bool labels = d->train_scan.label;
+    const double rows = (double)r->counted / MAX2(r->classes, 1u);
+    uint32_t common = 0, lost, count;
 
-    if (d->train_scan.label) {
-        check_rare_answers(v, c);
-        return;
-    }
-    if (!c->finite || v->no_gradient || r->classes < 2 || !r->counted ||
+    if (!c->finite || v->no_gradient || (!labels && r->classes < 2) || !r->counted ||
         clrnn_doctor_found(d, CLRNN_FINDING_LABELS_LOOK_RANDOM) || clrnn_trace_still_falling(c))
         return;
     for (uint32_t k = 0; k < r->classes; k++)
         if (r->per_class[k].support > r->per_class[common].support)
             common = k;
-    share = (double)r->per_class[common].support / (double)r->counted;
-    for (uint32_t k = 0; k < r->classes; k++) {
-        const struct clrnn_class_result *p = &r->per_class[k];
-
-        if (p->support < LEAST_SUPPORT || p->recall > clrnn_threshold.hardly_answered ||
-            p->support * clrnn_threshold.majority_ratio > r->per_class[common].support)
-            continue;
-        count++;
-        if (lost == UINT32_MAX || p->support > r->per_class[lost].support)
-            lost = k;
-    }
-    if (!count || r->per_class[common].recall < 0.9)
+    lost = find_lost(r, common, labels, &count);
+    if (!count || (!labels && r->per_class[common].recall < 0.9))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_MAJORITY_CLASS_ONLY, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "training rows after %u steps", c->steps);
-    clrnn_doctor_evidence(
-        d,
-        "accuracy is %.3f, and answering class %u always has %.3f; of class %u, %llu of the %llu rows, "
-        "it finds %.0f%%",
-        r->accuracy, common, share, lost, (unsigned long long)r->per_class[lost].support,
-        (unsigned long long)r->counted, 100 * r->per_class[lost].recall);
+    if (labels) {
+        clrnn_doctor_where(d, ", label %u", lost);
+        clrnn_doctor_evidence(d,
+                              "of the %llu rows of %.0f in which it is 1 the net finds %.0f%%; answering 0 "
+                              "always is right in %.1f%%",
+                              (unsigned long long)r->per_class[lost].support, rows,
+                              100 * r->per_class[lost].recall,
+                              100 * (1 - (double)r->per_class[lost].support / rows));
+    } else {
+        clrnn_doctor_evidence(
+            d,
+            "accuracy is %.3f, and answering class %u always has %.3f; of class %u, %llu of the %llu rows, "
+            "it finds %.0f%%",
+            r->accuracy, common, (double)r->per_class[common].support / (double)r->counted, lost,
+            (unsigned long long)r->per_class[lost].support, (unsigned long long)r->counted,
+            100 * r->per_class[lost].recall);
+    }
     if (count > 1)
-        clrnn_doctor_evidence(d, " (%u classes are found so rarely)", count);
+        clrnn_doctor_evidence(d, " (%u %s are found so rarely)", count, labels ? "labels" : "classes");
     if (!loss->weight && !loss->balanced)
         clrnn_doctor_balance(d);
 }
