@@ -66,7 +66,6 @@ static char *change_of(const struct clrnn_config *c, const struct clrnn_part *pa
 
     if (part->count)
         clrnn_layer_entry(c, at, entry);
-
     switch (part->kind) {
     case CLRNN_PART_LAYERS:
         return clrnn_format("%s.%s.num_layers=1", entry, layer);
@@ -80,17 +79,15 @@ static char *change_of(const struct clrnn_config *c, const struct clrnn_part *pa
     case CLRNN_PART_DROPOUT:
     case CLRNN_PART_ACTIVATION:
     case CLRNN_PART_RECURRENT:
-        return part->count == 1 ? clrnn_format("delete %s (%s)", entry, layer) : strdup("");
     case CLRNN_PART_DENSE:
-        return part->count == 1 ? clrnn_format("delete %s (%s)", entry, layer)
-               : part->count == 2
-                   ? clrnn_format("delete %s (%s)\ndelete %s (%s)", entry, layer,
-                                  clrnn_layer_entry(c, at + 1, next), clrnn_layer_word(c->layer[at + 1].kind))
-                   : strdup("");
+        if (part->count == 1)
+            return clrnn_format("delete %s (%s)", entry, layer);
+        if (part->count == 2)
+            return clrnn_format("delete %s (%s)\ndelete %s (%s)", entry, layer,
+                                clrnn_layer_entry(c, at + 1, next), clrnn_layer_word(c->layer[at + 1].kind));
+        break;
     case CLRNN_PART_INNER_DROPOUT:
         return clrnn_format("%s.%s.dropout=0", entry, layer);
-    case CLRNN_PART_NLL:
-        return strdup("");
     case CLRNN_PART_LOSS:
         return clrnn_format("train.loss=%s", clrnn_loss_word(c->train.loss.kind));
     case CLRNN_PART_OPTIMIZER:
@@ -99,6 +96,7 @@ static char *change_of(const struct clrnn_config *c, const struct clrnn_part *pa
         return strdup("train.scheduler=null");
     case CLRNN_PART_ORDER:
         return strdup("train.shuffle=true");
+    case CLRNN_PART_NLL:
     case CLRNN_PART_HEADLESS:
     case CLRNN_PART_INIT:
         break;
@@ -155,7 +153,7 @@ static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struc
 {
     size_t low = 0, high = s->ladder.count;
     struct clrnn_part *part;
-    char *text;
+    char *text, *name;
 
     while (high - low > 1 && !s->timed_out) {
         const size_t middle = (low + high) / 2;
@@ -176,12 +174,11 @@ static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struc
         return CLRNN_OK;
     part = &s->ladder.part[high - 1];
     text = clrnn_trial_text(s->asked, best, false);
-    if (text && part->line && s->d->config->path)
-        step->text = clrnn_format("grown part by part it learns until '%s' (%s:%d) comes in: before that, %s",
-                                  part->name, s->d->config->path, part->line, text);
-    else if (text)
-        step->text = clrnn_format("grown part by part it learns until '%s' comes in: before that, %s",
-                                  part->name, text);
+    name = clrnn_part_name(s->d->config, part);
+    if (text && name)
+        step->text =
+            clrnn_format("grown part by part it learns until %s comes in: before that, %s", name, text);
+    free(name);
     free(text);
     step->text = clrnn_text_take(step->text, CLRNN_TEXT_SHOWN);
     return step->text ? try_without(s, part, step) : no_memory(s);

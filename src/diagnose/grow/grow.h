@@ -65,6 +65,8 @@ enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t
 /** Makes the config of a linear model: a linear layer, preceded by embedding and mean over time if needed. */
 enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
 
+/** "'+ round' (config.yaml:16)", to be freed. NULL: no memory. */
+char *clrnn_part_name(const struct clrnn_config *config, const struct clrnn_part *part);
 /** Whether disabled parts have parameters of their own, which stages then lack. */
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
 

@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "diagnose/grow/grow.h"
 
 // A stage that did not reach the target has learnt if the loss fell below this fraction of its start, or
@@ -136,15 +135,11 @@ static char *append(char *text, char *more)
     return longer;
 }
 
-// "'+ round' (config.yaml:16)"
 static char *name_part(const struct clrnn_grow *c, size_t stage)
 {
     const struct clrnn_part *part = part_of(c, &c->result->stage[stage]);
 
-    if (part && part->line && c->config->path)
-        return clrnn_text_take(clrnn_format("'%s' (%s:%d)", part->name, c->config->path, part->line),
-                               CLRNN_TEXT_SHOWN);
-    return clrnn_format("'%s'", c->result->stage[stage].name);
+    return part ? clrnn_part_name(c->config, part) : clrnn_format("'%s'", c->result->stage[stage].name);
 }
 
 static char *cause_of_part(const struct clrnn_grow *c, size_t first)

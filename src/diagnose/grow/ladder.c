@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "model/layer.h"
 #include "model/nest.h"
 
@@ -312,6 +313,14 @@ void clrnn_ladder_finish(struct clrnn_ladder *ladder)
 {
     free(ladder->part);
     *ladder = (struct clrnn_ladder){0};
+}
+
+char *clrnn_part_name(const struct clrnn_config *config, const struct clrnn_part *part)
+{
+    if (!part->line || !config->path)
+        return clrnn_format("'%s'", part->name);
+    return clrnn_text_take(clrnn_format("'%s' (%s:%d)", part->name, config->path, part->line),
+                           CLRNN_TEXT_SHOWN);
 }
 
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *l)
