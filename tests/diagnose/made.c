@@ -58,7 +58,6 @@ static struct clrnn_activity make_activity(double *time)
         .time = time,
         .unit_count = 2,
         .unit = {{"gru", 0.05, NAN}, {"relu", NAN, 0.1}},
-        .worst_dead = 1,
     };
 }
 
@@ -143,6 +142,10 @@ void made_open(struct made *m, const char *layers, const char *train)
         .overfit_lowest = 0.005,
         .overfit_last = 0.005,
     };
+    m->v.start.worst_saturated = &m->v.start.unit[0];
+    m->v.start.worst_dead = &m->v.start.unit[1];
+    m->v.end.worst_saturated = &m->v.end.unit[0];
+    m->v.end.worst_dead = &m->v.end.unit[1];
     for (int k = 0; k < K; k++)
         m->answered[k] = m->answered_with_order[k] =
             (struct clrnn_class_result){.support = S / 2, .precision = 0.99, .recall = 0.99, .f1 = 0.99};

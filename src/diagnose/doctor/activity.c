@@ -289,14 +289,12 @@ static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn
         if (op->kind == CLRNN_OP_RNN_FWD || pointwise)
             TRY(measure_op(v->probe, op, &a->unit[a->unit_count++]));
     }
-    a->worst_saturated = a->worst_dead = SIZE_MAX;
-    for (size_t i = 0; i < a->unit_count; i++) {
-        if (!isnan(a->unit[i].saturated) &&
-            (a->worst_saturated == SIZE_MAX || a->unit[i].saturated > a->unit[a->worst_saturated].saturated))
-            a->worst_saturated = i;
-        if (!isnan(a->unit[i].dead) &&
-            (a->worst_dead == SIZE_MAX || a->unit[i].dead > a->unit[a->worst_dead].dead))
-            a->worst_dead = i;
+    a->worst_saturated = a->worst_dead = NULL;
+    for (const struct clrnn_activity_units *u = a->unit; u < a->unit + a->unit_count; u++) {
+        if (!isnan(u->saturated) && (!a->worst_saturated || u->saturated > a->worst_saturated->saturated))
+            a->worst_saturated = u;
+        if (!isnan(u->dead) && (!a->worst_dead || u->dead > a->worst_dead->dead))
+            a->worst_dead = u;
     }
     return CLRNN_OK;
 }

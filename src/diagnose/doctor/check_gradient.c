@@ -17,8 +17,8 @@ struct check {
     struct clrnn_device *ref;
     struct clrnn_session *here, *there; // on the device, on ref
     size_t worst;                       // entry that differs most
-    double worst_error, most;           // of that gradient's norm; the largest norm of all
-    double device_value, ref_value;
+    struct clrnn_gradient_error error;  // of that entry
+    double most;                        // the largest norm of all
 };
 
 static enum clrnn_status copy_values(struct clrnn_model *from, struct clrnn_model *to)
@@ -67,11 +67,11 @@ static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most
     } else if (st == CLRNN_OK) {
         // values far below the largest gradients are rounding errors of larger numbers
         error = sqrt(error) / (fmax(sqrt(norm), 1e-3 * c->most) + 1e-30);
-        if (error > c->worst_error) {
-            c->worst_error = error;
+        if (error > c->error.error) {
             c->worst = i;
-            c->device_value = a[at];
-            c->ref_value = b[at];
+            c->error.error = error;
+            c->error.device_value = a[at];
+            c->error.ref_value = b[at];
         }
     }
     free(a);
@@ -106,7 +106,7 @@ static enum clrnn_status difference(struct check *c, double *slope)
     *slope = NAN;
     if (st == CLRNN_OK)
         st = clrnn_model_read_grad(m, c->worst, grad);
-    while (st == CLRNN_OK && at + 1 < p->count && grad[at] != c->ref_value)
+    while (st == CLRNN_OK && at + 1 < p->count && grad[at] != c->error.ref_value)
         at++;
     if (st == CLRNN_OK)
         st = clrnn_model_read(m, c->worst, values);
@@ -131,7 +131,7 @@ static enum clrnn_status difference(struct check *c, double *slope)
 static bool is_off(const struct clrnn_examination *v, double error)
 {
     const struct clrnn_activity *a = &v->start;
-    const bool at_ends = a->worst_saturated != SIZE_MAX && a->unit[a->worst_saturated].saturated > 0.2;
+    const bool at_ends = a->worst_saturated && a->worst_saturated->saturated > 0.2;
 
     return error > (at_ends ? 5 : 1) * clrnn_threshold.gradient_error;
 }
@@ -153,20 +153,16 @@ void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct
 
 static enum clrnn_status report(struct check *c)
 {
-    struct clrnn_gradient_error e = {
-        .param = c->here->model->entry[c->worst].param.name,
-        .device = clrnn_device_info(c->v->d->device)->name,
-        .error = c->worst_error,
-        .device_value = c->device_value,
-        .ref_value = c->ref_value,
-        .slope = NAN,
-        .N = c->here->samples,
-        .T = clrnn_dataset_info(c->here->set)->T,
-    };
+    struct clrnn_gradient_error *e = &c->error;
 
-    if (is_off(c->v, e.error))
-        TRY(difference(c, &e.slope));
-    clrnn_doctor_check_gradient_error(c->v, &e);
+    e->param = c->here->model->entry[c->worst].param.name;
+    e->device = clrnn_device_info(c->v->d->device)->name;
+    e->slope = NAN;
+    e->N = c->here->samples;
+    e->T = clrnn_dataset_info(c->here->set)->T;
+    if (is_off(c->v, e->error))
+        TRY(difference(c, &e->slope));
+    clrnn_doctor_check_gradient_error(c->v, e);
     return CLRNN_OK;
 }
 

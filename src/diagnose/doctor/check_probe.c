@@ -131,13 +131,12 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
     clrnn_doctor_cost(d, v->no_gradient ? "nothing is learnt at all: the loss stands still whatever the lr"
                                         : "these parameters stay what they were drawn");
     clrnn_doctor_remedy(
-        d,
-        d->gradient_blocked ? "take the round out of model.layers"
-        : clrnn_doctor_found(d, CLRNN_FINDING_NORM_OF_ONE_VALUE)
-            ? "mend norm-of-one-value, which lets none through"
-        : v->start.worst_dead != SIZE_MAX && v->start.unit[v->start.worst_dead].dead >= clrnn_threshold.dead
-            ? "the relu units above them are never on: start from other weights, or use `tanh`"
-            : "look for a layer above them whose output does not depend on its input");
+        d, d->gradient_blocked ? "take the round out of model.layers"
+           : clrnn_doctor_found(d, CLRNN_FINDING_NORM_OF_ONE_VALUE)
+               ? "mend norm-of-one-value, which lets none through"
+           : v->start.worst_dead && v->start.worst_dead->dead >= clrnn_threshold.dead
+               ? "the relu units above them are never on: start from other weights, or use `tanh`"
+               : "look for a layer above them whose output does not depend on its input");
 }
 
 // ---------------------------------------------------------------- batch-mates
@@ -304,9 +303,9 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
         clrnn_doctor_evidence(d, ": no parameter has a gradient%s",
                               has_dropout(d->config) ? ", what moves is dropout" : "");
     else if (v->batch_is_off)
-        clrnn_doctor_evidence(
-            d, ": on this batch no parameter has a gradient%s",
-            v->start.worst_dead != SIZE_MAX ? ", as where relu units are off for all of its samples" : "");
+        clrnn_doctor_evidence(d, ": on this batch no parameter has a gradient%s",
+                              v->start.worst_dead ? ", as where relu units are off for all of its samples"
+                                                  : "");
     if (harmless) {
         clrnn_doctor_evidence(d, "; over all rows it learns well enough");
         clrnn_doctor_cost(d, "nothing, where rows are noisy or the net is meant to be small");

@@ -113,14 +113,12 @@ static void judge_exploding(struct clrnn_examination *v, const struct clrnn_trac
 
 void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t steps)
 {
-    const struct clrnn_activity *s = &v->start, *e = v->end.unit_count ? &v->end : &v->start;
+    const struct clrnn_activity_units *first = v->start.worst_dead,
+                                      *last = v->end.unit_count ? v->end.worst_dead : first;
     struct clrnn_doctor *d = v->d;
-    const struct clrnn_activity_units *first, *last;
 
-    if (s->worst_dead == SIZE_MAX || e->worst_dead == SIZE_MAX || !s->unit_count)
+    if (!first || !last)
         return;
-    first = &s->unit[s->worst_dead];
-    last = &e->unit[e->worst_dead];
     if (!(first->dead >= clrnn_threshold.dead) && !(last->dead >= clrnn_threshold.dead))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_DEAD_UNITS,
@@ -136,29 +134,24 @@ void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t st
 
 static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
-    const struct clrnn_activity *s = &v->start, *e = v->end.unit_count ? &v->end : &v->start;
+    const struct clrnn_activity_units *first = v->start.worst_saturated,
+                                      *last = v->end.unit_count ? v->end.worst_saturated : first;
     struct clrnn_doctor *d = v->d;
     const bool high = clrnn_trace_stuck(v, c, clrnn_threshold.stuck);
 
-    if (s->worst_saturated != SIZE_MAX && e->worst_saturated != SIZE_MAX) {
-        const struct clrnn_activity_units *first = &s->unit[s->worst_saturated],
-                                          *last = &e->unit[e->worst_saturated];
-
-        if (high &&
-            (first->saturated >= clrnn_threshold.saturated || last->saturated >= clrnn_threshold.saturated)) {
-            clrnn_doctor_finding(d, CLRNN_FINDING_SATURATED_UNITS, CLRNN_SEVERITY_WARNING);
-            clrnn_doctor_where(d, "layer %s",
-                               first->saturated >= clrnn_threshold.saturated ? first->layer : last->layer);
-            clrnn_doctor_evidence(
-                d,
-                "%.0f%% of its values stand at their ends before training, %.0f%% (layer %s) after %u steps; "
-                "the loss stays at %.4g",
-                100 * first->saturated, 100 * last->saturated, last->layer, c->steps, clrnn_trace_lowest(c));
-            clrnn_doctor_remedy(d, clrnn_doctor_found(d, CLRNN_FINDING_UNSCALED_INPUT)
-                                       ? "data.normalize=standard"
-                                   : d->params->init ? "other initial weights than those in --init"
-                                                     : "a smaller lr, or data.normalize=standard");
-        }
+    if (high && first && last &&
+        (first->saturated >= clrnn_threshold.saturated || last->saturated >= clrnn_threshold.saturated)) {
+        clrnn_doctor_finding(d, CLRNN_FINDING_SATURATED_UNITS, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where(d, "layer %s",
+                           first->saturated >= clrnn_threshold.saturated ? first->layer : last->layer);
+        clrnn_doctor_evidence(
+            d,
+            "%.0f%% of its values stand at their ends before training, %.0f%% (layer %s) after %u steps; "
+            "the loss stays at %.4g",
+            100 * first->saturated, 100 * last->saturated, last->layer, c->steps, clrnn_trace_lowest(c));
+        clrnn_doctor_remedy(d, clrnn_doctor_found(d, CLRNN_FINDING_UNSCALED_INPUT) ? "data.normalize=standard"
+                               : d->params->init ? "other initial weights than those in --init"
+                                                 : "a smaller lr, or data.normalize=standard");
     }
     clrnn_doctor_check_dead(v, high, c->steps);
 }

@@ -23,7 +23,7 @@ struct clrnn_activity {
     double *time; // [T] gradient of the first recurrent layer's input by step; NULL: none
     size_t unit_count;
     struct clrnn_activity_units unit[64];
-    size_t worst_saturated, worst_dead; // unit_count: none
+    const struct clrnn_activity_units *worst_saturated, *worst_dead; // of `unit`; NULL: none
 };
 
 struct clrnn_examination {
