@@ -133,28 +133,32 @@ static uint32_t group_end(const struct targets *t, uint32_t first)
     return t->equal_rows ? t->S : first + 1;
 }
 
-static bool same_row(const struct targets *t, uint32_t a, uint32_t b, void *row)
+// Reads X or the tokens of a sample.
+static void read_row(const struct targets *t, uint32_t sample, float *row)
 {
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
-    const size_t C = info->tokens ? 1 : info->C, length = clrnn_dataset_length(t->set, a);
-    float *x = row;
-    int32_t *k = row;
+    if (clrnn_dataset_info(t->set)->tokens)
+        clrnn_dataset_tokens(t->set, sample, (int32_t *)(void *)row);
+    else
+        clrnn_dataset_x(t->set, sample, row);
+}
+
+// Whether sample b is that in `row`, a; b is read behind it. `width`: numbers of a step.
+static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t width, float *row)
+{
+    float *other = row + clrnn_dataset_info(t->set)->T * width;
+    const size_t length = clrnn_dataset_length(t->set, a);
 
     if (length != clrnn_dataset_length(t->set, b))
         return false;
-    if (info->tokens) {
-        clrnn_dataset_tokens(t->set, b, k + info->T);
-        return !memcmp(k, k + info->T, length * sizeof(*k));
-    }
-    clrnn_dataset_x(t->set, b, x + (size_t)info->T * C);
-    return !memcmp(x, x + (size_t)info->T * C, length * C * sizeof(*x));
+    read_row(t, b, other);
+    return !memcmp(row, other, length * width * sizeof(*row));
 }
 
 // Finds equal rows. Only with one label a row: a label of a step depends on the steps around it.
 static enum clrnn_status find_groups(struct targets *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
-    const size_t size = (size_t)info->T * (info->tokens ? 1 : info->C);
+    const size_t width = info->tokens ? 1 : info->C, size = info->T * width;
     float *row;
 
     for (uint32_t s = 0; s < t->S; s++)
@@ -169,16 +173,13 @@ static enum clrnn_status find_groups(struct targets *t)
 
         if (t->group[a] != a)
             continue;
-        if (info->tokens)
-            clrnn_dataset_tokens(t->set, a, (int32_t *)(void *)row);
-        else
-            clrnn_dataset_x(t->set, a, row);
+        read_row(t, a, row);
         for (uint32_t b = a + 1; b < t->S; b++) {
             const float *other = clrnn_dataset_x_mapped(t->set, b);
 
             if (mapped && other && mapped[0] != other[0])
                 continue; // spares reading the row
-            if (t->group[b] == b && same_row(t, a, b, row)) {
+            if (t->group[b] == b && same_row(t, a, b, width, row)) {
                 t->group[b] = a;
                 t->equal_rows = true;
             }
