@@ -106,6 +106,14 @@ static char *of_layers(const struct clrnn_config *c, char *(*line)(const struct 
     return text;
 }
 
+static bool weights_above(const struct clrnn_config *c, size_t at)
+{
+    for (size_t i = at + 1; i < c->layer_count; i++)
+        if (clrnn_layer_has_weights(&c->layer[i]))
+            return true;
+    return false;
+}
+
 // Replaces a plain rnn by a gru of the same size.
 static char *gated(const struct clrnn_config *c, size_t at)
 {
@@ -125,13 +133,10 @@ static char *as_tanh(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
     char entry[CLRNN_ENTRY_SIZE];
-    bool weights_above = false;
 
-    for (size_t i = at + 1; i < c->layer_count; i++)
-        weights_above = weights_above || clrnn_layer_has_weights(&c->layer[i]);
     if (l->kind == CLRNN_LAYER_RNN && l->relu)
         return clrnn_format("%s.rnn.nonlinearity=tanh", clrnn_layer_entry(c, at, entry));
-    if ((l->kind == CLRNN_LAYER_RELU || l->kind == CLRNN_LAYER_SIGMOID) && weights_above)
+    if ((l->kind == CLRNN_LAYER_RELU || l->kind == CLRNN_LAYER_SIGMOID) && weights_above(c, at))
         return clrnn_format("%s=tanh", clrnn_layer_entry(c, at, entry));
     return clrnn_format("%s", "");
 }
@@ -141,10 +146,7 @@ static char *no_last_relu(const struct clrnn_config *c, size_t at)
 {
     char entry[CLRNN_ENTRY_SIZE];
 
-    for (size_t i = at + 1; i < c->layer_count; i++)
-        if (clrnn_layer_has_weights(&c->layer[i]))
-            return clrnn_format("%s", "");
-    if (c->layer[at].kind != CLRNN_LAYER_RELU)
+    if (c->layer[at].kind != CLRNN_LAYER_RELU || weights_above(c, at))
         return clrnn_format("%s", "");
     return clrnn_format("delete %s (relu)", clrnn_layer_entry(c, at, entry));
 }
@@ -182,10 +184,7 @@ static char *wider(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
     char entry[CLRNN_ENTRY_SIZE];
-    bool weights_above = false;
 
-    for (size_t i = at + 1; i < c->layer_count; i++)
-        weights_above = weights_above || clrnn_layer_has_weights(&c->layer[i]);
     if (!may_widen(c, at))
         return clrnn_format("%s", "");
     clrnn_layer_entry(c, at, entry);
@@ -196,7 +195,7 @@ static char *wider(const struct clrnn_config *c, size_t at)
     if (clrnn_layer_is_recurrent(l))
         return clrnn_format("%s.%s.hidden_size=%u", entry, clrnn_layer_word(l->kind),
                             MAX2(2 * l->hidden_size, WIDE));
-    if (l->kind == CLRNN_LAYER_LINEAR && weights_above)
+    if (l->kind == CLRNN_LAYER_LINEAR && weights_above(c, at))
         return clrnn_format("%s.linear.out_features=%u", entry, MAX2(2 * l->out_features, WIDE));
     return clrnn_format("%s", "");
 }
@@ -220,11 +219,13 @@ static char *balanced(const struct clrnn_loss_config *l)
 
 static char *make(const struct clrnn_doctor *d, enum kind kind)
 {
+    // to which weights that are given do not fit
+    static char *(*const other_shapes[])(const struct clrnn_config *, size_t) = {
+        [NO_INIT] = own_init, [GATED] = gated, [NO_LAST_RELU] = no_last_relu, [WIDER] = wider};
     const struct clrnn_config *c = d->config;
     const double lr = c->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? c->train.scheduler.max_lr
                                                                               : c->train.optimizer.lr;
     double usual;
-    const bool new_weights = !d->params->init; // layers of other shapes do not fit given weights
 
     switch (kind) {
     case NORMALIZE:
@@ -261,24 +262,15 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
                    ? clrnn_format("train.optimizer.%s.weight_decay=0",
                                   clrnn_optimizer_word(c->train.optimizer.kind))
                    : clrnn_format("%s", "");
-    case NO_INIT:
-        return new_weights ? of_layers(c, own_init) : clrnn_format("%s", "");
-    case GATED:
-        return new_weights ? of_layers(c, gated) : clrnn_format("%s", "");
     case MEAN:
         return of_layers(c, pool_mean);
     case TANH:
         return of_layers(c, as_tanh);
-    case NO_LAST_RELU:
-        return new_weights ? of_layers(c, no_last_relu) : clrnn_format("%s", "");
-    case WIDER:
-        return new_weights ? of_layers(c, wider) : clrnn_format("%s", "");
     case BALANCED:
         return balanced(&c->train.loss);
-    case NONE:
-        break;
+    default:
+        return d->params->init ? clrnn_format("%s", "") : of_layers(c, other_shapes[kind]);
     }
-    return clrnn_format("%s", "");
 }
 
 enum clrnn_status clrnn_candidate(const struct clrnn_doctor *d, const char *id, size_t index, char **change)
