@@ -122,6 +122,9 @@ const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, cons
 /** The name of the optimiser's `moment[k]` in files: "m", "v", "vmax". */
 const char *clrnn_moment_word(int k);
 
+/** Copies all entries of a model to another one of the same layers. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+enum clrnn_status clrnn_model_copy_values(struct clrnn_model *to, struct clrnn_model *from);
+
 /** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below CLRNN_RECORD_SLOTS:
  * the index of the step's record. COUNTER_STEP is model->steps. Does not wait. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);

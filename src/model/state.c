@@ -89,11 +89,11 @@ static enum clrnn_status copy_moments(struct clrnn_model *to, const struct clrnn
     return st;
 }
 
-static enum clrnn_status copy_values(struct clrnn_model *to, struct clrnn_model *from)
+enum clrnn_status clrnn_model_copy_values(struct clrnn_model *to, struct clrnn_model *from)
 {
     for (size_t i = 0; i < from->entry_count; i++) {
         const size_t count = from->entry[i].param.count;
-        double *values = malloc(count * sizeof(*values));
+        double *values = malloc(MAX2(count, 1) * sizeof(*values));
         enum clrnn_status st;
 
         if (!values)
@@ -132,7 +132,7 @@ static enum clrnn_status stepper_init(struct stepper *s, struct clrnn_model *m)
     TRY(clrnn_model_describe(s->device, m->config, &m->shape, &s->model));
     TRY(clrnn_model_allocate(s->model));
     TRY(copy_moments(s->model, m));
-    TRY(copy_values(s->model, m));
+    TRY(clrnn_model_copy_values(s->model, m));
     return make_plan(s);
 }
 

@@ -21,24 +21,6 @@ struct check {
     double most;                        // the largest norm of all
 };
 
-static enum clrnn_status copy_values(struct clrnn_model *from, struct clrnn_model *to)
-{
-    for (size_t i = 0; i < from->entry_count; i++) {
-        const struct clrnn_param *p = &from->entry[i].param;
-        double *values = malloc(MAX2(p->count, 1) * sizeof(*values));
-        enum clrnn_status st;
-
-        if (!values)
-            return clrnn_error_memory(from->log, p->count * sizeof(*values), p->name);
-        st = clrnn_model_read(from, i, values);
-        if (st == CLRNN_OK)
-            st = clrnn_model_write(to, i, values);
-        free(values);
-        TRY(st);
-    }
-    return CLRNN_OK;
-}
-
 static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most)
 {
     const struct clrnn_param *p = &c->here->model->entry[i].param;
@@ -182,7 +164,7 @@ static enum clrnn_status prepare(struct check *c)
     TRY(clrnn_device_open(&params, &c->ref));
     TRY(clrnn_doctor_session(c->v, c->v->d->device, session, &c->here));
     TRY(clrnn_doctor_session(c->v, c->ref, session, &c->there));
-    return copy_values(c->here->model, c->there->model);
+    return clrnn_model_copy_values(c->there->model, c->here->model);
 }
 
 enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v)
