@@ -235,10 +235,8 @@ struct overfit {
     struct clrnn_dataset *batch;
     struct clrnn_session *session;
     struct clrnn_session *probe; // shares its model, runs the same batch, and keeps tensors
-    uint32_t rows;
-    double *loss; // of each step
-    double *most; // largest gradient of each parameter so far
-    double floor;
+    double *loss;                // of each step
+    double *most;                // largest gradient of each parameter so far
 };
 
 // The lowest loss that label smoothing allows; other losses can reach 0.
@@ -268,9 +266,7 @@ static void conclude_overfit(struct clrnn_examination *v, const struct overfit *
     const double last = mean_of(o->loss, n - eighth, n),
                  before = mean_of(o->loss, n - 2 * eighth, n - eighth);
 
-    v->overfit_rows = o->rows;
-    v->overfit_floor = o->floor;
-    v->overfit_last = n ? o->loss[n - 1] : v->overfit_first;
+    v->overfit_last = o->loss[n - 1];
     v->overfit_still = n >= 40 && last > (1 - clrnn_threshold.overfit_still) * before;
 }
 
@@ -319,7 +315,7 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
 
 static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overfit *o, double seconds)
 {
-    const double target = fmax(o->floor + 0.02, OVERFIT_TARGET);
+    const double target = fmax(v->overfit_floor + 0.02, OVERFIT_TARGET);
     struct clrnn_session_record r;
     double lowest = INFINITY, until = INFINITY;
     uint32_t i = 0;
@@ -346,13 +342,13 @@ static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overf
     v->overfit_lowest = lowest;
     v->overfits = lowest < target || lowest < 0.05 * v->chance;
     clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "one batch of %u: loss %.6g to %.6g, lowest %.6g, in %u steps",
-              o->rows, v->overfit_first, o->loss[MAX2(i, 1u) - 1], lowest, i);
+              v->overfit_rows, v->overfit_first, o->loss[MAX2(i, 1u) - 1], lowest, i);
     return CLRNN_OK;
 }
 
 static enum clrnn_status overfit(struct clrnn_examination *v, struct overfit *o)
 {
-    struct clrnn_session_params params = {.set = o->batch, .feed = {.batch_size = o->rows}};
+    struct clrnn_session_params params = {.set = o->batch, .feed = {.batch_size = v->overfit_rows}};
 
     TRY(clrnn_doctor_session(v, v->d->device, params, &o->session));
     params.model = o->session->model;
@@ -370,9 +366,11 @@ static enum clrnn_status overfit(struct clrnn_examination *v, struct overfit *o)
 
 enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v)
 {
-    struct overfit o = {.floor = smoothing_floor(v), .rows = v->data.batch};
+    struct overfit o = {.batch = NULL};
     enum clrnn_status st = clrnn_data_sets_first_batch(v->d->log, v->d->config, &v->data, 0, &o.batch);
 
+    v->overfit_floor = smoothing_floor(v);
+    v->overfit_rows = v->data.batch;
     if (st == CLRNN_OK)
         st = overfit(v, &o);
     clrnn_session_close(&o.probe);

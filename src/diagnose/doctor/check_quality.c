@@ -63,11 +63,10 @@ static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_t
     clrnn_doctor_where(d, "training loss after %s", clrnn_trace_span(c, run));
     clrnn_doctor_evidence(d, "on its own training rows the net has %.4g; the best constant answer has %.4g",
                           c->trained.loss, v->chance);
-    if (o->weight_decay < clrnn_threshold.weight_decay && clrnn_doctor_blame_linear(d))
-        return;
-    if (o->weight_decay >= clrnn_threshold.weight_decay)
+    if (o->weight_decay < clrnn_threshold.weight_decay) {
+        clrnn_doctor_blame_linear(d);
+    } else {
         clrnn_doctor_evidence(d, "; weight_decay %g pulls every weight to 0", o->weight_decay);
-    if (o->weight_decay >= clrnn_threshold.weight_decay) {
         clrnn_doctor_remedy(d, "train.optimizer.%s.weight_decay=0", clrnn_optimizer_word(o->kind));
         clrnn_doctor_set(d, "train.optimizer.%s.weight_decay=0.0", clrnn_optimizer_word(o->kind));
     }
@@ -150,6 +149,7 @@ static void judge_inputs(struct clrnn_examination *v, const struct clrnn_trace *
     const double slack = clrnn_threshold.ignored * v->chance;
     const bool blank = c->blank.loss <= c->trained.loss + slack;
     const bool time = c->shuffled.loss <= c->trained.loss + slack;
+    bool harm;
 
     if (!c->finite || !(v->chance > 0) || v->no_gradient || clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS))
         return;
@@ -160,24 +160,21 @@ static void judge_inputs(struct clrnn_examination *v, const struct clrnn_trace *
             d, "with every input replaced by its mean the loss is %.4g, with the real ones %.4g",
             c->blank.loss, c->trained.loss);
     }
-    if (time && (high || (clrnn_trace_linear_is_better(v, c) && !c->naive_equal))) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where(d, "model");
-        clrnn_doctor_evidence(
-            d, "with the time steps of every row shuffled the loss is %.4g, in their order %.4g (T = %u)",
-            c->shuffled.loss, c->trained.loss, d->T);
-    } else if (time) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_where(d, "model");
-        clrnn_doctor_evidence(
-            d,
-            "with the time steps of every row shuffled the loss is %.4g, in their order %.4g: "
-            "these labels do "
-            "not need the order",
-            c->shuffled.loss, c->trained.loss);
-        clrnn_doctor_cost(d, "nothing: a net without recurrence would do");
-        clrnn_doctor_remedy(d, "`pool: {over: mean}` and `linear`, if a smaller net is wanted");
+    if (!time)
+        return;
+    harm = high || (clrnn_trace_linear_is_better(v, c) && !c->naive_equal);
+    clrnn_doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, harm ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
+    clrnn_doctor_where(d, "model");
+    clrnn_doctor_evidence(d,
+                          "with the time steps of every row shuffled the loss is %.4g, in their order %.4g",
+                          c->shuffled.loss, c->trained.loss);
+    if (harm) {
+        clrnn_doctor_evidence(d, " (T = %u)", d->T);
+        return;
     }
+    clrnn_doctor_evidence(d, ": these labels do not need the order");
+    clrnn_doctor_cost(d, "nothing: a net without recurrence would do");
+    clrnn_doctor_remedy(d, "`pool: {over: mean}` and `linear`, if a smaller net is wanted");
 }
 
 // ---------------------------------------------------------------- labels

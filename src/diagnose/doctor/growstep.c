@@ -117,7 +117,7 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
     const char *set;
     enum clrnn_status st;
     char *text;
-    bool cured;
+    bool cured = false;
 
     step->change = change_of(s->d->config, part);
     if (!step->change)
@@ -128,8 +128,6 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
         TRY(learns(s, st, &changed, &step->trial, &cured));
     else if (st != CLRNN_ERR_CONFIG)
         return st;
-    else
-        cured = false;
     if (!cured) {
         free(step->change);
         step->change = NULL;

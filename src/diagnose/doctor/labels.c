@@ -126,27 +126,27 @@ void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, 
                  light = s->weight[rare] / (double)s->count[rare];
     const double counts = (double)s->count[common] / (double)s->count[rare];
     uint32_t none = UINT32_MAX;
+    bool lost;
 
     for (uint32_t k = 0; k < s->classes; k++)
         if (s->count[k] && s->weight[k] == 0)
             none = k;
-    if (none != UINT32_MAX && s->weight[common] + s->weight[rare] > 0) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_WEIGHTS_INVERTED, CLRNN_SEVERITY_ERROR);
-        clrnn_doctor_where(d, "data.train.weights");
+    lost = none != UINT32_MAX && s->weight[common] + s->weight[rare] > 0;
+    if (!lost && !(counts >= clrnn_threshold.weights_ratio && heavy > clrnn_threshold.weights_ratio * light))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_WEIGHTS_INVERTED, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "data.train.weights");
+    if (lost) {
         clrnn_doctor_evidence(d, "all %llu samples of class %u have weight 0",
                               (unsigned long long)s->count[none], none);
         clrnn_doctor_cost(d, "this class is not learnt");
-    } else if (counts >= clrnn_threshold.weights_ratio && heavy > clrnn_threshold.weights_ratio * light) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_WEIGHTS_INVERTED, CLRNN_SEVERITY_ERROR);
-        clrnn_doctor_where(d, "data.train.weights");
+    } else {
         clrnn_doctor_evidence(
             d,
             "class %u has %llu samples of weight %.3g on average, class %u has %llu of %.3g: the common class "
             "counts %.3g times as much as the rare one",
             common, (unsigned long long)s->count[common], heavy, rare, (unsigned long long)s->count[rare],
             light, counts * heavy / light);
-    } else {
-        return;
     }
     clrnn_doctor_remedy(d,
                         "data.train.weights=null with train.loss.%s.%s=balanced, or weights that grow as "

@@ -268,16 +268,12 @@ static enum clrnn_status excuse_noise(struct clrnn_trying *t)
             clrnn_format(time ? "nothing, where the labels do not depend on the order"
                               : "nothing, where what is left of the loss is noise in the labels: "
                                 "on validation rows the net is as good as a linear model")));
-        if (time)
+        if (time || *f->tried)
             TRY(clrnn_trying_say(
                 t, &f->remedy,
-                clrnn_format("%s", "`pool: {over: mean}` and `linear`, if a smaller net is wanted")));
-        else
-            TRY(clrnn_trying_say(t, &f->remedy,
-                                 clrnn_format("%s", *f->tried
-                                                        ? "none of what was tried is better; other inputs, "
-                                                          "if there are any that say more about y"
-                                                        : f->remedy)));
+                strdup(time ? "`pool: {over: mean}` and `linear`, if a smaller net is wanted"
+                            : "none of what was tried is better; other inputs, if there are any that say "
+                              "more about y")));
     }
     return clrnn_doctor_order(t->d, true);
 }

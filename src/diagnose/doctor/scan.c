@@ -272,7 +272,6 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
     switch (d->config->train.loss.kind) {
     case CLRNN_LOSS_CROSS_ENTROPY:
     case CLRNN_LOSS_NLL:
-        return value >= 0 && value < s->classes && value == floor(value);
     case CLRNN_LOSS_CTC:
         return value >= 0 && value < s->classes && value == floor(value); // the blank: clrnn_ctc_scan_row
     case CLRNN_LOSS_BCE_WITH_LOGITS:

@@ -61,8 +61,8 @@ static size_t ratios(const struct clrnn_model *m, const double *before, const do
     return count;
 }
 
-static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
-                                     const double *before)
+static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_trace *c,
+                                     const struct updates *u)
 {
     struct clrnn_model *m = v->session->model;
     double *after = malloc((u->count + m->entry_count) * sizeof(*after)),
@@ -74,7 +74,7 @@ static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_t
         return clrnn_error_memory(v->d->log, u->count * sizeof(*after), "updates");
     st = read_params(m, after);
     if (st == CLRNN_OK && c->update_count < ARRAY_SIZE(c->update_median)) {
-        count = ratios(m, before, after, ratio);
+        count = ratios(m, u->before, after, ratio);
         if (count) {
             c->update_median[c->update_count] = clrnn_median(ratio, count);
             c->update_most[c->update_count] = ratio[count - 1];
@@ -163,10 +163,8 @@ static enum clrnn_status validate(struct clrnn_trace *c)
 
 static enum clrnn_status prepare(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u)
 {
-    const uint64_t wanted = v->d->batches * MAX2(v->d->config->train.epochs, 1u);
-
-    c->capacity = (uint32_t)MIN2(wanted, (uint64_t)MOST_STEPS);
-    c->wanted = wanted;
+    c->wanted = v->d->batches * MAX2(v->d->config->train.epochs, 1u);
+    c->capacity = (uint32_t)MIN2(c->wanted, (uint64_t)MOST_STEPS);
     c->valid_capacity = VALID_LOOKS + 2;
     c->loss = malloc(MAX2(c->capacity, 1u) * sizeof(*c->loss));
     c->norm = malloc(MAX2(c->capacity, 1u) * sizeof(*c->norm));
@@ -198,7 +196,7 @@ static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_tr
         TRY(read_params(v->session->model, u->before));
     TRY(clrnn_session_step(v->session, CLRNN_MODE_TRAIN, &r));
     if (watch)
-        TRY(note_update(v, c, u, u->before));
+        TRY(note_update(v, c, u));
     if (r.sum[RECORD_WEIGHT] == 0) // no label counted: nothing was learnt, but the weights are fine
         r.loss = c->steps ? c->loss[c->steps - 1] : v->initial_loss;
     c->loss[c->steps] = r.loss;
