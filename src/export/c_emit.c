@@ -15,25 +15,22 @@ void clrnn_c_emit(struct clrnn_c_emit *e, const char *format, ...)
 void clrnn_c_put_pointwise(struct clrnn_c_emit *e, const struct clrnn_export_op *op, const char *to,
                            const char *from, uint32_t width)
 {
-    static const struct {
-        const char *call;
-        unsigned helper;
-    } pointwise[] = {
-        [CLRNN_LAYER_RELU] = {"relu", CLRNN_C_RELU},
-        [CLRNN_LAYER_TANH] = {"tanh", CLRNN_C_TANH},
-        [CLRNN_LAYER_SIGMOID] = {"sigmoid", CLRNN_C_SIGMOID},
-        [CLRNN_LAYER_ROUND] = {"round", CLRNN_C_ROUND},
-        [CLRNN_LAYER_LEAKY_RELU] = {"leaky_relu", CLRNN_C_LEAKY_RELU},
-        [CLRNN_LAYER_ELU] = {"elu", CLRNN_C_ELU},
-        [CLRNN_LAYER_GELU] = {"gelu", CLRNN_C_GELU},
-        [CLRNN_LAYER_SILU] = {"silu", CLRNN_C_SILU},
-        [CLRNN_LAYER_SOFTPLUS] = {"softplus", CLRNN_C_SOFTPLUS},
-        [CLRNN_LAYER_SOFTMAX] = {"softmax", CLRNN_C_SOFTMAX},
-        [CLRNN_LAYER_LOG_SOFTMAX] = {"log_softmax", CLRNN_C_LOG_SOFTMAX},
+    static const unsigned helper[] = {
+        [CLRNN_LAYER_RELU] = CLRNN_C_RELU,
+        [CLRNN_LAYER_TANH] = CLRNN_C_TANH,
+        [CLRNN_LAYER_SIGMOID] = CLRNN_C_SIGMOID,
+        [CLRNN_LAYER_ROUND] = CLRNN_C_ROUND,
+        [CLRNN_LAYER_LEAKY_RELU] = CLRNN_C_LEAKY_RELU,
+        [CLRNN_LAYER_ELU] = CLRNN_C_ELU,
+        [CLRNN_LAYER_GELU] = CLRNN_C_GELU,
+        [CLRNN_LAYER_SILU] = CLRNN_C_SILU,
+        [CLRNN_LAYER_SOFTPLUS] = CLRNN_C_SOFTPLUS,
+        [CLRNN_LAYER_SOFTMAX] = CLRNN_C_SOFTMAX,
+        [CLRNN_LAYER_LOG_SOFTMAX] = CLRNN_C_LOG_SOFTMAX,
     };
     const bool tanh = op->kind == CLRNN_LAYER_GELU && op->layer->gelu_tanh;
 
-    clrnn_c_emit(e, "    @_%s%s(%s, %s, ", pointwise[op->kind].call, tanh ? "_tanh" : "", to, from);
+    clrnn_c_emit(e, "    @_%s%s(%s, %s, ", clrnn_layer_word(op->layer->kind), tanh ? "_tanh" : "", to, from);
     if (op->kind == CLRNN_LAYER_LEAKY_RELU)
         clrnn_c_emit(e, "%.9ef, ", op->layer->negative_slope);
     if (op->kind == CLRNN_LAYER_ELU)
@@ -41,7 +38,7 @@ void clrnn_c_put_pointwise(struct clrnn_c_emit *e, const struct clrnn_export_op 
     if (op->kind == CLRNN_LAYER_SOFTPLUS)
         clrnn_c_emit(e, "%.9ef, %.9ef, ", op->layer->beta, op->layer->threshold);
     clrnn_c_emit(e, "%u);\n", width);
-    e->code->helpers |= tanh ? CLRNN_C_GELU_TANH : pointwise[op->kind].helper;
+    e->code->helpers |= tanh ? CLRNN_C_GELU_TANH : helper[op->kind];
 }
 
 bool clrnn_c_pools_state(const struct clrnn_export_program *p, size_t op)

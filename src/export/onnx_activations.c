@@ -51,7 +51,7 @@ static const char *add_over_features(struct clrnn_onnx *o, const char *op, const
     return x;
 }
 
-static const char *add(struct clrnn_onnx *o, const struct clrnn_export_op *op, const char *x)
+const char *clrnn_onnx_activation(struct clrnn_onnx *o, const struct clrnn_export_op *op, const char *x)
 {
     switch (op->kind) {
     case CLRNN_LAYER_TANH:
@@ -77,9 +77,4 @@ static const char *add(struct clrnn_onnx *o, const struct clrnn_export_op *op, c
     default:
         return CLRNN_ONNX_NODE(o, "Relu", x);
     }
-}
-
-void clrnn_onnx_add_activation(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
-{
-    b->now.x = add(b->onnx, op, b->now.x);
 }

@@ -206,7 +206,7 @@ static enum clrnn_status add_operation(struct clrnn_onnx_build *b, const struct 
         clrnn_onnx_add_pool(b, op);
         break;
     case CLRNN_LAYER_FLATTEN:
-        clrnn_onnx_add_flatten(b, op);
+        b->now.x = clrnn_onnx_flatten(b->onnx, op, b->now.x);
         break;
     case CLRNN_LAYER_RESIDUAL:
         b->now.x = CLRNN_ONNX_NODE(b->onnx, "Add", b->now.x, b->value[op->source[1]].x);
@@ -215,7 +215,7 @@ static enum clrnn_status add_operation(struct clrnn_onnx_build *b, const struct 
         b->now.x = join(b, op);
         break;
     default:
-        clrnn_onnx_add_activation(b, op);
+        b->now.x = clrnn_onnx_activation(b->onnx, op, b->now.x);
         break;
     }
     return CLRNN_OK;

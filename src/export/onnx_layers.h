@@ -37,8 +37,9 @@ enum clrnn_status clrnn_onnx_add_cell(struct clrnn_onnx_build *build, const stru
 enum clrnn_status clrnn_onnx_add_windows(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
 enum clrnn_status clrnn_onnx_add_attention(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
 void clrnn_onnx_add_pool(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
-void clrnn_onnx_add_flatten(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
-void clrnn_onnx_add_activation(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
+/** x [T, N, C] as [N, T * C]; the activation of x. */
+const char *clrnn_onnx_flatten(struct clrnn_onnx *onnx, const struct clrnn_export_op *op, const char *x);
+const char *clrnn_onnx_activation(struct clrnn_onnx *onnx, const struct clrnn_export_op *op, const char *x);
 /** A cell that ONNX has no node for: one with layer_norm or proj_size, as Scan. h [1, N, P] and c [1, N, H]
  * are the states to begin with, or "": zeros. *c_last: those at the end, in the same shape. */
 enum clrnn_status clrnn_onnx_add_scan(struct clrnn_onnx_build *build, const struct clrnn_export_op *op,

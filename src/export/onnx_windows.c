@@ -98,18 +98,12 @@ static const char *add_last(struct clrnn_onnx_build *b)
     return CLRNN_ONNX_NODE(o, "GatherND", b->now.x, index);
 }
 
-// x [T, N, C] as [N, T * C].
-static const char *flatten(struct clrnn_onnx *o, const struct clrnn_export_op *op, const char *x)
+const char *clrnn_onnx_flatten(struct clrnn_onnx *o, const struct clrnn_export_op *op, const char *x)
 {
     const int64_t perm[] = {1, 0, 2};
 
     return CLRNN_ONNX_NODE(o, "Reshape", clrnn_onnx_transpose(o, x, 3, perm),
                            clrnn_onnx_integers(o, 2, (int64_t[]){0, op->out}));
-}
-
-void clrnn_onnx_add_flatten(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
-{
-    b->now.x = flatten(b->onnx, op, b->now.x);
 }
 
 void clrnn_onnx_add_pool(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
@@ -121,7 +115,8 @@ void clrnn_onnx_add_pool(struct clrnn_onnx_build *b, const struct clrnn_export_o
     if (op->layer->over == CLRNN_POOL_LAST) {
         b->now.x = add_last(b);
     } else if (op->layer->over == CLRNN_POOL_FINAL) {
-        b->now.x = op->D == 1 ? clrnn_onnx_squeeze(o, b->now.h_last, 0) : flatten(o, op, b->now.h_last);
+        b->now.x =
+            op->D == 1 ? clrnn_onnx_squeeze(o, b->now.h_last, 0) : clrnn_onnx_flatten(o, op, b->now.h_last);
     } else {
         x = clrnn_onnx_fill(b, b->now.x, mean ? 0 : -(double)FLT_MAX);
         if (mean && b->now.mask)
