@@ -51,11 +51,9 @@ static void block_destroy(struct clrnn_compare_block **block)
 
 // ---------------------------------------------------------------- children
 
-enum job_kind { RUN, START };
-
 struct job {
     const struct clrnn_compare *c;
-    enum job_kind kind;
+    bool start; // the first two steps alone, to measure builds
     const char *spec;
     uint32_t disturb;
     const char *caches; // the folder for all caches; NULL: the drivers' own
@@ -94,7 +92,7 @@ static void in_child(void *user)
     clrnn_child_doing(report, "opening the device");
     if (clrnn_device_open(&open, &device) != CLRNN_OK)
         return;
-    st = e->kind == START ? clrnn_compare_run_start(e->c, device, e->block) : run_device(e, device);
+    st = e->start ? clrnn_compare_run_start(e->c, device, e->block) : run_device(e, device);
     if (st == CLRNN_INTERRUPTED)
         clrnn_error(&log, st, "it was interrupted");
     clrnn_child_doing(report, "closing the device");
@@ -139,7 +137,7 @@ static enum clrnn_status run_reference(struct clrnn_compare *c)
         for (uint32_t i = first; i < last; i++) {
             struct clrnn_compare_block *b = i ? c->noise[i - 1] : c->ref;
 
-            jobs[i] = (struct job){.c = c, .kind = RUN, .spec = "ref", .disturb = i, .block = b};
+            jobs[i] = (struct job){.c = c, .spec = "ref", .disturb = i, .block = b};
             child[i] = (struct clrnn_child){.pid = -1, .report = &b->report};
             if (st == CLRNN_OK)
                 st = clrnn_child_start(c->log, in_child, &jobs[i], &b->report, &child[i]);
@@ -202,7 +200,7 @@ static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_co
     enum clrnn_status st = clrnn_temporary_folder(c->log, &c->caches);
 
     for (int warm = 0; warm < 2 && st == CLRNN_OK; warm++) {
-        struct job e = {.c = c, .kind = START, .spec = row->spec, .caches = c->caches};
+        struct job e = {.c = c, .start = true, .spec = row->spec, .caches = c->caches};
         char ending[CLRNN_ENDING_SIZE];
 
         st = run_job(c, &e, ending);
@@ -218,7 +216,7 @@ static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_co
 
 static enum clrnn_status run_row(struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
-    struct job e = {.c = c, .kind = RUN, .spec = row->spec};
+    struct job e = {.c = c, .spec = row->spec};
     char ending[CLRNN_ENDING_SIZE];
     enum clrnn_status st;
 
