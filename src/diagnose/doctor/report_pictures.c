@@ -104,11 +104,9 @@ static void draw_loss(FILE *page, const struct clrnn_doctor *d)
         .title = "Training loss",
         .x_label = "step",
         .log = wide_range(asked, n) || wide_range(best, m),
-        .first_x = 1,
         .last_x = MAX2(d->asked.steps, d->best.steps),
         .series = {{"as asked", n ? asked : NULL, n}, {"with the changes", m ? best : NULL, m}},
         .level = d->chance,
-        .level_name = "constant answer",
     };
 
     clrnn_svg_lines(page, &c);
@@ -122,8 +120,6 @@ static void draw_gradient(FILE *page, const struct clrnn_doctor *d, bool by_time
         .title = by_time ? "Gradient at the first recurrent layer, by time step" : "Gradient of each layer",
         .x_label = by_time ? "time step" : "layer",
         .log = true,
-        .dots = !by_time,
-        .first_x = 1,
         .last_x = (double)count,
         .level = NAN,
     };

@@ -19,13 +19,11 @@ struct clrnn_svg_series {
 
 struct clrnn_svg_chart {
     const char *title, *x_label;
-    bool log;                          // the y axis
-    bool dots;                         // a dot at each value
-    double first_x, last_x;            // x of the first and the last value
-    char *const *name;                 // [count of the first series] labels under the values; NULL: numbers
+    bool log;          // the y axis
+    double last_x;     // x of the last value; the first has 1
+    char *const *name; // [count of the first series] under the values, which get dots; NULL: numbers
     struct clrnn_svg_series series[2]; // drawn in classes s0 and s1
-    double level;                      // a horizontal line; NaN: none
-    const char *level_name;
+    double level;                      // a horizontal line, of the constant answer; NaN: none
 };
 
 /** Line chart. */
