@@ -145,6 +145,10 @@ struct clrnn_thresholds {
 #undef X
 };
 
-extern const struct clrnn_thresholds clrnn_threshold;
+static const struct clrnn_thresholds clrnn_threshold = {
+#define X(name, value, source) .name = value,
+    CLRNN_THRESHOLD_LIST(X)
+#undef X
+};
 
 #endif
