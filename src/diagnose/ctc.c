@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // CTC's forward recursion for constant answers; doc/maths.md, "CTC".
-#include "diagnose/ctc.h"
+#include "diagnose/constant.h"
 
 #include <math.h>
 #include <stdlib.h>

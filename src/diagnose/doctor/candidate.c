@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // What may help: another lr, scaled inputs, clipping, wider layers, gated ones.
-#include "diagnose/doctor/candidate.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "base/words.h"
-#include "diagnose/doctor/candidate.h"
 #include "diagnose/doctor/trace.h"
 #include "diagnose/doctor/trial.h"
 

@@ -8,7 +8,6 @@
 #include "base/random.h"
 #include "diagnose/doctor/run.h"
 #include "diagnose/constant.h"
-#include "diagnose/ctc.h"
 #include "diagnose/doctor/trial.h"
 
 #define PROBE_ROWS 128u

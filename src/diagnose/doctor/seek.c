@@ -5,7 +5,6 @@
 
 #include "base/array.h"
 #include "base/file.h"
-#include "diagnose/doctor/candidate.h"
 #include "diagnose/doctor/trying.h"
 
 struct candidates {

@@ -14,6 +14,10 @@ enum clrnn_gain { CLRNN_GAIN_WORSE, CLRNN_GAIN_NONE, CLRNN_GAIN_BETTER };
 enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_model *model,
                                     struct clrnn_dataset *train, struct clrnn_dataset *valid,
                                     struct clrnn_trial *trial);
+/** Makes the `index`th change (a text as a finding's `set`, to be freed) that may help a finding of this id
+ * which has no certain remedy; *change is NULL after the last one, and "" where this one does not apply to
+ * the config. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_candidate(const struct clrnn_doctor *d, const char *id, size_t index, char **change);
 /** Trains a config for `steps` steps (fewer if its run is shorter), then evaluates it. A config that
  * cannot be run is no error: trial->ran is then false and trial->why is the reason. `seconds`: time limit; a
  * training that reaches it counts as not run. */

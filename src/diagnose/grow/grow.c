@@ -11,7 +11,6 @@
 #include "diagnose/grow/grow.h"
 #include "model/layer.h"
 #include "diagnose/constant.h"
-#include "diagnose/ctc.h"
 #include "diagnose/fit.h"
 
 #define DEFAULT_STEPS 500u
