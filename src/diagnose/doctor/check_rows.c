@@ -28,12 +28,15 @@ static void check_front(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     const double share = fmax(t->front_rows, v->front_rows);
+    const bool lengths = t->info->has_lengths;
 
     if (share < clrnn_threshold.front_rows)
         return;
-    if (!t->info->has_lengths) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_IN_FRONT, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where(d, "data.%s X", t->front_rows >= v->front_rows ? "train" : "valid");
+    clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_IN_FRONT,
+                         lengths ? CLRNN_SEVERITY_ERROR : CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.%s X%s", t->front_rows >= v->front_rows ? "train" : "valid",
+                       lengths ? " and lengths" : "");
+    if (!lengths) {
         clrnn_doctor_evidence(
             d,
             "of the rows that begin or end in padding_idx %d, %.0f%% have it in front, and no lengths "
@@ -46,8 +49,6 @@ static void check_front(struct clrnn_doctor *d)
                "data.train.lengths=lengths_train.npy (N integers), for valid, too");
         return;
     }
-    clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_IN_FRONT, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where(d, "data.%s X and lengths", t->front_rows >= v->front_rows ? "train" : "valid");
     clrnn_doctor_evidence(
         d,
         "of the rows that are shorter than T = %u, %.0f%% begin with as many equal steps as they "

@@ -109,19 +109,17 @@ static double spread_of(const struct clrnn_session_record *r)
 static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_record *r, double *error)
 {
     const double count = clrnn_dataset_info(c->look_train)->S, spread = spread_of(r);
+    const enum clrnn_loss_kind kind = c->config->train.loss.kind;
 
-    if (c->config->train.loss.kind == CLRNN_LOSS_CTC) { // whole sequences come right late: by the loss
-        *error = 0.0;
+    *error = 0.0;
+    if (kind == CLRNN_LOSS_CTC) // whole sequences come right late: by the loss
         return c->ctc > 0.0 ? 1.0 - r->loss / c->ctc : 0.0;
-    }
-    if (clrnn_loss_is_regression(c->config->train.loss.kind)) {
-        *error = 0.0;
-        if (c->config->train.loss.kind != CLRNN_LOSS_MSE) {
-            const double mean_error = r->sum[RECORD_ABS] / r->sum[RECORD_COUNT];
-
-            return spread > 0.0 ? 1.0 - mean_error * mean_error / spread : 0.0;
-        }
+    if (kind == CLRNN_LOSS_MSE)
         return spread > 0.0 ? 1.0 - r->loss / spread : 0.0;
+    if (clrnn_loss_is_regression(kind)) {
+        const double mean_error = r->sum[RECORD_ABS] / r->sum[RECORD_COUNT];
+
+        return spread > 0.0 ? 1.0 - mean_error * mean_error / spread : 0.0;
     }
     *error = c->constant < 1.0 ? sqrt(0.25 / count) / (1.0 - c->constant) : 1.0;
     return c->constant < 1.0 ? (r->accuracy - c->constant) / (1.0 - c->constant) : 0.0;
