@@ -18,6 +18,19 @@ static bool writes_output(const struct clrnn_c_code *code, size_t pass)
            clrnn_export_has_steps(&code->program, output + 1);
 }
 
+// One of several parameters or arguments, behind a comma but for the first.
+static void CLRNN_PRINTF(3, 4) put_next(struct clrnn_c_text *t, bool *any, const char *format, ...)
+{
+    va_list arguments;
+
+    if (*any)
+        clrnn_c_put(t, ", ");
+    *any = true;
+    va_start(arguments, format);
+    clrnn_c_put_va(t, format, arguments);
+    va_end(arguments);
+}
+
 // The parameters, or with `call` the arguments that NAME_predict passes.
 static void put_parameters(struct clrnn_c_code *code, size_t pass, bool call)
 {
@@ -25,38 +38,25 @@ static void put_parameters(struct clrnn_c_code *code, size_t pass, bool call)
     const struct clrnn_model *m = code->program.model;
     const unsigned reads = passes->pass[pass].reads;
     struct clrnn_c_text *t = &code->text;
-    const char *gap = "";
+    bool any = false;
 
-    if (reads & CLRNN_C_READS_STATE) {
-        clrnn_c_put(t, call ? "&state" : "@_state *s");
-        gap = ", ";
-    }
-    if (reads & CLRNN_C_READS_X) {
-        if (call)
-            clrnn_c_put(t, "%sx + (size_t)t * %u", gap, MAX2(m->shape.features, 1u));
-        else
-            clrnn_c_put(t, "%sconst %s *x", gap, clrnn_c_input_type(code));
-        gap = ", ";
-    }
-    if (reads & CLRNN_C_READS_WHOLE) {
-        clrnn_c_put(t, call ? "%sx" : "%sconst float *whole", gap);
-        gap = ", ";
-    }
-    if (reads & CLRNN_C_READS_T) {
-        clrnn_c_put(t, call ? "%st" : "%sint t", gap);
-        gap = ", ";
-    }
+    if (reads & CLRNN_C_READS_STATE)
+        put_next(t, &any, call ? "&state" : "@_state *s");
+    if (reads & CLRNN_C_READS_X && call)
+        put_next(t, &any, "x + (size_t)t * %u", MAX2(m->shape.features, 1u));
+    else if (reads & CLRNN_C_READS_X)
+        put_next(t, &any, "const %s *x", clrnn_c_input_type(code));
+    if (reads & CLRNN_C_READS_WHOLE)
+        put_next(t, &any, call ? "x" : "const float *whole");
+    if (reads & CLRNN_C_READS_T)
+        put_next(t, &any, call ? "t" : "int t");
     for (size_t i = 0; i < passes->bases; i++)
-        if (passes->pass[pass].steps_read[i]) {
-            clrnn_c_put(t, "%s%sn%zu", gap, call ? "" : "int ", i);
-            gap = ", ";
-        }
-    if (!writes_output(code, pass))
-        return;
-    if (call)
-        clrnn_c_put(t, "%sout + (size_t)t * %u", gap, m->outputs);
-    else
-        clrnn_c_put(t, "%sfloat *y", gap);
+        if (passes->pass[pass].steps_read[i])
+            put_next(t, &any, "%sn%zu", call ? "" : "int ", i);
+    if (writes_output(code, pass) && call)
+        put_next(t, &any, "out + (size_t)t * %u", m->outputs);
+    else if (writes_output(code, pass))
+        put_next(t, &any, "float *y");
 }
 
 static void put_locals(struct clrnn_c_emit *e)

@@ -50,6 +50,12 @@ static enum clrnn_status append(struct clrnn_export_program *p, struct clrnn_exp
     return CLRNN_OK;
 }
 
+static enum clrnn_status append_affine(struct clrnn_export_program *p, int kind, uint32_t width, bool steps)
+{
+    return append(p,
+                  (struct clrnn_export_op){.kind = kind, .in = width, .out = width, .D = 1, .steps = steps});
+}
+
 static enum clrnn_status append_list(struct clrnn_export_program *p, size_t first, size_t end);
 
 // Appends the layers inside a residual or concat, each list from the value that came in, and what unites
@@ -115,18 +121,10 @@ enum clrnn_status clrnn_export_program_init(struct clrnn_export_program *program
     *program = (struct clrnn_export_program){.model = model};
     TRY(clrnn_model_check_normalization(model));
     if (model->input_mean && model->input_std)
-        TRY(append(program, (struct clrnn_export_op){.kind = CLRNN_EXPORT_NORMALIZE,
-                                                     .in = model->shape.features,
-                                                     .out = model->shape.features,
-                                                     .D = 1,
-                                                     .steps = true}));
+        TRY(append_affine(program, CLRNN_EXPORT_NORMALIZE, model->shape.features, true));
     TRY(append_list(program, 0, model->config->layer_count));
     if (model->target_mean)
-        TRY(append(program, (struct clrnn_export_op){.kind = CLRNN_EXPORT_RESTORE,
-                                                     .in = model->outputs,
-                                                     .out = model->outputs,
-                                                     .D = 1,
-                                                     .steps = model->per_step}));
+        TRY(append_affine(program, CLRNN_EXPORT_RESTORE, model->outputs, model->per_step));
     return CLRNN_OK;
 }
 
