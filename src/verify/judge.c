@@ -95,7 +95,6 @@ void clrnn_compare_find_bounds(struct clrnn_compare *c)
 
 // ---------------------------------------------------------------- held together
 
-// The first step whose loss is beyond its bound, from 1; 0: none.
 uint32_t clrnn_compare_find_leaving(const struct clrnn_compare *c, const struct clrnn_compare_block *b)
 {
     for (uint32_t i = 0; i < b->steps; i++)
