@@ -99,11 +99,6 @@ static void in_child(void *user)
     clrnn_device_destroy(&device);
 }
 
-static enum clrnn_status stopped(const struct clrnn_compare *c)
-{
-    return c->params->stop && *c->params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
-}
-
 static void CLRNN_PRINTF(2, 3) progress(const struct clrnn_compare *c, const char *format, ...)
 {
     char text[256];
@@ -144,7 +139,9 @@ static enum clrnn_status run_reference(struct clrnn_compare *c)
         }
         for (uint32_t i = first; i < last; i++) {
             clrnn_child_wait(&child[i], c->params->timeout_s, c->params->stop, ending);
-            if (st == CLRNN_OK && (st = stopped(c)) == CLRNN_OK && (ending[0] || !jobs[i].block->finished))
+            if (st == CLRNN_OK && c->params->stop && *c->params->stop)
+                st = CLRNN_INTERRUPTED;
+            if (st == CLRNN_OK && (ending[0] || !jobs[i].block->finished))
                 st = clrnn_error(c->log, CLRNN_ERR_CONFIG, "the run on the reference: %s",
                                  ending[0] ? ending : "it ended without a result");
         }

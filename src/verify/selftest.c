@@ -27,11 +27,6 @@ struct clrnn_selftest_run {
     double deadline; // on the monotonic clock: later cases are left out
 };
 
-static bool stopped(const struct clrnn_selftest_run *s)
-{
-    return s->params->stop && *s->params->stop;
-}
-
 // Runs the case in `check` with its op's bounds, and records the result.
 static enum clrnn_status run_case(void *user)
 {
@@ -40,7 +35,7 @@ static enum clrnn_status run_case(void *user)
     struct clrnn_selftest_op *row = &s->result->op[c->op.kind];
     char what[120];
 
-    if (stopped(s))
+    if (s->params->stop && *s->params->stop)
         return CLRNN_INTERRUPTED;
     if (clrnn_clock() > s->deadline) {
         s->result->shortened = true;
