@@ -29,17 +29,8 @@ enum clrnn_status clrnn_attention_fwd(struct clrnn_launches *launches, const str
         TRY(clrnn_launches_scratch(launches, (size_t)rows * A, &hidden));
     if (share == NULL)
         TRY(clrnn_launches_scratch(launches, rows, &share));
-    TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.transpose_b = true,
-                                                         .M = rows,
-                                                         .N = A,
-                                                         .K = C,
-                                                         .alpha = 1,
-                                                         .a = x,
-                                                         .a_ld = C,
-                                                         .b = clrnn_in(graph, op, ATTENTION_WEIGHT),
-                                                         .b_ld = C,
-                                                         .c = hidden,
-                                                         .c_ld = A}));
+    TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_NT, rows, A, C, x, clrnn_in(graph, op, ATTENTION_WEIGHT),
+                                hidden));
     TRY(clrnn_launch_kernel(launches, "attention", "attention_score",
                             DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}), s.range,
                             cost_of((double)rows * A, 4, 2),
@@ -64,16 +55,8 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
     const struct clrnn_split s = clrnn_split_elements(l, rows, C, true);
     struct clrnn_buffer *dx = clrnn_out(g, op, ATTENTION_DX);
 
-    TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){.M = rows,
-                                                  .N = C,
-                                                  .K = A,
-                                                  .alpha = 1,
-                                                  .a = dhidden,
-                                                  .a_ld = A,
-                                                  .b = clrnn_in(g, op, ATTENTION_BWD_WEIGHT),
-                                                  .b_ld = C,
-                                                  .c = dx,
-                                                  .c_ld = C}));
+    TRY(clrnn_launch_gemm_dense(l, CLRNN_GEMM_NN, rows, C, A, dhidden, clrnn_in(g, op, ATTENTION_BWD_WEIGHT),
+                                dx));
     return clrnn_launch_kernel(l, "attention", "attention_dx", DEFINES({"WIDTH", s.width}, {"LANES", 1}),
                                s.range, cost_of((double)rows * C, 2, 2),
                                ARGS(BUF(clrnn_in(g, op, ATTENTION_BWD_SHARE)),
@@ -93,17 +76,8 @@ static enum clrnn_status weight_gradient(struct clrnn_launches *l, const struct 
         TRY(clrnn_launches_scratch(l, (size_t)rows * C, &x));
         TRY(clrnn_launch_mask_rows(l, given, lengths, op->T, op->N, C, x));
     }
-    return clrnn_launch_gemm(l, &(struct clrnn_gemm){.transpose_a = true,
-                                                     .M = A,
-                                                     .N = C,
-                                                     .K = rows,
-                                                     .alpha = 1,
-                                                     .a = dhidden,
-                                                     .a_ld = A,
-                                                     .b = x,
-                                                     .b_ld = C,
-                                                     .c = clrnn_out(g, op, ATTENTION_DWEIGHT),
-                                                     .c_ld = C});
+    return clrnn_launch_gemm_dense(l, CLRNN_GEMM_TN, A, C, rows, dhidden, x,
+                                   clrnn_out(g, op, ATTENTION_DWEIGHT));
 }
 
 enum clrnn_status clrnn_attention_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,

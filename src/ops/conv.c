@@ -52,23 +52,13 @@ enum clrnn_status clrnn_conv_fwd(struct clrnn_launches *launches, const struct c
 {
     const uint32_t rows = op->conv.T_out * op->N, O = op->conv.O, width = op->C * op->conv.kernel;
     struct clrnn_buffer *columns, *weight;
+    struct clrnn_gemm m;
 
     TRY(gather(launches, op, clrnn_in(graph, op, CONV_X), clrnn_in(graph, op, CONV_LENGTHS), &columns));
     TRY(order_weight(launches, op, clrnn_in(graph, op, CONV_WEIGHT), &weight));
-    return clrnn_launch_biased_product(launches,
-                                       &(struct clrnn_gemm){.transpose_b = true,
-                                                            .M = rows,
-                                                            .N = O,
-                                                            .K = width,
-                                                            .alpha = 1,
-                                                            .a = columns,
-                                                            .a_ld = width,
-                                                            .b = weight,
-                                                            .b_ld = width,
-                                                            .c = clrnn_out(graph, op, CONV_Y),
-                                                            .c_ld = O},
-                                       clrnn_in(graph, op, CONV_BIAS), clrnn_in(graph, op, CONV_NEW_LENGTHS),
-                                       op->N);
+    m = clrnn_gemm_dense(CLRNN_GEMM_NT, rows, O, width, columns, weight, clrnn_out(graph, op, CONV_Y));
+    return clrnn_launch_biased_product(launches, &m, clrnn_in(graph, op, CONV_BIAS),
+                                       clrnn_in(graph, op, CONV_NEW_LENGTHS), op->N);
 }
 
 // ---------------------------------------------------------------- backward
@@ -83,16 +73,7 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
 
     TRY(order_weight(l, op, clrnn_in(g, op, CONV_BWD_WEIGHT), &weight));
     TRY(clrnn_launches_scratch(l, (size_t)rows * width, &columns));
-    TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){.M = rows,
-                                                  .N = width,
-                                                  .K = a->O,
-                                                  .alpha = 1,
-                                                  .a = dy,
-                                                  .a_ld = a->O,
-                                                  .b = weight,
-                                                  .b_ld = width,
-                                                  .c = columns,
-                                                  .c_ld = width}));
+    TRY(clrnn_launch_gemm_dense(l, CLRNN_GEMM_NN, rows, width, a->O, dy, weight, columns));
     return clrnn_launch_kernel(
         l, "conv", "conv_scatter", DEFINES({"WIDTH", s.width}), s.range,
         (struct clrnn_cost){(double)rows * width, 4.0 * rows * width + 4.0 * op->T * op->N * op->C},
@@ -111,17 +92,7 @@ static enum clrnn_status weight_gradient(struct clrnn_launches *l, const struct 
     TRY(gather(l, op, clrnn_in(g, op, CONV_BWD_X), clrnn_in(g, op, CONV_BWD_LENGTHS), &columns));
     if (!ordered)
         TRY(clrnn_launches_scratch(l, (size_t)O * width, &product));
-    TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){.transpose_a = true,
-                                                  .M = O,
-                                                  .N = width,
-                                                  .K = op->conv.T_out * op->N,
-                                                  .alpha = 1,
-                                                  .a = dy,
-                                                  .a_ld = O,
-                                                  .b = columns,
-                                                  .b_ld = width,
-                                                  .c = product,
-                                                  .c_ld = width}));
+    TRY(clrnn_launch_gemm_dense(l, CLRNN_GEMM_TN, O, width, op->conv.T_out * op->N, dy, columns, product));
     return ordered ? CLRNN_OK : swap(l, op, product, op->conv.kernel, op->C, dweight);
 }
 

@@ -32,24 +32,15 @@ enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct
                                    const struct clrnn_op *op)
 {
     const uint32_t rows = op->T * op->N, O = op->linear.O;
+    const struct clrnn_gemm product =
+        clrnn_gemm_dense(CLRNN_GEMM_NT, rows, O, op->C, clrnn_in(graph, op, LINEAR_X),
+                         clrnn_in(graph, op, LINEAR_WEIGHT), clrnn_out(graph, op, LINEAR_Y));
 
     if (O <= FEW_OUTPUTS)
         return fwd_few(launches, graph, op);
     // NaN in padding of x reaches only padding of y, which is set to 0.
-    return clrnn_launch_biased_product(launches,
-                                       &(struct clrnn_gemm){.transpose_b = true,
-                                                            .M = rows,
-                                                            .N = O,
-                                                            .K = op->C,
-                                                            .alpha = 1,
-                                                            .a = clrnn_in(graph, op, LINEAR_X),
-                                                            .a_ld = op->C,
-                                                            .b = clrnn_in(graph, op, LINEAR_WEIGHT),
-                                                            .b_ld = op->C,
-                                                            .c = clrnn_out(graph, op, LINEAR_Y),
-                                                            .c_ld = O},
-                                       clrnn_in(graph, op, LINEAR_BIAS), clrnn_in(graph, op, LINEAR_LENGTHS),
-                                       op->N);
+    return clrnn_launch_biased_product(launches, &product, clrnn_in(graph, op, LINEAR_BIAS),
+                                       clrnn_in(graph, op, LINEAR_LENGTHS), op->N);
 }
 
 // ---------------------------------------------------------------- backward
@@ -114,29 +105,11 @@ enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct
         return bwd_few(launches, graph, op);
     TRY(mask(launches, op, O, lengths, &dy));
     if (dx != NULL)
-        TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.M = rows,
-                                                             .N = op->C,
-                                                             .K = O,
-                                                             .alpha = 1,
-                                                             .a = dy,
-                                                             .a_ld = O,
-                                                             .b = clrnn_in(graph, op, LINEAR_BWD_WEIGHT),
-                                                             .b_ld = op->C,
-                                                             .c = dx,
-                                                             .c_ld = op->C}));
+        TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_NN, rows, op->C, O, dy,
+                                    clrnn_in(graph, op, LINEAR_BWD_WEIGHT), dx));
     if (dweight != NULL) {
         TRY(mask(launches, op, op->C, lengths, &x));
-        TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.transpose_a = true,
-                                                             .M = O,
-                                                             .N = op->C,
-                                                             .K = rows,
-                                                             .alpha = 1,
-                                                             .a = dy,
-                                                             .a_ld = O,
-                                                             .b = x,
-                                                             .b_ld = op->C,
-                                                             .c = dweight,
-                                                             .c_ld = op->C}));
+        TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_TN, O, op->C, rows, dy, x, dweight));
     }
     return dbias != NULL ? clrnn_launch_column_sum(launches, dy, NULL, op->T, op->N, O, dbias) : CLRNN_OK;
 }

@@ -18,70 +18,46 @@ static enum clrnn_status input_products(struct clrnn_launches *l, const struct c
 {
     const uint32_t GH = clrnn_recurrent_columns(r);
     const struct clrnn_blocks blocks = clrnn_blocks_of(l, r->d, 0, r->steps, r->whole, r->N);
-    const struct clrnn_gemm m = {.transpose_b = true,
-                                 .M = r->steps * r->N,
-                                 .N = GH,
-                                 .K = r->C,
-                                 .alpha = 1,
-                                 .a = r->x,
-                                 .a_offset = (size_t)(r->low + r->offset) * r->N * r->C,
-                                 .a_ld = r->C,
-                                 .b = r->WEIGHT(WEIGHT_IH),
-                                 .b_ld = r->C,
-                                 .c = r->input,
-                                 .c_offset = (r->d * clrnn_recurrent_rows(r) + (size_t)r->low * r->N) * GH,
-                                 .c_ld = GH};
+    struct clrnn_gemm m =
+        clrnn_gemm_dense(CLRNN_GEMM_NT, r->steps * r->N, GH, r->C, r->x, r->WEIGHT(WEIGHT_IH), r->input);
 
+    m.a_offset = (size_t)(r->low + r->offset) * r->N * r->C;
+    m.c_offset = (r->d * clrnn_recurrent_rows(r) + (size_t)r->low * r->N) * GH;
     return clrnn_launch_gemm_rows(l, &m, 1, &blocks);
 }
 
 static enum clrnn_status hidden_products(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                          size_t row, size_t before, struct clrnn_buffer *dropped)
 {
-    struct clrnn_gemm m = {.transpose_b = true,
-                           .M = r->N,
-                           .N = clrnn_recurrent_columns(r),
-                           .K = r->P,
-                           .alpha = 1,
-                           .a = r->y,
-                           .a_offset = (before * r->D + r->d) * r->P,
-                           .a_ld = r->D * r->P,
-                           .b = r->WEIGHT(WEIGHT_HH),
-                           .b_ld = r->P,
-                           .c = r->hidden,
-                           .c_offset = (r->d * clrnn_recurrent_rows(r) + row) * clrnn_recurrent_columns(r),
-                           .c_ld = clrnn_recurrent_columns(r),
-                           .panels = &r->packed->hidden};
+    const uint32_t GH = clrnn_recurrent_columns(r);
+    struct clrnn_gemm m =
+        clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, GH, r->P, dropped, r->WEIGHT(WEIGHT_HH), r->hidden);
 
     if (dropped) {
         TRY(clrnn_recurrent_drop(l, r, before, r->N, dropped));
-        m.a = dropped;
-        m.a_offset = 0;
-        m.a_ld = r->P;
+    } else {
+        m.a = r->y;
+        m.a_offset = (before * r->D + r->d) * r->P;
+        m.a_ld = r->D * r->P;
     }
+    m.c_offset = (r->d * clrnn_recurrent_rows(r) + row) * GH;
+    m.panels = &r->packed->hidden;
     return clrnn_launch_gemm(l, &m);
 }
 
 // The products of the initial state.
 static enum clrnn_status begin(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)
 {
-    struct clrnn_gemm m = {.transpose_b = true,
-                           .M = r->N,
-                           .N = clrnn_recurrent_columns(r),
-                           .K = r->P,
-                           .alpha = 1,
-                           .a_ld = r->P,
-                           .b = r->WEIGHT(WEIGHT_HH),
-                           .b_ld = r->P,
-                           .c_ld = clrnn_recurrent_columns(r),
-                           .panels = &r->packed->hidden};
+    const uint32_t GH = clrnn_recurrent_columns(r);
+    struct clrnn_gemm m;
 
     if (!r->h0)
         return CLRNN_OK;
     if (!r->begin)
-        TRY(clrnn_launches_scratch(l, (size_t)r->N * clrnn_recurrent_columns(r), &r->begin));
+        TRY(clrnn_launches_scratch(l, (size_t)r->N * GH, &r->begin));
+    m = clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, GH, r->P, NULL, r->WEIGHT(WEIGHT_HH), r->begin);
+    m.panels = &r->packed->hidden;
     TRY(clrnn_recurrent_initial(l, r, &m.a, &m.a_offset));
-    m.c = r->begin;
     return clrnn_launch_gemm(l, &m);
 }
 
@@ -89,21 +65,14 @@ static enum clrnn_status begin(struct clrnn_launches *l, struct clrnn_recurrent_
 static enum clrnn_status project(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                  size_t row)
 {
-    return clrnn_launch_gemm(l,
-                             &(struct clrnn_gemm){.transpose_b = true,
-                                                  .M = r->N,
-                                                  .N = r->P,
-                                                  .K = r->H,
-                                                  .alpha = 1,
-                                                  .a = r->wide,
-                                                  .a_offset = (r->d * clrnn_recurrent_rows(r) + row) * r->H,
-                                                  .a_ld = r->H,
-                                                  .b = r->WEIGHT(WEIGHT_HR),
-                                                  .b_ld = r->H,
-                                                  .c = r->y,
-                                                  .c_offset = (row * r->D + r->d) * r->P,
-                                                  .c_ld = r->D * r->P,
-                                                  .panels = &r->packed->projection});
+    struct clrnn_gemm m =
+        clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, r->P, r->H, r->wide, r->WEIGHT(WEIGHT_HR), r->y);
+
+    m.a_offset = (r->d * clrnn_recurrent_rows(r) + row) * r->H;
+    m.c_offset = (row * r->D + r->d) * r->P;
+    m.c_ld = r->D * r->P;
+    m.panels = &r->packed->projection;
+    return clrnn_launch_gemm(l, &m);
 }
 
 enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)

@@ -58,41 +58,26 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
 static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                        const struct scratch *s, const struct recurrent_args *args, size_t row)
 {
-    const size_t GH = clrnn_recurrent_columns(r), after = r->d ? row - r->N : row + r->N;
+    const uint32_t GH = clrnn_recurrent_columns(r);
+    const size_t first = r->d * clrnn_recurrent_rows(r), after = r->d ? row - r->N : row + r->N;
+    struct clrnn_gemm m =
+        clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->P, GH, s->gb, r->WEIGHT(WEIGHT_HH), s->through);
 
-    if (args->step > 0)
-        TRY(clrnn_launch_gemm(l,
-                              &(struct clrnn_gemm){.M = r->N,
-                                                   .N = r->P,
-                                                   .K = (uint32_t)GH,
-                                                   .alpha = 1,
-                                                   .a = s->gb,
-                                                   .a_offset = (r->d * clrnn_recurrent_rows(r) + after) * GH,
-                                                   .a_ld = (uint32_t)GH,
-                                                   .b = r->WEIGHT(WEIGHT_HH),
-                                                   .b_ld = r->P,
-                                                   .c = s->through,
-                                                   .c_ld = r->P,
-                                                   .panels = &r->packed->hidden_bwd}));
+    if (args->step > 0) {
+        m.a_offset = (first + after) * GH;
+        m.panels = &r->packed->hidden_bwd;
+        TRY(clrnn_launch_gemm(l, &m));
+    }
     if (!s->dprojected)
         return CLRNN_OK;
     TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_join", DEFINES_OF(r, r->split), r->split.range,
                             clrnn_recurrent_cost((double)r->N * r->P, 3, 4),
                             ARGS(STRUCT(recurrent_args, args), BUF(r->dy), BUF(s->through), BUF(r->mask),
                                  BUF(s->carry), BUF(s->dprojected), BUF(r->lengths))));
-    return clrnn_launch_gemm(l,
-                             &(struct clrnn_gemm){.M = r->N,
-                                                  .N = r->H,
-                                                  .K = r->P,
-                                                  .alpha = 1,
-                                                  .a = s->dprojected,
-                                                  .a_offset = (r->d * clrnn_recurrent_rows(r) + row) * r->P,
-                                                  .a_ld = r->P,
-                                                  .b = r->WEIGHT(WEIGHT_HR),
-                                                  .b_ld = r->H,
-                                                  .c = s->dh,
-                                                  .c_ld = r->H,
-                                                  .panels = &r->packed->projection_bwd});
+    m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, r->P, s->dprojected, r->WEIGHT(WEIGHT_HR), s->dh);
+    m.a_offset = (first + row) * r->P;
+    m.panels = &r->packed->projection_bwd;
+    return clrnn_launch_gemm(l, &m);
 }
 
 static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
@@ -200,39 +185,27 @@ static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recur
 static enum clrnn_status initial_gradients(struct clrnn_launches *l,
                                            const struct clrnn_recurrent_direction *r, const struct scratch *s)
 {
-    const uint32_t count = r->N * r->P;
-    const struct clrnn_state_size rows = {.T = r->T, .N = r->N, .W = clrnn_recurrent_columns(r), .D = r->D};
+    const uint32_t count = r->N * r->P, GH = clrnn_recurrent_columns(r);
+    const struct clrnn_state_size rows = {.T = r->T, .N = r->N, .W = GH, .D = r->D};
     struct clrnn_buffer *first = s->gb;
-    struct clrnn_gemm m = {.alpha = 1, .a_ld = clrnn_recurrent_columns(r)};
+    struct clrnn_gemm m;
+    size_t offset;
 
     if (!r->h0)
         return CLRNN_OK;
-    TRY(clrnn_launch_first(l, &rows, r->d, r->lengths, &first, &m.a_offset));
-    m.a = first;
+    TRY(clrnn_launch_first(l, &rows, r->d, r->lengths, &first, &offset));
     if (r->GRADIENT(WEIGHT_HH)) {
-        struct clrnn_gemm outer_product = m;
-
-        outer_product.transpose_a = true;
-        outer_product.M = clrnn_recurrent_columns(r);
-        outer_product.N = r->P;
-        outer_product.K = r->N;
-        outer_product.beta = 1;
-        TRY(clrnn_recurrent_initial(l, r, &outer_product.b, &outer_product.b_offset));
-        outer_product.b_ld = r->P;
-        outer_product.c = r->GRADIENT(WEIGHT_HH);
-        outer_product.c_ld = r->P;
-        TRY(clrnn_launch_gemm(l, &outer_product));
+        m = clrnn_gemm_dense(CLRNN_GEMM_TN, GH, r->P, r->N, first, NULL, r->GRADIENT(WEIGHT_HH));
+        m.a_offset = offset;
+        m.beta = 1;
+        TRY(clrnn_recurrent_initial(l, r, &m.b, &m.b_offset));
+        TRY(clrnn_launch_gemm(l, &m));
     }
     if (!r->dh0)
         return CLRNN_OK;
-    m.M = r->N;
-    m.N = r->P;
-    m.K = clrnn_recurrent_columns(r);
-    m.b = r->WEIGHT(WEIGHT_HH);
-    m.b_ld = r->P;
+    m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->P, GH, first, r->WEIGHT(WEIGHT_HH), s->through);
+    m.a_offset = offset;
     m.panels = &r->packed->hidden_bwd;
-    m.c = s->through;
-    m.c_ld = r->P;
     TRY(clrnn_launch_gemm(l, &m));
     return clrnn_launch_kernel(l, "recurrent", "recurrent_initial", DEFINES_OF(r, r->split), RANGE1(count),
                                clrnn_recurrent_cost(count, 2, 3),
@@ -268,20 +241,12 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
 {
     const struct clrnn_blocks blocks = clrnn_blocks_of(l, r->d, 0, r->steps, r->whole, r->N);
     const uint32_t GH = clrnn_recurrent_columns(r);
-    const struct clrnn_gemm m = {.M = r->steps * r->N,
-                                 .N = r->C,
-                                 .K = GH,
-                                 .alpha = 1,
-                                 .beta = r->d ? 1 : 0,
-                                 .a = s->ga,
-                                 .a_offset = clrnn_recurrent_at(r, s->ga, GH, r->low).first,
-                                 .a_ld = GH,
-                                 .b = r->WEIGHT(WEIGHT_IH),
-                                 .b_ld = r->C,
-                                 .c = r->dx,
-                                 .c_offset = (size_t)(r->low + r->offset) * r->N * r->C,
-                                 .c_ld = r->C};
+    struct clrnn_gemm m =
+        clrnn_gemm_dense(CLRNN_GEMM_NN, r->steps * r->N, r->C, GH, s->ga, r->WEIGHT(WEIGHT_IH), r->dx);
 
+    m.beta = r->d ? 1 : 0;
+    m.a_offset = clrnn_recurrent_at(r, s->ga, GH, r->low).first;
+    m.c_offset = (size_t)(r->low + r->offset) * r->N * r->C;
     return r->dx ? clrnn_launch_gemm_rows(l, &m, 1, &blocks) : CLRNN_OK;
 }
 

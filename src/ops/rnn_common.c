@@ -71,22 +71,12 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
         epilogue[i] =
             (struct clrnn_epilogue){r->relu ? EPILOGUE_RELU : EPILOGUE_TANH, {r->bias_ih[d], r->bias_hh[d]}};
         blocks[i] = clrnn_blocks_of(l, d, 0, r->steps, r->whole, r->N);
-        m[i] = (struct clrnn_gemm){
-            .transpose_b = true,
-            .M = r->steps * r->N,
-            .N = r->G * r->H,
-            .K = r->C,
-            .alpha = 1,
-            .a = r->x,
-            .a_offset = (size_t)(r->low + r->offset) * r->N * r->C,
-            .a_ld = r->C,
-            .a_rows = r->x_rows,
-            .b = r->weight_ih[d],
-            .b_ld = r->C,
-            .c = pre,
-            .c_offset = d * clrnn_rnn_pre_direction(r) + (size_t)r->low * r->N * clrnn_rnn_pre_ld(r),
-            .c_ld = clrnn_rnn_pre_ld(r),
-        };
+        m[i] =
+            clrnn_gemm_dense(CLRNN_GEMM_NT, r->steps * r->N, r->G * r->H, r->C, r->x, r->weight_ih[d], pre);
+        m[i].a_offset = (size_t)(r->low + r->offset) * r->N * r->C;
+        m[i].a_rows = r->x_rows;
+        m[i].c_offset = d * clrnn_rnn_pre_direction(r) + (size_t)r->low * r->N * clrnn_rnn_pre_ld(r);
+        m[i].c_ld = clrnn_rnn_pre_ld(r);
     }
     return fused ? clrnn_launch_gemm_batch(l, m, r->directions, epilogue, fused)
                  : clrnn_launch_gemm_rows(l, m, r->directions, blocks);

@@ -31,20 +31,14 @@ enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *r)
     if (!r->h0)
         return CLRNN_OK;
     TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * GH, &r->start));
-    for (uint32_t d = 0; d < r->D; d++)
-        TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){.transpose_b = true,
-                                                      .M = r->N,
-                                                      .N = GH,
-                                                      .K = r->H,
-                                                      .alpha = 1,
-                                                      .a = r->h0,
-                                                      .a_offset = (size_t)d * r->N * r->H,
-                                                      .a_ld = r->H,
-                                                      .b = r->weight_hh[d],
-                                                      .b_ld = r->H,
-                                                      .c = r->start,
-                                                      .c_offset = (size_t)d * r->N * GH,
-                                                      .c_ld = GH}));
+    for (uint32_t d = 0; d < r->D; d++) {
+        struct clrnn_gemm m =
+            clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, GH, r->H, r->h0, r->weight_hh[d], r->start);
+
+        m.a_offset = (size_t)d * r->N * r->H;
+        m.c_offset = (size_t)d * r->N * GH;
+        TRY(clrnn_launch_gemm(l, &m));
+    }
     return CLRNN_OK;
 }
 

@@ -1,8 +1,25 @@
 // SPDX-License-Identifier: MIT
-// A multiply's shape in words, its operations and bytes.
+// The multiply of whole matrices, and a multiply's shape in words, its operations and bytes.
 #include "device/gemm/internal.h"
 
 #include <stdio.h>
+
+struct clrnn_gemm clrnn_gemm_dense(enum clrnn_gemm_form form, uint32_t M, uint32_t N, uint32_t K,
+                                   struct clrnn_buffer *a, struct clrnn_buffer *b, struct clrnn_buffer *c)
+{
+    return (struct clrnn_gemm){.transpose_a = form == CLRNN_GEMM_TN,
+                               .transpose_b = form == CLRNN_GEMM_NT,
+                               .M = M,
+                               .N = N,
+                               .K = K,
+                               .alpha = 1,
+                               .a = a,
+                               .a_ld = form == CLRNN_GEMM_TN ? M : K,
+                               .b = b,
+                               .b_ld = form == CLRNN_GEMM_NT ? K : N,
+                               .c = c,
+                               .c_ld = N};
+}
 
 void clrnn_gemm_shape(const struct clrnn_gemm *gemm, char shape[64])
 {

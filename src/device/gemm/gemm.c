@@ -191,3 +191,12 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
 
     return clrnn_launch_gemm_batch(launches, gemm, 1, NULL, &fused);
 }
+
+enum clrnn_status clrnn_launch_gemm_dense(struct clrnn_launches *launches, enum clrnn_gemm_form form,
+                                          uint32_t M, uint32_t N, uint32_t K, struct clrnn_buffer *a,
+                                          struct clrnn_buffer *b, struct clrnn_buffer *c)
+{
+    const struct clrnn_gemm gemm = clrnn_gemm_dense(form, M, N, K, a, b, c);
+
+    return clrnn_launch_gemm(launches, &gemm);
+}

@@ -33,6 +33,13 @@ struct clrnn_gemm {
     struct clrnn_buffer **panels;
 };
 
+/** Whether A and B of a multiply are stored as they are (N) or transposed (T). */
+enum clrnn_gemm_form { CLRNN_GEMM_NN, CLRNN_GEMM_NT, CLRNN_GEMM_TN };
+
+/** C = op(A) op(B) of whole matrices: each begins its buffer, and its rows follow one another. */
+struct clrnn_gemm clrnn_gemm_dense(enum clrnn_gemm_form form, uint32_t M, uint32_t N, uint32_t K,
+                                   struct clrnn_buffer *a, struct clrnn_buffer *b, struct clrnn_buffer *c);
+
 /** What is done to C before it is stored, for beta 0: the biases are added to every row, then the
  * activation. */
 struct clrnn_epilogue {
@@ -42,6 +49,11 @@ struct clrnn_epilogue {
 
 /** Appends one multiply. */
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
+
+/** Appends clrnn_gemm_dense. */
+enum clrnn_status clrnn_launch_gemm_dense(struct clrnn_launches *launches, enum clrnn_gemm_form form,
+                                          uint32_t M, uint32_t N, uint32_t K, struct clrnn_buffer *a,
+                                          struct clrnn_buffer *b, struct clrnn_buffer *c);
 
 /** Appends one multiply or, with count 2, a batched pair: two that differ only in buffers and offsets and
  * may run at the same time, as two small multiplies keep more cores busy than one. `epilogue` [count], all

@@ -239,16 +239,9 @@ static bool is_product(const float *c)
 enum clrnn_status clrnn_setting_check(struct clrnn_device *device, bool *right)
 {
     const struct clrnn_log *log = device->log;
-    struct clrnn_gemm g = {.transpose_b = true,
-                           .M = CHECK_M,
-                           .N = CHECK_N,
-                           .K = CHECK_K,
-                           .alpha = 1,
-                           .a_ld = CHECK_K,
-                           .b_ld = CHECK_K,
-                           .c_ld = CHECK_N};
     struct clrnn_buffer *buffer[3] = {NULL, NULL, NULL};
     struct clrnn_launches *launches = NULL;
+    struct clrnn_gemm g;
     float c[CHECK_M * CHECK_N];
     enum clrnn_status st;
 
@@ -258,9 +251,7 @@ enum clrnn_status clrnn_setting_check(struct clrnn_device *device, bool *right)
         (st = make_operand(device, CHECK_N * CHECK_K, &buffer[1])) == CLRNN_OK &&
         (st = make_operand(device, CHECK_M * CHECK_N, &buffer[2])) == CLRNN_OK &&
         (st = clrnn_launches_create(device, &launches)) == CLRNN_OK) {
-        g.a = buffer[0];
-        g.b = buffer[1];
-        g.c = buffer[2];
+        g = clrnn_gemm_dense(CLRNN_GEMM_NT, CHECK_M, CHECK_N, CHECK_K, buffer[0], buffer[1], buffer[2]);
         if ((st = clrnn_launches_op(launches, "check")) == CLRNN_OK &&
             (st = clrnn_gemm_clblast_append(launches, &g)) == CLRNN_OK &&
             (st = clrnn_launches_run(launches)) == CLRNN_OK)
