@@ -70,12 +70,9 @@ static enum clrnn_status weight_gradient(struct clrnn_launches *l, const struct 
 {
     const uint32_t rows = op->T * op->N, C = op->C, A = op->attention.A;
     struct clrnn_buffer *lengths = clrnn_in(g, op, ATTENTION_BWD_LENGTHS);
-    struct clrnn_buffer *given = clrnn_in(g, op, ATTENTION_BWD_X), *x = given;
+    struct clrnn_buffer *x = clrnn_in(g, op, ATTENTION_BWD_X);
 
-    if (lengths != NULL) { // what padding holds may be NaN
-        TRY(clrnn_launches_scratch(l, (size_t)rows * C, &x));
-        TRY(clrnn_launch_mask_rows(l, given, lengths, op->T, op->N, C, x));
-    }
+    TRY(clrnn_launch_mask_rows(l, lengths, op->T, op->N, C, &x)); // what padding holds may be NaN
     return clrnn_launch_gemm_dense(l, CLRNN_GEMM_TN, A, C, rows, dhidden, x,
                                    clrnn_out(g, op, ATTENTION_DWEIGHT));
 }

@@ -44,17 +44,20 @@ enum clrnn_status clrnn_launch_copy_columns(struct clrnn_launches *launches, siz
                                     UINT(from_width), UINT(to_first), UINT(to_width), UINT(s.chunk)));
 }
 
-enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *x,
-                                         struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,
-                                         struct clrnn_buffer *out)
+enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *lengths,
+                                         uint32_t T, uint32_t N, uint32_t C, struct clrnn_buffer **x)
 {
     const uint32_t rows = T * N;
     const struct clrnn_split s = clrnn_split_elements(launches, rows, C, true);
     const struct clrnn_cost cost = {0, 8.0 * rows * C};
+    struct clrnn_buffer *given = *x;
 
+    if (lengths == NULL)
+        return CLRNN_OK;
+    TRY(clrnn_launches_scratch(launches, (size_t)rows * C, x));
     return clrnn_launch_kernel(
         launches, "columns", "mask_rows", DEFINES({"WIDTH", s.width}), s.range, cost,
-        ARGS(BUF(x), BUF(lengths), BUF(out), UINT(rows), UINT(N), UINT(C), UINT(s.chunk)));
+        ARGS(BUF(given), BUF(lengths), BUF(*x), UINT(rows), UINT(N), UINT(C), UINT(s.chunk)));
 }
 
 enum clrnn_status clrnn_launch_biased_product(struct clrnn_launches *launches,

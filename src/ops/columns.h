@@ -21,10 +21,9 @@ enum clrnn_status clrnn_launch_copy_columns(struct clrnn_launches *launches, siz
                                             struct clrnn_buffer *from, size_t from_first, uint32_t from_width,
                                             struct clrnn_buffer *to, size_t to_first, uint32_t to_width);
 
-/** out [T * N, C] = x with zeros in padding. */
-enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *x,
-                                         struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,
-                                         struct clrnn_buffer *out);
+/** Replaces *x [T * N, C] by a copy with zeros in padding, in scratch. lengths NULL: leaves it. */
+enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *lengths,
+                                         uint32_t T, uint32_t N, uint32_t C, struct clrnn_buffer **x);
 
 /** Appends a product C = A B of T * N rows, and adds `bias` to each. Rows of padding become 0, whatever they
  * hold. bias and lengths may be NULL. */

@@ -101,13 +101,11 @@ enum clrnn_status clrnn_conv_bwd(struct clrnn_launches *launches, const struct c
 {
     const uint32_t T_out = op->conv.T_out, O = op->conv.O;
     struct clrnn_buffer *lengths = clrnn_in(graph, op, CONV_BWD_NEW_LENGTHS);
-    struct clrnn_buffer *given = clrnn_in(graph, op, CONV_BWD_DY), *dy = given;
+    struct clrnn_buffer *dy = clrnn_in(graph, op, CONV_BWD_DY);
     struct clrnn_buffer *dbias = clrnn_out(graph, op, CONV_DBIAS);
 
-    if (lengths != NULL) { // zeros in padding, for the multiplies
-        TRY(clrnn_launches_scratch(launches, (size_t)T_out * op->N * O, &dy));
-        TRY(clrnn_launch_mask_rows(launches, given, lengths, T_out, op->N, O, dy));
-    }
+    // zeros in padding, for the multiplies
+    TRY(clrnn_launch_mask_rows(launches, lengths, T_out, op->N, O, &dy));
     if (op->out[CONV_DX] >= 0)
         TRY(input_gradient(launches, graph, op, dy));
     if (op->out[CONV_DWEIGHT] >= 0)

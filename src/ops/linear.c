@@ -77,20 +77,6 @@ static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_gr
     return CLRNN_OK;
 }
 
-// Replaces *x by a copy with zeros in padding, for the multiplies.
-static enum clrnn_status mask(struct clrnn_launches *l, const struct clrnn_op *op, uint32_t C,
-                              struct clrnn_buffer *lengths, struct clrnn_buffer **x)
-{
-    struct clrnn_buffer *copy;
-
-    if (lengths == NULL)
-        return CLRNN_OK;
-    TRY(clrnn_launches_scratch(l, (size_t)op->T * op->N * C, &copy));
-    TRY(clrnn_launch_mask_rows(l, *x, lengths, op->T, op->N, C, copy));
-    *x = copy;
-    return CLRNN_OK;
-}
-
 enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                    const struct clrnn_op *op)
 {
@@ -103,12 +89,13 @@ enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct
 
     if (O <= FEW_OUTPUTS)
         return bwd_few(launches, graph, op);
-    TRY(mask(launches, op, O, lengths, &dy));
+    // zeros in padding, for the multiplies
+    TRY(clrnn_launch_mask_rows(launches, lengths, op->T, op->N, O, &dy));
     if (dx != NULL)
         TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_NN, rows, op->C, O, dy,
                                     clrnn_in(graph, op, LINEAR_BWD_WEIGHT), dx));
     if (dweight != NULL) {
-        TRY(mask(launches, op, op->C, lengths, &x));
+        TRY(clrnn_launch_mask_rows(launches, lengths, op->T, op->N, op->C, &x));
         TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_TN, O, op->C, rows, dy, x, dweight));
     }
     return dbias != NULL ? clrnn_launch_column_sum(launches, dy, NULL, op->T, op->N, O, dbias) : CLRNN_OK;

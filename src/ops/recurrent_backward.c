@@ -17,7 +17,7 @@ struct scratch {
     struct clrnn_buffer *dprojected;        // [D, rows, P]: behind the projection; NULL: there is none
     struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: of the gates' sums, and of their products
     struct clrnn_buffer *dcell;             // [D, rows, H]: of gamma_c times the normalised cell
-    struct clrnn_buffer *clean, *dropped;   // x and h as the weight gradients read them; NULL: as they are
+    struct clrnn_buffer *clean, *dropped;   // x and h as the weight gradients read them; NULL: h as it is
     struct clrnn_buffer *dropped_step;      // [N, P]: of forward, where it runs again
     struct clrnn_buffer *bias[3][2];        // blocks of sums(), of all parts; NULL: not there yet
 };
@@ -47,10 +47,8 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     TRY(clrnn_recurrent_scratch(l, r->op->recurrent.p > 0 ? rows * r->P : 0, &s->dropped));
     TRY(clrnn_recurrent_scratch(l, part && r->op->recurrent.p > 0 ? (size_t)r->N * r->P : 0,
                                 &s->dropped_step));
-    if (!r->lengths) // gate gradients are 0 in padding, but x there may be NaN
-        return CLRNN_OK;
-    TRY(clrnn_launches_scratch(l, clrnn_recurrent_rows(r) * r->C, &s->clean));
-    return clrnn_launch_mask_rows(l, r->x, r->lengths, r->T, r->N, r->C, s->clean);
+    s->clean = r->x; // gate gradients are 0 in padding, but x there may be NaN
+    return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &s->clean);
 }
 
 // What reaches h of the step's rows, the first of which is `row`, from the step after; with a projection also
@@ -219,8 +217,7 @@ static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct
     const uint32_t GH = clrnn_recurrent_columns(r), begin = clrnn_recurrent_first(r, false) ? 0 : 1;
     // the step of the gates belongs to the step of h before it
     const uint32_t step = r->d ? r->low : r->low + begin, h = r->d ? r->low + 1 : r->low + begin - 1;
-    const struct clrnn_rows x = {s->clean ? s->clean : r->x, (size_t)(r->low + r->offset) * r->N * r->C,
-                                 r->C};
+    const struct clrnn_rows x = {s->clean, (size_t)(r->low + r->offset) * r->N * r->C, r->C};
     struct clrnn_rows past = clrnn_recurrent_y(r, h);
 
     TRY(outer(l, r, 0, clrnn_recurrent_at(r, s->ga, GH, r->low), x, r->C, r->GRADIENT(WEIGHT_IH)));

@@ -101,8 +101,8 @@ static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_
 {
     if (!r->lengths || (!r->dweight_ih[0] && !r->dweight_ih[1]))
         return CLRNN_OK;
-    TRY(clrnn_launches_scratch(l, (size_t)r->T * r->N * r->C, &r->clean));
-    return clrnn_launch_mask_rows(l, r->x, r->lengths, r->T, r->N, r->C, r->clean);
+    r->clean = r->x;
+    return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &r->clean);
 }
 
 // One step on a CPU; *done: all of it.
