@@ -9,11 +9,6 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-static struct clrnn_cost cost_of(double elements, double flops, double touches)
-{
-    return (struct clrnn_cost){flops * elements, 4 * touches * elements};
-}
-
 enum clrnn_status clrnn_attention_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                       const struct clrnn_op *op)
 {
@@ -33,15 +28,15 @@ enum clrnn_status clrnn_attention_fwd(struct clrnn_launches *launches, const str
                                 hidden));
     TRY(clrnn_launch_kernel(launches, "attention", "attention_score",
                             DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}), s.range,
-                            cost_of((double)rows * A, 4, 2),
+                            clrnn_cost_of((double)rows * A, 4, 2),
                             ARGS(BUF(hidden), BUF(lengths), BUF(clrnn_in(graph, op, ATTENTION_BIAS)),
                                  BUF(clrnn_in(graph, op, ATTENTION_V)), BUF(share), UINT(rows), UINT(N),
                                  UINT(A), UINT(s.chunk), LANE_SUMS(s))));
     TRY(clrnn_launch_kernel(launches, "attention", "attention_softmax", DEFINES({"WIDTH", 1}), RANGE1(N),
-                            cost_of(rows, 4, 4), ARGS(BUF(share), BUF(lengths), UINT(T), UINT(N))));
+                            clrnn_cost_of(rows, 4, 4), ARGS(BUF(share), BUF(lengths), UINT(T), UINT(N))));
     return clrnn_launch_kernel(launches, "attention", "attention_sum",
                                DEFINES({"WIDTH", width}, {"LANES", 1}), RANGE2((C + width - 1) / width, N),
-                               cost_of((double)rows * C, 2, 1),
+                               clrnn_cost_of((double)rows * C, 2, 1),
                                ARGS(BUF(x), BUF(lengths), BUF(share), BUF(clrnn_out(graph, op, ATTENTION_Y)),
                                     UINT(T), UINT(N), UINT(C)));
 }
@@ -58,7 +53,7 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
     TRY(clrnn_launch_gemm_dense(l, CLRNN_GEMM_NN, rows, C, A, dhidden, clrnn_in(g, op, ATTENTION_BWD_WEIGHT),
                                 dx));
     return clrnn_launch_kernel(l, "attention", "attention_dx", DEFINES({"WIDTH", s.width}, {"LANES", 1}),
-                               s.range, cost_of((double)rows * C, 2, 2),
+                               s.range, clrnn_cost_of((double)rows * C, 2, 2),
                                ARGS(BUF(clrnn_in(g, op, ATTENTION_BWD_SHARE)),
                                     BUF(clrnn_in(g, op, ATTENTION_BWD_LENGTHS)),
                                     BUF(clrnn_in(g, op, ATTENTION_BWD_DY)), BUF(dx), UINT(rows), UINT(op->N),
@@ -91,15 +86,15 @@ enum clrnn_status clrnn_attention_bwd(struct clrnn_launches *launches, const str
     TRY(clrnn_launches_scratch(launches, (size_t)rows * A, &weighted));
     TRY(clrnn_launch_kernel(launches, "attention", "attention_dot",
                             DEFINES({"WIDTH", over_x.width}, {"LANES", over_x.lanes}), over_x.range,
-                            cost_of((double)rows * C, 2, 1),
+                            clrnn_cost_of((double)rows * C, 2, 1),
                             ARGS(BUF(clrnn_in(graph, op, ATTENTION_BWD_X)), BUF(lengths),
                                  BUF(clrnn_in(graph, op, ATTENTION_BWD_DY)), BUF(dscore), UINT(rows), UINT(N),
                                  UINT(C), UINT(over_x.chunk), LANE_SUMS(over_x))));
     TRY(clrnn_launch_kernel(launches, "attention", "attention_dscore", DEFINES({"WIDTH", 1}), RANGE1(N),
-                            cost_of(rows, 4, 4), ARGS(BUF(share), BUF(dscore), UINT(T), UINT(N))));
+                            clrnn_cost_of(rows, 4, 4), ARGS(BUF(share), BUF(dscore), UINT(T), UINT(N))));
     TRY(clrnn_launch_kernel(
         launches, "attention", "attention_dhidden", DEFINES({"WIDTH", flat.width}, {"LANES", 1}), flat.range,
-        cost_of((double)rows * A, 5, 3),
+        clrnn_cost_of((double)rows * A, 5, 3),
         ARGS(BUF(clrnn_in(graph, op, ATTENTION_BWD_HIDDEN)), BUF(clrnn_in(graph, op, ATTENTION_BWD_V)),
              BUF(dscore), BUF(dhidden), BUF(weighted), UINT(rows), UINT(A), UINT(flat.chunk))));
     if (op->out[ATTENTION_DX] >= 0)

@@ -5,11 +5,6 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-static struct clrnn_cost cost_of(double elements, double flops, double touches)
-{
-    return (struct clrnn_cost){flops * elements, 4 * touches * elements};
-}
-
 // ---------------------------------------------------------------- batchnorm
 
 static enum clrnn_status apply(struct clrnn_launches *l, const struct clrnn_graph *g,
@@ -21,7 +16,7 @@ static enum clrnn_status apply(struct clrnn_launches *l, const struct clrnn_grap
 
     return clrnn_launch_kernel(
         l, "norm", "batchnorm_apply", DEFINES({"WIDTH", s.width}), s.range,
-        cost_of((double)rows * op->C, 2, 2),
+        clrnn_cost_of((double)rows * op->C, 2, 2),
         ARGS(BUF(clrnn_in(g, op, BATCHNORM_X)), BUF(clrnn_in(g, op, BATCHNORM_LENGTHS)),
              BUF(clrnn_in(g, op, BATCHNORM_WEIGHT)), BUF(clrnn_in(g, op, BATCHNORM_BIAS)), BUF(mean),
              BUF(second), BUF(clrnn_out(g, op, BATCHNORM_Y)), UINT(rows), UINT(op->N), UINT(op->C),
@@ -66,12 +61,12 @@ static enum clrnn_status train_fwd(struct clrnn_launches *l, const struct clrnn_
                  UINT(C), eps, momentum, cumulative));
     TRY(clrnn_launches_scratch(l, 3 * (size_t)s.teams * C, &partial));
     TRY(clrnn_launch_kernel(
-        l, "norm", "batchnorm_blocks", width, s.range, cost_of((double)rows * C, 4, 1),
+        l, "norm", "batchnorm_blocks", width, s.range, clrnn_cost_of((double)rows * C, 4, 1),
         ARGS(BUF(x), BUF(lengths), BUF(partial), UINT(rows), UINT(op->N), UINT(C), UINT(s.chunk))));
-    TRY(clrnn_launch_kernel(l, "norm", "batchnorm_finish", width, columns, cost_of((double)s.teams * C, 8, 3),
-                            ARGS(BUF(x), BUF(partial), UINT(s.teams), BUF(mean), BUF(invstd),
-                                 BUF(running_mean), BUF(running_var), BUF(batches), UINT(C), eps, momentum,
-                                 cumulative)));
+    TRY(clrnn_launch_kernel(
+        l, "norm", "batchnorm_finish", width, columns, clrnn_cost_of((double)s.teams * C, 8, 3),
+        ARGS(BUF(x), BUF(partial), UINT(s.teams), BUF(mean), BUF(invstd), BUF(running_mean), BUF(running_var),
+             BUF(batches), UINT(C), eps, momentum, cumulative)));
     return apply(l, g, op, mean, invstd, true);
 }
 
@@ -116,16 +111,16 @@ enum clrnn_status clrnn_batchnorm_bwd(struct clrnn_launches *launches, const str
     TRY(clrnn_launches_scratch(launches, 3 * (size_t)s.teams * C, &partial));
     TRY(clrnn_launches_scratch(launches, 2 * (size_t)C, &means));
     TRY(clrnn_launch_kernel(launches, "norm", "batchnorm_bwd_blocks", width, s.range,
-                            cost_of((double)rows * C, 5, 2),
+                            clrnn_cost_of((double)rows * C, 5, 2),
                             ARGS(x, BUF(lengths), mean, invstd, dy, BUF(partial), UINT(rows), UINT(op->N),
                                  UINT(C), UINT(s.chunk))));
     TRY(clrnn_launch_kernel(launches, "norm", "batchnorm_bwd_finish", width, columns,
-                            cost_of((double)s.teams * C, 3, 3),
+                            clrnn_cost_of((double)s.teams * C, 3, 3),
                             ARGS(BUF(partial), UINT(s.teams), BUF(means), dweight, dbias, UINT(C))));
     if (dx.buffer == NULL)
         return CLRNN_OK;
     return clrnn_launch_kernel(launches, "norm", "batchnorm_bwd_apply", width, s.range,
-                               cost_of((double)rows * C, 6, 3),
+                               clrnn_cost_of((double)rows * C, 6, 3),
                                ARGS(x, BUF(lengths), weight, mean, invstd, dy, BUF(means), dx, UINT(rows),
                                     UINT(op->N), UINT(C), UINT(s.chunk)));
 }
@@ -147,7 +142,7 @@ enum clrnn_status clrnn_batchnorm_moments(struct clrnn_launches *launches, const
                             ARGS(x, BUF(clrnn_in(graph, op, MOMENTS_LENGTHS)), BUF(partial), UINT(rows),
                                  UINT(op->N), UINT(C), UINT(s.chunk))));
     return clrnn_launch_kernel(launches, "norm", "batchnorm_moments", width,
-                               RANGE1((C + s.width - 1) / s.width), cost_of((double)s.teams * C, 8, 3),
+                               RANGE1((C + s.width - 1) / s.width), clrnn_cost_of((double)s.teams * C, 8, 3),
                                ARGS(x, BUF(partial), UINT(s.teams), BUF(clrnn_out(graph, op, MOMENTS_COUNT)),
                                     BUF(clrnn_out(graph, op, MOMENTS_MEAN)),
                                     BUF(clrnn_out(graph, op, MOMENTS_SQUARES)), UINT(C)));
@@ -206,7 +201,8 @@ static enum clrnn_status layernorm_dparams(struct clrnn_launches *l, const struc
     if (s.teams > 1 && dbias != NULL)
         TRY(clrnn_launches_scratch(l, (size_t)s.teams * C, &dbias_blocks));
     TRY(clrnn_launch_kernel(
-        l, "norm", "layernorm_dparams", DEFINES({"WIDTH", s.width}), s.range, cost_of((double)rows * C, 5, 2),
+        l, "norm", "layernorm_dparams", DEFINES({"WIDTH", s.width}), s.range,
+        clrnn_cost_of((double)rows * C, 5, 2),
         ARGS(BUF(clrnn_in(g, op, LAYERNORM_BWD_X)), BUF(clrnn_in(g, op, LAYERNORM_BWD_LENGTHS)),
              BUF(clrnn_in(g, op, LAYERNORM_BWD_MEAN)), BUF(clrnn_in(g, op, LAYERNORM_BWD_INVSTD)),
              BUF(clrnn_in(g, op, LAYERNORM_BWD_DY)), BUF(dweight_blocks), BUF(dbias_blocks), UINT(rows),
@@ -227,7 +223,7 @@ enum clrnn_status clrnn_layernorm_bwd(struct clrnn_launches *launches, const str
     if (op->out[LAYERNORM_DX] >= 0)
         TRY(clrnn_launch_kernel(
             launches, "norm", "layernorm_dx", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}), s.range,
-            cost_of((double)rows * C, 9, 3),
+            clrnn_cost_of((double)rows * C, 9, 3),
             ARGS(BUF(clrnn_in(graph, op, LAYERNORM_BWD_X)), BUF(clrnn_in(graph, op, LAYERNORM_BWD_LENGTHS)),
                  BUF(clrnn_in(graph, op, LAYERNORM_BWD_WEIGHT)), BUF(clrnn_in(graph, op, LAYERNORM_BWD_MEAN)),
                  BUF(clrnn_in(graph, op, LAYERNORM_BWD_INVSTD)), BUF(clrnn_in(graph, op, LAYERNORM_BWD_DY)),

@@ -91,6 +91,12 @@ struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct cl
 struct clrnn_cost clrnn_class_cost(const struct clrnn_op_class *class, const struct clrnn_graph *graph,
                                    const struct clrnn_op *op);
 
+/** The cost of a kernel with `flops` operations and `touches` accesses to memory for each number. */
+static inline struct clrnn_cost clrnn_cost_of(double numbers, double flops, double touches)
+{
+    return (struct clrnn_cost){flops * numbers, 4 * touches * numbers};
+}
+
 /** Appends the launches of an op on an OpenCL device. The graph's tensors must have their buffers. Errors: as
  * clrnn_launch_kernel.
  */

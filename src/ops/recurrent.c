@@ -97,7 +97,7 @@ static enum clrnn_status steps_fwd(struct clrnn_launches *l, const struct clrnn_
         if (step > 0)
             TRY(hidden_products(l, r, row, r->d ? row + r->N : row - r->N, dropped));
         TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_step_fwd", DEFINES_OF(r, r->split), r->split.range,
-                                clrnn_recurrent_cost((double)r->N * clrnn_recurrent_columns(r), 16, 6),
+                                clrnn_cost_of((double)r->N * clrnn_recurrent_columns(r), 16, 6),
                                 ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden),
                                      BUF(r->stats), BUF(r->WEIGHT(BIAS_IH)), BUF(r->WEIGHT(BIAS_HH)),
                                      BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)),

@@ -69,7 +69,7 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
     if (!s->dprojected)
         return CLRNN_OK;
     TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_join", DEFINES_OF(r, r->split), r->split.range,
-                            clrnn_recurrent_cost((double)r->N * r->P, 3, 4),
+                            clrnn_cost_of((double)r->N * r->P, 3, 4),
                             ARGS(STRUCT(recurrent_args, args), BUF(r->dy), BUF(s->through), BUF(r->mask),
                                  BUF(s->carry), BUF(s->dprojected), BUF(r->lengths))));
     m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, r->P, s->dprojected, r->WEIGHT(WEIGHT_HR), s->dh);
@@ -91,7 +91,7 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
         TRY(gradient_of_h(l, r, s, &args, row));
         TRY(clrnn_launch_kernel(
             l, "recurrent", "recurrent_step_bwd", DEFINES_OF(r, r->split), r->split.range,
-            clrnn_recurrent_cost((double)r->N * clrnn_recurrent_columns(r), 30, 12),
+            clrnn_cost_of((double)r->N * clrnn_recurrent_columns(r), 30, 12),
             ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden), BUF(r->stats),
                  BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)), BUF(r->WEIGHT(GAMMA_C)),
                  BUF(r->WEIGHT(BETA_C)), BUF(r->gates), BUF(r->cell), BUF(r->y), BUF(r->lengths),
@@ -167,7 +167,7 @@ static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recur
         blocks[i] = blocks[i] ? kept[i] : NULL;
     }
     TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_sums", DEFINES_OF(r, s), s.range,
-                            clrnn_recurrent_cost((double)rows * C, 3, 2),
+                            clrnn_cost_of((double)rows * C, 3, 2),
                             ARGS(BUF(g), BUF(x), BUF(r->lengths), BUF(blocks[0]), BUF(blocks[1]),
                                  UINT(r->d * clrnn_recurrent_rows(r) + (size_t)r->low * r->N), UINT(rows),
                                  UINT((r->low + r->offset) * r->N), UINT(r->N), UINT(C), UINT(s.chunk),
@@ -206,7 +206,7 @@ static enum clrnn_status initial_gradients(struct clrnn_launches *l,
     m.panels = &r->packed->hidden_bwd;
     TRY(clrnn_launch_gemm(l, &m));
     return clrnn_launch_kernel(l, "recurrent", "recurrent_initial", DEFINES_OF(r, r->split), RANGE1(count),
-                               clrnn_recurrent_cost(count, 2, 3),
+                               clrnn_cost_of(count, 2, 3),
                                ARGS(BUF(s->through), BUF(r->mask), BUF(r->dh0), UINT(count),
                                     UINT(r->d * count), UINT(r->op->rnn.cell == CLRNN_CELL_GRU)));
 }

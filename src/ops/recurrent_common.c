@@ -126,7 +126,7 @@ enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_re
     if (!r->mask)
         TRY(clrnn_launches_scratch(l, count, &r->mask));
     return clrnn_launch_kernel(l, "recurrent", "recurrent_mask", DEFINES_OF(r, r->split),
-                               RANGE1((count + 3) / 4), clrnn_recurrent_cost(count, 1, 1),
+                               RANGE1((count + 3) / 4), clrnn_cost_of(count, 1, 1),
                                ARGS(BUF(r->counter), BUF(r->mask), UINT(count), UINT(r->P),
                                     UINT(r->op->recurrent.stream + r->d), UINT(ceil(p * 0x1p24)),
                                     REAL(p < 1 ? 1 / (1 - p) : 0)));
@@ -139,7 +139,7 @@ static enum clrnn_status drop_rows(struct clrnn_launches *l, const struct clrnn_
 {
     return clrnn_launch_kernel(
         l, "recurrent", "recurrent_drop", DEFINES_OF(r, r->split), teams_of(r->split.lanes, rows),
-        clrnn_recurrent_cost((double)rows * r->P, 1, 3),
+        clrnn_cost_of((double)rows * r->P, 1, 3),
         ARGS(BUF(h), BUF(r->mask), BUF(out), UINT(first), UINT(rows), UINT(r->N), UINT(r->P), UINT(ld)));
 }
 

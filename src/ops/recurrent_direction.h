@@ -62,11 +62,6 @@ static inline uint32_t clrnn_recurrent_columns(const struct clrnn_recurrent_dire
     return r->G * r->H;
 }
 
-static inline struct clrnn_cost clrnn_recurrent_cost(double numbers, double flops, double touches)
-{
-    return (struct clrnn_cost){flops * numbers, 4 * touches * numbers};
-}
-
 /** What forward and backward have in common; take a direction next. */
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op,
