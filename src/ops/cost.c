@@ -11,6 +11,8 @@ static double slot_bytes(const struct clrnn_op_class *class, const struct clrnn_
 
     if (id < 0)
         return 0;
+    if (out && class->record >> slot & 1)
+        return 4.0 * class->record_numbers;
     return (out && class->updated >> slot & 1 ? 2 : 1) *
            (part >= 0 ? part : 4 * (double)graph->tensor[id].count);
 }

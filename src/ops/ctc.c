@@ -63,13 +63,5 @@ static void sizes(const struct clrnn_op *op, char *text, size_t size)
              (unsigned)clrnn_tune_size(op->ctc.L));
 }
 
-// Of the records, one without its norm.
-static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
-{
-    (void)graph;
-    (void)op;
-    return out && slot == CTC_RECORD ? 4.0 * (RECORD_FIELDS - 1) : -1;
-}
-
 const struct clrnn_op_class clrnn_ctc_class = {
-    .flops = flops, .slot_bytes = slot_bytes, .sizes = sizes, .record = 1u << CTC_RECORD};
+    .flops = flops, .sizes = sizes, .record = 1u << CTC_RECORD, .record_numbers = RECORD_FIELDS - 1};

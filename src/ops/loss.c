@@ -87,13 +87,5 @@ static double flops(const struct clrnn_op *op)
     return (op->out[LOSS_DX] >= 0 ? 8.0 : 5.0) * op->T * op->N * op->C;
 }
 
-// Of the records, one without its norm.
-static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
-{
-    (void)graph;
-    (void)op;
-    return out && slot == LOSS_RECORD ? 4.0 * (RECORD_FIELDS - 1) : -1;
-}
-
 const struct clrnn_op_class clrnn_loss_class = {
-    .flops = flops, .slot_bytes = slot_bytes, .record = 1u << LOSS_RECORD};
+    .flops = flops, .record = 1u << LOSS_RECORD, .record_numbers = RECORD_FIELDS - 1};

@@ -72,6 +72,7 @@ struct clrnn_op_class {
     void (*sizes)(const struct clrnn_op *op, char *text, size_t size);
     unsigned updated;                         // bit per output slot: read as well as written
     unsigned record;                          // bit per output slot: the table of records
+    unsigned record_numbers;                  // that the op writes of its row of the table
     const struct clrnn_op_backward *backward; // of a forward op; NULL: none
 };
 

@@ -109,24 +109,17 @@ static double optim_flops(const struct clrnn_op *op)
     return (update + (op->out[OPTIM_NORM_OUT] >= 0 ? 2 : 0)) * op->optim.count;
 }
 
-// Of the records, one norm.
-static double norm_slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
-{
-    (void)graph;
-    return out && slot == (op->kind == CLRNN_OP_OPTIM ? (int)OPTIM_RECORD : (int)GRAD_NORM_RECORD) ? 4.0 : -1;
-}
-
 static void sizes(const struct clrnn_op *op, char *text, size_t size)
 {
     snprintf(text, size, " P%u", (unsigned)clrnn_tune_size((uint32_t)MIN2(op->optim.count, UINT32_MAX)));
 }
 
 const struct clrnn_op_class clrnn_grad_norm_class = {
-    .flops = norm_flops, .slot_bytes = norm_slot_bytes, .sizes = sizes, .record = 1u << GRAD_NORM_RECORD};
+    .flops = norm_flops, .sizes = sizes, .record = 1u << GRAD_NORM_RECORD, .record_numbers = 1};
 const struct clrnn_op_class clrnn_optim_class = {
     .flops = optim_flops,
-    .slot_bytes = norm_slot_bytes,
     .sizes = sizes,
     .record = 1u << OPTIM_RECORD,
+    .record_numbers = 1,
     .updated = 1u << OPTIM_PARAMS | 1u << OPTIM_M | 1u << OPTIM_V | 1u << OPTIM_VMAX,
 };
