@@ -2,45 +2,44 @@
 // Dropout.
 #include <math.h>
 
+#include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
-
-static enum clrnn_status launch(struct clrnn_launches *l, const struct clrnn_graph *g,
-                                const struct clrnn_op *op)
-{
-    const uint32_t steps = op->dropout.variational ? op->T : 1; // that share a mask
-    const size_t count = (size_t)op->T * op->N * op->C / steps;
-    const uint32_t chunk = clrnn_on_cpu(l) ? 1024 : 4, width = clrnn_on_cpu(l) ? 16 : 1;
-    const double p = op->dropout.p;
-
-    if (op->out[DROPOUT_Y] < 0)
-        return CLRNN_OK;
-    if (op->dropout.part)
-        return clrnn_launch_kernel(
-            l, "dropout", "dropout_part", DEFINES({"WIDTH", width}), RANGE1((count + chunk - 1) / chunk),
-            clrnn_class_cost(&clrnn_dropout_fwd_class, g, op),
-            ARGS(BUF(clrnn_in(g, op, DROPOUT_X)), BUF(clrnn_in(g, op, DROPOUT_COUNTER)),
-                 BUF(clrnn_out(g, op, DROPOUT_Y)), UINT(count), UINT(steps), UINT(op->dropout.stream),
-                 UINT(ceil(p * 0x1p24)), REAL(p < 1 ? 1 / (1 - p) : 0), UINT(chunk), UINT(op->N * op->C),
-                 UINT(op->C)));
-    return clrnn_launch_kernel(
-        l, "dropout", "dropout", DEFINES({"WIDTH", width}), RANGE1((count + chunk - 1) / chunk),
-        clrnn_class_cost(&clrnn_dropout_fwd_class, g, op),
-        ARGS(BUF(clrnn_in(g, op, DROPOUT_X)), BUF(clrnn_in(g, op, DROPOUT_COUNTER)),
-             BUF(clrnn_out(g, op, DROPOUT_Y)), UINT(count), UINT(steps), UINT(op->dropout.stream),
-             UINT(ceil(p * 0x1p24)), REAL(p < 1 ? 1 / (1 - p) : 0), UINT(chunk)));
-}
 
 enum clrnn_status clrnn_dropout_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                     const struct clrnn_op *op)
 {
-    return launch(launches, graph, op);
+    const bool cpu = clrnn_on_cpu(launches);
+    const uint32_t steps = op->dropout.variational ? op->T : 1; // that share a mask
+    const size_t count = (size_t)op->T * op->N * op->C / steps;
+    const uint32_t chunk = cpu ? 1024 : 4;
+    const double p = op->dropout.p;
+    const struct clrnn_arg args[] = {
+        BUF(clrnn_in(graph, op, DROPOUT_X)),
+        BUF(clrnn_in(graph, op, DROPOUT_COUNTER)),
+        BUF(clrnn_out(graph, op, DROPOUT_Y)),
+        UINT(count),
+        UINT(steps),
+        UINT(op->dropout.stream),
+        UINT(ceil(p * 0x1p24)),
+        REAL(p < 1 ? 1 / (1 - p) : 0),
+        UINT(chunk),
+        UINT(op->N * op->C), // this and the next: of dropout_part alone
+        UINT(op->C),
+    };
+
+    if (op->out[DROPOUT_Y] < 0)
+        return CLRNN_OK;
+    return clrnn_launch_kernel(launches, "dropout", op->dropout.part ? "dropout_part" : "dropout",
+                               DEFINES({"WIDTH", cpu ? 16 : 1}), RANGE1((count + chunk - 1) / chunk),
+                               clrnn_class_cost(&clrnn_dropout_fwd_class, graph, op),
+                               ARRAY_SIZE(args) - (op->dropout.part ? 0 : 2), args);
 }
 
 enum clrnn_status clrnn_dropout_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                     const struct clrnn_op *op)
 {
-    return launch(launches, graph, op);
+    return clrnn_dropout_fwd(launches, graph, op); // the same mask
 }
 
 // ---------------------------------------------------------------- class
