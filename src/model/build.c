@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tensors of a graph that is being built.
+// Tensors and ops of a graph that is being built.
 #include "model/build.h"
 
 #include <stdio.h>
@@ -11,6 +11,26 @@ enum clrnn_status clrnn_build_activation(struct clrnn_build *b, const char *laye
 
     snprintf(name, sizeof(name), "%s %s", layer, what);
     return clrnn_graph_tensor(b->g, name, CLRNN_ROLE_ACTIVATION, type, ndim, dims, NULL, id);
+}
+
+enum clrnn_status clrnn_build_op(struct clrnn_build *b, enum clrnn_op_kind kind, struct clrnn_op **op)
+{
+    return clrnn_graph_op(b->g, kind, b->layer, b->T, b->p->N, b->C, op);
+}
+
+enum clrnn_status clrnn_build_layer(struct clrnn_build *b, enum clrnn_op_kind kind, uint32_t T, uint32_t C,
+                                    struct clrnn_op **op)
+{
+    int y;
+
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(T, b->p->N, C), &y));
+    TRY(clrnn_build_op(b, kind, op));
+    (*op)->in[0] = b->x;
+    (*op)->out[0] = y;
+    b->x = y;
+    b->T = T;
+    b->C = C;
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,

@@ -34,6 +34,12 @@ struct clrnn_build {
 /** Adds the activation "layer what". */
 enum clrnn_status clrnn_build_activation(struct clrnn_build *b, const char *layer, const char *what,
                                          enum clrnn_type type, unsigned ndim, const uint32_t *dims, int *id);
+/** Adds an op of the current layer on x. */
+enum clrnn_status clrnn_build_op(struct clrnn_build *b, enum clrnn_op_kind kind, struct clrnn_op **op);
+/** Adds the op that makes a layer's output "y" [T, N, C] of x, which y replaces; the caller sets what else
+ * the op has. Of all of them x is in[0], and y out[0]. */
+enum clrnn_status clrnn_build_layer(struct clrnn_build *b, enum clrnn_op_kind kind, uint32_t T, uint32_t C,
+                                    struct clrnn_op **op);
 /** Adds a tensor for a buffer outside the arena; *id is CLRNN_NONE if `buffer` is NULL. */
 enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,
                                     struct clrnn_buffer *buffer, int *id);

@@ -16,7 +16,7 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool vari
     if (!b->train || p <= 0)
         return CLRNN_OK;
     TRY(clrnn_build_activation(b, b->layer, "dropped", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
-    TRY(clrnn_graph_op(b->g, CLRNN_OP_DROPOUT_FWD, b->layer, b->T, b->p->N, b->C, &op));
+    TRY(clrnn_build_op(b, CLRNN_OP_DROPOUT_FWD, &op));
     op->dropout.p = p;
     op->dropout.variational = variational;
     op->dropout.part = b->p->mode == CLRNN_MODE_SHARD;
@@ -96,28 +96,25 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
     const uint32_t N = b->p->N, H = layer->hidden_size;
     const bool keeps = b->train && !part_of(b);
     uint32_t rows;
-    int y, kept_h, kept_c, gates = CLRNN_NONE, state = CLRNN_NONE;
     struct states states;
     struct clrnn_op *op;
 
     TRY(add_states(b, H, cell == CLRNN_CELL_LSTM ? H : 0, &states));
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, N, D * H), &y));
+    TRY(clrnn_build_layer(b, CLRNN_OP_RNN_FWD, b->T, D * H, &op));
     rows = b->T * N; // fits: y has more elements
     if (keeps)
         TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL,
-                                   DIMS(D, rows, clrnn_cell_reserve(cell) * H), &gates));
+                                   DIMS(D, rows, clrnn_cell_reserve(cell) * H), &op->out[RNN_GATES]));
     if (keeps && cell == CLRNN_CELL_LSTM)
-        TRY(clrnn_build_activation(b, b->layer, "cell", CLRNN_REAL, DIMS(D, rows, H), &state));
-    TRY(add_kept_state(b, "kept h", D, H, &kept_h));
-    TRY(add_kept_state(b, "kept c", D, cell == CLRNN_CELL_LSTM ? H : 0, &kept_c));
-    TRY(clrnn_graph_op(b->g, CLRNN_OP_RNN_FWD, b->layer, b->T, N, b->C, &op));
+        TRY(clrnn_build_activation(b, b->layer, "cell", CLRNN_REAL, DIMS(D, rows, H), &op->out[RNN_CELL]));
+    TRY(add_kept_state(b, "kept h", D, H, &op->out[RNN_KEPT_H]));
+    TRY(add_kept_state(b, "kept c", D, cell == CLRNN_CELL_LSTM ? H : 0, &op->out[RNN_KEPT_C]));
     op->rnn.cell = cell;
     op->rnn.relu = layer->relu;
     op->rnn.bias = layer->bias;
     op->rnn.H = H;
     op->rnn.D = D;
     op->rnn.part = part_of(b);
-    op->in[RNN_X] = b->x;
     op->in[RNN_LENGTHS] = b->lengths;
     for (uint32_t d = 0; d < D; d++) {
         op->in[RNN_WEIGHT_IH + 4 * d] = b->value[b->entry++];
@@ -127,17 +124,10 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
         op->in[RNN_BIAS_IH + 4 * d] = b->value[b->entry++];
         op->in[RNN_BIAS_HH + 4 * d] = b->value[b->entry++];
     }
-    op->out[RNN_Y] = y;
-    op->out[RNN_GATES] = gates;
-    op->out[RNN_CELL] = state;
     op->in[RNN_H0] = states.h0;
     op->in[RNN_C0] = states.c0;
     op->out[RNN_HN] = states.hn;
     op->out[RNN_CN] = states.cn;
-    op->out[RNN_KEPT_H] = kept_h;
-    op->out[RNN_KEPT_C] = kept_c;
-    b->x = y;
-    b->C = D * H;
     return CLRNN_OK;
 }
 
@@ -171,16 +161,15 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
     const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
     const double p = b->train ? layer->recurrent_dropout : 0;
     const uint32_t P = clrnn_layer_state(layer);
-    int y, kept_h, kept_c, kept[RECURRENT_WIDE];
     struct states states;
     struct clrnn_op *op;
 
     TRY(add_states(b, P, cell == CLRNN_CELL_LSTM ? layer->hidden_size : 0, &states));
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, D * P), &y));
-    TRY(add_kept(b, layer, D, kept));
-    TRY(add_kept_state(b, "kept h", D, P, &kept_h));
-    TRY(add_kept_state(b, "kept c", D, cell == CLRNN_CELL_LSTM ? layer->hidden_size : 0, &kept_c));
-    TRY(clrnn_graph_op(b->g, CLRNN_OP_RECURRENT_FWD, b->layer, b->T, b->p->N, b->C, &op));
+    TRY(clrnn_build_layer(b, CLRNN_OP_RECURRENT_FWD, b->T, D * P, &op));
+    TRY(add_kept(b, layer, D, &op->out[RECURRENT_INPUT]));
+    TRY(add_kept_state(b, "kept h", D, P, &op->out[RECURRENT_KEPT_H]));
+    TRY(add_kept_state(b, "kept c", D, cell == CLRNN_CELL_LSTM ? layer->hidden_size : 0,
+                       &op->out[RECURRENT_KEPT_C]));
     op->recurrent = (struct clrnn_recurrent_attributes){.rnn = {.cell = cell,
                                                                 .relu = layer->relu,
                                                                 .bias = layer->bias,
@@ -191,7 +180,6 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
                                                         .P = P,
                                                         .p = p,
                                                         .stream = stream};
-    op->in[RECURRENT_X] = b->x;
     op->in[RECURRENT_LENGTHS] = b->lengths;
     op->in[RECURRENT_COUNTER] = p > 0 ? b->counter : CLRNN_NONE;
     for (uint32_t d = 0; d < D; d++) {
@@ -214,17 +202,10 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
         in[RECURRENT_GAMMA_C] = b->value[b->entry++];
         in[RECURRENT_BETA_C] = b->value[b->entry++];
     }
-    op->out[RECURRENT_Y] = y;
-    for (int i = 0; i < RECURRENT_WIDE; i++)
-        op->out[RECURRENT_INPUT + i] = kept[i];
     op->in[RECURRENT_H0] = states.h0;
     op->in[RECURRENT_C0] = states.c0;
     op->out[RECURRENT_HN] = states.hn;
     op->out[RECURRENT_CN] = states.cn;
-    op->out[RECURRENT_KEPT_H] = kept_h;
-    op->out[RECURRENT_KEPT_C] = kept_c;
-    b->x = y;
-    b->C = D * P;
     return CLRNN_OK;
 }
 

@@ -10,46 +10,30 @@
 #include "model/layer.h"
 #include "model/nest.h"
 
-static enum clrnn_status add_op(struct clrnn_build *b, enum clrnn_op_kind kind, struct clrnn_op **op)
-{
-    return clrnn_graph_op(b->g, kind, b->layer, b->T, b->p->N, b->C, op);
-}
-
 // ---------------------------------------------------------------- forward, one function a family
 
 static enum clrnn_status add_embedding(struct clrnn_build *b, const struct clrnn_layer *layer)
 {
     struct clrnn_op *op;
-    int y;
 
     b->C = layer->embedding_dim;
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
-    TRY(add_op(b, CLRNN_OP_EMBEDDING_FWD, &op));
+    TRY(clrnn_build_layer(b, CLRNN_OP_EMBEDDING_FWD, b->T, b->C, &op));
     op->embedding.V = layer->num_embeddings;
     op->embedding.padding_idx = layer->padding_idx;
-    op->in[EMBEDDING_X] = b->x;
     op->in[EMBEDDING_WEIGHT] = b->value[b->entry++];
-    op->out[EMBEDDING_Y] = y;
-    b->x = y;
     return CLRNN_OK;
 }
 
 static enum clrnn_status add_linear(struct clrnn_build *b, const struct clrnn_layer *layer)
 {
     struct clrnn_op *op;
-    int y;
 
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, layer->out_features), &y));
-    TRY(add_op(b, CLRNN_OP_LINEAR_FWD, &op));
+    TRY(clrnn_build_layer(b, CLRNN_OP_LINEAR_FWD, b->T, layer->out_features, &op));
     op->linear.O = layer->out_features;
-    op->in[LINEAR_X] = b->x;
     op->in[LINEAR_LENGTHS] = b->lengths;
     op->in[LINEAR_WEIGHT] = b->value[b->entry++];
     if (layer->bias)
         op->in[LINEAR_BIAS] = b->value[b->entry++];
-    op->out[LINEAR_Y] = y;
-    b->x = y;
-    b->C = layer->out_features;
     return CLRNN_OK;
 }
 
@@ -57,37 +41,26 @@ static enum clrnn_status add_pointwise(struct clrnn_build *b, enum clrnn_functio
                                        double second)
 {
     struct clrnn_op *op;
-    int y;
 
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
-    TRY(add_op(b, CLRNN_OP_POINTWISE_FWD, &op));
+    TRY(clrnn_build_layer(b, CLRNN_OP_POINTWISE_FWD, b->T, b->C, &op));
     op->pointwise.function = function;
     op->pointwise.a = first;
     op->pointwise.b = second;
-    op->in[POINTWISE_X] = b->x;
     op->in[POINTWISE_LENGTHS] = b->lengths;
-    op->out[POINTWISE_Y] = y;
-    b->x = y;
     return CLRNN_OK;
 }
 
 static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D)
 {
-    int y, argmax = CLRNN_NONE;
     struct clrnn_op *op;
 
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(1, b->p->N, b->C), &y));
+    TRY(clrnn_build_layer(b, CLRNN_OP_POOL_FWD, 1, b->C, &op));
     if (layer->over == CLRNN_POOL_MAX)
-        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(b->p->N, b->C), &argmax));
-    TRY(add_op(b, CLRNN_OP_POOL_FWD, &op));
+        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(b->p->N, b->C),
+                                   &op->out[POOL_ARGMAX]));
     op->pool.over = layer->over;
     op->pool.D = MAX2(D, 1);
-    op->in[POOL_X] = b->x;
     op->in[POOL_LENGTHS] = b->lengths;
-    op->out[POOL_Y] = y;
-    op->out[POOL_ARGMAX] = argmax;
-    b->x = y;
-    b->T = 1;
     b->lengths = CLRNN_NONE;
     return CLRNN_OK;
 }
@@ -111,7 +84,7 @@ static enum clrnn_status add_lengths(struct clrnn_build *b, const struct clrnn_w
     if (b->lengths == CLRNN_NONE || (w->stride == 1 && w->all_padding == w->dilation * (w->kernel - 1)))
         return CLRNN_OK;
     TRY(clrnn_build_activation(b, b->layer, "lengths", CLRNN_I32, DIMS(b->p->N), lengths));
-    TRY(add_op(b, CLRNN_OP_WINDOW_LENGTHS, &op));
+    TRY(clrnn_build_op(b, CLRNN_OP_WINDOW_LENGTHS, &op));
     op->window = (struct clrnn_window_attributes){.T_out = *T,
                                                   .kernel = w->kernel,
                                                   .stride = w->stride,
@@ -126,29 +99,23 @@ static enum clrnn_status add_conv(struct clrnn_build *b, const struct clrnn_laye
 {
     const struct clrnn_windows w = clrnn_layer_windows(layer);
     uint32_t T;
-    int y, lengths;
+    int lengths;
     struct clrnn_op *op;
 
     TRY(add_lengths(b, &w, &T, &lengths));
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(T, b->p->N, layer->out_channels), &y));
-    TRY(add_op(b, CLRNN_OP_CONV_FWD, &op));
+    TRY(clrnn_build_layer(b, CLRNN_OP_CONV_FWD, T, layer->out_channels, &op));
     op->conv = (struct clrnn_conv_attributes){.O = layer->out_channels,
                                               .T_out = T,
                                               .kernel = w.kernel,
                                               .stride = w.stride,
                                               .dilation = w.dilation,
                                               .padding = w.padding};
-    op->in[CONV_X] = b->x;
     op->in[CONV_LENGTHS] = b->lengths;
     op->in[CONV_NEW_LENGTHS] = lengths;
     op->in[CONV_WEIGHT] = b->value[b->entry++];
     if (layer->bias)
         op->in[CONV_BIAS] = b->value[b->entry++];
-    op->out[CONV_Y] = y;
-    b->x = y;
     b->lengths = lengths;
-    b->T = T;
-    b->C = layer->out_channels;
     return CLRNN_OK;
 }
 
@@ -157,14 +124,14 @@ static enum clrnn_status add_window(struct clrnn_build *b, const struct clrnn_la
     const struct clrnn_windows w = clrnn_layer_windows(layer);
     const bool mean = layer->kind == CLRNN_LAYER_AVG_POOL1D;
     uint32_t T;
-    int y, lengths, argmax = CLRNN_NONE;
+    int lengths;
     struct clrnn_op *op;
 
     TRY(add_lengths(b, &w, &T, &lengths));
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(T, b->p->N, b->C), &y));
+    TRY(clrnn_build_layer(b, CLRNN_OP_WINDOW_FWD, T, b->C, &op));
     if (b->train && !mean)
-        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(T, b->p->N, b->C), &argmax));
-    TRY(add_op(b, CLRNN_OP_WINDOW_FWD, &op));
+        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(T, b->p->N, b->C),
+                                   &op->out[WINDOW_ARGMAX]));
     op->window = (struct clrnn_window_attributes){.T_out = T,
                                                   .kernel = w.kernel,
                                                   .stride = w.stride,
@@ -172,40 +139,28 @@ static enum clrnn_status add_window(struct clrnn_build *b, const struct clrnn_la
                                                   .padding = w.padding,
                                                   .mean = mean,
                                                   .count_padding = layer->count_include_pad};
-    op->in[WINDOW_X] = b->x;
     op->in[WINDOW_OLD_LENGTHS] = b->lengths;
     op->in[WINDOW_NEW_LENGTHS] = lengths;
-    op->out[WINDOW_Y] = y;
-    op->out[WINDOW_ARGMAX] = argmax;
-    b->x = y;
     b->lengths = lengths;
-    b->T = T;
     return CLRNN_OK;
 }
 
 static enum clrnn_status add_attention(struct clrnn_build *b, const struct clrnn_layer *layer)
 {
-    int y, hidden = CLRNN_NONE, share = CLRNN_NONE;
     struct clrnn_op *op;
 
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(1, b->p->N, b->C), &y));
+    TRY(clrnn_build_layer(b, CLRNN_OP_ATTENTION_FWD, 1, b->C, &op));
     if (b->train) {
         TRY(clrnn_build_activation(b, b->layer, "hidden", CLRNN_REAL,
-                                   DIMS(b->T, b->p->N, layer->attention_size), &hidden));
-        TRY(clrnn_build_activation(b, b->layer, "share", CLRNN_REAL, DIMS(b->T, b->p->N), &share));
+                                   DIMS(op->T, op->N, layer->attention_size), &op->out[ATTENTION_HIDDEN]));
+        TRY(clrnn_build_activation(b, b->layer, "share", CLRNN_REAL, DIMS(op->T, op->N),
+                                   &op->out[ATTENTION_SHARE]));
     }
-    TRY(add_op(b, CLRNN_OP_ATTENTION_FWD, &op));
     op->attention.A = layer->attention_size;
-    op->in[ATTENTION_X] = b->x;
     op->in[ATTENTION_LENGTHS] = b->lengths;
     op->in[ATTENTION_WEIGHT] = b->value[b->entry++];
     op->in[ATTENTION_BIAS] = b->value[b->entry++];
     op->in[ATTENTION_V] = b->value[b->entry++];
-    op->out[ATTENTION_Y] = y;
-    op->out[ATTENTION_HIDDEN] = hidden;
-    op->out[ATTENTION_SHARE] = share;
-    b->x = y;
-    b->T = 1;
     b->lengths = CLRNN_NONE;
     return CLRNN_OK;
 }
@@ -215,7 +170,6 @@ static enum clrnn_status add_flatten(struct clrnn_build *b, size_t index)
     const struct clrnn_layer_shape *s = &b->m->layer[index];
     char label[1024];
     struct clrnn_op *op;
-    int y;
 
     clrnn_layer_label(b->m->config, index, label, sizeof(label));
     if (b->lengths != CLRNN_NONE)
@@ -228,14 +182,7 @@ static enum clrnn_status add_flatten(struct clrnn_build *b, size_t index)
         return clrnn_error(b->g->log, CLRNN_ERR_DATA,
                            "%s: the model was made for %" PRIu32 " steps here, but the data give %" PRIu32,
                            label, s->out / MAX2(s->in, 1), b->T);
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(1, b->p->N, s->out), &y));
-    TRY(add_op(b, CLRNN_OP_FLATTEN_FWD, &op));
-    op->in[FLATTEN_X] = b->x;
-    op->out[FLATTEN_Y] = y;
-    b->x = y;
-    b->T = 1;
-    b->C = s->out;
-    return CLRNN_OK;
+    return clrnn_build_layer(b, CLRNN_OP_FLATTEN_FWD, 1, s->out, &op);
 }
 
 // ---------------------------------------------------------------- layers inside layers
@@ -314,7 +261,7 @@ static enum clrnn_status add_concat(struct clrnn_build *b, size_t index)
     const uint32_t branches = b->m->config->layer[index].branches;
     const struct clrnn_build before = *b;
     struct clrnn_join_attributes join = {.count = branches};
-    int x[CLRNN_JOIN_MOST], y;
+    int x[CLRNN_JOIN_MOST];
     uint32_t width = 0;
     struct clrnn_op *op;
     size_t first, end;
@@ -333,13 +280,10 @@ static enum clrnn_status add_concat(struct clrnn_build *b, size_t index)
     }
     name_layer(b, index);
     b->C = width;
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
-    TRY(clrnn_graph_op(b->g, CLRNN_OP_CONCAT_FWD, b->layer, b->T, b->p->N, b->C, &op));
+    TRY(clrnn_build_layer(b, CLRNN_OP_CONCAT_FWD, b->T, b->C, &op));
     op->join = join;
     for (uint32_t i = 0; i < branches; i++)
         op->in[i] = x[i];
-    op->out[CONCAT_Y] = y;
-    b->x = y;
     return CLRNN_OK;
 }
 

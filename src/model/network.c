@@ -33,11 +33,6 @@ enum clrnn_status clrnn_build_entries(struct clrnn_build *b)
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_op(struct clrnn_build *b, enum clrnn_op_kind kind, struct clrnn_op **op)
-{
-    return clrnn_graph_op(b->g, kind, b->layer, b->T, b->p->N, b->C, op);
-}
-
 // ---------------------------------------------------------------- feed
 
 static enum clrnn_status add_feed(struct clrnn_build *b)
@@ -77,7 +72,7 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     if (d->lengths)
         TRY(clrnn_build_activation(b, "batch", "lengths", CLRNN_I32, DIMS(N), &b->lengths));
 
-    TRY(add_op(b, CLRNN_OP_FEED, &op));
+    TRY(clrnn_build_op(b, CLRNN_OP_FEED, &op));
     op->feed.S = d->S;
     op->feed.T_data = d->T_data;
     op->feed.tokens = tokens;
@@ -117,7 +112,7 @@ static enum clrnn_status add_ctc(struct clrnn_build *b, int *dy)
     *dy = CLRNN_NONE;
     if (b->train)
         TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), dy));
-    TRY(add_op(b, CLRNN_OP_CTC, &op));
+    TRY(clrnn_build_op(b, CLRNN_OP_CTC, &op));
     op->ctc = (struct clrnn_ctc_attributes){.L = b->p->data.y_T,
                                             .blank = loss->blank,
                                             .slots = CLRNN_RECORD_SLOTS,
@@ -147,7 +142,7 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
     *dy = CLRNN_NONE;
     if (b->train)
         TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), dy));
-    TRY(add_op(b, CLRNN_OP_LOSS, &op));
+    TRY(clrnn_build_op(b, CLRNN_OP_LOSS, &op));
     op->loss.kind = loss->kind;
     op->loss.label_smoothing = loss->label_smoothing;
     op->loss.ignore_index = loss->ignore_index;

@@ -5,11 +5,6 @@
 #include "model/build.h"
 #include "model/layer.h"
 
-static enum clrnn_status add_op(struct clrnn_build *b, enum clrnn_op_kind kind, struct clrnn_op **op)
-{
-    return clrnn_graph_op(b->g, kind, b->layer, b->T, b->p->N, b->C, op);
-}
-
 // Of a shard: statistics by way of the host, which sums them up over the shards (plan.h).
 static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer,
                                               int weight, int bias)
@@ -20,30 +15,26 @@ static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struc
                                                .summed = true,
                                                .number = b->norms++,
                                                .entry = layer->track_running_stats ? (int32_t)b->entry : -1};
-    int y, invstd, mean, var;
+    int invstd, mean, var;
     struct clrnn_op *op;
 
     TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, DIMS(b->C), &invstd));
     TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, DIMS(b->C), &mean));
     TRY(clrnn_build_activation(b, b->layer, "variance", CLRNN_REAL, DIMS(b->C), &var));
-    TRY(add_op(b, CLRNN_OP_BATCHNORM_MOMENTS, &op));
+    TRY(clrnn_build_op(b, CLRNN_OP_BATCHNORM_MOMENTS, &op));
     op->norm = norm;
     op->in[MOMENTS_X] = b->x;
     op->in[MOMENTS_LENGTHS] = b->lengths;
     op->out[MOMENTS_COUNT] = invstd; // until the host replaces all three
     op->out[MOMENTS_MEAN] = mean;
     op->out[MOMENTS_SQUARES] = var;
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
-    TRY(add_op(b, CLRNN_OP_BATCHNORM_FWD, &op));
+    TRY(clrnn_build_layer(b, CLRNN_OP_BATCHNORM_FWD, b->T, b->C, &op));
     op->norm = norm;
-    op->in[BATCHNORM_X] = b->x;
     op->in[BATCHNORM_LENGTHS] = b->lengths;
     op->in[BATCHNORM_WEIGHT] = weight;
     op->in[BATCHNORM_BIAS] = bias;
     op->in[BATCHNORM_RUNNING_MEAN] = mean;
     op->in[BATCHNORM_RUNNING_VAR] = var;
-    op->out[BATCHNORM_Y] = y;
-    b->x = y;
     return CLRNN_OK;
 }
 
@@ -52,7 +43,6 @@ enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrn
     const bool tracked = layer->track_running_stats, batch_stats = b->train || !tracked;
     const bool summed = b->p->mode == CLRNN_MODE_SHARD && layer->sync;
     int weight = CLRNN_NONE, bias = CLRNN_NONE, mean = CLRNN_NONE, var = CLRNN_NONE, batches = CLRNN_NONE;
-    int y, batch_mean = CLRNN_NONE, invstd = CLRNN_NONE;
     struct clrnn_op *op;
     char label[1024];
 
@@ -72,31 +62,26 @@ enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrn
         var = b->value[b->entry++];
         batches = b->value[b->entry++];
     }
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
+    TRY(clrnn_build_layer(b, CLRNN_OP_BATCHNORM_FWD, b->T, b->C, &op));
     if (batch_stats) {
-        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, DIMS(b->C), &batch_mean));
-        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, DIMS(b->C), &invstd));
+        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, DIMS(b->C), &op->out[BATCHNORM_MEAN]));
+        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, DIMS(b->C),
+                                   &op->out[BATCHNORM_INVSTD]));
     }
-    TRY(add_op(b, CLRNN_OP_BATCHNORM_FWD, &op));
     op->norm.eps = layer->eps;
     op->norm.momentum = layer->momentum;
     op->norm.cumulative = layer->cumulative;
     op->norm.batch_stats = batch_stats;
-    op->in[BATCHNORM_X] = b->x;
     op->in[BATCHNORM_LENGTHS] = b->lengths;
     op->in[BATCHNORM_WEIGHT] = weight;
     op->in[BATCHNORM_BIAS] = bias;
     op->in[BATCHNORM_RUNNING_MEAN] = mean;
     op->in[BATCHNORM_RUNNING_VAR] = var;
-    op->out[BATCHNORM_Y] = y;
-    op->out[BATCHNORM_MEAN] = batch_mean;
-    op->out[BATCHNORM_INVSTD] = invstd;
     if (b->update && (b->p->mode != CLRNN_MODE_SHARD || b->p->statistics)) {
         op->out[BATCHNORM_NEW_MEAN] = mean;
         op->out[BATCHNORM_NEW_VAR] = var;
         op->out[BATCHNORM_BATCHES] = batches;
     }
-    b->x = y;
     return CLRNN_OK;
 }
 
@@ -104,26 +89,21 @@ enum clrnn_status clrnn_build_layernorm(struct clrnn_build *b, const struct clrn
                                         uint32_t groups)
 {
     const uint32_t saved[3] = {b->T, b->p->N, groups};
-    int y, mean = CLRNN_NONE, invstd = CLRNN_NONE;
     struct clrnn_op *op;
 
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
+    TRY(clrnn_build_layer(b, CLRNN_OP_LAYERNORM_FWD, b->T, b->C, &op));
     if (b->train) {
-        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, groups > 1 ? 3 : 2, saved, &mean));
-        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, groups > 1 ? 3 : 2, saved, &invstd));
+        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, groups > 1 ? 3 : 2, saved,
+                                   &op->out[LAYERNORM_MEAN]));
+        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, groups > 1 ? 3 : 2, saved,
+                                   &op->out[LAYERNORM_INVSTD]));
     }
-    TRY(add_op(b, CLRNN_OP_LAYERNORM_FWD, &op));
     op->norm.eps = layer->eps;
     op->norm.groups = groups;
-    op->in[LAYERNORM_X] = b->x;
     op->in[LAYERNORM_LENGTHS] = b->lengths;
     if (layer->affine) {
         op->in[LAYERNORM_WEIGHT] = b->value[b->entry++];
         op->in[LAYERNORM_BIAS] = b->value[b->entry++];
     }
-    op->out[LAYERNORM_Y] = y;
-    op->out[LAYERNORM_MEAN] = mean;
-    op->out[LAYERNORM_INVSTD] = invstd;
-    b->x = y;
     return CLRNN_OK;
 }
