@@ -250,7 +250,7 @@ enum clrnn_status clrnn_build_update(struct clrnn_build *b)
     const struct clrnn_train_config *train = &b->m->config->train;
     const struct clrnn_optimizer_config *o = &train->optimizer;
     const bool clips = train->clip_grad_norm > 0;
-    int grads, hyper, params, moment[3];
+    int grads;
     struct clrnn_op *op;
 
     TRY(gradients(b, &grads));
@@ -258,12 +258,12 @@ enum clrnn_status clrnn_build_update(struct clrnn_build *b)
         TRY(add_norm(b, grads));
     else
         TRY(norm_tensor(b));
-    TRY(clrnn_build_bound(b, "hyper", CLRNN_ROLE_DATA, b->m->hyper, &hyper));
-    TRY(clrnn_build_bound(b, "parameters", CLRNN_ROLE_PARAM, b->m->params, &params));
-    TRY(clrnn_build_bound(b, "optim.m", CLRNN_ROLE_MOMENT, b->m->moment[0], &moment[0]));
-    TRY(clrnn_build_bound(b, "optim.v", CLRNN_ROLE_MOMENT, b->m->moment[1], &moment[1]));
-    TRY(clrnn_build_bound(b, "optim.vmax", CLRNN_ROLE_MOMENT, b->m->moment[2], &moment[2]));
     TRY(clrnn_graph_op(b->g, CLRNN_OP_OPTIM, b->layer, 1, 1, 1, &op));
+    TRY(clrnn_build_bound(b, "hyper", CLRNN_ROLE_DATA, b->m->hyper, &op->in[OPTIM_HYPER]));
+    TRY(clrnn_build_bound(b, "parameters", CLRNN_ROLE_PARAM, b->m->params, &op->out[OPTIM_PARAMS]));
+    TRY(clrnn_build_bound(b, "optim.m", CLRNN_ROLE_MOMENT, b->m->moment[0], &op->out[OPTIM_M]));
+    TRY(clrnn_build_bound(b, "optim.v", CLRNN_ROLE_MOMENT, b->m->moment[1], &op->out[OPTIM_V]));
+    TRY(clrnn_build_bound(b, "optim.vmax", CLRNN_ROLE_MOMENT, b->m->moment[2], &op->out[OPTIM_VMAX]));
     op->optim.kind = o->kind;
     op->optim.count = b->m->flat_count;
     op->optim.beta2 = o->beta2;
@@ -277,16 +277,11 @@ enum clrnn_status clrnn_build_update(struct clrnn_build *b)
     op->optim.centered = o->centered;
     op->optim.momentum = clrnn_uses_momentum(train);
     op->in[OPTIM_GRADS] = grads;
-    op->in[OPTIM_HYPER] = hyper;
     op->in[OPTIM_NORM] = clips ? b->norm : CLRNN_NONE;
     if (!clips) {
         op->in[OPTIM_COUNTER] = b->counter;
         op->out[OPTIM_NORM_OUT] = b->norm;
         op->out[OPTIM_RECORD] = b->records;
     }
-    op->out[OPTIM_PARAMS] = params;
-    op->out[OPTIM_M] = moment[0];
-    op->out[OPTIM_V] = moment[1];
-    op->out[OPTIM_VMAX] = moment[2];
     return CLRNN_OK;
 }

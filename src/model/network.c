@@ -43,21 +43,21 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     const bool tokens = m->shape.tokens, target = b->p->mode != CLRNN_MODE_PREDICT;
     const bool ctc = m->config->train.loss.kind == CLRNN_LOSS_CTC;
     const uint32_t steps = ctc ? d->y_T : clrnn_model_output_steps(m, T); // of y, where it has steps
-    int x, y = CLRNN_NONE, weights = CLRNN_NONE, y_lengths = CLRNN_NONE, lengths, index, mean, std;
     struct clrnn_op *op;
 
     b->C = tokens ? 1 : m->shape.features;
     snprintf(b->layer, sizeof(b->layer), "data");
-    TRY(clrnn_build_bound(b, "data x", CLRNN_ROLE_DATA, d->x, &x));
+    TRY(clrnn_build_op(b, CLRNN_OP_FEED, &op));
+    TRY(clrnn_build_bound(b, "data x", CLRNN_ROLE_DATA, d->x, &op->in[FEED_X]));
     if (target) {
-        TRY(clrnn_build_bound(b, "data y", CLRNN_ROLE_DATA, d->y, &y));
-        TRY(clrnn_build_bound(b, "data weights", CLRNN_ROLE_DATA, d->weights, &weights));
-        TRY(clrnn_build_bound(b, "data y_lengths", CLRNN_ROLE_DATA, d->y_lengths, &y_lengths));
+        TRY(clrnn_build_bound(b, "data y", CLRNN_ROLE_DATA, d->y, &op->in[FEED_Y]));
+        TRY(clrnn_build_bound(b, "data weights", CLRNN_ROLE_DATA, d->weights, &op->in[FEED_WEIGHT]));
+        TRY(clrnn_build_bound(b, "data y_lengths", CLRNN_ROLE_DATA, d->y_lengths, &op->in[FEED_Y_LENGTHS]));
     }
-    TRY(clrnn_build_bound(b, "data lengths", CLRNN_ROLE_DATA, d->lengths, &lengths));
-    TRY(clrnn_build_bound(b, "data index", CLRNN_ROLE_DATA, d->index, &index));
-    TRY(clrnn_build_bound(b, "input.mean", CLRNN_ROLE_DATA, m->input_mean, &mean));
-    TRY(clrnn_build_bound(b, "input.std", CLRNN_ROLE_DATA, m->input_std, &std));
+    TRY(clrnn_build_bound(b, "data lengths", CLRNN_ROLE_DATA, d->lengths, &op->in[FEED_LENGTHS]));
+    TRY(clrnn_build_bound(b, "data index", CLRNN_ROLE_DATA, d->index, &op->in[FEED_INDEX]));
+    TRY(clrnn_build_bound(b, "input.mean", CLRNN_ROLE_DATA, m->input_mean, &op->in[FEED_MEAN]));
+    TRY(clrnn_build_bound(b, "input.std", CLRNN_ROLE_DATA, m->input_std, &op->in[FEED_STD]));
 
     TRY(clrnn_build_activation(b, "batch", "x", tokens ? CLRNN_I32 : CLRNN_REAL, tokens ? 2 : 3,
                                (uint32_t[]){T, N, b->C}, &b->x));
@@ -65,14 +65,13 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
         TRY(clrnn_build_activation(b, "batch", "y", d->y_real ? CLRNN_REAL : CLRNN_I32,
                                    m->targets > 1 ? 3 : 2,
                                    (uint32_t[]){d->y_steps ? steps : 1, N, m->targets}, &b->y));
-    if (y_lengths != CLRNN_NONE)
+    if (op->in[FEED_Y_LENGTHS] != CLRNN_NONE)
         TRY(clrnn_build_activation(b, "batch", "y_lengths", CLRNN_I32, DIMS(N), &b->y_lengths));
-    if (weights != CLRNN_NONE)
+    if (op->in[FEED_WEIGHT] != CLRNN_NONE)
         TRY(clrnn_build_activation(b, "batch", "weights", CLRNN_REAL, DIMS(N), &b->weights));
     if (d->lengths)
         TRY(clrnn_build_activation(b, "batch", "lengths", CLRNN_I32, DIMS(N), &b->lengths));
 
-    TRY(clrnn_build_op(b, CLRNN_OP_FEED, &op));
     op->feed.S = d->S;
     op->feed.T_data = d->T_data;
     op->feed.tokens = tokens;
@@ -84,14 +83,6 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
         op->feed.own_steps = steps;
         op->feed.own_steps_data = d->y_T ? d->y_T : clrnn_model_output_steps(m, d->T_data);
     }
-    op->in[FEED_X] = x;
-    op->in[FEED_Y] = y;
-    op->in[FEED_LENGTHS] = lengths;
-    op->in[FEED_INDEX] = index;
-    op->in[FEED_MEAN] = mean;
-    op->in[FEED_STD] = std;
-    op->in[FEED_WEIGHT] = weights;
-    op->in[FEED_Y_LENGTHS] = y_lengths;
     op->in[FEED_COUNTER] = b->p->carried ? b->counter : CLRNN_NONE;
     op->out[FEED_OUT_X] = b->x;
     op->out[FEED_OUT_Y] = b->y;
@@ -109,10 +100,9 @@ static enum clrnn_status add_ctc(struct clrnn_build *b, int *dy)
     struct clrnn_op *op;
 
     snprintf(b->layer, sizeof(b->layer), "loss");
-    *dy = CLRNN_NONE;
-    if (b->train)
-        TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), dy));
     TRY(clrnn_build_op(b, CLRNN_OP_CTC, &op));
+    if (b->train)
+        TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &op->out[CTC_DX]));
     op->ctc = (struct clrnn_ctc_attributes){.L = b->p->data.y_T,
                                             .blank = loss->blank,
                                             .slots = CLRNN_RECORD_SLOTS,
@@ -124,8 +114,8 @@ static enum clrnn_status add_ctc(struct clrnn_build *b, int *dy)
     op->in[CTC_TARGET_LENGTHS] = b->y_lengths;
     op->in[CTC_COUNTER] = b->counter;
     op->in[CTC_SAMPLE_WEIGHT] = b->weights;
-    op->out[CTC_DX] = *dy;
     op->out[CTC_RECORD] = b->records;
+    *dy = op->out[CTC_DX];
     return CLRNN_OK;
 }
 
@@ -133,16 +123,16 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
 {
     const struct clrnn_loss_config *loss = &b->m->config->train.loss;
     struct clrnn_op *op;
-    int weight, label, scale;
 
     snprintf(b->layer, sizeof(b->layer), "loss");
-    TRY(clrnn_build_bound(b, "loss weight", CLRNN_ROLE_DATA, b->m->loss_weight, &weight));
-    TRY(clrnn_build_bound(b, "label weight", CLRNN_ROLE_DATA, b->m->label_weight, &label));
-    TRY(clrnn_build_bound(b, "target scale", CLRNN_ROLE_DATA, b->m->target_scale, &scale));
-    *dy = CLRNN_NONE;
-    if (b->train)
-        TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), dy));
     TRY(clrnn_build_op(b, CLRNN_OP_LOSS, &op));
+    TRY(clrnn_build_bound(b, "loss weight", CLRNN_ROLE_DATA, b->m->loss_weight, &op->in[LOSS_WEIGHT]));
+    TRY(clrnn_build_bound(b, "label weight", CLRNN_ROLE_DATA, b->m->label_weight,
+                          &op->in[LOSS_LABEL_WEIGHT]));
+    TRY(clrnn_build_bound(b, "target scale", CLRNN_ROLE_DATA, b->m->target_scale, &op->in[LOSS_SCALE]));
+    if (b->train)
+        TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C),
+                                   &op->out[LOSS_DX]));
     op->loss.kind = loss->kind;
     op->loss.label_smoothing = loss->label_smoothing;
     op->loss.ignore_index = loss->ignore_index;
@@ -156,13 +146,10 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
     op->in[LOSS_X] = b->x;
     op->in[LOSS_LENGTHS] = b->lengths;
     op->in[LOSS_TARGET] = b->y;
-    op->in[LOSS_WEIGHT] = weight;
     op->in[LOSS_COUNTER] = b->counter;
     op->in[LOSS_SAMPLE_WEIGHT] = b->weights;
-    op->in[LOSS_LABEL_WEIGHT] = label;
-    op->in[LOSS_SCALE] = scale;
-    op->out[LOSS_DX] = *dy;
     op->out[LOSS_RECORD] = b->records;
+    *dy = op->out[LOSS_DX];
     return CLRNN_OK;
 }
 

@@ -44,16 +44,13 @@ static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pa
     const struct clrnn_layer_params *l = &p->layer->params;
     const uint32_t D = l->bidirectional ? 2 : 1, P = p->layer->P, N = p->shape.N;
     const bool lstm = l->kind == CLRNN_LAYER_LSTM;
-    int h0, c0;
 
-    TRY(clrnn_build_bound(b, "h0", CLRNN_ROLE_DATA, s->h0, &h0));
-    TRY(clrnn_build_bound(b, "c0", CLRNN_ROLE_DATA, s->c0, &c0));
+    TRY(clrnn_build_bound(b, "h0", CLRNN_ROLE_DATA, s->h0, &b->g->op[op].in[at->h0]));
+    TRY(clrnn_build_bound(b, "c0", CLRNN_ROLE_DATA, s->c0, &b->g->op[op].in[at->h0 + 1]));
     TRY(clrnn_build_activation(b, b->g->op[op].layer, "hn", CLRNN_REAL, DIMS(D, N, P), &s->hn));
     if (lstm)
         TRY(clrnn_build_activation(b, b->g->op[op].layer, "cn", CLRNN_REAL, DIMS(D, N, l->hidden_size),
                                    &s->cn));
-    b->g->op[op].in[at->h0] = h0;
-    b->g->op[op].in[at->h0 + 1] = c0;
     b->g->op[op].out[at->hn] = s->hn;
     b->g->op[op].out[at->hn + 1] = s->cn;
     b->g->tensor[s->hn].keep = true;
@@ -68,18 +65,15 @@ static enum clrnn_status add_state_gradients(struct clrnn_build *b, struct clrnn
 {
     const struct clrnn_layer_params *l = &p->layer->params;
     const uint32_t D = l->bidirectional ? 2 : 1, N = p->shape.N;
-    int dhn, dcn;
 
-    TRY(clrnn_build_bound(b, "dhn", CLRNN_ROLE_DATA, s->dhn, &dhn));
-    TRY(clrnn_build_bound(b, "dcn", CLRNN_ROLE_DATA, s->dcn, &dcn));
+    TRY(clrnn_build_bound(b, "dhn", CLRNN_ROLE_DATA, s->dhn, &b->g->op[op].in[at->dhn]));
+    TRY(clrnn_build_bound(b, "dcn", CLRNN_ROLE_DATA, s->dcn, &b->g->op[op].in[at->dhn + 1]));
     if (s->h0)
         TRY(clrnn_build_activation(b, b->g->op[op].layer, "dh0", CLRNN_REAL, DIMS(D, N, p->layer->P),
                                    &s->dh0));
     if (s->c0)
         TRY(clrnn_build_activation(b, b->g->op[op].layer, "dc0", CLRNN_REAL, DIMS(D, N, l->hidden_size),
                                    &s->dc0));
-    b->g->op[op].in[at->dhn] = dhn;
-    b->g->op[op].in[at->dhn + 1] = dcn;
     b->g->op[op].out[at->dh0] = s->dh0;
     b->g->op[op].out[at->dh0 + 1] = s->dc0;
     if (s->dh0 >= 0)
