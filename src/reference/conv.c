@@ -10,14 +10,6 @@ static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t leng
     return step >= 0 && step < (long)length ? step : -1;
 }
 
-// Valid steps of y of sample n.
-static size_t new_length(const struct clrnn_op *op, const int32_t *lengths, size_t n)
-{
-    return !lengths || lengths[n] > (int64_t)op->conv.T_out ? op->conv.T_out
-           : lengths[n] < 0                                 ? 0
-                                                            : (size_t)lengths[n];
-}
-
 static bool conv_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t N = op->N, C = op->C, O = op->conv.O, K = op->conv.kernel;
@@ -26,7 +18,7 @@ static bool conv_fwd(const struct clrnn_op *op, void *const in[], void *const ou
 
     ref_zero(y, (size_t)op->conv.T_out * N * O);
     for (size_t n = 0; n < N; n++)
-        for (size_t t = 0; t < new_length(op, in[CONV_NEW_LENGTHS], n); t++)
+        for (size_t t = 0; t < ref_steps(in[CONV_NEW_LENGTHS], n, op->conv.T_out); t++)
             for (size_t o = 0; o < O; o++) {
                 double sum = bias ? bias[o] : 0;
 
@@ -51,7 +43,7 @@ static bool conv_bwd(const struct clrnn_op *op, void *const in[], void *const ou
     ref_zero(dweight, O * C * K);
     ref_zero(dbias, O);
     for (size_t n = 0; n < N; n++)
-        for (size_t t = 0; t < new_length(op, in[CONV_BWD_NEW_LENGTHS], n); t++)
+        for (size_t t = 0; t < ref_steps(in[CONV_BWD_NEW_LENGTHS], n, op->conv.T_out); t++)
             for (size_t o = 0; o < O; o++) {
                 const double d = dy[(t * N + n) * O + o];
 

@@ -9,12 +9,18 @@
 
 #include "reference/reference.h"
 
-/** Number of valid steps of sample n. */
+/** Number of valid steps of sample n, of T. */
+static inline size_t ref_steps(const int32_t *lengths, size_t n, uint32_t T)
+{
+    if (!lengths || lengths[n] > (int64_t)T)
+        return T;
+    return lengths[n] < 0 ? 0 : (size_t)lengths[n];
+}
+
+/** Of those of the op's input. */
 static inline size_t ref_length(const struct clrnn_op *op, const int32_t *lengths, size_t n)
 {
-    if (!lengths || lengths[n] > (int64_t)op->T)
-        return op->T;
-    return lengths[n] < 0 ? 0 : (size_t)lengths[n];
+    return ref_steps(lengths, n, op->T);
 }
 
 /** Whether row r = t * N + n is valid, not padding. */

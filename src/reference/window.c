@@ -10,13 +10,6 @@ static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t leng
     return step >= 0 && step < (long)length ? step : -1;
 }
 
-static size_t new_length(const struct clrnn_op *op, const int32_t *lengths, size_t n)
-{
-    return !lengths || lengths[n] > (int64_t)op->window.T_out ? op->window.T_out
-           : lengths[n] < 0                                   ? 0
-                                                              : (size_t)lengths[n];
-}
-
 // What the sum over window t is divided by.
 static double divisor(const struct clrnn_op *op, size_t t, size_t length)
 {
@@ -37,7 +30,7 @@ static bool window_fwd(const struct clrnn_op *op, void *const in[], void *const 
     for (size_t t = 0; t < op->window.T_out; t++)
         for (size_t n = 0; n < N; n++)
             for (size_t c = 0; c < C; c++) {
-                const bool valid = t < new_length(op, in[WINDOW_NEW_LENGTHS], n);
+                const bool valid = t < ref_steps(in[WINDOW_NEW_LENGTHS], n, op->window.T_out);
                 const size_t length = ref_length(op, in[WINDOW_OLD_LENGTHS], n), at = (t * N + n) * C + c;
                 double sum = 0, best = valid ? -INFINITY : 0;
                 long taken = -1;
@@ -70,7 +63,7 @@ static bool window_bwd(const struct clrnn_op *op, void *const in[], void *const 
     for (size_t n = 0; dx && n < N; n++) {
         const size_t length = ref_length(op, in[WINDOW_BWD_OLD_LENGTHS], n);
 
-        for (size_t t = 0; t < new_length(op, in[WINDOW_BWD_NEW_LENGTHS], n); t++)
+        for (size_t t = 0; t < ref_steps(in[WINDOW_BWD_NEW_LENGTHS], n, op->window.T_out); t++)
             for (size_t k = 0; k < op->window.kernel; k++) {
                 const long step = read_step(op, t, k, length);
 
