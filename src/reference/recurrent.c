@@ -27,11 +27,6 @@ struct trace {
     double *dh, *dc, *dwide;               // [P], [H], [H]
 };
 
-static size_t rows_of_gates(const struct clrnn_op *op)
-{
-    return op->rnn.H * (op->rnn.cell == CLRNN_CELL_RNN ? 1u : op->rnn.cell == CLRNN_CELL_GRU ? 3u : 4u);
-}
-
 static double *take(double **at, size_t count)
 {
     *at += count;
@@ -40,7 +35,7 @@ static double *take(double **at, size_t count)
 
 static bool trace_init(const struct clrnn_op *op, struct trace *s)
 {
-    const size_t T = op->T, H = op->rnn.H, P = op->recurrent.P, GH = rows_of_gates(op);
+    const size_t T = op->T, H = op->rnn.H, P = op->recurrent.P, GH = ref_gates(op);
     double *at =
         calloc((T + 1) * (P + H) + T * (4 * H + 2 * GH + 3 + 2 * H) + 3 * P + 2 * GH + 2 * H, sizeof(*at));
 
@@ -67,20 +62,10 @@ static bool trace_init(const struct clrnn_op *op, struct trace *s)
     return true;
 }
 
-static double sigmoid(double x)
-{
-    return 1 / (1 + exp(-x));
-}
-
 static struct weights weights_at(void *const slot[], size_t first, size_t direction)
 {
     slot += first + RECURRENT_WEIGHTS * direction;
     return (struct weights){slot[0], slot[1], slot[2], slot[3], slot[4], slot[5], slot[6], slot[7], slot[8]};
-}
-
-static size_t row_of(const struct clrnn_op *op, size_t direction, size_t length, size_t k, size_t n)
-{
-    return (direction ? length - 1 - k : k) * op->N + n;
 }
 
 static void draw_mask(const struct clrnn_op *op, const uint32_t *counter, size_t direction, size_t n,
@@ -136,7 +121,7 @@ static void normalise_back(double *g, const double *x_hat, double scale, size_t 
 
 static void cell_fwd(const struct clrnn_op *op, struct trace *s, struct weights w, size_t k)
 {
-    const size_t H = op->rnn.H, GH = rows_of_gates(op);
+    const size_t H = op->rnn.H, GH = ref_gates(op);
     const double *a = s->da, *b = s->db, *c = s->c + k * H, *h = s->h + k * op->recurrent.P;
     double *gate = s->gate + 4 * k * H, *c_next = s->c + (k + 1) * H, *wide = s->wide + k * H,
            *hat = s->c_hat + k * H;
@@ -146,27 +131,10 @@ static void cell_fwd(const struct clrnn_op *op, struct trace *s, struct weights 
         s->db[i] = (w.gamma_hh ? w.gamma_hh[i] : 1) * s->hidden[k * GH + i] + (w.bias_hh ? w.bias_hh[i] : 0);
     }
     for (size_t j = 0; j < H; j++) {
-        double *g = gate + j;
-
-        switch (op->rnn.cell) {
-        case CLRNN_CELL_RNN:
-            wide[j] = op->rnn.relu ? (a[j] + b[j] < 0 ? 0 : a[j] + b[j]) : tanh(a[j] + b[j]);
-            break;
-        case CLRNN_CELL_LSTM:
-            g[0] = sigmoid(a[j] + b[j]);
-            g[H] = sigmoid(a[H + j] + b[H + j]);
-            g[2 * H] = tanh(a[2 * H + j] + b[2 * H + j]);
-            g[3 * H] = sigmoid(a[3 * H + j] + b[3 * H + j]);
-            c_next[j] = hat[j] = g[H] * c[j] + g[0] * g[2 * H];
-            break;
-        case CLRNN_CELL_GRU:
-            g[0] = sigmoid(a[j] + b[j]);
-            g[H] = sigmoid(a[H + j] + b[H + j]);
-            g[3 * H] = b[2 * H + j];
-            g[2 * H] = tanh(a[2 * H + j] + g[0] * g[3 * H]);
-            wide[j] = (1 - g[H]) * g[2 * H] + g[H] * h[j];
-            break;
-        }
+        if (op->rnn.cell == CLRNN_CELL_LSTM)
+            c_next[j] = hat[j] = ref_cell(op, a + j, b + j, c[j], gate + j);
+        else
+            wide[j] = ref_cell(op, a + j, b + j, h[j], gate + j);
     }
     if (op->rnn.cell != CLRNN_CELL_LSTM)
         return;
@@ -180,7 +148,7 @@ static void cell_fwd(const struct clrnn_op *op, struct trace *s, struct weights 
 static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h0, const double *c0, size_t d,
                     size_t n, size_t length, struct trace *s)
 {
-    const size_t C = op->C, H = op->rnn.H, P = op->recurrent.P, GH = rows_of_gates(op);
+    const size_t C = op->C, H = op->rnn.H, P = op->recurrent.P, GH = ref_gates(op);
     const struct weights w = weights_at(in, RECURRENT_WEIGHT_IH, d);
     const double *x = in[RECURRENT_X];
 
@@ -194,7 +162,7 @@ static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h
         ref_zero(hidden, GH);
         for (size_t i = 0; i < P; i++)
             s->masked[i] = s->mask[i] * h[i];
-        ref_matrix_vector(input, w.ih, x + row_of(op, d, length, k, n) * C, GH, C);
+        ref_matrix_vector(input, w.ih, x + ref_step_row(op, d, length, k, n) * C, GH, C);
         ref_matrix_vector(hidden, w.hh, s->masked, GH, P);
         if (op->recurrent.layer_norm) {
             s->ih_scale[k] = normalise(input, GH);
@@ -263,7 +231,7 @@ static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights 
 static void product_back(const struct clrnn_op *op, double *g, const double *hat, double scale,
                          const double *gamma, double *dgamma, double *dbias)
 {
-    const size_t GH = rows_of_gates(op);
+    const size_t GH = ref_gates(op);
 
     for (size_t i = 0; i < GH; i++) {
         if (dbias)
@@ -282,12 +250,12 @@ static void product_back(const struct clrnn_op *op, double *g, const double *hat
 static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_t n, size_t length,
                     struct trace *s, struct weights dw, double *dx)
 {
-    const size_t C = op->C, H = op->rnn.H, P = op->recurrent.P, GH = rows_of_gates(op), width = op->rnn.D * P;
+    const size_t C = op->C, H = op->rnn.H, P = op->recurrent.P, GH = ref_gates(op), width = op->rnn.D * P;
     const struct weights w = weights_at(in, RECURRENT_WEIGHT_IH, d);
     const double *x = in[RECURRENT_X], *dy = in[RECURRENT_BWD_DY];
 
     for (size_t k = length; k-- > 0;) {
-        const size_t r = row_of(op, d, length, k, n);
+        const size_t r = ref_step_row(op, d, length, k, n);
 
         if (dy)
             ref_add(s->dh, dy + r * width + d * P, P);
@@ -335,7 +303,8 @@ static bool recurrent_fwd(const struct clrnn_op *op, void *const in[], void *con
             ref_take(ref_state(op, out[RECURRENT_HN], d, n, P), s.h + length * P, P);
             ref_take(ref_state(op, out[RECURRENT_CN], d, n, H), s.c + length * H, H);
             for (size_t k = 0; k < length; k++)
-                memcpy(y + row_of(op, d, length, k, n) * width + d * P, s.h + (k + 1) * P, P * sizeof(*y));
+                memcpy(y + ref_step_row(op, d, length, k, n) * width + d * P, s.h + (k + 1) * P,
+                       P * sizeof(*y));
         }
     free(s.memory);
     return true;
@@ -343,7 +312,7 @@ static bool recurrent_fwd(const struct clrnn_op *op, void *const in[], void *con
 
 static void zero_weights(const struct clrnn_op *op, struct weights dw)
 {
-    const size_t H = op->rnn.H, GH = rows_of_gates(op);
+    const size_t H = op->rnn.H, GH = ref_gates(op);
 
     ref_zero(dw.ih, GH * op->C);
     ref_zero(dw.hh, GH * op->recurrent.P);

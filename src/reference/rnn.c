@@ -40,26 +40,10 @@ static void trace_finish(struct trace *s)
     free(s->h);
 }
 
-static double sigmoid(double x)
-{
-    return 1 / (1 + exp(-x));
-}
-
-static size_t gates_of(const struct clrnn_op *op)
-{
-    return op->rnn.cell == CLRNN_CELL_RNN ? 1 : op->rnn.cell == CLRNN_CELL_GRU ? 3 : 4;
-}
-
 static struct weights weights_at(void *const slot[], size_t first, size_t direction)
 {
     slot += first + 4 * direction;
     return (struct weights){slot[0], slot[1], slot[2], slot[3]};
-}
-
-// Row of the k-th of `length` steps, in the direction's order.
-static size_t row_of(const struct clrnn_op *op, size_t direction, size_t length, size_t k, size_t n)
-{
-    return (direction ? length - 1 - k : k) * op->N + n;
 }
 
 static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
@@ -69,27 +53,11 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
     double *gate = s->gate + 4 * k * H, *h_next = s->h + (k + 1) * H, *c_next = s->c + (k + 1) * H;
 
     for (size_t j = 0; j < H; j++) {
-        double *g = gate + j;
-
-        switch (op->rnn.cell) {
-        case CLRNN_CELL_RNN:
-            h_next[j] = op->rnn.relu ? (a[j] + b[j] < 0 ? 0 : a[j] + b[j]) : tanh(a[j] + b[j]);
-            break;
-        case CLRNN_CELL_LSTM:
-            g[0] = sigmoid(a[j] + b[j]);
-            g[H] = sigmoid(a[H + j] + b[H + j]);
-            g[2 * H] = tanh(a[2 * H + j] + b[2 * H + j]);
-            g[3 * H] = sigmoid(a[3 * H + j] + b[3 * H + j]);
-            c_next[j] = g[H] * c[j] + g[0] * g[2 * H];
-            h_next[j] = g[3 * H] * tanh(c_next[j]);
-            break;
-        case CLRNN_CELL_GRU:
-            g[0] = sigmoid(a[j] + b[j]);
-            g[H] = sigmoid(a[H + j] + b[H + j]);
-            g[3 * H] = b[2 * H + j];
-            g[2 * H] = tanh(a[2 * H + j] + g[0] * g[3 * H]);
-            h_next[j] = (1 - g[H]) * g[2 * H] + g[H] * h[j];
-            break;
+        if (op->rnn.cell == CLRNN_CELL_LSTM) {
+            c_next[j] = ref_cell(op, a + j, b + j, c[j], gate + j);
+            h_next[j] = gate[3 * H + j] * tanh(c_next[j]);
+        } else {
+            h_next[j] = ref_cell(op, a + j, b + j, h[j], gate + j);
         }
     }
 }
@@ -98,7 +66,7 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
 static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, const double *h0,
                     const double *c0, size_t direction, size_t n, size_t length, struct trace *s)
 {
-    const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
+    const size_t C = op->C, H = op->rnn.H, GH = ref_gates(op);
 
     ref_take(s->h, h0, H);
     ref_take(s->c, c0, H);
@@ -109,7 +77,7 @@ static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w
             ref_add(s->input, w.bias_ih, GH);
         if (w.bias_hh)
             ref_add(s->recurrent, w.bias_hh, GH);
-        ref_matrix_vector(s->input, w.ih, x + row_of(op, direction, length, k, n) * C, GH, C);
+        ref_matrix_vector(s->input, w.ih, x + ref_step_row(op, direction, length, k, n) * C, GH, C);
         ref_matrix_vector(s->recurrent, w.hh, s->h + k * H, GH, H);
         step_fwd(op, s, k);
     }
@@ -167,10 +135,10 @@ static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
 static void run_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
 {
-    const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H, width = op->rnn.D * H;
+    const size_t C = op->C, H = op->rnn.H, GH = ref_gates(op), width = op->rnn.D * H;
 
     for (size_t k = length; k-- > 0;) {
-        const size_t r = row_of(op, direction, length, k, n);
+        const size_t r = ref_step_row(op, direction, length, k, n);
 
         if (dy)
             ref_add(s->dh, dy + r * width + direction * H, H);
@@ -207,7 +175,8 @@ static bool rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out
             ref_take(ref_state(op, out[RNN_HN], d, n, H), s.h + length * H, H);
             ref_take(ref_state(op, out[RNN_CN], d, n, H), s.c + length * H, H);
             for (size_t k = 0; k < length; k++)
-                memcpy(y + row_of(op, d, length, k, n) * width + d * H, s.h + (k + 1) * H, H * sizeof(*y));
+                memcpy(y + ref_step_row(op, d, length, k, n) * width + d * H, s.h + (k + 1) * H,
+                       H * sizeof(*y));
         }
     trace_finish(&s);
     return true;
@@ -215,7 +184,7 @@ static bool rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out
 
 static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
-    const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
+    const size_t C = op->C, H = op->rnn.H, GH = ref_gates(op);
     struct trace s;
 
     if (!trace_init(op, &s))

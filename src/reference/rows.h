@@ -114,6 +114,45 @@ static inline void ref_take(double *to, const double *from, size_t W)
         ref_zero(to, W);
 }
 
+/** Row of the k-th of `length` steps of sample n, in the direction's order. */
+static inline size_t ref_step_row(const struct clrnn_op *op, size_t direction, size_t length, size_t k,
+                                  size_t n)
+{
+    return (direction ? length - 1 - k : k) * op->N + n;
+}
+
+/** Gates of a recurrent op, times their units. */
+static inline size_t ref_gates(const struct clrnn_op *op)
+{
+    return op->rnn.H * (op->rnn.cell == CLRNN_CELL_RNN ? 1u : op->rnn.cell == CLRNN_CELL_GRU ? 3u : 4u);
+}
+
+static inline double ref_sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+/** One unit's step of a recurrent op, from its sums a and b and from h before (lstm: c) to h (lstm: c) after;
+ * numbers of its gates are H apart. g: the gates after their functions; gru: r, z, n, W_hn h + b_hn. */
+static inline double ref_cell(const struct clrnn_op *op, const double *a, const double *b, double before,
+                              double *g)
+{
+    const size_t H = op->rnn.H;
+
+    if (op->rnn.cell == CLRNN_CELL_RNN)
+        return op->rnn.relu ? (a[0] + b[0] < 0 ? 0 : a[0] + b[0]) : tanh(a[0] + b[0]);
+    g[0] = ref_sigmoid(a[0] + b[0]);
+    g[H] = ref_sigmoid(a[H] + b[H]);
+    if (op->rnn.cell == CLRNN_CELL_LSTM) {
+        g[2 * H] = tanh(a[2 * H] + b[2 * H]);
+        g[3 * H] = ref_sigmoid(a[3 * H] + b[3 * H]);
+        return g[H] * before + g[0] * g[2 * H];
+    }
+    g[3 * H] = b[2 * H];
+    g[2 * H] = tanh(a[2 * H] + g[0] * g[3 * H]);
+    return (1 - g[H]) * g[2 * H] + g[H] * before;
+}
+
 static inline void ref_add(double *a, const double *b, size_t count)
 {
     for (size_t i = 0; i < count; i++)
