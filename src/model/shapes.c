@@ -4,6 +4,7 @@
 #include "model/network.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,36 +91,36 @@ struct inference {
     uint32_t stream, steps;
 };
 
-static enum clrnn_status wrong(const struct inference *w, const char *what)
+static CLRNN_PRINTF(2, 3) enum clrnn_status wrong(const struct inference *w, const char *format, ...)
 {
-    char label[1024];
+    char label[1024], what[320];
+    va_list args;
 
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
     return clrnn_error(w->log, CLRNN_ERR_CONFIG, "%s: %s",
                        clrnn_layer_label(w->config, w->at, label, sizeof(label)), what);
 }
 
 static enum clrnn_status check_width(const struct inference *w, const char *key, uint32_t value)
 {
-    char what[160];
-
     if (value >= 1 && value <= MAX_WIDTH)
         return CLRNN_OK;
-    snprintf(what, sizeof(what), "%s is %" PRIu32 ", expected 1 to %u", key, value, MAX_WIDTH);
-    return wrong(w, what);
+    return wrong(w, "%s is %" PRIu32 ", expected 1 to %u", key, value, MAX_WIDTH);
 }
 
 static enum clrnn_status check_time(const struct inference *w)
 {
-    char what[320], path[128];
+    char path[128];
 
     if (w->now.pool < 0 || w->now.again)
         return CLRNN_OK;
     path_of(w->config, (size_t)w->now.pool, false, path, sizeof(path));
-    snprintf(what, sizeof(what),
-             "its input is (N, C=%" PRIu32 "), for the %s at layers[%s] took the time "
-             "axis away; expected (N, T, C): take one of them out",
-             w->now.features, clrnn_layer_word(w->config->layer[w->now.pool].kind), path);
-    return wrong(w, what);
+    return wrong(w,
+                 "its input is (N, C=%" PRIu32 "), for the %s at layers[%s] took the time "
+                 "axis away; expected (N, T, C): take one of them out",
+                 w->now.features, clrnn_layer_word(w->config->layer[w->now.pool].kind), path);
 }
 
 static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn_layer *layer,
@@ -168,18 +169,15 @@ static enum clrnn_status infer_pool(struct inference *w, const struct clrnn_laye
 static enum clrnn_status infer_windows(struct inference *w, const struct clrnn_layer *layer,
                                        struct clrnn_layer_shape *s)
 {
-    char what[160];
-
     TRY(check_time(w));
     TRY(check_width(w, "kernel_size", layer->kernel_size));
     if (layer->kind != CLRNN_LAYER_CONV1D)
         return CLRNN_OK;
     TRY(check_width(w, "out_channels", layer->out_channels));
-    snprintf(what, sizeof(what),
-             "an output reads %" PRIu32 " features of %" PRIu32 " steps, expected at most %u numbers",
-             w->now.features, layer->kernel_size, MAX_WIDTH);
     if ((uint64_t)w->now.features * layer->kernel_size > MAX_WIDTH)
-        return wrong(w, what);
+        return wrong(w,
+                     "an output reads %" PRIu32 " features of %" PRIu32 " steps, expected at most %u numbers",
+                     w->now.features, layer->kernel_size, MAX_WIDTH);
     s->out = layer->out_channels;
     return CLRNN_OK;
 }
@@ -206,14 +204,10 @@ static enum clrnn_status infer_whole(struct inference *w, const struct clrnn_lay
 
 static enum clrnn_status check_groups(const struct inference *w, const struct clrnn_layer *layer)
 {
-    char what[160];
-
     if (layer->num_groups && w->now.features % layer->num_groups == 0)
         return CLRNN_OK;
-    snprintf(what, sizeof(what),
-             "num_groups is %" PRIu32 ", expected a divisor of the %" PRIu32 " features it reads",
-             layer->num_groups, w->now.features);
-    return wrong(w, what);
+    return wrong(w, "num_groups is %" PRIu32 ", expected a divisor of the %" PRIu32 " features it reads",
+                 layer->num_groups, w->now.features);
 }
 
 static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end);
@@ -224,32 +218,30 @@ static enum clrnn_status check_steps(const struct inference *w, size_t first, si
                                      uint32_t steps)
 {
     const uint32_t after = clrnn_layers_steps_between(w->config, first, end, T);
-    char what[200];
 
-    snprintf(what, sizeof(what),
-             "of a sequence of %" PRIu32 " steps it would join %" PRIu32 " and %" PRIu32
-             " steps, expected the same number",
-             T, steps, after);
-    return !w->steps || after == steps ? CLRNN_OK : wrong(w, what);
+    if (!w->steps || after == steps)
+        return CLRNN_OK;
+    return wrong(w,
+                 "of a sequence of %" PRIu32 " steps it would join %" PRIu32 " and %" PRIu32
+                 " steps, expected the same number",
+                 T, steps, after);
 }
 
 static enum clrnn_status infer_residual(struct inference *w, size_t at)
 {
     const uint32_t T = clrnn_layers_steps(w->config, at, w->steps);
     const struct position before = w->now;
-    char what[200];
 
     TRY(infer_list(w, at + 1, clrnn_layer_end(w->config, at)));
     w->at = at;
     if ((w->now.pool < 0) != (before.pool < 0))
         return wrong(
             w, "its layers take the time axis away, expected f(x) of the shape of x: put the pool behind it");
-    snprintf(what, sizeof(what),
-             "its layers give %" PRIu32 " features, but x has %" PRIu32
-             ": expected the same, for both are added",
-             w->now.features, before.features);
     if (w->now.features != before.features)
-        return wrong(w, what);
+        return wrong(w,
+                     "its layers give %" PRIu32 " features, but x has %" PRIu32
+                     ": expected the same, for both are added",
+                     w->now.features, before.features);
     TRY(check_steps(w, at + 1, clrnn_layer_end(w->config, at), T, T));
     w->now = before;
     return CLRNN_OK;
