@@ -5,16 +5,25 @@
 #include "model/build.h"
 #include "model/layer.h"
 
-// Of a shard: statistics by way of the host, which sums them up over the shards (plan.h).
-static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer,
-                                              int weight, int bias)
+// The next two entries are the weight and bias of a layer that has them.
+static void take_affine(struct clrnn_build *b, const struct clrnn_layer *layer, int *weight, int *bias)
 {
+    if (!layer->affine)
+        return;
+    *weight = b->value[b->entry++];
+    *bias = b->value[b->entry++];
+}
+
+// Of a shard: statistics by way of the host, which sums them up over the shards (plan.h).
+static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer)
+{
+    const size_t running = b->entry + (layer->affine ? 2 : 0);
     const struct clrnn_norm_attributes norm = {.eps = layer->eps,
                                                .momentum = layer->momentum,
                                                .cumulative = layer->cumulative,
                                                .summed = true,
                                                .number = b->norms++,
-                                               .entry = layer->track_running_stats ? (int32_t)b->entry : -1};
+                                               .entry = layer->track_running_stats ? (int32_t)running : -1};
     int invstd, mean, var;
     struct clrnn_op *op;
 
@@ -31,8 +40,7 @@ static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struc
     TRY(clrnn_build_layer(b, CLRNN_OP_BATCHNORM_FWD, b->T, b->C, &op));
     op->norm = norm;
     op->in[BATCHNORM_LENGTHS] = b->lengths;
-    op->in[BATCHNORM_WEIGHT] = weight;
-    op->in[BATCHNORM_BIAS] = bias;
+    take_affine(b, layer, &op->in[BATCHNORM_WEIGHT], &op->in[BATCHNORM_BIAS]);
     op->in[BATCHNORM_RUNNING_MEAN] = mean;
     op->in[BATCHNORM_RUNNING_VAR] = var;
     return CLRNN_OK;
@@ -42,7 +50,6 @@ enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrn
 {
     const bool tracked = layer->track_running_stats, batch_stats = b->train || !tracked;
     const bool summed = b->p->mode == CLRNN_MODE_SHARD && layer->sync;
-    int weight = CLRNN_NONE, bias = CLRNN_NONE, mean = CLRNN_NONE, var = CLRNN_NONE, batches = CLRNN_NONE;
     struct clrnn_op *op;
     char label[1024];
 
@@ -51,17 +58,8 @@ enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrn
                            "%s: a batch of N=1 and T=1 has one value per channel, expected more than 1 where "
                            "batch statistics are taken: choose another batch_size, or drop_last: true",
                            clrnn_layer_label(b->m->config, index, label, sizeof(label)));
-    if (layer->affine) {
-        weight = b->value[b->entry++];
-        bias = b->value[b->entry++];
-    }
     if (summed)
-        return add_summed_batchnorm(b, layer, weight, bias);
-    if (tracked) {
-        mean = b->value[b->entry++];
-        var = b->value[b->entry++];
-        batches = b->value[b->entry++];
-    }
+        return add_summed_batchnorm(b, layer);
     TRY(clrnn_build_layer(b, CLRNN_OP_BATCHNORM_FWD, b->T, b->C, &op));
     if (batch_stats) {
         TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, DIMS(b->C), &op->out[BATCHNORM_MEAN]));
@@ -73,14 +71,15 @@ enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrn
     op->norm.cumulative = layer->cumulative;
     op->norm.batch_stats = batch_stats;
     op->in[BATCHNORM_LENGTHS] = b->lengths;
-    op->in[BATCHNORM_WEIGHT] = weight;
-    op->in[BATCHNORM_BIAS] = bias;
-    op->in[BATCHNORM_RUNNING_MEAN] = mean;
-    op->in[BATCHNORM_RUNNING_VAR] = var;
+    take_affine(b, layer, &op->in[BATCHNORM_WEIGHT], &op->in[BATCHNORM_BIAS]);
+    if (!tracked)
+        return CLRNN_OK;
+    op->in[BATCHNORM_RUNNING_MEAN] = b->value[b->entry++];
+    op->in[BATCHNORM_RUNNING_VAR] = b->value[b->entry++];
     if (b->update && (b->p->mode != CLRNN_MODE_SHARD || b->p->statistics)) {
-        op->out[BATCHNORM_NEW_MEAN] = mean;
-        op->out[BATCHNORM_NEW_VAR] = var;
-        op->out[BATCHNORM_BATCHES] = batches;
+        op->out[BATCHNORM_NEW_MEAN] = op->in[BATCHNORM_RUNNING_MEAN];
+        op->out[BATCHNORM_NEW_VAR] = op->in[BATCHNORM_RUNNING_VAR];
+        op->out[BATCHNORM_BATCHES] = b->value[b->entry];
     }
     return CLRNN_OK;
 }
@@ -101,9 +100,6 @@ enum clrnn_status clrnn_build_layernorm(struct clrnn_build *b, const struct clrn
     op->norm.eps = layer->eps;
     op->norm.groups = groups;
     op->in[LAYERNORM_LENGTHS] = b->lengths;
-    if (layer->affine) {
-        op->in[LAYERNORM_WEIGHT] = b->value[b->entry++];
-        op->in[LAYERNORM_BIAS] = b->value[b->entry++];
-    }
+    take_affine(b, layer, &op->in[LAYERNORM_WEIGHT], &op->in[LAYERNORM_BIAS]);
     return CLRNN_OK;
 }
