@@ -2,7 +2,6 @@
 // Writing and reading model files. Reading validates everything.
 #include "model/checkpoint.h"
 
-#include <errno.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -64,36 +63,23 @@ static const struct clrnn_field steps_field[] = {COUNT("clrnn.shape.steps", T, C
 
 // ---------------------------------------------------------------- writing
 
-static enum clrnn_status put_config(struct clrnn_bundle *b)
+// Adds and frees a text. NULL: there was no memory for it.
+static enum clrnn_status put_text(struct clrnn_bundle *b, const char *key, char *text, const char *what)
 {
-    const struct clrnn_config *config = b->model->config;
-    struct clrnn_config own = *config;
-    enum clrnn_status st;
-    char *text;
+    const enum clrnn_status st = text ? clrnn_safetensors_add_metadata(b->writer, key, text)
+                                      : clrnn_error_memory(b->model->log, 0, what);
 
-    own.train.init = NULL; // the file's name says nothing of a model that has its weights
-    own.train.init_partial = false;
-    text = clrnn_config_text(&own);
-
-    if (!text)
-        return clrnn_error_memory(b->model->log, 0, "the config's text");
-    st = clrnn_safetensors_add_metadata(b->writer, "clrnn.config", text);
     free(text);
     return st;
 }
 
-static enum clrnn_status put_names(struct clrnn_bundle *b)
+static enum clrnn_status put_config(struct clrnn_bundle *b)
 {
-    char *text = b->model->names ? clrnn_names_text(b->model->names) : NULL;
-    enum clrnn_status st;
+    struct clrnn_config own = *b->model->config;
 
-    if (!b->model->names)
-        return CLRNN_OK;
-    if (!text)
-        return clrnn_error_memory(b->model->log, 0, "names of the data's columns");
-    st = clrnn_safetensors_add_metadata(b->writer, NAMES_KEY, text);
-    free(text);
-    return st;
+    own.train.init = NULL; // the file's name says nothing of a model that has its weights
+    own.train.init_partial = false;
+    return put_text(b, "clrnn.config", clrnn_config_text(&own), "the config's text");
 }
 
 static enum clrnn_status put_tensors(struct clrnn_bundle *b)
@@ -173,7 +159,8 @@ static enum clrnn_status put_all(struct clrnn_bundle *b, const struct clrnn_prog
     if (has_flatten(m->config))
         TRY(clrnn_fields_put(b->writer, steps_field, ARRAY_SIZE(steps_field), &counts));
     TRY(clrnn_fields_put(b->writer, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule));
-    TRY(put_names(b));
+    if (m->names)
+        TRY(put_text(b, NAMES_KEY, clrnn_names_text(m->names), "names of the data's columns"));
     if (state)
         TRY(clrnn_fields_put(b->writer, progress_field, ARRAY_SIZE(progress_field), state));
     if (state && state->step_in_epoch)
@@ -440,13 +427,6 @@ enum clrnn_status clrnn_model_save(struct clrnn_model *model, const char *path)
     return clrnn_checkpoint_write(model, NULL, path);
 }
 
-static bool is_there(const char *path)
-{
-    struct stat st;
-
-    return !stat(path, &st);
-}
-
 enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path, struct clrnn_model **model)
 {
     NEED(clrnn_device_log(device), model);
@@ -467,7 +447,7 @@ enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path
         inside = clrnn_path_join(path, name[i]);
         if (!inside)
             return clrnn_error_memory(log, 0, "a path");
-        if (is_there(inside))
+        if (!stat(inside, &info))
             break;
         free(inside);
         inside = NULL;

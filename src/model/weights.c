@@ -22,8 +22,6 @@ bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const s
     return true;
 }
 
-// Whether all values are finite; *first: the index of the first one that is not.
-
 // Whether all are finite; *first: where the first one stands that is not.
 static bool all_finite(const void *values, bool wide, size_t count, size_t *first, double *value)
 {
