@@ -7,31 +7,9 @@
 
 #include <yaml.h>
 
+#include "base/file.h"
+
 #define WIDTH 100 // a map or list of scalars no longer than this is written in one line
-
-struct sink {
-    char *text;
-    size_t size, capacity;
-};
-
-static int sink_write(void *user, unsigned char *bytes, size_t size)
-{
-    struct sink *s = user;
-
-    if (s->size + size + 1 > s->capacity) {
-        const size_t capacity = 2 * (s->size + size + 1);
-        char *grown = realloc(s->text, capacity);
-
-        if (!grown)
-            return 0;
-        s->text = grown;
-        s->capacity = capacity;
-    }
-    memcpy(s->text + s->size, bytes, size);
-    s->size += size;
-    s->text[s->size] = '\0';
-    return 1;
-}
 
 // The width in one line; a map of maps never fits.
 static size_t width(const struct clrnn_node *node)
@@ -86,14 +64,21 @@ static bool emit(yaml_emitter_t *emitter, const struct clrnn_node *node, int dep
 
 char *clrnn_yaml_text(const struct clrnn_node *root)
 {
-    struct sink sink = {NULL, 0, 0};
+    char *text = NULL;
+    size_t size;
+    FILE *stream = clrnn_text_open(&text, &size);
     yaml_emitter_t emitter;
     yaml_event_t event;
     bool good;
 
-    if (!yaml_emitter_initialize(&emitter))
+    if (!stream)
         return NULL;
-    yaml_emitter_set_output(&emitter, sink_write, &sink);
+    if (!yaml_emitter_initialize(&emitter)) {
+        fclose(stream);
+        free(text);
+        return NULL;
+    }
+    yaml_emitter_set_output_file(&emitter, stream);
     yaml_emitter_set_unicode(&emitter, 1);
     yaml_emitter_set_width(&emitter, -1); // paths are not broken over lines
     good = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) &&
@@ -104,9 +89,8 @@ char *clrnn_yaml_text(const struct clrnn_node *root)
            yaml_stream_end_event_initialize(&event) && yaml_emitter_emit(&emitter, &event) &&
            yaml_emitter_flush(&emitter);
     yaml_emitter_delete(&emitter);
-    if (!good) {
-        free(sink.text);
-        return NULL;
-    }
-    return sink.text;
+    if (clrnn_text_close(stream, &text) && good)
+        return text;
+    free(text);
+    return NULL;
 }
