@@ -24,7 +24,6 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
         .part = op->rnn.part,
         .cell = op->rnn.cell,
         .relu = op->rnn.relu,
-        .bias = op->in[RNN_BIAS_IH] != CLRNN_NONE,
         .lengths = clrnn_in(g, op, RNN_LENGTHS),
     };
     const bool forward = op->kind == CLRNN_OP_RNN_FWD;
@@ -38,6 +37,7 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
     }
     r.h0 = clrnn_in(g, op, forward ? RNN_H0 : RNN_BWD_H0);
     r.c0 = clrnn_in(g, op, forward ? RNN_C0 : RNN_BWD_C0);
+    r.past = r.cell == CLRNN_CELL_LSTM ? r.c0 : r.cell == CLRNN_CELL_GRU ? r.h0 : NULL;
     return r;
 }
 

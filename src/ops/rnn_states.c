@@ -27,7 +27,6 @@ enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *r)
 {
     const uint32_t GH = r->G * r->H;
 
-    r->past = r->cell == CLRNN_CELL_LSTM ? r->c0 : r->cell == CLRNN_CELL_GRU ? r->h0 : NULL;
     if (!r->h0)
         return CLRNN_OK;
     TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * GH, &r->start));
@@ -58,8 +57,7 @@ enum clrnn_status clrnn_launch_final(struct clrnn_launches *l, const struct clrn
 struct clrnn_rnn_part clrnn_rnn_part_of(uint32_t whole, uint32_t part, uint32_t d, uint32_t k)
 {
     const uint32_t begin = k * part, end = MIN2(begin + part, whole);
-    struct clrnn_rnn_part p = {
-        .steps = end - begin, .begun = begin, .is_first = begin == 0, .is_last = end == whole};
+    struct clrnn_rnn_part p = {.steps = end - begin, .is_first = begin == 0, .is_last = end == whole};
 
     p.low = d ? !p.is_last : !p.is_first;
     p.T = p.steps + !p.is_first + !p.is_last;
@@ -130,7 +128,6 @@ enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn
 {
     const struct clrnn_state_size z = size_of(r);
 
-    r->past = r->cell == CLRNN_CELL_LSTM ? r->c0 : r->cell == CLRNN_CELL_GRU ? r->h0 : NULL;
     r->carry = r->cell == CLRNN_CELL_LSTM ? r->dc0 : r->cell == CLRNN_CELL_GRU ? r->dh0 : NULL;
     return clrnn_launch_join_final(l, &z, r->lengths, r->dhn, &r->dy);
 }

@@ -27,7 +27,6 @@ enum clrnn_status clrnn_launch_final(struct clrnn_launches *launches, const stru
  * sequence. */
 struct clrnn_rnn_part {
     uint32_t T, low, steps, offset;
-    uint32_t begun; // steps that the direction took before
     uint32_t before, first, last,
         after; // steps of T in the direction's order; before and after where they are
     bool is_first, is_last;

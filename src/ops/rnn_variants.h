@@ -21,7 +21,7 @@ struct clrnn_rnn {
     uint32_t T, N, C, H, D, G, R;
     enum clrnn_cell cell;
     enum clrnn_rnn_variant variant;
-    bool relu, bias;
+    bool relu;
     struct clrnn_buffer
         *x_rows; // T = 1 with the batch's copy elided: x is the data set, x_rows the row indices
     struct clrnn_buffer *x, *lengths, *weight_ih[2], *weight_hh[2], *bias_ih[2], *bias_hh[2];
@@ -60,11 +60,11 @@ struct clrnn_rnn_bias {
 /** The sizes of a layer as its kernels get them; all of its rows, and all steps that are taken. */
 struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *rnn, bool backward);
 
-/** Initial states: what kernels read of them, `start` and `past`. */
+/** The products of the initial states, `start`. */
 enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 /** Writes the final states, those of a part of the cells of samples that end in it. */
 enum clrnn_status clrnn_rnn_end(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
-/** Before backward: adds the gradient of the final h to dy, sets `carry` and `past`. */
+/** Before backward: adds the gradient of the final h to dy, sets `carry`. */
 enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 /** After it: gradients of the initial states, and their part of those of the recurrent weights, which are
  * there. */
