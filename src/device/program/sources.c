@@ -51,30 +51,30 @@ static char *load(const struct flatten *f, const char *name, bool *missing)
     return built_in ? clrnn_format("%s", built_in) : NULL;
 }
 
+static const char *skip_blanks(const char *line, const char *end)
+{
+    while (line < end && (*line == ' ' || *line == '\t'))
+        line++;
+    return line;
+}
+
 /** The name between "" or <> of an #include line in fresh memory; NULL: no such line, or no memory. */
 static char *included_name(const char *line, size_t length)
 {
-    const char *end = line + length, *first;
-    char close;
+    const char *end = line + length, *first, *last;
 
-    while (line < end && (*line == ' ' || *line == '\t'))
-        line++;
-    if (line == end || *line++ != '#')
+    line = skip_blanks(line, end);
+    if (line == end || *line != '#')
         return NULL;
-    while (line < end && (*line == ' ' || *line == '\t'))
-        line++;
+    line = skip_blanks(line + 1, end);
     if (end - line < 7 || memcmp(line, "include", 7) != 0)
         return NULL;
-    line += 7;
-    while (line < end && (*line == ' ' || *line == '\t'))
-        line++;
+    line = skip_blanks(line + 7, end);
     if (line == end || (*line != '"' && *line != '<'))
         return NULL;
-    close = *line == '"' ? '"' : '>';
-    first = ++line;
-    while (line < end && *line != close)
-        line++;
-    return line == end ? NULL : clrnn_format("%.*s", (int)(line - first), first);
+    first = line + 1;
+    last = memchr(first, *line == '"' ? '"' : '>', (size_t)(end - first));
+    return last ? clrnn_format("%.*s", (int)(last - first), first) : NULL;
 }
 
 static enum clrnn_status flatten_text(struct flatten *f, const char *name, const char *text);
