@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/file.h"
 #include "formats/kind.h"
 
 static const char magic[] = "\x93NUMPY";
@@ -230,22 +229,19 @@ enum clrnn_status clrnn_npy_open_as(const struct clrnn_log *log, const char *pat
                                     struct clrnn_npy **npy)
 {
     struct clrnn_npy *n = calloc(1, sizeof(*n));
-    struct clrnn_map *map = calloc(1, sizeof(*map));
     enum clrnn_status st;
     size_t start;
 
     *npy = NULL;
-    if (!n || !map || !(n->path = clrnn_format("%s", name))) {
-        st = clrnn_error_memory(log, sizeof(*n) + sizeof(*map), path);
-        free(map);
+    if (!n || !(n->path = clrnn_format("%s", name))) {
+        st = clrnn_error_memory(log, sizeof(*n), path);
         goto fail;
     }
-    n->map_ = map;
-    if ((st = clrnn_map_open(log, path, map)) != CLRNN_OK)
+    if ((st = clrnn_map_open(log, path, &n->map_)) != CLRNN_OK)
         goto fail;
-    if ((st = parse(log, n, map, &start)) != CLRNN_OK)
+    if ((st = parse(log, n, &n->map_, &start)) != CLRNN_OK)
         goto fail;
-    n->data = map->data + start;
+    n->data = n->map_.data + start;
     *npy = n;
     return CLRNN_OK;
 
@@ -290,9 +286,7 @@ void clrnn_npy_close(struct clrnn_npy **npy)
     *npy = NULL;
     if (!n)
         return;
-    if (n->map_)
-        clrnn_map_close(n->map_);
-    free(n->map_);
+    clrnn_map_close(&n->map_);
     free(n->path);
     free(n);
 }
@@ -331,9 +325,9 @@ static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
     // Large reads do not use the mapping: see clrnn_map_read.
     void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out)
 {
-    const struct clrnn_map *map = npy->map_;
+    const struct clrnn_map *map = &npy->map_;
 
-    if (map && npy->dtype == CLRNN_DTYPE_F32 && !npy->fortran_order && count >= 512)
+    if (map->data && npy->dtype == CLRNN_DTYPE_F32 && !npy->fortran_order && count >= 512)
         clrnn_map_read(map, (size_t)(npy->data - map->data) + first * sizeof(*out), count * sizeof(*out),
                        out);
     else
@@ -342,7 +336,7 @@ static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
 
 enum clrnn_status clrnn_npy_check(const struct clrnn_log *log, const struct clrnn_npy *npy)
 {
-    return npy->map_ ? clrnn_map_check(log, npy->map_, npy->path) : CLRNN_OK;
+    return npy->map_.data ? clrnn_map_check(log, &npy->map_, npy->path) : CLRNN_OK;
 }
 
 const float *clrnn_npy_f32(const struct clrnn_npy *npy)

@@ -3,6 +3,7 @@
 #ifndef CLRNN_SRC_FORMATS_NPY_H
 #define CLRNN_SRC_FORMATS_NPY_H
 
+#include "base/file.h"
 #include "base/log.h"
 #include "formats/dtype.h"
 
@@ -18,7 +19,7 @@ struct clrnn_npy {
     size_t count;       // product of shape; 1 for a scalar
     bool fortran_order; // as stored, for ndim > 1
     const unsigned char *data;
-    void *map_; // private; NULL: the data are the caller's
+    struct clrnn_map map_; // private; empty: the data are the caller's
 };
 
 /** Opens and checks a file: magic, version, header, little endian, a dtype of dtype.h, no overflow of the

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/file.h"
 #include "base/json.h"
 
 // Limits, as doc/library.md states them. The memory of parsed JSON depends on its punctuation, not on its
@@ -225,20 +224,17 @@ enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char
                                          struct clrnn_safetensors **file)
 {
     struct clrnn_safetensors *f = calloc(1, sizeof(*f));
-    struct clrnn_map *map = calloc(1, sizeof(*map));
     json_t *header = NULL;
     enum clrnn_status st;
 
     *file = NULL;
-    if (!f || !map || !(f->path = clrnn_format("%s", path))) {
-        st = clrnn_error_memory(log, sizeof(*f) + sizeof(*map), path);
-        free(map);
+    if (!f || !(f->path = clrnn_format("%s", path))) {
+        st = clrnn_error_memory(log, sizeof(*f), path);
         goto fail;
     }
-    f->map_ = map;
-    if ((st = clrnn_map_open(log, path, map)) != CLRNN_OK)
+    if ((st = clrnn_map_open(log, path, &f->map_)) != CLRNN_OK)
         goto fail;
-    if ((st = read_header(log, f, map, &header)) != CLRNN_OK)
+    if ((st = read_header(log, f, &f->map_, &header)) != CLRNN_OK)
         goto fail;
     json_decref(header);
     *file = f;
@@ -252,7 +248,7 @@ fail:
 
 enum clrnn_status clrnn_safetensors_check(const struct clrnn_log *log, const struct clrnn_safetensors *file)
 {
-    return clrnn_map_check(log, file->map_, file->path);
+    return clrnn_map_check(log, &file->map_, file->path);
 }
 
 void clrnn_safetensors_close(struct clrnn_safetensors **file)
@@ -268,9 +264,7 @@ void clrnn_safetensors_close(struct clrnn_safetensors **file)
         free(f->metadata[i].key);
         free(f->metadata[i].value);
     }
-    if (f->map_)
-        clrnn_map_close(f->map_);
-    free(f->map_);
+    clrnn_map_close(&f->map_);
     free(f->tensor);
     free(f->by_name_);
     free(f->metadata);

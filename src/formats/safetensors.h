@@ -3,6 +3,7 @@
 #ifndef CLRNN_SRC_FORMATS_SAFETENSORS_H
 #define CLRNN_SRC_FORMATS_SAFETENSORS_H
 
+#include "base/file.h"
 #include "base/log.h"
 #include "formats/dtype.h"
 
@@ -27,7 +28,7 @@ struct clrnn_safetensors {
     struct clrnn_safetensor *tensor; // in the order of the header
     size_t metadata_count;           // "__metadata__", sorted by key
     struct clrnn_safetensors_text *metadata;
-    void *map_;                         // private
+    struct clrnn_map map_;              // private
     struct clrnn_safetensor **by_name_; // private: the tensors, sorted
 };
 

@@ -275,7 +275,7 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset)
 
     if (root->table)
         clrnn_table_release(root->table);
-    if (!root->x || !root->x->map_)
+    if (!root->x || !root->x->map_.data)
         return;
     first = ((uintptr_t)root->x->data + page - 1) / page * page;
     last = ((uintptr_t)root->x->data + root->x->count * clrnn_dtype_bytes(root->x->dtype)) / page * page;
