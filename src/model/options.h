@@ -128,4 +128,15 @@ enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct c
 /** Features of the last layer's output; 0 if they depend on the data (no layer changes them). */
 uint32_t clrnn_config_outputs(const struct clrnn_config *config);
 
+/** A member of an object. */
+static inline void *clrnn_option_field(void *object, size_t offset)
+{
+    return (char *)object + offset;
+}
+
+static inline const void *clrnn_option_const_field(const void *object, size_t offset)
+{
+    return (const char *)object + offset;
+}
+
 #endif

@@ -14,16 +14,6 @@
 
 #define MAX_LIST 1000000
 
-static void *field(void *object, size_t offset)
-{
-    return (char *)object + offset;
-}
-
-static const void *const_field(const void *object, size_t offset)
-{
-    return (const char *)object + offset;
-}
-
 // The range of a number, after "a number": " from 0 to 1", " above 0". Limits of the type are left out.
 static void bounds(const struct clrnn_option *o, char *text, size_t size)
 {
@@ -230,29 +220,29 @@ static void set_null(const struct clrnn_option *o, void *object)
     case CLRNN_OPTION_TEXT:
     case CLRNN_OPTION_PATH:
     case CLRNN_OPTION_NAMES:
-        free(*(char **)field(object, o->offset));
-        *(char **)field(object, o->offset) = NULL;
+        free(*(char **)clrnn_option_field(object, o->offset));
+        *(char **)clrnn_option_field(object, o->offset) = NULL;
         break;
     case CLRNN_OPTION_LIST:
-        free(*(double **)field(object, o->offset));
-        *(double **)field(object, o->offset) = NULL;
-        *(size_t *)field(object, o->second) = 0;
+        free(*(double **)clrnn_option_field(object, o->offset));
+        *(double **)clrnn_option_field(object, o->offset) = NULL;
+        *(size_t *)clrnn_option_field(object, o->second) = 0;
         if (o->words)
-            *(bool *)field(object, o->third) = false;
+            *(bool *)clrnn_option_field(object, o->third) = false;
         break;
     case CLRNN_OPTION_INITIALIZER:
-        *(struct clrnn_initializer *)field(object, o->offset) = (struct clrnn_initializer){0};
+        *(struct clrnn_initializer *)clrnn_option_field(object, o->offset) = (struct clrnn_initializer){0};
         break;
     case CLRNN_OPTION_NUMBER:
         if (o->null_flag)
-            *(bool *)field(object, o->second) = true;
+            *(bool *)clrnn_option_field(object, o->second) = true;
         else
-            *(double *)field(object, o->offset) = strtod(o->null, NULL);
+            *(double *)clrnn_option_field(object, o->offset) = strtod(o->null, NULL);
         break;
     default: {
         const struct clrnn_option wide = {.type = o->type, .min = -INFINITY, .max = INFINITY};
 
-        read_integer(&wide, o->null, field(object, o->offset));
+        read_integer(&wide, o->null, clrnn_option_field(object, o->offset));
         break;
     }
     }
@@ -261,12 +251,12 @@ static void set_null(const struct clrnn_option *o, void *object)
 static enum clrnn_status read_list(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
                                    char *wrong, size_t size)
 {
-    double **list = field(object, o->offset), *fresh;
-    size_t *count = field(object, o->second);
+    double **list = clrnn_option_field(object, o->offset), *fresh;
+    size_t *count = clrnn_option_field(object, o->second);
 
     if (o->words && value->kind == CLRNN_NODE_SCALAR && !strcmp(value->text, o->words[0])) {
         set_null(o, object);
-        *(bool *)field(object, o->third) = true;
+        *(bool *)clrnn_option_field(object, o->third) = true;
         return CLRNN_OK;
     }
     if (value->kind != CLRNN_NODE_LIST || value->count > MAX_LIST)
@@ -284,14 +274,14 @@ static enum clrnn_status read_list(const struct clrnn_option *o, const struct cl
     *list = fresh;
     *count = value->count;
     if (o->words)
-        *(bool *)field(object, o->third) = false;
+        *(bool *)clrnn_option_field(object, o->third) = false;
     return CLRNN_OK;
 }
 
 static enum clrnn_status read_text(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
                                    char *wrong, size_t size)
 {
-    char **at = field(object, o->offset), *fresh;
+    char **at = clrnn_option_field(object, o->offset), *fresh;
     size_t index;
 
     if (!*value->text || (o->words && !read_word(o, value->text, &index)))
@@ -310,7 +300,7 @@ static enum clrnn_status read_names(const struct clrnn_option *o, const struct c
                                     void *object, char *wrong, size_t size)
 {
     const bool one = value->kind == CLRNN_NODE_SCALAR;
-    char **at = field(object, o->offset), *joined;
+    char **at = clrnn_option_field(object, o->offset), *joined;
     size_t bytes = 1, used = 0;
 
     if (value->kind == CLRNN_NODE_MAP || (!one && (value->count == 0 || value->count > MAX_LIST)))
@@ -337,7 +327,7 @@ static enum clrnn_status read_names(const struct clrnn_option *o, const struct c
 enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct clrnn_node *value,
                                     void *object, char *wrong, size_t size)
 {
-    void *at = field(object, o->offset);
+    void *at = clrnn_option_field(object, o->offset);
     const bool plain = value->kind == CLRNN_NODE_SCALAR && !value->quoted;
     bool good = false;
     size_t index;
@@ -353,12 +343,12 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
     case CLRNN_OPTION_U32:
         if (o->words && value->kind == CLRNN_NODE_SCALAR && read_word(o, value->text, &index)) {
             *(uint32_t *)at = 0;
-            *(bool *)field(object, o->third) = index == 0;
+            *(bool *)clrnn_option_field(object, o->third) = index == 0;
             return CLRNN_OK;
         }
         good = plain && read_integer(o, value->text, at);
         if (good && o->words)
-            *(bool *)field(object, o->third) = false;
+            *(bool *)clrnn_option_field(object, o->third) = false;
         break;
     case CLRNN_OPTION_I32:
     case CLRNN_OPTION_U64:
@@ -369,7 +359,7 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
     case CLRNN_OPTION_NUMBER:
         good = read_number(o, value, false, at);
         if (good && o->null_flag)
-            *(bool *)field(object, o->second) = false;
+            *(bool *)clrnn_option_field(object, o->second) = false;
         break;
     case CLRNN_OPTION_TEXT:
     case CLRNN_OPTION_PATH:
@@ -389,7 +379,7 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
     case CLRNN_OPTION_PAIR:
         good = value->kind == CLRNN_NODE_LIST && value->count == 2 &&
                read_number(o, value->child[0], false, at) &&
-               read_number(o, value->child[1], false, field(object, o->second));
+               read_number(o, value->child[1], false, clrnn_option_field(object, o->second));
         if (!good && value->kind == CLRNN_NODE_LIST && value->count == 2) {
             double first;
             const bool second = read_number(o, value->child[0], false, &first);
@@ -416,7 +406,7 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
 
 bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
 {
-    const void *at = const_field(object, o->offset);
+    const void *at = clrnn_option_const_field(object, o->offset);
 
     if (!o->null)
         return false;
@@ -426,9 +416,10 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
     case CLRNN_OPTION_NAMES:
         return !*(char *const *)at;
     case CLRNN_OPTION_LIST:
-        return !*(double *const *)at && !(o->words && *(const bool *)const_field(object, o->third));
+        return !*(double *const *)at &&
+               !(o->words && *(const bool *)clrnn_option_const_field(object, o->third));
     case CLRNN_OPTION_NUMBER:
-        return o->null_flag ? *(const bool *)const_field(object, o->second)
+        return o->null_flag ? *(const bool *)clrnn_option_const_field(object, o->second)
                             : *(const double *)at == strtod(o->null, NULL);
     case CLRNN_OPTION_U32:
         return *(const uint32_t *)at == (uint32_t)strtoul(o->null, NULL, 10);
@@ -437,7 +428,7 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
     case CLRNN_OPTION_I64:
         return *(const int64_t *)at == strtoll(o->null, NULL, 10);
     case CLRNN_OPTION_GROUP:
-        return o->second != SIZE_MAX && !*(const bool *)const_field(object, o->second);
+        return o->second != SIZE_MAX && !*(const bool *)clrnn_option_const_field(object, o->second);
     case CLRNN_OPTION_ONE_OF:
     case CLRNN_OPTION_INITIALIZER: // the kind comes first
         return *(const unsigned *)at == 0;
@@ -448,7 +439,7 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
 
 bool clrnn_option_fits(const struct clrnn_option *o, const void *object)
 {
-    const void *at = const_field(object, o->offset);
+    const void *at = clrnn_option_const_field(object, o->offset);
     size_t words = 0;
 
     if (clrnn_option_is_null(o, object))
@@ -468,9 +459,9 @@ bool clrnn_option_fits(const struct clrnn_option *o, const void *object)
         return in_bounds(o, *(const double *)at);
     case CLRNN_OPTION_PAIR:
         return in_bounds(o, *(const double *)at) &&
-               in_bounds(o, *(const double *)const_field(object, o->second));
+               in_bounds(o, *(const double *)clrnn_option_const_field(object, o->second));
     case CLRNN_OPTION_LIST:
-        for (size_t i = 0; i < *(const size_t *)const_field(object, o->second); i++) {
+        for (size_t i = 0; i < *(const size_t *)clrnn_option_const_field(object, o->second); i++) {
             if (!*(double *const *)at || !in_bounds(o, (*(double *const *)at)[i]))
                 return false;
         }

@@ -9,16 +9,6 @@
 #include "base/words.h"
 #include "model/options.h"
 
-static void *field(void *object, size_t offset)
-{
-    return (char *)object + offset;
-}
-
-static const void *const_field(const void *object, size_t offset)
-{
-    return (const char *)object + offset;
-}
-
 static struct clrnn_node *number_node(double value, bool whole)
 {
     char text[CLRNN_NUMBER_SIZE];
@@ -72,7 +62,7 @@ static struct clrnn_node *names_node(const char *lines)
 
 struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *object)
 {
-    const void *at = const_field(object, o->offset);
+    const void *at = clrnn_option_const_field(object, o->offset);
 
     if (clrnn_option_is_null(o, object))
         return clrnn_node_scalar("null");
@@ -80,7 +70,7 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     case CLRNN_OPTION_BOOL:
         return clrnn_node_scalar("%s", *(const bool *)at ? "true" : "false");
     case CLRNN_OPTION_U32:
-        if (o->words && *(const bool *)const_field(object, o->third))
+        if (o->words && *(const bool *)clrnn_option_const_field(object, o->third))
             return clrnn_node_scalar("%s", o->words[0]);
         return clrnn_node_scalar("%" PRIu32, *(const uint32_t *)at);
     case CLRNN_OPTION_I32:
@@ -103,15 +93,16 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     case CLRNN_OPTION_FLAG:
         return clrnn_node_scalar("%s", o->words[*(const bool *)at]);
     case CLRNN_OPTION_PAIR: {
-        const double pair[2] = {*(const double *)at, *(const double *)const_field(object, o->second)};
+        const double pair[2] = {*(const double *)at,
+                                *(const double *)clrnn_option_const_field(object, o->second)};
 
         return numbers_node(pair, 2, false);
     }
     case CLRNN_OPTION_LIST:
-        if (o->words && *(const bool *)const_field(object, o->third))
+        if (o->words && *(const bool *)clrnn_option_const_field(object, o->third))
             return clrnn_node_scalar("%s", o->words[0]);
-        return numbers_node(*(double *const *)at, *(const size_t *)const_field(object, o->second),
-                            o->whole_list);
+        return numbers_node(*(double *const *)at,
+                            *(const size_t *)clrnn_option_const_field(object, o->second), o->whole_list);
     case CLRNN_OPTION_INITIALIZER:
         return clrnn_initializer_write(at);
     case CLRNN_OPTION_GROUP:
@@ -151,13 +142,13 @@ bool clrnn_options_default(const struct clrnn_option_group *group, void *object)
         const struct clrnn_option *o = &group->option[i];
 
         if (o->type == CLRNN_OPTION_GROUP) {
-            if (!clrnn_options_default(o->groups[0], field(object, o->offset)))
+            if (!clrnn_options_default(o->groups[0], clrnn_option_field(object, o->offset)))
                 return false;
         } else if (o->type == CLRNN_OPTION_ONE_OF) {
             const struct clrnn_option_group *chosen = clrnn_options_word(o->groups, o->def);
 
-            *(unsigned *)field(object, o->offset) = chosen ? (unsigned)chosen->kind : 0;
-            if (chosen && !clrnn_options_default(chosen, field(object, o->offset)))
+            *(unsigned *)clrnn_option_field(object, o->offset) = chosen ? (unsigned)chosen->kind : 0;
+            if (chosen && !clrnn_options_default(chosen, clrnn_option_field(object, o->offset)))
                 return false;
         } else if (o->def && !set_default(o, object)) {
             return false;
