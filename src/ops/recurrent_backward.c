@@ -123,23 +123,14 @@ static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recu
                                struct clrnn_buffer *c)
 {
     const struct clrnn_blocks blocks = clrnn_blocks_of(l, r->d, begin, r->steps, r->whole, r->N);
-    const struct clrnn_gemm m = {.transpose_a = true,
-                                 .M = a.ld,
-                                 .N = N,
-                                 .K = (r->steps - begin) * r->N,
-                                 .alpha = 1,
-                                 .beta = latest(r) ? 0 : 1,
-                                 .a = a.of,
-                                 .a_offset = a.first,
-                                 .a_ld = a.ld,
-                                 .b = b.of,
-                                 .b_offset = b.first,
-                                 .b_ld = b.ld,
-                                 .c = c,
-                                 .c_ld = N};
+    struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_TN, a.ld, N, (r->steps - begin) * r->N, a.of, b.of, c);
 
     if (!c)
         return CLRNN_OK;
+    m.beta = latest(r) ? 0 : 1;
+    m.a_offset = a.first;
+    m.b_offset = b.first;
+    m.b_ld = b.ld;
     return m.K == 0 ? clrnn_launch_zero(l, c) : clrnn_launch_gemm_sum(l, &m, 1, &blocks);
 }
 

@@ -139,21 +139,15 @@ static enum clrnn_status multiply_gates(struct clrnn_launches *l, const struct c
                                         uint32_t count, uint32_t column, bool add)
 {
     const size_t state = (size_t)d * r->N * r->H;
-    struct clrnn_gemm m = {.M = r->N,
-                           .N = r->H,
-                           .K = count * r->H,
-                           .alpha = 1,
-                           .beta = add ? 1 : 0,
-                           .a = first,
-                           .a_offset = offset + (size_t)column * r->H,
-                           .a_ld = r->R * r->H,
-                           .b = r->weight_hh[d],
-                           .b_offset = (size_t)begin * r->H * r->H,
-                           .b_ld = r->H,
-                           .c = r->dh0,
-                           .c_offset = state,
-                           .c_ld = r->H};
+    const size_t weights = (size_t)begin * r->H * r->H;
+    struct clrnn_gemm m =
+        clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, count * r->H, first, r->weight_hh[d], r->dh0);
 
+    m.a_offset = offset + (size_t)column * r->H;
+    m.a_ld = r->R * r->H;
+    m.b_offset = weights;
+    m.beta = add ? 1 : 0;
+    m.c_offset = state;
     if (r->dh0)
         TRY(clrnn_launch_gemm(l, &m));
     if (!r->dweight_hh[d])
@@ -165,7 +159,7 @@ static enum clrnn_status multiply_gates(struct clrnn_launches *l, const struct c
     m.b = r->h0;
     m.b_offset = state;
     m.c = r->dweight_hh[d];
-    m.c_offset = (size_t)begin * r->H * r->H;
+    m.c_offset = weights;
     return clrnn_launch_gemm(l, &m);
 }
 

@@ -46,22 +46,14 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     for (uint32_t step = args.first; step < end; args.first = ++step) {
         for (uint32_t d = r->direction; d < r->direction + r->directions && step > 0; d++) {
             const size_t t = d ? r->T - 1 - step : step, before = d ? t + 1 : t - 1;
-            struct clrnn_gemm m = {
-                .transpose_b = true,
-                .M = r->N,
-                .N = gru ? 2 * r->H : r->G * r->H,
-                .K = r->H,
-                .alpha = 1,
-                .beta = 1,
-                .a = r->y,
-                .a_offset = before * r->N * r->D * H + d * H,
-                .a_ld = r->D * r->H,
-                .b = r->weight_hh[d],
-                .b_ld = r->H,
-                .c = pre,
-                .c_offset = d * direction + t * r->N * ld,
-                .c_ld = ld,
-            };
+            struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, gru ? 2 * r->H : r->G * r->H, r->H,
+                                                   r->y, r->weight_hh[d], pre);
+
+            m.beta = 1;
+            m.a_offset = before * r->N * r->D * H + d * H;
+            m.a_ld = r->D * r->H;
+            m.c_offset = d * direction + t * r->N * ld;
+            m.c_ld = ld;
             TRY(clrnn_launch_gemm(l, &m));
             if (!gru)
                 continue;
@@ -98,21 +90,13 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
     for (uint32_t step = args.first; step < end; args.first = ++step) {
         for (uint32_t d = r->direction; d < r->direction + r->directions && step > 0; d++) {
             const size_t after = d ? step - 1 : r->T - step;
-            struct clrnn_gemm m = {
-                .M = r->N,
-                .N = r->H,
-                .K = gru ? 2 * r->H : r->G * r->H,
-                .alpha = 1,
-                .beta = gru ? 1 : 0,
-                .a = r->gates,
-                .a_offset = (d * rows + after * r->N) * ld,
-                .a_ld = ld,
-                .b = r->weight_hh[d],
-                .b_ld = r->H,
-                .c = through,
-                .c_offset = d * state,
-                .c_ld = r->H,
-            };
+            struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, gru ? 2 * r->H : r->G * r->H,
+                                                   r->gates, r->weight_hh[d], through);
+
+            m.beta = gru ? 1 : 0;
+            m.a_offset = (d * rows + after * r->N) * ld;
+            m.a_ld = ld;
+            m.c_offset = d * state;
             TRY(clrnn_launch_gemm(l, &m));
             if (!gru)
                 continue;
