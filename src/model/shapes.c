@@ -348,31 +348,23 @@ static enum clrnn_status check_loss(const struct inference *w, const struct clrn
     const struct clrnn_loss_config *loss = &w->config->train.loss;
     const bool classes = !clrnn_loss_is_real(loss->kind);
     size_t quantiles;
-    char what[240];
 
-    if (clrnn_loss_quantiles(loss, &quantiles) && (!quantiles || w->now.features % quantiles)) {
-        snprintf(what, sizeof(what),
-                 "the last layer gives %" PRIu32
-                 " outputs, but train.loss quantile expects a multiple of its "
-                 "%zu quantiles",
-                 w->now.features, quantiles);
-        return wrong(w, what);
-    }
-    if (classes && data->outputs > w->now.features) {
-        snprintf(what, sizeof(what),
-                 "the last layer gives %" PRIu32 " outputs, but the labels reach class "
-                 "%" PRIu32 ": %s expects at least %" PRIu32,
-                 w->now.features, data->outputs - 1, clrnn_loss_word(loss->kind), data->outputs);
-        return wrong(w, what);
-    }
-    if (loss->weight_count && loss->weight_count != w->now.features) {
-        snprintf(what, sizeof(what),
-                 "the last layer gives %" PRIu32 " outputs, but train.loss.%s.%s has %zu "
-                 "numbers; expected one for each",
-                 w->now.features, clrnn_loss_word(loss->kind), classes ? "weight" : "pos_weight",
-                 loss->weight_count);
-        return wrong(w, what);
-    }
+    if (clrnn_loss_quantiles(loss, &quantiles) && (!quantiles || w->now.features % quantiles))
+        return wrong(w,
+                     "the last layer gives %" PRIu32
+                     " outputs, but train.loss quantile expects a multiple of its %zu quantiles",
+                     w->now.features, quantiles);
+    if (classes && data->outputs > w->now.features)
+        return wrong(w,
+                     "the last layer gives %" PRIu32 " outputs, but the labels reach class %" PRIu32
+                     ": %s expects at least %" PRIu32,
+                     w->now.features, data->outputs - 1, clrnn_loss_word(loss->kind), data->outputs);
+    if (loss->weight_count && loss->weight_count != w->now.features)
+        return wrong(w,
+                     "the last layer gives %" PRIu32
+                     " outputs, but train.loss.%s.%s has %zu numbers; expected one for each",
+                     w->now.features, clrnn_loss_word(loss->kind), classes ? "weight" : "pos_weight",
+                     loss->weight_count);
     return CLRNN_OK;
 }
 
