@@ -122,7 +122,7 @@ enum clrnn_loss_kind {
     CLRNN_LOSS_SMOOTH_L1,
     CLRNN_LOSS_HUBER,
     CLRNN_LOSS_QUANTILE,
-    CLRNN_LOSS_CTC
+    CLRNN_LOSS_CTC // the last: it has an op and tests of its own
 };
 /** Optimisers, as train.optimizer names them. */
 enum clrnn_optimizer_kind {

@@ -128,7 +128,12 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
     case CLRNN_LOSS_MSE:
         return target_variance;
-    default: // clrnn_constant_target_loss: the variance does not tell; ctc
-        return NAN;
+    case CLRNN_LOSS_L1: // clrnn_constant_target_loss: the variance does not tell
+    case CLRNN_LOSS_SMOOTH_L1:
+    case CLRNN_LOSS_HUBER:
+    case CLRNN_LOSS_QUANTILE:
+    case CLRNN_LOSS_CTC:
+        break;
     }
+    return NAN;
 }

@@ -275,7 +275,7 @@ static enum clrnn_status check_loss(const struct check *c)
 {
     const struct clrnn_loss_config *loss = &c->config->train.loss;
     const uint32_t outputs = clrnn_config_outputs(c->config);
-    const bool classes = loss->kind == CLRNN_LOSS_CROSS_ENTROPY || loss->kind == CLRNN_LOSS_NLL;
+    const bool classes = clrnn_loss_is_classes(loss->kind);
     char path[96];
     double sum = 0;
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "model/nest.h"
+#include "ops/loss.h"
 
 bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer)
 {
@@ -185,7 +186,7 @@ bool clrnn_layers_per_step(const struct clrnn_config *config)
 
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind)
 {
-    return kind != CLRNN_LOSS_CROSS_ENTROPY && kind != CLRNN_LOSS_NLL && kind != CLRNN_LOSS_CTC;
+    return !clrnn_loss_is_classes(kind) && kind != CLRNN_LOSS_CTC;
 }
 
 bool clrnn_loss_is_regression(enum clrnn_loss_kind kind)

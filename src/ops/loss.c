@@ -7,15 +7,10 @@
 // From this number of classes, the lanes of a work-group divide a row.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
-static bool of_classes(const struct clrnn_op *op)
-{
-    return op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY || op->loss.kind == CLRNN_LOSS_NLL;
-}
-
 // Divides rows of classes, or the elements of real outputs.
 static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
 {
-    const uint32_t width = of_classes(op) ? op->C : 1;
+    const uint32_t width = clrnn_loss_is_classes(op->loss.kind) ? op->C : 1;
     const size_t items = (size_t)op->T * op->N * (op->C / width);
 
     if (clrnn_on_cpu(l))
@@ -41,7 +36,8 @@ static double parameter_of(const struct clrnn_op *op)
 enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                              const struct clrnn_op *op)
 {
-    const bool cooperate = !clrnn_on_cpu(launches) && of_classes(op) && op->C > MANY_CLASSES;
+    const bool cooperate =
+        !clrnn_on_cpu(launches) && clrnn_loss_is_classes(op->loss.kind) && op->C > MANY_CLASSES;
     const struct clrnn_split s = split_loss(launches, op, cooperate);
     const uint32_t rows = op->T * op->N;
     struct clrnn_buffer *x = clrnn_in(graph, op, LOSS_X), *lengths = clrnn_in(graph, op, LOSS_LENGTHS);

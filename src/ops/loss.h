@@ -3,6 +3,8 @@
 #ifndef CLRNN_SRC_OPS_LOSS_H
 #define CLRNN_SRC_OPS_LOSS_H
 
+#include <stdbool.h>
+
 #include "clrnn/config.h"
 
 // X(KIND, stem, name)
@@ -37,5 +39,11 @@ struct clrnn_loss_attributes {
     int32_t ignore_index;
     uint32_t slots;
 };
+
+/** Whether the targets are classes, one a row: each row of x is then a score for each class. */
+static inline bool clrnn_loss_is_classes(enum clrnn_loss_kind kind)
+{
+    return kind == CLRNN_LOSS_CROSS_ENTROPY || kind == CLRNN_LOSS_NLL;
+}
 
 #endif

@@ -132,7 +132,7 @@ static void add_class_row(const struct clrnn_op *op, void *const in[], size_t r,
 
 static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
 {
-    const bool classes = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY || op->loss.kind == CLRNN_LOSS_NLL;
+    const bool classes = clrnn_loss_is_classes(op->loss.kind);
     const uint32_t slot = ((const uint32_t *)in[LOSS_COUNTER])[COUNTER_SLOT];
     const size_t rows = ref_rows(op), C = op->C;
     double *dx = out[LOSS_DX], record[RECORD_FIELDS] = {0};

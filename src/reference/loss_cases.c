@@ -47,7 +47,7 @@ static enum clrnn_status loss(struct clrnn_cases *s, const struct clrnn_case_siz
     c->op.loss.beta = c->op.loss.delta = 0.5;
     c->op.loss.slots = CLRNN_CASE_RECORDS;
     clrnn_check_real(c, LOSS_X, clrnn_case_rows(z) * C);
-    if (kind == CLRNN_LOSS_CROSS_ENTROPY || kind == CLRNN_LOSS_NLL) {
+    if (clrnn_loss_is_classes(kind)) {
         clrnn_check_int(c, LOSS_TARGET, clrnn_case_rows(z), 0, (int32_t)C - 1);
         clrnn_case_positive(clrnn_check_real(c, LOSS_WEIGHT, C), C, 0.1f);
     } else {
@@ -65,7 +65,7 @@ static enum clrnn_status loss(struct clrnn_cases *s, const struct clrnn_case_siz
 
 enum clrnn_status clrnn_loss_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
 {
-    for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_QUANTILE; kind++)
+    for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind < CLRNN_LOSS_CTC; kind++)
         if (!z->sums || kind == CLRNN_LOSS_CROSS_ENTROPY)
             TRY(loss(s, z, (enum clrnn_loss_kind)kind, false));
     TRY(loss(s, z, CLRNN_LOSS_CROSS_ENTROPY, true));

@@ -228,11 +228,11 @@ static void check_range(struct clrnn_doctor *d)
     else
         clrnn_doctor_evidence(d, "expected whole numbers from 0 to %u (the last layer has %u outputs)",
                               d->outputs - 1, d->outputs);
-    if (loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL)
+    if (clrnn_loss_is_classes(loss))
         clrnn_doctor_evidence(d, " or ignore_index %d", (int)d->config->train.loss.ignore_index);
     if (bad->set && *clrnn_label_advice(bad->set, advice, sizeof(advice)))
         clrnn_doctor_remedy(d, "%s", advice);
-    else if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label >= 0)
+    else if (clrnn_loss_is_classes(loss) && t->least_label >= 0)
         clrnn_doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels",
                             t->most_label + 1);
     else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS && t->least_label == -1 && t->most_label == 1)

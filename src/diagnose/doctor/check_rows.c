@@ -163,7 +163,7 @@ static void check_ignored(struct clrnn_doctor *d)
 {
     const struct clrnn_train_config *t = &d->config->train;
     const uint32_t S = d->train_scan.info->S;
-    const bool classes = t->loss.kind == CLRNN_LOSS_CROSS_ENTROPY || t->loss.kind == CLRNN_LOSS_NLL;
+    const bool classes = clrnn_loss_is_classes(t->loss.kind);
     struct ignored i;
 
     if (!classes && !d->config->data.missing_ignore && !d->train_scan.info->has_weights)
