@@ -244,7 +244,7 @@ static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
         char *path = clrnn_path_join(folder, names[i]);
         struct stat file;
 
-        if (path && !lstat(path, &file) && S_ISREG(file.st_mode) && file.st_size)
+        if (path && !stat(path, &file) && S_ISREG(file.st_mode) && file.st_size)
             st = clrnn_error(
                 log, CLRNN_ERR_ARG,
                 "%s: is there and was not made by `clrnn synth`: remove it or name another folder", path);

@@ -3,6 +3,8 @@
 #include "tests/model/scratch.h"
 
 #include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/hash.h"
@@ -201,13 +203,28 @@ static void test_refusals(struct scratch *s)
         CLRNN_ERR_DISK);
 }
 
+// What is not this program's to replace is refused behind a link, too.
+static void test_own_files(struct scratch *s)
+{
+    const struct clrnn_synth_params params = {.samples = 3};
+    char *text;
+    size_t size;
+
+    scratch_write(s, "mine", "precious");
+    assert_int_equal(mkdir(scratch_path(s, "d"), 0777), 0);
+    assert_int_equal(symlink("../mine", scratch_path(s, "d/y_test.npy")), 0);
+    assert_int_equal(clrnn_synth(&s->log, &params, scratch_path(s, "d")), CLRNN_ERR_ARG);
+    scratch_expect(s, "y_test.npy", "not made by", NULL);
+    text = scratch_read(s, "mine", &size);
+    assert_true(size == 8 && !memcmp(text, "precious", size));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_bytes, ""),
-        SCRATCH_TEST(test_seed_shape, ""),
-        SCRATCH_TEST(test_tasks, ""),
-        SCRATCH_TEST(test_refusals, ""),
+        SCRATCH_TEST(test_bytes, ""),    SCRATCH_TEST(test_seed_shape, ""), SCRATCH_TEST(test_tasks, ""),
+        SCRATCH_TEST(test_refusals, ""), SCRATCH_TEST(test_own_files, ""),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
