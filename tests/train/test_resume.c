@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "train/run_folder.h"
 
 static volatile sig_atomic_t alarmed; // a signal handler reaches nothing else
 
@@ -162,12 +163,28 @@ static void test_refused_resumes(struct scratch *s)
     scratch_expect(s, "train data", "44", "43", NULL);
 }
 
+// A line with what 1,000 classes have each is taken up.
+static void test_long_line(void **state)
+{
+    enum { NUMBERS = 3000 };
+    static char line[64 + NUMBERS * 32];
+    struct clrnn_epoch_row row;
+    size_t at;
+
+    (void)state;
+    at = (size_t)snprintf(line, sizeof(line), "{\"epoch\": 2, \"step\": 9, \"recall_per_class\": [0");
+    for (int i = 0; i < NUMBERS; i++)
+        at += (size_t)snprintf(line + at, sizeof(line) - at, ", 0.12345678901234567");
+    at += (size_t)snprintf(line + at, sizeof(line) - at, "]}\n");
+    assert_true(clrnn_metrics_line(line, at, 2, 9, &row) && row.epoch == 2);
+    assert_false(clrnn_metrics_line(line, at, 2, 8, &row));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_resume_on_ref, "ref"),
-        SCRATCH_TEST(test_resume_on_opencl, NULL),
-        SCRATCH_TEST(test_resume_after_kill, "ref"),
+        cmocka_unit_test(test_long_line),          SCRATCH_TEST(test_resume_on_ref, "ref"),
+        SCRATCH_TEST(test_resume_on_opencl, NULL), SCRATCH_TEST(test_resume_after_kill, "ref"),
         SCRATCH_TEST(test_refused_resumes, "ref"),
     };
 
