@@ -138,7 +138,7 @@ enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *fo
         st = clrnn_error(
             log, CLRNN_ERR_CONFIG,
             "%s: cannot be resumed with another config: %s; only train.epochs%s, train.log_every, "
-            "train.checkpoint_minutes, train.tensorboard and train.early_stopping may change",
+            "train.checkpoint_minutes, train.recompute, train.tensorboard and train.early_stopping may change",
             folder, c.refused, c.epochs_shape_lr ? " (not with one_cycle_lr, whose schedule it sets)" : "");
     free(c.refused);
     clrnn_yaml_destroy(&a);
