@@ -39,7 +39,7 @@ static enum clrnn_status hash_weights(const struct clrnn_model *m, char hex[33])
     return st;
 }
 
-// Where the device has the parameters.
+// Hashes the position of each parameter in the device's flat buffer.
 static void hash_layout(const struct clrnn_model *m, char hex[33])
 {
     struct clrnn_hash hash;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The cases of a .ts file as a data set.
+// Reads the cases of a .ts file as a data set.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

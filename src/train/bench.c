@@ -15,11 +15,11 @@ enum { MOST_REPS = 64, FEWEST_REPS = 5 };
 struct bench {
     const struct clrnn_log *log;
     const struct clrnn_bench_params *params;
-    uint32_t count;          // of devices
-    struct clrnn_team *team; // of all of them
+    uint32_t count;          // number of devices
+    struct clrnn_team *team; // workers on all devices
     struct clrnn_dataset *set;
-    struct clrnn_session *train[CLRNN_MOST_DEVICES]; // by shards where the config has some
-    struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // with the model of `train`; NULL: the same sessions
+    struct clrnn_session *train[CLRNN_MOST_DEVICES]; // in shards if the config has train.shards
+    struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // with the model of `train`; NULL: use `train` instead
 };
 
 // What is timed: a batch on each of `count` devices.
@@ -44,7 +44,7 @@ static enum clrnn_status queue(const struct pass *p)
     return CLRNN_OK;
 }
 
-// Times `count` passes and the wait for them: seconds of wall clock, and of this thread's CPU time.
+// Times `count` passes until they are done: wall-clock seconds, and this thread's CPU seconds for queueing.
 static enum clrnn_status window(const struct pass *p, uint32_t count, double *seconds, double *host_seconds)
 {
     const double start = clrnn_clock(), host_start = thread_seconds();
@@ -58,8 +58,8 @@ static enum clrnn_status window(const struct pass *p, uint32_t count, double *se
     return CLRNN_OK;
 }
 
-// Passes until it is decided whether launches run as chains: what long runs come to. Shards decide in their
-// own time, on all devices alike, for at most `most_s`.
+// Runs passes until it is decided whether launches run as chains, since that is the speed of long runs.
+// Shards decide at their own pace, the same on all devices, so for them this takes at most `most_s`.
 static enum clrnn_status settle(const struct pass *p, double most_s)
 {
     const double start = clrnn_clock();
@@ -76,7 +76,7 @@ static enum clrnn_status settle(const struct pass *p, double most_s)
     return CLRNN_OK;
 }
 
-// Measures windows of about a thirtieth of the time each, until the time is used up.
+// Measures several windows, each of about a thirtieth of the wanted time, until that time is used up.
 static enum clrnn_status measure(const struct bench *b, const struct pass *p, struct clrnn_timing *ms,
                                  double *host_ms)
 {
@@ -126,7 +126,7 @@ static enum clrnn_status follow(void *shards)
     return clrnn_shards_follow(shards);
 }
 
-// The other devices take their shards of what the first one is told to do.
+// Measures training on all devices: the first one leads, and the others compute their shards of its steps.
 static enum clrnn_status measure_together(const struct bench *b, struct clrnn_bench_result *r, double called)
 {
     struct clrnn_session *s = b->train[0];
@@ -150,7 +150,7 @@ static enum clrnn_status measure_together(const struct bench *b, struct clrnn_be
     return clrnn_team_join(b->team, st);
 }
 
-// Whole batches on the devices in turn, as clrnn_eval runs them.
+// Measures inference on whole batches that the devices take in turn, as in clrnn_eval.
 static enum clrnn_status measure_inference(struct bench *b, struct clrnn_bench_result *r)
 {
     struct clrnn_session_params params = {.set = b->set, .feed = {.drop_last = true}, .endless = true};
@@ -169,7 +169,7 @@ static enum clrnn_status measure_inference(struct bench *b, struct clrnn_bench_r
     return CLRNN_OK;
 }
 
-// Opens the data, and on each device a session with a model of its own.
+// Opens the data and, on each device, a session with its own model.
 static enum clrnn_status open_all(struct bench *b, struct clrnn_device *const *device,
                                   const struct clrnn_config *config, struct clrnn_bench_result *r)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Buckets of gradients on their way. The worker's own thread queues kernels, and a job for each bucket of
-// each shard; the threads take jobs in this order, which is the same for all workers. A single bucket is
-// carried by the worker's own thread, after each shard. Between processes a bucket goes in pieces, of which
-// many are on their way at once, up and down the tree: what comes after the last bucket is short.
+// How gradients travel in buckets. The worker's own thread queues kernels and, for each bucket of each shard,
+// a job; two threads take the jobs in this order, which is the same for all workers. If there is only one
+// bucket, the worker's own thread handles it after each shard. Between processes a bucket is sent up and down
+// the tree in pieces, many of them at once, so that little is left to send after the last bucket.
 #include "train/buckets.h"
 
 #include <stdlib.h>
@@ -13,52 +13,52 @@
 #include "base/log.h"
 #include "train/tree.h"
 
-// Between looks for messages while there is nothing to share yet: what comes meanwhile, 5 MB with 10 Gbit/s,
-// fits the system's buffers.
+// Time between two polls for messages while there is nothing to share yet. What arrives meanwhile, 5 MB with
+// 10 Gbit/s, fits the system's buffers.
 #define IDLE_NS 4000000
 #define NS_PER_S 1000000000
-// Pieces that are shared together where other buckets follow: a thread that is woken takes a core from a CPU
-// device.
+// How many pieces are shared together if other buckets follow. Fewer wake-ups are better, because a woken
+// thread takes a core from a CPU device.
 #define PIECES_AT_ONCE 8
 
-// A bucket of a shard that is to be read.
+// A bucket of one shard that is to be read from the device.
 struct job {
-    uint32_t bucket, slot; // slot: of the record
-    bool empty, last;      // a shard without samples; the worker's last shard
+    uint32_t bucket, slot; // slot: where the shard's record is
+    bool empty, last;      // the shard has no samples; it is the worker's last shard
     struct clrnn_mark mark;
 };
 
-// A piece of a bucket on its way to all workers.
+// A piece of a bucket, which is reduced and then sent to all workers.
 struct piece {
     uint32_t bucket;
-    size_t number; // in the bucket
+    size_t number; // of the piece in its bucket
     struct clrnn_transfer share;
 };
 
-// Counts over all steps. One thread at a time waits for one of them, and is woken for nothing less: a woken
-// thread takes a core from a CPU device.
+// Counts events over all steps. At most one thread waits for a counter, and it is woken only when the count
+// it wants is reached: a woken thread takes a core from a CPU device.
 struct counter {
     uint64_t count, wanted;
-    pthread_cond_t reached; // there are as many as are wanted, or the threads are to end
+    pthread_cond_t reached; // signalled when count >= wanted, and when threads are to end
 };
 
 struct clrnn_buckets {
     struct clrnn_model *model;
-    const struct clrnn_worker *reduce, *share; // channels
-    size_t count, shards;                      // buckets; this worker's shards
+    const struct clrnn_worker *reduce, *share; // the worker on the two channels
+    size_t count, shards;                      // number of buckets; of this worker's shards
     struct clrnn_tree **tree;                  // [count]
-    size_t piece_count;                        // of all buckets
+    size_t piece_count;                        // number of pieces in all buckets
     struct piece *piece;                       // [piece_count]: in the order of buckets
-    struct job *job;                           // [shards * count], of a step
-    uint64_t steps;                            // begun
-    size_t taken;                              // shards of the step
-    float weight;                              // of all that counts in the step
+    struct job *job;                           // [shards * count] jobs of a step
+    uint64_t steps;                            // steps begun
+    size_t taken;                              // shards of this step that have begun
+    float weight;                              // sum of RECORD_WEIGHT over the step's shards
     pthread_t thread[2];
-    int threads; // that run
+    int threads; // threads that run
 
-    pthread_mutex_t lock;           // of all that follows
-    struct counter queued, read;    // jobs
-    struct counter reduced, shared; // pieces
+    pthread_mutex_t lock;           // guards all members below
+    struct counter queued, read;    // jobs queued; jobs whose bucket was read
+    struct counter reduced, shared; // pieces summed up; pieces sent to all workers
     enum clrnn_status failed;
     bool end;
 };
@@ -119,7 +119,7 @@ void clrnn_buckets_destroy(struct clrnn_buckets **buckets)
     free(b);
 }
 
-// ---------------------------------------------------------------- carrying
+// ---------------------------------------------------------------- moving one bucket or piece
 
 static enum clrnn_status read_sums(const struct clrnn_buckets *b, const struct job *job, float *sums)
 {
@@ -134,7 +134,7 @@ static enum clrnn_status read_sums(const struct clrnn_buckets *b, const struct j
                                    sums + bucket->count);
 }
 
-// Gives a bucket's tree the shard's part.
+// Adds a shard's part to the tree of its bucket.
 static enum clrnn_status take(const struct clrnn_buckets *b, struct job *job)
 {
     const size_t count = b->model->bucket[job->bucket].count + (job->bucket ? 0 : RECORD_FIELDS);
@@ -163,7 +163,7 @@ static enum clrnn_status share(const struct clrnn_buckets *b, struct piece *p)
 
 // ---------------------------------------------------------------- threads
 
-// Waits until there are at least `count`; CLRNN_INTERRUPTED: the thread is to end.
+// Waits until the counter is at least `count`. CLRNN_INTERRUPTED: the thread is to end.
 static enum clrnn_status wait_for(struct clrnn_buckets *b, struct counter *counter, uint64_t count)
 {
     enum clrnn_status st;
@@ -185,7 +185,7 @@ static void wake_all(struct clrnn_buckets *b)
     pthread_cond_signal(&b->shared.reached);
 }
 
-// Counts one more, or keeps the error, which ends all waits of this process.
+// Increments a counter, or stores the error, which ends all waits of this process.
 static void done(struct clrnn_buckets *b, enum clrnn_status status, struct counter *counter)
 {
     bool enough = false;
@@ -204,13 +204,13 @@ static void done(struct clrnn_buckets *b, enum clrnn_status status, struct count
     clrnn_worker_fail(b->reduce, status);
 }
 
-// Sums of other workers may come from now on.
+// Posts the receives of all trees: from now on other workers' sums may arrive.
 static enum clrnn_status begin_trees(struct clrnn_buckets *b)
 {
     for (size_t i = 0; i < b->count; i++)
         TRY(clrnn_tree_begin(b->tree[i]));
     pthread_mutex_lock(&b->lock);
-    pthread_cond_signal(&b->reduced.reached); // to the thread that looks after messages
+    pthread_cond_signal(&b->reduced.reached); // wakes run_share, which polls for messages
     pthread_mutex_unlock(&b->lock);
     return CLRNN_OK;
 }
@@ -218,7 +218,7 @@ static enum clrnn_status begin_trees(struct clrnn_buckets *b)
 static void *run_reduce(void *user)
 {
     struct clrnn_buckets *b = user;
-    size_t at = 0, next = 0; // job, piece
+    size_t at = 0, next = 0; // next job, next piece
 
     while (wait_for(b, &b->queued, at + 1) == CLRNN_OK) {
         struct job *job = &b->job[at++ % (b->shards * b->count)];
@@ -228,7 +228,7 @@ static void *run_reduce(void *user)
 
         if (st == CLRNN_OK)
             st = take(b, job);
-        done(b, st, &b->read); // the job may be that of another step soon
+        done(b, st, &b->read); // the job's memory may soon be reused by another step
         for (; st == CLRNN_OK && last && b->piece[next].bucket == bucket;
              next = (next + 1) % b->piece_count) {
             st = reduce(b, &b->piece[next]);
@@ -238,7 +238,7 @@ static void *run_reduce(void *user)
     return NULL;
 }
 
-// The number of pieces up to a bucket's last.
+// The number of pieces in all buckets up to this one.
 static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
 {
     size_t count = 0;
@@ -248,7 +248,7 @@ static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
     return count;
 }
 
-// Waits until `wanted` pieces of all steps are reduced, where `pause` is not 0 so many nanoseconds at most.
+// Waits until `wanted` pieces of all steps are reduced; if `pause` is not 0, at most that many nanoseconds.
 static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wanted, long pause,
                                          uint64_t *reduced)
 {
@@ -272,14 +272,14 @@ static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wante
     return st;
 }
 
-// Whether other buckets of the step follow that of a piece, so that nobody needs its sums soon.
+// Whether the step has buckets after the one of this piece, so that nobody needs the piece's sums soon.
 static bool others_follow(const struct clrnn_buckets *b, uint64_t piece)
 {
     return b->piece[piece % b->piece_count].bucket + 1 < b->count;
 }
 
-// Waits for pieces that are reduced, from `next` on, while sums are to come, from `at` on, until it is time
-// to look for them.
+// Waits until pieces from `next` on are reduced. While sums of earlier pieces, from `at` on, have still to
+// arrive, it returns in time to poll for them.
 static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t next, long *pause,
                               uint64_t *reduced)
 {
@@ -300,7 +300,7 @@ static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t nex
     return wait_for_pieces(b, wanted, sleep, reduced);
 }
 
-// Takes the sums that have come of pieces from *at to before `next`.
+// Takes the sums that have arrived, of pieces from *at to before `next`.
 static enum clrnn_status take_sums(struct clrnn_buckets *b, uint64_t *at, uint64_t next)
 {
     while (*at < next) {
@@ -317,11 +317,11 @@ static enum clrnn_status take_sums(struct clrnn_buckets *b, uint64_t *at, uint64
     return CLRNN_OK;
 }
 
-// Also looks after all other messages that are on their way.
+// Shares the sums of reduced pieces; it also polls for all other messages under way.
 static void *run_share(void *user)
 {
     struct clrnn_buckets *b = user;
-    uint64_t at = 0, next = 0; // pieces of all steps: the first whose sums have not come, that has not begun
+    uint64_t at = 0, next = 0; // pieces over all steps: first whose sums are missing, first not begun
     enum clrnn_status st;
     long pause = 0;
 
@@ -335,7 +335,7 @@ static void *run_share(void *user)
         if (st == CLRNN_OK)
             st = take_sums(b, &at, next);
         if (at > before)
-            pause /= 4; // the next look is after half as long
+            pause /= 4; // the next pause is half as long
     } while (st == CLRNN_OK);
     if (st != CLRNN_INTERRUPTED)
         done(b, st, &b->shared);
@@ -354,7 +354,7 @@ void clrnn_buckets_stop(struct clrnn_buckets *b)
 
 // ---------------------------------------------------------------- the worker's own thread
 
-// The tree of a bucket, and its pieces. Within a process, and after backward, it goes as a whole.
+// Makes a bucket's tree and its pieces. There is one piece in a single process, and for a single bucket.
 static enum clrnn_status make_tree(struct clrnn_buckets *b, uint32_t bucket, uint64_t bucket_bytes)
 {
     const struct clrnn_model *m = b->model;
@@ -376,7 +376,7 @@ static enum clrnn_status make_tree(struct clrnn_buckets *b, uint32_t bucket, uin
     return CLRNN_OK;
 }
 
-// Cuts the gradients as worker 0 says.
+// Cuts the gradients into buckets of the size that worker 0 has set.
 static enum clrnn_status cut(struct clrnn_buckets *b, const struct clrnn_worker *worker)
 {
     struct clrnn_model *m = b->model;
@@ -422,7 +422,7 @@ enum clrnn_status clrnn_buckets_wait(struct clrnn_buckets *b)
     return b->count > 1 ? wait_for(b, &b->read, b->queued.count) : CLRNN_OK;
 }
 
-// Gives the threads the next bucket of the shard; a single bucket is taken here.
+// Gives the threads the shard's next bucket. A single bucket is read here instead.
 static enum clrnn_status give(struct clrnn_buckets *b, struct job job)
 {
     struct job *next = &b->job[((b->taken - 1) * b->count + job.bucket)];
@@ -472,9 +472,9 @@ enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *b, struct clrnn_plan *
 static void divide(float *sums, size_t count, float weight)
 {
     for (size_t i = 0; i < count; i++) {
-        const float mean = sums[i] / weight; // in vectors: a division for each, used or not
+        const float mean = sums[i] / weight; // unconditional, so that the loop vectorises
 
-        sums[i] = sums[i] == 0.0f ? 0.0f : mean; // 0 where no label counts
+        sums[i] = sums[i] == 0.0f ? 0.0f : mean; // stays 0 if no label counts (0 / 0)
     }
 }
 

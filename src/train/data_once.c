@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The ranks of a host that read the same files: the first of them goes ahead.
+// Of the ranks on a host with the same files, the first reads all of the data before the others open them.
 #include "train/data_once.h"
 
 #include <stdio.h>
@@ -22,8 +22,8 @@ static enum clrnn_status read_all(const struct clrnn_log *log, const struct clrn
     return clrnn_dataset_fingerprint(data->valid, identity->valid);
 }
 
-// A text that is the same where the same files are opened: the config, in which paths are absolute, and which
-// file a path leads to.
+// Makes a text that is equal for ranks that open the same files: the config, whose paths are absolute, and
+// device and inode number of the training file.
 static enum clrnn_status describe_files(const struct clrnn_log *log, const struct clrnn_config *config,
                                         char **text)
 {
@@ -42,7 +42,7 @@ static enum clrnn_status describe_files(const struct clrnn_log *log, const struc
     return *text ? CLRNN_OK : clrnn_error_memory(log, 0, "the config's text");
 }
 
-// Whether this rank goes ahead of those on its host with the same files.
+// Decides whether this rank is the first of those on its host with the same files.
 static enum clrnn_status find_first(const struct clrnn_log *log, const struct clrnn_config *config,
                                     enum clrnn_status status, bool *first)
 {
@@ -58,7 +58,7 @@ static enum clrnn_status find_first(const struct clrnn_log *log, const struct cl
     return st == CLRNN_OK ? status : st;
 }
 
-// Refuses hosts with other data than that of rank 0.
+// CLRNN_ERR_CONFIG if this host's data differ from those of rank 0.
 static enum clrnn_status compare(const struct clrnn_log *log, const struct clrnn_data_identity *identity)
 {
     char sets[sizeof(identity->train) + sizeof(identity->valid) + 24];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What was read: files, rows, columns with their figures, classes, lengths, first samples; as text and JSON.
+// Describes the data as text and as JSON: files, rows, column statistics, classes, lengths, first samples.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 #define FIRST_SAMPLES 2u
 #define FIRST_STEPS 6u
-#define MOST_COLUMNS 1000u // that the text lists
+#define MOST_COLUMNS 1000u // most columns in the text
 
 struct figures {
     double least, most, sum, count;
@@ -42,9 +42,9 @@ static json_t *column(const char *name, const char *role, const struct figures *
                      clrnn_json_number(f->count ? f->most : (double)NAN), "missing", (json_int_t)f->missing);
 }
 
-// ---------------------------------------------------------------- parts
+// ---------------------------------------------------------------- parts of the description
 
-// The columns of a table, each row once, as they were read.
+// Adds the columns of a table with their values as read, each row once.
 static void table_columns(const struct clrnn_table *t, json_t *columns)
 {
     for (size_t k = 0; k < t->features + t->targets; k++) {
@@ -59,7 +59,7 @@ static void table_columns(const struct clrnn_table *t, json_t *columns)
     }
 }
 
-// The features of other sets over valid steps, and their real targets.
+// Adds the columns of data without a table: features over valid steps, and real targets.
 static enum clrnn_status array_columns(const struct clrnn_dataset *d, json_t *columns)
 {
     const struct clrnn_dataset_info *info = &d->info;
@@ -192,7 +192,7 @@ static enum clrnn_status describe(const struct clrnn_dataset *d, json_t *object)
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- as text
+// ---------------------------------------------------------------- text
 
 static void print_number(FILE *to, const json_t *value)
 {
@@ -298,7 +298,7 @@ static void print_set(FILE *to, const char *name, const json_t *o)
     }
 }
 
-// ---------------------------------------------------------------- the sets of a config
+// ---------------------------------------------------------------- all sets of a config
 
 static enum clrnn_status collect(const struct clrnn_log *log, const struct clrnn_config *config, json_t *all)
 {

@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "train/dataset_private.h"
 
-// Purposes of a synthetic set's random numbers: the generator's b.
+// What random numbers of a synthetic set are for: values of struct clrnn_random's b.
 enum { DRAW_X = 100, DRAW_Y };
 
 #define RELEASE_BYTES ((uint64_t)16 << 20) // mapped pages are released after this many bytes
@@ -76,7 +76,7 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, siz
     return value;
 }
 
-// Saturates values beyond int32 and NaN, which padding and unchecked sets may hold.
+// Converts to int32 and saturates: padding and unchecked sets may hold larger values, and NaN.
 static int32_t to_i32(double value)
 {
     return !(value > (double)INT32_MIN) ? INT32_MIN : value >= (double)INT32_MAX ? INT32_MAX : (int32_t)value;
@@ -86,7 +86,7 @@ static void synthetic_x(const struct clrnn_dataset *root, uint32_t sample, size_
                         float *x)
 {
     const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_X};
-    const float root_3 = 1.7320508f; // half the width of a uniform distribution with variance 1
+    const float root_3 = 1.7320508f; // sqrt(3): half the width of a uniform distribution of variance 1
     uint32_t words[4];
 
     for (size_t i = first; i < first + count; i++) {
@@ -96,7 +96,7 @@ static void synthetic_x(const struct clrnn_dataset *root, uint32_t sample, size_
     }
 }
 
-// Reads numbers [first, first + count) of a sample of a set that is not a view.
+// Reads numbers [first, first + count) of a sample's X, from a set that is not a view.
 static void root_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count, float *x)
 {
     if (root->synthetic)
@@ -287,11 +287,11 @@ void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
 {
     const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
     const uint32_t S = MAX2(dataset->info.S, 1u);
-    uint64_t bytes = dataset->info.bytes / S, file; // of a sample; of the file, about
+    uint64_t bytes = dataset->info.bytes / S, file; // per sample; of the file, roughly
     uint32_t often;
 
     file = root->table ? root->table->on_disk : root->info.bytes;
-    bytes = MAX2(bytes, MIN2(file / S, CLRNN_FAULT_BYTES)); // a view may have few samples of each page
+    bytes = MAX2(bytes, MIN2(file / S, CLRNN_FAULT_BYTES)); // a view may use few of a page's samples
     often = (uint32_t)MAX2(RELEASE_BYTES / MAX2(bytes, 1), 1);
 
     if (sample % often == often - 1)

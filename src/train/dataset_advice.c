@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Advice for files that do not fit: what they look like, and how to convert them.
+// Advice on files that do not fit: what the data look like, and how to convert them.
 #include "train/dataset_advice.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "formats/cell.h"
 
-#define MOST_LOOKED_AT 4096u // rows
+#define MOST_LOOKED_AT 4096u // rows that are examined
 
 // ---------------------------------------------------------------- labels
 
@@ -114,7 +114,7 @@ const char *clrnn_x_advice(const struct clrnn_npy *x)
     return "";
 }
 
-// Whether a text is a number but for some of its characters.
+// Whether a text is a number once these characters are removed.
 static bool number_without(const char *text, const char *characters, char decimal)
 {
     char rest[64];

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Advice for files that do not fit, appended to error messages: what they look like, and how to convert
+// Advice appended to error messages about files that do not fit: what the data look like, and how to convert
 // them.
 #ifndef CLRNN_SRC_TRAIN_DATASET_ADVICE_H
 #define CLRNN_SRC_TRAIN_DATASET_ADVICE_H
 
 #include "train/dataset_private.h"
 
-/** Advice on labels in another encoding: from 1, or -1 and 1. Writes into `text` and returns it; "":
- * none. */
+/** Advice on labels that count from 1, or are -1 and 1. Writes into `text` and returns it; "" if none
+ * applies. */
 const char *clrnn_label_advice(const struct clrnn_dataset *dataset, char *text, size_t size);
-/** Advice on a y of two dimensions: "; it is one-hot: ...". T: steps of X; outputs: of the last layer for
- * each target, 0 for classes. */
+/** Advice on a 2-D y: "; it is one-hot: ...". T: steps of X. outputs: outputs of the last layer per target, 0
+ * if targets are classes. */
 const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, uint32_t outputs, char *text, size_t size);
-/** Advice on an X whose first dimension is not `samples` (that of y), but another one is. */
+/** Advice on an X with `samples` (N of y) in another dimension than the first. */
 const char *clrnn_samples_advice(const struct clrnn_npy *x, size_t samples, char *text, size_t size);
-/** Advice on an X of one or four dimensions; static. */
+/** Advice on an X of one or four dimensions; a static string. */
 const char *clrnn_x_advice(const struct clrnn_npy *x);
 
-/** What is wrong with a cell of a CSV file that should hold a number, and what mends it, as a sentence that
- * begins with the cell. `trained`: the rules of reading are those of a trained model. To be freed; NULL: no
+/** Says what is wrong with a CSV cell that should hold a number, and how to fix it; the sentence begins with
+ * the cell. `trained`: the file is read by the rules of a trained model. The caller frees it. NULL: no
  * memory. */
 char *clrnn_no_number(const char *text, char decimal, bool trained, const char *column);
 

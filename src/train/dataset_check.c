@@ -9,7 +9,7 @@
 #include "base/words.h"
 #include "train/dataset_advice.h"
 
-#define MOST_CLASSES 1000000u // of a set that is opened unchecked, whose labels may be anything
+#define MOST_CLASSES 1000000u // that a set opened unchecked may have; its labels may be anything
 
 static bool all_finite(const float *x, size_t count)
 {
@@ -22,7 +22,7 @@ static bool all_finite(const float *x, size_t count)
     return !bad;
 }
 
-// "row 17 (counted from 0)" or "line 19" of a CSV file.
+// Names a sample: "data row 18 (counted from 1)" of a CSV file, else "row 17 (counted from 0)".
 static void describe_row(const struct clrnn_dataset *d, uint32_t sample, char *text, size_t size)
 {
     if (d->table)
@@ -83,7 +83,7 @@ static enum clrnn_status check_x(const struct clrnn_dataset *d)
     return st;
 }
 
-// Every row once, though windows share rows.
+// Checks each row of the table once, though windows may share rows.
 static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
 {
     const struct clrnn_table *t = d->table;
@@ -158,7 +158,7 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
             "%s: %s%s holds the target %g, expected a finite number: repair or remove that row%s", d->y_path,
             row, where, value,
             isnan(value) && !d->goal.classes ? ", or set data.missing_targets: ignore" : "");
-    if (*clrnn_label_advice(d, advice, sizeof(advice))) // all are in another encoding
+    if (*clrnn_label_advice(d, advice, sizeof(advice))) // all labels use another encoding
         return clrnn_error(
             d->log, CLRNN_ERR_DATA, "%s: %s%s holds the label %.9g, expected %s: %s", d->y_path, row, where,
             value, d->goal.binary ? "0 or 1 for bce_with_logits" : "a class, which count from 0", advice);
@@ -195,9 +195,9 @@ static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
 static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_check check)
 {
     const struct clrnn_table *t = d->label ? NULL : d->table;
-    const uint32_t rows = t ? (uint32_t)t->rows : d->info.S; // each once, though windows share them
+    const uint32_t rows = t ? (uint32_t)t->rows : d->info.S; // each row once, though windows may share rows
     uint32_t classes = 0;
-    bool counts = false; // a target that is not missing
+    bool counts = false; // whether some target is not missing
 
     for (uint32_t s = 0; s < rows; t ? clrnn_table_passed(t, s++) : (void)s++)
         for (size_t i = 0; i < (t ? t->targets : clrnn_dataset_y_valid(d, s)); i++) {

@@ -52,7 +52,7 @@ static enum clrnn_status check_outputs(const struct clrnn_dataset *d, const stru
                        (unsigned long long)has * quantiles);
 }
 
-// The shape of samples that are rows.
+// Sets S, T and C if each row is a sample.
 static enum clrnn_status shape_rows(struct clrnn_dataset *d, const struct clrnn_source *source)
 {
     const uint32_t steps = MAX2(source->csv_steps, 1u);
@@ -143,9 +143,9 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
     return s;
 }
 
-// ---------------------------------------------------------------- the mean for missing cells
+// ---------------------------------------------------------------- column means for missing cells
 
-// Marks the rows of the root's table that samples of a set have.
+// Marks the rows of the root's table that the set's samples contain.
 static void mark_rows(const struct clrnn_dataset *d, unsigned char *marked)
 {
     const struct clrnn_series *w = d->windows;
@@ -191,7 +191,7 @@ enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *d, struct clrnn
     for (size_t k = 0; k < width; k++)
         fill[k] /= fmax(count[k], 1);
     for (size_t k = 0; k < from->targets && d->goal.missing && !d->goal.classes; k++)
-        fill[from->target[k]] = NAN; // stays missing
+        fill[from->target[k]] = NAN; // missing targets stay missing
     free(marked);
     free(table->fill);
     table->fill = fill;
@@ -206,7 +206,7 @@ enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struc
     return table && !*names ? clrnn_error_memory(dataset->log, 0, "names of the data's columns") : CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- split in time
+// ---------------------------------------------------------------- split by time
 
 enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,
                                            struct clrnn_dataset **valid)

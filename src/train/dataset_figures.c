@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Figures over a whole data set: class counts, moments, balanced weights, fingerprint.
+// Statistics of a whole data set: class counts, moments, balanced weights, fingerprint.
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -30,7 +30,7 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
     return clrnn_dataset_whole(dataset);
 }
 
-// bce: negatives / positives of each label, [targets]; the positives are the sum of y.
+// bce: weight [targets] becomes negatives / positives of each label. Positives are the sum of y.
 static void balance_labels(const struct clrnn_dataset *dataset, double *weight)
 {
     const uint32_t targets = dataset->info.targets;
@@ -107,7 +107,7 @@ enum clrnn_status clrnn_dataset_target_moments(const struct clrnn_dataset *datas
                 for (size_t i = o; i < clrnn_dataset_y_valid(dataset, s); i += targets) {
                     const double y = clrnn_dataset_y(dataset, s, i);
 
-                    if (isnan(y)) // missing
+                    if (isnan(y)) // the target is missing
                         continue;
                     sum += pass ? 0 : y;
                     squares += pass ? (y - mean[o]) * (y - mean[o]) : 0;
@@ -160,7 +160,7 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
         for (size_t c = 0; c < C; c++)
             if (!pass) {
                 mean[c] /= (double)count;
-            } else { // a constant feature's deviation may be nonzero through rounding of its sum
+            } else { // rounding may leave a constant feature a small nonzero deviation
                 std[c] = sqrt(std[c] / (double)count);
                 if (std[c] <= (double)count * DBL_EPSILON * fabs(mean[c]))
                     std[c] = 1.0;
@@ -186,7 +186,7 @@ enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset,
     clrnn_hash_add(&h, shape, sizeof(shape));
     if (!dataset->parent && dataset->windows)
         clrnn_series_hash(dataset, &h);
-    for (uint32_t s = 0; s < (dataset->windows ? 0 : info->S); s++) { // padding does not count
+    for (uint32_t s = 0; s < (dataset->windows ? 0 : info->S); s++) { // padding is not hashed
         const uint32_t length = clrnn_dataset_length(dataset, s);
         const float *mapped = clrnn_dataset_x_mapped(dataset, s);
 

@@ -9,7 +9,7 @@
 #include "model/layer.h"
 #include "train/dataset_advice.h"
 
-#define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
+#define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features, which are counted in 32 bits
 
 static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
 {
@@ -31,7 +31,7 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
     return goal;
 }
 
-// The shape of X: (N, T, C) or (N, C); for tokens (N, T) or (N, T, 1).
+// Sets S, T and C from X: (N, T, C) or (N, C); for tokens (N, T) or (N, T, 1).
 static enum clrnn_status find_shape(struct clrnn_dataset *d)
 {
     const struct clrnn_npy *x = d->x;
@@ -60,7 +60,7 @@ static enum clrnn_status find_shape(struct clrnn_dataset *d)
     return CLRNN_OK;
 }
 
-// Reports that y does not have the number of outputs of the last layer.
+// Reports that y has not one target for each output of the last layer.
 static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char *text)
 {
     const struct clrnn_dataset_info *info = &d->info;
@@ -76,7 +76,7 @@ static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char
                        d->y_path, text, shape, d->goal.binary ? ", for classes the loss cross_entropy" : "");
 }
 
-// outputs: of the model's last layer.
+// Opens y and checks its shape. outputs: of the model's last layer.
 static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_array *array, uint32_t outputs)
 {
     const struct clrnn_dataset_info *info = &d->info;
@@ -108,7 +108,7 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
         expected[ndim++] = info->y_T;
     if (info->targets > 1)
         expected[ndim++] = info->targets;
-    for (unsigned i = 1; i < y->ndim; i++) // (N, 1) is (N), (N, T, 1) is (N, T), (N, 1, O) is (N, O)
+    for (unsigned i = 1; i < y->ndim; i++) // (N, 1) counts as (N), (N, T, 1) as (N, T), (N, 1, O) as (N, O)
         if (y->shape[i] != 1 && count++ < 3)
             has[count - 1] = y->shape[i];
     if (count == ndim && has[1] == expected[1] && has[2] == expected[2])
@@ -171,7 +171,7 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     return d->goal.ctc ? clrnn_dataset_make_y_lengths(d) : CLRNN_OK;
 }
 
-// What messages call X and y where both are one file, or none.
+// Sets the names of X and y for messages if both are in one file, or in none.
 static enum clrnn_status name_paths(struct clrnn_dataset *d, const struct clrnn_source *source,
                                     const char *folder)
 {
@@ -251,9 +251,9 @@ fail:
     return st;
 }
 
-// ---------------------------------------------------------------- what a config names
+// ---------------------------------------------------------------- the sets of a config
 
-// Sets what stands for missing cells to the means over the training set, in its table and that of `valid`.
+// Replaces the means for missing cells by those of the training set, in its table and in that of `valid`.
 static enum clrnn_status refill(struct clrnn_dataset *whole, const struct clrnn_dataset *train,
                                 struct clrnn_dataset *valid)
 {
@@ -271,7 +271,7 @@ enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const s
 {
     struct clrnn_source whole = clrnn_source_as_trained(config, rules->names, source);
 
-    whole.delimiter = source->delimiter; // how it is written may differ
+    whole.delimiter = source->delimiter; // the format of this file may differ
     whole.comment = source->comment;
     whole.decimal = source->decimal;
     if (clrnn_source_is_files(&whole) && !whole.label_from)
@@ -279,7 +279,7 @@ enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const s
     return clrnn_dataset_open_by(log, config, &whole, config->folder, name, check, rules, dataset);
 }
 
-// Opens data.valid, by the names of the training set's columns and classes where that has any.
+// Opens data.valid; if the training set has names of columns and classes, they are used here too.
 static enum clrnn_status open_data_valid(const struct clrnn_log *log, const struct clrnn_config *config,
                                          enum clrnn_dataset_check check, const struct clrnn_dataset *train,
                                          struct clrnn_dataset **valid)
@@ -313,7 +313,7 @@ static enum clrnn_status open_valid(const struct clrnn_log *log, const struct cl
     st = clrnn_dataset_split(whole, data->valid_fraction, config->train.seed, train, valid);
     if (st == CLRNN_OK)
         st = refill(whole, *train, NULL);
-    clrnn_dataset_close(&whole); // its parts hold it open
+    clrnn_dataset_close(&whole); // its views keep it open
     return st;
 }
 

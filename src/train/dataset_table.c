@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading samples of a data set from a table: its rows, or windows cut from them.
+// Reads samples from a table: each is a row, or a window of rows.
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -18,7 +18,7 @@ double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, siz
     const size_t C = MAX2(root->info.C, 1u), column = root->windows ? index % C : index;
 
     if (root->windows && root->windows->sequences && index / C >= (size_t)root->length[sample])
-        return 0; // padding
+        return 0; // padding behind the sequence
     return clrnn_table_value(root->table, clrnn_dataset_table_row(root, sample, index / C),
                              root->table->feature[column]);
 }
@@ -40,7 +40,7 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
     size_t step = root->windows ? first / t->features : 0, column = first - step * t->features;
     size_t row = root->windows ? clrnn_series_row(root->windows, start + step) : start;
 
-    if (root->windows && root->windows->sequences) { // padding behind the last step
+    if (root->windows && root->windows->sequences) { // zeros behind the last step
         const size_t length = (size_t)root->length[sample] * t->features;
         const size_t there = first < length ? MIN2(count, length - first) : 0;
 
@@ -56,9 +56,9 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
     }
 }
 
-// ---------------------------------------------------------------- figures over the rows of windows
+// ---------------------------------------------------------------- statistics over the rows of windows
 
-// A feature of the row at a place in the windows' order, as it is read.
+// A feature, rounded to float32, of the row at place `at` of the windows' order.
 static double feature_at(const struct clrnn_dataset *d, size_t at, size_t feature)
 {
     clrnn_table_passed(d->table, at);

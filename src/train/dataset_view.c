@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Views of a data set: a selection of its samples, with changed labels, inputs or order in time; and
-// splitting a set.
+// Views of a data set: selected samples with changed labels, inputs or order in time. Also splits a set.
 #include <math.h>
 #include <string.h>
 
@@ -59,8 +58,8 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
 
 // ---------------------------------------------------------------- splitting
 
-// How many samples of each stratum go to the validation part: its fraction, rounded so that the sum is
-// right (largest remainders first; the lower stratum among equals).
+// Computes how many samples of each stratum go to the validation part: its share, rounded so that the sum is
+// `total` (largest remainders are rounded up first, the lower stratum first among equals).
 static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total,
                       uint32_t *takes, double *remainders)
 {
@@ -86,7 +85,7 @@ static void share_out(const uint32_t *counts, uint32_t strata, double fraction, 
     }
 }
 
-// The stratum of each sample: its class, the last for ignored labels.
+// Finds the stratum of each sample: its class, or the last stratum for ignored labels.
 static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, uint32_t *stratum,
                         uint32_t *counts)
 {
@@ -101,7 +100,7 @@ static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, ui
     }
 }
 
-// Marks the samples that go to the validation part: the first ones of a permutation of each stratum.
+// Marks the samples of the validation part: the first ones of a random permutation of each stratum.
 static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t strata,
                         const uint32_t *members, uint64_t seed, uint32_t *order, unsigned char *taken)
 {
@@ -115,8 +114,8 @@ static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t 
     }
 }
 
-// The number of steps by which row `sample` + 1 is shifted against row `sample`: its first T - shift steps
-// equal the last ones of that. 0: it is not shifted. x [2, T, C].
+// By how many steps sample + 1 is shifted against `sample`: its first T - shift steps equal the last ones of
+// `sample`. 0: it is not shifted. x [2, T, C]: scratch.
 static uint32_t shift_of(const struct clrnn_dataset *d, uint32_t sample, float *x)
 {
     const size_t width = d->info.C * sizeof(*x), T = d->info.T;
@@ -164,8 +163,8 @@ enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint
     return CLRNN_OK;
 }
 
-// Windows of a series: the last ones become the validation part; those that share steps with them are left
-// out.
+// Splits windows of a series: the last ones become the validation part. Windows that share steps with them
+// are left out.
 static enum clrnn_status split_series(struct clrnn_dataset *dataset, uint32_t taken, uint32_t apart,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid)
 {
@@ -218,10 +217,10 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
     share_out(counts, strata, fraction, total, takes, remainders);
     for (uint32_t k = 1; k < strata; k++)
         next[k] = next[k - 1] + counts[k - 1];
-    for (uint32_t s = 0; s < S; s++) // stratum by stratum, each in the order of the file
+    for (uint32_t s = 0; s < S; s++) // sorted by stratum, then by position in the file
         members[next[stratum[s]]++] = s;
     draw_strata(counts, takes, strata, members, seed, order, taken);
-    for (uint32_t s = 0; s < S; s++) // both parts in the order of the file
+    for (uint32_t s = 0; s < S; s++) // both parts keep the order of the file
         if (!taken[s])
             kept[kept_count++] = s;
         else

@@ -13,7 +13,7 @@ uint32_t clrnn_argmax(const float *x, uint32_t count)
     uint32_t best = 0;
 
     for (uint32_t k = 1; k < count; k++)
-        if (x[k] > x[best] || (isnan(x[k]) && !isnan(x[best]))) // PyTorch takes NaN for the largest
+        if (x[k] > x[best] || (isnan(x[k]) && !isnan(x[best]))) // NaN is the largest, as in PyTorch
             best = k;
     return best;
 }
@@ -55,14 +55,14 @@ uint32_t clrnn_edit_distance(const int32_t *a, uint32_t a_count, const int32_t *
 
 #define NO_NODE UINT32_MAX
 
-// A prefix: its last label, and the prefix before that. Equal prefixes are one node.
+// A prefix, stored as its last label and the node of the prefix before that. Equal prefixes share a node.
 struct node {
     uint32_t parent, child, sibling;
     int32_t label;
-    uint32_t entry; // in the step's entries; NO_NODE: none
+    uint32_t entry; // index among the step's entries; NO_NODE: none
 };
 
-// A prefix at one step: logarithms of the probabilities of its paths that end in a blank, and in its last
+// A prefix at one step: log-probabilities of all paths that spell it and end in a blank, or in its last
 // label.
 struct entry {
     uint32_t node;
@@ -72,7 +72,7 @@ struct entry {
 struct beam {
     struct node *node;
     size_t node_count;
-    struct entry *now, *next; // now: at most `width`
+    struct entry *now, *next; // now: at most `width` entries
     size_t now_count, next_count;
 };
 
@@ -96,7 +96,7 @@ static int better_first(const void *a, const void *b)
     return x != y ? (x > y ? -1 : 1) : p->node < q->node ? -1 : p->node > q->node;
 }
 
-// The node of a prefix that is one label longer. NO_NODE: no memory.
+// The node of `parent` extended by a label. NO_NODE: no memory.
 static uint32_t extend(struct beam *b, uint32_t parent, int32_t label)
 {
     for (uint32_t i = b->node[parent].child; i != NO_NODE; i = b->node[i].sibling)
@@ -109,7 +109,7 @@ static uint32_t extend(struct beam *b, uint32_t parent, int32_t label)
     return (uint32_t)b->node_count++;
 }
 
-// The entry of a node at the next step. NULL: no memory.
+// The entry of a node at the next step, added if new. NULL: no memory.
 static struct entry *entry_of(struct beam *b, uint32_t node)
 {
     if (node == NO_NODE)
@@ -123,7 +123,7 @@ static struct entry *entry_of(struct beam *b, uint32_t node)
     return &b->next[b->node[node].entry];
 }
 
-// What the prefix `from` becomes when a step with these log-probabilities follows.
+// Extends the prefix `from` by one step with these log-probabilities. False: no memory.
 static bool follow(struct beam *b, const struct entry *from, const double *log_prob, uint32_t C,
                    uint32_t blank)
 {
@@ -136,7 +136,7 @@ static bool follow(struct beam *b, const struct entry *from, const double *log_p
     if (last >= 0)
         to->label = log_add(to->label, from->label + log_prob[last]);
     for (uint32_t c = 0; c < C; c++) {
-        // a label like the last one needs a blank between them
+        // the same label again needs a blank in between
         const double before = (int32_t)c == last ? from->blank : score(from);
 
         if (c == blank || before == -INFINITY)
@@ -195,7 +195,7 @@ enum clrnn_status clrnn_decode_beam(const struct clrnn_log *log, const float *x,
     for (uint32_t t = 0; good && t < T; t++) {
         log_softmax(x + (size_t)t * C, C, log_prob);
         good = step(&b, log_prob, C, blank, width);
-        // the two arrays change places, and ARRAY_GROW goes by the count: the second starts anew
+        // step() swapped the arrays; ARRAY_GROW infers the capacity from the count, so `next` must start anew
         free(b.next);
         b.next = NULL;
     }

@@ -14,7 +14,7 @@
 #include "train/session.h"
 #include "train/speedup.h"
 
-// Writes "x [32, 64, 2474]" for every tensor of the slots, behind a word.
+// Writes a word and every tensor of the slots, as in "x [32, 64, 2474]".
 static void write_tensors(FILE *out, const char *word, const struct clrnn_graph *graph, const int *slots,
                           size_t count)
 {
@@ -35,7 +35,7 @@ static void write_tensors(FILE *out, const char *word, const struct clrnn_graph 
     fputc('\n', out);
 }
 
-// 1234567 as "1.23 M" of a unit.
+// Writes 1234567 as "1.23 M" and the unit.
 static const char *short_text(double value, const char *unit, char text[32])
 {
     static const char *const scale[] = {"", "k", "M", "G", "T"};
@@ -49,7 +49,7 @@ static const char *short_text(double value, const char *unit, char text[32])
     return text;
 }
 
-// The layers as a tree, where some lie inside others: a line each, with the features that come in and go out.
+// For models with nested layers: writes them as a tree, one per line, with the number of features in and out.
 static void write_tree(FILE *out, const struct clrnn_model *m)
 {
     for (size_t i = 0; i < m->config->layer_count; i++) {
@@ -59,7 +59,7 @@ static void write_tree(FILE *out, const struct clrnn_model *m)
         int depth = 0;
 
         if (parent != SIZE_MAX && m->config->layer[parent].kind == CLRNN_LAYER_CONCAT)
-            depth++; // below the mark of its branch
+            depth++; // the branch of a concat is a level, too
         for (; parent != SIZE_MAX; parent = clrnn_layer_parent(m->config, parent))
             depth++;
         fprintf(out, "%*s%s %s  %u -> %u\n", 2 * depth, "",
@@ -126,7 +126,7 @@ static json_t *slots_json(const struct clrnn_graph *graph, const int *slots, siz
     return array;
 }
 
-// shards: NULL where batches are whole.
+// shards NULL: batches are whole.
 static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan,
                                     const struct clrnn_speedup *shards)
 {

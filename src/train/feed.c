@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Feeds: the order of samples in an epoch, the data set's copy on the device, and staging per batch if it
-// does not fit.
+// Feeds: the order of samples in an epoch, the data set's copy on the device, and staging per batch if the
+// copy does not fit.
 #include "train/feed.h"
 
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/file.h"
 
-#define STEP_SIZES 16u                 // batches are cut to at most this many different T
+#define STEP_SIZES 16u                 // T of batches is rounded up to at most this many different values
 #define PIECE_BYTES ((size_t)64 << 20) // of one transfer of a mapped file
 #define CHUNK_BYTES ((size_t)4 << 20)  // of one transfer of converted rows
 #define SHARED_BYTES ((size_t)64 << 20)
@@ -21,28 +21,28 @@ struct clrnn_feed {
     struct clrnn_feed_params params;
     struct clrnn_plan_data data;
     struct clrnn_plan_cache *cache;
-    uint32_t S, batches, batch; // batch: the next one
-    uint32_t steps;             // of the epoch, by the pieces of its batches
-    uint32_t begin, taken;   // step at which the next piece begins, 0: a new batch; steps of the one before
-    uint32_t samples;        // of the batch made ready last
-    bool first;              // whether the piece made ready last is its first
-    uint32_t *order;         // [S] of this epoch
-    const uint32_t *current; // of the batch made ready last
-    size_t x_width, y_width; // numbers a sample has
+    uint32_t S, batches, batch; // batch: number of the next one
+    uint32_t steps;             // training steps of the epoch, counting pieces of batches
+    uint32_t begin, taken; // first step of the next piece, 0: a new batch; number of steps in the last piece
+    uint32_t samples;      // in the current batch
+    bool first;            // whether the current piece is its batch's first
+    uint32_t *order;       // [S] order of this epoch
+    const uint32_t *current; // [samples] indices of the current batch
+    size_t x_width, y_width; // numbers that a sample has in x, in y
 
-    // Staged: the host gathers x of a batch in one half while the device reads the other. The device's
+    // If staged: the host gathers x of a batch in one half while the device reads the other. The device's
     // buffers are written in queue order, so one set of them is enough.
     bool staged;
     float *half[2];
     uint64_t token[2];
     unsigned turn;
-    int32_t *words;    // tokens, classes, lengths of a batch or chunk
-    float *reals;      // real targets, weights
-    size_t read_bytes; // since pages were let go
+    int32_t *words;    // scratch: tokens, classes or lengths of a batch or chunk
+    float *reals;      // scratch: real targets or weights
+    size_t read_bytes; // bytes read since mapped pages were released
 };
 
-// Counts a read of a sample from a mapped file, which maps more pages than it has, and releases the pages at
-// intervals.
+// Counts a read of a sample from a mapped file, and releases mapped pages at intervals. A read maps more
+// pages than the sample has.
 static void count_read(struct clrnn_feed *f, size_t numbers)
 {
     f->read_bytes += numbers * sizeof(float) + CLRNN_FAULT_BYTES;
@@ -80,7 +80,7 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
     return clrnn_buffer_write_f32(f->data.y, at, count * width, f->reals);
 }
 
-// The lengths of samples and, with ctc, of their targets.
+// Writes the lengths of samples and, with ctc, those of their targets.
 static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                        const uint32_t *samples)
 {
@@ -95,7 +95,7 @@ static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uin
     return f->data.y_lengths ? clrnn_buffer_write_i32(f->data.y_lengths, at, count, f->words) : CLRNN_OK;
 }
 
-// All but x.
+// Writes everything except x.
 static enum clrnn_status write_rest(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                     const uint32_t *samples)
 {
@@ -120,7 +120,7 @@ static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint
 
 // ---------------------------------------------------------------- a copy on the device
 
-// Uploads the mapped file without a copy, if the root set's samples are contiguous in it.
+// Uploads straight from the mapped file if the samples are contiguous in it.
 static enum clrnn_status upload_mapped(struct clrnn_feed *f)
 {
     const uint32_t piece = (uint32_t)MIN2(MAX2(PIECE_BYTES / (f->x_width * sizeof(float)), 1), f->S);
@@ -174,9 +174,9 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
 
 // ---------------------------------------------------------------- making a feed
 
-// Whether the set fits on the device: at most `resident_bytes`, otherwise the environment's limit,
-// otherwise half of the memory including what is in use; SHARED_BYTES if that is the host's memory, which
-// holds the file's pages anyway; and no buffer above the device's largest allocation.
+// Whether the set fits on the device. The limit is `resident_bytes`, else the environment's, else half of the
+// device's memory including what is in use, or SHARED_BYTES if the device shares the host's memory, which
+// holds the file's pages anyway. No buffer may exceed the device's largest allocation.
 static bool fits_device(const struct clrnn_feed *f, size_t needed)
 {
     const struct clrnn_device_info *device = clrnn_device_info(f->device);
@@ -250,7 +250,7 @@ static enum clrnn_status fill(struct clrnn_feed *f, uint32_t batch)
     TRY(make_host_memory(f, f->staged ? batch : chunk, f->staged || !clrnn_dataset_in_order(f->dataset)));
     if (!f->staged) {
         TRY(upload(f, chunk));
-        for (int i = 0; i < 2; i++) { // the uploads are done
+        for (int i = 0; i < 2; i++) { // the uploads have finished
             free(f->half[i]);
             f->half[i] = NULL;
             f->token[i] = 0;
@@ -342,7 +342,7 @@ const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed)
 
 // ---------------------------------------------------------------- batches
 
-// The length of the longest sample, rounded up so that there are few different plans.
+// T of a batch: the length of its longest sample, rounded up so that there are few different plans.
 static uint32_t batch_steps(const struct clrnn_feed *f, const uint32_t *sample, uint32_t N)
 {
     const uint32_t T = f->data.T_data, grain = (T + STEP_SIZES - 1) / STEP_SIZES;
@@ -370,7 +370,7 @@ static enum clrnn_status stage(struct clrnn_feed *f, const uint32_t *sample, uin
     return clrnn_dataset_whole(f->dataset);
 }
 
-// Makes samples of the current batch those that plans read.
+// Makes N samples of the current batch, from `first` on, those that plans read.
 static enum clrnn_status make_ready(struct clrnn_feed *f, uint32_t first, uint32_t N)
 {
     const uint32_t *sample = f->current + first;
@@ -384,7 +384,7 @@ static uint32_t samples_of(const struct clrnn_feed *f, uint32_t batch)
     return (uint32_t)MIN2(f->params.batch_size, f->S - (size_t)batch * f->params.batch_size);
 }
 
-// Makes the batch f->batch - 1 the current one.
+// Makes batch f->batch - 1 the current batch.
 static enum clrnn_status take_batch(struct clrnn_feed *f)
 {
     f->samples = samples_of(f, f->batch - 1);
@@ -412,7 +412,7 @@ enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_
     }
     if (!f->begin)
         return CLRNN_OK;
-    f->batch++; // in the middle of a batch
+    f->batch++; // the epoch resumes in the middle of a batch
     return take_batch(f);
 }
 
@@ -421,7 +421,7 @@ void clrnn_feed_skip(struct clrnn_feed *f, uint32_t batches)
     f->batch += MIN2(batches, f->batches - f->batch);
 }
 
-// The next piece of a batch for training with train.bptt; a batch without a further piece is over.
+// With train.bptt: takes the batch's next piece for training. After the last piece the batch is over.
 static void next_piece(struct clrnn_feed *f, uint32_t bptt)
 {
     const uint32_t pieces = clrnn_feed_pieces(f->dataset, bptt, f->current, f->samples);

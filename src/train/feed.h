@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Feeds: batches of a data set for a model's plans, from a copy of the set on the device or staged per batch.
+// A feed gives a data set's batches to a model's plans, from a copy on the device or staged per batch.
 #ifndef CLRNN_SRC_TRAIN_FEED_H
 #define CLRNN_SRC_TRAIN_FEED_H
 
@@ -13,11 +13,11 @@ struct clrnn_feed_params {
     uint64_t resident_bytes; // limit for the copy on the device; 0: CLRNN_RESIDENT_BYTES from the
                              // environment, or its default (doc/environment.md)
     bool whole_steps;        // do not shorten T for batches of short samples
-    bool keep_tensors;       // every tensor of a pass stays readable, and x has a gradient
-    uint32_t parts;          // 0, or most parts in which batches are prepared (train.shards)
+    bool keep_tensors;       // keep every tensor of a pass readable, and compute a gradient of x
+    uint32_t parts;          // most parts in which a batch is prepared (train.shards); 0: whole batches
 };
 
-/** As the config trains. */
+/** The parameters with which the config trains. */
 struct clrnn_feed_params clrnn_feed_as_trained(const struct clrnn_config *config);
 
 /** Number of batches in an epoch of S samples. */
@@ -26,50 +26,50 @@ uint32_t clrnn_batch_count(uint32_t S, uint32_t batch_size, bool drop_last);
 enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uint32_t batch_size,
                                     bool drop_last);
 
-/** Batches of one data set for one model, with a cache of plans by shape. */
+/** Provides the batches of one data set to one model, and caches plans by shape. */
 struct clrnn_feed;
 
 enum clrnn_status clrnn_feed_create(struct clrnn_model *model, const struct clrnn_dataset *dataset,
                                     const struct clrnn_feed_params *params, struct clrnn_feed **feed);
 void clrnn_feed_destroy(struct clrnn_feed **feed);
 
-/** Number of training steps in the epoch: its batches, with train.bptt their pieces that have a valid step.
- */
+/** Number of training steps in the epoch: one per batch or, with train.bptt, one per piece that has a valid
+ * step. */
 uint32_t clrnn_feed_steps(const struct clrnn_feed *feed);
-/** The same for the first epoch of a config, without a feed. CLRNN_ERR_MEMORY. */
+/** clrnn_feed_steps of a config's first epoch, without a feed. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const struct clrnn_config *config,
                                          const struct clrnn_dataset *dataset, uint64_t *steps);
 
-/** Pieces of `bptt` steps (0: the whole) of a batch of N samples in which one of them has a step. */
+/** Pieces of `bptt` steps (0: one piece) in a batch of N samples, those without a valid step left out. */
 uint32_t clrnn_feed_pieces(const struct clrnn_dataset *dataset, uint32_t bptt, const uint32_t *sample,
                            uint32_t N);
 
-/** Sets the order of an epoch (counted from 0; a permutation from seed and epoch) and starts at its training
- * step `step`. */
+/** Sets the sample order of an epoch (counted from 0; a permutation from seed and epoch), and starts at
+ * training step `step` of that epoch. */
 enum clrnn_status clrnn_feed_start(struct clrnn_feed *feed, uint64_t epoch, uint32_t step);
 
-/** Prepares the next batch for its plan, with train.bptt and a training mode its next piece: writes the index
- * and stages data, while the device may still be working. *samples is its N. After the last batch *plan is
- * NULL. */
+/** Prepares the next batch and its plan, or in a training mode with train.bptt the batch's next piece. Writes
+ * the index and stages data, while the device may still be working. *samples is the batch's N. After the last
+ * batch *plan is NULL. */
 enum clrnn_status clrnn_feed_next(struct clrnn_feed *feed, enum clrnn_mode mode, struct clrnn_plan **plan,
                                   uint32_t *samples);
 
-/** The same in two steps, for a feed with `parts`: moves on to the next batch or piece; *samples is its N, 0
- * after the last. Then prepares its samples [first, first + count) and the plan of them, in mode SHARD. */
+/** clrnn_feed_next in two steps, for a feed with `parts`. First move to the next batch or piece; *samples is
+ * its N, 0 after the last. Then prepare its samples [first, first + count) and their SHARD plan. */
 enum clrnn_status clrnn_feed_next_batch(struct clrnn_feed *feed, enum clrnn_mode mode, uint32_t *samples);
 struct clrnn_feed_part {
     uint32_t first, count;
-    uint32_t arena;  // as struct clrnn_plan_params
-    bool statistics; // the same
+    uint32_t arena;  // as in struct clrnn_plan_params
+    bool statistics; // as in struct clrnn_plan_params
 };
 enum clrnn_status clrnn_feed_part(struct clrnn_feed *feed, const struct clrnn_feed_part *part,
                                   struct clrnn_plan **plan);
 
-/** Passes over the next batches, at most all that are left. */
+/** Skips this many batches, at most those that are left. */
 void clrnn_feed_skip(struct clrnn_feed *feed, uint32_t batches);
 
-/** What the piece prepared last is of its batch: its share of the steps; 1 where it is all. *first: whether
- * it is the batch's first. */
+/** Which share of its batch's steps the piece prepared last has; 1 for a whole batch. *first: whether it is
+ * the batch's first piece. */
 double clrnn_feed_share(const struct clrnn_feed *feed, bool *first);
 
 /** The sample indices of the batch prepared last, in order. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The findings of the doctor and of a training run's watch, from findings.def.
+// The findings that the doctor and the watch of a training run can report, from findings.def.
 #ifndef CLRNN_SRC_TRAIN_FINDINGS_H
 #define CLRNN_SRC_TRAIN_FINDINGS_H
 
 #include "clrnn/diagnose.h"
 
-/** CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY etc., in the table's order. */
+/** CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY and so on, in the table's order. */
 enum clrnn_finding_kind {
 #define X(ident, id, severity, page, meaning, cost, remedy) CLRNN_FINDING_##ident,
 #include "train/findings.def"

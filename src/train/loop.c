@@ -12,7 +12,7 @@
 #include "base/words.h"
 #include "model/layer.h"
 
-#define READ_SECONDS 0.1 // between two reads of the records, where steps allow it
+#define READ_SECONDS 0.1 // aimed at between two reads of the records
 #define SHOW_SECONDS 0.1 // between two calls of the progress callback
 #define MOST_PACES 65536u
 
@@ -31,7 +31,7 @@ static bool is_regression(const struct clrnn_loop *l)
 static enum clrnn_status note_pace(struct clrnn_loop *l, double seconds, uint32_t steps)
 {
     if (l->pace_count == MOST_PACES)
-        return CLRNN_OK; // the median of these is good enough
+        return CLRNN_OK; // enough for a good median
     if (!ARRAY_GROW(l->pace, l->pace_count))
         return clrnn_error_memory(l->log, 2 * l->pace_count * sizeof(*l->pace), "step times");
     l->pace[l->pace_count++] = (struct clrnn_loop_pace){seconds, steps};
@@ -94,13 +94,13 @@ static enum clrnn_status read_records(struct clrnn_loop *l)
     for (uint32_t i = 0; i < q->count; i++) {
         const double *r = q->record + (size_t)i * RECORD_FIELDS;
 
-        // 0 / 0 if all labels are ignored: NaN, as in PyTorch
+        // NaN (0 / 0) if all labels are ignored, as in PyTorch
         l->last_loss = clrnn_unsigned_nan(r[RECORD_LOSS] / r[RECORD_WEIGHT]);
         l->last_weight = r[RECORD_WEIGHT];
         l->state.last_norm = clrnn_unsigned_nan(r[RECORD_NORM]);
         l->state.last_lr = q->lr[i];
         clrnn_watch_step(&l->watch, r, l->last_loss, q->lr[i]);
-        if (r[RECORD_WEIGHT] != 0.0) { // the epoch's mean leaves out batches without a label that counts
+        if (r[RECORD_WEIGHT] != 0.0) { // batches without a label that counts are left out of the epoch's mean
             l->state.loss_sum += l->last_loss * q->weight[i];
             l->state.weight_sum += q->weight[i];
         }
@@ -139,14 +139,14 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
     q->samples[q->count] = l->train->fresh ? l->train->samples : 0;
     q->weight[q->count] = l->train->weight;
     q->lr[q->count++] = lr;
-    if (l->train->samples >= l->largest_batch) { // not a short last one
+    if (l->train->samples >= l->largest_batch) { // a smaller last batch does not count
         l->largest_batch = l->train->samples;
         l->chained = clrnn_replay_chained(l->train->plan->replay);
     }
     clrnn_profile_add(&l->profile, l->train->plan);
     if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
-        TRY(read_records(l)); // it wants the batch's loss
-    // a batch without a label that counts has no loss to judge
+        TRY(read_records(l)); // the scheduler needs this batch's loss
+    // without a label that counts there is no loss to judge
     if (scheduler->per_batch &&
         (scheduler->kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU || l->last_weight != 0.0))
         clrnn_model_step_schedule(l->model, l->last_loss);
@@ -169,7 +169,7 @@ static enum clrnn_status checkpoint(struct clrnn_loop *l, const char *name)
     return st;
 }
 
-// Makes the run on disk that of this step, within an epoch.
+// In the middle of an epoch: makes the run on disk reflect this step.
 static enum clrnn_status keep(struct clrnn_loop *l)
 {
     TRY(clrnn_run_folder_sync(&l->folder));

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// What a run would fail of only after hours.
+// Checks in advance what would make a run fail only after hours.
 #include "base/array.h"
 #include "base/log.h"
 #include "model/network.h"
 #include "train/loop.h"
 
-// Whether a batch of N samples, or of the rest, has a part of one sample.
+// Whether a batch of N samples, or a last one of `rest`, has a shard of one sample.
 static bool has_single(uint32_t N, uint32_t rest, uint32_t shards)
 {
     return N < 2 * shards || (rest && rest < 2 * shards);
 }
 
-// Checks that batchnorm does not get a batch of one value per channel: it would fail only after an hour of
+// Checks that batchnorm never gets a single value per channel: the run would fail only after an hour of
 // training.
 static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set,
                                           bool training)
@@ -41,8 +41,8 @@ static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const stru
     return CLRNN_OK;
 }
 
-// Checks that one_cycle_lr is not stepped beyond its end, where PyTorch raises: it would fail only after an
-// hour of training.
+// Checks that one_cycle_lr is not stepped past its end, where PyTorch raises: the run would fail only after
+// an hour of training.
 static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 {
     const struct clrnn_train_config *train = &l->config->train;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Messages between ranks. A wait for one sleeps between looks, so that ranks that share a core do not take it
-// from each other: MPI's own waits spin. Threads call MPI one at a time.
+// Messages between ranks. MPI's own waits spin; ours sleep between polls, so that ranks on the same core do
+// not take it from each other. Threads call MPI one at a time.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -10,16 +10,16 @@
 #include "base/log.h"
 #include "train/ranks_mpi.h"
 
-#define MOST_BYTES ((size_t)1 << 30) // of one message: MPI counts in int
+#define MOST_BYTES ((size_t)1 << 30) // of one MPI call, which counts in int
 #define LEAST_SLEEP_NS 1000
 #define MOST_SLEEP_NS 500000
-#define PATIENT_SLEEP_NS 2000000 // what comes meanwhile, 2.5 MB with 10 Gbit/s, fits the system's buffers
+#define PATIENT_SLEEP_NS 2000000 // what arrives meanwhile, 2.5 MB with 10 Gbit/s, fits the system's buffers
 #define BROADCAST_TAG 32767
 
 struct clrnn_mpi clrnn_mpi = {.count = 1};
 
-static atomic_int given_up;     // the status that waits return; CLRNN_OK: they wait
-static atomic_int on_their_way; // messages
+static atomic_int given_up;     // status that all waits return; CLRNN_OK: none
+static atomic_int on_their_way; // messages under way
 
 uint32_t clrnn_ranks_count(void)
 {
@@ -43,7 +43,7 @@ bool clrnn_ranks_keep_memory(void)
 
 void clrnn_ranks_pause(size_t bytes, bool patient, long *ns)
 {
-    const long first = (long)MIN2(bytes, MOST_SLEEP_NS / 4); // a byte in a nanosecond: 8 Gbit/s
+    const long first = (long)MIN2(bytes, MOST_SLEEP_NS / 4); // a byte per nanosecond: 8 Gbit/s
 
     *ns = *ns ? MIN2(2 * *ns, MOST_SLEEP_NS) : MAX2(first, LEAST_SLEEP_NS);
     if (patient)
@@ -86,7 +86,7 @@ static enum clrnn_status check_message(const struct clrnn_log *log, int result, 
     return clrnn_mpi_check(log, result, what[m->kind]);
 }
 
-// The next part that MPI can count.
+// Begins the next part of a message, as large as MPI can count.
 static enum clrnn_status begin_next(const struct clrnn_log *log, struct clrnn_message *m)
 {
     MPI_Request request;
@@ -101,8 +101,8 @@ static enum clrnn_status begin_next(const struct clrnn_log *log, struct clrnn_me
     return CLRNN_OK;
 }
 
-// A broadcast goes along a binomial tree: a rank receives from that of its number without the lowest bit, and
-// sends to those of its number and a lower one, the highest first. False: it has sent to all.
+// Broadcasts use a binomial tree. A rank receives from the rank whose number lacks its lowest set bit, and
+// sends to its own number plus each lower bit, highest first. Returns false when it has sent to all.
 static bool next_receiver(struct clrnn_message *m)
 {
     do
@@ -114,7 +114,7 @@ static bool next_receiver(struct clrnn_message *m)
     return m->bit;
 }
 
-// Sets the first way of a message; false: it has none.
+// Sets the first transfer of a message; false: it has none.
 static bool set_out(struct clrnn_message *m)
 {
     m->begun = 0;

@@ -13,10 +13,10 @@
 #include "train/decode.h"
 #include "train/ranking.h"
 
-#define MOST_SCORES ((size_t)1 << 24) // kept for the areas under curves
-#define MOST_LISTED 1000u             // classes, labels or outputs in metrics.jsonl
+#define MOST_SCORES ((size_t)1 << 24) // most scores that are kept for the areas under curves
+#define MOST_LISTED 1000u             // most classes, labels or outputs listed in metrics.jsonl
 
-// Columns of `sum`: of classes and labels, of real targets.
+// Columns of `sum`: first for classes and labels, then for real targets.
 enum { HITS, GUESSED, SUPPORT };
 enum { ABSOLUTE, SQUARED, SHIFTED, SHIFTED_SQUARES, SEEN, COLUMNS, ORIGIN = COLUMNS };
 enum { WIDTH = COLUMNS + 1 };
@@ -57,7 +57,7 @@ bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m)
     return m->groups && !of_values(m) && !of_labels(m) && (of_classes(m) || m->targets == 1);
 }
 
-// ---------------------------------------------------------------- life
+// ---------------------------------------------------------------- opening and closing
 
 enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn_model *model,
                                      const struct clrnn_dataset *set)
@@ -72,7 +72,7 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
         .model = model, .set = set, .outputs = model->outputs, .targets = model->targets};
     if (model->config->train.loss.kind != CLRNN_LOSS_QUANTILE && !of_labels(m))
         m->groups = of_classes(m) || of_values(m) || m->targets > 1 ? m->outputs : 2;
-    if (!of_values(m) && !of_labels(m)) // one score for two classes and for one label
+    if (!of_values(m) && !of_labels(m)) // two classes, or one label, need only one score
         m->scores = of_classes(m) && m->outputs == 2 ? 1 : m->outputs;
     numbers = batch * steps * m->outputs;
     m->out = malloc(numbers * sizeof(*m->out));
@@ -108,7 +108,7 @@ void clrnn_metrics_close(struct clrnn_metrics *m)
     *m = (struct clrnn_metrics){0};
 }
 
-// Forgets what was added.
+// Discards everything that was added.
 static void reset(struct clrnn_metrics *m)
 {
     m->items = m->correct = 0;
@@ -119,7 +119,7 @@ static void reset(struct clrnn_metrics *m)
     memset(m->sum, 0, MAX2(m->groups, 1u) * WIDTH * sizeof(*m->sum));
 }
 
-// ---------------------------------------------------------------- rows
+// ---------------------------------------------------------------- adding rows
 
 static void count_guess(struct clrnn_metrics *m, uint32_t truth, uint32_t guess)
 {
@@ -143,7 +143,7 @@ static void add_classes(struct clrnn_metrics *m, const float *x, int32_t truth)
         return;
     for (uint32_t k = 1; k < m->outputs; k++) {
         largest = fmax(largest, x[k]);
-        if (x[k] > x[best] || (isnan(x[k]) && !isnan(x[best]))) // PyTorch takes NaN for the largest
+        if (x[k] > x[best] || (isnan(x[k]) && !isnan(x[best]))) // NaN is the largest, as in PyTorch
             best = k;
     }
     count_guess(m, (uint32_t)truth, best);
@@ -156,7 +156,7 @@ static void add_classes(struct clrnn_metrics *m, const float *x, int32_t truth)
     m->scored++;
 }
 
-// Adds a label: a single one counts as two classes, several count as one class each.
+// Adds a label. If it is the only one it counts as two classes, else each label is a group of its own.
 static void add_label(struct clrnn_metrics *m, uint32_t o, float x, float y)
 {
     const bool truth = y > 0.5f, guess = x > 0.0f;
@@ -185,7 +185,7 @@ static void add_value(struct clrnn_metrics *m, uint32_t o, double x, double y)
     sum[SHIFTED_SQUARES] += (y - sum[ORIGIN]) * (y - sum[ORIGIN]);
 }
 
-// Adds real targets or labels of one row. The score of a missing label is NaN and left out.
+// Adds a row's real targets or labels. A missing label gets the score NaN, which is left out later.
 static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
 {
     struct clrnn_score *score = m->score ? m->score + m->scored * m->scores : NULL;
@@ -203,7 +203,7 @@ static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
     m->scored++;
 }
 
-// Adds the greedy decoding of a sample against its labels.
+// Adds the greedy decoding of a sample and its edit distance to the sample's labels.
 static void add_labels(struct clrnn_metrics *m, const float *x, uint32_t steps, uint32_t sample)
 {
     const uint32_t truth = (uint32_t)clrnn_dataset_y_valid(m->set, sample);
@@ -246,7 +246,7 @@ static enum clrnn_status add_batch(struct clrnn_metrics *m, const struct clrnn_s
     return clrnn_dataset_whole(m->set);
 }
 
-// ---------------------------------------------------------------- figures
+// ---------------------------------------------------------------- computing the metrics
 
 static double mean_of(const double *value, uint32_t count)
 {
@@ -370,7 +370,7 @@ enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_turns
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- text
+// ---------------------------------------------------------------- JSON
 
 static size_t number(char *at, double value)
 {

@@ -10,14 +10,14 @@
 #include "train/dataset_private.h"
 #include "train/folder.h"
 
-struct scale { // sums over the samples, [outputs]
+struct scale { // [outputs] sums over the samples
     double *absolute, *squares, *count;
 };
 
 enum naive_kind { NAIVE_LAST, NAIVE_SEASON, NAIVE_LINE };
 static const char *const naive_name[] = {"last value", "seasonal", "linear"};
 
-// The window's past of one target, [window].
+// Reads the values of one target in the window: past [window].
 static void read_past(const struct clrnn_dataset *root, size_t start, size_t target, double *past)
 {
     for (uint32_t t = 0; t < root->windows->window; t++)
@@ -25,7 +25,7 @@ static void read_past(const struct clrnn_dataset *root, size_t start, size_t tar
                                     root->table->target[target]);
 }
 
-// Least squares: value = at + slope * (t - middle).
+// Least squares line: value = at + slope * (t - middle).
 static void fit_line(const double *past, uint32_t window, double *at, double *slope)
 {
     const double middle = (window - 1) / 2.0;
@@ -45,7 +45,7 @@ static double predict(enum naive_kind kind, const double *past, uint32_t window,
                       uint32_t step, double at, double slope)
 {
     switch (kind) {
-    case NAIVE_SEASON: // the same place of the last season of the window
+    case NAIVE_SEASON: // the same position in the window's last season
         return past[window - season + step % season];
     case NAIVE_LINE:
         return at + slope * (window + step - (window - 1) / 2.0);
@@ -100,7 +100,7 @@ static enum clrnn_status eval_values(const struct clrnn_dataset *d, const struct
             clrnn_dataset_passed(d, s);
         }
         *r = (struct clrnn_naive_result){.name = naive_name[kind], .accuracy = NAN};
-        for (size_t o = 0; o < outputs; o++) { // the mean over the outputs, as that of the model
+        for (size_t o = 0; o < outputs; o++) { // mean over the outputs, like the model's metrics
             r->mae += scale.absolute[o] / scale.count[o] / (double)outputs;
             r->rmse += sqrt(scale.squares[o] / scale.count[o]) / (double)outputs;
         }

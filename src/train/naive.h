@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What predictions without a model are worth on a series: the last value, the season before, a straight line;
-// for classes the commonest.
+// Naive baselines that need no model: for series the last value, the last season or a straight line; for
+// classes the most common class.
 #ifndef CLRNN_SRC_TRAIN_NAIVE_H
 #define CLRNN_SRC_TRAIN_NAIVE_H
 
@@ -9,13 +9,13 @@
 #include "clrnn/train.h"
 #include "train/dataset.h"
 
-/** Evaluates the naive predictions of a set of windows; none for other sets. Targets that are missing count
- * nowhere. CLRNN_ERR_MEMORY. */
+/** Evaluates the naive predictions on a set of windows; other sets get none. Missing targets are left out.
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_naive_eval(const struct clrnn_dataset *dataset, struct clrnn_naive *naive);
 
-/** "last value MAE 1.2 RMSE 1.5, linear MAE ...", to be freed; "" without any. NULL: no memory. */
+/** Text "last value MAE 1.2 RMSE 1.5, linear MAE ...", to be freed; "" without results. NULL: no memory. */
 char *clrnn_naive_text(const struct clrnn_naive *naive);
-/** The same as a list of objects with name, mae, rmse and accuracy. NULL: no memory. */
+/** The results as a list of objects with name, mae, rmse and accuracy. NULL: no memory. */
 json_t *clrnn_naive_json(const struct clrnn_naive *naive);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The connection between two ranks, as messages between them see it.
+// Measures the connection between two ranks as their messages experience it.
 #include <math.h>
 #include <stdlib.h>
 

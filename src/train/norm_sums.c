@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sums of batchnorm along the tree of shards, in double: forward count, mean and squared deviations of each
-// feature, joined pairwise (Chan, Golub, LeVeque); backward the sums of dy xhat and dy.
+// Sums batchnorm's statistics over the tree of shards, in double. Forward: count, mean and sum of squared
+// deviations per feature, combined pairwise (Chan, Golub, LeVeque). Backward: sums of dy xhat and dy.
 #include "train/norm_sums.h"
 
 #include <math.h>
@@ -12,17 +12,17 @@
 #include "train/tree.h"
 
 struct norm {
-    struct clrnn_tree *forward, *backward; // of [3, C]; of [2, C]
-    double count;                          // rows of the batch
+    struct clrnn_tree *forward, *backward; // trees over [3, C]; over [2, C]
+    double count;                          // number of rows in the batch
 };
 
 struct clrnn_norm_sums {
     struct clrnn_model *model;
     const struct clrnn_worker *worker;
     size_t count;
-    struct norm *norm; // by their number
+    struct norm *norm; // [count] by the op's norm.number
     double
-        *result; // [3, C] of the sums made last: invstd, mean, variance; [2, C]: means of dy and of dy xhat
+        *result; // latest: forward [3, C]: invstd, mean, variance; backward [2, C]: means of dy, of dy xhat
     size_t result_count;
 };
 
@@ -92,7 +92,7 @@ void clrnn_norm_sums_destroy(struct clrnn_norm_sums **sums)
     free(s);
 }
 
-// The op after which the host has its turn, and its tree.
+// Finds *done, the op just before `op`, after which the host has its turn, and its tree.
 static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan *plan, size_t op,
                               const struct clrnn_op **done, struct clrnn_tree **tree)
 {
@@ -113,7 +113,7 @@ static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan
     return CLRNN_OK;
 }
 
-// Reads the first `count` output slots of an op, from `first` on, one after the other.
+// Reads `count` output slots of an op, from slot `first` on, one after the other.
 static enum clrnn_status read_slots(const struct clrnn_plan *plan, const struct clrnn_op *op, int first,
                                     int count, double *values)
 {
@@ -196,7 +196,7 @@ enum clrnn_status clrnn_norm_sums_add(struct clrnn_norm_sums *s, const struct cl
         s->result_count = 3 * C;
     }
     r = s->result;
-    if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS) { // to the order of SPREAD_MEANS
+    if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS) { // in the order of SPREAD_MEANS
         memcpy(r, (double *)total + C, C * sizeof(*r));
         memcpy(r + C, total, C * sizeof(*r));
         for (size_t i = 0; i < 2 * C; i++)

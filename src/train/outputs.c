@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From what the last layer puts out to probabilities and classes.
+// Turns the outputs of the last layer into probabilities and classes.
 #include "train/outputs.h"
 
 #include <math.h>
@@ -11,8 +11,8 @@
 #include "model/nest.h"
 #include "train/decode.h"
 
-// Whether the model's outputs are probabilities: it ends in softmax, possibly followed by round and
-// dropout.
+// Sets p->from by the last layer other than round and dropout: softmax gives probabilities, log_softmax
+// log-probabilities, any other layer logits.
 static void find_what_comes_out(struct clrnn_outputs *p, const struct clrnn_config *config)
 {
     size_t i = clrnn_layer_last(config);
@@ -61,7 +61,7 @@ void clrnn_outputs_probs(const struct clrnn_outputs *p, const float *x, float *p
     for (uint32_t k = 0; k < p->count; k++)
         sum += exp(x[k] - largest);
     if (p->from == CLRNN_FROM_LOG_PROBS)
-        sum = exp(-largest); // so that exp(x) comes out
+        sum = exp(-largest); // the result below is then exp(x)
     for (uint32_t k = 0; k < p->count; k++)
         probs[k] = (float)(exp(x[k] - largest) / sum);
 }

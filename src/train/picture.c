@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding gnuplot and running it.
+// Finds gnuplot and runs it.
 #include "train/picture.h"
 
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include "base/file.h"
 #include "base/text.h"
 
-#define MOST_UPRIGHT 5u // marks of the x axis whose names stand side by side
+#define MOST_UPRIGHT 5u // most names of the x axis that are not rotated
 
 extern char **environ;
 
-// Searches gnuplot on the PATH; a new string, or NULL if there is none.
+// Searches the PATH for gnuplot. Returns its path as a new string, or NULL.
 static char *find_gnuplot(void)
 {
     const char *path = getenv("PATH");
@@ -57,7 +57,7 @@ static bool draw(const char *gnuplot, FILE *script, FILE *to)
     return drawn;
 }
 
-// Copies the drawing to the picture's path, where it appears only when complete.
+// Copies the drawing to `path`, where it appears only when complete.
 static bool keep(FILE *svg, const char *path)
 {
     char part[4096];
@@ -162,7 +162,7 @@ bool clrnn_picture_end(struct clrnn_picture *p)
     return drawn;
 }
 
-// The whole of a file; NULL: it is empty, or no memory.
+// Reads a whole file. NULL: it is empty, or no memory.
 static uint8_t *read_all(FILE *file, size_t *size)
 {
     const long length = fseek(file, 0, SEEK_END) ? 0 : ftell(file);

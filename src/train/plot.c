@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The pictures of a run, drawn by gnuplot: the loss by epoch, and the number of samples by class; the others
-// are in plot_metrics.c.
+// Draws a run's pictures with gnuplot: the loss by epoch and the number of samples by class. The other
+// pictures are in plot_metrics.c.
 #include <math.h>
 #include <stdio.h>
 
@@ -9,17 +9,17 @@
 #include "train/plot_metrics.h"
 #include "train/run_folder.h"
 
-#define LOG_SCALE_FROM 1000.0 // largest loss over smallest
+#define LOG_SCALE_FROM 1000.0 // ratio of largest to smallest loss
 #define MOST_BARS_NAMED 30u
 
-// What a picture is drawn of, and for whom.
+// What the pictures show, and where they go.
 struct subject {
     const struct clrnn_run_folder *folder;
     const struct clrnn_dataset_info *train;
-    const uint64_t *counts; // [classes]
+    const uint64_t *counts; // [classes] training samples or steps
     const struct clrnn_picture_counts *confusion;
-    struct clrnn_tfevents *events; // that get the pictures, too, or NULL
-    enum clrnn_status status;      // of appending to them
+    struct clrnn_tfevents *events; // the pictures are also appended here; or NULL
+    enum clrnn_status status;      // of appending to `events`
 };
 
 // ---------------------------------------------------------------- loss.svg
@@ -62,7 +62,7 @@ static void draw_loss(FILE *script, const struct subject *s)
     if (least > 0.0 && most > LOG_SCALE_FROM * least)
         fprintf(script, "set logscale y\nset format y '%%.0e'\n");
     else if (most > 0.0 && most <= 4.0 * (most - least))
-        fprintf(script, "set yrange [0:*]\n"); // so that a constant curve is not magnified
+        fprintf(script, "set yrange [0:*]\n"); // so that small changes of the loss are not magnified
     else if (most > 0.0)
         fprintf(script, "set yrange [0:%g]\n", 1.15 * most);
     if (train)
@@ -111,7 +111,7 @@ static void draw_classes(FILE *script, const struct subject *s)
     }
 }
 
-// ---------------------------------------------------------------- all of them
+// ---------------------------------------------------------------- all pictures
 
 static void draw_metrics(FILE *script, const struct subject *s)
 {
@@ -123,7 +123,7 @@ static void draw_confusion(FILE *script, const struct subject *s)
     clrnn_plot_confusion(script, s->confusion, s->folder->count);
 }
 
-// The picture as an event of the last epoch. A gnuplot that draws no PNG leaves it out.
+// Appends the picture to `events` at the last epoch; left out if gnuplot cannot draw PNG.
 static void add_event(struct subject *s, const char *tag,
                       void (*write)(FILE *script, const struct subject *s))
 {

@@ -10,11 +10,11 @@
 #include "base/file.h"
 #include "train/picture.h"
 
-#define MOST_CELLS_NAMED 16u // classes whose cells show their number
+#define MOST_CELLS_NAMED 16u // most classes for which cells show their count
 
 // ---------------------------------------------------------------- metrics by epoch
 
-// What metrics.svg shows of metrics.jsonl, and how.
+// The curves of metrics.svg: keys in metrics.jsonl, titles and colours.
 static const struct {
     const char *key, *title, *colour;
 } curve[] = {
@@ -25,14 +25,14 @@ static const struct {
     {"valid_wer", "WER, valid", "#ff7f0e"},
 };
 
-// The points of a curve, as gnuplot reads them.
+// The points of a curve in gnuplot's format.
 struct points {
     FILE *stream;
     char *text;
     size_t size, count;
 };
 
-// Adds "epoch value" of a line of metrics.jsonl to the curves that it has a value for.
+// Adds "epoch value" from a line of metrics.jsonl to each curve for which the line has a value.
 static void take_line(const char *line, size_t length, struct points points[ARRAY_SIZE(curve)])
 {
     json_t *object = json_loadb(line, length, 0, NULL);

@@ -13,7 +13,7 @@
 #include "train/outputs.h"
 #include "train/turns.h"
 
-// What decoding found in a sample.
+// The labels decoded from a sample.
 struct clrnn_labels {
     uint32_t count;
     int32_t *label;
@@ -23,16 +23,16 @@ struct prediction {
     struct clrnn_model *model;
     struct clrnn_dataset *dataset;
     enum clrnn_predict_kind kind;
-    bool decode; // labels by greedy decoding, or with `beam` by beam search
+    bool decode; // predict labels: greedily, or if `beam` is not 0 by beam search
     uint32_t beam;
     struct clrnn_labels *found; // [samples]
     struct clrnn_outputs to;
     bool per_step;
-    uint32_t T, outputs; // steps of a sample in the file; outputs
+    uint32_t T, outputs; // steps that the file has per sample; outputs per step
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;
-    void *array;     // in place of a file
-    size_t capacity; // in numbers
+    void *array;     // destination instead of a file
+    size_t capacity; // numbers for which `array` has room
     float *out, *row;
     int64_t *classes;
 };
@@ -44,7 +44,7 @@ static bool ends_in(const char *text, const char *end)
     return length >= tail && !strcmp(text + length - tail, end);
 }
 
-// ---------------------------------------------------------------- files
+// ---------------------------------------------------------------- destinations
 
 static enum clrnn_status open_npy(struct prediction *p, uint32_t samples, const char *path)
 {
@@ -89,7 +89,7 @@ static enum clrnn_status open_array(const struct prediction *p, uint32_t samples
                              p->capacity, count, samples);
 }
 
-// A class by its name where it has one, in quotes where CSV needs them.
+// Writes a class, by name if it has one, quoted if CSV requires that.
 static void write_class(struct prediction *p, int64_t index)
 {
     const char *name =
@@ -109,7 +109,7 @@ static void write_class(struct prediction *p, int64_t index)
     clrnn_out_printf(p->csv, "\"");
 }
 
-// Writes a sample's predictions of T steps; beyond its length they are zeros, classes -1, and no rows in CSV.
+// Writes a sample's predictions of T steps. Steps beyond its length are 0, or class -1; CSV leaves them out.
 static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
 {
     const uint32_t length = p->per_step ? MIN2(clrnn_dataset_output_length(p->dataset, sample), steps) : 1;
@@ -231,7 +231,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     const struct clrnn_session_params params = {
         .model = p->model,
         .set = p->dataset,
-        .feed = {.resident_bytes = 1}, // staged: only a batch on the device
+        .feed = {.resident_bytes = 1}, // stage batch by batch: each sample is read once
     };
     const size_t batch = MIN2(MAX2(p->model->config->train.batch_size, 1u), info->S);
     const bool csv = path && !ends_in(path, ".npy");
@@ -250,7 +250,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
         return clrnn_error_memory(p->model->log, batch * p->T * p->outputs * sizeof(*p->out), "predictions");
     TRY(clrnn_turns_open(&params, &turns));
     if (p->decode)
-        st = CLRNN_OK; // the file follows when the longest is known
+        st = CLRNN_OK; // the file is written when the longest label sequence is known
     else
         st = csv ? open_csv(p, path) : path ? open_npy(p, info->S, path) : open_array(p, info->S);
     if (st == CLRNN_OK)
@@ -265,7 +265,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     return st;
 }
 
-// Into the file `path`, or where it is NULL into p.array.
+// Predicts into the file `path` or, if that is NULL, into p.array.
 static enum clrnn_status predict(struct prediction p, const struct clrnn_source *source, const char *path)
 {
     struct clrnn_source inputs = *source;
@@ -274,7 +274,7 @@ static enum clrnn_status predict(struct prediction p, const struct clrnn_source 
     enum clrnn_status st;
 
     TRY(clrnn_outputs_init(&p.to, p.model, p.kind));
-    inputs.y = inputs.y_lengths = NULL; // targets may be wrong or missing here
+    inputs.y = inputs.y_lengths = NULL; // targets are not needed, so they may be wrong or missing
     if (source->arrays) {
         arrays = *source->arrays;
         arrays.y.data = arrays.y_lengths.data = NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table behind `clrnn train --profile`.
+// Makes the table for `clrnn train --profile`.
 #include "train/profile.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@ void clrnn_profile_add(struct clrnn_profile *profile, struct clrnn_plan *plan)
     if (at == profile->count && profile->count < PROFILE_PLANS)
         profile->count++;
     else if (at == profile->count)
-        at = profile->count - 1; // the oldest goes
+        at = profile->count - 1; // replaces the least recently used one
     memmove(profile->plan + 1, profile->plan, at * sizeof(*profile->plan));
     profile->plan[0] = plan;
 }
@@ -27,7 +27,7 @@ enum clrnn_status clrnn_profile_fetch(struct clrnn_profile *profile)
     return CLRNN_OK;
 }
 
-// Adds the launches of other plans (with another N or T) that do the same for the same op.
+// Sums up the launches in all plans (of any N and T) that run of->kernel (NULL: any) for the same op.
 static void add_up(const struct clrnn_profile *profile, const struct clrnn_launch_info *of, double *seconds,
                    uint64_t *runs)
 {

@@ -15,7 +15,7 @@ struct clrnn_profile {
 };
 
 void clrnn_profile_add(struct clrnn_profile *profile, struct clrnn_plan *plan);
-/** Reads the event times so far. */
+/** Reads the event times recorded so far. */
 enum clrnn_status clrnn_profile_fetch(struct clrnn_profile *profile);
 /** Logs the table at INFO. */
 enum clrnn_status clrnn_profile_print(struct clrnn_profile *profile, const struct clrnn_log *log);

@@ -6,15 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** An item and what it is. */
+/** The score of an item, and whether the item is positive. */
 struct clrnn_score {
     double value;
     bool positive;
 };
 
 /** Sorts the scores by value and computes *roc, the area under the ROC curve, and *pr, the average precision,
- * as scikit-learn's roc_auc_score and average_precision_score. Both are NaN where a score is NaN or one of
- * the two kinds does not occur. */
+ * like scikit-learn's roc_auc_score and average_precision_score. Both are NaN if a score is NaN, or if
+ * positives or negatives are missing. */
 void clrnn_ranking(struct clrnn_score *score, size_t count, double *roc, double *pr);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Ranks by MPI: how they join, agree and end.
+// How ranks join by MPI, agree on a status, and end.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +13,9 @@
 
 static struct {
     bool joined, own_mpi;  // own_mpi: this library started MPI
-    struct clrnn_log next; // where messages go
+    struct clrnn_log next; // the caller's log
     char host[256];
-    struct clrnn_child_report said; // by other ranks than 0: the first error
+    struct clrnn_child_report said; // first error of this rank, if it is not rank 0
 } ranks;
 
 unsigned clrnn_rank_launched(void)
@@ -170,7 +170,7 @@ enum clrnn_status clrnn_rank_join(const struct clrnn_log *log, struct clrnn_rank
     return CLRNN_OK;
 }
 
-// What a rank tells rank 0 of how it fared.
+// What a rank reports to rank 0: its status, host and error.
 struct report {
     enum clrnn_status status;
     char host[sizeof(ranks.host)], error[sizeof(ranks.said.error)];

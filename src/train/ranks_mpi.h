@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the files that call MPI share: ranks.c and messages.c.
+// Shared by the files that call MPI: ranks.c and messages.c.
 #ifndef CLRNN_SRC_TRAIN_RANKS_MPI_H
 #define CLRNN_SRC_TRAIN_RANKS_MPI_H
 
@@ -14,13 +14,13 @@ struct clrnn_mpi {
     uint32_t own, count;
 #ifdef CLRNN_HAVE_MPI
     MPI_Comm comm[CLRNN_CHANNELS];
-    int threads; // what MPI allows them
+    int threads; // thread support that MPI provides
 #endif
 };
 extern struct clrnn_mpi clrnn_mpi;
 
 #ifdef CLRNN_HAVE_MPI
-/** CLRNN_ERR_DEVICE, with what MPI says of it, where `result` is not MPI_SUCCESS; `what` failed. */
+/** If `result` is not MPI_SUCCESS, logs that `what` failed and MPI's reason, and returns CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_mpi_check(const struct clrnn_log *log, int result, const char *what);
 #endif
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Recordings: a CSV file for each sequence, and a table of their labels.
+// Recordings: one CSV file per sequence, and a table of their labels.
 #include <glob.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "train/sequences.h"
 
 struct entry {
-    char *key; // the file's name without folder and .csv
+    char *key; // file name without folder and .csv
     size_t index;
     bool used;
 };
@@ -17,7 +17,7 @@ struct entry {
 struct label_table {
     struct clrnn_sequences *b;
     char *path;
-    size_t file, label; // columns
+    size_t file, label; // indices of the two columns
     struct clrnn_texts files, labels;
 };
 
@@ -83,7 +83,7 @@ static void free_entries(struct entry *entry, size_t count)
     free(entry);
 }
 
-// Entries for names of files, sorted. NULL: no memory.
+// Makes entries for file names, sorted by key. NULL: no memory.
 static struct entry *make_entries(char *const *path, size_t count)
 {
     struct entry *entry = calloc(MAX2(count, 1u), sizeof(*entry));
@@ -100,7 +100,7 @@ static struct entry *make_entries(char *const *path, size_t count)
     return entry;
 }
 
-// Whether a recording belongs to another set of the config.
+// Whether a recording belongs to some set of the config.
 static bool is_of_another_set(const struct clrnn_config *config, const char *key)
 {
     const struct clrnn_source *const set[] = {&config->data.train, &config->data.valid, &config->data.test};
@@ -124,7 +124,7 @@ static bool is_of_another_set(const struct clrnn_config *config, const char *key
     return found;
 }
 
-// Gives each file the label of its row.
+// Gives each file the label from its row of the table.
 static enum clrnn_status match(struct label_table *l, const struct clrnn_config *config, const glob_t *files)
 {
     const struct clrnn_log *log = l->b->d->log;
@@ -193,7 +193,7 @@ static enum clrnn_status read_file(struct clrnn_sequences *b, const char *path, 
 
     alone.label = alone.target = NULL;
     TRY(clrnn_table_read(b->d->log, &wish, &t));
-    if (!*names) { // the first: all others have its columns
+    if (!*names) { // the first file: all others must have its columns
         for (size_t k = 0; k < t->features && st == CLRNN_OK; k++)
             st = clrnn_sequences_column(b, t->column.text[t->feature[k]]);
         *names = clrnn_table_names(t);
@@ -217,7 +217,7 @@ static enum clrnn_status read_files(struct clrnn_sequences *b, const struct clrn
 
     if (b->source->label_from && !b->rules->no_targets)
         TRY(read_labels(b, config, folder, files));
-    if (b->rules->names) { // of a model: its columns, without its classes and means
+    if (b->rules->names) { // from a model: only its columns, not its classes and means
         columns = calloc(1, sizeof(*columns));
         for (size_t k = 0; columns && k < b->rules->names->columns.count && st == CLRNN_OK; k++) {
             st = clrnn_sequences_column(b, b->rules->names->columns.text[k]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is said of a run's data, and its summary and pictures, after each epoch and at the end.
+// Logs what a run's data are; writes its summary and pictures after each epoch and at the end.
 #include "train/loop.h"
 
 #include <math.h>
@@ -11,9 +11,9 @@
 #include "train/ranks.h"
 
 #define MOST_CLASSES_SHOWN 12u
-#define PICTURES_SHARE 0.05 // of a run's time that pictures may take before its end
+#define PICTURES_SHARE 0.05 // most of a run's time for drawing before the end
 
-// What predictions without a model are worth on a series.
+// Computes and logs the scores of naive predictions, for a series.
 static enum clrnn_status compare_naive(struct clrnn_loop *l, const struct clrnn_dataset *set)
 {
     char *text;
@@ -28,7 +28,7 @@ static enum clrnn_status compare_naive(struct clrnn_loop *l, const struct clrnn_
     return CLRNN_OK;
 }
 
-// "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)"
+// Logs "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)".
 static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn_dataset *set)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
@@ -147,7 +147,7 @@ enum clrnn_status clrnn_report_epoch(struct clrnn_loop *l)
 {
     struct clrnn_train_result r = {0};
 
-    if (clrnn_ranks_own()) // rank 0 writes
+    if (clrnn_ranks_own()) // only rank 0 writes
         return CLRNN_OK;
     clrnn_report_result(l, &r);
     TRY(write_summary(l, &r));

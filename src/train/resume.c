@@ -9,17 +9,17 @@
 
 struct comparison {
     const struct clrnn_log *log;
-    char *refused; // "train.batch_size (was 64, is 32), ..."
+    char *refused; // changes not allowed: "train.batch_size (was 64, is 32), ..."
     bool no_memory;
     bool epochs_shape_lr; // the schedule depends on train.epochs
 };
 
-// Data sets are compared by content, not by path.
+// Whether a key names files, which may have moved: data sets are compared by content, not by path.
 static bool is_file(const char *key)
 {
     return !strncmp(key, "data.train", 10) || !strncmp(key, "data.valid.", 11) ||
            !strcmp(key, "data.valid") || !strncmp(key, "data.test", 9) ||
-           !strncmp(key, "train.init", 10); // which has done its part
+           !strncmp(key, "train.init", 10); // whose parameters the checkpoint already has
 }
 
 static bool may_change(const struct comparison *c, const char *key)
@@ -40,7 +40,7 @@ static void report(struct comparison *c, const char *key, const struct clrnn_nod
         c->no_memory = true;
         goto done;
     }
-    a[strcspn(a, "\n")] = 0; // of a list or map only the first line
+    a[strcspn(a, "\n")] = 0; // shows only the first line of a list or map
     b[strcspn(b, "\n")] = 0;
     if (may_change(c, key)) {
         clrnn_log(c->log, CLRNN_LOG_INFO, "%s was %s, goes on as %s", key, a, b);

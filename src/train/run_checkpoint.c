@@ -10,12 +10,12 @@
 #include "base/log.h"
 #include "train/run_folder.h"
 
-// The epochs of metrics.jsonl that are compared; 0: no such epoch.
+// The epochs that are compared, from metrics.jsonl. Epoch 0: there is none.
 struct rows {
     struct clrnn_epoch_row best, last;
 };
 
-// What best.safetensors has the lowest of.
+// The loss by which best.safetensors was chosen.
 static double judged(const struct clrnn_epoch_row *row)
 {
     return isfinite(row->valid_loss) ? row->valid_loss : row->train_loss;
@@ -44,7 +44,7 @@ static void read_rows(const char *run, struct rows *rows)
     free(path);
 }
 
-// "best.safetensors (epoch 3, valid loss 0.3)"
+// Writes "best.safetensors (epoch 3, valid loss 0.3)".
 static void describe(char *text, size_t size, const char *name, const struct clrnn_epoch_row *row)
 {
     const int used = snprintf(text, size, "%s", name);
@@ -54,7 +54,7 @@ static void describe(char *text, size_t size, const char *name, const struct clr
                  (unsigned long long)row->epoch, isfinite(row->valid_loss) ? "valid" : "train", judged(row));
 }
 
-// Whether the run chose its best epoch on purpose: its config asks for early stopping.
+// Whether the best epoch is meant to be used, because the run's config has early stopping.
 static bool stops_early(const char *run)
 {
     char *path = clrnn_path_join(run, "config.yaml");

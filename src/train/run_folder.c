@@ -33,10 +33,10 @@ enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
 
 #define MAX_LINE_BYTES (1u << 20) // of metrics.jsonl; with 1,000 classes ours have up to 70,000
 
-// ---------------------------------------------------------------- lines
+// ---------------------------------------------------------------- lines of metrics.jsonl
 
-// A number as JSON: null for NaN; otherwise the fewest digits, from nine on, that read back as the same
-// value.
+// Formats a number for JSON: null if it is not finite, else the fewest digits, at least nine, that read back
+// as the same value.
 static const char *number_text(double value, char text[32])
 {
     if (!isfinite(value))
@@ -98,7 +98,7 @@ static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn
     return CLRNN_OK;
 }
 
-// The fields of a line after epoch and step, in their order; the last four only for mse.
+// The fields of a line that follow epoch and step, in order. The second list is only for regression.
 #define ROW_FIELDS(X) \
     X(train_loss) \
     X(train_accuracy) X(valid_loss) X(valid_accuracy) X(lr) X(grad_norm) X(seconds) X(samples_per_s)
@@ -135,7 +135,7 @@ enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *f)
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- taking up a run
+// ---------------------------------------------------------------- resuming a run
 
 static double number_of(const json_t *object, const char *key)
 {
@@ -144,7 +144,7 @@ static double number_of(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-// An integer from 1 to `most` of a line; 0: there is none.
+// The value of `key` if that is an integer from 1 to `most`, else 0.
 static uint64_t counter_of(const json_t *object, const char *key, uint64_t most)
 {
     const json_int_t value = json_integer_value(json_object_get(object, key));
@@ -195,7 +195,7 @@ enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *f, uint64_t e
         return clrnn_error_memory(f->log, 0, "a path");
     if (access(path, F_OK)) {
         free(path);
-        return clrnn_run_folder_open_metrics(f); // nothing was written yet
+        return clrnn_run_folder_open_metrics(f); // no metrics were written yet
     }
     st = clrnn_map_open(f->log, path, &map);
     if (st == CLRNN_OK)
@@ -206,7 +206,7 @@ enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *f, uint64_t e
         const size_t length = end ? (size_t)(end - line) + 1 : map.size - first;
 
         if (end && keep_line(f, line, length, epochs, steps, &st))
-            clrnn_out_write(out, line, length); // commit reports
+            clrnn_out_write(out, line, length); // errors are reported by commit
         first += length;
     }
     if (st == CLRNN_OK)
@@ -320,7 +320,7 @@ void clrnn_run_folder_former(const struct clrnn_run_folder *f, struct clrnn_trai
     json_t *object = NULL;
 
     if (path)
-        clrnn_json_read(NULL, path, &object); // without it the speeds are unknown
+        clrnn_json_read(NULL, path, &object); // if that fails the speeds are unknown
     r->ms_per_step_median = number_of(object, "ms_per_step_median");
     r->samples_per_s = number_of(object, "samples_per_s");
     r->chained = json_is_true(json_object_get(object, "chained"));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Taking a folder for a run: what counts as a run's folder, its lock, and replacing an earlier run.
+// Takes a folder for a run: what counts as a run's folder, its lock, and how an earlier run is replaced.
 //
-// A run's folder has the file MARK, which is locked (flock) while a process writes there and is never
-// renamed. A run that replaces another writes into NEW, inside the folder, until it has written its first
-// checkpoint after a step. Then NEW is renamed to READY, the earlier run's files that the new one does not
-// have are removed, READY is renamed to MOVING, and its files are moved into the folder. The next process
-// that takes the folder completes a replacement that was interrupted.
+// A run's folder contains the file MARK, which is locked (flock) while a process writes there and is never
+// renamed. A run that replaces another one writes into NEW, inside the folder, until it has written its first
+// checkpoint after a step. Then NEW is renamed to READY, files of the earlier run that the new one does not
+// have are removed, READY is renamed to MOVING, and its files are moved into the folder. If a replacement is
+// interrupted, the next process that takes the folder completes it.
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -28,14 +28,14 @@
 #define READY ".clrnn-ready"
 #define MOVING ".clrnn-moving"
 
-// The files of a run; anything else in its folder is left alone.
+// The files of a run; nothing else in its folder is touched.
 static const char *const run_files[] = {
     "config.yaml", "metrics.jsonl", "data.json",   "last.safetensors", "best.safetensors",    "summary.json",
     "loss.svg",    "classes.svg",   "metrics.svg", "confusion.svg",    CLRNN_TENSORBOARD_FILE};
 
-// ---------------------------------------------------------------- runs of versions that made no mark
+// ---------------------------------------------------------------- runs of old versions, without a marker
 
-// Whether a JSON text is an object with `key` and inside it `inner`, which may be NULL.
+// Whether a JSON text is an object that has `key`, which in turn has `inner` unless that is NULL.
 static bool has_key(const void *text, size_t size, const char *key, const char *inner)
 {
     json_t *object, *value;
@@ -48,7 +48,7 @@ static bool has_key(const void *text, size_t size, const char *key, const char *
     return found;
 }
 
-// Whether config.yaml is complete, as a run writes it, and not written by hand.
+// Whether config.yaml is complete, as written by a run, and not by hand. `kept`: the checkpoint's config.
 static bool is_resolved(const char *path, const struct clrnn_map *map, const char *kept)
 {
     struct clrnn_config *config = NULL;
@@ -120,7 +120,7 @@ enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char
 
     NEED(log, path);
     if (!realpath(path, file))
-        return CLRNN_OK; // nothing is there; what else hinders, the writer says
+        return CLRNN_OK; // there is no such file; other obstacles are reported by the writer
     name = strrchr(file, '/');
     *name++ = '\0';
     for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
@@ -129,7 +129,7 @@ enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- files that are already in the folder
+// ---------------------------------------------------------------- input files in the folder
 
 // Fails if `input`, which may be NULL, is one of the run's files.
 static enum clrnn_status check_input(const struct clrnn_log *log, const char *folder, const char *base,
@@ -199,7 +199,7 @@ static void remove_part(const struct clrnn_run_folder *f, const char *part)
     clrnn_remove_folder(clrnn_folder_join(path, f->path, "", part));
 }
 
-// Continues a replacement from READY or MOVING; does nothing if neither exists.
+// Continues a replacement that has reached READY or MOVING; without these it does nothing.
 static enum clrnn_status replace(const struct clrnn_run_folder *f)
 {
     if (clrnn_folder_has(f->path, "", READY)) {
@@ -233,7 +233,7 @@ enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- taking a folder
 
-// Marks and locks the folder and completes what a killed process began there.
+// Marks and locks the folder, and completes a replacement that a killed process began there.
 static enum clrnn_status take(struct clrnn_run_folder *f)
 {
     f->files = clrnn_format("%s", f->path);
@@ -293,7 +293,7 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
 {
     char *files;
 
-    if (!clrnn_folder_has(f->path, "", "last.safetensors")) { // nothing, or a run without a checkpoint
+    if (!clrnn_folder_has(f->path, "", "last.safetensors")) { // empty, or a run without a checkpoint
         for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
             TRY(move(f, NULL, run_files[i]));
         return clrnn_run_folder_open_metrics(f);
@@ -312,7 +312,7 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
 void clrnn_run_folder_finish(struct clrnn_run_folder *f)
 {
     if (f->files && strcmp(f->files, f->path) != 0)
-        clrnn_remove_folder(f->files); // no checkpoint: the earlier run stays
+        clrnn_remove_folder(f->files); // not published: the earlier run stays
     if (f->metrics >= 0)
         close(f->metrics);
     if (f->lock >= 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Putting sequences of unequal length into one table, and their labels into numbers.
+// Collects sequences of unequal length in one table, and turns their labels into numbers.
 #include "train/sequences.h"
 
 #include <math.h>
@@ -87,7 +87,7 @@ static bool all_numbers(const struct clrnn_texts *labels)
     return true;
 }
 
-// The different labels in sorted order.
+// Makes the classes: the distinct labels in sorted order.
 static enum clrnn_status sort_classes(struct clrnn_sequences *b)
 {
     char **sorted = malloc(b->labels.count * sizeof(*sorted));
@@ -110,7 +110,7 @@ static enum clrnn_status bad_label(const struct clrnn_sequences *b, size_t seque
                        b->d->y_path, sequence, b->labels.text[sequence], why);
 }
 
-// Turns the labels into numbers: classes by name where they are texts (`texts`: always), else as they stand.
+// Turns labels into numbers: class names (`texts`: all labels) into indices, other labels as they are.
 static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
 {
     struct clrnn_dataset *d = b->d;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding windows: rows group by group, gaps in time, where a split divides them.
+// Finds windows: orders rows by group, finds gaps in time, and divides each group at the split point.
 #include "train/series.h"
 
 #include <math.h>
@@ -8,8 +8,8 @@
 #include "base/array.h"
 #include "base/stats.h"
 
-#define DIFFERENCES 65536u // of neighbouring times that the usual one is found from
-#define GAP 1.5            // usual differences
+#define DIFFERENCES 65536u // between neighbouring times, from which the usual one is found
+#define GAP 1.5            // a larger difference, in usual ones, is a gap
 
 struct finder {
     const struct clrnn_log *log;
@@ -18,8 +18,8 @@ struct finder {
     const struct clrnn_source *source;
     enum clrnn_split_part part;
     struct clrnn_series *w;
-    double usual;         // difference of neighbouring times
-    size_t gaps, longest; // longest run of rows
+    double usual;         // usual difference of neighbouring times
+    size_t gaps, longest; // gaps found; rows in the longest span
     uint64_t samples;
 };
 
@@ -33,7 +33,7 @@ static const char *group_name(const struct finder *f, size_t at)
     return f->table->group == SIZE_MAX ? "" : f->table->groups.text[(size_t)value_at(f, at, f->table->group)];
 }
 
-// Sorts the rows by group, stably, if rows of a group lie apart.
+// If the rows of a group are not contiguous, sorts all rows by group, stably.
 static enum clrnn_status find_order(struct finder *f)
 {
     const struct clrnn_table *t = f->table;
@@ -42,7 +42,7 @@ static enum clrnn_status find_order(struct finder *f)
 
     if (t->group == SIZE_MAX)
         return CLRNN_OK;
-    for (size_t i = 0; i < t->rows; i++) { // groups count in the order in which they begin
+    for (size_t i = 0; i < t->rows; i++) { // groups are numbered by first appearance
         const size_t group = (size_t)t->values[i * t->width + t->group];
 
         apart = apart || group < last;
@@ -102,7 +102,7 @@ static enum clrnn_status check_times(const struct finder *f)
     return CLRNN_OK;
 }
 
-// The median of the differences inside groups, of a sample of them.
+// Finds the median difference of neighbouring times within groups, from a sample of them.
 static enum clrnn_status find_usual(struct finder *f)
 {
     const struct clrnn_table *t = f->table;

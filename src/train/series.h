@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Windows of long series: which rows of a table each sample has. Samples are cut when they are read.
+// Windows of long series: which table rows belong to each sample. Samples are cut when they are read.
 #ifndef CLRNN_SRC_TRAIN_SERIES_H
 #define CLRNN_SRC_TRAIN_SERIES_H
 
 #include "train/table.h"
 
-/** Rows of one group that follow each other without a gap, in one part of a split. */
+/** Consecutive rows of one group without a gap, within one part of a split. */
 struct clrnn_span {
-    size_t first, rows; // in the order of `order`
-    uint32_t before;    // samples of the spans before
+    size_t first, rows; // places in `order`
+    uint32_t before;    // number of samples in the spans before this one
 };
 
 struct clrnn_series {
-    uint32_t window, after, stride; // after: rows that the targets need behind a window
+    uint32_t window, after, stride; // after: rows behind a window that the targets need
     uint32_t samples, season;
-    bool sequences;  // each span is one sample; window: the longest
-    uint32_t *order; // [rows] the table's rows group by group, or NULL: as they stand
+    bool sequences;  // each span is one sample, and `window` is the longest
+    uint32_t *order; // [rows] the table's rows sorted by group, or NULL: as they are in the table
     size_t count;
-    struct clrnn_span *span; // [count] those with at least one window
+    struct clrnn_span *span; // [count] spans that hold at least one window
 };
 
 /** Which rows of each group: all, or those before or after the split point; the share `valid` is after it. */
@@ -32,10 +32,10 @@ enum clrnn_status clrnn_series_make(const struct clrnn_log *log, const char *pat
                                     struct clrnn_series **windows);
 void clrnn_series_destroy(struct clrnn_series **windows);
 
-/** The place in the order at which a sample starts. */
+/** The place in `order` at which a sample starts. */
 size_t clrnn_series_start(const struct clrnn_series *windows, uint32_t sample);
 
-/** The table's row at a place in the order. */
+/** The table row at a place in `order`. */
 static inline size_t clrnn_series_row(const struct clrnn_series *windows, size_t at)
 {
     return windows->order ? windows->order[at] : at;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A session: a model, its data feed, scheduler and plans, opened together and stepped. Training, evaluation,
-// bench, overfit and the doctor all use sessions.
+// A session is a model with its data feed, scheduler and plans, opened together and stepped. Training,
+// evaluation, bench, overfit and the doctor all use sessions.
 #ifndef CLRNN_SRC_TRAIN_SESSION_H
 #define CLRNN_SRC_TRAIN_SESSION_H
 
@@ -10,8 +10,8 @@
 
 /** The data sets of a config, opened once for many sessions. */
 struct clrnn_data_sets {
-    struct clrnn_dataset *train, *valid; // valid: or NULL
-    double *mean, *std;                  // [C] of the training set, after clrnn_data_sets_moments
+    struct clrnn_dataset *train, *valid; // valid may be NULL
+    double *mean, *std;                  // [C] moments of the training set, after clrnn_data_sets_moments
     uint32_t batch;                      // samples of a training batch
     uint64_t batches;                    // training steps of the first epoch, at least 1
 };
@@ -20,36 +20,36 @@ struct clrnn_data_sets {
 enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                        enum clrnn_dataset_check check, struct clrnn_data_sets *data);
 void clrnn_data_sets_close(struct clrnn_data_sets *data);
-/** Computes mean and deviation of the training set, unless already done. CLRNN_ERR_MEMORY. */
+/** Computes mean and standard deviation of the training set, unless already done. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_data_sets_moments(const struct clrnn_log *log, struct clrnn_data_sets *data);
-/** Makes a view of the first `count` samples of the run's first epoch, in its order. `count` 0: one training
- * batch; limited to the size of the set. Close it before the data. */
+/** Makes a view of the first `count` samples of the run's first epoch, in that epoch's order. `count` 0: one
+ * training batch. At most the whole set. Close the view before the data. */
 enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const struct clrnn_config *config,
                                               const struct clrnn_data_sets *data, uint32_t count,
                                               struct clrnn_dataset **batch);
 
-/** Creates the config's model for the shape of `set`, with random parameters, or those of the safetensors
- * file `init` (may be NULL; `partial`: missing parameters stay random). data.normalize and normalize_targets
- * use the moments of `data`, which may be NULL if the model is not run; weight: balanced becomes the weights
- * by the training set's labels, which the model's config then holds. Errors: as clrnn_model_create,
- * clrnn_model_init. */
+/** Creates the config's model for the shape of `set`. Parameters are random or, unless `init` is NULL, come
+ * from that safetensors file (`partial`: parameters missing there stay random). data.normalize and
+ * normalize_targets use the moments of `data`, which may be NULL if the model is never run. In the model's
+ * config, weight: balanced is replaced by weights from the training set's labels. Errors: as
+ * clrnn_model_create, clrnn_model_init. */
 enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct clrnn_config *config,
                                       const struct clrnn_dataset *set, const char *init, bool partial,
                                       struct clrnn_data_sets *data, struct clrnn_model **model);
 
 struct clrnn_session_params {
-    const struct clrnn_config *config; // to create a model for this session (clrnn_session_model)
+    const struct clrnn_config *config; // creates a model for this session (clrnn_session_model)
     struct clrnn_model *model;         // or an existing model, which must outlive the session
     const char *init;
-    struct clrnn_data_sets *data;  // for data.normalize and the scheduler's epochs; NULL: those of `set`
-    struct clrnn_dataset *set;     // data set of the batches; kept open
-    struct clrnn_view view;        // view of `set`
+    struct clrnn_data_sets *data;  // NULL: moments are not set, and the scheduler's epochs are those of `set`
+    struct clrnn_dataset *set;     // the data set of the batches; the session keeps it open
+    struct clrnn_view view;        // what to change in `set`
     struct clrnn_feed_params feed; // batch_size 0: train.batch_size; seed is always train.seed
-    struct clrnn_worker *worker;   // whose shards training steps take by train.shards; NULL: whole batches
-    bool endless;                  // start again after the last batch; scheduler epochs are those of `data`
+    struct clrnn_worker *worker; // runs this worker's shards in training (train.shards); NULL: whole batches
+    bool endless; // start again after the last batch; the scheduler's epochs are those of `data`
 };
 
-/** Called instead of clrnn_plan_run, after clrnn_model_begin_step. */
+/** A function to call instead of clrnn_plan_run, after clrnn_model_begin_step. */
 typedef enum clrnn_status clrnn_session_hook(void *user, struct clrnn_plan *plan);
 
 /** Read-only for callers, except hook and user. */
@@ -57,17 +57,17 @@ struct clrnn_session {
     struct clrnn_device *device;
     struct clrnn_model *model;
     bool owns_model;
-    const struct clrnn_config *config; // the model's
+    const struct clrnn_config *config; // config of the model
     struct clrnn_dataset *set;
     struct clrnn_feed *feed;
-    struct clrnn_shards *shards; // or NULL: batches are whole
+    struct clrnn_shards *shards; // NULL: whole batches
     bool endless;
-    uint64_t epoch, step;     // epochs begun before this one; training steps done
-    uint64_t batches;         // per epoch of the scheduler
-    struct clrnn_plan *plan;  // of the pass queued last, owned by the feed; NULL: the epoch is over
-    uint32_t samples;         // of its batch
-    double weight;            // samples times the share of their steps that the plan takes (train.bptt)
-    bool fresh;               // whether it is the first of its batch
+    uint64_t epoch, step;     // index of the current epoch; training steps done
+    uint64_t batches;         // training steps per epoch of the scheduler
+    struct clrnn_plan *plan;  // plan of the pass queued last, owned by the feed; NULL: the epoch is over
+    uint32_t samples;         // samples in that pass's batch
+    double weight;            // `samples` times the share of their steps that the plan covers (train.bptt)
+    bool fresh;               // whether the pass is the first of its batch
     clrnn_session_hook *hook; // or NULL
     void *user;
 };
@@ -76,50 +76,50 @@ struct clrnn_session {
 struct clrnn_session_record {
     double sum[RECORD_FIELDS]; // sum of the passes' records
     double loss;               // NaN if all labels are ignored, as in PyTorch
-    double accuracy;           // NaN for mse
+    double accuracy;           // NaN for a regression
     double grad_norm;          // before clipping; NaN in eval mode
-    double lr;                 // that the step used
+    double lr;                 // learning rate that the step used
 };
 
 /** Opens a session at the start of epoch 0. Errors: as clrnn_session_model, clrnn_batch_check and
  *  clrnn_feed_create. */
 enum clrnn_status clrnn_session_open(struct clrnn_device *device, const struct clrnn_session_params *params,
                                      struct clrnn_session **session);
-/** Opens an endless session on data->train with the config's batch order: for callers that examine some
+/** Opens an endless session on data->train with the config's batch order, for callers that examine a few
  * training steps. */
 enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const struct clrnn_config *config,
                                               const char *init, struct clrnn_data_sets *data,
                                               struct clrnn_session **session);
 void clrnn_session_close(struct clrnn_session **session);
 
-/** Starts an epoch (counted from 0) at one of its training steps. */
+/** Starts an epoch (counted from 0) at its training step `step`. */
 enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *session, uint64_t epoch, uint32_t step);
 /** Queues a pass over the next batch, with its record in `slot`. Does not wait, and does not step the
  * scheduler. */
 enum clrnn_status clrnn_session_queue(struct clrnn_session *session, enum clrnn_mode mode, uint32_t slot);
-/** Like clrnn_session_queue, then waits and reads the record. A training step also steps a scheduler with
- * interval batch; in an endless session a scheduler with interval epoch is stepped after every `batches`
+/** Like clrnn_session_queue, but waits and reads the record. A training step also steps a scheduler with
+ * interval batch; in an endless session, a scheduler with interval epoch is stepped after every `batches`
  * steps. */
 enum clrnn_status clrnn_session_step(struct clrnn_session *session, enum clrnn_mode mode,
                                      struct clrnn_session_record *record);
-/** Steps a scheduler with interval epoch; `metric` is for reduce_lr_on_plateau. */
+/** Steps a scheduler with interval epoch; reduce_lr_on_plateau uses `metric`. */
 void clrnn_session_end_epoch(struct clrnn_session *session, double metric);
 
 /** Runs the session's set in eval mode and computes loss and accuracy. Ends early when *stop is set (`stop`
  * may be NULL). */
 enum clrnn_status clrnn_session_pass(struct clrnn_session *session, const volatile sig_atomic_t *stop,
                                      struct clrnn_session_record *record);
-/** Like clrnn_session_pass over another set, with this session's model and hook. */
+/** Like clrnn_session_pass, but on another set, with this session's model and hook. */
 enum clrnn_status clrnn_session_evaluate(struct clrnn_session *session, struct clrnn_dataset *set,
                                          const volatile sig_atomic_t *stop,
                                          struct clrnn_session_record *record);
 
 /** Opens a session on the first batch of data.train, checking only shapes, and creates its plan in `mode`, to
- * be examined; in mode SHARD that of a shard, with the model's gradients cut. */
+ * be examined. In mode SHARD this is one shard's plan, with the model's gradients cut into buckets. */
 enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const struct clrnn_config *config,
                                              enum clrnn_mode mode, struct clrnn_session **session);
-/** Reads a tensor of session->plan into *values, to be freed by the caller. Without feed.keep_tensors its
- * memory may already have been reused. */
+/** Reads a tensor of session->plan into *values, which the caller frees. Without feed.keep_tensors, the
+ * tensor's memory may already have been reused. */
 enum clrnn_status clrnn_session_read(const struct clrnn_session *session, int tensor, double **values);
 
 #endif

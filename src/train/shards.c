@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A step in shards. Shard s of N samples has those from N s / S on. Its plan leaves the gradient of the sum
-// of its losses; the sum over all shards is divided by the sum of what counts in the batch, which comes along
-// with it: each shard's record.
+// A step in shards. Of N samples, shard s of S has those from N s / S up to N (s + 1) / S. Its plan computes
+// the gradient of its summed losses. The gradients are summed over all shards and divided by the sum of
+// RECORD_WEIGHT, which is summed along with them, in the shards' records.
 #include "train/shards.h"
 
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "train/norm_sums.h"
 #include "train/tree.h"
 
-// Of the table of records, for the shard i of this worker: no loop queues so many steps, there are not so
-// many shards.
+// Record slot of this worker's shard i, counted from the end of the table. The loop never queues enough
+// steps, and there are never enough shards, for both to meet.
 #define SHARD_SLOT(i) (CLRNN_RECORD_SLOTS - 1 - (i))
 
 struct clrnn_shards {
@@ -22,14 +22,14 @@ struct clrnn_shards {
     struct clrnn_feed *feed;
     struct clrnn_worker *worker;
     struct clrnn_plan *update;
-    uint32_t count, begin, end;    // all, this worker's
-    struct clrnn_buckets *sums;    // of gradients and records
-    struct clrnn_norm_sums *norms; // NULL: no layer takes statistics over shards, so that they run one by one
-    struct clrnn_plan **plan;      // of this worker's shards in the step, NULL: it has no samples
-    struct clrnn_buffer **grads;   // with norms: of this worker's shards
-    uint32_t samples, carried;     // of the batch of the last step; samples that `state` has
-    size_t state_count;            // recurrent levels that carry states on
-    struct clrnn_carried *state;   // of all samples, while the model holds those of one shard
+    uint32_t count, begin, end;    // all shards; range of this worker's
+    struct clrnn_buckets *sums;    // sums of gradients and records
+    struct clrnn_norm_sums *norms; // batchnorm over shards; NULL: no such layer, so shards run one by one
+    struct clrnn_plan **plan;      // [own shards] of this step; NULL: the shard has no samples
+    struct clrnn_buffer **grads;   // [own shards] gradients, kept between parts if there are `norms`
+    uint32_t samples, carried;     // samples in the last step's batch; samples in `state`
+    size_t state_count;            // recurrent levels that carry states
+    struct clrnn_carried *state;   // of all samples; the model holds those of one shard at a time
 };
 
 enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config,
@@ -51,7 +51,7 @@ enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct c
     return CLRNN_OK;
 }
 
-// The first of `samples` that belongs to a shard.
+// The first sample of a shard, out of `samples`.
 static uint32_t first_of(const struct clrnn_shards *s, uint32_t samples, uint32_t shard)
 {
     return (uint32_t)((uint64_t)samples * shard / s->count);
@@ -129,7 +129,7 @@ struct order {
     enum order_kind kind;
     uint64_t epoch;
     uint32_t step;
-    struct clrnn_schedule schedule; // the learning rate of a step is known to worker 0 alone
+    struct clrnn_schedule schedule; // only worker 0 knows the step's learning rate
     enum clrnn_status status;
 };
 
@@ -153,7 +153,7 @@ static enum clrnn_status copy_of(struct clrnn_buffer *from, struct clrnn_buffer 
     return clrnn_buffer_copy(*copy, 0, from, 0, count);
 }
 
-// Keeps what the model holds: the states of a checkpoint, or zeros.
+// Copies the states that the model holds, those of a checkpoint or zeros, into s->state.
 static enum clrnn_status keep_states(struct clrnn_shards *s)
 {
     const struct clrnn_model *m = s->model;
@@ -171,8 +171,8 @@ static enum clrnn_status keep_states(struct clrnn_shards *s)
     return CLRNN_OK;
 }
 
-// Copies the states of `count` samples from `first` on between here and the model, where plans have them at
-// 0.
+// Copies the states of `count` samples, from `first` on, between s->state and the model, whose plans expect
+// them at index 0.
 static enum clrnn_status move(struct clrnn_buffer *all, struct clrnn_buffer *model, size_t samples,
                               size_t first, size_t count, bool to_model)
 {
@@ -196,7 +196,7 @@ static enum clrnn_status move_states(const struct clrnn_shards *s, uint32_t firs
     return CLRNN_OK;
 }
 
-// Worker 0 receives from each other the states of its samples; those that the batch does not have become 0.
+// Collects in worker 0 the states of other workers' samples. States without a sample in the batch become 0.
 static enum clrnn_status gather(const struct clrnn_shards *s, struct clrnn_buffer *all, double *values)
 {
     const struct clrnn_worker *w = s->worker;
@@ -245,8 +245,8 @@ static uint32_t size_of(const struct clrnn_shards *s, uint32_t i)
     return first_of(s, s->samples, s->begin + i + 1) - first_of(s, s->samples, s->begin + i);
 }
 
-// Prepares the shard i of this worker, and its plan. A worker without any sample has a place for states, too:
-// worker 0 gathers those of all.
+// Prepares this worker's shard i and its plan. A worker without any sample also needs memory for states,
+// because worker 0 gathers those of all.
 static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
 {
     const struct clrnn_train_config *train = &s->model->config->train;
@@ -266,8 +266,7 @@ static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
     return s->carried ? keep_states(s) : CLRNN_OK;
 }
 
-// Runs its plan from op `first` to before op `next`. The last part gives its gradient and record to their
-// sums.
+// Runs ops [op, next) of shard i's plan. The last part hands its gradient and record to the buckets.
 static enum clrnn_status run_part(struct clrnn_shards *s, uint32_t i, size_t op, size_t next)
 {
     const uint32_t first = first_of(s, s->samples, s->begin + i), N = size_of(s, i);
@@ -283,7 +282,7 @@ static enum clrnn_status run_part(struct clrnn_shards *s, uint32_t i, size_t op,
     return move_states(s, first, N, false);
 }
 
-// One after the other.
+// Runs whole shards one after the other, if no statistics span shards.
 static enum clrnn_status run_in_turn(struct clrnn_shards *s)
 {
     for (uint32_t i = 0; i < s->end - s->begin; i++) {
@@ -294,8 +293,8 @@ static enum clrnn_status run_in_turn(struct clrnn_shards *s)
     return CLRNN_OK;
 }
 
-// Runs the part of the shard i that ends before op `next`. It leaves gradients in the model, where those of
-// its earlier parts belong, too: `kept` says whether it has some.
+// Runs ops [op, next) of shard i. All shards leave gradients in the model's buffer, so those of the shard's
+// earlier parts are restored first if there are any (`kept`), and saved after a part that is not the last.
 static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op, size_t next, bool kept)
 {
     const struct clrnn_graph *graph = s->plan[i]->graph;
@@ -311,19 +310,19 @@ static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op,
     return clrnn_buffer_copy(s->grads[i], 0, s->model->grads, 0, count);
 }
 
-// A shard without samples adds nothing to the sums after a part.
+// In place of a part of a shard without samples: adds zeros to the sums.
 static enum clrnn_status run_empty(struct clrnn_shards *s, const struct clrnn_plan *any, size_t next)
 {
     return next == any->graph->op_count ? clrnn_buckets_run(s->sums, NULL, 0, true, 0)
                                         : clrnn_norm_sums_take(s->norms, any, next, true);
 }
 
-// Part by part: all shards the first, then all the next. In between the statistics of batchnorm are summed
-// up.
+// Runs the first part of all shards, then the next part of all, and so on; in between, batchnorm's statistics
+// are summed over the shards.
 static enum clrnn_status run_in_parts(struct clrnn_shards *s)
 {
     const uint32_t own = s->end - s->begin;
-    struct clrnn_plan *any = NULL; // of the batch: its parts are those of all
+    struct clrnn_plan *any = NULL; // plan of any shard: all have the same parts
     bool kept = false;
     size_t next = 0;
 
@@ -354,8 +353,8 @@ static enum clrnn_status run_in_parts(struct clrnn_shards *s)
     }
 }
 
-// Queues the update of the parameters by the means over all shards. *token is of the last write, for which
-// the means must stay.
+// Queues the update of the parameters with the means over all shards. *token: of the last write, until whose
+// end the means must stay unchanged.
 static enum clrnn_status queue_update(struct clrnn_shards *s, uint32_t slot, uint64_t *token)
 {
     struct clrnn_model *m = s->model;
@@ -420,7 +419,7 @@ struct clrnn_plan_cost clrnn_shards_cost(const struct clrnn_shards *s)
     return all;
 }
 
-// ---------------------------------------------------------------- who does it
+// ---------------------------------------------------------------- public functions, and following worker 0
 
 static enum clrnn_status begin_epoch(struct clrnn_shards *s, uint64_t epoch, uint32_t first)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A step of R ranks on paper. Each computes its shards one after the other; a bucket of the last one goes up
-// the tree of ranks as soon as it is final and the one before has gone, and down again likewise, piece by
-// piece: rank 0 receives it from a rank of each level, and sends it to as many.
+// Models the time of a step on R ranks. Each rank computes its shards one after the other. A bucket of the
+// last shard goes up the tree of ranks as soon as it is final and the bucket before it has gone up, then down
+// again likewise, piece by piece. On each level, rank 0 receives it from one rank and sends it to one.
 #include "train/speedup.h"
 
 #include <math.h>
@@ -20,11 +20,11 @@ struct clrnn_speedup {
     struct clrnn_plan *plan;
     struct clrnn_network network;
     uint32_t shards;
-    double *final_s; // of a shard's time, until the bucket is final
+    double *final_s; // seconds from a shard's start until each bucket is final
     double shard_s, update_s;
 };
 
-// The launch by which a bucket is final.
+// The launch after which a bucket is final.
 static size_t end_of(const struct clrnn_plan *plan, size_t bucket)
 {
     return plan->bucket_end ? plan->bucket_end[bucket] : clrnn_launches_count(plan->launches);
@@ -112,15 +112,15 @@ void clrnn_speedup_destroy(struct clrnn_speedup **speedup)
     *speedup = NULL;
 }
 
-// ---------------------------------------------------------------- on paper
+// ---------------------------------------------------------------- the model of a step
 
 static double bytes_of(const struct clrnn_model *m, size_t bucket)
 {
     return (double)m->bucket[bucket].count * sizeof(float);
 }
 
-// Seconds of a step on so many ranks, at most as many as there are shards. *waiting: what of them no rank
-// computes.
+// Predicts the seconds of a step on `ranks` ranks, at most one per shard. *waiting: the part during which no
+// rank computes.
 static double step_of(const struct clrnn_speedup *s, uint32_t ranks, double *waiting)
 {
     const struct clrnn_model *m = s->plan->model;
@@ -140,7 +140,7 @@ static double step_of(const struct clrnn_speedup *s, uint32_t ranks, double *wai
     return shards * s->shard_s + *waiting + s->update_s;
 }
 
-// The next number of ranks to tell of: powers of two, then all shards; 0 after that.
+// The next number of ranks to report: powers of two, then one per shard; 0 at the end.
 static uint32_t next_ranks(const struct clrnn_speedup *s, uint32_t ranks)
 {
     const uint32_t most = MIN2(s->shards, MOST_RANKS);
@@ -157,7 +157,7 @@ static double total_bytes(const struct clrnn_model *m)
     return bytes;
 }
 
-// The parameters that have gradients in a bucket, from the last one on: that one and the first.
+// The last and the first parameter whose gradients lie in a bucket.
 static void owners(const struct clrnn_model *m, size_t bucket, const char **last, const char **first)
 {
     const struct clrnn_bucket *b = &m->bucket[bucket];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What training in shards moves in a step, and what several ranks may gain: for `clrnn plan`.
+// For `clrnn plan`: how many bytes training in shards exchanges per step, and what several ranks may gain.
 #ifndef CLRNN_SRC_TRAIN_SPEEDUP_H
 #define CLRNN_SRC_TRAIN_SPEEDUP_H
 
@@ -11,8 +11,8 @@
 
 struct clrnn_speedup;
 
-/** For the plan of one shard, with its model's gradients cut; runs it, and the update, a few times where
- * there is a network. The plan must outlive it. Errors: as clrnn_plan_create and clrnn_plan_run. */
+/** Takes the plan of one shard, which must outlive the result, with its model's gradients cut. If there is a
+ * network, runs the plan and the update a few times. Errors: as clrnn_plan_create and clrnn_plan_run. */
 enum clrnn_status clrnn_speedup_create(struct clrnn_plan *plan, const struct clrnn_network *network,
                                        struct clrnn_speedup **speedup);
 void clrnn_speedup_destroy(struct clrnn_speedup **speedup);

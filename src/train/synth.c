@@ -13,31 +13,31 @@
 #include "clrnn/train.h"
 #include "formats/npy.h"
 
-// Noise is a sum of uniform 16-bit numbers (Irwin-Hall). Twice the sum of four and the sum of sixteen have
-// the same standard deviation: 2 * 65536 * sqrt(4 / 12) = 65536 * sqrt(16 / 12).
+// Noise is a sum of uniform 16-bit numbers (Irwin-Hall), either twice the sum of four or the sum of sixteen.
+// Both have the same standard deviation: 2 * 65536 * sqrt(4 / 12) = 65536 * sqrt(16 / 12).
 #define SIGMA 75674
-// The informative features, in 1/1000 of that deviation; chosen by trial so that on the test part logistic
+// Strength of the informative features, in 1/1000 of SIGMA. Chosen by trial so that on the test part logistic
 // regression gets about 0.88 and the repaired model of the question about 0.86.
-#define LATENT_MEAN 1250  // of the class in the hidden number that most informative features share
-#define LATENT_WEIGHT 150 // with which they show it
-#define OWN_MEAN 40       // of the class in each of them besides
-#define SPREAD_CHANGE 200 // the other quarter shows a number that spreads wider in one class
+#define LATENT_MEAN 1250  // of a class in the latent number that most informative features show
+#define LATENT_WEIGHT 150 // of the latent number in each of these features
+#define OWN_MEAN 40       // of a class in each of these features by itself
+#define SPREAD_CHANGE 200 // of the spread, by class, of the number that the last quarter of them shows
 #define SPREAD_WEIGHT 700
-#define INFORMATIVE 20 // one feature in so many carries a signal
+#define INFORMATIVE 20 // one in this many features is informative
 
-// Purposes of random numbers: the generator's b, its lowest bit is the part (training or test); a is the
-// sample or class.
+// What random numbers are for: struct clrnn_random's b, whose lowest bit is the part (training or test); a is
+// the sample or class.
 enum { DRAW_PLACE = 0, DRAW_SIGN = 2, DRAW_LABEL = 4, DRAW_NOISE = 6, DRAW_LATENT = 8, DRAW_TASK = 10 };
 
 struct synth {
     const struct clrnn_log *log;
     struct clrnn_synth_params p;
     uint32_t place_count, latents;
-    uint32_t *place;   // [T * C] a permutation with the informative numbers first
+    uint32_t *place;   // [T * C] permutation of the features, informative ones first
     signed char *sign; // [classes or 1, place_count]
     uint32_t *label;   // [samples]
     float *row;        // [T * C]
-    int32_t *fixed;    // the same before conversion
+    int32_t *fixed;    // [T * C] the row as integers
 };
 
 static int64_t noise_of_16(const struct clrnn_random *r, uint32_t index)
@@ -53,7 +53,7 @@ static int64_t noise_of_16(const struct clrnn_random *r, uint32_t index)
     return sum - 16 * 65535 / 2;
 }
 
-// ---------------------------------------------------------------- the seed's shape
+// ---------------------------------------------------------------- the task seed
 
 static enum clrnn_status prepare_seed(struct synth *s)
 {
@@ -125,7 +125,7 @@ static void seed_row(const struct synth *s, uint32_t part, uint32_t sample)
 
 // ---------------------------------------------------------------- tasks over time
 
-// Two of the T numbers in [0, 1) are marked, one in each half: the target is their sum.
+// Adding problem: two of the T numbers in [0, 1) are marked, one in each half; the target is their sum.
 // Hochreiter and Schmidhuber, Long Short-Term Memory, 1997, section 5.4.
 static float adding_row(const struct synth *s, const struct clrnn_random *r)
 {
@@ -140,7 +140,7 @@ static float adding_row(const struct synth *s, const struct clrnn_random *r)
     return s->row[2 * first] + s->row[2 * second];
 }
 
-// T bits; the class is whether the number of ones is odd.
+// Parity: T bits; the class is 1 if the number of ones is odd.
 static int64_t parity_row(const struct synth *s, const struct clrnn_random *r)
 {
     int64_t odd = 0;
@@ -154,7 +154,7 @@ static int64_t parity_row(const struct synth *s, const struct clrnn_random *r)
     return odd;
 }
 
-// A sequence of symbols, one-hot; the class is the first.
+// Copy first: a sequence of one-hot symbols; the class is the first symbol.
 static int64_t copy_first_row(const struct synth *s, const struct clrnn_random *r)
 {
     const uint32_t K = s->p.classes;
@@ -230,10 +230,10 @@ done:
     return st;
 }
 
-#define MARK ".clrnn-synth" // in a folder whose files of these names are this program's to replace
+#define MARK ".clrnn-synth" // marks a folder in which files of these names may be replaced
 
-// Refuses to replace files that are not a synthetic data set; a link's target is checked instead of the
-// link.
+// Refuses to replace files that clrnn synth did not write. Links are not checked; the writer replaces their
+// target.
 static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
 {
     static const char *const names[] = {"X_train.npy", "y_train.npy", "X_test.npy", "y_test.npy"};
@@ -256,7 +256,7 @@ static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
     return st;
 }
 
-// ---------------------------------------------------------------- what is asked for
+// ---------------------------------------------------------------- parameters and defaults
 
 static enum clrnn_status resolve(struct synth *s, const struct clrnn_synth_params *params, enum task *task)
 {

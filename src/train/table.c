@@ -14,23 +14,23 @@
 #include "train/table_file.h"
 #include "train/text_index.h"
 
-#define MOST_TEXTS 1000000u // different classes or groups
+#define MOST_TEXTS 1000000u // most distinct classes or groups
 
 struct loader {
     const struct clrnn_log *log;
     const struct clrnn_table_wish *wish;
     struct clrnn_table *table;
     struct clrnn_place *place; // [width]
-    size_t *first, *next;      // [columns] first place of a column + 1, [width] next of the same column + 1
-    size_t capacity;           // numbers allocated
-    struct clrnn_table_file *file; // of a large CSV file: the rows go there, one by one
-    double *row;                   // [width] of the file's next row
+    size_t *first, *next;      // [columns], [width]: first place of a column, its next place; + 1, 0: none
+    size_t capacity;           // numbers that `values` has room for
+    struct clrnn_table_file *file; // of a large CSV file: rows are appended there
+    double *row;                   // [width] the next row for `file`
     struct clrnn_text_index classes, groups;
-    size_t encoded[2]; // a row with a text that is UTF-8 beyond ASCII, and one that is not UTF-8; 0: none
-    bool text_label;   // labels are texts
-    bool again;        // read once more: a label turned out to be a text
-    bool in_memory;    // no file is made
-    bool disk_full;    // the file could not be written: read once more, in memory
+    size_t encoded[2]; // number of a row with non-ASCII UTF-8, and of one that is not UTF-8; 0: none
+    bool text_label;   // labels are texts, not numbers
+    bool again;        // read the file again: a label turned out to be text
+    bool in_memory;    // do not make a file
+    bool disk_full;    // `file` could not be written: read again, in memory
 };
 
 // ---------------------------------------------------------------- cells
@@ -92,7 +92,7 @@ static enum clrnn_status read_number(const struct loader *l, size_t row, size_t 
     return clrnn_cell_number(text, length, decimal_of(l), value) ? CLRNN_OK : no_number(l, row, place, text);
 }
 
-// Refuses texts in two encodings, in which one word would count as two.
+// Refuses a file in two encodings, where one word would count as two.
 static enum clrnn_status check_encoding(struct loader *l, size_t row, size_t place, const char *text)
 {
     const bool other = !clrnn_text_is_clean(text, CLRNN_TEXT_BYTES);
@@ -129,7 +129,7 @@ static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, 
         l->text_label = true;
         l->again = row > 1;
         if (l->again)
-            return CLRNN_ERR_DATA; // not logged: the file is read once more
+            return CLRNN_ERR_DATA; // not logged: the file is read again
     }
     TRY(check_encoding(l, row, place, text));
     index = clrnn_text_index_find(&l->classes, text, fixed);
@@ -189,7 +189,7 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
     return CLRNN_OK;
 }
 
-// Grows the array for one more row.
+// Grows `values` for one more row.
 static enum clrnn_status reserve_row(struct loader *l)
 {
     struct clrnn_table *t = l->table;
@@ -206,7 +206,7 @@ static enum clrnn_status reserve_row(struct loader *l)
     return CLRNN_OK;
 }
 
-// Ends this reading; clrnn_table_read reads again.
+// Ends this reading; clrnn_table_read will read again, in memory.
 static enum clrnn_status give_up_file(struct loader *l)
 {
     l->disk_full = true;
@@ -245,14 +245,14 @@ static enum clrnn_status read_header(void *user, size_t columns, char *const *na
     return reserve_row(l);
 }
 
-// ---------------------------------------------------------------- afterwards
+// ---------------------------------------------------------------- after the last row
 
 int clrnn_texts_compare(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-// Classes count in sorted order: renumbers the labels, which count in the order of the file.
+// Puts the classes into sorted order and renumbers the labels, which were numbered by first appearance.
 static enum clrnn_status sort_classes(struct loader *l)
 {
     struct clrnn_table *t = l->table;
@@ -280,7 +280,7 @@ static enum clrnn_status sort_classes(struct loader *l)
     return CLRNN_OK;
 }
 
-// Carries the last value of a group forward into missing cells.
+// Fills missing cells with the last value before them in their group.
 static enum clrnn_status fill_forward(const struct loader *l)
 {
     const struct clrnn_table *t = l->table;
@@ -321,7 +321,7 @@ static enum clrnn_status fill_forward(const struct loader *l)
     return st;
 }
 
-// Warns of a feature without a name that numbers the rows with gaps, as parts of a larger table have it.
+// Warns of a feature without a name that holds growing numbers with gaps, like row numbers of a larger table.
 static void check_numbers(const struct loader *l, size_t at)
 {
     if (l->place[at].numbers && !l->place[at].row_count && l->table->rows > 1 && l->wish->report)
@@ -332,7 +332,7 @@ static void check_numbers(const struct loader *l, size_t at)
             l->wish->path, l->place[at].column, name_of(l, at));
 }
 
-// Leaves out features without a name that count the rows.
+// Drops features without a name that only count the rows.
 static void drop_row_counts(struct loader *l)
 {
     struct clrnn_table *t = l->table;
@@ -407,7 +407,7 @@ static enum clrnn_status load(struct loader *l)
     return fill_from_names(l);
 }
 
-// Reads the CSV file. *disk_full: the table could not be kept on disk.
+// Reads the CSV file. *disk_full: the table could not be written to disk.
 static enum clrnn_status read_csv(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                   bool in_memory, bool *disk_full, struct clrnn_table **table)
 {

@@ -16,7 +16,7 @@ struct chooser {
     char *const *names;
     struct clrnn_table *table;
     struct clrnn_place *place;
-    unsigned char *used; // [columns] 1: of a feature, 2: of anything else
+    unsigned char *used; // [columns] bits: 1 used as a feature, 2 used otherwise
 };
 
 enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source)
@@ -38,7 +38,7 @@ char clrnn_source_delimiter(const struct clrnn_source *source)
 
 // ---------------------------------------------------------------- finding one column
 
-// The column of that name, or of that number counted from 0; SIZE_MAX: none. `nth`: the nth of the name.
+// The `nth` column called `name`, else column number `name` (not for a model's names). SIZE_MAX: none.
 static size_t find(const struct chooser *c, const char *name, size_t nth)
 {
     bool negative;
@@ -82,7 +82,7 @@ static enum clrnn_status no_column(const struct chooser *c, const char *name, co
             : hint);
 }
 
-// ---------------------------------------------------------------- adding it
+// ---------------------------------------------------------------- adding columns
 
 static bool add_index(size_t **list, size_t *count, size_t value)
 {
@@ -123,7 +123,7 @@ static enum clrnn_status add_named(struct chooser *c, enum clrnn_place_kind kind
     return column == SIZE_MAX ? no_column(c, name, what) : add(c, kind, column);
 }
 
-// The names in a list of one a line. False: no memory.
+// Splits a list with one name per line. False: no memory.
 static bool split_lines(const char *lines, struct clrnn_texts *names)
 {
     while (*lines) {
@@ -139,7 +139,7 @@ static bool split_lines(const char *lines, struct clrnn_texts *names)
     return true;
 }
 
-// Where a name stands several times, the nth of the list is the nth of the file.
+// Adds columns by name. The nth use of a name in the list is the nth column of that name in the file.
 static enum clrnn_status add_texts(struct chooser *c, enum clrnn_place_kind kind,
                                    const struct clrnn_texts *names, const char *what)
 {
@@ -181,7 +181,7 @@ static enum clrnn_status choose_targets(struct chooser *c)
         return s->target ? add_lines(c, kind, s->target, "target") : CLRNN_OK;
     if ((s->label && !clrnn_texts_add(&names, s->label)) || (s->target && !split_lines(s->target, &names)))
         st = clrnn_error_memory(c->log, 0, c->wish->path);
-    for (size_t i = 0; i < names.count; i++) { // not read, but no features either
+    for (size_t i = 0; i < names.count; i++) { // targets are not read, and are no features either
         const size_t column = find(c, names.text[i], 0);
 
         if (column != SIZE_MAX)
@@ -194,7 +194,7 @@ static enum clrnn_status choose_targets(struct chooser *c)
 static enum clrnn_status choose_features(struct chooser *c)
 {
     const struct clrnn_source *s = c->wish->source;
-    const bool past = s->window && clrnn_source_horizon(s); // of targets, which is known
+    const bool past = s->window && clrnn_source_horizon(s); // past values of the targets are known features
 
     if (c->wish->names)
         return add_texts(c, CLRNN_PLACE_FEATURE, &c->wish->names->columns, "that the model was trained on");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Keeping tables of large CSV files on disk.
+// Caches tables of large CSV files on disk.
 #include "train/table_file.h"
 
 #include <fcntl.h>
@@ -17,28 +17,28 @@
 #include "device/program/cache.h"
 #include "model/layer.h"
 
-#define LEAST_BYTES (8u << 20) // of a CSV file whose table is kept
-#define HEADER_BYTES 4096u     // the values begin on a page
+#define LEAST_BYTES (8u << 20) // smallest CSV file whose table is cached
+#define HEADER_BYTES 4096u     // so that the values begin on a page
 #define BUFFER_BYTES (1u << 20)
-#define HASHED_NUMBERS ((size_t)1 << 20) // between releases of mapped pages
+#define HASHED_NUMBERS ((size_t)1 << 20) // numbers hashed between releases of mapped pages
 #define MAGIC "clrnn table 1\n"
 
 struct header {
     char magic[16];
     uint64_t rows, width, names_bytes;
-    uint64_t values_hash[4], names_hash[2], header_hash[2]; // the last of all before it
+    uint64_t values_hash[4], names_hash[2], header_hash[2]; // header_hash covers all members before it
 };
 
 struct clrnn_table_file {
     struct clrnn_temporary *temporary;
-    char *path; // where it will lie
+    char *path; // final path
     double *buffer;
-    size_t used, written; // numbers in the buffer, bytes in the file
+    size_t used, written; // numbers in the buffer; bytes of values written
 };
 
 // ---------------------------------------------------------------- hashes
 
-// Four lanes of 64 bits, a word each in turn: as fast as memory.
+// Hashes with four 64-bit lanes, which take words in turn: as fast as memory delivers them.
 static void hash_values(const double *values, size_t count, uint64_t lane[4])
 {
     for (size_t k = 0; k < 4; k++)
@@ -71,7 +71,7 @@ static void hash_texts(struct clrnn_hash *h, const struct clrnn_texts *texts)
         clrnn_hash_add_text(h, texts->text[i]);
 }
 
-// "<folder>/<path>-<state>-<rules>.table"; NULL: not to be kept.
+// Makes "<folder>/<path>-<state>-<rules>.table". NULL: not to be cached.
 static char *find_path(const struct clrnn_table_wish *wish)
 {
     const struct clrnn_source *s = wish->source;
@@ -176,7 +176,7 @@ static bool read_names(const char *text, size_t size, struct clrnn_table *t)
     return good && time < (long long)t->width && group < (long long)t->width;
 }
 
-// ---------------------------------------------------------------- finding a kept table
+// ---------------------------------------------------------------- finding a cached table
 
 static bool read_header(const unsigned char *data, size_t size, struct header *h)
 {
@@ -231,7 +231,7 @@ enum clrnn_status clrnn_table_find(const struct clrnn_log *log, const struct clr
         t->map = map;
         if (load(map.data, map.size, t)) {
             *table = t;
-            utimensat(AT_FDCWD, path, NULL, 0); // when it was used
+            utimensat(AT_FDCWD, path, NULL, 0); // marks it as just used
         } else {
             unlink(path);
         }
@@ -243,7 +243,7 @@ enum clrnn_status clrnn_table_find(const struct clrnn_log *log, const struct clr
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- writing one
+// ---------------------------------------------------------------- writing a table
 
 static bool write_all(int file, const void *data, size_t size, size_t at)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The folder of kept tables: what lies there, and what is removed.
+// The folder of cached tables: what is in it, and what is removed.
 #include "train/table_file.h"
 
 #include <dirent.h>
@@ -16,8 +16,8 @@
 #include "clrnn/train.h"
 #include "device/program/cache.h"
 
-#define MOST_BYTES ((uint64_t)16 << 30) // of all kept tables; the one that was used longest ago goes first
-#define STATE_LETTERS 16                // of a name: "<path>-<state>-<rules>.table"
+#define MOST_BYTES ((uint64_t)16 << 30) // of all tables; beyond it the least recently used are removed
+#define STATE_LETTERS 16                // in <path>, and in <state>, of a name "<path>-<state>-<rules>.table"
 
 char *clrnn_tables_folder(void)
 {
@@ -36,8 +36,7 @@ static int is_table(const struct dirent *entry)
     return length > 6 && !strcmp(entry->d_name + length - 6, ".table");
 }
 
-// Adds the tables of a folder to *count and *bytes. With `remove` it removes them, and counts what it
-// removed.
+// Adds the tables of the folder to *count and *bytes. With `remove`, removes them and counts those removed.
 static enum clrnn_status visit(const struct clrnn_log *log, bool remove, size_t *count, uint64_t *bytes)
 {
     char *folder = clrnn_tables_folder();
@@ -89,7 +88,7 @@ enum clrnn_status clrnn_tables_clear(const struct clrnn_log *log, size_t *tables
     return visit(log, true, tables, bytes);
 }
 
-// Removes the table that was used longest ago, apart from `kept`; its bytes, 0 where there is none.
+// Removes the least recently used table other than `kept`. Returns its bytes, 0 if nothing was removed.
 static uint64_t remove_oldest(const char *folder, struct dirent *const *entry, int count, const char *kept)
 {
     struct timespec oldest = {0};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Finds out from a table's first rows whether they are a series: times in order, or rows like those before
-// them.
+// Detects from a table's first rows whether they are a series: times in order, or rows that resemble the one
+// before.
 #include "train/table.h"
 
 #include <ctype.h>
@@ -13,19 +13,19 @@
 #include "formats/csv.h"
 
 #define FIRST_ROWS 1000u
-#define LEAST_ROWS 10u  // to tell an order
-#define LEAST_PAIRS 30u // to tell a correlation
+#define LEAST_ROWS 10u  // rows needed to judge their order
+#define LEAST_PAIRS 30u // pairs of rows needed for a correlation
 #define ORDERED_SHARE 0.9
 #define LEAST_CORRELATION 0.5
 
-// ---------------------------------------------------------------- a column of times
+// ---------------------------------------------------------------- detecting a column of times
 
-// What the rows so far say of a column.
+// What is known of a column after the rows so far.
 struct order {
-    bool numbers, dates;     // all cells are
-    bool counts;             // each is one more than that before
-    double last;             // of the row before
-    uint32_t up, down, same; // rows above, below and equal to that before
+    bool numbers, dates;     // every cell is a number; a date
+    bool counts;             // each value is 1 more than the one before
+    double last;             // value in the row before
+    uint32_t up, down, same; // rows with a larger, smaller, equal value than the row before
 };
 
 struct head {
@@ -82,10 +82,10 @@ static enum clrnn_status take_row(void *user, size_t row)
     struct head *h = user;
 
     (void)row;
-    return ++h->rows < FIRST_ROWS ? CLRNN_OK : CLRNN_FAILED; // the rest is not read
+    return ++h->rows < FIRST_ROWS ? CLRNN_OK : CLRNN_FAILED; // stop reading here
 }
 
-// A number that grows from row to row may as well be a sample's number: only one of these names is a time.
+// A number that grows from row to row may just count samples, so it is a time only under one of these names.
 static bool is_time_word(const char *name)
 {
     static const char *const word[] = {"t",    "time", "timestamp", "date",   "datetime", "ds",
@@ -123,10 +123,10 @@ static const char *find_time(const struct head *h, const struct clrnn_table *t)
     return NULL;
 }
 
-// ---------------------------------------------------------------- rows like those before them
+// ---------------------------------------------------------------- detecting similar neighbouring rows
 
-// How much a column says of its next row: its correlation from one row to the next. With classes both are
-// taken apart from their class's mean, since a table that is sorted by class is no series. NaN: not known.
+// How well a column predicts its next row: its correlation with itself one row later. With classes, values
+// are taken relative to their class's mean, because a table sorted by class is no series. NaN: too few pairs.
 static double correlation(const struct clrnn_table *t, size_t place, const double *mean, size_t classes)
 {
     const size_t rows = MIN2(t->rows, (size_t)FIRST_ROWS);
@@ -151,7 +151,7 @@ static double correlation(const struct clrnn_table *t, size_t place, const doubl
     return pairs < LEAST_PAIRS || !(squares > 0) ? (double)NAN : product / squares;
 }
 
-// The mean of a column over the first rows, [classes] of each class, or [1].
+// Computes the mean of a column over the first rows: mean [classes] for each class, or [1].
 static void means(const struct clrnn_table *t, size_t place, size_t classes, double *mean, double *count)
 {
     for (size_t k = 0; k < MAX2(classes, 1); k++)
@@ -170,7 +170,7 @@ static void means(const struct clrnn_table *t, size_t place, size_t classes, dou
         mean[k] /= fmax(count[k], 1);
 }
 
-// The correlation of rows with those before them: of real targets the least, of classes the features' mean.
+// Correlation of rows with those before them: the least of all real targets; for classes the features' mean.
 static enum clrnn_status resemblance(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                      const struct clrnn_table *t, double *result)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Events of a run for TensorBoard.
+// Writes a run's events for TensorBoard.
 #include "train/tensorboard.h"
 
 #include <math.h>
@@ -50,7 +50,7 @@ enum clrnn_status clrnn_tensorboard_step(struct clrnn_tfevents *events, uint64_t
     return clrnn_tfevents_scalar(events, step, "step/lr", lr);
 }
 
-// `values` has memory for the largest parameter.
+// Adds histograms of all trained parameters and their gradients. `values` has room for the largest parameter.
 static enum clrnn_status put_histograms(struct clrnn_tfevents *events, uint64_t step,
                                         struct clrnn_model *model, double *values)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A training run from the config to its folder: data, model, feeds, and the messages and files before and
+// Runs a training from the config to its folder: data, model and feeds, and the messages and files before and
 // after the loop.
 #include "clrnn/train.h"
 
@@ -19,7 +19,7 @@
 
 // ---------------------------------------------------------------- model and sessions
 
-// With the parameters that each device has before the first step.
+// Creates a model with initial parameters, from train.init if that is set. They are the same on every device.
 static enum clrnn_status new_model(struct clrnn_loop *l, struct clrnn_device *device,
                                    const struct clrnn_config *config, struct clrnn_model **model)
 {
@@ -44,7 +44,7 @@ static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_con
     return CLRNN_OK;
 }
 
-// Copies what may change when a run is resumed into the config of the checkpoint.
+// Copies the options that may change on resuming into the config of the checkpoint.
 static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_config *config)
 {
     struct clrnn_train_config *kept = &l->model->config->train;
@@ -93,7 +93,7 @@ static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_c
     return take_over(l, config);
 }
 
-// Has validation count predictions by class, for a picture.
+// Makes validation count a confusion matrix, for a picture.
 static enum clrnn_status count_confusion(struct clrnn_loop *l)
 {
     struct clrnn_metrics *m = &l->metrics;
@@ -105,8 +105,8 @@ static enum clrnn_status count_confusion(struct clrnn_loop *l)
     return m->confusion ? CLRNN_OK : clrnn_error_memory(l->log, cells * sizeof(*m->confusion), "a picture");
 }
 
-// Opens a session for training on each further device, with a model of its own: that of the checkpoint, or
-// else of the config.
+// Opens a training session on each further device. Its own model comes from the checkpoint, else from the
+// config.
 static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_session_params params,
                                         const struct clrnn_config *config, const char *checkpoint)
 {
@@ -117,7 +117,7 @@ static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_sessi
         return clrnn_error_memory(l->log, count * sizeof(*l->follower), "the devices that train together");
     for (uint32_t i = 1; i < count; i++) {
         struct clrnn_follower *f = &l->follower[i - 1];
-        struct clrnn_progress_state state; // with it come carried states
+        struct clrnn_progress_state state; // read only because carried states come with it
 
         params.worker = clrnn_team_worker(l->team, i);
         TRY(checkpoint ? clrnn_checkpoint_read(params.worker->device, checkpoint, &f->model, &state)
@@ -165,7 +165,7 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- a fresh run, a resumed run
+// ---------------------------------------------------------------- new and resumed runs
 
 static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *config)
 {
@@ -215,7 +215,7 @@ static enum clrnn_status take_up_folder(struct clrnn_loop *l, const struct clrnn
     return CLRNN_OK;
 }
 
-// A copy of the config that says what --init did, so that the run's config.yaml repeats the run.
+// Copies the config and adds what --init did, so that the run's config.yaml repeats the run.
 static enum clrnn_status with_init(const struct clrnn_loop *l, const struct clrnn_config *config,
                                    struct clrnn_config **own)
 {
@@ -233,7 +233,7 @@ static enum clrnn_status with_init(const struct clrnn_loop *l, const struct clrn
     return st;
 }
 
-// Opens data, makes or resumes the model, feeds and folder.
+// Opens data, folder and feeds, and creates or resumes the model.
 static enum clrnn_status prepare(struct clrnn_loop *l)
 {
     const struct clrnn_train_params *p = l->params;
@@ -242,7 +242,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     char *checkpoint = NULL, *text = NULL;
     enum clrnn_status st = CLRNN_OK;
     bool there = false;
-    const bool leads = !clrnn_ranks_own(); // and writes files
+    const bool leads = !clrnn_ranks_own(); // rank 0 leads and writes files
 
     if (p->resume) {
         checkpoint = clrnn_path_join(p->resume, "last.safetensors");
@@ -292,7 +292,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
 
 // ---------------------------------------------------------------- the run
 
-// Logs what is left of a run after an error.
+// After an error: logs which run or checkpoint is left.
 static void say_what_is_kept(const struct clrnn_loop *l)
 {
     if (strcmp(l->folder.files, l->folder.path) != 0)
@@ -312,7 +312,7 @@ static enum clrnn_status follow(void *shards)
     return clrnn_shards_follow(shards);
 }
 
-// Trains; on other ranks than 0, and in threads for the further devices, as the loop of rank 0 says.
+// Trains. Rank 0 runs the loop; other ranks, and the threads of further devices, follow it.
 static enum clrnn_status run(struct clrnn_loop *l)
 {
     const bool leads = !clrnn_ranks_own();
@@ -395,7 +395,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     if (st == CLRNN_OK)
         st = clrnn_report_end(&l, r, !nothing_done || isnan(r->ms_per_step_median));
     if (st == CLRNN_OK && r->epochs && isnan(r->train_loss))
-        st = CLRNN_FAILED; // metrics.jsonl and a warning have said so
+        st = CLRNN_FAILED; // already reported by metrics.jsonl and a warning
 
 done:
     free(l.pace);

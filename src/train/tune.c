@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tunes a device for a config: which multiplies it has, and what is measured in which order.
+// Tunes a device for a config: finds its multiplies, and measures them and other choices in a fixed order.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "train/session.h"
 #include "train/tune_choices.h"
 
-enum { MOST_SHAPES = 12 }; // those with the most work
+enum { MOST_SHAPES = 12 }; // multiplies with the most work
 
 struct shapes {
     struct clrnn_tuned_multiply shape[64];
@@ -24,13 +24,13 @@ struct work {
     const struct clrnn_log *log;
     const struct clrnn_tune_params *params;
     double seconds;
-    char select[24]; // the device: what the default is may change while one is tuned
+    char select[24]; // spec of the device: the default device may change while one is tuned
     const struct clrnn_config *config[3];
-    struct clrnn_config *standard[3]; // made here
+    struct clrnn_config *standard[3]; // configs that this struct owns
     size_t config_count;
     struct shapes shapes;
     struct clrnn_tuned_list tuned;
-    char *path; // of the device's file
+    char *path; // path of the device's file
 };
 
 static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape)
@@ -48,7 +48,7 @@ static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape
         s->shape[s->count++] = *shape;
 }
 
-// Multiplies of the forward pass and of the gradients of input and weights, in sizes of usual recurrent
+// Adds multiplies of the forward pass and of input and weight gradients, in sizes common in recurrent
 // networks.
 static void standard_shapes(struct shapes *s)
 {
@@ -102,7 +102,7 @@ static enum clrnn_status config_shapes(struct clrnn_device *device, const struct
     return CLRNN_OK;
 }
 
-// Without a config: one layer of each kind, in common sizes.
+// Without a config: makes one for each kind of recurrent layer, in common sizes.
 static enum clrnn_status standard_configs(struct work *w)
 {
     static const char *const cells[] = {"rnn", "lstm", "gru"};
@@ -123,7 +123,7 @@ static enum clrnn_status standard_configs(struct work *w)
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- in which order
+// ---------------------------------------------------------------- order of measuring
 
 static enum clrnn_status open_device(const struct work *w, const char *gemm, bool no_tune,
                                      struct clrnn_device **device)
@@ -136,7 +136,7 @@ static enum clrnn_status open_device(const struct work *w, const char *gemm, boo
         device);
 }
 
-// Measures the choices, with what is stored so far in use, until the clock reaches `end`.
+// Measures the choices until the clock reaches `end`; what is stored so far is in use.
 static enum clrnn_status measure_choices(struct work *w, double end)
 {
     struct clrnn_device *device = NULL;
@@ -159,15 +159,15 @@ static char *settings_in_use(const char *path)
     char *text;
 
     if (path)
-        clrnn_json_read(NULL, path, &root); // there may be none yet
+        clrnn_json_read(NULL, path, &root); // the file may not exist yet
     use = json_object_get(root, "use");
     text = json_object_size(use) ? clrnn_json_dumps(use, JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;
 }
 
-/* Measures the multiplies with defaults, then the choices with the settings of earlier calls, then
- * settings. If the best settings change, choices between multiplies and other kernels are measured again.
+/* Measures first the multiplies with default settings, then the choices with settings of earlier calls, then
+ * settings. If the best settings changed, choices between multiplies and other kernels are measured again.
  * The order is fixed because CLBlast cannot return to its defaults in a process that has tried other
  * settings. */
 static enum clrnn_status measure_all(struct work *w, struct clrnn_device *device)
@@ -216,7 +216,7 @@ enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_con
     struct work w = {.log = log, .params = params, .seconds = params->seconds > 0 ? params->seconds : 120};
     struct clrnn_device *device = NULL;
     enum clrnn_status st =
-        open_device(&w, "clblast", true, &device); // so that a plan lists each multiply once
+        open_device(&w, "clblast", true, &device); // "clblast", so that a plan lists each multiply once
 
     *result = (struct clrnn_tune_result){.file = NULL};
     if (st == CLRNN_OK)

@@ -14,10 +14,10 @@
 
 enum { MOST_RUNS = 100, FEWEST_RUNS = 3, TURNS = 3 };
 
-static const double SPENT_S = 0.1;    // on the runs of one alternative, about
-static const double WORTH = 0.97;     // fraction of the standard's time: smaller gains are within the noise
-static const double WORTH_MS = 1e-3;  // likewise
-static const double TOLERANCE = 1e-3; // times a tensor's largest magnitude: only to detect wrong kernels
+static const double SPENT_S = 0.1;    // rough limit for the runs of one alternative
+static const double WORTH = 0.97;     // largest fraction of the standard's time: smaller gains are noise
+static const double WORTH_MS = 1e-3;  // smallest gain in milliseconds, for the same reason
+static const double TOLERANCE = 1e-3; // relative to a tensor's largest magnitude: only detects wrong kernels
 
 _Static_assert(sizeof(((struct clrnn_tuned_choice *)0)->key) == CLRNN_CHOICE_KEY &&
                    sizeof(((struct clrnn_tuned_choice *)0)->use) == CLRNN_CHOICE_OPTION,
@@ -30,13 +30,13 @@ struct tuning {
     const struct clrnn_log *log;
     struct clrnn_choice_file *file;
     const volatile sig_atomic_t *stop;
-    double end; // of the clock
+    double end; // clock time at which to stop
     struct clrnn_tuned_list *list;
 };
 
-// ---------------------------------------------------------------- an op run again and again
+// ---------------------------------------------------------------- running an op repeatedly
 
-// An op, and copies of what it changes.
+// An op, and copies of the buffers that it changes.
 struct subject {
     const struct clrnn_graph *graph;
     const struct clrnn_op *op;
@@ -71,7 +71,7 @@ static void finish(struct subject *s)
         free(s->expected[i]);
 }
 
-// Saves what a run may overwrite and the next one reads: input activations, and outputs that are no
+// Saves what one run may overwrite and the next one reads: input activations, and outputs other than
 // activations, such as parameters.
 static enum clrnn_status prepare(struct subject *s)
 {
@@ -125,7 +125,7 @@ static bool agrees(const float *got, const float *want, size_t count)
     return true;
 }
 
-// Stores an output as the expected one if there is none yet; otherwise compares it with that.
+// Compares an output with the expected one; if there is none yet, the output becomes it.
 static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
 {
     struct clrnn_buffer *b = clrnn_out(s->graph, s->op, slot);
@@ -148,7 +148,7 @@ static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
     return st;
 }
 
-// The fastest of several runs, after a first one that builds and is checked; infinite if it fails.
+// *ms: the fastest of several runs after a first one, which builds kernels and is checked; infinite if wrong.
 static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches,
                                  double best, double *ms)
 {
@@ -163,13 +163,13 @@ static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clr
         TRY(run_once(t, s, launches, &one));
         *ms = fmin(*ms, one);
         spent += one;
-        if (*ms > 3 * best && run > 0) // no hope, and not merely held up
+        if (*ms > 3 * best && run > 0) // too slow twice, so not just interrupted
             break;
     }
     return CLRNN_OK;
 }
 
-// The same with the choice made for this option.
+// Measures the op with this option of the choice.
 static enum clrnn_status measure_option(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                         unsigned option, double best, double *ms)
 {
@@ -184,7 +184,7 @@ static enum clrnn_status measure_option(struct tuning *t, struct subject *s, con
     return st;
 }
 
-// Measures one alternative. Its failure is no error of the run.
+// Measures one alternative. If it fails, its time is infinite, and tuning goes on.
 static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                               unsigned option, double best)
 {
@@ -207,7 +207,7 @@ static size_t count_multiplies(const struct clrnn_launches *launches)
     return count;
 }
 
-// Whether the alternatives, as far as they work, have different multiplies.
+// Whether the alternatives that work differ in their number of multiplies.
 static bool differ_in_multiplies(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
 {
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
@@ -240,7 +240,7 @@ static unsigned best_of(const struct clrnn_choice *c, const struct clrnn_choice_
     return best;
 }
 
-// Measures the standard and the apparently better alternative in turn, since either may have been
+// Measures the standard and the apparently better alternative again, in turns, since either may have been
 // interrupted. The standard counts with its fastest run, the alternative with its slowest.
 static enum clrnn_status measure_again(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                        struct clrnn_choice_ms *ms)
@@ -257,15 +257,15 @@ static enum clrnn_status measure_again(struct tuning *t, struct subject *s, cons
     return CLRNN_OK;
 }
 
-// Measures the standard first, with which the others are compared. An alternative that may crash the driver
-// is stored as failing while it is tried, so that it is not tried again after a crash.
+// Measures the standard first and compares the others with it. An alternative that may crash the driver is
+// stored as failing while it is tried, so that it is not tried again after a crash.
 static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where,
                                         const struct clrnn_choice *c, bool multiplies,
                                         struct clrnn_choice_ms *ms)
 {
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
     struct subject s = *where;
-    enum clrnn_status st = prepare(&s); // without memory for the copies the choice stays as it is
+    enum clrnn_status st = prepare(&s); // if there is no memory for copies, the choice stays as it is
     double best;
 
     clrnn_device_set_log(t->device, former);
@@ -328,7 +328,7 @@ static enum clrnn_status decide(struct tuning *t, const struct subject *s, const
         if (!stays) {
             const enum clrnn_status st = measure_choice(t, s, c, multiplies, &ms);
 
-            stays = st == CLRNN_ERR_MEMORY; // for copies of what the op changes
+            stays = st == CLRNN_ERR_MEMORY; // memory for copies of what the op changes
             if (!stays)
                 TRY(st);
         }
@@ -346,7 +346,7 @@ static enum clrnn_status decide(struct tuning *t, const struct subject *s, const
 
 // ---------------------------------------------------------------- all ops
 
-// An op's choices may depend on earlier ones: one is decided, then the launches are made again.
+// Decides an op's choices one by one. Each may affect later ones, so the launches are made again after each.
 static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *graph, const struct clrnn_op *op)
 {
     const struct subject s = {.graph = graph, .op = op};
@@ -368,7 +368,7 @@ static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *gra
     }
 }
 
-// Tunes a plan's ops one after the other, each on the outputs of those before it.
+// Tunes a plan's ops in order, each on the outputs of the ops before it.
 static enum clrnn_status tune_plan(void *user, struct clrnn_plan *plan)
 {
     struct tuning *t = user;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Detects a run that does not learn while it runs, from records that are read anyway.
+// Detects during a run that it does not learn, from records that are read anyway.
 #include "train/watch.h"
 
 #include <math.h>
@@ -12,22 +12,22 @@
 #include "model/layer.h"
 
 // Thresholds are set so that healthy runs give no warning; the doctor examines more closely.
-#define FIRST_STEPS 10u   // whose mean loss is the run's start
-#define STILL_STEPS 20u   // in a row with a gradient of exactly 0
-#define LEARNT_LOSS 1e-3  // below it a gradient of 0 is a success
-#define EXPLODED_NORM 1e6 // doctor: 1e3 with more evidence; measured there: 4e6 and up planted, 199 healthy
-#define HALF_ULP 5.96e-8  // float32 has 24 bits: a relative change under 2^-24 rounds away
-#define TINY_LR 1e-6      // from which on an Adam step may be under half an ulp of weights up to 16
-#define LAST_PART 0.8     // of a run, in which a schedule may rightly have come to its end
-#define LARGE_UPDATE 0.2  // of a weight in a step; doctor: 0.08, measured: 0.105 and up fail, 0.059 healthy
-#define FLAT_SHARE 0.98   // of a constant answer's loss, or of the start's; doctor: 0.97, 0.3 healthy
-#define FLAT_EPOCHS 3u    // that must have passed,
-#define FLAT_STEPS 100u   //   and steps,
-#define FLAT_PART 0.4     //   and part of the run: healthy runs with a plateau had left it by 0.3,
-#define FLAT_PART_RISING 0.6 //   one that begins with a low lr by 0.5;
-#define FLAT_IN_A_ROW 2u     //   epochs; measured: 0.77 healthy, 0.99 and up flat
-#define FLAT_ACCURACY 0.03   // above the commonest class: not flat
-#define MOST_SAMPLED 16384u  // weights of a matrix that are looked at
+#define FIRST_STEPS 10u      // whose mean loss counts as the loss at the start
+#define STILL_STEPS 20u      // consecutive steps with a gradient of exactly 0
+#define LEARNT_LOSS 1e-3     // below this loss a gradient of 0 means success
+#define EXPLODED_NORM 1e6    // doctor: 1e3 with more evidence, which measured 4e6 and up planted, 199 healthy
+#define HALF_ULP 5.96e-8     // float32 has 24 bits: a relative change under 2^-24 rounds away
+#define TINY_LR 1e-6         // below this lr an Adam step may be under half an ulp of weights up to 16
+#define LAST_PART 0.8        // from this part of a run on, a schedule may rightly have ended
+#define LARGE_UPDATE 0.2     // of a weight per step; doctor: 0.08; measured: 0.105 and up fail, 0.059 healthy
+#define FLAT_SHARE 0.98      // of the loss of a constant answer, or of the start; doctor: 0.97; 0.3 healthy
+#define FLAT_EPOCHS 3u       // epochs before a run can count as flat
+#define FLAT_STEPS 100u      // steps before a run can count as flat
+#define FLAT_PART 0.4        // part of a run before it can count as flat: healthy runs leave a plateau by 0.3
+#define FLAT_PART_RISING 0.6 // the same if the lr begins low: healthy runs leave the plateau by 0.5
+#define FLAT_IN_A_ROW 2u    // consecutive flat epochs for a warning; measured: 0.77 healthy, 0.99 and up flat
+#define FLAT_ACCURACY 0.03  // if accuracy is this far above the commonest class, it is not flat
+#define MOST_SAMPLED 16384u // weights that are examined per matrix
 
 static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding,
                                     const char *format, ...)
@@ -48,7 +48,7 @@ static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_ki
 
 // ---------------------------------------------------------------- before the run
 
-// Computes loss and accuracy of the best constant answer. Unknown for weighted or smoothed losses.
+// Computes loss and accuracy of the best constant answer. The loss is unknown if it is weighted or smoothed.
 static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn_dataset *train)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
@@ -114,7 +114,7 @@ void clrnn_watch_step(struct clrnn_watch *w, const double record[RECORD_FIELDS],
     w->steps++;
     w->last_lr = lr;
     if (record[RECORD_WEIGHT] == 0.0)
-        return; // no label counted: PyTorch's loss is NaN as well, and no weight changes
+        return; // no label counts: the loss is NaN, as in PyTorch, and no weight changes
     if (!isfinite(loss)) {
         tell(w, CLRNN_FINDING_LOSS_NOT_FINITE, "the loss of step %llu is %s", (unsigned long long)w->steps,
              isnan(loss) ? "NaN" : "infinite");
@@ -141,7 +141,7 @@ static bool is_matrix(const struct clrnn_entry *e)
     return e->param.trained && e->param.ndim == 2;
 }
 
-// Copies the first weights of each matrix into new memory; *count of them.
+// Copies the first MOST_SAMPLED weights of each matrix, *count in all, into new memory.
 static enum clrnn_status sample_weights(const struct clrnn_watch *w, const struct clrnn_model *m,
                                         float **values, size_t *count)
 {
@@ -180,7 +180,7 @@ static double root_mean_square(const float *a, const float *b, size_t count)
     return sqrt(sum / (double)MAX2(count, 1u));
 }
 
-// The root mean square of the weights of the matrix with the smallest ones.
+// The smallest root mean square of a matrix's sampled weights.
 static double smallest_scale(const struct clrnn_model *m, const float *values)
 {
     double least = INFINITY;
@@ -197,7 +197,7 @@ static double smallest_scale(const struct clrnn_model *m, const float *values)
     return least;
 }
 
-// The finding for a tiny lr, by its cause.
+// The finding that fits the cause of a tiny lr.
 static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
 {
     const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;
@@ -207,8 +207,8 @@ static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
                                                    : CLRNN_FINDING_SCHEDULE_EXHAUSTED;
 }
 
-// Whether lr can be judged: Adam and RMSprop change a weight by about lr, whatever the gradient is; the
-// steps of SGD depend on it. A schedule that decays to a tiny lr at the end of the run is intended.
+// Whether the lr can be judged. Adam and RMSprop change a weight by about lr, whatever the gradient; SGD's
+// steps depend on the gradient. A schedule that decays to a tiny lr at the end of the run is intended.
 static bool lr_may_be_lost(const struct clrnn_watch *w)
 {
     return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[lost_lr(w)] && w->steps &&
@@ -234,7 +234,7 @@ static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_mo
     return CLRNN_OK;
 }
 
-// Measures update / weight per step between the first two measurements.
+// Computes the ratio of update to weight per step, between the first two measurements.
 static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn_model *m)
 {
     const struct clrnn_optimizer_config *o = &w->config->train.optimizer;
@@ -269,8 +269,8 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
-// The loss of a model that has learnt nothing: the constant answer's or, if that is unknown, that of the
-// first steps.
+// The loss of a model that has learnt nothing: that of the best constant answer or, if unknown, of the first
+// steps.
 static double idle_loss(const struct clrnn_watch *w)
 {
     if (w->config->train.loss.kind == CLRNN_LOSS_MSE)
@@ -304,7 +304,7 @@ void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
              "the first steps changed the weights by %.2g of their size each, and the loss is %.4g after "
              "epoch %llu",
              w->ratio, row->train_loss, (unsigned long long)row->epoch);
-    // a finding that explains this one was already reported
+    // another finding, already reported, explains this one
     for (int i = 0; i < CLRNN_FINDING_COUNT; i++)
         if (w->told[i] && i != CLRNN_FINDING_LOSS_FLAT)
             return;

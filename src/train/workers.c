@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Messages between workers. A thread that sends offers its memory and waits until those it is for have copied
-// it.
+// Messages between workers. Within a process, a sending thread offers its memory and waits until all
+// receivers have copied it.
 #include "train/workers.h"
 
 #include <signal.h>
@@ -11,36 +11,36 @@
 #include "base/array.h"
 #include "base/log.h"
 
-// What a worker of this process offers to others of it.
+// Memory that a worker offers to other workers of this process.
 struct offer {
     const void *data;
-    uint32_t left, copying;          // how many are to begin, and are at it
-    bool wanted[CLRNN_MOST_DEVICES]; // by which it is to be copied
+    uint32_t left, copying;          // how many workers have still to begin copying; are copying
+    bool wanted[CLRNN_MOST_DEVICES]; // which workers have still to copy it
 };
 
 struct clrnn_team {
-    uint32_t count; // of this process
+    uint32_t count; // workers of this process
     uint32_t ranks, rank;
-    uint32_t *first; // [ranks + 1]: the number of the first worker of each rank
+    uint32_t *first; // [ranks + 1] number of each rank's first worker
     struct clrnn_worker worker[CLRNN_MOST_DEVICES], on[CLRNN_CHANNELS][CLRNN_MOST_DEVICES]; // by channel
     clrnn_team_work *work;
     void *const *user;
-    uint32_t thread_count; // of workers from the second on
+    uint32_t thread_count; // threads of the workers from the second on
     pthread_t thread[CLRNN_MOST_DEVICES];
-    bool running; // threads may be there
+    bool running; // threads may exist
 
-    pthread_mutex_t lock; // of all that follows
+    pthread_mutex_t lock; // guards all members below
     pthread_cond_t changed;
     struct offer offer[CLRNN_CHANNELS][CLRNN_MOST_DEVICES];
-    enum clrnn_status failed; // of the first that failed
-    char error[1024];         // the first, "": none
-    bool reported;            // it has been logged
+    enum clrnn_status failed; // status of the first failure
+    char error[1024];         // text of the first error, "": none
+    bool reported;            // `error` has been logged
 };
 
-// ---------------------------------------------------------------- messages to people
+// ---------------------------------------------------------------- log messages
 
-// Keeps the first error while threads run, which clrnn_team_join logs if it is that of one device of several;
-// other devices than the first say nothing else.
+// While threads run, keeps the first error. If it comes from a computing device of several, clrnn_team_join
+// logs it. Further devices log nothing else while they compute.
 static void take_message(void *user, enum clrnn_log_level level, const char *line)
 {
     const struct clrnn_worker *w = user;
@@ -107,7 +107,7 @@ enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_d
     return CLRNN_OK;
 }
 
-// Has all ranks know how many workers each has.
+// Tells all ranks how many workers each rank has.
 static enum clrnn_status number_workers(const struct clrnn_log *log, struct clrnn_team *t)
 {
     uint32_t *count = t->first + 1;
@@ -201,7 +201,7 @@ static bool is_error(enum clrnn_status status)
     return status != CLRNN_OK && status != CLRNN_INTERRUPTED;
 }
 
-// Ends all waits for messages.
+// Ends all waits for messages in this process.
 static void fail(struct clrnn_team *t, enum clrnn_status status)
 {
     pthread_mutex_lock(&t->lock);
@@ -234,7 +234,7 @@ int clrnn_worker_thread(pthread_t *thread, void *(*work)(void *), void *user)
     sigset_t blocked, before;
     int error;
 
-    sigfillset(&blocked); // signals to the process are the caller's
+    sigfillset(&blocked); // signals sent to the process are for the caller's threads
     for (size_t i = 0; i < ARRAY_SIZE(own); i++)
         sigdelset(&blocked, own[i]);
     pthread_sigmask(SIG_BLOCK, &blocked, &before);
@@ -272,9 +272,9 @@ enum clrnn_status clrnn_team_join(struct clrnn_team *t, enum clrnn_status status
     return t->failed == CLRNN_OK ? status : t->failed;
 }
 
-// ---------------------------------------------------------------- from thread to thread
+// ---------------------------------------------------------------- within a process
 
-// Has the workers [begin, end) of this process but itself copy `data`.
+// Offers `data` to workers [begin, end) of this process except itself, and waits until they have copied it.
 static enum clrnn_status offer(const struct clrnn_worker *w, uint32_t begin, uint32_t end, const void *data)
 {
     struct clrnn_team *t = w->team;
@@ -321,7 +321,7 @@ static enum clrnn_status take(const struct clrnn_worker *w, uint32_t from, void 
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- between any two
+// ---------------------------------------------------------------- between any two workers
 
 static uint32_t rank_of(const struct clrnn_team *t, uint32_t number)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Those that train together: each device of each process (rank) is a worker with a thread, and computes some
-// of the shards. Messages between them go from thread to thread in a process, by MPI between processes. A
-// worker may exchange messages on several channels at once, with a thread for each.
+// Workers train together: each device of each process (rank) is a worker with its own thread, and computes
+// some of the shards. Messages go from thread to thread within a process, and by MPI between processes. A
+// worker may exchange messages on several channels at once, with one thread for each channel.
 #ifndef CLRNN_SRC_TRAIN_WORKERS_H
 #define CLRNN_SRC_TRAIN_WORKERS_H
 
@@ -10,7 +10,7 @@
 #include "device/device.h"
 #include "train/ranks.h"
 
-#define CLRNN_MOST_DEVICES 64u // of one process
+#define CLRNN_MOST_DEVICES 64u // most devices of one process
 
 /** The workers of this process. */
 struct clrnn_team;
@@ -19,75 +19,74 @@ struct clrnn_team;
 struct clrnn_worker {
     struct clrnn_team *team;
     struct clrnn_device *device;
-    uint32_t number, count; // among all workers
-    uint32_t local;         // among those of this process; 0: the thread that called clrnn_train
+    uint32_t number, count; // of all workers in all processes
+    uint32_t local;         // index in this process; 0: the thread that called clrnn_train
     enum clrnn_channel channel;
-    bool computes;        // between clrnn_worker_begin and _end
-    struct clrnn_log log; // of its device while there is a team
+    bool computes;        // the thread is between clrnn_worker_begin and _end
+    struct clrnn_log log; // log of its device while there is a team; `next` is the log before
     const struct clrnn_log *next;
 };
 
-/** Writes `device` and the `count` further ones to `all`. CLRNN_ERR_ARG where they are too many, or not all
- * different. */
+/** Writes `device` and the `count` further devices to `all`. CLRNN_ERR_ARG if there are too many or some are
+ * equal. */
 enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further,
                                      size_t count, struct clrnn_device *all[CLRNN_MOST_DEVICES]);
 
-/** For `count` devices of this process, at most CLRNN_MOST_DEVICES, which must outlive the team; all ranks
- * must call it, with any counts. CLRNN_ERR_MEMORY, CLRNN_ERR_ARG where MPI cannot serve several threads. */
+/** For `count` devices of this process, at most CLRNN_MOST_DEVICES, which must outlive the team. All ranks
+ * must call it; counts may differ. CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if MPI cannot serve several threads. */
 enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices,
                                     uint32_t count, struct clrnn_team **team);
 void clrnn_team_destroy(struct clrnn_team **team);
 
 uint32_t clrnn_team_count(const struct clrnn_team *team);
-/** The worker on the device `local` of this process. */
+/** The worker on device number `local` of this process. */
 struct clrnn_worker *clrnn_team_worker(struct clrnn_team *team, uint32_t local);
-/** The same worker for messages on another channel than the main one. */
+/** The same worker, for messages on another channel. */
 const struct clrnn_worker *clrnn_worker_on(const struct clrnn_worker *worker, enum clrnn_channel channel);
 
-/** What a worker's thread does. */
+/** The function that a worker's thread runs. */
 typedef enum clrnn_status clrnn_team_work(void *user);
 
-/** Runs work(user[local]) in a thread for each worker but the caller's. Where one returns an error, the waits
- * of all threads for messages end with it; the first error is logged, with its device if that was computing,
- * by clrnn_team_join. CLRNN_ERR_MEMORY: no more threads; clrnn_team_join is due all the same. */
+/** Runs work(user[local]) in a thread for each worker except the caller's. If one returns an error, all
+ * threads' waits for messages end with it. The first error is logged, at the latest by clrnn_team_join, with
+ * the device if it was computing. CLRNN_ERR_MEMORY: no more threads; clrnn_team_join is due even then. */
 enum clrnn_status clrnn_team_start(struct clrnn_team *team, clrnn_team_work *work, void *const *user);
-/** Ends the threads where the caller's `status` is an error, and waits for them; returns the first error,
- * else `status`. */
+/** Waits for the threads; if the caller's `status` is an error, ends their waits for messages first. Returns
+ * the first error, else `status`. */
 enum clrnn_status clrnn_team_join(struct clrnn_team *team, enum clrnn_status status);
 
-/** Starts a thread that gets no signals to the process; returns as pthread_create. */
+/** Starts a thread that receives no signals sent to the process. Returns like pthread_create. */
 int clrnn_worker_thread(pthread_t *thread, void *(*work)(void *), void *user);
-/** Ends the waits of all threads of this process for messages, now and from now on, with `status`: after an
- * error of a worker's further thread, or before that is joined. */
+/** Ends the waits of all threads of this process for messages, now and from now on, with `status`. Called
+ * after an error in a worker's further thread, or before such a thread is joined. */
 void clrnn_worker_fail(const struct clrnn_worker *worker, enum clrnn_status status);
 
-/** From begin to end the worker's thread computes, so that errors are those of its device. */
+/** Between begin and end the worker's thread computes, so that errors are reported as those of its device. */
 void clrnn_worker_begin(struct clrnn_worker *worker);
 void clrnn_worker_end(struct clrnn_worker *worker);
 
-/** Sends bytes to, or receives them from, another worker, which must do the opposite on the same channel.
- * Called by the worker's thread of that channel; returns when `data` is free again. CLRNN_ERR_DEVICE: the
- * connection is lost; any error that another worker's thread has had. */
+/** Sends bytes to, or receives them from, another worker, which must make the opposite call on the same
+ * channel. Called by the worker's thread of that channel; returns when `data` may be reused.
+ * CLRNN_ERR_DEVICE: the connection is lost; otherwise the error of another worker's thread. */
 enum clrnn_status clrnn_worker_send(const struct clrnn_worker *worker, uint32_t to, void *data, size_t bytes);
 enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *worker, uint32_t from, void *data,
                                        size_t bytes);
-/** The same in two steps. Between processes the message is on its way from begin to finish, so that others
- * may be, too: those between two workers must begin, and finish, in the same order in both. To another worker
- * of this process it goes when the sender begins and the receiver finishes. */
+/** A message in two steps, so that several can be under way between processes; two workers must begin, and
+ * finish, theirs in the same order. Within a process the sender's begin waits for the receiver's finish. */
 struct clrnn_transfer {
     const struct clrnn_worker *worker;
     uint32_t other;
-    bool remote; // it is a message to or from another process
+    bool remote; // the message goes to or comes from another process
     struct clrnn_message message;
 };
 enum clrnn_status clrnn_transfer_begin(const struct clrnn_worker *worker, enum clrnn_message_kind kind,
                                        uint32_t other, void *data, size_t bytes,
                                        struct clrnn_transfer *transfer);
-/** Whether finish need not wait for another process. */
+/** Whether clrnn_transfer_finish would return without waiting for another process. */
 enum clrnn_status clrnn_transfer_test(struct clrnn_transfer *transfer, bool *done);
 enum clrnn_status clrnn_transfer_finish(struct clrnn_transfer *transfer);
 
-/** Gives all workers what worker 0 has. */
+/** Copies `data` of worker 0 to all workers. */
 enum clrnn_status clrnn_worker_broadcast(const struct clrnn_worker *worker, void *data, size_t bytes);
 
 #endif
