@@ -64,7 +64,7 @@ static void be_child(pid_t parent)
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (size_t i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
         signal(deadly[i], SIG_DFL);
-    clrnn_map_catch();       // what the parent has mapped may shrink while the child reads it
+    clrnn_map_catch();       // files that the parent has mapped may shrink while the child reads them
     signal(SIGINT, SIG_IGN); // the parent decides when to stop
     signal(SIGHUP, SIG_IGN);
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -99,7 +99,7 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
         _exit(0); // without the exit handlers, which belong to the parent
     }
     close(fd[1]);
-    child->pid = pid; // by the parent alone: `child` may be in memory that both share
+    child->pid = pid; // only in the parent: `child` may be in memory that both share
     child->alive = fd[0];
     return CLRNN_OK;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checks the environment variables CLRNN_..., so that none that is wrong is passed over in silence.
+// Checks the environment variables CLRNN_..., so that no invalid value is silently ignored.
 #include "base/environment.h"
 
 #include <errno.h>
@@ -52,7 +52,7 @@ static bool is_folder(const char *text)
     return stat(text, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-// "0:0=FOLDER,1:0=FOLDER"
+// Whether the text has the form "0:0=FOLDER,1:0=FOLDER".
 static bool is_folders(const char *text)
 {
     while (*text) {
@@ -66,7 +66,7 @@ static bool is_folders(const char *text)
     return true;
 }
 
-// "variant=steps,group=128"
+// Whether the text has the form "variant=steps,group=128", with known names and words.
 static bool is_choices(const char *text)
 {
     static const char *const number[] = {"group", "lanes", "items", "rows"};

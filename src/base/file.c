@@ -18,7 +18,7 @@ struct clrnn_out {
     char *path, *target;               // as given; after following links
     struct clrnn_temporary *temporary; // NULL: writes go directly to the target
     FILE *file;
-    enum clrnn_status status; // of the first failure
+    enum clrnn_status status; // status of the first failure
 };
 
 static enum clrnn_status out_fail(struct clrnn_out *out, int error, const char *what)

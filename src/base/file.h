@@ -81,8 +81,8 @@ char *clrnn_format_va(const char *format, va_list arguments) CLRNN_PRINTF(1, 0);
 
 /** Opens a stream that writes into allocated memory (open_memstream). NULL: no memory. */
 FILE *clrnn_text_open(char **text, size_t *size);
-/** Closes it. False: a write lacked memory, which streams do not report reliably, and *text is NULL. errno
- *  must not be cleared in between. */
+/** Closes a stream of clrnn_text_open. False: a write lacked memory, which streams do not report reliably,
+ * and *text is NULL. errno must not be cleared in between. */
 bool clrnn_text_close(FILE *stream, char **text);
 
 #endif

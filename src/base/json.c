@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Noticing the failed allocations of jansson.
+// Notices when an allocation of jansson fails.
 #include "base/json.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static void *noticing_malloc(size_t size)
     return memory;
 }
 
-// Calls the application's own functions, if it has set any, so that earlier values can be freed.
+// Wraps jansson's allocation functions, which may be the application's, so that earlier values can be freed.
 __attribute__((constructor)) static void notice(void)
 {
     json_get_alloc_funcs(&former_malloc, &former_free);

@@ -44,7 +44,7 @@ const char *clrnn_version(void)
     return VERSION(CLRNN_VERSION_MAJOR, CLRNN_VERSION_MINOR, CLRNN_VERSION_PATCH);
 }
 
-// Messages contain names from outside, which must not control the terminal or start a new line.
+// Escapes the line: names from outside in it must not control the terminal or start a new line.
 static void pass_on(const struct clrnn_log *log, enum clrnn_log_level level, const char *line)
 {
     char *escaped;

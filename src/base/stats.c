@@ -32,7 +32,7 @@ double clrnn_ks_distance(const double *a, size_t n, const double *b, size_t m)
     for (size_t i = 0, j = 0; i < n && j < m;) {
         const double x = fmin(a[i], b[j]);
 
-        while (i < n && !(a[i] > x)) // NaN, too, is passed
+        while (i < n && !(a[i] > x)) // skips NaN, too
             i++;
         while (j < m && !(b[j] > x))
             j++;

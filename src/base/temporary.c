@@ -19,13 +19,13 @@
     1000 // a name may be in use by another process, or by another machine that shares the folder
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct clrnn_temporary *all; // those of this process; protected by `lock`
+static struct clrnn_temporary *all; // temporaries of this process; protected by `lock`
 static unsigned counter;            // protected by `lock`
 
 static bool remove_at(int parent, const char *name);
 
-// Removes the entries of a folder; returns whether any went. Not by opendir, which allocates: temporary files
-// are removed also when there is no memory.
+// Removes the entries of a folder; returns whether any was removed. Does not use opendir, which allocates:
+// temporary files are removed also when there is no memory.
 static bool remove_entries(int folder)
 {
     _Alignas(struct dirent64) char entries[2048];
@@ -96,7 +96,7 @@ static void remove_leftovers(const char *folder)
 
 // ---------------------------------------------------------------- making
 
-// errno is EEXIST where another name is to be tried.
+// Creates and opens a file or folder. -1 with errno EEXIST: another name is to be tried.
 static int open_new(const char *path, bool is_folder)
 {
     int fd;
@@ -107,7 +107,7 @@ static int open_new(const char *path, bool is_folder)
         return -1;
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
-        errno = EEXIST; // another process took the folder, not locked yet, for a leftover
+        errno = EEXIST; // another process removed the folder as a leftover, because it was not locked yet
     return fd;
 }
 
@@ -152,7 +152,7 @@ int clrnn_temporary_create(const char *folder, bool is_folder, struct clrnn_temp
 
 // ---------------------------------------------------------------- ending
 
-// The caller holds `lock`.
+// Removes a temporary from the list and frees it. The caller holds `lock`.
 static void forget(struct clrnn_temporary **temporary)
 {
     struct clrnn_temporary *t = *temporary, **at = &all;

@@ -13,8 +13,8 @@
 
 struct clrnn_temporary {
     char *path;
-    int fd; // of the file, open for reading and writing, or of the folder; holds the lock
-    struct clrnn_temporary *next; // list of those of this process
+    int fd;                       // descriptor of the file (read and write) or of the folder; holds the lock
+    struct clrnn_temporary *next; // next temporary of this process
 };
 
 /** Creates an empty file (mode 0666 less the umask) or a folder (0700) in `folder`, and removes files there

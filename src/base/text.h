@@ -12,8 +12,8 @@
  */
 enum clrnn_text_escape {
     CLRNN_TEXT_BYTES,  // what is not UTF-8
-    CLRNN_TEXT_STORED, // and a backslash that would start an escape: clrnn_text_unescape gives back every
-                       // byte
+    CLRNN_TEXT_STORED, // that and a backslash that would start an escape, so that clrnn_text_unescape
+                       // restores every byte
     CLRNN_TEXT_SHOWN   // what is not UTF-8, control characters, line separators, changes of direction
 };
 
@@ -23,12 +23,11 @@ bool clrnn_text_is_clean(const char *text, enum clrnn_text_escape what);
 /** Returns the escaped text (to be freed). NULL: no memory. */
 char *clrnn_text_escape(const char *text, enum clrnn_text_escape what);
 
-/** The same of a text that it takes over: frees `text` and returns the escaped one. NULL for NULL. */
+/** Like clrnn_text_escape, and frees `text`. NULL for NULL. */
 char *clrnn_text_take(char *text, enum clrnn_text_escape what);
 
-/** The text as it is shown (CLRNN_TEXT_SHOWN), in `width` characters: cut behind, or filled with spaces
- * before it, or behind it where the width is negative, as printf does with bytes. To be freed. NULL: no
- * memory. */
+/** Escapes the text (CLRNN_TEXT_SHOWN) and fits it to |width| characters: cuts off its end, or adds spaces
+ * before it (width > 0) or behind it (width < 0), as printf does with bytes. To be freed. NULL: no memory. */
 char *clrnn_text_fit(const char *text, int width);
 
 /** Replaces each \xNN by its byte, in place; \x00, which would end the text, stays. */

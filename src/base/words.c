@@ -16,7 +16,7 @@
 
 #define MAX_TEXT 64 // limit for numbers, and for words that get a suggestion
 
-// Copies without underscores between digits. False: too long, or an underscore elsewhere.
+// Copies `text` without underscores between digits. False: too long, or an underscore elsewhere.
 static bool strip(const char *text, char plain[MAX_TEXT])
 {
     size_t n = 0;
@@ -107,7 +107,7 @@ bool clrnn_bool_parse(const char *text, bool *value)
         for (int i = 0; i < 3; i++) {
             const char *w = word[truth][i];
             const size_t n = strlen(w);
-            bool lower = true, upper = true, title = true; // true, TRUE, True; not tRUE
+            bool lower = true, upper = true, title = true; // accepts true, TRUE and True, not tRUE
 
             if (strlen(text) != n || strcasecmp(text, w))
                 continue;
@@ -154,7 +154,7 @@ void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE])
     }
 }
 
-// Optimal string alignment: insertions, deletions, changes, swaps of neighbours; case does not count.
+// The optimal string alignment distance: insertions, deletions, changes, swaps of neighbours; ignores case.
 size_t clrnn_word_distance(const char *word, const char *candidate)
 {
     size_t row[3][MAX_TEXT + 1];
@@ -182,7 +182,7 @@ size_t clrnn_word_distance(const char *word, const char *candidate)
     distance = row[a % 3][b];
     if (distance <= 1 + MAX2(a, b) / 4 && distance < MAX2(a, b))
         return distance;
-    // "batchnorm1d", "cross_entropy_loss", "lr_step": one holds the other
+    // one word contains the other: "batchnorm1d", "cross_entropy_loss", "lr_step"
     if (MIN2(a, b) >= 3 && (strcasestr(word, candidate) || strcasestr(candidate, word)))
         return MAX_TEXT + MAX2(a, b) - MIN2(a, b);
     return SIZE_MAX;

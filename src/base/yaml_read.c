@@ -23,7 +23,7 @@ struct anchor {
     char *name;
     struct clrnn_node *node;
     yaml_mark_t mark;
-    bool owned; // of a key, which is not part of the tree
+    bool owned; // `node` is a copy of a key and not part of the tree
     bool open;  // its node is still being read
 };
 
@@ -33,7 +33,7 @@ struct loader {
     const struct clrnn_log *log;
     const char *name, *file; // as given; the root's copy
     yaml_parser_t *parser;
-    size_t nodes, bytes; // of texts and keys
+    size_t nodes, bytes; // so far; bytes: of texts and keys
     struct anchor anchor[MAX_ANCHORS];
     size_t anchors;
 };
@@ -109,7 +109,7 @@ static int compare_keys(const void *a, const void *b)
     return order ? order : (*x)->line != (*y)->line ? (*x)->line - (*y)->line : (*x)->column - (*y)->column;
 }
 
-// Points at the second of two equal keys.
+// Checks that no two keys are equal; the error names the place of the second.
 static enum clrnn_status check_keys(const struct loader *l, const struct clrnn_node *map)
 {
     struct clrnn_node **sorted;
@@ -187,7 +187,7 @@ static enum clrnn_status add_child(struct loader *l, struct clrnn_node *parent, 
     return CLRNN_OK;
 }
 
-// Makes `to` what an alias at `mark` refers to.
+// Copies `from`, to which an alias at `mark` refers, to `to`.
 static enum clrnn_status copy_node(struct loader *l, yaml_mark_t mark, const struct clrnn_node *from,
                                    int depth, struct clrnn_node *to)
 {
@@ -246,7 +246,7 @@ static enum clrnn_status load_key(struct loader *l, const yaml_event_t *event, c
 static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, int depth,
                                    struct clrnn_node *node);
 
-// The entry of a list or map that begins with `event`, which is the value's or the key's.
+// Reads an entry of a list or map. `event` is the first event of its value, or in a map of its key.
 static enum clrnn_status load_entry(struct loader *l, const yaml_event_t *event, int depth,
                                     struct clrnn_node *parent)
 {
@@ -383,7 +383,7 @@ static enum clrnn_status load_stream(struct loader *l, struct clrnn_node **root)
     return st;
 }
 
-// libyaml compares each %TAG line with all before it.
+// Limits the number of directives, because libyaml compares each %TAG line with all before it.
 static enum clrnn_status check_directives(const struct clrnn_log *log, const char *text, size_t size,
                                           const char *name)
 {

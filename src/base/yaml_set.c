@@ -10,9 +10,9 @@
 #include "base/text.h"
 #include "base/words.h"
 
-#define NAME "--set" // the file that nodes set from the command line come from; line 0
+#define NAME "--set" // the file name of nodes that come from the command line; their line is 0
 
-// Parents that hold one entry, whose name is their kind; * matches any path component.
+// Maps that hold a single entry, whose key is its kind (such as adam); * matches any path component.
 static const char *const one_entry[] = {"train.loss", "train.optimizer", "train.scheduler", "model.layers.*"};
 
 static bool holds_one_entry(char *const *step, size_t count)

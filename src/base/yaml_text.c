@@ -11,7 +11,7 @@
 
 #define WIDTH 100 // a map or list of scalars no longer than this is written in one line
 
-// The width in one line; a map of maps never fits.
+// The node's width in one line; WIDTH + 1, so that it does not fit, if a map is inside.
 static size_t width(const struct clrnn_node *node)
 {
     size_t sum = 2;
