@@ -9,9 +9,9 @@
 
 #include "base/array.h"
 
-#define MOST_DIGITS 15 // that a double holds exactly
+#define MOST_DIGITS 15 // digits that a double always holds exactly
 
-// A plain decimal of at most 15 digits is a quotient of two exact doubles, hence rounded as strtod rounds it.
+// Reads a plain decimal of at most 15 digits: a quotient of two exact doubles, so it is rounded as by strtod.
 static bool read_plain(const char *text, size_t length, char decimal, double *value)
 {
     static const double power[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,

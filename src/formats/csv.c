@@ -20,9 +20,9 @@ struct reader {
     struct clrnn_csv_rules rules;
     size_t columns;
     char **names;             // [columns]
-    size_t column, record;    // of the next cell; record 0 is the header
-    bool quoted, commented;   // where the chunk before ended
-    enum clrnn_status status; // of the first failure; later cells are ignored
+    size_t column, record;    // position of the next cell; record 0 is the header
+    bool quoted, commented;   // state at the end of the previous chunk
+    enum clrnn_status status; // status of the first failure; later cells are ignored
     struct clrnn_work work;
 };
 
@@ -51,7 +51,7 @@ static void end_of_cell(void *data, size_t length, void *user)
         return;
     if (r->record == 0)
         add_name(r, data ? data : "", length);
-    else if (r->column < r->columns) // end_of_record counts the others and reports
+    else if (r->column < r->columns) // end_of_record reports extra cells
         r->status = r->sink->cell(r->sink->user, r->record, r->column, data ? data : "", data ? length : 0);
     r->column++;
 }
@@ -108,8 +108,8 @@ static size_t strip_comments(struct reader *r, char *chunk, size_t size)
     return kept;
 }
 
-// The delimiter that stands equally often in each of the first lines, outside quotes; else the one that the
-// header has most of.
+// Finds the delimiter that occurs equally often in each of the first lines, outside quotes; else the one that
+// is most frequent in the header.
 static char find_delimiter(const struct reader *r, const char *text, size_t size)
 {
     static const char candidate[] = {',', ';', '\t'};
@@ -162,10 +162,10 @@ static void parse_chunk(struct reader *r, struct csv_parser *parser, char *chunk
     }
 }
 
-// Reads in chunks until the first error.
+// Reads the file in chunks until the first error.
 static void parse(struct reader *r, struct csv_parser *parser, const struct clrnn_map *map)
 {
-    static const unsigned char mark[] = {0xef, 0xbb, 0xbf}; // of UTF-8, which spreadsheets write
+    static const unsigned char mark[] = {0xef, 0xbb, 0xbf}; // UTF-8's mark, which spreadsheets write
     const bool marked = map->size >= sizeof(mark) && !memcmp(map->data, mark, sizeof(mark));
     const char *kind = marked ? "" : clrnn_file_kind(map->data, map->size);
     char *chunk = malloc(CHUNK_BYTES);

@@ -5,17 +5,17 @@
 
 #include "base/log.h"
 
-/** How the file is written. Zeroed: its delimiter is found by itself, and there are no comments. */
+/** The dialect of the file. Zeroed: the delimiter is detected, and there are no comments. */
 struct clrnn_csv_rules {
     char delimiter; // 0: comma, semicolon or tab, whichever the first lines have
-    char comment;   // from here to the end of the line is left out; 0: none
+    char comment;   // starts a comment, up to the end of the line; 0: none
 };
 
-/** What gets the cells. A status other than CLRNN_OK ends the reading; the sink has logged the error. */
+/** Callbacks for the cells. A status other than CLRNN_OK ends the reading; the callback has logged it. */
 struct clrnn_csv_sink {
     void *user;
     enum clrnn_status (*header)(void *user, size_t columns, char *const *names);
-    /** Cell `column` of row `row` (of data, from 1); `text` ends in NUL and may hold others. */
+    /** Cell `column` of data row `row` (from 1); `text` ends in NUL and may contain more NULs. */
     enum clrnn_status (*cell)(void *user, size_t row, size_t column, const char *text, size_t length);
     enum clrnn_status (*row)(void *user, size_t row); // after the row's last cell
 };

@@ -66,7 +66,7 @@ static bool byte_to_bool(uint8_t byte)
     return byte != 0;
 }
 
-// A double as int64, saturating; NaN becomes the smallest.
+// Converts a double to int64, saturating; NaN becomes INT64_MIN.
 static int64_t double_to_i64(double value)
 {
     if (value >= 0x1p63)
@@ -80,7 +80,7 @@ static int64_t u64_to_i64(uint64_t value)
 }
 
 #define SAME(x) (x)
-// One case of a conversion: `ctype` elements at any alignment, first through `widen`, then `to`.
+// One case of a conversion: reads `ctype` elements at any alignment and applies `widen`, then `to`.
 #define CASE(name, ctype, widen, to) \
     case CLRNN_DTYPE_##name: \
         for (size_t i = 0; i < count; i++) { \

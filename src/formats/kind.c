@@ -8,7 +8,7 @@
 
 #include "base/array.h"
 
-#define ENOUGH 64u // bytes that tell text from other things
+#define ENOUGH 64u // a file is text if its first bytes, up to this many, are
 
 static const struct kind {
     const char *magic;

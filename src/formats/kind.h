@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/** A clause on what the file is and what to do, " it is a zip archive, as .npz files are: ..."; static. ""
- * for unknown bytes. */
+/** Returns a static clause that says what the file is and what to do: "it is a zip archive, as .npz files
+ * are: ..."; "" for unknown bytes. */
 const char *clrnn_file_kind(const unsigned char *bytes, size_t size);
 
 #endif

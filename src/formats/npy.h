@@ -17,7 +17,7 @@ struct clrnn_npy {
     unsigned ndim;
     size_t shape[CLRNN_NPY_MAX_DIMS];
     size_t count;       // product of shape; 1 for a scalar
-    bool fortran_order; // as stored, for ndim > 1
+    bool fortran_order; // order of the stored elements, for ndim > 1
     const unsigned char *data;
     struct clrnn_map map_; // private; empty: the data are the caller's
 };
@@ -27,10 +27,10 @@ struct clrnn_npy {
  * Big-endian, object and structured arrays are refused by name.
  */
 enum clrnn_status clrnn_npy_open(const struct clrnn_log *log, const char *path, struct clrnn_npy **npy);
-/** As clrnn_npy_open, of a file that messages call `name`. */
+/** Like clrnn_npy_open; messages call the file `name`. */
 enum clrnn_status clrnn_npy_open_as(const struct clrnn_log *log, const char *path, const char *name,
                                     struct clrnn_npy **npy);
-/** As clrnn_npy_open, over an array in memory in C order; `name` stands for the path in messages. The data
+/** Like clrnn_npy_open, for an array in memory in C order; `name` stands for the path in messages. The data
  * are not copied. CLRNN_ERR_DATA: a dtype that is not supported, or more than 8 dimensions. */
 enum clrnn_status clrnn_npy_over(const struct clrnn_log *log, const char *name, const char *dtype,
                                  unsigned ndim, const size_t *shape, const void *data,

@@ -26,7 +26,7 @@ const char *clrnn_npz_member(const char *path)
 
 #ifdef CLRNN_HAVE_LIBZIP
 
-// "X, y": the archive's arrays.
+// Returns the names of the archive's first 20 arrays, as "X, y". NULL: no memory.
 static char *list_members(zip_t *zip)
 {
     const zip_int64_t count = zip_get_num_entries(zip, 0);

@@ -22,7 +22,7 @@ struct piece {
 struct clrnn_onnx {
     const struct clrnn_log *log;
     struct piece *pieces;
-    bool failed; // no memory
+    bool failed; // memory ran out
     unsigned names;
     ClrnnOnnx__ModelProto model;
     ClrnnOnnx__GraphProto graph, *now; // now: the graph or the body that nodes are added to
@@ -64,7 +64,7 @@ static char *new_name(struct clrnn_onnx *o, const char *stem)
     return copy(o, text);
 }
 
-// A new message; `descriptor` is protobuf-c's.
+// Makes a new message in the arena; `descriptor` is protobuf-c's.
 #define NEW(o, type, descriptor) ((type *)make(o, sizeof(type), &(descriptor)))
 
 static void *make(struct clrnn_onnx *o, size_t size, const ProtobufCMessageDescriptor *descriptor)
@@ -76,7 +76,7 @@ static void *make(struct clrnn_onnx *o, size_t size, const ProtobufCMessageDescr
     return message;
 }
 
-// Appends to a repeated field, which lies outside the arena.
+// Appends to a repeated field, whose array is not in the arena: clrnn_onnx_destroy frees it.
 #define APPEND(o, array, count, message) \
     do { \
         void *message_ = (message); \

@@ -41,7 +41,7 @@ const char *clrnn_onnx_integer(struct clrnn_onnx *onnx, int64_t value);
 const char *clrnn_onnx_integers(struct clrnn_onnx *onnx, unsigned count, const int64_t *values);
 
 /** Appends a node and returns its first output. The inputs follow `op`, ended by NULL ("" is an omitted
- * input). Use CLRNN_ONNX_NODE, which adds the end. */
+ * input). Use CLRNN_ONNX_NODE, which adds the NULL. */
 const char *clrnn_onnx_node(struct clrnn_onnx *onnx, const char *op, ...) __attribute__((sentinel));
 #define CLRNN_ONNX_NODE(onnx, ...) clrnn_onnx_node(onnx, __VA_ARGS__, (const char *)NULL)
 
@@ -49,7 +49,7 @@ const char *clrnn_onnx_node(struct clrnn_onnx *onnx, const char *op, ...) __attr
 const char *clrnn_onnx_squeeze(struct clrnn_onnx *onnx, const char *x, int64_t axis);
 const char *clrnn_onnx_unsqueeze(struct clrnn_onnx *onnx, const char *x, int64_t axis);
 
-/** Gives the last node one more output. */
+/** Gives the last node one more output and returns its name. */
 const char *clrnn_onnx_more(struct clrnn_onnx *onnx);
 /** Renames the first output of the last node, for an output of the graph. */
 void clrnn_onnx_rename(struct clrnn_onnx *onnx, const char *name);
@@ -58,7 +58,7 @@ void clrnn_onnx_set_integer(struct clrnn_onnx *onnx, const char *key, int64_t va
 void clrnn_onnx_set_integers(struct clrnn_onnx *onnx, const char *key, size_t count, const int64_t *values);
 void clrnn_onnx_set_float(struct clrnn_onnx *onnx, const char *key, double value);
 void clrnn_onnx_set_string(struct clrnn_onnx *onnx, const char *key, const char *value);
-/** `count` times the same string. */
+/** Sets a list of strings: `count` times the same one. */
 void clrnn_onnx_set_strings(struct clrnn_onnx *onnx, const char *key, size_t count, const char *value);
 
 /** Begins the body of a node that runs a graph for each step, such as Scan: inputs, outputs and nodes added
@@ -68,7 +68,7 @@ void clrnn_onnx_begin_body(struct clrnn_onnx *onnx, const char *name);
 /** An input of the body, with a new name that begins with `stem`. */
 const char *clrnn_onnx_body_input(struct clrnn_onnx *onnx, const char *stem, enum clrnn_onnx_type type,
                                   unsigned ndim, const int64_t *dims, const char *const *dim_names);
-/** Ends it; the next clrnn_onnx_set_body gives it to the last node. */
+/** Ends the body. clrnn_onnx_set_body makes it the attribute `key` of the last node. */
 void clrnn_onnx_end_body(struct clrnn_onnx *onnx);
 void clrnn_onnx_set_body(struct clrnn_onnx *onnx, const char *key);
 

@@ -8,8 +8,8 @@
 #include "base/array.h"
 #include "base/json.h"
 
-// Limits, as doc/library.md states them. The memory of parsed JSON depends on its punctuation, not on its
-// bytes.
+// Limits, as doc/library.md states them. Punctuation marks are limited because the memory of parsed JSON
+// depends on them, not on the bytes.
 enum { MAX_HEADER_BYTES = 16 << 20, MAX_TENSORS = 40960, MAX_HEADER_MARKS = 12 * MAX_TENSORS };
 
 static const char *const dtype_names[] = {
@@ -30,7 +30,7 @@ static bool find_dtype(const char *name, enum clrnn_dtype *dtype)
     return false;
 }
 
-// One entry of the header; the data area has `data_bytes` bytes.
+// Reads one entry of the header; the data area has `data_bytes` bytes.
 static enum clrnn_status read_tensor(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                      const char *name, const json_t *entry, const unsigned char *data,
                                      size_t data_bytes, struct clrnn_safetensor *t)
@@ -91,7 +91,7 @@ static int by_place(const void *a, const void *b)
     return (*s)->count < (*t)->count ? -1 : (*s)->count > (*t)->count; // empty ones first
 }
 
-// Tensors must cover the data area without overlap or gap.
+// Checks that the tensors cover the data area without overlap or gap.
 static enum clrnn_status check_tiling(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                       const unsigned char *data, size_t data_bytes)
 {
@@ -159,7 +159,7 @@ static enum clrnn_status read_metadata(const struct clrnn_log *log, struct clrnn
     return CLRNN_OK;
 }
 
-// Whether the header's JSON is within the limits; checked before it is parsed.
+// Checks, before it is parsed, that the header's JSON is within the limits.
 static enum clrnn_status check_header(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                       const unsigned char *text, size_t length)
 {

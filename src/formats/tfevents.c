@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // TFRecord framing around TensorFlow's Event messages.
 //
-// A record: length (8 bytes, little endian), masked CRC-32C of the length, the message, masked CRC-32C of it.
+// A record: length (8 bytes, little endian), its masked CRC-32C, the message, its masked CRC-32C.
 #include "formats/tfevents.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ struct clrnn_tfevents {
 
 // ---------------------------------------------------------------- records
 
-// CRC-32C (Castagnoli), rotated and shifted as TFRecord has it.
+// CRC-32C (Castagnoli), masked as TFRecord does: rotated, and a constant added.
 static uint32_t masked_crc(const uint8_t *data, size_t size)
 {
     uint32_t crc = UINT32_MAX;
@@ -56,7 +56,7 @@ static uint64_t get_le(const uint8_t *from, int bytes)
     return value;
 }
 
-// The size of the record at `data`, of which `left` bytes exist; 0: it is damaged or incomplete.
+// The size of the record at `data`, where `left` bytes remain; 0: the record is damaged or incomplete.
 static size_t record_size(const uint8_t *data, size_t left)
 {
     uint64_t size;
@@ -110,7 +110,7 @@ static enum clrnn_status append(struct clrnn_tfevents *e, uint64_t step, ClrnnTf
 
 // ---------------------------------------------------------------- opening
 
-// Whether a complete record holds an event from before `steps`.
+// Whether a complete record holds an event of step `steps` or before.
 static bool is_kept(const uint8_t *record, size_t size, uint64_t steps)
 {
     ClrnnTf__Event *event = clrnn_tf__event__unpack(NULL, size - HEAD - TAIL, record + HEAD);

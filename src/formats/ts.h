@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files in the form of the UCR and UEA archives of time series, .ts.
+// The .ts files of the UCR and UEA archives of time series.
 #ifndef CLRNN_SRC_FORMATS_TS_H
 #define CLRNN_SRC_FORMATS_TS_H
 
