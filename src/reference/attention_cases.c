@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// share [rows]: positive, with the sum 1 over a sample's valid steps; 0 in padding.
+// Fills share [rows]: positive, with the sum 1 over a sample's valid steps; 0 in padding.
 static void make_shares(struct clrnn_check *c, float *share, const int32_t *lengths)
 {
     for (uint32_t n = 0; share && n < c->op.N; n++) {

@@ -47,7 +47,7 @@ void clrnn_bound_apply(struct clrnn_check *c)
         c->out[i].tolerance = b.tolerance;
         c->out[i].each = b.each;
         c->out[i].skip = b.internal;
-        // flushed denormals, and sums of a few of them
+        // allows for flushed denormals, and sums of a few of them
         c->out[i].absolute = 1e-37;
     }
 }

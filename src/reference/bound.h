@@ -7,11 +7,11 @@
 
 struct clrnn_bound {
     double tolerance; // relative to the tensor's largest magnitude
-    bool each;        // relative to each element's magnitude instead
+    bool each;        // tolerance is relative to each element's magnitude instead
     bool internal;    // internal to the device: not compared
 };
 
-/** The bound for the op's shape. Use it with noise_runs, which covers cancellation and amplification. */
+/** The bound of an op's output `slot`. Use it with noise_runs, for cancellation and amplification. */
 struct clrnn_bound clrnn_bound_get(const struct clrnn_op *op, int slot);
 
 /** Sets the bound of every output of a check. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the cases of all ops share.
+// Helpers of the cases of all ops.
 #include "reference/cases.h"
 
 #include <math.h>

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Test cases that compare a device with the reference, by stem. The self-test runs all of them.
+// Test cases that compare a device with the reference, by stem (ops/stems.h). The self-test runs all of them.
 #ifndef CLRNN_SRC_REFERENCE_CASES_H
 #define CLRNN_SRC_REFERENCE_CASES_H
 
 #include "reference/check.h"
 
-enum { CLRNN_CASE_RECORDS = 3, CLRNN_CASE_RECORD = 1 }; // rows of the table of records, and the one written
+enum { CLRNN_CASE_RECORDS = 3, CLRNN_CASE_RECORD = 1 }; // rows of records; index of the row that is written
 
 /** A shape for the cases of every op. */
 struct clrnn_case_size {
     uint32_t T, N, C, H, D; // H: hidden units, outputs of linear
     bool padded;
-    bool sums; // wide or tall: only for ops that sum over features or rows
+    bool sums; // a wide or tall shape, only for ops that sum over features or rows
 };
 
 /** The check in which cases are made, and the function that runs them. */
@@ -21,8 +21,8 @@ struct clrnn_cases {
     void *user;
 };
 
-// One function a stem, in src/reference/<stem>_cases.c, which runs the cases of its ops at that size.
-// Errors: those of `run`.
+// For each stem a function in src/reference/<stem>_cases.c, which runs the cases of the stem's ops at that
+// size. Errors: those of `run`.
 #define X(stem) \
     enum clrnn_status clrnn_##stem##_cases(struct clrnn_cases *cases, const struct clrnn_case_size *size);
 CLRNN_STEM_LIST(X)
@@ -36,7 +36,7 @@ enum clrnn_status clrnn_cases_run(struct clrnn_cases *cases, const struct clrnn_
 enum clrnn_status clrnn_case_run(struct clrnn_cases *cases);
 void clrnn_case_begin(struct clrnn_cases *cases, enum clrnn_op_kind kind, const struct clrnn_case_size *size,
                       uint32_t C);
-/** T * N. */
+/** Number of rows, T * N. */
 size_t clrnn_case_rows(const struct clrnn_case_size *size);
 /** Adds lengths if the shape is padded. */
 void clrnn_case_lengths(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot);

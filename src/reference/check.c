@@ -122,7 +122,7 @@ void clrnn_check_counter(struct clrnn_check *c, int slot, uint32_t step, uint32_
         (struct clrnn_check_slot){.there = true, .type = CLRNN_U32, .count = COUNTER_FIELDS, .word = v};
     if (!v)
         return;
-    // of fields that were added later none is drawn: what a case draws after its counter must not change
+    // fields that were added later stay 0: drawing them would change all that a case draws after its counter
     for (int i = 0; i <= COUNTER_SLOT; i++)
         v[i] = (int32_t)(clrnn_check_u32(c) % ((1u << 30) + 1));
     v[COUNTER_STEP] = (int32_t)step;
@@ -214,14 +214,14 @@ static void sides_finish(const struct clrnn_check *c, struct sides *s)
         free(s->in[i]);
 }
 
-// Perturbs by a unit in the last place, 2^-23 of the value, up or down.
+// Perturbs a value by a unit in the last place, 2^-23 of it, up or down.
 static double disturbed(double value, const struct clrnn_random *noise, uint64_t index)
 {
     return clrnn_random_u32(noise, index / 32) >> index % 32 & 1 ? value * (1 + 0x1p-23)
                                                                  : value * (1 - 0x1p-23);
 }
 
-// The values before the run, perturbed unless `noise` is NULL; NULL: no memory.
+// Returns a slot's values before the run, perturbed unless `noise` is NULL. NULL: no memory.
 static void *reference_values(const struct clrnn_check_slot *s, const struct clrnn_random *noise)
 {
     double *real;
@@ -301,7 +301,7 @@ static enum clrnn_status find_noise(struct clrnn_check *c, double *noise[])
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- held together
+// ---------------------------------------------------------------- comparing
 
 static void compare_integers(struct clrnn_check *c, int slot)
 {

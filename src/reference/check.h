@@ -25,17 +25,17 @@ struct clrnn_check_slot {
     float *real;       // values before the run; NULL for integers
     int32_t *word;     // the same for integers
     double tolerance;  // relative to the tensor's largest magnitude
-    bool each;         // relative to each element's magnitude, before or after, instead
+    bool each;         // relative to each element's magnitude (the larger of before and after) instead
     double absolute;   // added to the tolerance
     int same_as;       // outputs: the input slot that is the same tensor, or -1
-    uint32_t row_size; // not 0: rows in padding must be exactly 0
+    uint32_t row_size; // if not 0, the output's rows have this size and must be exactly 0 in padding
 };
 
 struct clrnn_check {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     unsigned noise_runs; // runs of the reference on perturbed inputs: see clrnn_check_judge
-    unsigned timed;      // runs to take the shortest time of, after those that are compared; 0: none
+    unsigned timed;      // extra runs after the compared ones, of which the shortest time is taken; 0: none
     bool once;           // no second run: for simulators, which are slow and deterministic
 
     struct clrnn_op op; // the caller fills in the attributes
@@ -54,7 +54,7 @@ struct clrnn_check {
     size_t fault_index;             // element of the fault
     double error;                   // largest difference, divided by its tensor's largest magnitude
     double share;                   // largest difference, divided by its bound
-    double flops, bytes, seconds;   // of one run; seconds only if timed
+    double flops, bytes, seconds;   // cost and time of one run; seconds only if timed
 };
 
 /** Frees the case and starts a new one; `device`, `log`, `noise_runs`, `timed` and `once` are kept. */
@@ -86,7 +86,7 @@ void clrnn_check_updated_input(struct clrnn_check *c, int slot, int in_slot, dou
 /** Poisons the padding rows of a REAL input with NaN. */
 void clrnn_check_poison_padding(struct clrnn_check *c, int slot, uint32_t row_size);
 
-/** Words from the case's random numbers. */
+/** Returns the next word of the case's random numbers. */
 uint32_t clrnn_check_u32(struct clrnn_check *c);
 
 /** Records what is wrong, printf style; the first fault is kept. */

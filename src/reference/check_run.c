@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One op's case on a device.
+// Runs one op's case on a device.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static void rig_finish(struct rig *b)
     }
 }
 
-// Values before the run, or sentinels.
+// Fills `words` with the slot's values before the run, or with sentinels if it has none.
 static void first_values(const struct clrnn_check_slot *s, uint32_t *words)
 {
     if (s->real || s->word) {
@@ -207,7 +207,7 @@ static void compare_runs(struct clrnn_check *c, int slot, const int32_t *again)
         }
 }
 
-// The fastest of `timed` runs, each of launches that take 1 ms.
+// Sets c->seconds to the op's time in the fastest of `timed` runs. A run repeats the op until it takes 1 ms.
 static enum clrnn_status time_runs(struct rig *b)
 {
     struct clrnn_check *c = b->c;

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// The lengths after the windows, of those in slot `old`.
+// Adds input `new`: the lengths after the windows, from those in input `old`.
 static void new_lengths(struct clrnn_check *c, int old, int new)
 {
     const struct clrnn_conv_attributes *a = &c->op.conv;

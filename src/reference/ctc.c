@@ -4,7 +4,7 @@
 
 #include "reference/rows.h"
 
-// One sample: its states are blanks and labels in turn, from a blank to a blank.
+// One sample. Its states alternate between blanks and labels; the first and the last are blanks.
 struct sample {
     const struct clrnn_op *op;
     const int32_t *target;
@@ -17,7 +17,7 @@ static size_t label_of(const struct sample *s, size_t state)
     return state & 1 ? (size_t)s->target[state / 2 * s->op->N + s->n] : s->op->ctc.blank;
 }
 
-// The logarithm of the probability of state's label at step t.
+// The log-probability of the state's label at step t.
 static double emission(const struct sample *s, size_t t, size_t state)
 {
     return s->log_prob[t * s->op->C + label_of(s, state)];
@@ -92,7 +92,7 @@ static bool decodes(const struct sample *s)
     return 2 * found + 1 == s->states;
 }
 
-// dx of the sample: factor (probability - share of the paths with that class).
+// Computes the sample's dx: factor * (probability - share of the paths with that class); NaN without a path.
 static void gradient(const struct sample *s, double log_total, const double *alpha, const double *beta,
                      double factor, double *dx)
 {
@@ -165,6 +165,6 @@ static bool ctc(const struct clrnn_op *op, void *const in[], void *const out[])
     return there;
 }
 
-// A path of T steps, each with an exp and a log.
+// Bounds: a path has T steps, each with an exp and a log.
 const struct clrnn_reference clrnn_ctc_reference = {
     ctc, {{CTC_DX, 64, TERMS_STEPS, OF_TENSOR}, {ANY_SLOT, 16, TERMS_ROWS, OF_ELEMENT}}};

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Targets of every length up to L that the sample's steps can hold, most of them shorter.
+// Adds targets of random lengths up to L, as far as the sample's steps can hold them; most are shorter.
 static void make_targets(struct clrnn_check *c, uint32_t L)
 {
     int32_t *target = clrnn_check_int(c, CTC_TARGET, (size_t)L * c->op.N, 1, (int32_t)c->op.C - 1);

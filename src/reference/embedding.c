@@ -34,7 +34,7 @@ static bool embedding_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// Copies are exact; a token's gradient is a sum over the rows with that token.
+// Bounds: copies are exact; a token's gradient is a sum over the rows with that token.
 const struct clrnn_reference clrnn_embedding_fwd_reference = {embedding_fwd,
                                                               {{ANY_SLOT, 0, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_embedding_bwd_reference = {embedding_bwd,

@@ -63,5 +63,5 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
     return true;
 }
 
-// Copied, or one subtraction and one division.
+// Bounds: values are copied, or go through one subtraction and one division.
 const struct clrnn_reference clrnn_feed_reference = {feed, {{ANY_SLOT, 4, TERMS_ONE, OF_ELEMENT}}};

@@ -55,7 +55,7 @@ static bool flatten_bwd(const struct clrnn_op *op, void *const in[], void *const
     return true;
 }
 
-// One addition; copies.
+// Bounds: `add` is one addition; the others copy.
 const struct clrnn_reference clrnn_add_reference = {add, {{ANY_SLOT, 1, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_concat_fwd_reference = {concat_fwd,
                                                            {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};

@@ -5,7 +5,7 @@
 #include "reference/rows.h"
 
 struct row_loss {
-    double loss, weight; // parts of numerator and denominator
+    double loss, weight; // the row's parts of the mean's numerator and denominator
     bool correct;
 };
 
@@ -20,7 +20,7 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
     const struct ref_logsumexp total = from_logits ? ref_logsumexp(x, C) : (struct ref_logsumexp){0, 0};
     const double own = weight ? weight[target] : 1;
     struct row_loss row = {(1 - smooth) * own * -ref_log_softmax(x[target], total), own, false};
-    double pull = (1 - smooth) * own; // sum of the factors before the costs
+    double pull = (1 - smooth) * own; // sum of the factors of all -log p terms
     size_t best = 0;
 
     for (size_t c = 0; c < C; c++) {
@@ -42,7 +42,7 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
     return row;
 }
 
-// One real output x with target y: its loss; *g is the derivative by x.
+// Returns the loss of one real output x with target y; *g is its derivative by x.
 static double real_loss(const struct clrnn_op *op, size_t c, double x, double y, void *const in[], double *g)
 {
     const double *weight = in[LOSS_WEIGHT], *label = in[LOSS_LABEL_WEIGHT];
@@ -150,6 +150,6 @@ static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
     return true;
 }
 
-// exp and log; a record's numbers differ by orders of magnitude: the bound applies to each element.
+// Bounds: exp and log; a record's numbers differ by orders of magnitude, so each has its own bound.
 const struct clrnn_reference clrnn_loss_reference = {
     loss, {{LOSS_DX, 16, TERMS_ONE, OF_TENSOR}, {ANY_SLOT, 8, TERMS_ROWS, OF_ELEMENT}}};

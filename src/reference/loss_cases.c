@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Real targets [rows, targets], some of them missing; quantile's weight holds the quantiles.
+// Adds real targets [rows, targets], some of them missing, and weights, which are the quantiles for quantile.
 static void add_reals(struct clrnn_check *c, const struct clrnn_case_size *z, uint32_t C)
 {
     const enum clrnn_loss_kind kind = c->op.loss.kind;

@@ -4,7 +4,7 @@
 
 #include "reference/rows.h"
 
-// Mean and biased variance of x[0], x[stride], ... over the valid rows.
+// Computes mean and biased variance of x[0], x[C], ... over the valid rows; returns the number of these rows.
 static size_t column_moments(const struct clrnn_op *op, const int32_t *lengths, const double *x, double *mean,
                              double *var)
 {
@@ -209,7 +209,7 @@ static bool layernorm_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// Means over rows or features, then a root and a handful of products.
+// Bounds: means over rows or features, then a root and a handful of products.
 const struct clrnn_reference clrnn_batchnorm_fwd_reference = {batchnorm_fwd,
                                                               {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
 const struct clrnn_reference clrnn_batchnorm_bwd_reference = {batchnorm_bwd,

@@ -9,7 +9,7 @@ static double gelu_tanh(double x)
     return tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)); // sqrt(2 / pi)
 }
 
-// The functions with parameters, and those whose gradient takes x.
+// The value of a function that has parameters or whose gradient reads x.
 static double value_of(const struct clrnn_pointwise_attributes *p, double x)
 {
     switch (p->function) {
@@ -140,7 +140,7 @@ static bool pointwise_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// OpenCL allows exp 3, log 3 and tanh 5 units; softmax sums over a row.
+// Bounds: OpenCL allows exp and log 3 units in the last place and tanh 5; softmax sums over a row.
 const struct clrnn_reference clrnn_pointwise_fwd_reference = {pointwise_fwd,
                                                               {{ANY_SLOT, 16, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_pointwise_bwd_reference = {pointwise_bwd,

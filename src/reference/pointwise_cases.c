@@ -21,7 +21,7 @@ static float function_of(enum clrnn_function f, float x, float sum)
         return expf(x) / sum;
     case CLRNN_FUNCTION_LOG_SOFTMAX:
         return x - logf(sum);
-    default: // their gradient is by x
+    default: // backward of the others reads x, not y
         return x;
     }
 }

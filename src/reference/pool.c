@@ -82,6 +82,6 @@ static bool pool_bwd(const struct clrnn_op *op, void *const in[], void *const ou
     return true;
 }
 
-// Copied, or a mean over steps.
+// Bounds: values are copied, or averaged over steps.
 const struct clrnn_reference clrnn_pool_fwd_reference = {pool_fwd, {{ANY_SLOT, 4, TERMS_STEPS, OF_TENSOR}}};
 const struct clrnn_reference clrnn_pool_bwd_reference = {pool_bwd, {{ANY_SLOT, 4, TERMS_ONE, OF_TENSOR}}};

@@ -9,7 +9,7 @@ static enum clrnn_status pool(struct clrnn_cases *s, const struct clrnn_case_siz
                               enum clrnn_pool_over over)
 {
     struct clrnn_check *c = s->check;
-    const uint32_t C = 2 * z->C; // both directions
+    const uint32_t C = 2 * z->C; // features of both directions
     int32_t *step = NULL;
 
     clrnn_case_begin(s, CLRNN_OP_POOL_FWD, z, C);

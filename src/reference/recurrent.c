@@ -13,17 +13,17 @@ struct weights {
     double *ih, *hh, *bias_ih, *bias_hh, *hr, *gamma_ih, *gamma_hh, *gamma_c, *beta_c;
 };
 
-// What one sample leaves behind in one direction. Step k counts in the order of the direction; h and c hold
-// the state before step k at k.
+// The intermediate values of one sample in one direction. Index k counts steps in the direction's order; h
+// and c hold the state before step k at k.
 struct trace {
     double *memory;
     double *h, *c;                         // [T + 1, P], [T + 1, H]
     double *gate;                          // [T, 4H] after their functions; gru: r, z, n, W_hn h + b_hn
-    double *input, *hidden;                // [T, G*H]: the products, normalised with layer_norm
+    double *input, *hidden;                // [T, G*H]: the matrix products, normalised if layer_norm
     double *ih_scale, *hh_scale, *c_scale; // [T]: 1 / deviation
     double *c_hat, *wide;                  // [T, H]: normalised cell; h before the projection
-    double *mask, *masked;                 // [P]: of the sample; h times it
-    double *da, *db;                       // [G*H]: gradients of the two sums
+    double *mask, *masked;                 // [P]: dropout mask of the sample; h times the mask
+    double *da, *db;                       // [G*H]: a step's two pre-activations, in backward their gradients
     double *dh, *dc, *dwide;               // [P], [H], [H]
 };
 
@@ -106,7 +106,7 @@ static double normalise(double *x, size_t count)
     return scale;
 }
 
-// From g, the gradient of the normalised x_hat, to that of x, in place.
+// Turns g, the gradient of the normalised x_hat, into the gradient of x, in place.
 static void normalise_back(double *g, const double *x_hat, double scale, size_t count)
 {
     double mean = 0, mean_x = 0;
@@ -144,7 +144,7 @@ static void cell_fwd(const struct clrnn_op *op, struct trace *s, struct weights 
         wide[j] = gate[3 * H + j] * tanh(w.gamma_c ? w.gamma_c[j] * hat[j] + w.beta_c[j] : hat[j]);
 }
 
-// Runs all steps of one sample from the state h0, c0; NULL: zero.
+// Runs all steps of one sample from the state h0, c0 (NULL: zero).
 static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h0, const double *c0, size_t d,
                     size_t n, size_t length, struct trace *s)
 {
@@ -177,14 +177,15 @@ static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h
     }
 }
 
-// From dwide and dc after step k to da and db, dc and the part of dh that does not go through weight_hh.
+// Backward of step k, from dwide and dc after it: computes da and db, and for the step before dc and the part
+// of dh that does not go through weight_hh.
 static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights w, struct weights dw,
                      size_t k)
 {
     const size_t H = op->rnn.H;
     const double *gate = s->gate + 4 * k * H, *c = s->c + k * H, *h = s->h + k * op->recurrent.P;
     const double *hat = s->c_hat + k * H, *wide = s->wide + k * H;
-    double *dcell = s->dwide; // lstm: the gradient of the normalised cell, then of the cell
+    double *dcell = s->dwide; // lstm: first the gradient of the normalised cell, then of the cell
 
     for (size_t j = 0; j < H; j++) {
         const double *g = gate + j, dh = s->dwide[j];
@@ -227,7 +228,7 @@ static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights 
     }
 }
 
-// Gradients of a bias and a gain; g becomes the gradient of the product.
+// Adds to the gradients of a bias and a gain; g becomes the gradient of the matrix product.
 static void product_back(const struct clrnn_op *op, double *g, const double *hat, double scale,
                          const double *gamma, double *dgamma, double *dbias)
 {
@@ -245,8 +246,8 @@ static void product_back(const struct clrnn_op *op, double *g, const double *hat
         normalise_back(g, hat, scale, GH);
 }
 
-// From the gradients of the state after the last step in s->dh and s->dc to those of the state before the
-// first.
+// Runs all steps backward. s->dh and s->dc hold the gradients of the state after the last step, and then
+// those of the state before the first.
 static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_t n, size_t length,
                     struct trace *s, struct weights dw, double *dx)
 {
@@ -353,7 +354,7 @@ static bool recurrent_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// As the plain layer's, with two more sums and a root for each normalisation.
+// Bounds: as those of the plain layer, with two more sums and a root for each normalisation.
 const struct clrnn_reference clrnn_recurrent_fwd_reference = {
     recurrent_fwd, {{RECURRENT_Y, 16, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_recurrent_bwd_reference = {recurrent_bwd,

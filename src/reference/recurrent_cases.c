@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Cases of the recurrent layer with layer normalisation, projection and dropout: forward, then backward on
-// what it left.
+// the forward's results.
 #include <math.h>
 #include <stdio.h>
 
@@ -13,7 +13,7 @@ struct cell {
     bool relu, bias, norm, projected;
     double p;
     uint32_t D;
-    bool states; // initial ones given, final ones wanted
+    bool states; // initial states are given, final states are wanted
 };
 
 // How many numbers weight `slot` of a direction has; 0: the layer has none.
@@ -39,7 +39,7 @@ static size_t weight_count(const struct clrnn_case_size *z, const struct cell *c
     }
 }
 
-// Initial or final states, or their gradients, from slot `h` on: inputs, or outputs.
+// Adds initial or final states, or their gradients, from slot `h` on: as inputs, or with `out` as outputs.
 static void add_states(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell, int h,
                        bool out)
 {
@@ -76,7 +76,7 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
         const int slot = RECURRENT_WEIGHT_IH + i % RECURRENT_WEIGHTS;
         const size_t count = weight_count(z, cell, slot);
 
-        if (count) // gains about 1
+        if (count) // gains have a magnitude of about 1
             clrnn_case_scale(clrnn_check_real(c, RECURRENT_WEIGHT_IH + i, count), count,
                              slot == RECURRENT_WEIGHT_IH ? 1 / sqrtf((float)z->C)
                              : slot >= RECURRENT_GAMMA_IH && slot <= RECURRENT_GAMMA_C ? 1
@@ -85,7 +85,7 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
     add_states(s, z, cell, c->op.kind == CLRNN_OP_RECURRENT_FWD ? RECURRENT_H0 : RECURRENT_BWD_H0, false);
 }
 
-// After the forward, whose results it reads.
+// Runs the backward case after the forward case, whose results it reads.
 static enum clrnn_status backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
                                   const struct cell *cell)
 {
@@ -157,7 +157,7 @@ enum clrnn_status clrnn_recurrent_cases(struct clrnn_cases *s, const struct clrn
         {CLRNN_CELL_GRU, false, false, false, false, 0.2, z->D, true},
     };
 
-    // Normalised, two numbers are -1 and 1 whatever they were: gradients are what rounding leaves.
+    // Two normalised numbers are -1 and 1 whatever they were, so gradients would only be rounding errors.
     const bool degenerate = z->H < 4 || z->C < 2;
 
     for (size_t i = 0; !z->sums && i < ARRAY_SIZE(cells); i++)

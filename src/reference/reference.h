@@ -14,7 +14,7 @@ enum clrnn_status clrnn_reference_run(const struct clrnn_log *log, const struct 
 
 enum { ANY_SLOT = -1 };
 
-// What the sum in an output runs over. The error of K terms added in float32 is about sqrt(K) units.
+// What the sum in an output runs over. K terms added in float32 have an error of about sqrt(K) ulp.
 enum clrnn_terms {
     TERMS_ONE,
     TERMS_FEATURES,
@@ -44,7 +44,7 @@ struct clrnn_reference {
 /** The reference of an op kind. */
 const struct clrnn_reference *clrnn_reference_get(enum clrnn_op_kind kind);
 
-// One a kind, in src/reference/<stem>.c.
+// One reference for each op kind, in src/reference/<stem>.c.
 #define X(kind, stem, name) extern const struct clrnn_reference clrnn_##name##_reference;
 CLRNN_OP_LIST(X)
 #undef X

@@ -62,7 +62,7 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// Runs all steps of one sample from the state h0, c0; NULL: zero.
+// Runs all steps of one sample from the state h0, c0 (NULL: zero).
 static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, const double *h0,
                     const double *c0, size_t direction, size_t n, size_t length, struct trace *s)
 {
@@ -130,8 +130,8 @@ static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// From the gradients of the state after the last step in s->dh and s->dc to those of the state before the
-// first.
+// Runs all steps backward. s->dh and s->dc hold the gradients of the state after the last step, and then
+// those of the state before the first.
 static void run_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
 {
@@ -214,8 +214,8 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
     return true;
 }
 
-// Two dot products and up to five activations of 5 units each, where every step depends on the one before;
-// twice that in backward, with weight gradients summed over rows.
+// Bounds: two dot products and up to five activations of 5 units each, where every step depends on the one
+// before; twice that in backward, with weight gradients summed over rows.
 const struct clrnn_reference clrnn_rnn_fwd_reference = {
     rnn_fwd, {{RNN_Y, 8, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_rnn_bwd_reference = {rnn_bwd,

@@ -9,7 +9,7 @@
 
 struct cell {
     enum clrnn_cell kind;
-    bool relu, bias, states; // states: initial ones given, final ones wanted
+    bool relu, bias, states; // states: initial ones are given, final ones are wanted
     uint32_t D;
 };
 
@@ -46,7 +46,7 @@ static void rnn_inputs(struct clrnn_cases *s, const struct clrnn_case_size *z, c
         clrnn_check_real(c, c->op.kind == CLRNN_OP_RNN_FWD ? RNN_C0 : RNN_BWD_C0, cell->D * z->N * z->H);
 }
 
-// The gradients of the final states in, of the initial ones out.
+// Adds the gradients of the final states as inputs, and those of the initial states as outputs.
 static void state_gradients(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell)
 {
     const size_t count = (size_t)cell->D * z->N * z->H;
@@ -59,7 +59,7 @@ static void state_gradients(struct clrnn_cases *s, const struct clrnn_case_size 
     clrnn_case_out(s, RNN_DC0, count);
 }
 
-// After the forward, whose results it reads.
+// Runs the backward case after the forward case, whose results it reads.
 static enum clrnn_status rnn_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
                                       const struct cell *cell)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the reference ops share: padding, vectors times matrices, and logsumexp.
+// Helpers of the reference ops: padding, vectors times matrices, and logsumexp.
 #ifndef CLRNN_SRC_REFERENCE_ROWS_H
 #define CLRNN_SRC_REFERENCE_ROWS_H
 
@@ -9,7 +9,7 @@
 
 #include "reference/reference.h"
 
-/** Number of valid steps of sample n, of T. */
+/** Number of valid steps of sample n, at most T. */
 static inline size_t ref_steps(const int32_t *lengths, size_t n, uint32_t T)
 {
     if (!lengths || lengths[n] > (int64_t)T)
@@ -17,7 +17,7 @@ static inline size_t ref_steps(const int32_t *lengths, size_t n, uint32_t T)
     return lengths[n] < 0 ? 0 : (size_t)lengths[n];
 }
 
-/** Of those of the op's input. */
+/** Number of valid steps of sample n in the op's input. */
 static inline size_t ref_length(const struct clrnn_op *op, const int32_t *lengths, size_t n)
 {
     return ref_steps(lengths, n, op->T);
@@ -79,7 +79,7 @@ struct ref_logsumexp {
     double top, log_sum; // the largest x; ln(sum of e^(x - top))
 };
 
-/** Of x [C]. */
+/** The logsumexp of x [C]. */
 static inline struct ref_logsumexp ref_logsumexp(const double *x, size_t C)
 {
     struct ref_logsumexp total = {C ? x[0] : 0, 0};
@@ -99,13 +99,13 @@ static inline double ref_log_softmax(double x, struct ref_logsumexp total)
     return (x - total.top) - total.log_sum;
 }
 
-/** Of a state [D, N, W] of an op, that of one sample; NULL stays. */
+/** The values [W] of one direction and sample in a state [D, N, W] of an op; NULL if `state` is NULL. */
 static inline double *ref_state(const struct clrnn_op *op, void *state, size_t direction, size_t n, size_t W)
 {
     return state ? (double *)state + (direction * op->N + n) * W : NULL;
 }
 
-/** to [W] = from, or 0 where there is none; nothing where `to` is NULL. */
+/** to [W] = from, or 0 if `from` is NULL. Does nothing if `to` is NULL. */
 static inline void ref_take(double *to, const double *from, size_t W)
 {
     if (to && from)
@@ -121,7 +121,7 @@ static inline size_t ref_step_row(const struct clrnn_op *op, size_t direction, s
     return (direction ? length - 1 - k : k) * op->N + n;
 }
 
-/** Gates of a recurrent op, times their units. */
+/** Rows of a recurrent op's weights: its number of gates times H. */
 static inline size_t ref_gates(const struct clrnn_op *op)
 {
     return op->rnn.H * (op->rnn.cell == CLRNN_CELL_RNN ? 1u : op->rnn.cell == CLRNN_CELL_GRU ? 3u : 4u);
@@ -132,8 +132,9 @@ static inline double ref_sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-/** One unit's step of a recurrent op, from its sums a and b and from h before (lstm: c) to h (lstm: c) after;
- * numbers of its gates are H apart. g: the gates after their functions; gru: r, z, n, W_hn h + b_hn. */
+/** One time step of one hidden unit. a, b: its sums from the input and from h, one per gate, H apart; before:
+ * its previous h (lstm: c). Returns its new h (lstm: c). g: the gates after their functions; gru: r, z, n,
+ * W_hn h + b_hn. */
 static inline double ref_cell(const struct clrnn_op *op, const double *a, const double *b, double before,
                               double *g)
 {

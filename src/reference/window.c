@@ -10,7 +10,7 @@ static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t leng
     return step >= 0 && step < (long)length ? step : -1;
 }
 
-// What the sum over window t is divided by.
+// The number by which the sum over window t is divided.
 static double divisor(const struct clrnn_op *op, size_t t, size_t length)
 {
     double count = 0;
@@ -96,7 +96,7 @@ static bool window_lengths(const struct clrnn_op *op, void *const in[], void *co
     return true;
 }
 
-// Copied, or a mean over a window; backward a sum over the windows of a step.
+// Bounds: values are copied, or averaged over a window; backward sums over the windows of a step.
 const struct clrnn_reference clrnn_window_fwd_reference = {window_fwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_bwd_reference = {window_bwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_lengths_reference = {window_lengths,

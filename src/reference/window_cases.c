@@ -22,7 +22,7 @@ static bool set(struct clrnn_check *c, const struct clrnn_case_size *z, bool mea
     return true;
 }
 
-// The lengths after the windows.
+// Adds input `new`: the lengths after the windows, from those in input `old`.
 static void new_lengths(struct clrnn_check *c, int old, int new)
 {
     int32_t *out = clrnn_check_int(c, new, c->op.N, 1, 1);
