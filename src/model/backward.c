@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The second half of a training step: backward in reverse, gradient norm, optimiser.
+// The second half of a training step: the backward ops in reverse order, the gradient norm, the optimiser.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "model/build.h"
 
-// The gradient tensor of the parameter in a slot.
+// The gradient tensor of the parameter whose tensor is `value`, or CLRNN_NONE.
 static int grad_of(const struct clrnn_build *b, int value)
 {
     for (size_t i = 0; value >= 0 && i < b->m->entry_count; i++)
@@ -17,14 +17,14 @@ static int grad_of(const struct clrnn_build *b, int value)
     return CLRNN_NONE;
 }
 
-// What backward knows of the forward's tensors.
+// What backward knows about each tensor of the forward pass; both arrays are indexed by tensor.
 struct tape {
     struct clrnn_build *b;
-    bool *needed;  // a parameter stands before it, or its gradient is wanted itself
-    int *gradient; // the sum of what its readers passed back so far, or CLRNN_NONE
+    bool *needed;  // it depends on a parameter, or its own gradient is wanted
+    int *gradient; // sum of the gradients from its readers so far, or CLRNN_NONE
 };
 
-// Adds what one more reader passes back. Readers come in the order of the forward ops, the last one first.
+// Adds `dx`, the gradient of `tensor` from one more of its readers, which come in reverse forward order.
 static enum clrnn_status pass_back(struct tape *t, const char *layer, int tensor, const uint32_t shape[3],
                                    int dx)
 {
@@ -61,8 +61,8 @@ static enum clrnn_status add_split(struct tape *t, const struct clrnn_op *f, int
     return CLRNN_OK;
 }
 
-// Backward of a shard's batchnorm with the batch's statistics, `f`: sums over its rows, then dx, which takes
-// sums over all shards.
+// Adds the backward of a shard's batchnorm `f` with the whole batch's statistics: first sums over the shard's
+// rows, then dx, which reads the sums over all shards.
 static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn_op *f, int dy)
 {
     static const int same[][2] = {{BATCHNORM_BWD_X, BATCHNORM_X},
@@ -77,7 +77,7 @@ static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn
     for (size_t i = 0; i < t->b->g->op_count; i++)
         if (t->b->g->op[i].kind == CLRNN_OP_BATCHNORM_MOMENTS && t->b->g->op[i].norm.number == f->norm.number)
             invstd = t->b->g->op[i].out[MOMENTS_COUNT];
-    for (int i = 0; i < 2; i++) // without weight and bias, too, dx needs them
+    for (int i = 0; i < 2; i++) // dx needs both sums even without weight and bias
         if (sums[i] < 0)
             TRY(clrnn_build_activation(t->b, f->layer, i ? "sum of dy" : "sum of dy xhat", CLRNN_REAL,
                                        DIMS(f->C), &sums[i]));
@@ -103,7 +103,7 @@ static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn
     return pass_back(t, f->layer, f->in[BATCHNORM_X], shape, dx);
 }
 
-// Adds the backward of the forward op `f`, from the gradient `dy` of its output to those of its inputs.
+// Adds the backward of the forward op `f`: from the gradient `dy` of its output, the gradients of its inputs.
 static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, int dy)
 {
     const struct clrnn_op_backward *m = clrnn_op_class(f->kind)->backward;
@@ -125,7 +125,7 @@ static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, 
                                    CLRNN_REAL, 3, shape, &dx));
     TRY(clrnn_graph_op(b->g, m->kind, f->layer, f->T, f->N, f->C, &op));
     fresh = *op;
-    *op = *f; // sizes and attributes are the forward's
+    *op = *f; // takes over the forward's sizes and attributes
     op->kind = m->kind;
     memcpy(op->in, fresh.in, sizeof(op->in));
     memcpy(op->out, fresh.out, sizeof(op->out));
@@ -153,7 +153,7 @@ static bool has_params(const struct clrnn_build *b, const struct clrnn_op *f)
     return false;
 }
 
-// The activations that an op reads: its slot 0, and all terms of a sum or concatenation.
+// How many activations an op reads: all terms of a sum or concatenation, else only slot 0.
 static size_t inputs_of(const struct clrnn_op *f)
 {
     return f->kind == CLRNN_OP_ADD ? 2 : f->kind == CLRNN_OP_CONCAT_FWD ? f->join.count : 1;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Cutting the gradients into buckets. Parameters lie in the order of the forward, so backward completes the
-// last ones first, those of a layer about at once: a bucket has whole layers, unless they are very large.
-// There are at least two where that is worth a thread: up and down the tree go different buckets at once.
-// Behind the lowest layer nothing is computed while its gradients are on their way, so what it completes
-// first goes first.
+// Cuts the flat gradients into buckets that workers exchange while backward still runs. Parameters lie in
+// forward order, so backward completes the last ones first, those of one layer at about the same time: a
+// bucket holds whole layers, unless they are very large. There are at least two buckets where that is worth a
+// thread, because one can go up the reduction tree while another comes down. No computation is left to hide
+// the exchange of the lowest layer's gradients, so those that it completes early go first.
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/log.h"
 #include "model/model.h"
 
-#define BYTES ((uint64_t)1 << 20) // enough for a read
-#define MOST 16 // times as much at most: the device reads while the first of it is on its way
+#define BYTES ((uint64_t)1 << 20) // default: large enough for an efficient read from the device
+#define MOST 16 // times the wanted size at most: the device reads the next bucket while the first is sent
 
 uint64_t clrnn_bucket_bytes(void)
 {
@@ -26,7 +26,7 @@ void clrnn_model_uncut(struct clrnn_model *m)
     m->bucket_count = 0;
 }
 
-// The last beginning of a layer that leaves so many numbers before `end`.
+// The last start of a layer or recurrent level at least `count` numbers before `end`; 0: none.
 static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count)
 {
     size_t first = 0;
@@ -37,7 +37,7 @@ static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count
     return first;
 }
 
-// Where the bucket begins that ends before `end`, of about so many numbers.
+// Where the bucket that ends before `end` begins, so that it has about `count` numbers.
 static size_t begin_of(const struct clrnn_model *m, size_t end, size_t count, size_t align)
 {
     size_t first = layer_before(m, end, count);
@@ -63,7 +63,7 @@ static enum clrnn_status add_bucket(struct clrnn_model *m, size_t first, size_t 
     return CLRNN_OK;
 }
 
-// Whether a parameter's gradient is complete after the others of the lowest layer.
+// Whether a parameter's gradient is complete only after the others of the lowest layer.
 static bool is_late(const struct clrnn_model *m, size_t entry)
 {
     for (size_t i = 1; i <= entry; i++)
@@ -72,7 +72,7 @@ static bool is_late(const struct clrnn_model *m, size_t entry)
     return m->entry[entry].late;
 }
 
-// How many numbers before `end` are not of late gradients.
+// How many of the numbers before `end` belong to gradients that are not late.
 static size_t early_before(const struct clrnn_model *m, size_t end)
 {
     size_t count = end;
@@ -83,7 +83,7 @@ static size_t early_before(const struct clrnn_model *m, size_t end)
     return count;
 }
 
-// A bucket for each range before `end` of gradients that are late, or of those that are not.
+// Adds a bucket for each contiguous range before `end` of late gradients, or with late false of the others.
 static enum clrnn_status add_ranges(struct clrnn_model *m, size_t end, bool late)
 {
     size_t first = end;

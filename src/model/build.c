@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tensors and ops of a graph that is being built.
+// Adds tensors and ops to a graph that is being built.
 #include "model/build.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "model/model.h"
 
-// Of count elements, cleared; a larger one is kept.
+// Makes *buffer a cleared one of `count` elements, or keeps it if it has at least as many.
 static enum clrnn_status fit(struct clrnn_model *m, size_t count, struct clrnn_buffer **buffer)
 {
     if (!count || (*buffer && clrnn_buffer_count(*buffer) >= count))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Recurrent layers, level by level, and dropout become ops.
+// Adds the ops of recurrent layers, level by level, and of dropout.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -28,7 +28,7 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool vari
     return CLRNN_OK;
 }
 
-// The tensors of a level's states where they are carried on, else NONE.
+// The tensors of a level's initial and final states if they are carried from run to run, else NONE.
 struct states {
     int h0, c0, hn, cn;
 };
@@ -52,13 +52,13 @@ static enum clrnn_status add_state(struct clrnn_build *b, struct clrnn_buffer *b
     return CLRNN_OK;
 }
 
-// P features of h; H of the cell, 0: there is none.
+// Adds a level's states: P features of h, H of the cell state (0: it has none).
 static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t H, struct states *s)
 {
     const size_t level = b->level;
 
     *s = (struct states){CLRNN_NONE, CLRNN_NONE, CLRNN_NONE, CLRNN_NONE};
-    if (!b->p->carried || b->pooled) // a single step, which nothing precedes
+    if (!b->p->carried || b->pooled) // pooled: a single step, which none precedes
         return CLRNN_OK;
     b->level++;
     TRY(clrnn_model_carry(b->m, level, b->p->carried, P, H));
@@ -67,8 +67,8 @@ static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t 
     return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
 }
 
-// Steps of a part where activations are computed again in backward (train.recompute), in whole blocks; 0:
-// they are kept.
+// Steps of each part of the sequence whose activations backward computes again (train.recompute), rounded up
+// to whole blocks; 0: all activations are kept.
 static uint32_t part_of(const struct clrnn_build *b)
 {
     const uint32_t block = clrnn_block_steps(b->m->device), steps = b->m->config->train.recompute;
@@ -77,7 +77,7 @@ static uint32_t part_of(const struct clrnn_build *b)
     return b->train && part < b->T ? part : 0;
 }
 
-// The states at the end of all parts but the last, W features each; NONE where there are no parts.
+// Adds a tensor for the states at the end of all parts but the last, W features each; NONE without parts.
 static enum clrnn_status add_kept_state(struct clrnn_build *b, const char *what, uint32_t D, uint32_t W,
                                         int *kept)
 {
@@ -101,7 +101,7 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
 
     TRY(add_states(b, H, cell == CLRNN_CELL_LSTM ? H : 0, &states));
     TRY(clrnn_build_layer(b, CLRNN_OP_RNN_FWD, b->T, D * H, &op));
-    rows = b->T * N; // fits: y has more elements
+    rows = b->T * N; // cannot overflow: y has more elements
     if (keeps)
         TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL,
                                    DIMS(D, rows, clrnn_cell_reserve(cell) * H), &op->out[RNN_GATES]));
@@ -131,7 +131,7 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
     return CLRNN_OK;
 }
 
-// What backward reads of the level, in the order of RECURRENT_INPUT ...; NONE where nothing is kept.
+// Adds the tensors that the level keeps for backward, in slot order from RECURRENT_INPUT on; NONE: not kept.
 static enum clrnn_status add_kept(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D,
                                   int kept[RECURRENT_WIDE])
 {
@@ -154,7 +154,7 @@ static enum clrnn_status add_kept(struct clrnn_build *b, const struct clrnn_laye
     return CLRNN_OK;
 }
 
-// With layer_norm, proj_size or recurrent_dropout.
+// Adds a level that has layer_norm, proj_size or recurrent_dropout.
 static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D,
                                         uint32_t stream)
 {

@@ -21,7 +21,7 @@
 
 // ---------------------------------------------------------------- numbers in the metadata
 
-// Batches, orders and random numbers count epochs and steps in 32 bits.
+// Ranges of fields: batches, sample orders and random numbers count epochs and steps in 32 bits.
 #define COUNTER 0, UINT32_MAX
 #define ANYTHING 0, 0
 
@@ -46,7 +46,7 @@ static const struct clrnn_field progress_field[] = {
     PROGRESS(CLRNN_FIELD_F64, last_lr, ANYTHING),      PROGRESS(CLRNN_FIELD_F64, last_norm, ANYTHING),
 };
 
-struct counts { // of the model itself
+struct counts { // numbers of the model itself
     uint64_t steps, steps_per_epoch, features, tokens, outputs, T;
 };
 #define COUNT(key, name, ...) {key, CLRNN_FIELD_U64, offsetof(struct counts, name), __VA_ARGS__}
@@ -57,13 +57,13 @@ static const struct clrnn_field count_field[] = {
     COUNT("clrnn.shape.tokens", tokens, 0, 1),
     COUNT("clrnn.shape.outputs", outputs, COUNTER),
 };
-// of models with a flatten, whose parameters depend on it
+// only in models with a flatten, whose parameters' shapes depend on T
 static const struct clrnn_field steps_field[] = {COUNT("clrnn.shape.steps", T, COUNTER)};
 // clang-format on
 
 // ---------------------------------------------------------------- writing
 
-// Adds and frees a text. NULL: there was no memory for it.
+// Adds `text` to the metadata and frees it. NULL: reports that there was no memory for it.
 static enum clrnn_status put_text(struct clrnn_bundle *b, const char *key, char *text, const char *what)
 {
     const enum clrnn_status st = text ? clrnn_safetensors_add_metadata(b->writer, key, text)
@@ -77,7 +77,7 @@ static enum clrnn_status put_config(struct clrnn_bundle *b)
 {
     struct clrnn_config own = *b->model->config;
 
-    own.train.init = NULL; // the file's name says nothing of a model that has its weights
+    own.train.init = NULL; // a file of initial weights is irrelevant once the model has its weights
     own.train.init_partial = false;
     return put_text(b, "clrnn.config", clrnn_config_text(&own), "the config's text");
 }
@@ -125,7 +125,7 @@ static bool has_flatten(const struct clrnn_config *config)
     return false;
 }
 
-// The states that the next step of an unfinished epoch goes on from: OPTIM_PREFIX state.LEVEL.h, .c
+// Adds the states from which the next step of an unfinished epoch goes on: OPTIM_PREFIX state.LEVEL.h, .c
 static enum clrnn_status put_state(struct clrnn_bundle *b, size_t level, const char *what,
                                    struct clrnn_buffer *buffer)
 {
@@ -201,7 +201,7 @@ static enum clrnn_status check_format(const struct clrnn_log *log, const struct 
     return CLRNN_OK;
 }
 
-// Keeps the first error's text, which is then logged with the file's name.
+// Log function that keeps the first error's text, which is then logged with the file's name.
 static void keep_line(void *user, enum clrnn_log_level level, const char *line)
 {
     char **kept = user;
@@ -222,7 +222,7 @@ static enum clrnn_status parse_config(const struct clrnn_log *log, const struct 
     if (!text)
         return clrnn_error(log, CLRNN_ERR_DATA,
                            "%s: its metadata lack clrnn.config; it is no complete model file", file->path);
-    st = clrnn_config_parse(&quiet, text, NULL, config); // its paths are absolute
+    st = clrnn_config_parse(&quiet, text, NULL, config); // needs no folder: its paths are absolute
     if (st != CLRNN_OK)
         st = clrnn_error(log, st == CLRNN_ERR_MEMORY ? st : CLRNN_ERR_DATA,
                          "%s: the config inside is wrong: %s", file->path, why ? why : clrnn_status_text(st));
@@ -360,7 +360,7 @@ static enum clrnn_status load_states(struct clrnn_model *m, const struct clrnn_s
     return CLRNN_OK;
 }
 
-// Each epoch takes at least one step.
+// Checks that the counters fit each other: each epoch takes at least one step.
 static enum clrnn_status check_progress(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                         const struct counts *counts, const struct clrnn_progress_state *p)
 {

@@ -10,11 +10,11 @@
 struct clrnn_progress_state {
     uint64_t epoch;                                // epochs finished
     uint64_t step_in_epoch;                        // steps done in the unfinished one
-    double loss_sum, weight_sum, correct, counted; // of the unfinished epoch
-    double last_lr, last_norm;                     // of the last step; the norm before clipping
+    double loss_sum, weight_sum, correct, counted; // sums over the unfinished epoch
+    double last_lr, last_norm;                     // of the last step; last_norm is the norm before clipping
     double best_value;                             // of best.safetensors: the lowest valid (else train) loss
     uint64_t best_epoch;                           // 0: none yet
-    double stop_best;                              // early stopping
+    double stop_best;                              // early stopping: best value of its metric so far
     uint64_t stop_bad;
     bool finished;  // all epochs done, or stopped early
     double seconds; // trained so far
@@ -25,7 +25,7 @@ struct clrnn_progress_state {
 enum clrnn_status clrnn_checkpoint_write(struct clrnn_model *model, const struct clrnn_progress_state *state,
                                          const char *path);
 
-/** Creates the model of a file with its optimiser state, and fills `state` unless it is NULL. */
+/** Creates the model that a file holds, with its optimiser state; fills `state` unless it is NULL. */
 enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path,
                                         struct clrnn_model **model, struct clrnn_progress_state *state);
 

@@ -42,7 +42,7 @@ static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
     }
 }
 
-// Lists the arrays of numbers that it owns, with their counts.
+// Lists the arrays of numbers that a config owns, with their counts.
 static void owned_lists(struct clrnn_config *c, double **slot[OWNED_LISTS], size_t count[OWNED_LISTS])
 {
     size_t n = 0;
@@ -155,7 +155,7 @@ fail:
     return clrnn_error_memory(log, sizeof(*c), "a config");
 }
 
-// Makes the config of a tree; takes no ownership.
+// Makes a config from a YAML tree, which the caller keeps.
 static enum clrnn_status from_tree(const struct clrnn_log *log, const struct clrnn_node *root,
                                    const char *name, const char *path, const char *folder,
                                    struct clrnn_config **config)
@@ -228,7 +228,7 @@ static void keep_lines(const struct clrnn_config *old, struct clrnn_config *fres
             i < old->layer_count && old->layer[i].kind == fresh->layer[i].kind ? old->layer[i].line : 0;
 }
 
-// Arrays that stay named stay.
+// Keeps the caller's arrays of each data set whose x still names memory.
 static void keep_arrays(const struct clrnn_config *old, struct clrnn_config *fresh)
 {
     const struct clrnn_source *from[] = {&old->data.train, &old->data.valid, &old->data.test};

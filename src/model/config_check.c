@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checks of a whole config without data: parts that do not fit each other.
+// Checks, without data, that the parts of a config fit each other.
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@ struct check {
     const char *name;
 };
 
-// The node at a dotted path, or the last one on the way that exists.
+// The node at a dotted path, or else its deepest ancestor that exists.
 static const struct clrnn_node *locate(const struct clrnn_node *node, const char *path)
 {
     while (node && *path) {
@@ -73,7 +73,7 @@ static CLRNN_PRINTF(3, 4) enum clrnn_status
 
 enum { LAYER_PATH = CLRNN_ENTRY_SIZE + 50 };
 
-// "model.layers.2.pool" or, with a key, "model.layers.2.pool.over"; "model.layers.1.concat.branches.0.2.pool"
+// Prints the path of a layer or (`key`) of its option: "model.layers.1.concat.branches.0.2.pool.over".
 static const char *layer_path(const struct check *c, size_t index, const char *key, char path[LAYER_PATH])
 {
     char entry[CLRNN_ENTRY_SIZE];
@@ -87,7 +87,7 @@ static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_
                                       const char *key, const char *expected)
 {
     struct clrnn_node *node =
-        o->type == CLRNN_OPTION_CHOICE ? NULL : clrnn_option_write(o, object); // no such word
+        o->type == CLRNN_OPTION_CHOICE ? NULL : clrnn_option_write(o, object); // its value has no word
     char *text = node ? clrnn_yaml_text(node) : NULL;
     enum clrnn_status st;
 
@@ -99,7 +99,7 @@ static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_
     return st;
 }
 
-// Checks that each option of a group is allowed: a config made in code need not have been checked.
+// Checks that each option of a group has an allowed value, which a config made in code may not have.
 static enum clrnn_status check_rows(const struct check *c, const struct clrnn_option_group *group,
                                     const void *object, const char *path)
 {
@@ -198,7 +198,7 @@ static enum clrnn_status check_windows(const struct check *c, size_t index)
 static enum clrnn_status check_layers(const struct check *c)
 {
     const struct clrnn_config *config = c->config;
-    size_t pooled = SIZE_MAX; // of model.layers itself
+    size_t pooled = SIZE_MAX; // the pool of model.layers after which there is no time axis
     char path[LAYER_PATH];
 
     if (config->layer_count == 0)
@@ -233,7 +233,7 @@ static enum clrnn_status check_layers(const struct check *c)
             return fail(c, layer_path(c, i, "proj_size", path), "is %u, expected less than hidden_size = %u",
                         layer->proj_size, layer->hidden_size);
         if (clrnn_layer_is_recurrent(layer) || clrnn_layer_nests(layer))
-            pooled = SIZE_MAX; // after a pool it reads and returns a single step
+            pooled = SIZE_MAX; // after a pool such a layer reads and returns a single step
         if ((clrnn_layer_pools(layer) || clrnn_layer_has_windows(layer)) && pooled != SIZE_MAX && !inside)
             return fail(c, layer_path(c, i, NULL, path),
                         "needs time steps, but the %s in layer %zu leaves none",
@@ -310,7 +310,7 @@ static enum clrnn_status check_one_cycle(const struct check *c)
     return CLRNN_OK;
 }
 
-// What carries states on: train.bptt and train.stateful.
+// Checks train.bptt and train.stateful, which carry states from run to run.
 static enum clrnn_status check_states(const struct check *c)
 {
     const struct clrnn_train_config *t = &c->config->train;
@@ -329,7 +329,7 @@ static enum clrnn_status check_states(const struct check *c)
                         "trains on each piece, but the %s in layer %s predicts once a sequence; take "
                         "one of them out",
                         clrnn_layer_word(layer->kind), clrnn_layer_path(c->config, i, path, sizeof(path)));
-        // with stateful alone a batch's steps are whole sequences to pools and windows
+        // stateful alone does not cut sequences: pools and windows see all their steps
         if (t->bptt ? !clrnn_layer_is_causal(layer) : layer->bidirectional)
             return fail(c, key,
                         "carries states from one piece to the next, but layer %s (%s%s) reads steps that "
@@ -369,7 +369,7 @@ static enum clrnn_status check_training(const struct check *c)
     return CLRNN_OK;
 }
 
-// Keys that go with csv, and those of them that go with window.
+// Checks the keys that need csv, and those of them that need window as well.
 static enum clrnn_status check_table(const struct check *c, const char *path, const struct clrnn_source *s)
 {
     const struct {
@@ -390,7 +390,7 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
                {"horizon", s->csv && s->horizon != CLRNN_HORIZON_OF_TARGET, true},
                {"split", s->split, true},
                {"season", s->season, true}};
-    const bool beside = s != &c->config->data.train && c->config->data.train.csv; // whose windows hold
+    const bool beside = s != &c->config->data.train && c->config->data.train.csv; // its windows apply here
     static const char *const sign_key[] = {"delimiter", "comment", "decimal"};
     const char *const sign[] = {s->delimiter, s->comment, s->decimal};
 

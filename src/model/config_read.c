@@ -19,7 +19,7 @@ struct reader {
     struct clrnn_config *config;
 };
 
-// Words of PyTorch and Keras that configs do not have, and what to write instead.
+// Keys of PyTorch and Keras that configs do not have, and what to write instead.
 static const struct {
     const char *key, *advice;
 } foreign[] = {
@@ -62,7 +62,7 @@ static CLRNN_PRINTF(4, 5) enum clrnn_status
     return CLRNN_ERR_CONFIG;
 }
 
-// Joins path.word, or only word; truncated if too long.
+// Writes "path.word" to `below`, or only the word if the path is empty; truncated if too long.
 static void join(char below[PATH_SIZE], const char *path, const char *word)
 {
     size_t n = strlen(path);
@@ -94,7 +94,7 @@ static const char *known_key(const void *table, size_t index)
     return index < group->count ? group->option[index].key : NULL;
 }
 
-// "unknown key; did you mean "lr"? (known: lr, betas)"
+// Reports an unknown word: "unknown key; did you mean "lr"? (known: lr, betas)".
 static enum clrnn_status fail_unknown(const struct reader *r, const struct clrnn_node *node, const char *path,
                                       const char *what, const char *word,
                                       const char *(*known)(const void *table, size_t index),
@@ -125,7 +125,7 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
 static enum clrnn_status read_row(const struct reader *r, const struct clrnn_node *node,
                                   const struct clrnn_option *o, void *object, const char *path);
 
-// The one entry of "adam", "adam:" or "{adam: {...}}": its group and its arguments (NULL: none).
+// Reads a choice written as "adam", "adam:" or "{adam: {...}}": its group and its arguments (NULL: none).
 static enum clrnn_status read_choice(const struct reader *r, const struct clrnn_node *node,
                                      const struct clrnn_option_group *const *groups, const char *what,
                                      const char *path, const struct clrnn_option_group **group,
@@ -177,7 +177,7 @@ static enum clrnn_status read_one_of(const struct reader *r, const struct clrnn_
     TRY(read_choice(r, node, o->groups, o->key, path, &group, &arguments));
     for (size_t i = 0; o->groups[i]; i++) // members of other kinds keep their defaults
         clrnn_options_default(o->groups[i], object);
-    clrnn_options_default(group, object); // neither needs memory: no text among them
+    clrnn_options_default(group, object); // neither call needs memory: these groups have no texts
     *(unsigned *)object = (unsigned)group->kind;
     join(below, path, group->word);
     return read_group(r, arguments ? arguments : node, group, object, below);
@@ -186,7 +186,7 @@ static enum clrnn_status read_one_of(const struct reader *r, const struct clrnn_
 static enum clrnn_status read_layers(const struct reader *r, const struct clrnn_node *node, uint32_t branch,
                                      unsigned depth, const char *path);
 
-// The layers inside the residual or concat `at`, which stands in the config already.
+// Reads the layers inside the residual or concat `at`, which is already in the config.
 static enum clrnn_status read_inner(const struct reader *r, size_t at, const struct clrnn_node *arguments,
                                     unsigned depth, const char *path)
 {
@@ -211,7 +211,7 @@ static enum clrnn_status read_inner(const struct reader *r, size_t at, const str
         snprintf(index, sizeof(index), "%zu", b);
         join(branch, below, index);
         if (node->child[b]->kind == CLRNN_NODE_LIST && node->child[b]->count == 0)
-            continue; // passes its input on
+            continue; // an empty branch passes its input on
         TRY(read_layers(r, node->child[b], (uint32_t)b, depth + 1, branch));
     }
     if (concat)
@@ -290,7 +290,7 @@ static enum clrnn_status read_row(const struct reader *r, const struct clrnn_nod
         return read_layers(r, node, 0, 0, path);
     case CLRNN_OPTION_INNER:
     case CLRNN_OPTION_BRANCHES:
-        return CLRNN_OK; // read when the layer itself stands
+        return CLRNN_OK; // read_inner reads them after the layer itself
     default:
         break;
     }
@@ -341,7 +341,7 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
     return CLRNN_OK;
 }
 
-// As PyTorch: -1 is the last token; an index too small stays negative, for the check to see.
+// As in PyTorch, -1 is the last token. An index that is too small stays negative, and the check reports it.
 static void set_padding_idx(const struct clrnn_node *entry, struct clrnn_layer *layer)
 {
     const struct clrnn_node *index = clrnn_node_find(clrnn_node_find(entry, "embedding"), "padding_idx");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The words of enums in a config, and its list of layers.
+// The words that a config uses for enum values, and appending to its list of layers.
 #include <stdlib.h>
 
 #include "model/options.h"

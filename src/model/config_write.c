@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A config as resolved, written as YAML, row by row of the option tables.
+// Writes a resolved config as YAML, row by row of the option tables.
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,8 +8,8 @@
 #include "model/nest.h"
 #include "model/options.h"
 
-// The absolute path of a data file, since the run folder is not the config's. Links in the folder are
-// followed; the file itself need not exist.
+// The absolute path of a data file, since the copy in a run folder cannot use paths relative to the config's
+// own. Symbolic links in the folder are resolved; the file itself need not exist.
 static char *absolute(const char *folder, const char *path)
 {
     char *joined = clrnn_path_join(folder, path), *dir = NULL, *real = NULL, *whole = NULL, *here = NULL;
@@ -48,7 +48,7 @@ static struct clrnn_node *write_choice(const struct clrnn_config *config,
     return map;
 }
 
-// The layers [first, end) of config->layer as a list.
+// Returns the layers [first, end) of config->layer as a list node.
 static struct clrnn_node *write_layers(const struct clrnn_config *config, size_t first, size_t end)
 {
     struct clrnn_node *list = clrnn_node_list();

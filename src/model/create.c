@@ -78,7 +78,7 @@ enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct
     }
     st = clrnn_network_shapes(log, m->config, &m->shape, m->layer, &m->outputs, &m->per_step);
     m->targets = clrnn_loss_targets(&m->config->train.loss, m->outputs);
-    if (st == CLRNN_OK) // it may be made in code
+    if (st == CLRNN_OK) // a config made in code may not have been checked
         st = clrnn_config_check(log, config, NULL, config->path ? config->path : "config");
     if (st == CLRNN_OK)
         st = clrnn_model_make_table(m);
@@ -160,7 +160,7 @@ enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model
         return clrnn_error(model->log, CLRNN_ERR_ARG, "classes cannot be normalised; expected real targets");
     model->writes++;
     if (!model->target_scale) {
-        clrnn_stage_destroy(&model->stage); // its plans know of no scale
+        clrnn_stage_destroy(&model->stage); // its plans have no target scale
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, 2 * count, "target scale", &model->target_scale));
     }
     values = malloc(2 * count * sizeof(*values));

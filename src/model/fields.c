@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Numbers of a struct as text in a file's metadata.
+// Writes and reads numbers of a struct as text in a file's metadata.
 #include "model/fields.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// C's hex float with the mantissa as a whole number: exact, and without the locale's decimal point.
+// Prints a C hex float with an integer mantissa: exact, and without the locale's decimal point.
 static void print_double(double value, char *text, size_t size)
 {
     int exponent;
@@ -19,7 +19,7 @@ static void print_double(double value, char *text, size_t size)
         snprintf(text, size, "%s", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
         return;
     }
-    mantissa = ldexp(frexp(fabs(value), &exponent), 53); // whole
+    mantissa = ldexp(frexp(fabs(value), &exponent), 53); // an integer
     snprintf(text, size, "%s0x%" PRIx64 "p%d", signbit(value) ? "-" : "", (uint64_t)mantissa, exponent - 53);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Numbers of a struct as text in a file's metadata: exact, and checked when they are read.
+// Stores numbers of a struct as text in a file's metadata, exactly, and checks them when they are read.
 #ifndef CLRNN_SRC_MODEL_FIELDS_H
 #define CLRNN_SRC_MODEL_FIELDS_H
 
@@ -15,7 +15,7 @@ struct clrnn_field {
 
 enum clrnn_status clrnn_fields_put(struct clrnn_safetensors_writer *writer, const struct clrnn_field *field,
                                    size_t count, const void *base);
-/** CLRNN_ERR_DATA: one is missing, is no number or out of range. */
+/** CLRNN_ERR_DATA: a field is missing, not a number or out of range. */
 enum clrnn_status clrnn_fields_get(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                    const struct clrnn_field *field, size_t count, void *base);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The forward ops of the config's layers; cells.c has those of recurrent layers and dropout, norms.c those
-// that normalise.
+// Adds the forward ops of the config's layers; cells.c has recurrent layers and dropout, norms.c has
+// normalisation.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -68,7 +68,7 @@ static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_laye
 // ---------------------------------------------------------------- windows over time, and what takes all
 // steps
 
-// *T and *lengths: the steps that the windows leave, in the batch and of each sample.
+// Sets *T and the tensor *lengths to the number of windows in the batch's T and in each sample's length.
 static enum clrnn_status add_lengths(struct clrnn_build *b, const struct clrnn_windows *w, uint32_t *T,
                                      int *lengths)
 {
@@ -198,13 +198,13 @@ static enum clrnn_status wrong_steps(const struct clrnn_build *b, size_t index, 
                        clrnn_layer_label(b->m->config, index, label, sizeof(label)), T, first, second);
 }
 
-// Names the layer again after those inside it.
+// Makes `index` the current layer again after the layers inside it have been added.
 static void name_layer(struct clrnn_build *b, size_t index)
 {
     clrnn_layer_prefix(b->m->config, index, b->layer, sizeof(b->layer));
 }
 
-// The shortest sequence that there may be.
+// Steps of the shortest sequence that a batch can contain.
 static uint32_t least_steps(const struct clrnn_build *b)
 {
     return b->lengths == CLRNN_NONE ? b->T : 1;
@@ -231,8 +231,8 @@ static enum clrnn_status add_residual(struct clrnn_build *b, size_t index)
     return CLRNN_OK;
 }
 
-// Whether all branches leave the same number of steps of any sequence that there may be and that is long
-// enough for all of them.
+// Checks that all branches leave the same number of steps, for every sequence length that a batch can contain
+// and that is long enough for all of them.
 static enum clrnn_status check_branches(const struct clrnn_build *b, size_t index)
 {
     const struct clrnn_config *config = b->m->config;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// First values of the parameters: PyTorch's, Keras's, or what a layer's `init` says.
+// Initial values of the parameters: PyTorch's, Keras's, or what a layer's `init` says.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,13 +40,13 @@ static bool starts(const struct clrnn_entry *e, const char *word)
     return !strncmp(name, word, strlen(word));
 }
 
-// Is it defined for matrices alone?
+// Is this initialiser defined only for matrices?
 static bool needs_matrix(enum clrnn_initializer_kind kind)
 {
     return kind >= CLRNN_INITIALIZER_XAVIER_UNIFORM && kind <= CLRNN_INITIALIZER_ORTHOGONAL;
 }
 
-// Keras's: glorot_uniform, orthogonal where it recurs, zeros; its embedding is uniform in +-0.05.
+// Keras's defaults: glorot_uniform, orthogonal for weight_hh, zeros for biases, embeddings uniform in +-0.05.
 static void set_keras(const struct clrnn_layer *layer, struct clrnn_entry *e)
 {
     if (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM ||
@@ -69,7 +69,7 @@ static enum clrnn_status fail(const struct clrnn_model *m, size_t layer, const c
                        clrnn_layer_label(m->config, layer, label, sizeof(label)), name, what);
 }
 
-// Sets the entries of that name; one that the layer lacks is an error.
+// Sets the initialiser of the layer's parameters of that name; it is an error if the layer has none.
 static enum clrnn_status set_named(struct clrnn_model *m, size_t layer, const char *name,
                                    const struct clrnn_initializer *initializer)
 {
@@ -130,7 +130,7 @@ enum clrnn_status clrnn_model_choose_init(struct clrnn_model *m, size_t layer)
     for (size_t i = s->first_entry; i < s->first_entry + s->entry_count; i++) {
         struct clrnn_entry *e = &m->entry[i];
         const bool gain =
-            starts(e, "gamma_") || is_named(e, "beta_c"); // of layer_norm in a cell: by name only
+            starts(e, "gamma_") || is_named(e, "beta_c"); // of layer_norm in a cell: set only by name
 
         if (e->param.trained && m->config->init_keras)
             set_keras(l, e);
@@ -145,7 +145,7 @@ enum clrnn_status clrnn_model_choose_init(struct clrnn_model *m, size_t layer)
 
 // ---------------------------------------------------------------- drawing
 
-// Uniform in first to second from word i of the stream, or normal.
+// Draws value i from word i of the stream, uniformly from `first` up to `second`.
 static void draw_uniform(const struct clrnn_random *r, double first, double second, size_t count, float *out)
 {
     const double half = (second - first) / 2, middle = (second + first) / 2;
@@ -203,7 +203,7 @@ static void orthonormalise(double *row, size_t count, size_t width)
     }
 }
 
-// [rows, columns]: the shorter side's vectors are orthonormal.
+// Draws a matrix [rows, columns] whose rows, or columns if it has fewer of them, are orthonormal.
 static bool draw_orthogonal(const struct clrnn_random *r, size_t rows, size_t columns, float *out)
 {
     const bool tall = rows > columns;
@@ -222,12 +222,12 @@ static bool draw_orthogonal(const struct clrnn_random *r, size_t rows, size_t co
     return true;
 }
 
-// Values are float32 on every device, ref included, so that all start from the same numbers.
+// Draws what the config chose, as float32 even on ref, so that all devices start from the same numbers.
 static bool draw_chosen(const struct clrnn_entry *e, const struct clrnn_random *r, float *out)
 {
     const struct clrnn_initializer *c = &e->chosen;
     const size_t count = e->param.count, rows = MAX2(e->param.shape[0], 1);
-    const bool matrix = e->param.ndim > 1; // a vector counts as one row
+    const bool matrix = e->param.ndim > 1; // a vector is treated as one row
     const double in = (double)(matrix ? count / rows : count);
     const double both = in + (matrix ? (double)(count / e->param.shape[1]) : 1), xavier = sqrt(2 / both),
                  kaiming = sqrt(2 / in);
@@ -295,7 +295,7 @@ static bool draw(const struct clrnn_model *m, size_t index, float *out)
         return false;
     if (e->zero_row >= 0)
         memset(out + (size_t)e->zero_row * e->param.shape[1], 0, e->param.shape[1] * sizeof(*out));
-    for (size_t i = H; e->forget_bias != 0 && i < 2 * H; i++) // gates i, f, g, o
+    for (size_t i = H; e->forget_bias != 0 && i < 2 * H; i++) // the second quarter: f of gates i, f, g, o
         out[i] = (float)((double)out[i] + e->forget_bias);
     return true;
 }
@@ -313,7 +313,7 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *m)
         return clrnn_error_memory(m->log, most * sizeof(*values), "drawing parameters");
     for (size_t i = 0; i < m->entry_count && st == CLRNN_OK; i++) {
         if (m->entry[i].param.integer)
-            continue; // made 0
+            continue; // created as 0
         st = draw(m, i, values)
                  ? clrnn_buffer_write_f32(m->entry[i].value, 0, m->entry[i].param.count, values)
                  : clrnn_error_memory(m->log, most * sizeof(double), "drawing parameters");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One initialiser of a config: read, written and checked.
+// Reads, writes and checks one initialiser of a config.
 #include <math.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "base/words.h"
 #include "model/options.h"
 
-// Those that are a name alone come first.
+// The initialisers that are only a name come before those with numbers.
 static const struct {
     const char *word;
     enum clrnn_initializer_kind kind;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Ops become launches.
+// Turns ops into launches.
 #include "model/launch.h"
 
 #include <stdio.h>

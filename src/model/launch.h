@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Ops become launches: kernels on an OpenCL device, host calls of the reference on ref.
+// Turns ops into launches: kernels on an OpenCL device, host calls of the reference on ref.
 #ifndef CLRNN_SRC_MODEL_LAUNCH_H
 #define CLRNN_SRC_MODEL_LAUNCH_H
 
 #include "ops/graph.h"
 
-/** An op as the ref device runs it: the slots' host memory, found once. */
+/** An op to run on the ref device, with the host memory of its slots, which is looked up once. */
 struct clrnn_host_call {
     const struct clrnn_log *log;
     const struct clrnn_op *op;

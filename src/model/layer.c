@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What kinds of layers and losses have in common.
+// Predicates and shapes of the kinds of layers and losses.
 #include "model/layer.h"
 
 #include <string.h>
@@ -78,7 +78,7 @@ bool clrnn_layer_is_causal(const struct clrnn_layer *layer)
     case CLRNN_LAYER_DROPOUT:
     case CLRNN_LAYER_ROUND:
     case CLRNN_LAYER_GROUPNORM:
-    case CLRNN_LAYER_RESIDUAL: // the layers inside are asked themselves
+    case CLRNN_LAYER_RESIDUAL: // callers ask each of the layers inside as well
     case CLRNN_LAYER_CONCAT:
         return true;
     default:
@@ -91,7 +91,7 @@ uint32_t clrnn_layer_state(const struct clrnn_layer *layer)
     return layer->proj_size ? layer->proj_size : layer->hidden_size;
 }
 
-// What passes between layers.
+// The shape that one layer passes to the next.
 struct flow {
     uint32_t width, steps; // width 0: unknown
     bool pooled;           // there is no time axis any more
@@ -120,7 +120,7 @@ static void follow_layer(const struct clrnn_layer *layer, struct flow *flow)
     }
 }
 
-// Follows the layers [first, end) of a list up to the input of layer `stop`.
+// Computes the flow through the layers [first, end) of a list, up to the input of layer `stop`.
 static void follow(const struct clrnn_config *config, size_t first, size_t end, size_t stop,
                    struct flow *flow)
 {
@@ -142,7 +142,7 @@ static void follow(const struct clrnn_config *config, size_t first, size_t end, 
                 return;
             }
             sum.width = (b && !sum.width) || !one.width ? 0 : sum.width + one.width;
-            sum.steps = b && !sum.steps ? 0 : one.steps; // 0: too few for one of them
+            sum.steps = b && !sum.steps ? 0 : one.steps; // 0: too few steps for a branch
             sum.pooled = one.pooled;
         }
         if (layer->kind == CLRNN_LAYER_CONCAT)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model's facts, its parameters read and written, and what a step needs of the host.
+// Getters of a model, reading and writing its parameters, and the numbers that the host computes for a step.
 #include "model/network.h"
 
 #include <inttypes.h>

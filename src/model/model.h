@@ -14,26 +14,26 @@ enum clrnn_init { CLRNN_INIT_UNIFORM /* +- bound */, CLRNN_INIT_NORMAL, CLRNN_IN
 struct clrnn_entry {
     struct clrnn_param param;          // public part; name owned
     uint32_t layer;                    // index in config.layer
-    bool begins;                       // the first that is trained of a layer, or of a recurrent level
+    bool begins;                       // the first trained entry of a layer or of a recurrent level
     bool late;                         // its gradient is complete after the others of its layer
     size_t first;                      // offset in the flat buffer, aligned for sub-buffers
     struct clrnn_buffer *value, *grad; // sub-buffers; grad NULL unless trained
     enum clrnn_init init;
     double bound;
     int32_t zero_row;                // embedding's padding_idx, else -1
-    struct clrnn_initializer chosen; // by the config, in place of init; DEFAULT: none
+    struct clrnn_initializer chosen; // the config's choice, used in place of init; DEFAULT: none
     double forget_bias;              // added to the second quarter of the values
 };
 
 #define CLRNN_RECORD_SLOTS 1024
 
-/** States of a recurrent level that train.bptt and train.stateful carry on. */
+/** States of a recurrent level that train.bptt and train.stateful carry from run to run. */
 struct clrnn_carried {
-    char name[64];              // of the level: "lstm", "0.l1"
+    char name[64];              // name of the level: "lstm", "0.l1"
     struct clrnn_buffer *h, *c; // [samples, features]; c: lstm, else NULL
 };
 
-/** Gradients that leave the device together: a range of the flat buffer. */
+/** A range of the flat gradient buffer that is copied off the device in one piece. */
 struct clrnn_bucket {
     size_t first, count;
     struct clrnn_buffer *grads; // sub-buffer
@@ -54,39 +54,39 @@ struct clrnn_model {
 
     size_t entry_count;
     struct clrnn_entry *entry;
-    const struct clrnn_entry **by_name; // the same, sorted
-    size_t state_count, batches_count;  // elements of the buffers below
+    const struct clrnn_entry **by_name; // the entries, sorted by name
+    size_t state_count, batches_count;  // elements of `state` and of `batches`
     size_t flat_count; // REALs in params, grads and each moment; padding between entries is 0
     struct clrnn_buffer *params, *grads, *moment[3]; // M, V, VMAX as in OPTIM; NULL where not needed
     struct clrnn_buffer *state;                      // running statistics, REAL
     struct clrnn_buffer *batches;                    // I32, one element per `integer` entry, at an
                                                      // aligned offset
     struct clrnn_buffer *hyper, *counter, *records;  // written by the host, see op.h
-    int32_t counter_there[COUNTER_FIELDS];           // the content of counter: written only if it changes
-    struct clrnn_buffer *loss_weight, *label_weight; // of LOSS_WEIGHT, LOSS_LABEL_WEIGHT, or NULL
+    int32_t counter_there[COUNTER_FIELDS]; // what `counter` holds; it is written only when this changes
+    struct clrnn_buffer *loss_weight, *label_weight; // inputs LOSS_WEIGHT, LOSS_LABEL_WEIGHT, or NULL
     struct clrnn_buffer *input_mean, *input_std;     // REAL [C] or NULL
-    struct clrnn_names *names;                       // of the table it was trained on, or NULL
-    double *target_mean, *target_std;                // [targets] or NULL; one block
-    struct clrnn_buffer *target_scale;               // LOSS_SCALE, where there are target_mean and target_std
-    struct clrnn_buffer *arena;                      // shared by the plans
+    struct clrnn_names *names;         // of the columns and classes of the training table, or NULL
+    double *target_mean, *target_std;  // [targets] each, or NULL; in one block of memory
+    struct clrnn_buffer *target_scale; // LOSS_SCALE, where there are target_mean and target_std
+    struct clrnn_buffer *arena;        // shared by the plans
     size_t arena_count;
-    struct clrnn_buffer **arenas; // shared by plans with the same params.arena, from 1 on
+    struct clrnn_buffer **arenas; // arenas[a - 1] is shared by the plans with params.arena = a
 
     size_t bucket_count;         // 0: gradients stay on the device
     struct clrnn_bucket *bucket; // in the order in which backward completes them
 
     size_t carried_count;
-    struct clrnn_carried *carried; // states at the end of the run before, of each recurrent level
+    struct clrnn_carried *carried; // for each recurrent level, its states at the end of the previous run
     uint32_t first_step;           // COUNTER_FIRST, COUNTER_CARRY of the next run
     bool carry;
     uint32_t first_sample, samples; // COUNTER_SAMPLE, COUNTER_SAMPLES of the next run; 0: a whole batch
-    uint64_t writes;                // how often values were set from outside
+    uint64_t writes;                // counts how often the caller set values
 
     struct clrnn_schedule schedule;   // lr and momentum, in double
     uint64_t steps_per_epoch;         // last argument of clrnn_schedule_init, 0: unknown
     uint64_t steps;                   // optimiser steps done; a run of a TRAIN plan adds one
     struct clrnn_stage *stage;        // NULL until clrnn_model_step or _predict
-    struct clrnn_model *const *other; // the same on other devices, the caller's: clrnn_model_share
+    struct clrnn_model *const *other; // replicas on other devices, owned by the caller: clrnn_model_share
     size_t other_count;
 };
 
@@ -96,24 +96,25 @@ enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct
                                        const struct clrnn_data_shape *shape, struct clrnn_model **model);
 /** Makes the table of parameters from the config; uses no device memory. */
 enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
-/** Sets `chosen` and forget_bias of a layer's entries by model.init and the layer's init. CLRNN_ERR_CONFIG.
+/** Sets `chosen` and forget_bias of a layer's entries from model.init and the layer's init. CLRNN_ERR_CONFIG.
  */
 enum clrnn_status clrnn_model_choose_init(struct clrnn_model *model, size_t layer);
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 
-/** Whether a layer changes the number of steps: windows over time. */
+/** Whether any layer changes the number of steps, which windows over time do. */
 bool clrnn_model_changes_steps(const struct clrnn_model *model);
-/** Makes carried[level] hold `samples` states of P features (and H of the cell, 0: none), unless it does. */
+/** Ensures that carried[level] has room for the states of `samples` samples: P features of h, H of the cell
+ * state (0: it has none). */
 enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P,
                                     uint32_t H);
 
-/** Cuts the gradients into buckets of at least `bytes` as float32, the first and the lowest layer's perhaps
- * smaller; 0: one bucket. Plans of mode SHARD that are made later know when each is final. CLRNN_ERR_MEMORY.
- */
+/** Cuts the gradients into buckets of at least `bytes`, counted as float32 (0: one bucket). The first bucket
+ * and those of the lowest layer may be smaller. SHARD plans made later record when each is final.
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_model_cut(struct clrnn_model *model, uint64_t bytes);
 void clrnn_model_uncut(struct clrnn_model *model);
-/** CLRNN_BUCKET_BYTES, or its default. */
+/** The environment variable CLRNN_BUCKET_BYTES, or its default. */
 uint64_t clrnn_bucket_bytes(void);
 
 /** The entry of that name, or NULL. */
@@ -122,7 +123,7 @@ const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, cons
 /** The name of the optimiser's `moment[k]` in files: "m", "v", "vmax". */
 const char *clrnn_moment_word(int k);
 
-/** Copies all entries of a model to another one of the same layers. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Copies the values of all entries to a model with the same layers. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_model_copy_values(struct clrnn_model *to, struct clrnn_model *from);
 
 /** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below CLRNN_RECORD_SLOTS:
@@ -141,6 +142,6 @@ bool clrnn_model_wants_target_normalization(const struct clrnn_model *model);
 /** Converts `count` targets, rows of [targets], to standardised ones in place: (y - mean) / std. Does
  * nothing without target.mean and target.std. */
 void clrnn_model_standardise_targets(const struct clrnn_model *model, size_t count, float *y);
-/** The opposite, for outputs. */
+/** Converts `count` outputs, rows of [outputs], back to the units of the data in place: y * std + mean. */
 void clrnn_model_restore_targets(const struct clrnn_model *model, size_t count, float *y);
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Names of columns and classes: copied, written as JSON, read again.
+// Copies names of columns and classes, writes them as JSON and reads them again.
 #include "model/names.h"
 
 #include <math.h>

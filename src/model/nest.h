@@ -7,33 +7,34 @@
 #include "clrnn/config.h"
 
 #define CLRNN_MOST_BRANCHES 16
-#define CLRNN_DEEPEST 16 // levels of residual and concat
+#define CLRNN_DEEPEST 16 // deepest nesting of residual and concat
 
 /** Is it residual or concat? */
 bool clrnn_layer_nests(const struct clrnn_layer *layer);
-/** The index after the layer and all that lies inside it: of the next one in the same list. */
+/** The index after the layer and all layers inside it, where the next layer of the same list stands. */
 size_t clrnn_layer_end(const struct clrnn_config *config, size_t index);
-/** The residual or concat whose list the layer stands in, or SIZE_MAX: model.layers. */
+/** The residual or concat directly around the layer; SIZE_MAX: it stands in model.layers. */
 size_t clrnn_layer_parent(const struct clrnn_config *config, size_t index);
-/** The layer before it in the same list, or SIZE_MAX. */
+/** The layer before this one in the same list, or SIZE_MAX. */
 size_t clrnn_layer_before(const struct clrnn_config *config, size_t index);
-/** The layer after it in the same list, or SIZE_MAX. */
+/** The layer after this one in the same list, or SIZE_MAX. */
 size_t clrnn_layer_after(const struct clrnn_config *config, size_t index);
-/** Its position in its list. */
+/** The layer's position in its list, from 0. */
 size_t clrnn_layer_place(const struct clrnn_config *config, size_t index);
 /** The last layer of model.layers itself, or SIZE_MAX. */
 size_t clrnn_layer_last(const struct clrnn_config *config);
 /** Whether any layer lies inside another one. */
 bool clrnn_config_nests(const struct clrnn_config *config);
 
-#define CLRNN_ENTRY_SIZE 256 // of an entry's text
+#define CLRNN_ENTRY_SIZE 256 // bytes of an entry's text
 /** Prints the layer's entry in the config as `--set` names it, "model.layers.1.residual.layers.0", into
  * `text`; returns it. */
 const char *clrnn_layer_entry(const struct clrnn_config *config, size_t index, char text[CLRNN_ENTRY_SIZE]);
-/** The layer of which `text` begins with the entry, as far as a space, '=' or its end; SIZE_MAX: none. */
+/** The layer whose entry `text` begins with, followed by a space, '=', a newline or the end; SIZE_MAX: none.
+ */
 size_t clrnn_layer_find(const struct clrnn_config *config, const char *text);
 
-/** The layers of a concat's branch: from *first, before *end. */
+/** The layers of a concat's branch: [*first, *end). */
 void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32_t branch, size_t *first,
                         size_t *end);
 

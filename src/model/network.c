@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Adds the ops of a pass: feed and loss; forward.c adds those of the layers, backward.c the rest.
+// Adds the ops of a pass: feed and loss here, layers in forward.c, backward, norm and update in backward.c.
 #include "model/build.h"
 
 #include <inttypes.h>
@@ -42,7 +42,7 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     const uint32_t N = b->p->N, T = b->p->T;
     const bool tokens = m->shape.tokens, target = b->p->mode != CLRNN_MODE_PREDICT;
     const bool ctc = m->config->train.loss.kind == CLRNN_LOSS_CTC;
-    const uint32_t steps = ctc ? d->y_T : clrnn_model_output_steps(m, T); // of y, where it has steps
+    const uint32_t steps = ctc ? d->y_T : clrnn_model_output_steps(m, T); // steps of y, if it has a time axis
     struct clrnn_op *op;
 
     b->C = tokens ? 1 : m->shape.features;

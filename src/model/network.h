@@ -10,14 +10,14 @@
 struct clrnn_layer_shape {
     uint32_t in, out; // features; embedding: in is 0
     bool steps;       // its input has a time axis
-    uint32_t D;       // recurrent: directions; pool: those of the recurrent layer before it, else 0
+    uint32_t D;       // recurrent: directions; pool: directions of the recurrent layer before it, else 0
     uint32_t stream;  // number of its first dropout in the model
     size_t first_entry, entry_count;
 };
 
 /** Prints "config.yaml:7: layers[2] (linear fc7)" into `text`; returns `text`. */
 const char *clrnn_layer_label(const struct clrnn_config *config, size_t index, char *text, size_t size);
-/** Prints "2.1": the layer's place in every list from model.layers on. */
+/** Prints the layer's position in each list from model.layers down to its own, such as "2.1". */
 const char *clrnn_layer_path(const struct clrnn_config *config, size_t index, char *text, size_t size);
 /** The layer's prefix in a state dict: its name, or its index. */
 const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, char *text, size_t size);

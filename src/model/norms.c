@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Normalising layers become ops.
+// Adds the ops of normalisation layers.
 #include "base/array.h"
 #include "base/log.h"
 #include "model/build.h"
 #include "model/layer.h"
 
-// The next two entries are the weight and bias of a layer that has them.
+// Takes the next two entries as weight and bias if the layer has them.
 static void take_affine(struct clrnn_build *b, const struct clrnn_layer *layer, int *weight, int *bias)
 {
     if (!layer->affine)
@@ -14,7 +14,7 @@ static void take_affine(struct clrnn_build *b, const struct clrnn_layer *layer, 
     *bias = b->value[b->entry++];
 }
 
-// Of a shard: statistics by way of the host, which sums them up over the shards (plan.h).
+// Adds a shard's batchnorm: the host sums the statistics over all shards (plan.h).
 static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer)
 {
     const size_t running = b->entry + (layer->affine ? 2 : 0);
@@ -34,7 +34,7 @@ static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struc
     op->norm = norm;
     op->in[MOMENTS_X] = b->x;
     op->in[MOMENTS_LENGTHS] = b->lengths;
-    op->out[MOMENTS_COUNT] = invstd; // until the host replaces all three
+    op->out[MOMENTS_COUNT] = invstd; // holds the count until the host replaces all three outputs
     op->out[MOMENTS_MEAN] = mean;
     op->out[MOMENTS_SQUARES] = var;
     TRY(clrnn_build_layer(b, CLRNN_OP_BATCHNORM_FWD, b->T, b->C, &op));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tables: what can stand in a config, with PyTorch's names, defaults and ranges.
+// The option tables: the keys of a config, with PyTorch's names, defaults and ranges.
 #include "model/options.h"
 
 #include <float.h>

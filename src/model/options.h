@@ -9,12 +9,12 @@
 #include "base/yaml.h"
 #include "clrnn/config.h"
 
-#define CLRNN_MAX_SIZE 16777216 // of one dimension
+#define CLRNN_MAX_SIZE 16777216 // largest size of one dimension
 #define CLRNN_MAX_LAYERS 1024   // entries of model.layers, as doc/config.md states it
 
 enum clrnn_option_type {
     CLRNN_OPTION_BOOL,   // bool
-    CLRNN_OPTION_U32,    // uint32_t; or one of `words`: 0, and the bool at `third` is whether it is the first
+    CLRNN_OPTION_U32,    // uint32_t; a word from `words` gives 0, and sets the bool at `third` if words[0]
     CLRNN_OPTION_I32,    // int32_t
     CLRNN_OPTION_U64,    // uint64_t
     CLRNN_OPTION_I64,    // int64_t
@@ -23,19 +23,19 @@ enum clrnn_option_type {
     CLRNN_OPTION_TEXT,   // char *, owned; one of `words` where there are words
     CLRNN_OPTION_PATH,   // char *, owned; a file, relative to the config's folder
     CLRNN_OPTION_NAMES,  // char *, owned: texts, one a line; a list, or one text
-    CLRNN_OPTION_CHOICE, // enum, counting `words`
+    CLRNN_OPTION_CHOICE, // enum: an index into `words`
     CLRNN_OPTION_FLAG,   // bool: words[0] is false, words[1] true
     CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`
-    CLRNN_OPTION_LIST,   // numbers: double *, owned, at `offset`; size_t count at `second`; or the one of
-                         // `words`, which sets the bool at `third`
-    CLRNN_OPTION_GROUP,  // groups[0], on the struct at `offset`; bool "is present" at `second`, or SIZE_MAX
+    CLRNN_OPTION_LIST,   // numbers: double *, owned, at `offset`; size_t count at `second`; or the word
+                         // words[0], which sets the bool at `third`
+    CLRNN_OPTION_GROUP,  // groups[0] on the struct at `offset`; bool "is present" at `second`, or SIZE_MAX
     CLRNN_OPTION_ONE_OF, // one of `groups`, on the struct at `offset`, whose first member is the kind; null:
                          // kind 0
     CLRNN_OPTION_INITIALIZER, // struct clrnn_initializer: a name, a number, {uniform: [a, b]} or {normal: [m,
                               // s]}
-    CLRNN_OPTION_LAYERS,      // a list of one of `groups` each: config->layer
-    CLRNN_OPTION_INNER,       // a list of layers inside a layer, those that follow it in config->layer
-    CLRNN_OPTION_BRANCHES,    // a list of such lists
+    CLRNN_OPTION_LAYERS,      // a list, each entry one of `groups`: config->layer
+    CLRNN_OPTION_INNER,       // a list of the layers inside a layer, which follow it in config->layer
+    CLRNN_OPTION_BRANCHES,    // a list of lists of layers
 };
 
 struct clrnn_option_group;
@@ -45,8 +45,8 @@ struct clrnn_option {
     enum clrnn_option_type type;
     bool required;
     bool whole_list;              // lists: whole numbers only
-    bool quiet;                   // not written where it is null
-    size_t offset, second, third; // in the group's struct
+    bool quiet;                   // left out of a written config where it is null
+    size_t offset, second, third; // byte offsets in the group's struct
     const char *def;              // the default as YAML; NULL: required, or a group
     const char *null;             // the number that null means; "": not a number; NULL: null is not allowed
     bool null_flag;               // numbers: null sets the bool at `second`
@@ -59,7 +59,7 @@ struct clrnn_option {
 
 struct clrnn_option_group {
     const char *word; // the group's key: "lstm"
-    int kind;         // layers, ONE_OF: the enum's value
+    int kind;         // of LAYERS and ONE_OF: the enum's value
     size_t line;      // offset of an int for the line number, or CLRNN_NO_LINE
     const struct clrnn_option *option;
     size_t count;
@@ -76,15 +76,15 @@ extern const struct clrnn_option_group *const clrnn_options_losses[];
 extern const struct clrnn_option_group *const clrnn_options_optimizers[];
 extern const struct clrnn_option_group *const clrnn_options_schedulers[];
 
-/** The group among `groups` with that kind or that word (`length` characters), or NULL. */
+/** The group among `groups` with that kind, or with that word; NULL: there is none. */
 const struct clrnn_option_group *clrnn_options_kind(const struct clrnn_option_group *const *groups, int kind);
 const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_group *const *groups,
                                                     const char *word);
 
-/** "a number from 0 to 1", "true or false", "one of tanh, relu": what fits, in words. */
+/** Describes the values that the option accepts: "a number from 0 to 1", "true or false", "tanh or relu". */
 void clrnn_option_expects(const struct clrnn_option *option, char *text, size_t size);
 
-/** Whether the node is an initialiser: for a group of them, in place of its first row. */
+/** Whether the node is one initialiser, which in place of a group of them sets the group's first row. */
 bool clrnn_initializer_is(const struct clrnn_node *node);
 /** Reads, writes and checks an initialiser. */
 bool clrnn_initializer_read(const struct clrnn_node *node, struct clrnn_initializer *initializer);
@@ -128,7 +128,7 @@ enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct c
 /** Features of the last layer's output; 0 if they depend on the data (no layer changes them). */
 uint32_t clrnn_config_outputs(const struct clrnn_config *config);
 
-/** A member of an object. */
+/** The member of `object` at this byte offset. */
 static inline void *clrnn_option_field(void *object, size_t offset)
 {
     return (char *)object + offset;

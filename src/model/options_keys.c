@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The config's keys as a list: what help, manual, completions and the tables of doc/config.md are made of.
+// Lists the config's keys, from which help, manual, completions and the tables of doc/config.md are made.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "model/options.h"
 
-// The same code counts keys and bytes (key, text: NULL) and fills them in.
+// A walk over all keys. With key and text NULL it counts keys and bytes; otherwise it also fills them in.
 struct pass {
     struct clrnn_config_key *key;
     char *text;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One option's value, read from a node.
+// Reads one option's value from a node.
 #include "model/options.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 
 #define MAX_LIST 1000000
 
-// The range of a number, after "a number": " from 0 to 1", " above 0". Limits of the type are left out.
+// Prints a number's range, to follow "a number": " from 0 to 1", " above 0". Limits of the type are left out.
 static void bounds(const struct clrnn_option *o, char *text, size_t size)
 {
     const bool low = o->min > -1e300, high = o->max < 1e15;
@@ -145,7 +145,7 @@ static enum clrnn_status is_wrong(const struct clrnn_option *o, const struct clr
     return CLRNN_ERR_CONFIG;
 }
 
-// The same for one number of a list or a pair: "entry 1 is x, expected a number".
+// Like is_wrong, for one number of a list or a pair: "entry 1 is x, expected a number".
 static enum clrnn_status is_wrong_entry(const struct clrnn_option *o, size_t index,
                                         const struct clrnn_node *value, char *wrong, size_t size)
 {
@@ -295,7 +295,7 @@ static enum clrnn_status read_text(const struct clrnn_option *o, const struct cl
     return CLRNN_OK;
 }
 
-// Joins the names of a list, one a line.
+// Reads a name or a list of names into one text, one name a line.
 static enum clrnn_status read_names(const struct clrnn_option *o, const struct clrnn_node *value,
                                     void *object, char *wrong, size_t size)
 {
@@ -430,7 +430,7 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
     case CLRNN_OPTION_GROUP:
         return o->second != SIZE_MAX && !*(const bool *)clrnn_option_const_field(object, o->second);
     case CLRNN_OPTION_ONE_OF:
-    case CLRNN_OPTION_INITIALIZER: // the kind comes first
+    case CLRNN_OPTION_INITIALIZER: // the kind is the first member of the struct
         return *(const unsigned *)at == 0;
     default:
         return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One option's value: set to its default, and written as a node.
+// Sets one option to its default, and writes its value as a node.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ struct clrnn_node *clrnn_option_write_text(const char *text)
     return node;
 }
 
-// A list of the names, which stand one a line; one name stands for itself.
+// Returns a list of the names in `lines`, one a line; a single name becomes a scalar.
 static struct clrnn_node *names_node(const char *lines)
 {
     struct clrnn_node *list = strchr(lines, '\n') ? clrnn_node_list() : NULL;
@@ -115,8 +115,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     return NULL;
 }
 
-// Sets a default: a word, or a list of two for a pair. Parsed without libyaml, so that only strings need
-// memory.
+// Sets an option's default, which is a word, or for a pair a list of two. It is parsed without libyaml, so
+// that only strings need memory.
 static bool set_default(const struct clrnn_option *o, void *object)
 {
     struct clrnn_node value = {.kind = CLRNN_NODE_SCALAR}, pair[2] = {value, value};

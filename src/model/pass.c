@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The graph, launches and buffers of a recurrent layer by itself for one shape, and the layer's stock of
-// them.
+// The passes of a stand-alone recurrent layer: graph, launches and buffers for one shape.
 #include "model/pass.h"
 
 #include <inttypes.h>
@@ -13,14 +12,14 @@
 #include "model/build.h"
 #include "model/launch.h"
 
-enum { MOST_FREE = 32 }; // passes kept for the next forward of their shape
+enum { MOST_FREE = 32 }; // unused passes that are kept for a later forward of their shape
 
 // ---------------------------------------------------------------- graph
 
-// The slots of states, of h; those of c follow. Two kinds of ops have them.
+// The slots of h's states in the two kinds of recurrent ops; each is followed by that of c.
 struct slots {
     enum clrnn_op_kind forward, backward;
-    int h0, hn, dhn, dx, dh0; // of forward the first two
+    int h0, hn, dhn, dx, dh0; // h0 and hn of forward, the others of backward
 };
 static const struct slots slots[] = {
     {CLRNN_OP_RNN_FWD, CLRNN_OP_RNN_BWD, RNN_H0, RNN_HN, RNN_BWD_DHN, RNN_DX, RNN_DH0},
@@ -28,7 +27,7 @@ static const struct slots slots[] = {
      RECURRENT_DX, RECURRENT_DH0},
 };
 
-// Those of an op; NULL: it is no recurrent one.
+// The slots of an op; NULL: it is not recurrent.
 static const struct slots *slots_of(const struct clrnn_graph *g, size_t op)
 {
     for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
@@ -37,7 +36,7 @@ static const struct slots *slots_of(const struct clrnn_graph *g, size_t op)
     return NULL;
 }
 
-// Initial states in, final states out, of the forward op of a level.
+// Gives the forward op of a level its initial states as inputs and its final states as outputs.
 static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
                                     const struct slots *at, struct clrnn_states *s)
 {
@@ -59,7 +58,8 @@ static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pa
     return CLRNN_OK;
 }
 
-// Their gradients, of the backward op of a level.
+// Gives the backward op of a level the gradients of its final states as inputs, and of its initial states as
+// outputs.
 static enum clrnn_status add_state_gradients(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
                                              const struct slots *at, struct clrnn_states *s)
 {
@@ -116,7 +116,7 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
 
         if (!at)
             continue;
-        p->dx = b->g->op[i].out[at->dx]; // of the first level, which comes last
+        p->dx = b->g->op[i].out[at->dx]; // the layer's dx is the first level's, which comes last
         TRY(add_state_gradients(b, p, i, at, &p->state[--level]));
     }
     if (p->dx >= 0)
@@ -181,7 +181,7 @@ static enum clrnn_status make_buffers(struct clrnn_layer_pass *p)
     return CLRNN_OK;
 }
 
-// The launches of op i, in a list without gradients of final states as if they were not there.
+// Adds the launches of op i; in PASS_BACKWARD the op has no inputs dhn and dcn.
 static enum clrnn_status launch_op(struct clrnn_layer_pass *p, enum clrnn_pass_list list, size_t i,
                                    struct clrnn_host_call *call)
 {
@@ -282,7 +282,7 @@ static enum clrnn_status create(struct clrnn_recurrent *layer, const struct clrn
     return st;
 }
 
-// ---------------------------------------------------------------- stock
+// ---------------------------------------------------------------- the layer's passes
 
 static bool same(const struct clrnn_pass_shape *a, const struct clrnn_pass_shape *b)
 {
@@ -290,7 +290,7 @@ static bool same(const struct clrnn_pass_shape *a, const struct clrnn_pass_shape
            a->dropout == b->dropout && a->backward == b->backward && a->dx == b->dx;
 }
 
-// Frees the free pass that was used longest ago where there are MOST_FREE.
+// Frees the least recently used of the unused passes, if there are MOST_FREE of them.
 static void make_room(struct clrnn_recurrent *layer)
 {
     struct clrnn_layer_pass **oldest = NULL, *gone;

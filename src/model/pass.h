@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Private to a recurrent layer by itself (recurrent.c): its graph, launches and buffers for one shape.
+// Private to the stand-alone recurrent layer (recurrent.c): its graph, launches and buffers for one shape.
 #ifndef CLRNN_SRC_MODEL_PASS_H
 #define CLRNN_SRC_MODEL_PASS_H
 
 #include "clrnn/layer.h"
 #include "model/model.h"
 
-/** What a pass is made for. */
+/** What distinguishes passes: the sizes, and which optional inputs and outputs they have. */
 struct clrnn_pass_shape {
     uint32_t T, N;
     bool lengths, h0, c0, dropout, backward, dx;
@@ -16,11 +16,11 @@ struct clrnn_recurrent {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     struct clrnn_layer_params params;
-    struct clrnn_model *model; // of this layer alone: its weights and their gradients
+    struct clrnn_model *model; // a model with only this layer; holds its weights and their gradients
     size_t param_count;
     struct clrnn_param *param; // names without the model's prefix
     uint32_t P, levels;        // features of h in one direction; num_layers * directions
-    float *weights;            // [model->flat_count]: what the device has
+    float *weights;            // [model->flat_count]: host copy of the device's weights
     uint64_t version;          // counts changes of the weights
     uint64_t *pending;         // tokens of the transfers that a call has queued and not waited for
     size_t pending_count;
@@ -28,20 +28,20 @@ struct clrnn_recurrent {
     uint64_t clock;
 };
 
-/** The lists of launches of a pass. A backward that gets no gradient of hn and cn is a list of its own: it
- * reads dy in place, where the other one adds that of hn to a copy. */
+/** The lists of launches of a pass. PASS_BACKWARD takes no gradients of hn and cn and reads dy in place;
+ * PASS_BACKWARD_FINAL adds the gradient of hn to a copy of dy. */
 enum clrnn_pass_list { PASS_FORWARD, PASS_BACKWARD, PASS_BACKWARD_FINAL, PASS_LISTS };
 
 struct clrnn_layer_pass {
-    struct clrnn_layer_pass *next; // of the layer
+    struct clrnn_layer_pass *next; // next pass of the same layer
     struct clrnn_recurrent *layer;
     struct clrnn_pass_shape shape;
     bool used;     // between a forward and clrnn_layer_pass_destroy
-    bool consumed; // backward has run: what forward left is overwritten
+    bool consumed; // backward has run and has overwritten the activations of forward
     uint64_t version, last;
     struct clrnn_graph *graph;
-    size_t forward;                            // number of ops of the graph's forward
-    struct clrnn_host_call *calls[PASS_LISTS]; // on ref
+    size_t forward;                            // number of forward ops in the graph
+    struct clrnn_host_call *calls[PASS_LISTS]; // used on ref only
     struct clrnn_launches *launches[PASS_LISTS];
     struct clrnn_replay *replay[PASS_LISTS]; // NULL: not made yet
     struct clrnn_buffer *x, *lengths, *counter, *dy;
@@ -55,10 +55,10 @@ struct clrnn_states {
     int hn, cn, dh0, dc0;                     // tensors, or CLRNN_NONE
 };
 
-/** A pass for this shape: one that is free, else a new one. Errors: as clrnn_layer_forward. */
+/** Gets a free pass of this shape, or makes one. Errors: as clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_get(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
                                  struct clrnn_layer_pass **pass);
-/** Runs a list of the pass, which is made when it is first run. Errors: as clrnn_layer_forward. */
+/** Runs a list of the pass; its first run makes it. Errors: as clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_run(struct clrnn_layer_pass *pass, enum clrnn_pass_list list);
 /** Frees every pass of the layer. */
 void clrnn_passes_destroy(struct clrnn_recurrent *layer);

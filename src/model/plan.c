@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Plans: made once for a batch shape, replayed every step; and the cache of them.
+// Plans, which are made once for a batch shape and replayed every step, and their cache.
 #include "model/plan.h"
 
 #include <inttypes.h>
@@ -109,7 +109,7 @@ static enum clrnn_status make_launches(struct clrnn_plan *p)
     return CLRNN_OK;
 }
 
-// Finds the launches by which each bucket of gradients is final; runs may stop there.
+// Finds after which launches each bucket of gradients is final, and lets runs stop there.
 static enum clrnn_status find_buckets(struct clrnn_plan *p)
 {
     const struct clrnn_model *m = p->model;
@@ -136,7 +136,7 @@ static enum clrnn_status find_buckets(struct clrnn_plan *p)
     return CLRNN_OK;
 }
 
-// The memory of plans with that number.
+// The arena of the plans with params.arena = `number`.
 static enum clrnn_status arena_of(struct clrnn_model *m, uint32_t number, struct clrnn_buffer ***arena)
 {
     while (m->arena_count < number) {
@@ -158,7 +158,7 @@ static enum clrnn_status place(struct clrnn_plan *p)
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
     }
     if (p->params
-            .arena) { // the data set's rows are not read in place: the index is soon that of another plan
+            .arena) { // x is not read in place from the data set: the next plan may already write the index
         struct clrnn_buffer **arena = NULL;
 
         TRY(arena_of(p->model, p->params.arena, &arena));

@@ -9,8 +9,8 @@
 enum clrnn_mode {
     CLRNN_MODE_TRAIN,    // forward in train mode, loss, backward, norm, update
     CLRNN_MODE_GRADIENT, // TRAIN without updates, not even of running statistics (probes, gradient checks)
-    CLRNN_MODE_SHARD,    // TRAIN of a part of a batch, up to the gradient, which is that of the loss's sum
-    CLRNN_MODE_UPDATE,   // TRAIN's norm and update alone, with the gradient that is there
+    CLRNN_MODE_SHARD,    // TRAIN of one shard up to the gradient of the sum (not the mean) of its losses
+    CLRNN_MODE_UPDATE,   // only TRAIN's norm and update, with the gradient already in the model's buffer
     CLRNN_MODE_EVAL,     // forward in eval mode, loss
     CLRNN_MODE_PREDICT,  // forward in eval mode
 };
@@ -22,7 +22,7 @@ struct clrnn_plan_data {
     struct clrnn_buffer *y;         // I32 or REAL, [S, targets] or [S, y_T, targets]; NULL in prediction
     struct clrnn_buffer *lengths;   // I32 [S] or NULL
     struct clrnn_buffer *weights;   // REAL [S] or NULL: weights of samples in the loss
-    struct clrnn_buffer *y_lengths; // I32 [S], with ctc: labels of each sample
+    struct clrnn_buffer *y_lengths; // I32 [S], with ctc: number of labels of each sample
     struct clrnn_buffer *index;     // U32 [at least N]
     bool y_real, y_steps;
     uint32_t y_T; // steps of y in the data, where it has steps; 0: as many as the model puts out for T_data
@@ -38,7 +38,7 @@ struct clrnn_plan_params {
     enum clrnn_mode mode;
     uint32_t N, T; // batch, steps (up to T_data)
     struct clrnn_plan_data data;
-    uint32_t carried; // samples whose recurrent states go from run to run (at least N); 0: they begin at zero
+    uint32_t carried; // samples whose states are carried from run to run (at least N); 0: they begin at 0
     bool separate;    // tensors do not share memory: for checking op by op
     uint32_t
         arena; // SHARD: plans with different numbers do not share memory and may run in turns; 0: all share
@@ -51,13 +51,13 @@ struct clrnn_plan {
     struct clrnn_plan_params params;
     struct clrnn_graph *graph;
     struct clrnn_launches *launches;
-    struct clrnn_replay *replay;   // of the launches
+    struct clrnn_replay *replay;   // replays the launches
     int output;                    // tensor id of the last layer's output, [T or 1, N, outputs]
-    uint32_t output_steps;         // of the output: T, fewer after windows, 1 after a pool
+    uint32_t output_steps;         // time steps of the output: T, fewer after windows, 1 after a pool
     size_t *op_launch;             // [op_count + 1]: launches of op i are op_launch[i] to [i + 1]
     struct clrnn_host_call *calls; // [op_count] on ref, else NULL
-    // SHARD, where the model's gradients are cut into several buckets: launches before which none is used,
-    // and by which each bucket is final, [bucket_count], in increasing order. Else NULL.
+    // SHARD with several gradient buckets, else NULL: no launch before gradients_begin uses a gradient, and
+    // bucket i is final after the launches before bucket_end[i], [bucket_count], in increasing order.
     size_t gradients_begin, *bucket_end;
 };
 
@@ -66,17 +66,17 @@ enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrn
                                     struct clrnn_plan **plan);
 void clrnn_plan_destroy(struct clrnn_plan **plan);
 
-/** Queues one pass. Before it, the caller writes index, and hyper and counter with clrnn_model_begin_step. A
- * TRAIN or UPDATE plan increments model->steps. */
+/** Queues one pass. Before that, the caller writes the index, and hyper and counter with
+ * clrnn_model_begin_step. A TRAIN or UPDATE plan increments model->steps. */
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 
-/** The same for a SHARD plan in parts: queues launches [first, last); parts follow one another from 0 to the
- * end, and stop at gradients_begin, and where a bucket is final, alone. */
+/** Runs a SHARD plan in parts: queues launches [first, last). Parts follow one another from 0 to the end;
+ * they may end before it only at gradients_begin and where a bucket is final. */
 enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t first, size_t last);
 
-/** A SHARD plan's part that begins with `op` and ends where the host has its turn: the op that follows,
- * op_count at the end. After BATCHNORM_MOMENTS the host replaces COUNT, MEAN and SQUARES by 1 / sqrt(var +
- * eps), mean and variance of the whole batch; after BATCHNORM_BWD, if BATCHNORM_SPREAD follows, it writes
+/** Returns the end (an op index) of the part of a SHARD plan that begins with `op`: after it the host has its
+ * turn, or it is op_count. After BATCHNORM_MOMENTS the host replaces COUNT, MEAN and SQUARES by 1 / sqrt(var
+ * + eps), mean and variance of the whole batch; after BATCHNORM_BWD, if BATCHNORM_SPREAD follows, it writes
  * MEANS. */
 size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op);
 
@@ -95,8 +95,8 @@ struct clrnn_plan_cost {
 };
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
 
-/** A cache of up to `most` plans, at least 32, by their parameters; the least recently used is evicted. A
- * plan is owned by the cache and valid until so many others have been requested. */
+/** A cache of plans by their parameters, for up to `most` (at least 32); the least recently used plan is
+ * evicted. It owns its plans; a plan is valid until that many others have been requested. */
 struct clrnn_plan_cache;
 enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most,
                                           struct clrnn_plan_cache **cache);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer by itself: weights, forward and backward on the caller's arrays.
+// A stand-alone recurrent layer: weights, forward and backward on the caller's arrays.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static enum clrnn_status make_model(struct clrnn_recurrent *layer)
         l->dropout = p->dropout;
         config->train.seed = p->seed;
         config->train.loss.kind = CLRNN_LOSS_MSE;
-        config->train.optimizer.kind = CLRNN_OPTIMIZER_SGD; // which keeps nothing for each weight
+        config->train.optimizer.kind = CLRNN_OPTIMIZER_SGD; // keeps no state for each weight
         st = clrnn_model_create(layer->device, config, &shape, &layer->model);
     }
     clrnn_config_destroy(&config);
@@ -125,7 +125,7 @@ const struct clrnn_param *clrnn_layer_param(const struct clrnn_recurrent *layer,
     return layer && index < layer->param_count ? &layer->param[index] : NULL;
 }
 
-// Where a weight is in the flat arrays; NULL, and an error, where there is none.
+// The address of a weight in the flat host copy. NULL, with an error logged: there is no such weight.
 static float *find(const struct clrnn_recurrent *layer, size_t index)
 {
     if (index < layer->param_count)
@@ -162,7 +162,7 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
     return clrnn_buffer_write_f32(layer->model->entry[index].value, 0, layer->param[index].count, values);
 }
 
-// Where the token of one more transfer goes; NULL, and an error: no memory.
+// Appends room for the token of one more transfer. NULL, with an error logged: no memory.
 static uint64_t *next_token(struct clrnn_recurrent *layer)
 {
     if (ARRAY_GROW(layer->pending, layer->pending_count))
@@ -171,7 +171,7 @@ static uint64_t *next_token(struct clrnn_recurrent *layer)
     return NULL;
 }
 
-// Queues a write from an array that stays as it is until finish_transfers.
+// Queues a write from an array that must not change until finish_transfers.
 static enum clrnn_status begin_write(struct clrnn_recurrent *layer, struct clrnn_buffer *to, size_t count,
                                      const float *from)
 {
@@ -189,7 +189,7 @@ static enum clrnn_status begin_read(struct clrnn_recurrent *layer, struct clrnn_
     return token ? clrnn_buffer_read_async(from, first, count, to, token) : CLRNN_ERR_MEMORY;
 }
 
-// Waits for all such transfers, also where `st` is an error. Returns the first error.
+// Waits for all queued transfers, also if `st` is an error. Returns the first error.
 static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum clrnn_status st)
 {
     const enum clrnn_status flushed = clrnn_device_flush(layer->device);
@@ -204,7 +204,7 @@ static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum cl
     return st;
 }
 
-// Takes the caller's weights, and uploads them if they are not those that the device has.
+// Takes the caller's weights, and uploads them if they differ from those on the device.
 static enum clrnn_status take_weights(struct clrnn_recurrent *layer, const float *const *weights)
 {
     bool changed = false;
@@ -272,7 +272,7 @@ static enum clrnn_status upload(struct clrnn_layer_pass *p, const struct clrnn_l
     return CLRNN_OK;
 }
 
-// Queues a read of a tensor of the graph; nothing where it or the caller's array is not there.
+// Queues a read of a tensor of the graph. Does nothing if there is no such tensor or `to` is NULL.
 static enum clrnn_status download(const struct clrnn_layer_pass *p, int tensor, float *to)
 {
     if (tensor < 0 || !to)
@@ -293,7 +293,7 @@ static enum clrnn_status read_output(const struct clrnn_layer_pass *p, const str
     return CLRNN_OK;
 }
 
-// Forward up to the outputs; *pass has what it was run with.
+// Uploads the input, runs forward and queues the reads of the outputs. *pass is the pass that ran.
 static enum clrnn_status run_forward(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
                                      const struct clrnn_layer_input *input,
                                      const struct clrnn_layer_output *output, struct clrnn_layer_pass **pass)
@@ -353,7 +353,7 @@ static enum clrnn_status check_gradients(const struct clrnn_layer_pass *p,
     return CLRNN_OK;
 }
 
-// Queues the write of the gradient of an output, or of zeros.
+// Queues the write of an output's gradient, or of zeros if `from` is NULL.
 static enum clrnn_status write_gradient(struct clrnn_buffer *to, const float *from, size_t first)
 {
     if (!to)
@@ -401,7 +401,7 @@ static enum clrnn_status read_gradients(struct clrnn_layer_pass *p, const struct
 static enum clrnn_status run_backward(struct clrnn_layer_pass *pass,
                                       const struct clrnn_layer_gradients *gradients)
 {
-    // Only the list with the gradients of final states reads no dy in padding.
+    // With lengths, too, PASS_BACKWARD_FINAL runs: PASS_BACKWARD would read dy in the padding.
     const bool final = gradients->dhn || gradients->dcn || pass->shape.lengths;
 
     TRY(take_weights(pass->layer, gradients->weights));

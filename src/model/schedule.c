@@ -28,7 +28,7 @@ static double anneal(const struct clrnn_scheduler_config *c, double start, doubl
     return end + (start - end) / 2.0 * (cos(M_PI * pct) + 1);
 }
 
-// The closed form at step s->count.
+// Sets lr and momentum by the closed form of one_cycle_lr at step s->count.
 static void one_cycle(struct clrnn_schedule *s, const struct clrnn_train_config *train, double total)
 {
     const struct clrnn_scheduler_config *c = &train->scheduler;

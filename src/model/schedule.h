@@ -7,10 +7,10 @@
 
 /** The scheduler's whole state, as a checkpoint stores it. */
 struct clrnn_schedule {
-    double lr;       // of the next update
+    double lr;       // learning rate of the next update
     double momentum; // sgd, rmsprop: momentum; adam, adamw: beta1
     int64_t count;   // PyTorch's last_epoch
-    double best;     // plateau
+    double best;     // reduce_lr_on_plateau: best metric so far
     int64_t bad, cooldown_left;
     double initial_lr;
 };

@@ -24,7 +24,8 @@ static void append(char *text, size_t size, const char *word)
     snprintf(text + used, size - used, "%s%s", used ? "." : "", word);
 }
 
-// "2.1": the layer's place in every list from model.layers on, or, with `names`, the names where there are.
+// Prints the layer's position in each list from model.layers down, such as "2.1"; with `names`, the names of
+// those layers that have one.
 static void path_of(const struct clrnn_config *config, size_t index, bool names, char *text, size_t size)
 {
     const size_t parent = clrnn_layer_parent(config, index);
@@ -75,9 +76,9 @@ enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
                                      : CLRNN_CELL_RNN;
 }
 
-// What a layer reads.
+// What the current layer reads.
 struct position {
-    long pool;         // layer that left one time step, -1: none yet
+    long pool;         // index of the layer that removed the time axis, -1: none
     bool again;        // a recurrent layer follows that pool: it reads one step and returns one
     uint32_t features; // 0: tokens
 };
@@ -86,7 +87,7 @@ struct inference {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     struct clrnn_layer_shape *shapes;
-    size_t at; // layer
+    size_t at; // index of the current layer
     struct position now;
     uint32_t stream, steps;
 };
@@ -127,7 +128,7 @@ static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn
                                          struct clrnn_layer_shape *s)
 {
     w->now.again =
-        w->now.pool >= 0; // as PyTorch takes such an input with one step: allowed, and for the doctor to say
+        w->now.pool >= 0; // as PyTorch reads such an input, as one step: allowed, and the doctor reports it
     TRY(check_width(w, "hidden_size", layer->hidden_size));
     if (layer->num_layers < 1 || layer->num_layers > 1024)
         return wrong(w, "num_layers is out of range, expected 1 to 1024");
@@ -182,7 +183,7 @@ static enum clrnn_status infer_windows(struct inference *w, const struct clrnn_l
     return CLRNN_OK;
 }
 
-// attention_pool and flatten, which leave no time axis.
+// Infers attention_pool and flatten, which remove the time axis.
 static enum clrnn_status infer_whole(struct inference *w, const struct clrnn_layer *layer,
                                      struct clrnn_layer_shape *s)
 {
@@ -212,8 +213,8 @@ static enum clrnn_status check_groups(const struct inference *w, const struct cl
 
 static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end);
 
-// Checks that of the data's steps the list [first, end) inside the layer leaves as many as the layer's other
-// part.
+// Checks that the list [first, end) inside the layer turns T steps into `steps`, the number of the layer's
+// other part. Passes if the data's number of steps is unknown.
 static enum clrnn_status check_steps(const struct inference *w, size_t first, size_t end, uint32_t T,
                                      uint32_t steps)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Prediction step by step. A copy of the model on the device ref runs a plan of one sample and one step; a
-// state is what its recurrent levels carry on.
+// state holds the values that its recurrent levels carry from step to step.
 #include "clrnn/state.h"
 
 #include <inttypes.h>
@@ -17,13 +17,13 @@
 #include "model/network.h"
 #include "model/plan.h"
 
-// The copy, and how old it is.
+// The copy of the model, and how many steps and writes the original had then.
 struct stepper {
     struct clrnn_device *device;
     struct clrnn_model *model;
     struct clrnn_buffer *x, *index;
     struct clrnn_plan *plan;
-    uint64_t steps, writes; // of the original when it was copied
+    uint64_t steps, writes; // counters of the original when it was copied
 };
 
 struct clrnn_state {
@@ -136,7 +136,7 @@ static enum clrnn_status stepper_init(struct stepper *s, struct clrnn_model *m)
     return make_plan(s);
 }
 
-// Copies the weights again where they have changed.
+// Makes a new copy of the model if the original's weights have changed.
 static enum clrnn_status refresh(struct clrnn_state *state)
 {
     struct stepper *s = &state->stepper;
@@ -151,8 +151,8 @@ static enum clrnn_status refresh(struct clrnn_state *state)
     return st;
 }
 
-// The tensor of level part / 2 that the part is, h or c, and its name (unless it is NULL); NULL: the level
-// has no c.
+// A state's parts are h (even numbers) and c (odd) of level part / 2. Returns the part's buffer, NULL if the
+// level has no c, and prints its name unless `name` is NULL.
 static struct clrnn_buffer *part_of(const struct clrnn_state *state, size_t part, char *name)
 {
     const struct clrnn_carried *level = &state->stepper.model->carried[part / 2];
@@ -338,7 +338,7 @@ enum clrnn_status clrnn_state_load(struct clrnn_state *state, const char *path)
 
 // ---------------------------------------------------------------- a step
 
-// Copies the values into the levels' buffers, or with `out` back.
+// Copies the state's values into the levels' buffers, or with `out` from them.
 static void move(struct clrnn_state *state, bool out)
 {
     double *value = state->value;

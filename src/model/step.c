@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Batches from the caller: checked, copied to the model's staging buffers, and run.
+// Checks batches from the caller, copies them to the model's staging buffers, and runs them.
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -15,8 +15,8 @@
 // order.
 struct clrnn_stage {
     struct clrnn_buffer *x, *y, *lengths, *weights, *y_lengths, *index;
-    uint32_t rows, samples; // N * T and N that fit
-    size_t targets;         // numbers of y that fit
+    uint32_t rows, samples; // capacity: N * T and N
+    size_t targets;         // capacity: numbers of y
     struct clrnn_plan_cache *cache;
 };
 
@@ -199,11 +199,11 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
     return st;
 }
 
-// Numbers of y that a sample has.
+// How many numbers of y each sample has.
 static size_t output_count(const struct clrnn_model *m, const struct clrnn_batch *b)
 {
     if (is_ctc(m))
-        return MAX2(b->y_steps, 1u); // 1: of a prediction, which has none
+        return MAX2(b->y_steps, 1u); // 1: for prediction, whose batches have no labels
     return (size_t)(m->per_step ? clrnn_model_output_steps(m, b->T) : 1) * m->targets;
 }
 
@@ -257,7 +257,7 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
     struct clrnn_plan_params params = {.mode = mode, .N = b->N, .T = b->T};
     struct clrnn_stage *s;
 
-    m->first_step = 0; // a batch of the caller's is whole and begins at zero
+    m->first_step = 0; // the caller's batch is whole, and its states begin at zero
     m->carry = false;
     m->first_sample = m->samples = 0;
     TRY(fit_stage(m, b));

@@ -22,7 +22,7 @@ const char *clrnn_moment_word(int k)
     return word[k];
 }
 
-// Whether the optimiser has moment k.
+// Whether the optimiser uses moment k: m, v, vmax.
 static bool moment_used(const struct clrnn_train_config *train, int k)
 {
     const struct clrnn_optimizer_config *o = &train->optimizer;
@@ -46,7 +46,7 @@ struct table {
     size_t align_real, align_i32; // in elements
     size_t state_count, batches_count;
     uint32_t layer;
-    bool begins; // the next row is the first of a layer, or of a level of a recurrent one
+    bool begins; // the next row is the first of a layer, or of a recurrent level
     char prefix[512];
 };
 
@@ -55,7 +55,7 @@ static size_t round_up(size_t count, size_t multiple)
     return (count + multiple - 1) / multiple * multiple;
 }
 
-// Appends a row; d0 0: a scalar, d1 0: a vector.
+// Appends a row of shape [d0, d1]; d1 = 0: a vector, d0 = 0: an integer scalar.
 static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, size_t d1, enum clrnn_init init,
                              double bound)
 {
@@ -100,7 +100,7 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
     return CLRNN_OK;
 }
 
-// Gains and shift of a normalised cell, with haste's names.
+// Adds the gains and the shift of a layer-normalised cell, with haste's names.
 static enum clrnn_status add_cell_norm(struct table *t, const struct clrnn_layer *layer, uint32_t level,
                                        const char *reverse)
 {
@@ -164,7 +164,7 @@ static enum clrnn_status add_norm(struct table *t, const struct clrnn_layer *lay
     return CLRNN_OK;
 }
 
-// Kaiming-uniform with a = sqrt 5 over all that an output reads.
+// Adds weight and bias of a convolution, Kaiming-uniform with a = sqrt 5 and a fan-in of C * K.
 static enum clrnn_status add_conv(struct table *t, const struct clrnn_layer *layer, size_t C)
 {
     const size_t O = layer->out_channels, K = layer->kernel_size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// State dicts: matching a file with the model's table, loading it, and collecting the table for a file.
+// State dicts: compares a file with the model's table, loads it, and collects the table for a file.
 #include "model/weights.h"
 
 #include <float.h>
@@ -22,7 +22,7 @@ bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const s
     return true;
 }
 
-// Whether all are finite; *first: where the first one stands that is not.
+// Whether all values are finite; if not, *first and *value are the index and value of the first that is not.
 static bool all_finite(const void *values, bool wide, size_t count, size_t *first, double *value)
 {
     for (size_t i = 0; i < count; i++) {
@@ -84,7 +84,7 @@ static enum clrnn_status load_count(struct clrnn_model *m, const struct clrnn_sa
 
 // ---------------------------------------------------------------- what fits
 
-// Three lists of names, which are joined to one sentence.
+// Lists of missing, extra and misshapen tensors, which are joined to one sentence.
 struct lists {
     char *text[3];
     size_t size[3], count[3];
@@ -136,7 +136,7 @@ static bool is_parameter(const struct clrnn_safetensors *file, const char *name)
            strncmp(name, CLRNN_OPTIM_PREFIX, strlen(CLRNN_OPTIM_PREFIX)) != 0;
 }
 
-// Returns how many tensors fit.
+// Compares a file with the model's table. Lists what does not fit, and returns how many tensors fit.
 static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensors *file, struct lists *l)
 {
     size_t fit = 0;
@@ -146,7 +146,7 @@ static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensor
         const struct clrnn_safetensor *t = clrnn_safetensors_find(file, p->name);
 
         if (!t && p->integer)
-            continue; // as PyTorch loads state dicts from before num_batches_tracked: it starts from 0
+            continue; // as in PyTorch: older state dicts have no num_batches_tracked, which starts from 0
         if (!t) {
             list_name(l, MISSING, p->name);
         } else if (!clrnn_weights_fits(t, p->ndim, p->shape)) {
@@ -168,7 +168,7 @@ static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensor
     return fit;
 }
 
-// "missing a, b; extra c; wrongly shaped d [3] (expected [4])"
+// Returns, to be freed, "missing a, b; extra c; wrongly shaped d [3] (expected [4])". NULL: no memory.
 static char *describe(struct lists *l)
 {
     static const char *const word[3] = {"missing ", "extra ", "wrongly shaped "};
@@ -241,7 +241,7 @@ enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct
     return CLRNN_OK;
 }
 
-// Means [C], then deviations [C].
+// Checks `values`: means [C], then standard deviations [C].
 static enum clrnn_status check_moments(const struct clrnn_model *model, const struct clrnn_safetensors *file,
                                        const struct clrnn_safetensor *const tensor[2], const double *values,
                                        size_t C)
@@ -324,7 +324,7 @@ void clrnn_bundle_finish(struct clrnn_bundle *bundle)
     *bundle = (struct clrnn_bundle){0};
 }
 
-// Stores memory in the bundle, which frees it.
+// Allocates memory that the bundle owns and frees.
 static enum clrnn_status hold(struct clrnn_bundle *b, size_t bytes, const char *name, void **data)
 {
     if (!ARRAY_GROW(b->data, b->count))

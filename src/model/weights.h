@@ -11,11 +11,11 @@
 #define CLRNN_INPUT_STD "input.std"
 #define CLRNN_TARGET_MEAN "target.mean"
 #define CLRNN_TARGET_STD "target.std"
-#define CLRNN_LOSS_WEIGHT "loss.weight" // what `weight: balanced` came to
+#define CLRNN_LOSS_WEIGHT "loss.weight" // the class weights that `weight: balanced` resulted in
 #define CLRNN_OPTIM_PREFIX "optim."
 #define CLRNN_FORMAT_KEY "clrnn.format" // metadata key that identifies a clRNN model file
 
-/** Whether `t` has this shape. */
+/** Whether the tensor `t` has this shape. */
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape);
 
 /** Copies a tensor of `file` into a REAL buffer, starting at the buffer's element `first`. CLRNN_ERR_DATA if
@@ -24,8 +24,8 @@ enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clr
                                      const struct clrnn_safetensor *t, struct clrnn_buffer *buffer,
                                      size_t first);
 
-/** Copies every parameter and running statistic in the file. Unless `partial`, all must be present with the
- * right shape (CLRNN_ERR_DATA lists those that are not in one sentence). */
+/** Loads every parameter and running statistic from the file. Unless `partial`, all must be there with the
+ * right shape; else CLRNN_ERR_DATA, and one message lists the missing, extra and wrongly shaped ones. */
 enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                          bool partial);
 
