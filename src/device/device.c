@@ -63,12 +63,12 @@ static enum clrnn_status open_ref(struct clrnn_device *d)
 {
     TRY(clrnn_list_ref(d->log, d->list));
     d->info = d->list->info[0];
-    d->poison_scratch = false; // there is none
+    d->poison_scratch = false; // ref has no scratch memory
     d->backend = &clrnn_backend_ref;
     return d->backend->open(d);
 }
 
-// In a builder. This process has tried the drivers: loading them here keeps the list from doing so again.
+// Runs in a builder. Its parent has tried the drivers: loading them first keeps the list from trying again.
 static struct clrnn_device *open_in_builder(const char *select)
 {
     struct clrnn_device *device;
@@ -83,7 +83,7 @@ static struct clrnn_device *open_in_builder(const char *select)
                                                                                                    : NULL;
 }
 
-// What compiles beside this process, unless CLRNN_BUILDERS says that nothing does.
+// Starts the processes that compile kernels beside this one, unless CLRNN_BUILDERS is 0.
 static void start_builders(struct clrnn_device *d)
 {
     const char *most = clrnn_environment("CLRNN_BUILDERS");

@@ -9,9 +9,9 @@
 
 const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device);
 
-/** Says that the kernels of op `op` (from 0) of `ops` are built next, for messages while that takes long. */
+/** Tells the device that op number `op` (from 0) of `ops` is built next, for progress messages. */
 void clrnn_device_building(struct clrnn_device *device, size_t op, size_t ops);
-/** Redirects the device's messages and returns the previous log: a trial launch may fail silently. */
+/** Replaces the device's log and returns the previous one, so that a trial launch can fail silently. */
 const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log);
 
 bool clrnn_device_is_cpu(const struct clrnn_device *device);

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: MIT
-// How a kind of device keeps and moves numbers: OpenCL's memory and queue, or the host's memory on ref.
+// How a kind of device stores and moves data: OpenCL memory and a queue or, on ref, the host's memory.
 #ifndef CLRNN_SRC_DEVICE_BACKEND_H
 #define CLRNN_SRC_DEVICE_BACKEND_H
 
 #include "device/memory/buffer.h"
 #include "device/core/opencl.h"
 
-/** Numbers on the host's side of a transfer. */
+/** Element type on the host's side of a transfer. */
 enum clrnn_host_type { CLRNN_HOST_F32, CLRNN_HOST_F64, CLRNN_HOST_I32 };
 
-/** Called with arguments that have been checked; `first` and `count` are elements of the buffer, count > 0.
- */
+/** Callers have checked all arguments. `first` and `count` are in elements of the buffer, count > 0. */
 struct clrnn_backend {
     size_t real_bytes; // of one REAL
-    /** Once the device's info is set; `close` also after a failure, and waits for what is queued. */
+    /** `open`: called once the device's info is set. `close`: also after a failure; waits for queued work. */
     enum clrnn_status (*open)(struct clrnn_device *device);
     void (*close)(struct clrnn_device *device);
 
-    /** Memory of buffer->bytes for a buffer without a parent; content arbitrary. */
+    /** Allocates buffer->bytes for a buffer without a parent; the content is undefined. */
     enum clrnn_status (*buffer_create)(struct clrnn_buffer *buffer);
-    /** The part of the parent's memory from buffer->first_byte on. */
+    /** Makes the buffer a view of its parent's memory from buffer->first_byte on. */
     enum clrnn_status (*buffer_sub)(struct clrnn_buffer *buffer);
     void (*buffer_destroy)(struct clrnn_buffer *buffer);
 
@@ -32,12 +31,12 @@ struct clrnn_backend {
     enum clrnn_status (*wait)(struct clrnn_device *device, uint64_t token);
     enum clrnn_status (*read)(struct clrnn_buffer *buffer, size_t first, size_t count,
                               enum clrnn_host_type type, void *data);
-    /** The whole buffer, with 32-bit words; `event` NULL: not wanted. */
+    /** Fills the whole buffer with a 32-bit word. `event` receives the command's event, unless it is NULL. */
     enum clrnn_status (*fill)(struct clrnn_buffer *buffer, cl_uint word, cl_event *event);
     enum clrnn_status (*copy)(struct clrnn_buffer *to, size_t to_first, struct clrnn_buffer *from,
                               size_t from_first, size_t count);
 
-    /** mark->event NULL: everything is done when it is asked for, and no mark is given to the others. */
+    /** Sets mark->event. NULL: all calls are complete on return, and the next two are never called. */
     enum clrnn_status (*mark)(struct clrnn_device *device, struct clrnn_mark *mark);
     void (*mark_destroy)(struct clrnn_mark *mark);
     enum clrnn_status (*read_after)(struct clrnn_buffer *buffer, const struct clrnn_mark *mark, size_t first,

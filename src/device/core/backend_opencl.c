@@ -11,8 +11,7 @@
 #define STAGING_SLOTS 256
 #define LARGE_PAGE ((size_t)2 << 20)
 
-/** Host memory of a write in progress; the queue is in order, so the oldest in the ring completes first.
- * */
+/** Host memory of a pending write. The queue is in order, so the oldest slot of the ring completes first. */
 struct staging {
     void *memory;
     size_t capacity;
@@ -27,8 +26,8 @@ struct pending_transfer {
 
 struct clrnn_transfers {
     struct staging staging[STAGING_SLOTS];
-    size_t first, count; // the ring's busy part
-    size_t bytes;        // of all slots
+    size_t first, count; // the busy slots of the ring
+    size_t bytes;        // staging memory of all slots
     uint64_t next_token;
     struct pending_transfer *pending;
     size_t pending_count;
@@ -36,8 +35,8 @@ struct clrnn_transfers {
 
 // ---------------------------------------------------------------- device
 
-/** Whether host and device may use the same memory at a time: fine-grained shared virtual memory. Only on
- * CPUs, where it is as fast as other memory. */
+/** Whether host and device can use the same memory at the same time (fine-grained shared virtual memory).
+ * Only CPUs qualify: there, such memory is as fast as any other. */
 static bool shares_memory(const struct clrnn_device *d)
 {
     cl_device_svm_capabilities can = 0;
@@ -70,7 +69,7 @@ static enum clrnn_status device_open(struct clrnn_device *d)
                                      d->info.platform, d->info.device, d->info.name);
 }
 
-// clFinish alone is not enough: Mesa 22.3's waits for nothing after a clFlush.
+// Mesa 22.3's clFinish waits for nothing after a clFlush, so this waits for a marker first.
 static cl_int wait_for_queue(cl_command_queue queue)
 {
     cl_event last = NULL;
@@ -128,9 +127,9 @@ static void device_close(struct clrnn_device *d)
 
 // ---------------------------------------------------------------- memory
 
-/** On CPUs, asks Linux for pages of 2 MB, before anything is written: with pages of 4 kB, kernels that go
- * through more than a few megabytes wait for the translation of addresses. A request: without such pages all
- * works. */
+/** On CPUs, asks Linux for pages of 2 MB before anything is written. With pages of 4 kB, kernels that go
+ * through more than a few megabytes wait for address translation. It is only a request: everything works
+ * without such pages. */
 static enum clrnn_status ask_for_large_pages(struct clrnn_buffer *b)
 {
 #ifdef MADV_HUGEPAGE
@@ -237,8 +236,8 @@ static void staging_free(struct clrnn_transfers *t, struct staging *s)
     s->capacity = 0;
 }
 
-/** Waits for the oldest write. Its memory is kept for the next slot, or released if it is large and does
- * not suit the next write of `bytes`. */
+/** Waits for the oldest write. Its memory is kept for the next slot or, if it is large and does not suit the
+ * next write of `bytes`, released. */
 static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
 {
     enum { KEPT = 1 << 16 };
@@ -267,7 +266,7 @@ static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
  * much. */
 static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struct staging **slot)
 {
-    enum { MOST = 1 << 26 }; // bytes under way, beyond the write itself
+    enum { MOST = 1 << 26 }; // limit for bytes in flight, not counting this write
     struct clrnn_transfers *t = d->transfers;
     struct staging *s;
 
@@ -376,7 +375,7 @@ static enum clrnn_status buffer_read_after(struct clrnn_buffer *b, const struct 
     const char *call = "clWaitForEvents";
     cl_int error = CL_SUCCESS;
 
-    if (b->shared) { // not by the driver's threads: they run what was queued after the mark
+    if (b->shared) { // read here: the driver's threads are busy with what was queued after the mark
         error = clWaitForEvents(1, &event);
         if (error == CL_SUCCESS)
             memcpy(data, b->shared + first * 4, count * 4);
@@ -420,7 +419,7 @@ static enum clrnn_status grow_pending(const struct clrnn_device *d)
     return clrnn_error_memory(d->log, 2 * t->pending_count * sizeof(*t->pending), "a transfer");
 }
 
-// The token of a transfer that is now pending.
+// Records a pending transfer and returns its token.
 static uint64_t add_pending(struct clrnn_transfers *t, cl_event event)
 {
     t->pending[t->pending_count++] = (struct pending_transfer){++t->next_token, event};

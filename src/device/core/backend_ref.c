@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The backend of ref: memory of the host, REALs as doubles, everything done when it is asked for.
+// The backend of ref: host memory, REALs stored as doubles, every call complete when it returns.
 #include <stdlib.h>
 #include <string.h>
 

@@ -22,33 +22,33 @@ struct clrnn_device {
     struct clrnn_device_list *list; // owns the strings of info
     struct clrnn_quirks quirks;
     bool profile, no_tune;
-    bool poison_scratch;  // CLRNN_TEST_SCRATCH: each op finds its scratch memory unwritten
+    bool poison_scratch;  // CLRNN_TEST_SCRATCH: scratch memory is poisoned before each use
     bool cpu_form;        // whether kernels take the CPUs' form
     bool chain_forced;    // CLRNN_CHAIN_AFTER is set
-    uint64_t replays;     // of all lists
-    uint64_t chain_after; // its number of replays; UINT64_MAX: never
+    uint64_t replays;     // replays of all lists so far
+    uint64_t chain_after; // CLRNN_CHAIN_AFTER's number of replays; UINT64_MAX: never
     enum clrnn_gemm_choice gemm;
-    struct clrnn_tune *tune; // NULL: nothing remembered, or not to be used
+    struct clrnn_tune *tune; // measured choices; NULL: there are none, or no_tune is set
     json_t *forced;          // choices by key that override the file; NULL: none
     char *kernel_dir;        // CLRNN_KERNEL_DIR or NULL
     char *cache_dir;         // of program binaries, NULL: none
 
     struct clrnn_handles handles;
     cl_context context;
-    cl_command_queue queue, reads; // reads: of clrnn_buffer_read_after, NULL until it needs it
+    cl_command_queue queue, reads; // reads: the queue of clrnn_buffer_read_after, NULL until it is first used
     struct clrnn_transfers *transfers;
-    bool shares_memory; // with the host: a buffer may lie in memory that both use
+    bool shares_memory; // whether a buffer may lie in memory that host and device both access
 
     uint64_t held_bytes, peak_bytes;
 
     struct clrnn_program *programs;
     double build_seconds;
     unsigned built, cached;
-    bool compiles;                   // programs took so long to build that they were not in a cache
-    struct clrnn_builders *builders; // that compile beside this process; NULL: there are none
-    size_t op, ops;                  // whose kernels are being built, of how many; 0 ops: not known
-    double told;                     // when the log was told so, 0: not yet
-    bool told_of_chain;              // likewise, that a chain is built
+    bool compiles;                   // a program took so long to build that it cannot come from a cache
+    struct clrnn_builders *builders; // processes that compile beside this one; NULL: none
+    size_t op, ops;                  // kernels of op number `op` of `ops` are being built; 0 ops: not known
+    double told;                     // when the log last got a message about builds; 0: never
+    bool told_of_chain;              // whether the log was told that a chain is built
 
     struct clrnn_buffer **scratch; // one for each call of clrnn_launches_scratch within an op
     size_t scratch_count;
@@ -56,13 +56,13 @@ struct clrnn_device {
 
 struct clrnn_buffer {
     struct clrnn_device *device;
-    struct clrnn_buffer *parent; // retained; NULL: memory of its own
+    struct clrnn_buffer *parent; // retained; NULL: the buffer has memory of its own
     enum clrnn_type type;
     size_t count, bytes, first_byte;
     unsigned references;
     cl_mem mem;   // OpenCL
-    char *shared; // its memory where the host may use it, too; else NULL
-    bool share;   // that is wanted
+    char *shared; // address of memory that the host may use, too; else NULL
+    bool share;   // whether such memory is wanted
     void *host;   // ref
     char what[48];
 };

@@ -6,7 +6,7 @@
 #define CLRNN_SRC_DEVICE_LOADER_H
 
 #define CL_TARGET_OPENCL_VERSION 200
-#define CL_USE_DEPRECATED_OPENCL_1_2_APIS // what every device must have is OpenCL 1.2
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS // OpenCL 1.2 is what every device must have
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
 #include <clblast_c.h>
@@ -22,11 +22,11 @@
     X(clGetProgramBuildInfo) X(clGetProgramInfo) X(clReleaseCommandQueue) X(clReleaseContext) \
     X(clReleaseEvent) X(clReleaseKernel) X(clReleaseMemObject) X(clReleaseProgram) X(clSetKernelArg) \
     X(clWaitForEvents) X(CLBlastOverrideParameters) X(CLBlastSgemm)
-// of OpenCL 2.0: NULL where the ICD loader is older
+// OpenCL 2.0 functions; NULL where the ICD loader is older
 #define CLRNN_OPTIONAL_FUNCTIONS(X) X(clSVMAlloc) X(clSVMFree)
 // clang-format on
 
-/** A pointer for each of them, all NULL until clrnn_opencl_load has succeeded. */
+/** Pointers to these functions, all NULL until clrnn_opencl_load has succeeded. */
 struct clrnn_loaded_functions {
 #define X(name) __typeof__(name) *name;
     CLRNN_LOADED_FUNCTIONS(X)
@@ -36,12 +36,12 @@ struct clrnn_loaded_functions {
 extern struct clrnn_loaded_functions clrnn_loaded;
 
 /**
- * Loads the ICD loader (not yet its drivers) and CLBlast, once in a process, from any thread. Returns NULL,
- * or in fresh memory why they do not load ("" without memory).
+ * Loads the ICD loader (not yet its drivers) and CLBlast, once in a process; any thread may call it. Returns
+ * NULL on success, otherwise the reason in fresh memory ("" where memory is short).
  */
 char *clrnn_opencl_load(void);
 
-// loader.c itself needs the names
+// loader.c needs the original names
 #ifndef CLRNN_LOADER_C
 #define clBuildProgram clrnn_loaded.clBuildProgram
 #define clCreateBuffer clrnn_loaded.clCreateBuffer

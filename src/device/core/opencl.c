@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// OpenCL's errors as names and sentences, and its texts.
+// Names of OpenCL errors, error messages, and text properties of devices and platforms.
 #include "device/core/opencl.h"
 
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "device/core/loader.h"
 
-/** "CL_INVALID_KERNEL_ARGS"; "unknown error" for a number that is in none of the headers. Never NULL. */
+/** Name of an error: "CL_INVALID_KERNEL_ARGS"; "unknown error" if no header defines it. Never NULL. */
 const char *clrnn_cl_error_name(cl_int error);
 
 /**
@@ -16,7 +16,7 @@ const char *clrnn_cl_error_name(cl_int error);
 enum clrnn_status clrnn_cl_error(const struct clrnn_log *log, cl_int error, const char *call,
                                  const char *format, ...) CLRNN_PRINTF(4, 5);
 
-/** A device's or platform's text in fresh memory, "" where the driver fails. NULL: no memory. */
+/** A text property of a device or platform in fresh memory, "" if the driver fails. NULL: no memory. */
 char *clrnn_cl_device_text(cl_device_id id, cl_device_info what);
 char *clrnn_cl_platform_text(cl_platform_id id, cl_platform_info what);
 

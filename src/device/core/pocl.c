@@ -25,8 +25,8 @@ char *clrnn_pocl_cache_folder(void)
     return home ? clrnn_format("%s/.cache/pocl/kcache", home) : clrnn_format("/tmp/pocl/kcache");
 }
 
-// Adds the sizes of the files below a folder, if there is one. False: no memory. Not by fts_open, in which
-// glibc crashes where memory is short.
+// Adds the sizes of all files below a folder, if it exists. False: no memory. fts_open is avoided, since
+// glibc's crashes where memory is short.
 static bool add_sizes(const char *folder, uint64_t *bytes)
 {
     DIR *open = opendir(folder);
@@ -89,7 +89,7 @@ char *clrnn_pocl_cache_trouble(void)
     return text;
 }
 
-// Whether there is less room than the compiler's files for one kernel take. False where that is not known.
+// Whether the disk has less room than the compiler's files for one kernel take (1 MB). False if not known.
 static bool is_disk_full(const char *folder)
 {
     struct statvfs st;

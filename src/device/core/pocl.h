@@ -6,10 +6,10 @@
 
 #include "clrnn/device.h"
 
-/** Its folder, by PoCL's rules, in fresh memory. NULL: no memory. */
+/** The cache's folder, found by PoCL's own rules, in fresh memory. NULL: no memory. */
 char *clrnn_pocl_cache_folder(void);
 
-/** Why PoCL cannot use that folder, as a sentence with what to do, in fresh memory. NULL: it can. */
+/** Why PoCL cannot use that folder and what to do about it, in fresh memory. NULL: it can, or no memory. */
 char *clrnn_pocl_cache_trouble(void);
 
 #endif

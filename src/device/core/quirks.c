@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The drivers' quirks. A new one is a row here, and a row of QUIRK_FIELDS in quirks.h where no field fits.
-// Who has a device reads them by clrnn_device_quirks(device)->FIELD; a kernel gets them as a define of its
-// build options. What costs nothing on other drivers needs no quirk: the workaround stands in the code, with
-// a comment that names the driver.
+// The drivers' quirks. To add one, add a row here and, if no field fits, a row of QUIRK_FIELDS in quirks.h. C
+// code reads a quirk as clrnn_device_quirks(device)->FIELD; kernels get it as a define in their build
+// options. A workaround that costs nothing on other drivers needs no quirk: it stands in the code, with a
+// comment that names the driver.
 #include "device/core/quirks.h"
 
 #include <math.h>
@@ -10,10 +10,10 @@
 
 #include "base/array.h"
 
-// Intel's CPU runtime. Its prefetch() is a function, around whose calls a loop saves all vector registers:
-// half the speed of recurrent layers. Its vectoriser adds a version of each kernel for 16 work-items, which
-// no launch uses, as a work-group has one: with it programs take five times as long to build. The hint turns
-// it off.
+// Options for Intel's CPU runtime. Its prefetch() is a real function, around whose calls a loop saves all
+// vector registers, which halves the speed of recurrent layers. Its vectoriser adds to each kernel a version
+// for 16 work-items; no launch uses it, since a work-group has one, and programs take five times as long to
+// build. The type hint turns the vectoriser off.
 #define INTEL_CPU_OPTIONS " -D BUILTIN_PREFETCH=1 -D kernel=__attribute__((vec_type_hint(float16)))__kernel"
 
 #define POCL \
@@ -32,7 +32,7 @@ static const struct {
     {"rusticl", {.rank = 2}},
     {"Clover", {.rank = 3}},
     {"Oclgrind", {.rank = 4}}, // a simulator
-    // of 256, as its compiler schedules loads far ahead
+    // 224 of its 256 registers, as its compiler schedules loads far ahead
     {"AMD Accelerated Parallel Processing", {.registers = 224}},
     {"NVIDIA CUDA", {.registers = 255}},
     {"Intel(R) OpenCL", {.cpu_options = INTEL_CPU_OPTIONS}},
@@ -54,8 +54,8 @@ static bool has(const char *text, const char *word)
 
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info)
 {
-    // registers: of the 128 of Intel's narrowest sub-groups, of 8, as its compiler keeps some; nobody has
-    // fewer
+    // registers: the fewest are the 128 of Intel's narrowest sub-groups, of 8 work-items, and its compiler
+    // keeps some of them
     struct clrnn_quirks all = {.loop_rounds = INFINITY, .registers = 112};
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -68,7 +68,7 @@ struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info)
         QUIRK_FIELDS(X)
 #undef X
     }
-    if (info->type != CLRNN_DEVICE_CPU) // Intel's driver for GPUs has the word of that for CPUs in its name
+    if (info->type != CLRNN_DEVICE_CPU) // Intel's GPU driver has the CPU driver's word in its name, too
         all.cpu_options = NULL;
     return all;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is peculiar to one OpenCL driver, in one table.
+// Peculiarities of OpenCL drivers, in one table.
 #ifndef CLRNN_SRC_DEVICE_QUIRKS_H
 #define CLRNN_SRC_DEVICE_QUIRKS_H
 
@@ -20,9 +20,9 @@
     X(bool, builds_slowly, EITHER) \
     /* limit for the iterations of all loops of a work-item; INFINITY: none */ \
     X(double, loop_rounds, LEAST) \
-    /* of 32 bits that a work-item can have on a GPU, beside the 64 Ki that a work-group shares */ \
+    /* 32-bit registers that a GPU's work-item can have; its work-group has 64 Ki in all */ \
     X(unsigned, registers, MOST) \
-    /* of every program on a CPU, after a blank */ \
+    /* build options of every program on a CPU, starting with a blank */ \
     X(const char *, cpu_options, FIRST) \
     /* of several platforms with the same device, the one with the lowest rank is preferred */ \
     X(unsigned, rank, MOST)

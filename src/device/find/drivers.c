@@ -17,7 +17,7 @@
 #include "base/temporary.h"
 #include "device/core/opencl.h"
 
-#ifndef PATIENCE_MS // tests have less
+#ifndef PATIENCE_MS // tests set a shorter time
 #define PATIENCE_MS 10000
 #endif
 #define MAX_PLATFORMS 64
@@ -27,10 +27,10 @@
 
 // ---------------------------------------------------------------- driver files
 
-/** What the loader would load. */
+/** A driver that the ICD loader would load. */
 struct driver {
     char *path;    // of the .icd file, absolute where it exists; NULL: OCL_ICD_VENDORS names the library
-    char *library; // that it names; "": none; NULL: the file cannot be read
+    char *library; // that the file names; "": none; NULL: the file cannot be read
 };
 struct drivers {
     struct driver driver[MAX_DRIVERS]; // in the order of their names
@@ -78,7 +78,7 @@ static char *read_icd(const char *path)
     return name;
 }
 
-/** Takes over `path`, of an .icd file. */
+/** Adds an .icd file; takes ownership of its `path`. */
 static void add_icd(struct drivers *d, char *path)
 {
     char *absolute = path ? realpath(path, NULL) : NULL;
@@ -134,13 +134,13 @@ struct progress {
     bool skip[MAX_PLATFORMS];
     volatile int platform; // -1: the drivers are being loaded
     char name[240];
-    const struct drivers *drivers; // to be asked why they give no platform
-    bool broken[MAX_DRIVERS];      // those that are not to be loaded
+    const struct drivers *drivers; // asked why they give no platform
+    bool broken[MAX_DRIVERS];      // drivers that must not be loaded
     char why[MAX_DRIVERS][TROUBLE_SIZE];
 };
 
-/** In the child, after the loader has loaded the driver: sets `why` to the reason that it gives no
- * platform, "" if it gives one. */
+/** Runs in the child, after the loader has loaded the driver. Sets `why` to the reason that the driver gives
+ * no platform, or to "" if it gives one. */
 static void examine(const struct driver *d, char why[TROUBLE_SIZE])
 {
     cl_int(CL_API_CALL * platforms)(cl_uint, cl_platform_id *, cl_uint *);
@@ -182,7 +182,7 @@ static void child_says(struct progress *b, int platform, const char *name)
     clrnn_child_doing(&b->report, platform < 0 ? "being loaded" : "being asked for its devices");
 }
 
-/** In the child: queries every platform that is not skipped, as listing does. */
+/** Runs in the child: asks every platform that is not skipped for what the device list needs. */
 static void try_platforms(void *user)
 {
     struct progress *b = user;
@@ -217,7 +217,7 @@ static void try_platforms(void *user)
 
 /** How a child ended. */
 struct outcome {
-    int platform;   // where it stood
+    int platform;   // in use when it ended; -1: drivers were being loaded
     char name[256]; // that platform's
     char text[160]; // "its driver crashed ..."
 };
@@ -225,15 +225,15 @@ struct outcome {
 /** What is known of platforms and drivers. */
 struct found {
     struct drivers drivers;
-    bool skip[MAX_PLATFORMS];            // they break who asks for their devices
-    bool broken[MAX_DRIVERS];            // they break who loads them
-    char why[MAX_DRIVERS][TROUBLE_SIZE]; // of others: why they give no platform
+    bool skip[MAX_PLATFORMS];            // platforms that crash or hang when asked for devices
+    bool broken[MAX_DRIVERS];            // drivers that crash or hang when loaded
+    char why[MAX_DRIVERS][TROUBLE_SIZE]; // of other drivers: why they give no platform
 };
 
 #define ALL SIZE_MAX
-/** Runs one child. Returns true if it ended normally or could not be started. It skips the platforms in
- * `found` and records why drivers give no platform. `only`: examines this driver alone, to which the loader
- * must be pointed. */
+/** Runs one child, which records why drivers give no platform. True: it ended normally or could not be
+ * started. `only`: ALL, to skip the platforms that `found` says, or the one driver to examine, to which the
+ * loader must be pointed. */
 static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 {
     struct progress *b = clrnn_shared_create(sizeof(*b));
@@ -283,7 +283,7 @@ static bool drivers_loaded(const struct drivers *d)
         void *library = name && *name ? dlopen(name, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 
         if (library) {
-            loaded = dlsym(library, "clGetExtensionFunctionAddress") != NULL; // else no driver
+            loaded = dlsym(library, "clGetExtensionFunctionAddress") != NULL; // otherwise it is no driver
             dlclose(library);
         }
     }
@@ -315,8 +315,8 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     TRY(clrnn_temporary_folder(log, &probe->folder));
     for (size_t i = 0; i < d->count; i++) {
         setenv("OCL_ICD_VENDORS", driver_name(&d->driver[i]), 1);
-        // also a driver that fails only when asked for devices, since the loader asks if there are several
-        // drivers
+        // A driver that fails only when asked for devices is broken, too: if there are several drivers, the
+        // loader asks each for devices.
         found->broken[i] = !run_child(found, i, &last);
         if (found->broken[i])
             TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : driver_name(&d->driver[i]),
@@ -334,8 +334,8 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     return CLRNN_OK;
 }
 
-/** Runs children until one ends normally: each failure adds a platform to skip, or the broken drivers are
- * hidden. */
+/** Runs children until one ends normally. After each failure, the platform is skipped or, if loading failed,
+ * the broken drivers are hidden. */
 static enum clrnn_status try_all(const struct clrnn_log *log, struct clrnn_probe *p, struct found *found)
 {
     struct outcome last;

@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 
-/** A platform that broke its child, or (platform -1) a driver that broke it while being loaded or gave no
- * platform; `name` is then that of its .icd file or library. */
+/** A platform that crashed or hung its child; or, with platform -1, a driver that did so while being loaded
+ * or that gave no platform. `name` is then the driver's .icd file or library. */
 struct clrnn_probe_trouble {
     int platform;
     char name[256], text[400];
@@ -15,7 +15,7 @@ struct clrnn_probe_trouble {
 struct clrnn_probe {
     struct clrnn_probe_trouble *trouble;
     size_t count;
-    char *folder;       // of the working drivers, if some break the loader
+    char *folder;       // links to the working drivers, if others break the loader; else NULL
     char *kept_vendors; // OCL_ICD_VENDORS as it was
 };
 

@@ -23,7 +23,7 @@ struct clrnn_list_private {
     "install a driver (Debian, for the CPU: pocl-opencl-icd; for GPUs: the vendor's OpenCL package, or " \
     "mesa-opencl-icd)"
 #define CLRNN_NO_OPENCL "OpenCL"      // the platform's name where OpenCL's or CLBlast's library does not load
-#define CLRNN_NO_DEVICES "no devices" // the trouble of a sound platform without any
+#define CLRNN_NO_DEVICES "no devices" // the trouble of a working platform without devices
 
 /** Fills `list` with all platforms and devices that OpenCL knows (not ref), in clinfo's order. */
 enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_device_list *list);

@@ -135,7 +135,7 @@ static char *trimmed(char *text)
     return text;
 }
 
-/** Without a usable cache PoCL has no devices, fails, or ends the process at the first build. */
+/** Reports an unusable cache: PoCL then has no devices, fails, or ends the process at the first build. */
 static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_device_info *row)
 {
     const char *trouble = row->is_pocl ? clrnn_list_keep(list, clrnn_pocl_cache_trouble()) : NULL;

@@ -13,7 +13,7 @@
 #include "device/find/find.h"
 #include "device/core/pocl.h"
 
-#define PATIENCE_S 120 // of the whole listing; single drivers are watched with less
+#define PATIENCE_S 120 // for the whole listing; a single driver gets less
 #define TEXT_BYTES ((size_t)1 << 20)
 #define MOST_ROWS 256
 

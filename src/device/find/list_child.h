@@ -13,9 +13,9 @@ enum clrnn_status clrnn_device_list_in_child(const struct clrnn_log *log, struct
 enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                          const char *spec, size_t *row);
 
-/** Whether a child that ended like this (clrnn_child_wait) should be run again with empty caches: its
- * driver crashed or built a broken program. If so, logs a warning and sets `folder` to a new cache folder,
- * which the caller removes and frees; otherwise NULL. */
+/** Whether a child that ended like this (`ending` of clrnn_child_wait) should be run again with empty caches:
+ * its driver crashed, or built a broken program. If so, logs a warning and sets `folder` to a new cache
+ * folder, which the caller removes and frees; otherwise to NULL. */
 enum clrnn_status clrnn_caches_suspect(const struct clrnn_log *log, const char *device, const char *ending,
                                        char **folder);
 

@@ -27,7 +27,7 @@ static bool asked_same(const struct clrnn_device_list *list, size_t a, size_t b)
     if (x->platform == y->platform || x->type != y->type)
         return false;
     if (x->type == CLRNN_DEVICE_CPU)
-        return true; // the host's
+        return true; // the host's CPU
     if (x->pci && y->pci)
         return x->pci == y->pci;
     if (clGetDeviceInfo(h[a].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_x), &vendor_x, NULL) != CL_SUCCESS ||
@@ -115,7 +115,7 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
     return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
-/** Whether a row, usable or not, matches the word; also a platform that failed as a whole. */
+/** Whether a row, usable or not, matches `select`. "cpu" and "gpu" also match a platform that failed. */
 static bool named(const struct clrnn_device_info *i, const char *select)
 {
     if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
@@ -126,14 +126,14 @@ static bool named(const struct clrnn_device_info *i, const char *select)
            (i->is_pocl && strcasestr("pocl", select));
 }
 
-/** Whether a row can be used and matches the word; NULL: any. */
+/** Whether a row can be used and matches `select` (NULL: any row). */
 static bool fits(const struct clrnn_device_info *i, const char *select)
 {
     return usable(i) && (!select || named(i, select));
 }
 
-/** The row to take of those that fit: the first in the order of `better`, or, where that one's step was
- * measured, the fastest of those that were. *second: the next of them. Both list->count: none. */
+/** The row to take of those that fit `select`: the first in the order of `better` or, if its training step
+ * was measured, the fastest measured one. *second: the second fastest measured. list->count: none. */
 static size_t best_of(const struct clrnn_device_list *list, const char *select, size_t *second)
 {
     size_t best = list->count, count = 0, first;
@@ -267,7 +267,7 @@ enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log, const str
     return select_default(log, list, &row);
 }
 
-/** "3:1" as numbers. */
+/** Parses "3:1" as two numbers; false: it is something else. */
 static bool numbers(const char *select, int *platform, int *device)
 {
     int used = 0;

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/** CLBlast's own codes; those above -1000 are OpenCL's. */
+/** Name of a CLBlast error code; codes above -1000 are OpenCL's. */
 static const char *clblast_error_name(int status)
 {
     switch (status) {

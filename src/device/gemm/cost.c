@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The multiply of whole matrices, and a multiply's shape in words, its operations and bytes.
+// Descriptors of whole-matrix multiplies; a multiply's shape as text, its FLOPs and bytes.
 #include "device/gemm/internal.h"
 
 #include <stdio.h>

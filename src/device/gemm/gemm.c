@@ -42,7 +42,7 @@ static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_ex
     return c_first < x_first + x_extent && x_first < c_first + c_extent;
 }
 
-/** K is 0: C = beta C. */
+/** Appends C = beta C, for a K of 0. */
 static enum clrnn_status append_scale(struct clrnn_launches *launches, const struct clrnn_gemm *g)
 {
     const struct clrnn_cost cost = {(double)g->M * g->N, 8.0 * g->M * g->N};
@@ -68,7 +68,7 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
     before = launches->count;
     mark = clrnn_launches_mark(launches);
     TRY(clrnn_gemm_own_append(launches, gemm, count, epilogue, taken, fused));
-    clrnn_launches_reset(launches, mark); // a sequence has a multiply for each step
+    clrnn_launches_reset(launches, mark); // scratch is reused: a sequence has a multiply per step
     for (size_t i = before; i < launches->count; i++) {
         struct clrnn_launch_info *info = &launches->launch[i].info;
 
@@ -81,7 +81,7 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
     return CLRNN_OK;
 }
 
-/** Whether clRNN's kernels are faster: as `clrnn tune` measured, otherwise on CPUs, Mesa's included. */
+/** Whether to prefer clRNN's kernels: if `clrnn tune` measured so or, unmeasured, on CPUs (Mesa's, too). */
 static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g)
 {
     const int measured = clrnn_tune_prefers_own(d->tune, g);
@@ -89,7 +89,7 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
     return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
-/** The size from the first to behind the last element; gathered rows may be anywhere in the buffer. */
+/** Elements from the first to behind the last. Gathered rows may lie anywhere up to the buffer's end. */
 static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
                       uint32_t columns, const struct clrnn_buffer *index)
 {

@@ -7,11 +7,12 @@
 #include "gemm_args.h"
 
 /**
- * C = alpha op(A) op(B) + beta C, all row-major float32. op(A) is M x K, op(B) is K x N. A is stored (M, K)
- * or, with transpose_a, (K, M); likewise B. ld counts elements between rows as stored, offset elements from
- * the buffer's start. beta 0 never reads C. M, N or K of 0: beta alone is applied.
+ * C = alpha op(A) op(B) + beta C, all row-major float32. op(A) is M x K, op(B) is K x N. A is stored as (M,
+ * K) or, with transpose_a, as (K, M); B likewise. ld counts elements between rows as stored, offset elements
+ * from the buffer's start. With beta 0, C is never read. With K 0, C = beta C; with M or N 0, nothing is
+ * done.
  *
- * Rows of A or of B, as stored, are gathered where clrnn_device_gathers: row i is row a_rows[i] then.
+ * Where clrnn_device_gathers, the stored rows of A or of B can be gathered: row i of A is then row a_rows[i].
  */
 struct clrnn_gemm {
     bool transpose_a, transpose_b;
@@ -20,31 +21,31 @@ struct clrnn_gemm {
     struct clrnn_buffer *a, *b, *c;
     size_t a_offset, b_offset, c_offset;
     uint32_t a_ld, b_ld, c_ld;
-    struct clrnn_buffer *a_rows, *b_rows; // U32; NULL both, or one of them
-    // Where clrnn_device_sums_blocks. fixed: no sum depends on M and N, so that rows of C multiplied by
-    // themselves have the same bits. k_lead, k_block: the first block of K and the others, each of which is
-    // added to C when its own sum is complete, `descending`: from the last block on. So multiplies of one
-    // block after the other with beta 1 have the same bits. k_lead 0: no blocks.
+    struct clrnn_buffer *a_rows, *b_rows; // row indices, U32; at least one of the two is NULL
+    // Both need clrnn_device_sums_blocks. fixed: no sum depends on M and N, so that multiplying some rows of
+    // C by themselves gives the same bits. k_lead, k_block: K is summed in blocks, the first of k_lead and
+    // the others of k_block; each complete sum is added to C, from the last block on if `descending`. One
+    // multiply for each block in turn, with beta 1, gives the same bits. k_lead 0: no blocks.
     bool fixed, descending;
     uint32_t k_lead, k_block;
-    // Multiplies of one shape in one list with the same B, which nothing in between overwrites, pack it once
-    // if they have one of these: *panels starts NULL, and is scratch of the list then. NULL, and in a batch
-    // of two: each by itself.
+    // Lets multiplies of one shape in one list pack the B that they share once, if nothing in between
+    // overwrites it: all point to one variable, which starts NULL and becomes scratch memory of the list. If
+    // panels is NULL, or in a batch of two, each multiply packs for itself.
     struct clrnn_buffer **panels;
 };
 
 /** Whether A and B of a multiply are stored as they are (N) or transposed (T). */
 enum clrnn_gemm_form { CLRNN_GEMM_NN, CLRNN_GEMM_NT, CLRNN_GEMM_TN };
 
-/** C = op(A) op(B) of whole matrices: each begins its buffer, and its rows follow one another. */
+/** C = op(A) op(B) of whole matrices: each starts at the start of its buffer and has contiguous rows. */
 struct clrnn_gemm clrnn_gemm_dense(enum clrnn_gemm_form form, uint32_t M, uint32_t N, uint32_t K,
                                    struct clrnn_buffer *a, struct clrnn_buffer *b, struct clrnn_buffer *c);
 
-/** What is done to C before it is stored, for beta 0: the biases are added to every row, then the
- * activation. */
+/** What is done to C before it is stored; needs beta 0. The biases are added to every row, then the
+ * activation is applied. */
 struct clrnn_epilogue {
     int kind;                     // EPILOGUE_BIAS, _TANH or _RELU of cl/gemm_args.h
-    struct clrnn_buffer *bias[2]; // [N] each; _BIAS: the first alone, else both, or NULL both
+    struct clrnn_buffer *bias[2]; // [N] each; _BIAS: only the first; otherwise both, or both NULL
 };
 
 /** Appends one multiply. */
@@ -55,16 +56,15 @@ enum clrnn_status clrnn_launch_gemm_dense(struct clrnn_launches *launches, enum 
                                           uint32_t M, uint32_t N, uint32_t K, struct clrnn_buffer *a,
                                           struct clrnn_buffer *b, struct clrnn_buffer *c);
 
-/** Appends one multiply or, with count 2, a batched pair: two that differ only in buffers and offsets and
- * may run at the same time, as two small multiplies keep more cores busy than one. `epilogue` [count], all
- * of one kind, or NULL, is a request: *fused is whether it was fused, which is done if it costs no launch.
- * */
+/** Appends one multiply or, with count 2, a batched pair: two that differ only in buffers and offsets and may
+ * run at the same time, as two small multiplies keep more cores busy than one. `epilogue` [count], all of one
+ * kind, or NULL: it is fused if that costs no extra launch, and *fused says whether it was. */
 enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
                                           uint32_t count, const struct clrnn_epilogue *epilogue, bool *fused);
 
-/** Whether multiplies can gather rows of their operands: clRNN's kernels can. */
+/** Whether multiplies can gather rows of their operands: clRNN's kernels on CPUs can. */
 bool clrnn_device_gathers(const struct clrnn_device *device);
-/** Whether multiplies can be `fixed` and sum in blocks: clRNN's kernels can, where loops may be long. */
+/** Whether multiplies can be `fixed` and sum in blocks: clRNN's on CPUs can, unless loops are limited. */
 bool clrnn_device_sums_blocks(const struct clrnn_device *device);
 
 #endif

@@ -16,13 +16,13 @@ enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const s
                                         uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                         bool *fused);
 
-/** Before clrnn_gemm_own_append of a multiply with `panels`: packs B unless that is done. */
+/** Packs B of a multiply with `panels`, unless that is done. Call it before clrnn_gemm_own_append. */
 enum clrnn_status clrnn_gemm_own_pack(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
 /** Appends a call of CLBlastSgemm; supports every shape and device. */
 enum clrnn_status clrnn_gemm_clblast_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
-/** "64x128x2474 NT" into shape: M, N, K and whether A and B are transposed. */
+/** Writes M, N, K and whether A and B are transposed, as "64x128x2474 NT". */
 void clrnn_gemm_shape(const struct clrnn_gemm *gemm, char shape[64]);
 
 /** FLOPs (2 M N K) and bytes (A, B and C once; C twice where beta is not 0). */
@@ -33,8 +33,8 @@ struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm);
 #define CLRNN_TUNE_MOST_PARAMETERS 20
 #define CLRNN_TUNE_NEVER 60000 // XGEMM_MIN_INDIRECT_SIZE that no multiply reaches
 
-/** Setting number `index` of a fixed sequence, for XgemmDirect or Xgemm: new JSON {"WGD": 32, ...}, NULL:
- * no memory. False if it does not suit the device. */
+/** Setting number `index` of a fixed sequence, for XgemmDirect (*direct) or Xgemm. *parameters: new JSON
+ * {"WGD": 32, ...}; NULL: no memory. False: the setting does not suit the device. */
 bool clrnn_setting_get(const struct clrnn_device_info *info, size_t index, bool *direct, json_t **parameters);
 
 /** Whether parameters are integers that satisfy the kernel's constraints ("XgemmDirect", "Xgemm",
@@ -45,11 +45,10 @@ bool clrnn_setting_fits(const struct clrnn_device_info *info, const char *kernel
  * whole process. */
 bool clrnn_setting_override(struct clrnn_device *device, const char *kernel, const json_t *parameters);
 
-/** Makes CLBlast do every multiply by XgemmDirect, or by Xgemm. */
+/** Makes CLBlast compute every multiply with XgemmDirect, or with Xgemm. */
 bool clrnn_setting_route(struct clrnn_device *device, bool direct);
 
-/** Whether a small multiply by CLBlast gives the right numbers. The status tells whether it could be run.
- * */
+/** Checks by a small multiply that CLBlast computes right. The status tells whether it could be run. */
 enum clrnn_status clrnn_setting_check(struct clrnn_device *device, bool *right);
 
 #endif

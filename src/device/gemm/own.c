@@ -8,8 +8,8 @@
 // The register tile and the panels in cache for a device; names as in cl/gemm.cl.
 struct tile {
     uint32_t width, rows, panel, kc, block;
-    // Loops end early (loop_rounds in device/core/quirks.h): a work-item computes one tile, over at most
-    // BRIEF_K.
+    // The driver limits loops (loop_rounds in device/core/quirks.h): a work-item computes one tile, over at
+    // most BRIEF_K.
     bool brief;
 };
 enum {
@@ -23,12 +23,12 @@ enum {
     MOST_PACKED = 1 << 24
 };
 
-enum { LEAST_BLOCK = 48, BLOCK_STEP = 24 }; // rows of A: both heights of a tile divide them
+enum { LEAST_BLOCK = 48, BLOCK_STEP = 24 }; // rows of A, multiples of both tile heights
 
 // One way to divide C and K: a work-item computes m_block rows, n_block columns and k_part of K.
 struct tiling {
     uint32_t m_block, n_block, k_part;
-    uint32_t m_count, n_count, parts; // of items; parts above 1: split-K
+    uint32_t m_count, n_count, parts; // work-items along M, N and K; parts above 1: split-K
     bool packed;                      // B is packed first, by a launch of its own
     bool paired;                      // each item computes its blocks of both multiplies
     double cycles;                    // estimated, for the whole batch
@@ -43,14 +43,14 @@ struct batch {
     bool transposed;
 };
 
-// Size in numbers of a block's rows of A when packed tile by tile.
+// Number of floats that a block's rows of A take when packed tile by tile.
 static uint32_t packed_rows_size(const struct tile *t)
 {
     return t->block / t->rows * (t->kc * t->rows + 8);
 }
 
-// Local memory with the widest panel and whatever height: the same for every tile, so that kc is too. The
-// order of a sum depends on kc, and must not on which tile is taken.
+// Local memory for the widest panel and any height, in bytes. It does not depend on the tile, and so kc does
+// not either: kc sets the order of sums, which must be the same whichever tile is taken.
 static uint64_t most_local_bytes(const struct tile *t)
 {
     const uint64_t panel = 4ull * t->width;
@@ -58,10 +58,10 @@ static uint64_t most_local_bytes(const struct tile *t)
     return 4 * (t->kc * panel + t->kc * t->block + t->block / 6 * 8 + 8 * panel);
 }
 
-// The tile for panels of `vectors`, at most 4: 24 accumulators of 32 registers with AVX-512 (16 with 2
-// vectors), 12 of 16 with AVX, SSE and (leaving some unused) NEON. A panel of 64 columns fits the first-level
-// cache if KC is 128. That is faster where A is packed in any case; else reading and writing C twice as often
-// is slower. Both ways round of a multiply have the same KC, as it is in the order of the sum.
+// The tile for panels of `vectors` vectors, at most 4. Accumulators take 24 of 32 registers with AVX-512 (16
+// with 2 vectors), 12 of 16 with AVX, SSE and (leaving some unused) NEON. With KC 128, a panel of 64 columns
+// fits the first-level cache. That is faster where A is packed anyway; elsewhere, reading and writing C twice
+// as often is slower. A multiply and its transposed form have the same KC, as it sets the order of sums.
 static struct tile tile_of(const struct clrnn_device *device, const struct clrnn_gemm *g, uint32_t vectors)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
@@ -93,26 +93,26 @@ static bool same_b(const struct batch *b)
     return b->count == 2 && b->gemm[0].b == b->gemm[1].b && b->gemm[0].b_offset == b->gemm[1].b_offset;
 }
 
-// Both multiplies of an item go through K alike.
+// Whether work-items may compute both multiplies: these share B and, without blocks, go through K alike.
 static bool may_pair(const struct batch *b)
 {
     return same_b(b) && !b->gemm[0].k_lead;
 }
 
-// Depth of K that a work-item multiplies before it accumulates into C. With B packed by a launch of its own
-// and A in place, no local memory is needed: all of K, unless a panel of that depth exceeds the second-
-// level cache.
+// Depth of K that a work-item multiplies before it accumulates into C. If B is packed by a launch of its own
+// and A is read in place, no local memory is needed: the depth is then all of k_part, unless a panel of that
+// depth exceeds the second-level cache.
 static uint32_t step_of(const struct clrnn_gemm *g, const struct tile *t, const struct tiling *c)
 {
     return c->packed && !g->transpose_a && c->k_part <= MOST_STEP ? MAX2(c->k_part, t->kc) : t->kc;
 }
 
-// Estimated cycles. The weights were fitted to 750 measured tilings of 16 shapes on AVX-512 (two FMA and
-// two loads a cycle); only their proportions matter. The time is that of the busiest core; with several
-// work-items come the cost of waking threads and, on average, a fiftieth of a work-item's time waiting for
-// the last one. That and split-K's sums were fitted again to seven shapes of weight gradients. Vectors of 8
-// or 4 have narrower panels: an item's first pass over A, which is not in its second-level cache, is shared
-// by fewer columns and counts (measured on AVX2).
+// Estimated cycles. The weights were fitted to 750 measured tilings of 16 shapes on AVX-512 (two FMA and two
+// loads a cycle); only their proportions matter. The time is that of the busiest core. Several work-items add
+// the cost of waking threads and, on average, a fiftieth of an item's time for waiting for the last one. This
+// and the sums of split-K were fitted again to seven shapes of weight gradients. Vectors of 8 or 4 have
+// narrower panels: fewer columns share an item's first pass over A, which misses the second-level cache, so
+// that it counts (measured on AVX2).
 static double estimate(const struct batch *b, const struct tile *t, uint32_t cores, const struct tiling *c)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
@@ -160,8 +160,9 @@ static struct tiling try_tiling(const struct batch *b, const struct tile *t, uin
     return c;
 }
 
-// A pair's multiplies must share one packed B. With it, the parts of a sum are added up before they are added
-// to C, which fixed sums must do alike whatever M and N are.
+// Whether B may be packed by a launch of its own, which a pair's multiplies must share. With packed B, the
+// partial sums over K are added up before C is touched, otherwise each is added to C. Where C has a former
+// value, results differ, and `fixed` sums must not: whether packing pays depends on M and N.
 static bool may_pack(const struct batch *b, const struct tile *t)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
@@ -174,7 +175,7 @@ static bool may_pack(const struct batch *b, const struct tile *t)
 static struct tiling choose_tiling(const struct batch *b, const struct tile *t, uint32_t cores)
 {
     const uint32_t K = b->gemm[0].K, most = b->gemm[0].fixed ? 1 : 64;
-    const int kept = b->gemm[0].panels && may_pack(b, t); // packed already, or for others, too
+    const int kept = b->gemm[0].panels && may_pack(b, t); // B is packed already, or for other multiplies, too
     struct tiling best = {.cycles = INFINITY};
 
     if (t->brief)
@@ -387,7 +388,7 @@ static struct tiling choose_side(struct batch *b, const struct tile *t, uint32_t
     return other_c;
 }
 
-// Likewise the tile: one with narrower panels needs a program of its own, and so has to be faster by a tenth.
+// Also chooses the tile: one with narrower panels needs another program, so it must be faster by a tenth.
 static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_device *device,
                             uint32_t cores)
 {
@@ -408,7 +409,7 @@ static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_
     return best;
 }
 
-// Whether few rows are multiplied without packing: gemm_dot.
+// Whether gemm_dot computes a multiply: it has few rows or columns, and nothing is packed.
 static bool is_dot(const struct clrnn_gemm *g, const struct tile *t)
 {
     return !g->fixed && !g->transpose_a && g->transpose_b && !g->a_rows && !g->b_rows &&

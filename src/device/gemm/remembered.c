@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Applies what was measured: which multiplies use clRNN's kernels, which variants are used, CLBlast's
-// settings.
+// Applies what was measured: which multiplies use clRNN's kernels, and which settings CLBlast uses.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +36,7 @@ void clrnn_tune_load(const struct clrnn_log *log, const struct clrnn_device_info
     json_t *root = NULL;
 
     if (path)
-        clrnn_tune_load_file(log, path, &root); // what is not remembered is not used
+        clrnn_tune_load_file(log, path, &root); // a file that cannot be read is not used
     *tune = root ? calloc(1, sizeof(**tune)) : NULL;
     if (*tune) {
         **tune = (struct clrnn_tune){.root = root, .path = path};
@@ -102,7 +101,7 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
     return found;
 }
 
-// Applies the first of the fixed settings that suits the device to a kernel whose own setting CLBlast has
+// Applies the first of the fixed settings that suits the device. For a kernel whose own setting CLBlast has
 // lost.
 static void override_with_first(struct clrnn_device *device, bool direct)
 {

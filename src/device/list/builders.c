@@ -23,12 +23,12 @@
 #include "device/program/program.h"
 
 enum { MOST_JOBS = 512, MOST_ARGS = 40, MOST_DEFINES = 24, MOST_DATA = 1024, NAME = 64, MOST_BUILDERS = 6 };
-#define LARGEST_BYTES ((uint64_t)1 << 32) // of all buffers of a job: what is not touched needs no memory
-#define WIDE 65535                        // from this global size on PoCL compiles another variant
-#define IDLE_S 1.0                        // without a job until a builder ends
-#define PATIENCE_S 60.0                   // for one job
-#define CACHED_S 0.1                      // longer than this takes a program that is not in a cache
-#define LOOK_NS 1000000                   // between two looks for a job, or whether they are done
+#define LARGEST_BYTES ((uint64_t)1 << 32) // limit for a job's buffers; untouched pages take no memory
+#define WIDE 65535                        // from this global size on, PoCL compiles another variant
+#define IDLE_S 1.0                        // a builder ends after so long without a job
+#define PATIENCE_S 60.0                   // longest wait for a job
+#define CACHED_S 0.1                      // a program that takes longer to build is in no cache
+#define LOOK_NS 1000000                   // nanoseconds between two looks for a job, or for the end of jobs
 
 // A kernel to compile, without pointers.
 struct job {
@@ -43,20 +43,20 @@ struct job {
     double flops;
     struct {
         enum clrnn_arg_kind kind;
-        uint64_t size; // bytes of a buffer (0: NULL), of local memory or of a struct; or the number itself
-        size_t data;   // where the struct is
+        uint64_t size; // bytes of a buffer (0: NULL), local memory or a struct; else the scalar's 32 bits
+        size_t data;   // offset of the struct in `data`
     } arg[MOST_ARGS];
     unsigned char data[MOST_DATA];
     atomic_int taken;
 };
 
-// What the processes share.
+// Memory that this process, the keeper and the builders share.
 struct shared {
     struct clrnn_child_report report; // the keeper's
     char select[24];
     unsigned most;
     atomic_uint posted, done;
-    atomic_bool building; // a program, whose kernels may follow
+    atomic_bool building; // a program is being built, whose kernels may follow
     atomic_bool failed;   // a builder has crashed, or cannot open the device
     struct job job[MOST_JOBS];
 };
@@ -67,7 +67,7 @@ struct clrnn_builders {
     clrnn_builder_open_fn *open;
     int wake[2]; // sockets: each job sends a byte from the second to the first
     unsigned most;
-    bool holds; // the job after those posted is only posted with another: one alone is the caller's
+    bool holds; // a job is held back until another is added: a single one is the caller's
 };
 
 static bool is_builder;
@@ -79,7 +79,7 @@ static void doze(void)
 
 // ---------------------------------------------------------------- in a builder
 
-// Zeros of the sizes of a job's buffers, one after the other. NULL: no memory, or no buffer.
+// Maps zeros for a job's buffers, one after the other in whole pages. NULL: no memory, or no buffer.
 static unsigned char *map_buffers(const struct job *job, size_t *bytes)
 {
     void *memory;
@@ -159,7 +159,7 @@ static void compile(struct clrnn_device *d, const struct job *job)
         clReleaseKernel(kernel);
 }
 
-// The job with the most work that nobody has taken, as it takes the longest to compile. NULL: none.
+// Takes the job with the most FLOPs, as it takes the longest to compile. NULL: none is left.
 static struct job *take(struct shared *s)
 {
     const unsigned posted = atomic_load(&s->posted);
@@ -229,7 +229,7 @@ static void build(const struct clrnn_builders *b)
             atomic_store(&b->shared->failed, true);
 }
 
-// Closes what the parent had open, so that nobody waits for its end because of this process.
+// Closes the files that the parent had open: while they are open here, their readers see no end of file.
 static void close_others(int kept)
 {
     for (int fd = STDERR_FILENO + 1, most = (int)sysconf(_SC_OPEN_MAX); fd < MIN2(most, 1024); fd++)
@@ -242,7 +242,7 @@ static bool has_jobs(struct shared *s)
     return atomic_load(&s->done) < atomic_load(&s->posted);
 }
 
-// Whether builders are needed, at the latest after CACHED_S.
+// Whether builders are needed: there are jobs, or a program takes longer than CACHED_S to build.
 static bool needed(struct shared *s)
 {
     const double start = clrnn_clock();
@@ -310,7 +310,7 @@ static bool copy_name(char to[NAME], const char *from)
     return true;
 }
 
-// Copies an argument; `used` bytes of job->data are taken. False: they do not fit.
+// Copies an argument into a job, of whose data `used` bytes are taken. False: the struct does not fit.
 static bool copy_arg(struct job *job, const struct clrnn_arg *a, size_t *used)
 {
     const float real = (float)a->real;
@@ -330,7 +330,7 @@ static bool copy_arg(struct job *job, const struct clrnn_arg *a, size_t *used)
     return true;
 }
 
-// Copies what the caller has; false: a builder would compile something else, or lacks the space.
+// Copies the caller's job. False: a builder would compile another variant, or the job exceeds a limit.
 static bool copy(struct job *to, const struct clrnn_builders_job *from)
 {
     uint64_t bytes = 0;
@@ -367,7 +367,7 @@ static bool same(const struct job *a, const struct job *b)
     return equal;
 }
 
-// Wakes the keeper, which may need to know the device.
+// Wakes the keeper; the first time, tells it the device and the number of builders.
 static void wake(struct clrnn_builders *b, const struct clrnn_device *device)
 {
     struct shared *s = b->shared;
@@ -376,7 +376,7 @@ static void wake(struct clrnn_builders *b, const struct clrnn_device *device)
         clrnn_device_spec(&device->info, s->select);
         s->most = b->most ? b->most : MAX2(MIN2(device->info.compute_units, MOST_BUILDERS), 1);
     }
-    send(b->wake[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // what is full or closed needs no more
+    send(b->wake[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // a socket that is full or closed needs no more
 }
 
 void clrnn_builders_expect(struct clrnn_builders *b, const struct clrnn_device *device, bool building)
@@ -406,7 +406,7 @@ void clrnn_builders_add(struct clrnn_builders *b, const struct clrnn_device *dev
     wake(b, device);
 }
 
-// Leaves it to clrnn_child_wait.
+// Whether a process has ended, which is left for clrnn_child_wait to collect.
 static bool has_ended(pid_t pid)
 {
     siginfo_t info = {.si_pid = 0};

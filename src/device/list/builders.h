@@ -19,11 +19,11 @@ struct clrnn_builders *clrnn_builders_create(clrnn_builder_open_fn *open, unsign
 /** Ends the processes, whatever they do. */
 void clrnn_builders_destroy(struct clrnn_builders **builders);
 
-/** Says that a program is being built, or no longer: builders start now, unless it is there at once, so that
- * they are ready for its kernels. */
+/** Tells whether a program is being built. Unless the build ends at once, builders start during it, so that
+ * they are ready for the program's kernels. */
 void clrnn_builders_expect(struct clrnn_builders *builders, const struct clrnn_device *device, bool building);
 
-/** A kernel of a launch, whose program is built. */
+/** A kernel of a launch, whose program has been built. */
 struct clrnn_builders_job {
     const char *stem, *name;
     struct clrnn_defines defines;
@@ -33,8 +33,8 @@ struct clrnn_builders_job {
     size_t arg_count;
     const struct clrnn_arg *args;
 };
-/** Gives a kernel to the builders, if it is not the only one before clrnn_builders_wait. What they cannot do,
- * the caller's first run does. */
+/** Gives a kernel to the builders, unless it is the only one before clrnn_builders_wait. A kernel that they
+ * do not compile is compiled by the caller's first run. */
 void clrnn_builders_add(struct clrnn_builders *builders, const struct clrnn_device *device,
                         const struct clrnn_builders_job *job);
 /** Waits until all kernels are compiled, or the builders have failed. */

@@ -17,9 +17,9 @@ enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
 struct making {
     struct clrnn_launches *launches;
     size_t first, last;
-    struct clrnn_chain_function *function; // the different ones
+    struct clrnn_chain_function *function; // each different one once
     size_t function_count;
-    const struct clrnn_buffer *slot[MOST_SLOTS]; // memory that arguments lie in, whole
+    const struct clrnn_buffer *slot[MOST_SLOTS]; // whole buffers that the arguments are, or are parts of
     uint32_t slot_count;
     uint32_t *stages, *args;
     size_t arg_words, local_bytes, most_items;
@@ -30,7 +30,7 @@ static size_t aligned(size_t bytes)
     return (bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
 }
 
-// CPUs, unless their loops end early or CLRNN_CHAIN_AFTER disables chains.
+// Only CPUs in the CPU form, unless loops are limited, launches are timed, or CLRNN_CHAIN_AFTER is "never".
 static bool can_chain(const struct clrnn_device *device)
 {
     return !device->profile && device->chain_after != UINT64_MAX && device->info.type == CLRNN_DEVICE_CPU &&
@@ -63,7 +63,7 @@ static double items_of(const struct clrnn_launch *l)
     return items;
 }
 
-// Kernels with one work-item per work-group, all of whose sizes fit in 32 bits.
+// Whether a launch can be in a chain: a kernel with one work-item per work-group, and sizes within 32 bits.
 static bool fits(const struct clrnn_device *d, const struct clrnn_launch *l)
 {
     if (l->run != clrnn_kernel_run || items_of(l) > INT32_MAX || local_bytes(l) > d->info.local_bytes)
@@ -110,7 +110,7 @@ static bool take_slots(struct making *m, const struct clrnn_launch *l)
 
 // ---------------------------------------------------------------- gathering
 
-// The number of a launch's function.
+// The number of a launch's function, which is added if it is new.
 static uint32_t function_of(struct making *m, const struct clrnn_launch *l)
 {
     struct clrnn_chain_function *f = m->function;
@@ -139,7 +139,7 @@ static void add_args(struct making *m, const struct clrnn_launch *l)
     const size_t first = m->arg_words;
     size_t local_size = 0;
 
-    m->arg_words += ARG_WORDS * l->kernel.arg_count; // then structs
+    m->arg_words += ARG_WORDS * l->kernel.arg_count; // structs follow
     for (size_t i = 0; i < l->kernel.arg_count; i++) {
         const struct clrnn_arg *a = &l->kernel.args[i];
         uint32_t *word = m->args + first + ARG_WORDS * i;

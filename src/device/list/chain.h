@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Chains: launches of a list carried out as one (cl/chain.cl).
+// Chains: consecutive launches of a list, compiled into one kernel (cl/chain.cl).
 #ifndef CLRNN_SRC_DEVICE_LIST_CHAIN_H
 #define CLRNN_SRC_DEVICE_LIST_CHAIN_H
 
 #include "device/list/internal.h"
 
-/** A kernel as a chain's function: cl/<stem>.cl with the defines, "WIDTH=16 LANES=1"; its arguments' kinds.
- */
+/** A kernel that a chain calls as a function: cl/<stem>.cl with the defines, "WIDTH=16 LANES=1". */
 struct clrnn_chain_function {
-    const char *stem, *name, *defines; // the launch's
+    const char *stem, *name, *defines; // strings of the launch
     size_t arg_count;
     const struct clrnn_arg *args;
 };
@@ -18,7 +17,7 @@ enum clrnn_status clrnn_chain_source(const struct clrnn_device *device,
                                      const struct clrnn_chain_function *function, size_t count,
                                      uint32_t slots, char **source);
 
-/** Launches first..last-1 as one. */
+/** Launches first..last-1 as one kernel. */
 struct clrnn_chain {
     size_t first, last;
     struct clrnn_buffer *state, *stages, *args; // owned
@@ -36,8 +35,8 @@ struct clrnn_chains {
  * then stays empty. */
 enum clrnn_status clrnn_chains_create(struct clrnn_launches *launches, struct clrnn_chains *chains);
 void clrnn_chains_destroy(struct clrnn_chains *chains);
-/** Queues launches first..last-1 of the list, between two places where runs may stop, as chains where it has
- * them. */
+/** Queues launches first..last-1 of the list, as chains where there are any. Runs may stop at both ends of
+ * this range, so that no chain crosses them. */
 enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches,
                                    size_t first, size_t last);
 /** Number of commands that the list would become: chains, and launches outside of them. */

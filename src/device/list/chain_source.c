@@ -32,7 +32,7 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
-// The word that ends right before `end`, not before `line`; of length 0 where there is none.
+// The word that ends right before `end` and begins at `line` or later; length 0: there is none.
 static struct word word_before(const char *line, const char *end)
 {
     const char *first = end;
@@ -51,7 +51,7 @@ static struct word word_at(const char *first)
     return (struct word){first, length};
 }
 
-// What a line defines at file scope: a function, a type or a struct; of length 0: nothing.
+// The name of the function, type or struct that a line defines at file scope; length 0: none.
 static struct word defined_name(const char *line, size_t length)
 {
     const char *end = line + length, *at = line;
@@ -75,7 +75,7 @@ static struct word defined_name(const char *line, size_t length)
     return (struct word){line, 0};
 }
 
-// What a line #defines; of length 0: nothing.
+// The name that a line #defines; length 0: none.
 static struct word defined_macro(const char *line, size_t length)
 {
     static const char define[] = "#define ";
@@ -84,7 +84,7 @@ static struct word defined_macro(const char *line, size_t length)
                                                            : (struct word){line, 0};
 }
 
-// Files that a program holds once, under their own names: they do not depend on defines.
+// Files that a program includes once and whose names stay, since they do not depend on defines.
 static bool is_common(const char *name)
 {
     static const char *const header[] = {"Random123/", "common.h\"",   "gemm_args.h\"",
@@ -127,7 +127,7 @@ static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass
     }
 }
 
-// "WIDTH=16 LANES=1" as #define, or as #undef.
+// Writes defines ("WIDTH=16 LANES=1") as #define lines (`begin`) or as #undef lines.
 static void write_defines(FILE *out, const char *defines, bool begin)
 {
     while (*defines) {
@@ -142,7 +142,7 @@ static void write_defines(FILE *out, const char *defines, bool begin)
     }
 }
 
-// The first function with the same stem and defines: its number is that of the text they share.
+// The index of the first function with the same stem and defines. It stands for the text that they share.
 static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
 {
     size_t first = 0;

@@ -15,15 +15,15 @@ typedef enum clrnn_status clrnn_run_fn(struct clrnn_launches *launches, struct c
 
 struct clrnn_launch {
     struct clrnn_launch_info info;
-    char *name;  // info.kernel, where it is the launch's own
+    char *name;  // a kernel's name, to which info.kernel points; NULL: no kernel
     void *owned; // freed with the launch: args, gemm
     clrnn_run_fn *run;
     bool stop;                             // a run may stop before it
-    const struct clrnn_buffer *operand[3]; // what it uses, if it is no kernel; none: not known
+    const struct clrnn_buffer *operand[3]; // buffers that it uses, if it is no kernel; none: not known
     union {
         struct {
-            cl_kernel kernel;           // owned: its arguments are set for good; NULL: `shared` has it
-            size_t shared;              // 0, or 1 + the number of a shared kernel, which has `name`, too
+            cl_kernel kernel;           // owned; its arguments are set once. NULL: see `shared`
+            size_t shared;              // 0, or 1 + the index of a shared kernel, which also owns `name`
             const char *stem, *defines; // within `name`, one after the other: "gemm", "WIDTH=16 TILE=6"
             cl_uint dims;
             size_t global[3], local[3];
@@ -48,10 +48,10 @@ struct clrnn_launch_event {
     size_t launch;
 };
 
-/** A kernel object of many launches in a long list: before each its arguments are set anew. */
+/** A kernel object that many launches of a long list share; its arguments are set anew before each. */
 struct clrnn_shared_kernel {
     cl_kernel kernel;
-    char *name; // with stem and defines, of all its launches
+    char *name; // followed by stem and defines, as in its launches
     size_t set; // the launch whose arguments are set; SIZE_MAX: none
 };
 
@@ -66,7 +66,7 @@ struct clrnn_launches {
     struct clrnn_buffer **scratch;      // retained
     size_t scratch_count, scratch_next; // next: calls since the last clrnn_launches_op
     char class[112];                    // what the current op computes: the first part of its choices' keys
-    struct clrnn_choice *choice;        // what was asked so far
+    struct clrnn_choice *choice;        // choices asked for so far
     size_t choice_count;
     struct clrnn_launch_event *timing;
     size_t timing_count;
@@ -78,7 +78,7 @@ enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_
 /** Queues a kernel launch; `event` as above. */
 enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *launch,
                                    cl_event *event);
-/** Takes launches from `count` on away again. */
+/** Removes the launches from `count` on. */
 void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
 
 #endif

@@ -59,7 +59,7 @@ static bool same_arg(const struct clrnn_arg *a, const struct clrnn_arg *b)
     }
 }
 
-// Sets those arguments of a shared kernel that differ from the launch before; queueing has taken its.
+// Sets the arguments of a shared kernel that differ from its last launch's, which were copied when queued.
 static enum clrnn_status set_shared(struct clrnn_launches *launches, const struct clrnn_launch *l)
 {
     struct clrnn_shared_kernel *shared = &launches->shared[l->kernel.shared - 1];
@@ -196,8 +196,7 @@ static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem
 
 // ---------------------------------------------------------------- sizes
 
-/** Work-items per work-group: 64, or what was measured to be fastest, at most `most` and the global size.
- * */
+/** Work-items per work-group: 64, or the number measured as fastest; at most `most` and the global size. */
 static size_t choose_items(struct clrnn_launches *launches, const char *name, const struct clrnn_range *range,
                            size_t most)
 {
@@ -303,7 +302,7 @@ static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_
     return clrnn_error_memory(d->log, 0, "a launch");
 }
 
-/** Keeps the arguments for a chain, which passes them to functions. */
+/** Copies the arguments, for chains and shared kernels, which set them later. */
 static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_launch *l, size_t count,
                                    const struct clrnn_arg *args)
 {
@@ -318,7 +317,7 @@ static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_la
     memcpy(l->kernel.args, args, count * sizeof(*args));
     behind = (char *)(l->kernel.args + count + 1);
     for (size_t i = 0; i < count; i++)
-        if (args[i].kind == CLRNN_ARG_STRUCT) { // the caller's is not kept
+        if (args[i].kind == CLRNN_ARG_STRUCT) { // the caller's struct may not outlive the call
             l->kernel.args[i].data = memcpy(behind, args[i].data, args[i].bytes);
             behind += args[i].bytes;
         }
@@ -326,11 +325,11 @@ static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_la
     return CLRNN_OK;
 }
 
-// From here on launches of a list share kernel objects, each of which is 1 kB or more: a list is that long
-// where layers have launches for each step of a long sequence.
+// Launches of a list beyond this number share kernel objects, each of which takes 1 kB or more. Lists get
+// that long where layers have launches for each step of a long sequence.
 enum { SHARED_FROM = 1 << 14 };
 
-/** clCreateKernel has failed: the kernel is not in the source, or the driver has lost it. */
+/** Reports that clCreateKernel has failed: the kernel is not in the source, or the driver has lost it. */
 static enum clrnn_status error_no_kernel(const struct clrnn_device *d, const char *stem, const char *name,
                                          cl_int error)
 {
@@ -366,7 +365,7 @@ static void use_shared(struct clrnn_launches *launches, struct clrnn_launch *l, 
     l->kernel.shared = shared + 1;
 }
 
-/** Gives a launch its kernel: one of its own, or in a long list that of its name and program. */
+/** Gives a launch its kernel object: its own or, in a long list, the one for its name, stem and defines. */
 static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clrnn_launch *l,
                                      cl_program program)
 {
@@ -392,7 +391,7 @@ static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clr
     return CLRNN_OK;
 }
 
-// The first program tells builders whether there will be kernels to compile.
+// If the device's first program takes long to build, builders start: its kernels need compiling, too.
 static enum clrnn_status get_program(struct clrnn_device *d, const char *stem, struct clrnn_defines defines,
                                      cl_program *program)
 {

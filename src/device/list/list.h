@@ -49,7 +49,7 @@ enum clrnn_arg_kind {
     CLRNN_ARG_LOCAL,
     CLRNN_ARG_STRUCT
 };
-struct clrnn_arg { // a long sequence has millions of them
+struct clrnn_arg { // a long sequence has millions of these
     enum clrnn_arg_kind kind;
     union {
         uint32_t word;
@@ -102,19 +102,19 @@ enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrn
 enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t count,
                                          struct clrnn_buffer **buffer);
 
-/** Parts of an op whose scratch may be the same memory: what was given since the mark is given again. */
+/** Lets parts of an op share scratch: what was given out since the mark is given out again after a reset. */
 size_t clrnn_launches_mark(const struct clrnn_launches *launches);
 void clrnn_launches_reset(struct clrnn_launches *launches, size_t mark);
 
 /** Elements of a buffer, and the launches [begin, end) that may read or write some of them. */
 struct clrnn_use {
     size_t first, count; // elements
-    size_t begin, end;   // of launches; none: both the number of launches, and 0
+    size_t begin, end;   // launches; none: begin is the number of launches, end 0
 };
-/** Finds begin and end of each use. `buffer` is no part of another; launches that have parts of it count. */
+/** Finds begin and end of each use. `buffer` is no sub-buffer; launches that use parts of it count. */
 void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrnn_buffer *buffer,
                         size_t count, struct clrnn_use *use);
-/** Says that runs may stop before launch `at`, so that no chain goes across. Before a replay is made. */
+/** Lets runs stop before launch `at`: no chain crosses it. Call it before a replay is created. */
 void clrnn_launches_stop(struct clrnn_launches *launches, size_t at);
 
 /** Queues every launch once, in order; waits for nothing. CLRNN_ERR_DEVICE names launch and op. */

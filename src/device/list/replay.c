@@ -12,9 +12,10 @@
 enum { CHAIN_AFTER = 32 };
 #define CHAIN_AFTER_S 1.0
 
-// The trial alternates windows with chains and without, each of so many runs or seconds. In the first
-// window drivers build kernels, the second measures the time of a run, the others count. Chains that are
-// slower by more than MOST_SLOWDOWN, which exceeds the noise of a busy machine, are dropped.
+// The trial alternates windows with chains and without. The first two have one run each: in the first,
+// drivers build kernels, the second is timed. Each further window counts, and has as many runs as take
+// TRIAL_S, at most TRIAL_RUNS. Chains slower by more than MOST_SLOWDOWN, which exceeds the noise of a busy
+// machine, are dropped.
 enum { TRIAL_WINDOWS = 6, TRIAL_RUNS = 32 };
 #define TRIAL_S 0.02
 #define MOST_SLOWDOWN 1.25
@@ -26,12 +27,12 @@ struct clrnn_replay {
     size_t queued; // commands of a run as chains
     uint64_t count;
     double first_s; // when the first run was
-    bool chained;   // the run in progress
+    bool chained;   // whether the run in progress uses chains
     struct {
         unsigned window, runs, size; // current window; its runs so far; runs per window from the third on
-        uint64_t replays;            // the device's, at the run before
-        bool apart;                  // other lists are replayed in between, so that each run is timed
-        double start_s, window_s;    // of what is timed now; the window's time so far
+        uint64_t replays;            // the device's replays at the previous run
+        bool apart;                  // runs are timed one by one, as other lists are replayed in between
+        double start_s, window_s;    // start of what is timed now; the window's time so far
         double taken_s[2];           // total of the windows without and with chains
     } trial;
 };
@@ -68,7 +69,7 @@ enum clrnn_status clrnn_replay_chain(struct clrnn_replay *r)
                   "building the %zu kernels of a step into few, to try whether that is faster on %s",
                   r->launches->count, d->info.name);
     d->told_of_chain = true;
-    d->ops = 0; // it is no op's
+    d->ops = 0; // a chain is of no single op
     st = clrnn_chains_create(r->launches, &r->chains);
     r->state = st != CLRNN_OK || r->launches->device->chain_forced ? REPLAY_SETTLED : REPLAY_TRIAL;
     return st;
@@ -101,8 +102,8 @@ static void end_trial(struct clrnn_replay *r)
         clrnn_chains_destroy(&r->chains);
 }
 
-// Begins a run of the trial. Once another list is replayed within a window, which then begins again, the
-// device is waited for before and after each run, as the next one may be another list's.
+// Begins a run of the trial. If another list was replayed within a window, the window begins again, and from
+// then on each run is timed by itself, waiting for the device before and after it.
 static enum clrnn_status begin_trial(struct clrnn_replay *r)
 {
     struct clrnn_device *d = r->launches->device;

@@ -6,10 +6,10 @@
 #include "device/list/list.h"
 
 /**
- * On CPUs runs of kernels can be carried out as one launch each, a chain. A replay makes the chains once the
- * list has run often and long enough to be worth a build, times a few runs with and without them, and keeps
- * what is faster. No chains on GPUs, and none where launches are timed one by one. CLRNN_CHAIN_AFTER says
- * when instead, and no trial follows.
+ * On CPUs, consecutive kernels can run as one launch, a chain. A replay builds the chains once the list has
+ * run often and long enough to be worth a build, times a few runs with and without them, and keeps what is
+ * faster. There are no chains on GPUs, nor where launches are timed one by one. CLRNN_CHAIN_AFTER sets the
+ * number of runs before the build instead, and no trial follows.
  */
 struct clrnn_replay;
 
@@ -30,7 +30,7 @@ enum clrnn_status clrnn_replay_chain(struct clrnn_replay *replay);
 bool clrnn_replay_settled(const struct clrnn_replay *replay);
 /** Whether runs go as chains now. */
 bool clrnn_replay_chained(const struct clrnn_replay *replay);
-/** Number of commands that a run queues, as far as known: as chains, unless they were dropped. */
+/** Number of commands that a run queues, with chains even before they are built, unless they were dropped. */
 size_t clrnn_replay_queued(const struct clrnn_replay *replay);
 
 #endif

@@ -3,7 +3,7 @@
 #include "base/array.h"
 #include "device/list/internal.h"
 
-// Widens the uses that share memory with `b`; NULL: all.
+// Extends the uses that overlap `b` to this launch; `b` NULL: all uses.
 static void widen(const struct clrnn_buffer *b, size_t launch, const struct clrnn_buffer *buffer,
                   size_t count, struct clrnn_use *use)
 {

@@ -15,9 +15,9 @@ struct clrnn_buffer;
 enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
                                       const char *what, struct clrnn_buffer **buffer);
 
-/** The same for a buffer of which clrnn_buffer_read_after shall read parts: on CPUs that share memory with
- * the host, in memory that the host reads by itself. The driver's threads would read only after the kernels
- * that were queued in the meantime. */
+/** The same for a buffer that clrnn_buffer_read_after will read. On CPUs that share memory with the host, the
+ * host then copies from it directly; the driver's threads would read only after the kernels that were queued
+ * in the meantime. */
 enum clrnn_status clrnn_buffer_create_shared(struct clrnn_device *device, enum clrnn_type type, size_t count,
                                              const char *what, struct clrnn_buffer **buffer);
 
@@ -79,9 +79,9 @@ struct clrnn_mark {
 
 /** Marks what is queued so far, and submits it. */
 enum clrnn_status clrnn_device_mark(struct clrnn_device *device, struct clrnn_mark *mark);
-/** As clrnn_buffer_read_f32, by a queue of its own or from memory that the host shares: waits for what was
- * queued before the mark alone. Another thread may call it while the device's own queues further work that
- * leaves these elements, and all buffers that have them, alone; one thread at a time. */
+/** As clrnn_buffer_read_f32, but waits only for what was queued before the mark: it reads by a queue of its
+ * own, or from memory shared with the host. Another thread, one at a time, may call it while the device's own
+ * thread queues further work, which must not touch these elements or any buffer that has them. */
 enum clrnn_status clrnn_buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark, size_t first,
                                           size_t count, float *data);
 /** Any thread may call it. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Taking the bodies out of kernels. PoCL generates a kernel's code three times: by itself, and in two
-// functions that run a work-group, into which it is inlined. A function that the kernel calls is generated
-// once. Like src/device/list/chain_source.c this rests on how kernels are formatted: "kernel void NAME("
-// begins a line.
+// Moves the bodies of kernels into functions. PoCL generates a kernel's code three times: for itself, and in
+// two functions that run a work-group, into which it is inlined. The code of a function that the kernel calls
+// is generated once. As in src/device/list/chain_source.c, this rests on how kernels are formatted: a line
+// begins with "kernel void NAME(".
 #include "device/program/bodies.h"
 
 #include <ctype.h>
@@ -14,7 +14,7 @@
 
 static const char KERNEL[] = "kernel void ";
 
-// Before the text. A body finds its kernel's ids and sizes in item_.
+// Goes before the text. A body finds its kernel's ids and sizes in item_.
 static const char BEFORE[] =
     "static __attribute__((always_inline)) size_t id_in_kernel(uint d) { return get_global_id(d); }\n"
     "static __attribute__((always_inline)) size_t size_in_kernel(uint d) { return get_global_size(d); }\n"
@@ -33,7 +33,7 @@ struct kernel {
     size_t name_length, length;
 };
 
-// Reads a kernel's head from its line on; false: it is not one with a body, or has what is not expected.
+// Parses the kernel signature that starts at `line`. False: no kernel with a body, or unexpected syntax.
 static bool read_head(const char *line, struct kernel *k)
 {
     const char *end;
@@ -75,7 +75,7 @@ static void write_arguments(FILE *out, const struct kernel *k)
     }
 }
 
-// The kernel in one line, so that line numbers stay, and the head of its body's function.
+// Writes the kernel in one line, so that line numbers stay, then the signature of its body's function.
 static void write_kernel(FILE *out, const struct kernel *k)
 {
     const int n = (int)k->name_length;

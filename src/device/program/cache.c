@@ -30,7 +30,7 @@ struct header {
 };
 static const char MAGIC[16] = "clrnn binary 1\n";
 
-// NULL: neither variable is set. *below: the folder's path in it.
+// The base folder, from the environment; NULL: neither variable is set. *below: the cache's path in it.
 static const char *cache_base(const char **below)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -185,8 +185,7 @@ static int by_use(const void *a, const void *b)
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
-/** Removes files until the folder is below its limit; another process may do the same at the same time.
- * */
+/** Removes the least recently used files until the folder is within its limit; other processes may, too. */
 static void prune(const char *folder)
 {
     const uint64_t most = clrnn_environment_bytes("CLRNN_CACHE_BYTES", MOST_BYTES);

@@ -21,15 +21,15 @@
 // contract.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
 
-/** Warnings only for kernel developers: drivers print them, or their number, without being asked. */
+/** Build options. Only kernel developers get warnings: drivers print them, or their number, unasked. */
 static const char *options_of(const struct clrnn_device *d)
 {
     return d->kernel_dir ? OPTIONS : OPTIONS " -w";
 }
 
-#define TELL_AFTER_S 0.3 // of building: a warm start takes less
+#define TELL_AFTER_S 0.3 // build time before the first message; a warm start takes less
 #define TELL_AGAIN_S 2.0
-#define COMPILED_FROM_S 0.1 // of this thread; what a cache has takes a tenth of that
+#define COMPILED_FROM_S 0.1 // CPU time of this thread; a program from a cache takes a tenth of that
 
 /** A program built from a stem and defines. */
 struct clrnn_program {
@@ -150,7 +150,7 @@ static void log_build(const struct clrnn_device *d, cl_program program, enum clr
     free(log);
 }
 
-/** Builds with cl/builtins.h in place of the driver's own header; false: it has to be built with that. */
+/** Builds with cl/builtins.h in place of the driver's header. False: the driver's header is needed. */
 static bool with_builtins(struct clrnn_device *d, const char *stem, const char *source, const char *options,
                           cl_program *program)
 {
@@ -209,7 +209,7 @@ static cl_program find(const struct clrnn_device *d, const char *key)
     return NULL;
 }
 
-/** Says once that kernels are built, and from time to time how far that is, where it takes long. */
+/** If builds take long, logs once that kernels are built, then from time to time how many ops are done. */
 static void tell(struct clrnn_device *d)
 {
     const double now = clrnn_clock();
@@ -232,7 +232,7 @@ static double thread_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/** Builds a program, or takes it from disk; the device keeps it under `key`, which it takes over. */
+/** Builds a program, or takes it from disk. The device keeps it, and takes ownership of `key`. */
 static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem, const char *source,
                              const char *options, cl_program *program)
 {

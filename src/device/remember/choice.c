@@ -29,7 +29,7 @@ static unsigned find_option(const struct clrnn_choice *c, const char *name)
     return i;
 }
 
-// What was forced, else measured; count: neither.
+// The alternative that was forced, else the one measured as best; c->count: neither.
 static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice *c)
 {
     unsigned found = find_option(c, json_string_value(json_object_get(d->forced, c->key)));
@@ -39,7 +39,7 @@ static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice 
     return found < c->count ? found : find_option(c, clrnn_tune_option(d->tune, c->key));
 }
 
-// Records the question, each key once. Without memory it cannot be measured, which costs only speed.
+// Records a choice for measuring, each key once. Without memory it is not measured, which costs only speed.
 static void remember(struct clrnn_launches *l, const struct clrnn_choice *c)
 {
     for (size_t i = 0; i < l->choice_count; i++)
@@ -120,7 +120,7 @@ enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clr
         return clrnn_error_memory(device->log, sizeof(*f), "tuning");
     f->log = device->log;
     f->info = &device->info;
-    st = clrnn_tune_update(device->log, &device->info, false, NULL, &f->root); // it can be kept
+    st = clrnn_tune_update(device->log, &device->info, false, NULL, &f->root); // also tests writing
     use = clrnn_json_dumps(json_object_get(f->root, "use"), JSON_SORT_KEYS | JSON_COMPACT);
     if (st == CLRNN_OK && !use)
         st = clrnn_error(device->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Choices between launches that do the same work: asked while launches are made, settled by measuring.
+// Choices between variants that do the same work: looked up while launches are made, settled by measuring.
 //
 // A choice is known by a key: the op and its shape class, which clrnn_launches_class sets, and a name:
 // "rnn_fwd lstm T128 N64 C128 H256 D1 variant". Its alternatives are names too, so that the file of measured
@@ -15,7 +15,7 @@ struct clrnn_launches;
 #define CLRNN_CHOICE_KEY 160   // bytes, the end included
 #define CLRNN_CHOICE_OPTION 24 // likewise, of an alternative's name
 
-/** Sets what the following launches compute, and their sizes, rounded by clrnn_tune_size. */
+/** Sets the class of the following launches: what they compute, and sizes rounded by clrnn_tune_size. */
 void clrnn_launches_class(struct clrnn_launches *launches, const char *text);
 
 /** Returns the index of the alternative, of `count`, that the following launches should use: the one
@@ -34,8 +34,8 @@ struct clrnn_choice {
 /** The different choices asked for so far, in order; NULL for an index beyond the last. */
 const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
 
-/** Fixes the answer to `key`, or to every choice whose key ends in that word ("variant"), to this
- * alternative, if it has one of this name; NULL: as before. For measuring and tests. */
+/** Forces alternative `option` for the choice `key`, or for all choices whose keys end in that word
+ * ("variant"), where they have it. NULL: no longer forced. For measuring and tests. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
 /** Fixes the choices in environment CLRNN_CHOICES: "variant=steps,group=128". CLRNN_ERR_ARG: syntax
@@ -52,9 +52,9 @@ struct clrnn_choice_file;
 enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file);
 void clrnn_choice_file_close(struct clrnn_choice_file **file);
 
-/** Reads the file's times of a choice. `multiplies`: its alternatives differ in matrix multiplies, so
- * that times are valid only with the settings that multiplies use now. False: some are missing; failures are
- * always read. */
+/** Reads the file's times of a choice. `multiplies`: its alternatives differ in matrix multiplies, so that
+ * times are valid only with the settings that multiplies use now. False: some times are missing, or which
+ * alternative to use. Failures are always read. */
 bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice,
                            bool multiplies, struct clrnn_choice_ms *ms);
 

@@ -95,7 +95,7 @@ enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *
     return st == CLRNN_ERR_MEMORY ? clrnn_error_memory(log, 0, "what was measured") : CLRNN_OK;
 }
 
-// An empty file's content. NULL: no memory.
+// The contents of a file without measurements. NULL: no memory.
 static json_t *make_root(const struct clrnn_device_info *info)
 {
     return json_pack("{s:i, s:s, s:s, s:s, s:{}, s:{}, s:{}, s:{}}", "version", CLRNN_TUNE_VERSION, "device",
@@ -115,7 +115,7 @@ enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path,
     st = clrnn_out_open(log, path, &out);
     if (st == CLRNN_OK) {
         clrnn_out_printf(out, "%s%s\",", hash_key, hex);
-        clrnn_out_write(out, text + 1, strlen(text + 1)); // commit reports
+        clrnn_out_write(out, text + 1, strlen(text + 1)); // commit reports errors
         st = clrnn_out_commit(&out);
     }
     free(text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Shared by reading and searching: the file's parts, and CLBlast's parameters by name.
+// Internals of the files of measurements, for the code that reads them and the autotuner.
 #ifndef CLRNN_SRC_DEVICE_REMEMBER_INTERNAL_H
 #define CLRNN_SRC_DEVICE_REMEMBER_INTERNAL_H
 
@@ -14,13 +14,13 @@
 struct clrnn_tune {
     json_t *root;
     char *path;
-    bool applied; // CLBlast's settings are with CLBlast, or refused
+    bool applied; // CLBlast's settings were passed to CLBlast, or refused
 };
 
-// The file's parts, each an object: "use" CLBlast's parameters by kernel, "shapes" what was measured of
-// multiplies, "tried" of settings, "choices" of choices between launches; and "speed", which may be missing.
+// The file's parts, each an object: "use", CLBlast's parameters by kernel; "shapes", times of multiplies;
+// "tried", times of settings; "choices", times of choices between launches; "speed", which may be missing.
 
-/** Parses a file's text, without its hash; NULL: *why is the reason. */
+/** Parses a file's text and checks its hash, which it leaves out. NULL: *why is the reason. */
 json_t *clrnn_tune_parse(const char *text, size_t size, const char **why);
 /** Reads a file; NULL with a logged warning if it cannot be used, NULL without one if it does not exist.
  * CLRNN_ERR_MEMORY. */

@@ -7,7 +7,7 @@
 
 struct clrnn_gemm;
 
-/** The next power of two: within a size class, the same launches are assumed to be fastest. */
+/** Rounds up to a power of two. Sizes that become the same are assumed to have the same fastest launches. */
 uint32_t clrnn_tune_size(uint32_t size);
 
 /** A device's file, as far as multiplies need it. Opaque. */
@@ -19,8 +19,7 @@ void clrnn_tune_load(const struct clrnn_log *log, const struct clrnn_device_info
                      struct clrnn_tune **tune);
 void clrnn_tune_destroy(struct clrnn_tune **tune);
 
-/** Whether clRNN's kernels were measured to be faster for this shape class: 1 yes, 0 no, -1 not measured.
- * */
+/** Whether clRNN's kernels were measured as faster for this shape class: 1 yes, 0 no, -1 not measured. */
 int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gemm *gemm);
 
 /** Passes the stored parameters to CLBlast, once, and checks a small multiply with each. They apply to
@@ -28,7 +27,7 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
  * compute wrong, are dropped with a warning. */
 void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device);
 
-/** The device's file in fresh memory; NULL: no folder or no memory. */
+/** Path of the device's file in fresh memory; NULL: no folder or no memory. */
 char *clrnn_tune_path(const struct clrnn_device_info *info);
 
 #endif

@@ -98,7 +98,7 @@ static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_bu
     return CLRNN_OK;
 }
 
-// With buffers of `count` elements.
+// Measures with buffers of `count` elements.
 static enum clrnn_status measure(struct clrnn_device *device, size_t count, uint32_t width, size_t items,
                                  struct clrnn_peak *peak)
 {
@@ -129,7 +129,7 @@ enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_pe
         return CLRNN_OK;
     shape(device, &width, &items);
     log = clrnn_device_set_log(device, &silent);
-    do // with less where the device has less; a multiple of every chunk
+    do // smaller buffers where memory is short; the size is a multiple of every chunk
         st = measure(device, MAX2(count / (items * width), 1) * items * width, width, items, peak);
     while (st == CLRNN_ERR_MEMORY && (count /= 4) >= LEAST_ELEMENTS);
     clrnn_device_set_log(device, log);

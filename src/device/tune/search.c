@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Measuring: which of CLBlast's parameters, and whether clRNN's kernels, are fastest for given multiplies.
-// CLBlast has two implementations: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster kernel
-// between copies that pad. From M N K = the cube of XGEMM_MIN_INDIRECT_SIZE ("GemmRoutine") on it uses the
-// second. Parameters apply to a device as a whole, so the best are those with the least total time over all
+// Finds which of CLBlast's parameters are fastest for given multiplies, and whether clRNN's kernels are
+// faster. CLBlast has two implementations: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster
+// kernel between copies that pad. It uses Xgemm if M N K is at least the cube of XGEMM_MIN_INDIRECT_SIZE
+// ("GemmRoutine"). Parameters apply to a device as a whole, so the best have the least total time over all
 // shapes.
 #include <math.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ struct search {
     size_t count;
     struct clrnn_buffer *a, *b, *c;
     struct clrnn_launches **clblast, **own; // one a shape
-    float **expected;                       // C, by our kernels where they serve
+    float **expected;                       // C of each shape, by clRNN's kernels if they support it
     json_t *root;
 };
 
@@ -55,8 +55,8 @@ static void shape_text(const struct search *s, size_t i, char text[64])
 
 // ---------------------------------------------------------------- measuring
 
-/** The fastest of several runs in milliseconds, after one for the build; stops after three slower than
- * `hopeless`. */
+/** The fastest of several runs in milliseconds, after a first run, which builds. Stops after three runs that
+ * are slower than `hopeless` milliseconds. */
 static enum clrnn_status measure(struct clrnn_launches *launches, double hopeless, double *ms)
 {
     struct clrnn_device *d = clrnn_launches_device(launches);
@@ -93,7 +93,7 @@ static enum clrnn_status read_result(struct search *s, size_t i, float **result)
     return clrnn_buffer_read_f32(s->c, 0, count, *result);
 }
 
-/** Whether the last multiply's result is right: sums of K products of different numbers up to 1. */
+/** Whether the last multiply's result is right. Its elements are sums of K products of numbers in [-1, 1]. */
 static enum clrnn_status is_right(struct search *s, size_t i, bool *right)
 {
     const double bound = 4e-7 * (s->shape[i].K + 16.0);
@@ -137,7 +137,7 @@ static enum clrnn_status measure_default(struct search *s, size_t i, json_t *ent
     return CLRNN_OK;
 }
 
-/** Measures the shapes for which there is time, at least one; this call leaves the others out. */
+/** Measures shapes until the time `end`, at least one; this call leaves the others out. */
 static enum clrnn_status measure_defaults(struct search *s, double end)
 {
     json_t *shapes = json_object_get(s->root, "shapes");
@@ -271,8 +271,8 @@ static double size_of(const struct clrnn_tuned_multiply *h)
     return cbrt((double)h->M * h->N * h->K);
 }
 
-/** The total time if shapes from `min` on use the indirect kernel; stores the time of each in ms, if not
- * NULL. */
+/** The total time if shapes of size `min` or more (size_of) use Xgemm and the others XgemmDirect. ms, if not
+ * NULL: the time of each shape. */
 static double total_ms(const struct search *s, const json_t *direct, const json_t *indirect, double min,
                        double *ms)
 {
@@ -325,8 +325,8 @@ static json_t *best_use(const struct search *s, double *ms)
     return use;
 }
 
-// Writes the measurements of the shapes and in `tried` (or NULL), and the best parameters so far, to the
-// file.
+// Writes to the file the measurements of the shapes, those of settings in `tried` (or NULL), and the best
+// parameters so far.
 static enum clrnn_status choose(struct search *s, json_t *tried)
 {
     json_t *measured = json_object_get(s->root, "shapes"), *shapes = json_object(), *use, *changes;

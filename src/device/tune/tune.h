@@ -9,7 +9,7 @@
 
 /** How to measure multiplies (struct clrnn_tuned_multiply). */
 struct clrnn_tune_search {
-    double seconds;       // after these no further shape than the first is begun; 0: 120
+    double seconds;       // time limit: after it, only the first shape and no setting is begun; 0: 120
     size_t most_settings; // tried in this call; 0: any number
     bool restart;         // discard earlier measurements, those of choices (device/remember/choice.h) too
     bool defaults_only;   // CLBlast's defaults and clRNN's kernels only, no settings
