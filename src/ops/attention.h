@@ -22,8 +22,8 @@ enum {
 };
 enum {
     ATTENTION_Y,
-    ATTENTION_HIDDEN, // [rows, A], for backward; NONE in inference, as the next
-    ATTENTION_SHARE,  // [rows]; both are 0 in padding
+    ATTENTION_HIDDEN, // [rows, A], for backward; NONE in inference, as is ATTENTION_SHARE
+    ATTENTION_SHARE,  // [rows]; this and ATTENTION_HIDDEN are 0 in padding
 };
 enum {
     ATTENTION_BWD_X,

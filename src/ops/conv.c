@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Convolution over time: a matrix of what each output step reads, and multiplies with it.
+// Convolution over time: gathers what each output step reads as rows of a matrix (im2col), then multiplies.
 #include <stdio.h>
 
 #include "base/array.h"

@@ -16,7 +16,7 @@
 enum {
     CONV_X,
     CONV_LENGTHS,     // of x
-    CONV_NEW_LENGTHS, // of y: WINDOW_LENGTHS gives them
+    CONV_NEW_LENGTHS, // of y, as WINDOW_LENGTHS computes them
     CONV_WEIGHT,      // [O, C, kernel]
     CONV_BIAS,        // [O] or NONE
 };

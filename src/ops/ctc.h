@@ -22,14 +22,14 @@ enum {
 };
 enum {
     CTC_DX,     // NONE in evaluation
-    CTC_RECORD, // updated: REAL [slots, RECORD_FIELDS]; correct are samples whose greedy decoding is the
-                // target
+    CTC_RECORD, // updated: REAL [slots, RECORD_FIELDS]; RECORD_CORRECT counts samples whose greedy decoding
+                // is the target
 };
 
 struct clrnn_ctc_attributes {
     uint32_t L, blank, slots;
     bool zero_infinity;
-    bool total; // as struct clrnn_loss_attributes
+    bool total; // as in struct clrnn_loss_attributes
 };
 
 #endif

@@ -10,7 +10,7 @@ enum clrnn_status clrnn_dropout_fwd(struct clrnn_launches *launches, const struc
                                     const struct clrnn_op *op)
 {
     const bool cpu = clrnn_on_cpu(launches);
-    const uint32_t steps = op->dropout.variational ? op->T : 1; // that share a mask
+    const uint32_t steps = op->dropout.variational ? op->T : 1; // steps that share a mask
     const size_t count = (size_t)op->T * op->N * op->C / steps;
     const uint32_t chunk = cpu ? 1024 : 4;
     const double p = op->dropout.p;
@@ -24,7 +24,7 @@ enum clrnn_status clrnn_dropout_fwd(struct clrnn_launches *launches, const struc
         UINT(ceil(p * 0x1p24)),
         REAL(p < 1 ? 1 / (1 - p) : 0),
         UINT(chunk),
-        UINT(op->N * op->C), // this and the next: of dropout_part alone
+        UINT(op->N * op->C), // this and the next are arguments of dropout_part only
         UINT(op->C),
     };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Dropout: element e = r * C + c is kept where u(e) >= p and then divided by 1 - p; u from Philox, stream
-// RANDOM_DROPOUT, a = step (COUNTER_STEP), b = the op's `stream`. Backward draws again.
+// RANDOM_DROPOUT, a = step (COUNTER_STEP), b = the op's `stream`. Backward draws the same mask again.
 #ifndef CLRNN_SRC_OPS_DROPOUT_H
 #define CLRNN_SRC_OPS_DROPOUT_H
 
@@ -22,7 +22,7 @@ enum { DROPOUT_Y }; // backward: dx
 
 struct clrnn_dropout_attributes {
     bool variational; // one mask [N, C] for all steps
-    bool part; // N are COUNTER_SAMPLE and following of a batch of COUNTER_SAMPLES: e counts in the batch
+    bool part; // N samples from COUNTER_SAMPLE on of a batch of COUNTER_SAMPLES: e counts in the whole batch
     double p;
     uint32_t stream;
 };

@@ -14,8 +14,8 @@
 // clang-format on
 
 // With FEED_MEAN, x becomes (x - mean) / std. Padding is set: x to 0, tokens to -1, class targets to
-// INT32_MIN
-// ("no target"), real targets to 0. With FEED_COUNTER a length is that of what is left, at least 0.
+// INT32_MIN ("no target"), real targets to 0. With FEED_COUNTER, lengths are the numbers of steps that are
+// left from COUNTER_FIRST on, at least 0.
 enum {
     FEED_X,         // REAL [S, T_data, C], or I32 [S, T_data] tokens
     FEED_Y,         // I32 or REAL [S, targets] or [S, T_data or own_steps_data, targets]; NONE in prediction
@@ -38,7 +38,7 @@ enum {
 struct clrnn_feed_attributes {
     uint32_t S, T_data, targets; // targets: numbers that a sample or step has in y
     bool tokens, target_real, target_steps, target;
-    // Not 0: y has steps of its own, so many in the batch and in the data; they are copied as they are.
+    // Not 0: y has steps of its own, this many in the batch and in the data; they are copied unchanged.
     uint32_t own_steps, own_steps_data;
 };
 

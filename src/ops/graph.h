@@ -74,8 +74,8 @@ static inline struct clrnn_buffer *clrnn_out(const struct clrnn_graph *g, const 
     return op->out[slot] < 0 ? NULL : g->tensor[op->out[slot]].buffer;
 }
 
-/** The buffer of a slot as clrnn_in; if its copy was elided, the source, with the indices of its rows [N] in
- *  *index, else NULL. */
+/** The buffer of a slot as clrnn_in, and NULL in *index. If the slot's copy was elided: the buffer of its
+ * source, and in *index the indices [N] of its rows. */
 static inline struct clrnn_buffer *clrnn_rows(const struct clrnn_graph *g, const struct clrnn_op *op,
                                               int slot, struct clrnn_buffer **index)
 {

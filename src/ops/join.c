@@ -41,7 +41,7 @@ enum clrnn_status clrnn_concat_bwd(struct clrnn_launches *launches, const struct
     return CLRNN_OK;
 }
 
-// Rows (t, n) of [T, N, C] and of [N, T, C] change places, in the direction that `back` says.
+// Transposes [T, N, C] to [N, T, C] or, with `back`, [N, T, C] to [T, N, C].
 static enum clrnn_status swap_rows(struct clrnn_launches *l, const struct clrnn_op *op,
                                    struct clrnn_buffer *from, struct clrnn_buffer *to, bool back)
 {

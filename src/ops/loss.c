@@ -4,10 +4,10 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// From this number of classes, the lanes of a work-group divide a row.
+// With more than MANY_CLASSES, the lanes of a work-group divide a row.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
-// Divides rows of classes, or the elements of real outputs.
+// Divides the rows of class scores, or the elements of real outputs, among work-items.
 static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
 {
     const uint32_t width = clrnn_loss_is_classes(op->loss.kind) ? op->C : 1;
@@ -18,7 +18,7 @@ static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrn
     return clrnn_split_blocks(items, cooperate ? 1 : GPU_ROWS, 1, clrnn_lanes(l, cooperate ? 64 : 128));
 }
 
-// What the kernels know as `parameter`.
+// The value of the kernels' argument `parameter`.
 static double parameter_of(const struct clrnn_op *op)
 {
     switch (op->loss.kind) {

@@ -22,8 +22,8 @@ enum {
     LOSS_COUNTER,       // COUNTER_SLOT says which record
     LOSS_SAMPLE_WEIGHT, // REAL [N] or NONE
     LOSS_LABEL_WEIGHT,  // bce_with_logits: REAL [C], its weight, or NONE
-    LOSS_SCALE,         // REAL [2, targets]: deviation and mean of what became standardised targets, or NONE;
-                        // the record is in their units, the gradient is not
+    LOSS_SCALE,         // REAL [2, targets]: deviation and mean by which targets were standardised, or NONE;
+                        // the record is in the targets' units before that, the gradient is not
 };
 enum {
     LOSS_DX,     // NONE in evaluation
@@ -33,9 +33,9 @@ enum {
 struct clrnn_loss_attributes {
     enum clrnn_loss_kind kind;
     double label_smoothing, beta, delta;
-    uint32_t quantiles; // quantile: how many; output o * quantiles + q of target o
-    bool missing;       // targets that are NaN take part in nothing
-    bool total;         // dx is the gradient of the numerator alone: of a part of a batch (train.shards)
+    uint32_t quantiles; // quantile: their number; output o * quantiles + q is quantile q of target o
+    bool missing;       // targets that are NaN are missing: they count nowhere
+    bool total;         // dx is the gradient of the numerator alone, for a part of a batch (train.shards)
     int32_t ignore_index;
     uint32_t slots;
 };

@@ -15,21 +15,21 @@
     X(LAYERNORM_FWD, norm, layernorm_fwd) X(LAYERNORM_BWD, norm, layernorm_bwd)
 // clang-format on
 
-// BATCHNORM in training (batch_stats): mean and biased variance of the valid rows; the running ones are
-// updated: running = (1 - momentum) running + momentum batch (variance unbiased there), momentum
-// 1 / (batches + 1) when cumulative. Otherwise the running ones normalise. mean and invstd are saved for
-// backward (batch statistics even where they are used in eval mode: track_running_stats false).
+// BATCHNORM in training (batch_stats) normalises by the mean and biased variance of the valid rows, and
+// updates the running ones: running = (1 - momentum) running + momentum batch, with the unbiased variance,
+// and momentum 1 / (batches + 1) when cumulative. Otherwise it normalises by the running ones. mean and
+// invstd are saved for backward (those of the batch, too, if eval mode uses them: track_running_stats false).
 enum {
     BATCHNORM_X, // [rows, C]
     BATCHNORM_LENGTHS,
-    BATCHNORM_WEIGHT, // [C] or NONE, as the next three
+    BATCHNORM_WEIGHT, // [C] or NONE, as are the next three
     BATCHNORM_BIAS,
     BATCHNORM_RUNNING_MEAN,
     BATCHNORM_RUNNING_VAR,
 };
 enum {
     BATCHNORM_Y,
-    BATCHNORM_MEAN, // [C]; NONE unless batch_stats, as invstd
+    BATCHNORM_MEAN, // [C]; NONE unless batch_stats, as is invstd
     BATCHNORM_INVSTD,
     BATCHNORM_NEW_MEAN, // updated: the same tensors as the running ones, or NONE
     BATCHNORM_NEW_VAR,
@@ -45,20 +45,20 @@ enum {
 };
 enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
 
-// BATCHNORM of a shard (train.shards), with statistics of the whole batch, in steps between which sums over
-// the shards are taken. Forward: MOMENTS of the shard's valid rows, then FWD without batch_stats, by the mean
-// and variance of the batch. Backward: BWD without DX for the sums, then SPREAD: dx by their means over the
-// batch.
+// BATCHNORM of a shard (train.shards), with the statistics of the whole batch: between its ops, their results
+// are summed over the shards. Forward: MOMENTS of the shard's valid rows, then FWD without batch_stats, which
+// takes the batch's mean and variance. Backward: BWD without DX gives the sums, then SPREAD computes dx from
+// their means over the batch.
 enum { MOMENTS_X, MOMENTS_LENGTHS };
 enum { MOMENTS_COUNT, MOMENTS_MEAN, MOMENTS_SQUARES }; // [C]: rows; their mean; sum of squared deviations
 enum {
-    SPREAD_X, // to DY as BATCHNORM_BWD
+    SPREAD_X, // slots up to DY are as in BATCHNORM_BWD
     SPREAD_LENGTHS,
     SPREAD_WEIGHT,
     SPREAD_MEAN,
     SPREAD_INVSTD,
     SPREAD_DY,
-    SPREAD_MEANS, // [2, C]: of dy and of dy xhat
+    SPREAD_MEANS, // [2, C]: means of dy and of dy xhat over the batch
 };
 enum { SPREAD_DX };
 
@@ -78,8 +78,8 @@ enum { LAYERNORM_DX, LAYERNORM_DWEIGHT, LAYERNORM_DBIAS };
 struct clrnn_norm_attributes {
     double eps, momentum;
     bool cumulative, batch_stats;
-    bool summed;     // FWD, BWD, MOMENTS: of a shard, as above
-    uint32_t number; // the same: of the model's batchnorms with `summed`, from 0
+    bool summed;     // FWD, BWD, MOMENTS: the op is of a shard, as above
+    uint32_t number; // the op's number among the model's batchnorms with `summed`, from 0
     int32_t entry;   // MOMENTS: row of the running mean in the model's table; -1: none
     uint32_t groups; // LAYERNORM; 0 is 1
 };

@@ -57,7 +57,7 @@ struct clrnn_op_backward {
         bool out; // `from` is an output of the forward
     } in[32];
     struct {
-        int to, from; // output slot, and the forward's slot of the parameter that it is the gradient of
+        int to, from; // output slot, and the forward's slot of the parameter whose gradient it is
     } grad[18];
 };
 
@@ -65,14 +65,13 @@ struct clrnn_op_backward {
 struct clrnn_op_class {
     /** Floating-point operations; a multiply-add is two, a transcendental one. NULL: none. */
     double (*flops)(const struct clrnn_op *op);
-    /** Bytes that one access to a slot's tensor moves; negative: the size of the tensor. NULL: always that.
-     */
+    /** Bytes that one access to a slot's tensor moves. Negative, or no function: the size of the tensor. */
     double (*slot_bytes)(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out);
     /** Prints the sizes that follow "T N C" in the keys of autotuned choices. NULL: none. */
     void (*sizes)(const struct clrnn_op *op, char *text, size_t size);
     unsigned updated;                         // bit per output slot: read as well as written
     unsigned record;                          // bit per output slot: the table of records
-    unsigned record_numbers;                  // that the op writes of its row of the table
+    unsigned record_numbers;                  // how many numbers the op writes of its row of that table
     const struct clrnn_op_backward *backward; // of a forward op; NULL: none
 };
 

@@ -28,7 +28,7 @@ enum {
 enum {
     OPTIM_GRADS,
     OPTIM_HYPER, // REAL [HYPER_FIELDS]
-    OPTIM_NORM,  // to clip by, or NONE
+    OPTIM_NORM,  // the norm to clip by, or NONE
     OPTIM_COUNTER,
 };
 enum {
@@ -40,7 +40,7 @@ enum {
     OPTIM_RECORD,   // updated, or NONE
 };
 
-struct clrnn_optim_attributes { // GRAD_NORM: count alone
+struct clrnn_optim_attributes { // GRAD_NORM uses only count
     enum clrnn_optimizer_kind kind;
     size_t count;
     double beta2, eps, weight_decay, dampening, alpha, clip_max_norm;

@@ -45,7 +45,7 @@ static enum clrnn_status hidden_products(struct clrnn_launches *l, const struct 
     return clrnn_launch_gemm(l, &m);
 }
 
-// The products of the initial state.
+// Computes the product of the initial state with W_hh, which the first step takes.
 static enum clrnn_status begin(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)
 {
     const uint32_t GH = clrnn_recurrent_columns(r);
@@ -124,7 +124,7 @@ enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
     return steps_fwd(l, p, dropped);
 }
 
-// The last cells of the samples that end in the steps taken.
+// Writes the final cells of the samples that end in the steps taken.
 static enum clrnn_status final_cells(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                      struct clrnn_buffer *cn)
 {
@@ -133,7 +133,7 @@ static enum clrnn_status final_cells(struct clrnn_launches *l, const struct clrn
     return clrnn_launch_final(l, &z, r->lengths, r->cell, r->H, clrnn_recurrent_rows(r) * r->H, r->c0, cn);
 }
 
-// Forward through part k, and what is left of it: y, and the state at its end.
+// Forward through part k; then stores what is kept of it: y, and the state at its end.
 static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                    uint32_t k, struct clrnn_buffer *dropped, struct clrnn_buffer *cn)
 {

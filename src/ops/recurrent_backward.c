@@ -9,17 +9,17 @@
 
 // ---------------------------------------------------------------- backward, the time steps
 
-// Scratch of backward, for one direction after the other where there are two.
+// Scratch of backward; two directions use it one after the other.
 struct scratch {
     struct clrnn_buffer *through, *carry;   // [N, P], [N, H]
     bool kept;                              // carry is dc0 or dh0, [D, N, H]
-    struct clrnn_buffer *dh;                // [N, H]: the gradient of h before the projection, of a step
-    struct clrnn_buffer *dprojected;        // [D, rows, P]: behind the projection; NULL: there is none
-    struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: of the gates' sums, and of their products
+    struct clrnn_buffer *dh;                // [N, H]: a step's gradient of h before the projection
+    struct clrnn_buffer *dprojected;        // [D, rows, P]: after the projection; NULL: no projection
+    struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: of the gates' sums; of their products (ga, gb)
     struct clrnn_buffer *dcell;             // [D, rows, H]: of gamma_c times the normalised cell
-    struct clrnn_buffer *clean, *dropped;   // x and h as the weight gradients read them; NULL: h as it is
-    struct clrnn_buffer *dropped_step;      // [N, P]: of forward, where it runs again
-    struct clrnn_buffer *bias[3][2];        // blocks of sums(), of all parts; NULL: not there yet
+    struct clrnn_buffer *clean, *dropped;   // x and h for the weight gradients; dropped NULL: h as it is
+    struct clrnn_buffer *dropped_step;      // [N, P]: for forward, where backward runs it again
+    struct clrnn_buffer *bias[3][2];        // block sums of sums(), of all parts; NULL: no memory yet
 };
 
 static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
@@ -51,8 +51,8 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &s->clean);
 }
 
-// What reaches h of the step's rows, the first of which is `row`, from the step after; with a projection also
-// dh.
+// Computes in s->through the gradient that reaches h of a step, whose first row is `row`, from the step
+// after; with a projection also s->dh.
 static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                        const struct scratch *s, const struct recurrent_args *args, size_t row)
 {
@@ -134,8 +134,8 @@ static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recu
     return m.K == 0 ? clrnn_launch_zero(l, c) : clrnn_launch_gemm_sum(l, &m, 1, &blocks);
 }
 
-// Sums over the rows of g [rows, C] and of g x, either of which may be NULL, in blocks that are summed when
-// backward has come to the first part.
+// Sums over rows: dbias of g [rows, C], dgain of g x; either may be NULL. The sums of blocks are in `kept`,
+// and are added up when backward has come to the first part.
 static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                               struct clrnn_buffer *g, struct clrnn_buffer *x, uint32_t C,
                               struct clrnn_buffer *dbias, struct clrnn_buffer *dgain,
@@ -170,7 +170,7 @@ static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recur
     return dgain ? clrnn_launch_block_sum(l, blocks[1], 0, s.teams, C, dgain) : CLRNN_OK;
 }
 
-// dh0, and the first steps' part of dW_hh, which is added to that of the others.
+// dh0, and the initial state's share of dW_hh, which is added to that of the steps.
 static enum clrnn_status initial_gradients(struct clrnn_launches *l,
                                            const struct clrnn_recurrent_direction *r, const struct scratch *s)
 {
@@ -206,7 +206,7 @@ static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct
                                           struct scratch *s)
 {
     const uint32_t GH = clrnn_recurrent_columns(r), begin = clrnn_recurrent_first(r, false) ? 0 : 1;
-    // the step of the gates belongs to the step of h before it
+    // gates of a step belong to h of the step before it
     const uint32_t step = r->d ? r->low : r->low + begin, h = r->d ? r->low + 1 : r->low + begin - 1;
     const struct clrnn_rows x = {s->clean, (size_t)(r->low + r->offset) * r->N * r->C, r->C};
     struct clrnn_rows past = clrnn_recurrent_y(r, h);
@@ -256,7 +256,7 @@ static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_r
     const struct clrnn_rnn_part part = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k);
     const struct clrnn_recurrent_direction p = clrnn_recurrent_part(r, &part);
 
-    if (!part.is_last) { // the gradients of the gates of the step after
+    if (!part.is_last) { // takes over the gate gradients of the step after
         const struct clrnn_rnn_part after = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k + 1);
         const struct clrnn_recurrent_direction q = clrnn_recurrent_part(r, &after);
 

@@ -6,13 +6,13 @@
 
 #include "base/array.h"
 
-// A team of lanes for each row.
+// A range with a team of lanes for each row.
 static struct clrnn_range teams_of(uint32_t lanes, size_t rows)
 {
     return lanes == 1 ? RANGE1(rows) : GROUPS1(rows * lanes, lanes);
 }
 
-// Their in[] start with the same slots.
+// The in[] of forward and backward start with the same slots.
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op,
                                                        struct clrnn_recurrent_packed *packed)

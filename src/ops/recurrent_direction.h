@@ -24,13 +24,13 @@ struct clrnn_recurrent_direction {
     struct clrnn_buffer *x, *lengths, *counter, *weight[RECURRENT_WEIGHTS], *gradient[RECURRENT_WEIGHTS];
     struct clrnn_buffer *y, *input, *hidden, *stats, *gates, *cell, *wide, *mask;
     struct clrnn_buffer *dy, *dx;                                   // backward
-    struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn; // cl/recurrent.cl has begin and state
-    // Of a part (ops/rnn_states.h), or of the whole: T steps of `whole`, and as struct clrnn_rnn_part has it.
+    struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn; // begin and state: see cl/recurrent.cl
+    // The part that is computed (as in struct clrnn_rnn_part), or the whole: T of `whole` steps.
     uint32_t whole, low, steps, offset;
-    struct clrnn_buffer *kept_h, *kept_c, *part_y; // as in rnn.h; y of a part, NULL: there are none
+    struct clrnn_buffer *kept_h, *kept_c, *part_y; // kept: as in rnn.h. part_y: y of a part; NULL: no parts
 };
 
-/** By the layer and how its rows or columns are divided. */
+/** Defines of kernels, from the layer and the split of its rows or columns. */
 #define DEFINES_OF(r, split) \
     DEFINES({"CELL", (r)->op->rnn.cell}, {"RELU", (r)->op->rnn.relu}, \
             {"NORM", (r)->op->recurrent.layer_norm}, {"WIDTH", (split).width}, {"LANES", (split).lanes})
@@ -42,7 +42,7 @@ static inline size_t clrnn_recurrent_rows(const struct clrnn_recurrent_direction
     return (size_t)r->T * r->N;
 }
 
-/** What the kernels of a step have in common; forward and backward add where h, dh and carry are. */
+/** Arguments that all kernels of a step share; forward adds where h is, backward where carry is. */
 static inline struct recurrent_args clrnn_recurrent_args(const struct clrnn_recurrent_direction *r,
                                                          uint32_t step)
 {
@@ -62,42 +62,42 @@ static inline uint32_t clrnn_recurrent_columns(const struct clrnn_recurrent_dire
     return r->G * r->H;
 }
 
-/** What forward and backward have in common; take a direction next. */
+/** The fields that forward and backward share; clrnn_recurrent_take then sets those of direction d. */
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op,
                                                        struct clrnn_recurrent_packed *packed);
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
 
-/** Steps of T before those that are taken, in forward or backward order: 0 or 1, of the whole 0. */
+/** Steps of T before those that are taken, in forward or backward order: 0 or 1 of a part, 0 of the whole. */
 uint32_t clrnn_recurrent_first(const struct clrnn_recurrent_direction *r, bool backward);
 
-/** Scratch for what forward leaves to backward of the whole or, with op->rnn.part, of a part: buffers that
- * are not there. */
+/** Allocates scratch for activations that have no buffer: of the whole sequence or, with op->rnn.part, of a
+ * part. */
 enum clrnn_status clrnn_recurrent_own(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** The direction's part. */
+/** The direction, limited to a part. */
 struct clrnn_recurrent_direction clrnn_recurrent_part(const struct clrnn_recurrent_direction *r,
                                                       const struct clrnn_rnn_part *part);
 uint32_t clrnn_recurrent_parts(const struct clrnn_recurrent_direction *r);
 
-/** Before a direction's first steps: the dropout's mask, and the product of the initial state. */
+/** Goes before a direction's first steps: dropout mask, and product of the initial state with W_hh. */
 enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** Forward through part k from the state kept before it. `dropped`: scratch [N, P], NULL: nothing is. */
+/** Forward through part k from the state kept before it. `dropped`: scratch [N, P]; NULL: no dropout. */
 enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
                                              const struct clrnn_recurrent_direction *p,
                                              const struct clrnn_rnn_part *part, uint32_t k,
                                              struct clrnn_buffer *dropped);
-/** Step t of y, of the cell, and of other rows of W numbers; the states kept at the end of part k. */
+/** Rows of a direction: y at step t; a buffer with rows of W numbers at step t; states kept after part k. */
 struct clrnn_rows clrnn_recurrent_y(const struct clrnn_recurrent_direction *r, uint32_t t);
 struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of,
                                      uint32_t W, uint32_t t);
 struct clrnn_rows clrnn_recurrent_kept(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *kept,
                                        uint32_t W, uint32_t k);
 
-/** Scratch, unless the buffer is there or count is 0. */
+/** Allocates scratch for *buffer, unless it has memory or count is 0. */
 enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count,
                                           struct clrnn_buffer **buffer);
 
-/** The dropout's mask of the direction: none where nothing is dropped. */
+/** Computes the direction's dropout mask; without dropout there is none. */
 enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
 /** out [rows, P]: the mask times the rows of y from `row` on. */
 enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,

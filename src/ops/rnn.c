@@ -105,7 +105,7 @@ static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_
     return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &r->clean);
 }
 
-// One step on a CPU; *done: all of it.
+// Backward of a single step on a CPU, for the layers that allow it. *done: it was done, nothing is left.
 static enum clrnn_status single_bwd(struct clrnn_launches *l, struct clrnn_rnn *r, bool *done)
 {
     bool whole;

@@ -13,17 +13,17 @@
     X(RNN_FWD, rnn, rnn_fwd) X(RNN_BWD, rnn, rnn_bwd)
 // clang-format on
 
-// y [T, N, D*H], the forward direction first. For backward are kept: gates [D, rows, R*H], after activation,
-// R = 1 (rnn), 4 (lstm: i f g o; gru: r z n and W_hn h + b_hn); cell [D, rows, H], lstm only. Both are
+// y [T, N, D*H], the forward direction first. Kept for backward: gates [D, rows, R*H], after activation, with
+// R = 1 (rnn) or 4 (lstm: i f g o; gru: r z n and W_hn h + b_hn); cell [D, rows, H], lstm only. Both are
 // internal to the device (NONE in inference; not compared between devices).
 //
-// With `part`, GATES, CELL and RNN_BWD_Y are NONE. Backward computes them again for so many steps at a time,
-// from the states kept_h, kept_c [parts - 1, D, N, H] that forward keeps at the end of each part but the
-// last, as a direction counts them; results have the same bits. Initial states then need D 1.
+// With `part`, GATES, CELL and RNN_BWD_Y are NONE. Backward then recomputes them for `part` steps at a time
+// from kept_h, kept_c [parts - 1, D, N, H], the states that forward keeps at the end of each part but the
+// last, in the order of the direction; results have the same bits. Initial states then need D 1.
 //
 // Initial states h0, c0 [D, N, H] are zero where they are NONE (c0: lstm only, with h0). Final states hn, cn
-// [D, N, H]: of each sample's last valid step in the order of the direction; cn needs GATES and CELL, or
-// `part`. Backward takes their gradients, NONE: zero, and dy may be NONE where they are not.
+// [D, N, H] are those of each sample's last valid step in the order of the direction; cn needs GATES and
+// CELL, or `part`. Backward takes the final states' gradients (NONE: zero); if it gets any, dy may be NONE.
 enum {
     RNN_X, // [T, N, C]
     RNN_LENGTHS,
@@ -31,7 +31,7 @@ enum {
     RNN_WEIGHT_HH, // [G*H, H]
     RNN_BIAS_IH,   // [G*H] or NONE
     RNN_BIAS_HH,   // [G*H] or NONE
-    RNN_REVERSE_,  // 4 more
+    RNN_REVERSE_,  // 4 more, of the reverse direction
     RNN_H0 = RNN_WEIGHT_IH + 8,
     RNN_C0,
 };
@@ -71,7 +71,7 @@ struct clrnn_rnn_attributes {
     enum clrnn_cell cell;
     bool relu, bias;
     uint32_t H, D;
-    uint32_t part; // a multiple of clrnn_block_steps and less than T; 0: activations are kept
+    uint32_t part; // steps of a part, a multiple of clrnn_block_steps below T; 0: activations are kept
 };
 
 uint32_t clrnn_cell_gates(enum clrnn_cell cell);   // G: 1, 4, 3

@@ -10,13 +10,13 @@ static size_t rows_of(const struct clrnn_rnn *r)
     return (size_t)r->T * r->N;
 }
 
-// Rows of the gates of direction d from the steps that are taken on.
+// The element at which the gates of direction d begin, at the first step that is taken.
 static size_t gates_of(const struct clrnn_rnn *r, uint32_t d)
 {
     return (d * rows_of(r) + (size_t)r->low * r->N) * r->R * r->H;
 }
 
-// Steps that the direction has taken before the part.
+// Number of steps that the direction takes before this part.
 static uint32_t begun(const struct clrnn_rnn *r)
 {
     const uint32_t first = r->low + r->offset;
@@ -24,7 +24,7 @@ static uint32_t begun(const struct clrnn_rnn *r)
     return r->direction ? r->whole - first - r->steps : first;
 }
 
-// 0 of the first part that backward comes to, 1 of the others, which are added to it.
+// beta of the weight gradients: 0 in the part that backward takes first, 1 in the others, which add to it.
 static float keep(const struct clrnn_rnn *r)
 {
     return clrnn_rnn_first(r, true) ? 1 : 0;

@@ -9,17 +9,17 @@
 struct tiling {
     uint32_t K, columns; // shape of W_hh as traversed by forward or backward
     uint32_t rows, parts, part, lanes, lane_units, items, held, unroll;
-    size_t state_bytes, sum_bytes; // of local memory
+    size_t state_bytes, sum_bytes; // local memory
     uint32_t groups;
 };
 
 enum {
     ITEMS_STEP = 64,            // a multiple of every GPU's sub-group width, 8 to 64
     FEWEST_K = 16,              // least rows of the weights per work-item
-    ALL_REGISTERS = 64 * 1024,  // of a work-group: NVIDIA's, and more than others need with theirs
+    ALL_REGISTERS = 64 * 1024,  // registers of a work-group: NVIDIA's limit, more than other GPUs' items need
     MOST_HELD = 64,             // weights in a work-item's registers
-    LOADS = 4,                  // of 16 bytes of weights that a work-item has under way, if registers suffice
-    MOST_LOCAL = 48 * 1024,     // bytes of local memory, NVIDIA's
+    LOADS = 4,                  // loads of 16 bytes of weights in flight in a work-item, if registers suffice
+    MOST_LOCAL = 48 * 1024,     // bytes of local memory: NVIDIA's limit
     MOST_WEIGHTS = 1024 * 1024, // bytes: see clrnn_rnn_group_pays
     SIZES = 5,                  // number of work-group sizes: ITEMS_STEP times a power of two
 };
@@ -65,14 +65,14 @@ static uint32_t registers_of(const struct clrnn_rnn *r, const struct tiling *c, 
     return 28 + 2 * c->columns * c->lane_units * rows + pairs * (6 + 5 * r->R / 2);
 }
 
-// Registers of a work-item for four rows of the weights and the state that meets them.
+// Registers of a work-item for four rows of the weights and the state that these are multiplied with.
 static uint32_t operands_of(const struct tiling *c)
 {
     return 4 * (c->columns * c->lane_units + c->rows);
 }
 
-// Divides `left` registers: first for what the loop over the weights in memory has under way, as the memory's
-// latency is the bound, then for weights that stay. The state that meets those is loaded at once, too.
+// Divides `left` registers: first for loads in flight in the loop over weights in memory, whose latency is
+// the bound, then for weights that stay in registers. The state for the latter is loaded at once, too.
 static void divide_registers(uint32_t left, struct tiling *c)
 {
     const uint32_t one = operands_of(c), fours = c->part / 4;
@@ -169,7 +169,7 @@ bool clrnn_rnn_group_pays(const struct clrnn_rnn *r)
     return (size_t)r->G * r->H * r->H * sizeof(float) <= MOST_WEIGHTS;
 }
 
-// The cost of one launch; `moved`: values in global memory per row and step.
+// The cost of one launch; `moved`: values read or written in global memory per row and step.
 static struct clrnn_cost group_cost(const struct clrnn_rnn *r, const struct tiling *c, double moved)
 {
     const double rows = (double)r->steps * r->N;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A recurrent layer's pass over its time steps: at once, or in parts where activations are not kept
-// (train.recompute). Forward then keeps the state at the end of each part alone; backward takes the parts
-// from the last one on, and runs forward again from the state before each.
+// (train.recompute). Forward then keeps only the state at the end of each part; backward takes the parts from
+// the last one on, and runs forward again in each, from the state before it.
 #include "base/array.h"
 #include "ops/rnn_states.h"
 #include "ops/rnn_variants.h"
@@ -23,8 +23,8 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
 
 // ---------------------------------------------------------------- parts
 
-// What a part has of its own, for one direction after the other: y [T, N, D*H], gates [D, T, N, R*H], cell
-// [D, T, N, H] of its steps and one more on either side, whose states it needs.
+// Buffers of a part, used by one direction after the other: y [T, N, D*H], gates [D, T, N, R*H], cell [D, T,
+// N, H], of its steps and one more on either side for its state.
 struct own {
     struct clrnn_buffer *y, *gates, *cell;
 };
@@ -62,7 +62,7 @@ static struct clrnn_rnn take(const struct clrnn_rnn *r, const struct own *own, u
     return p;
 }
 
-// Step t of a part.
+// y of step t of a part; likewise the cell and the gates.
 static struct clrnn_rows y_at(const struct clrnn_rnn *p, uint32_t t)
 {
     return (struct clrnn_rows){p->y, ((size_t)t * p->N * p->D + p->direction) * p->H, p->D * p->H};
@@ -94,7 +94,7 @@ static enum clrnn_status part_fwd(struct clrnn_launches *l, const struct clrnn_r
     return steps_fwd(l, p);
 }
 
-// Forward, with what is left of the part: y, and the state at its end.
+// Forward through part k; then stores what is kept of it: y, and the state at its end.
 static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_rnn *r, const struct own *own,
                                    uint32_t d, uint32_t k)
 {
@@ -141,7 +141,7 @@ static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_r
     const struct clrnn_rnn_part part = clrnn_rnn_part_of(r->T, r->part, d, k);
     const struct clrnn_rnn p = take(r, own, d, &part);
 
-    if (!part.is_last) { // the gradients of the gates of the step after
+    if (!part.is_last) { // takes over the gate gradients of the step after
         const struct clrnn_rnn_part after = clrnn_rnn_part_of(r->T, r->part, d, k + 1);
         const struct clrnn_rnn q = take(r, own, d, &after);
 
@@ -177,7 +177,7 @@ enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn
         for (uint32_t k = parts_of(r); k-- > 0;) {
             clrnn_launches_reset(l, mark);
             TRY(part_bwd(l, r, &own, d, k, &bias));
-            if (d == 0 && k + 1 == parts_of(r)) // the biases' sums are all parts'
+            if (d == 0 && k + 1 == parts_of(r)) // bias sums are shared by all parts: they stay
                 mark = clrnn_launches_mark(l);
         }
     return clrnn_rnn_bias_sum(l, r, &bias);

@@ -10,14 +10,14 @@ struct tiling {
     uint32_t tiles, rows;
     uint32_t item_rows, items;       // batch rows per work-item; number of work-items for the rows
     uint32_t item_tiles, tile_items; // likewise for tiles
-    uint32_t steps;                  // per launch
+    uint32_t steps;                  // steps per launch
     uint32_t ahead;                  // parts of the next tile that a stripe prefetches
 };
 
 // Most rows per work-item, so that their states fit in the second-level cache together with the weights.
 enum { MOST_ITEM_ROWS = 64 };
 
-// Bytes of an item's recurrent weights from which on all parts of the next tile are prefetched, also where
+// From this many bytes of an item's recurrent weights on, all parts of the next tile are prefetched, even if
 // there are fewer stripes than parts; below, the second-level cache keeps most of the weights from step to
 // step.
 enum { LEAST_WEIGHTS = 512 * 1024 };
@@ -121,7 +121,7 @@ static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
     return all <= 3 * 512 * 1024 || (tile <= 512 * 1024 && t->item_rows >= 16);
 }
 
-// Those of the first launch.
+// The kernel arguments of the first launch.
 static struct rnn_args args_of(const struct clrnn_rnn *r, const struct tiling *t, bool backward)
 {
     struct rnn_args args = clrnn_rnn_args(r, backward);

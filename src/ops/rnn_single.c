@@ -12,7 +12,7 @@ enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
 enum { TILE = 4 }; // rows per work-item in the gradient of x
 
-// Vectors of units per work-item of the forward kernel: all gates of one vector; for cell rnn the width of
+// Vectors of units per work-item of the forward kernel: one, with all its gates; for cell rnn the width of
 // its tile.
 static uint32_t parts_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {

@@ -13,10 +13,10 @@ static struct clrnn_cost moves(double count)
     return (struct clrnn_cost){count, 8 * count};
 }
 
-// What kernels that do not depend on the cell are built for.
+// Defines of kernels that do not depend on the cell.
 #define PLAIN DEFINES({"CELL", CLRNN_CELL_RNN}, {"RELU", 0}, {"WIDTH", 1})
 
-// A work-item a row on CPUs, where each is a work-group; one a number on GPUs.
+// One work-item for each row on CPUs, where it is a work-group; one for each number on GPUs.
 static struct clrnn_range rows_of(const struct clrnn_launches *l, const struct clrnn_state_size *z,
                                   size_t rows, size_t directions)
 {
@@ -132,8 +132,8 @@ enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn
     return clrnn_launch_join_final(l, &z, r->lengths, r->dhn, &r->dy);
 }
 
-// Of the gates [begin, begin + count), whose gradients are in column block `column` of `first`: dh0 (added to
-// what is there if `add`) and the part of dW_hh.
+// For the gates [begin, begin + count), whose gradients start at column block `column` of `first`: computes
+// dh0 (added to what is there if `add`) and adds the gates' share of dW_hh.
 static enum clrnn_status multiply_gates(struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t d,
                                         struct clrnn_buffer *first, size_t offset, uint32_t begin,
                                         uint32_t count, uint32_t column, bool add)
@@ -173,7 +173,7 @@ enum clrnn_status clrnn_rnn_end_bwd(struct clrnn_launches *l, const struct clrnn
         size_t offset;
 
         TRY(clrnn_launch_first(l, &gates, d, r->lengths, &first, &offset));
-        // gru: kernels have left in dh0 what goes past the multiply
+        // gru: kernels have left in dh0 the gradient that bypasses the multiply
         TRY(multiply_gates(l, r, d, first, offset, 0, gru ? 2 : r->G, 0, gru));
         if (gru)
             TRY(multiply_gates(l, r, d, first, offset, 2, 1, 3, true));

@@ -27,14 +27,14 @@ struct clrnn_rnn {
     struct clrnn_buffer *x, *lengths, *weight_ih[2], *weight_hh[2], *bias_ih[2], *bias_hh[2];
     struct clrnn_buffer *y, *gates, *memory; // memory: the lstm's cell
     struct clrnn_buffer *h0, *c0, *hn, *cn;  // initial and final states
-    struct clrnn_buffer *start, *past;       // what kernels read of the initial ones: cl/rnn.cl
+    struct clrnn_buffer *start, *past;       // the initial states as kernels read them: see cl/rnn.cl
     struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward
     struct clrnn_buffer *dh0, *dc0, *dhn, *dcn;
-    struct clrnn_buffer *carry; // [D, N, H]: where kernels leave what they hand on; NULL: nobody wants it
-    // A pass takes a part of the sequence (ops/rnn_parts.c), or all of it: T steps, of both directions.
-    uint32_t whole;                 // steps of the sequence; T are those of gates, memory and y
-    uint32_t low, steps;            // taken of those T: [low, low + steps); others only lend their states
-    uint32_t offset;                // step t of those T is step t + offset of x, dy and lengths
+    struct clrnn_buffer *carry; // [D, N, H]: gradient that backward hands on past its last step; NULL: none
+    // A pass takes a part of the sequence in one direction (ops/rnn_parts.c), or all steps of all directions.
+    uint32_t whole;                 // steps of the sequence; gates, memory and y have T
+    uint32_t low, steps;            // steps taken: [low, low + steps) of T; the others only provide states
+    uint32_t offset;                // step t of T is step t + offset of x, dy and lengths
     uint32_t direction, directions; // the first one taken, and how many
     struct clrnn_buffer *through;   // [D, N, H] scratch of STEPS that outlives a part; NULL: whole sequences
     uint32_t part;                  // steps of the parts, 0: the whole at once
@@ -44,30 +44,30 @@ struct clrnn_rnn {
 
 #define FOR_DIRECTIONS(r, d) for (uint32_t d = (r)->direction; d < (r)->direction + (r)->directions; d++)
 
-/** Steps of T that the direction of a part has before those that are taken, in forward or backward order: 0
- * or 1; of a whole sequence 0. */
+/** Steps of T before those that are taken, in forward or backward order of the direction: 0 or 1 of a part, 0
+ * of a whole sequence. */
 uint32_t clrnn_rnn_first(const struct clrnn_rnn *rnn, bool backward);
 
 /** Partial sums of gate gradients for the bias gradients: partial [D, blocks, R*H]. */
 struct clrnn_rnn_bias {
-    bool wanted, summed; // summed: by the variant itself
-    bool at_once; // the part is all: its sums come before dx, so that the parameters' gradients are final
+    bool wanted, summed; // summed: the variant itself writes `partial`
+    bool at_once; // there are no parts: the sums come before dx, so that the parameters' gradients are final
                   // early
     uint32_t blocks;
     struct clrnn_buffer *partial; // NULL: not there yet
 };
 
-/** The sizes of a layer as its kernels get them; all of its rows, and all steps that are taken. */
+/** Kernel arguments for all rows of a layer and all steps that are taken. */
 struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *rnn, bool backward);
 
-/** The products of the initial states, `start`. */
+/** Computes `start`, the products of the initial states with the recurrent weights. */
 enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *rnn);
-/** Writes the final states, those of a part of the cells of samples that end in it. */
+/** Writes the final states; for a part, only the final cells of the samples that end in it. */
 enum clrnn_status clrnn_rnn_end(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 /** Before backward: adds the gradient of the final h to dy, sets `carry`. */
 enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
-/** After it: gradients of the initial states, and their part of those of the recurrent weights, which are
- * there. */
+/** After backward: computes the gradients of the initial states, and adds the initial states' share to the
+ * gradients of the recurrent weights. */
 enum clrnn_status clrnn_rnn_end_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
 /** CLRNN_RNN_STEPS, forward. */
@@ -112,10 +112,9 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
 enum clrnn_status clrnn_rnn_parts_fwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 
-/** After the time steps of backward, of those that were taken: the gradients of the weights, to which those
- * of later parts are added, and of x. `bias` NULL: only those of the input. _bias_sum: the biases' at last,
- * unless they are made at once.
- */
+/** After backward's time steps: computes, for the steps that were taken, the gradients of x and of the
+ * weights; the latter are added to those of later parts. `bias` NULL: only the gradients of x and the input
+ * weights. _bias_sum: computes the bias gradients after all parts, unless bias->at_once. */
 enum clrnn_status clrnn_rnn_gradients(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                       struct clrnn_rnn_bias *bias);
 enum clrnn_status clrnn_rnn_bias_sum(struct clrnn_launches *l, const struct clrnn_rnn *rnn,

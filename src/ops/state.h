@@ -16,12 +16,12 @@
 
 enum {
     STATE_FROM,    // [N, C], or more rows
-    STATE_COUNTER, // U32 [COUNTER_FIELDS]: COUNTER_CARRY
+    STATE_COUNTER, // U32 [COUNTER_FIELDS]: COUNTER_CARRY says whether to copy, not to clear
 };
 enum { STATE_TO }; // [N, C]
 
 struct clrnn_state_attributes {
-    bool none; // it has none: N and C are the op's
+    bool none; // unused: the op's N and C are enough
 };
 
 #endif

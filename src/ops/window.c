@@ -4,7 +4,7 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// What a work-item takes of a step: on CPUs about so many numbers, whole samples.
+// About how many numbers a work-item takes of a step on CPUs, in whole samples.
 enum { ITEM_NUMBERS = 1024 };
 
 struct share {
@@ -18,7 +18,7 @@ static struct share share_of(const struct clrnn_launches *l, const struct clrnn_
     return (struct share){op->C >= 8 ? 16 : 1, op->C, ITEM_NUMBERS / op->C + 1};
 }
 
-// The launch's defines, sizes and range, for both directions.
+// The launch's defines, sizes and range, for forward and backward.
 #define WINDOW_DEFINES(op, share) \
     DEFINES({"WIDTH", (share).width}, {"MEAN", (op)->window.mean}, \
             {"COUNT_PADDING", (op)->window.count_padding})
