@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the layers above may ask of an open device, beside clrnn/device.h.
+// Functions of an open device for the layers above, in addition to clrnn/device.h.
 #ifndef CLRNN_SRC_DEVICE_DEVICE_H
 #define CLRNN_SRC_DEVICE_DEVICE_H
 

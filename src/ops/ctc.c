@@ -49,7 +49,7 @@ enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_
 
 // ---------------------------------------------------------------- class
 
-// Three additions of logarithms a state, forward and backward.
+// Each state takes three additions of logarithms, forward and again backward.
 static double flops(const struct clrnn_op *op)
 {
     return (double)op->T * op->N *

@@ -45,7 +45,7 @@ static double bwd_flops(const struct clrnn_op *op)
     return (double)op->T * op->N * op->C;
 }
 
-// Of the weights, one row per token.
+// Of the weights, forward reads one row per token.
 static double fwd_slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     (void)graph;

@@ -58,7 +58,7 @@ static double flops(const struct clrnn_op *op)
     return op->in[FEED_MEAN] >= 0 ? 2.0 * op->T * op->N * op->C : 0;
 }
 
-// Of the data set, the rows of the batch; 0 if the copy is elided.
+// Of the data set, only the batch's rows are read; nothing if the copy is elided.
 static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     const double rows = (double)op->T * op->N;

@@ -177,8 +177,8 @@ static int lower_first(const void *a, const void *b)
     return (*p)->offset < (*q)->offset ? -1 : (*p)->offset > (*q)->offset;
 }
 
-// The lowest gap that holds `p` among those of place[0..placed) that live at the same time. `beside` is
-// scratch for pointers to them.
+// Sets the lowest offset at which `p` fits between the tensors of place[0..placed) that live at the same
+// time. `beside` is scratch for pointers to these.
 static void first_fit(struct place *p, struct place *place, size_t placed, bool separate,
                       struct place **beside)
 {

@@ -16,7 +16,7 @@ struct scratch {
     struct clrnn_buffer *dh;                // [N, H]: a step's gradient of h before the projection
     struct clrnn_buffer *dprojected;        // [D, rows, P]: after the projection; NULL: no projection
     struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: of the gates' sums; of their products (ga, gb)
-    struct clrnn_buffer *dcell;             // [D, rows, H]: of gamma_c times the normalised cell
+    struct clrnn_buffer *dcell;             // [D, rows, H]: gradient of gamma_c times the normalised cell
     struct clrnn_buffer *clean, *dropped;   // x and h for the weight gradients; dropped NULL: h as it is
     struct clrnn_buffer *dropped_step;      // [N, P]: for forward, where backward runs it again
     struct clrnn_buffer *bias[3][2];        // block sums of sums(), of all parts; NULL: no memory yet
@@ -170,7 +170,7 @@ static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recur
     return dgain ? clrnn_launch_block_sum(l, blocks[1], 0, s.teams, C, dgain) : CLRNN_OK;
 }
 
-// dh0, and the initial state's share of dW_hh, which is added to that of the steps.
+// dh0, and the initial state's share of dW_hh, which is added to the steps' share.
 static enum clrnn_status initial_gradients(struct clrnn_launches *l,
                                            const struct clrnn_recurrent_direction *r, const struct scratch *s)
 {

@@ -11,8 +11,8 @@
 /** Weights of one direction, packed once for the multiplies of all its steps (`panels` of struct clrnn_gemm).
  */
 struct clrnn_recurrent_packed {
-    struct clrnn_buffer *hidden, *projection;         // of forward
-    struct clrnn_buffer *hidden_bwd, *projection_bwd; // of backward
+    struct clrnn_buffer *hidden, *projection;         // for forward
+    struct clrnn_buffer *hidden_bwd, *projection_bwd; // for backward
 };
 
 /** The sizes and buffers of one direction. Shapes: ops/recurrent.h. Absent buffers are NULL. */

@@ -30,7 +30,7 @@ static float keep(const struct clrnn_rnn *r)
     return clrnn_rnn_first(r, true) ? 1 : 0;
 }
 
-// Launches the sums of both directions whose result is needed, as a batched pair if both are.
+// Launches the multiplies of the directions whose result is needed, as a batched pair if both are.
 static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm m[2],
                                      const struct clrnn_blocks blocks[2])
 {

@@ -107,8 +107,8 @@ enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clr
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                         struct clrnn_buffer *pre, bool *fused);
 
-/** Forward, and backward with all gradients but those of the final states: a whole sequence at once, or part
- * by part where rnn->part says so. */
+/** Forward, and backward with all gradients except the final states', of a whole sequence: at once or, with
+ * rnn->part, part by part. */
 enum clrnn_status clrnn_rnn_parts_fwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 

@@ -31,7 +31,7 @@ struct clrnn_device {
     struct clrnn_tune *tune; // measured choices; NULL: there are none, or no_tune is set
     json_t *forced;          // choices by key that override the file; NULL: none
     char *kernel_dir;        // CLRNN_KERNEL_DIR or NULL
-    char *cache_dir;         // of program binaries, NULL: none
+    char *cache_dir;         // folder of program binaries; NULL: none
 
     struct clrnn_handles handles;
     cl_context context;

@@ -222,7 +222,7 @@ struct outcome {
     char text[160]; // "its driver crashed ..."
 };
 
-/** What is known of platforms and drivers. */
+/** What trying the platforms and drivers has found. */
 struct found {
     struct drivers drivers;
     bool skip[MAX_PLATFORMS];            // platforms that crash or hang when asked for devices

@@ -34,7 +34,7 @@ bool clrnn_drivers_loaded(void);
 /** Where the loader searches for drivers: a folder, an .icd file, or a library. */
 const char *clrnn_drivers_place(void);
 
-/** What is wrong with a platform, or NULL. */
+/** The trouble of a platform, or NULL if it works. */
 const struct clrnn_probe_trouble *clrnn_probe_find(const struct clrnn_probe *probe, int platform);
 
 #endif

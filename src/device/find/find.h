@@ -12,7 +12,7 @@ struct clrnn_handles {
     cl_device_id id;
 };
 
-/** What a list's `strings_` points to. */
+/** Private data of a list, to which its `strings_` points. */
 struct clrnn_list_private {
     char **string;
     size_t string_count;

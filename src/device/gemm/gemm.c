@@ -55,7 +55,7 @@ static enum clrnn_status append_scale(struct clrnn_launches *launches, const str
         ARGS(BUF(g->c), UINT(g->c_offset), UINT(g->c_ld), UINT(g->M), UINT(g->N), REAL(g->beta)));
 }
 
-/** Appends clRNN's kernels; their launches are listed as one multiply. */
+/** Appends clRNN's kernels; each launch is listed as "gemm" with the shape of the multiply. */
 static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
                                     uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                     bool *fused)

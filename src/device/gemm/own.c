@@ -34,8 +34,8 @@ struct tiling {
     double cycles;                    // estimated, for the whole batch
 };
 
-// One or two multiplies of one shape, as the kernels compute them. transposed: as C' = op(B)' op(A)', whose
-// rows are C's columns.
+// One or two multiplies of one shape, as the kernels compute them. transposed: they compute
+// C' = op(B)' op(A)', whose rows are C's columns.
 struct batch {
     struct clrnn_gemm gemm[2];
     uint32_t count;

@@ -17,7 +17,7 @@ uint32_t clrnn_tune_size(uint32_t size)
     return power;
 }
 
-// "64x128x4096 NT": sizes rounded up to powers of two.
+// The shape class as text, "64x128x4096 NT": sizes are rounded up to powers of two.
 static void class_of(const struct clrnn_gemm *gemm, char text[64])
 {
     const struct clrnn_gemm rounded = {.transpose_a = gemm->transpose_a,

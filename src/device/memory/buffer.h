@@ -43,7 +43,7 @@ void *clrnn_buffer_host(const struct clrnn_buffer *buffer);
 
 /**
  * Transfers, in queue order. Write copies `data` before it returns (it may be reused) without waiting
- * for the device; read waits. REAL buffers: f32 and f64 convert where the device holds the other.
+ * for the device; read waits. REAL buffers: f32 and f64 are converted if the device holds the other.
  * Errors: CLRNN_ERR_ARG outside the buffer or of the wrong type, CLRNN_ERR_DEVICE.
  */
 enum clrnn_status clrnn_buffer_write_f32(struct clrnn_buffer *b, size_t first, size_t count,

@@ -17,8 +17,8 @@
 #include "device/program/cache.h"
 #include "device/program/sources.h"
 
-// Denormals cost CPUs a factor of a hundred and are not needed here. No relaxed maths: see the numbers'
-// contract.
+// Denormals cost CPUs a factor of a hundred and are not needed here. No relaxed maths: it changes results and
+// lets compilers assume that there is no NaN.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
 
 /** Build options. Only kernel developers get warnings: drivers print them, or their number, unasked. */

@@ -13,7 +13,7 @@ struct clrnn_launches;
 
 #define CLRNN_CHOICE_MOST 8    // alternatives
 #define CLRNN_CHOICE_KEY 160   // bytes, the end included
-#define CLRNN_CHOICE_OPTION 24 // likewise, of an alternative's name
+#define CLRNN_CHOICE_OPTION 24 // bytes of an alternative's name, the end included
 
 /** Sets the class of the following launches: what they compute, and sizes rounded by clrnn_tune_size. */
 void clrnn_launches_class(struct clrnn_launches *launches, const char *text);
@@ -42,7 +42,7 @@ enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *ke
  * error. */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
-/** What was measured of a choice: milliseconds by alternative; NaN: not measured, infinite: it fails. */
+/** Measured milliseconds of a choice, by alternative. NaN: not measured; infinite: it fails. */
 struct clrnn_choice_ms {
     double ms[CLRNN_CHOICE_MOST];
 };

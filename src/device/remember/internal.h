@@ -10,7 +10,7 @@
 
 #define CLRNN_TUNE_VERSION 2
 
-/** What a device's file says. */
+/** The contents of a device's file. */
 struct clrnn_tune {
     json_t *root;
     char *path;

@@ -10,7 +10,7 @@ struct clrnn_gemm;
 /** Rounds up to a power of two. Sizes that become the same are assumed to have the same fastest launches. */
 uint32_t clrnn_tune_size(uint32_t size);
 
-/** A device's file, as far as multiplies need it. Opaque. */
+/** A device's file of measurements, once read. Opaque. */
 struct clrnn_tune;
 
 /** Reads the device's file; *tune is NULL if there is none, and, with a warning, if it is damaged or from

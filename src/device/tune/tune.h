@@ -11,9 +11,9 @@
 struct clrnn_tune_search {
     double seconds;       // time limit: after it, only the first shape and no setting is begun; 0: 120
     size_t most_settings; // tried in this call; 0: any number
-    bool restart;         // discard earlier measurements, those of choices (device/remember/choice.h) too
+    bool restart;         // discard earlier measurements, also those of choices (device/remember/choice.h)
     bool defaults_only;   // CLBlast's defaults and clRNN's kernels only, no settings
-    const volatile sig_atomic_t *stop; // or NULL: ends after the setting being measured
+    const volatile sig_atomic_t *stop; // may be NULL; once it is set, the setting being measured is the last
 };
 
 /** Measures the shapes with CLBlast's defaults, with settings not yet tried, and with clRNN's kernels;
