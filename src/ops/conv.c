@@ -9,7 +9,7 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// x, lengths -> *columns [T_out * N, kernel * C]
+// Gathers in *columns [T_out * N, kernel * C] what each output step reads of x.
 static enum clrnn_status gather(struct clrnn_launches *l, const struct clrnn_op *op, struct clrnn_buffer *x,
                                 struct clrnn_buffer *lengths, struct clrnn_buffer **columns)
 {
@@ -25,7 +25,7 @@ static enum clrnn_status gather(struct clrnn_launches *l, const struct clrnn_op 
                                     UINT(a->dilation), UINT(a->padding), UINT(s.chunk)));
 }
 
-// [O, first, second] -> [O, second, first]
+// Transposes [O, first, second] to [O, second, first].
 static enum clrnn_status swap(struct clrnn_launches *l, const struct clrnn_op *op, struct clrnn_buffer *in,
                               uint32_t first, uint32_t second, struct clrnn_buffer *out)
 {

@@ -4,7 +4,7 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// Targets with steps of their own.
+// Gathers targets that have steps of their own.
 static enum clrnn_status feed_targets(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                       const struct clrnn_op *op)
 {

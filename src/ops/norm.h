@@ -50,7 +50,7 @@ enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
 // takes the batch's mean and variance. Backward: BWD without DX gives the sums, then SPREAD computes dx from
 // their means over the batch.
 enum { MOMENTS_X, MOMENTS_LENGTHS };
-enum { MOMENTS_COUNT, MOMENTS_MEAN, MOMENTS_SQUARES }; // [C]: rows; their mean; sum of squared deviations
+enum { MOMENTS_COUNT, MOMENTS_MEAN, MOMENTS_SQUARES }; // [C]: row count, mean, sum of squared deviations
 enum {
     SPREAD_X, // slots up to DY are as in BATCHNORM_BWD
     SPREAD_LENGTHS,

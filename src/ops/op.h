@@ -67,7 +67,7 @@ struct clrnn_op_class {
     double (*flops)(const struct clrnn_op *op);
     /** Bytes that one access to a slot's tensor moves. Negative, or no function: the size of the tensor. */
     double (*slot_bytes)(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out);
-    /** Prints the sizes that follow "T N C" in the keys of autotuned choices. NULL: none. */
+    /** Prints the sizes in the keys of autotuned choices. NULL: these are T, N and C. */
     void (*sizes)(const struct clrnn_op *op, char *text, size_t size);
     unsigned updated;                         // bit per output slot: read as well as written
     unsigned record;                          // bit per output slot: the table of records
@@ -75,10 +75,10 @@ struct clrnn_op_class {
     const struct clrnn_op_backward *backward; // of a forward op; NULL: none
 };
 
-/** "rnn_fwd". */
+/** The name of a kind: "rnn_fwd". */
 const char *clrnn_op_name(enum clrnn_op_kind kind);
 
-/** NULL for an unknown kind. */
+/** The class of a kind; NULL: it is unknown. */
 const struct clrnn_op_class *clrnn_op_class(enum clrnn_op_kind kind);
 
 /** Whether an output is the table of records, of which an op writes some numbers of one row. */

@@ -77,9 +77,10 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
 enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
 /** A layer of one time step, for CPUs: input multiply and gates in one launch. _fits: whether the layer is
- * small enough for that. _bwd overwrites the gates with the gate gradients, writes the bias gradients, and
- * sets the gradients of the recurrent weights to zero. *whole: whether it also wrote the gradients of the
- * input and the input weights; otherwise the caller computes them. */
+ * small enough for that, and has no lengths and no initial states. _bwd overwrites the gates with the gate
+ * gradients, writes the bias gradients, and sets the gradients of the recurrent weights to zero. *whole:
+ * whether it also wrote the gradients of the input and the input weights; otherwise the caller computes
+ * them. */
 bool clrnn_rnn_single_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn, bool *whole);

@@ -17,7 +17,7 @@ struct clrnn_split {
 /** The local memory in which the lanes of a reduction add up: one float per lane. */
 #define LANE_SUMS(split) LOCAL((split).lanes * sizeof(float))
 
-/** For `count` independent elements; chunk is in elements. */
+/** The split of `count` independent elements; chunk is in elements. */
 struct clrnn_split clrnn_split_flat(const struct clrnn_launches *launches, size_t count);
 
 /** Like clrnn_split_flat for [rows, C]. `ragged`: rows differ (padding), so that a vector must not span rows.
@@ -25,10 +25,10 @@ struct clrnn_split clrnn_split_flat(const struct clrnn_launches *launches, size_
 struct clrnn_split clrnn_split_elements(const struct clrnn_launches *launches, size_t rows, uint32_t C,
                                         bool ragged);
 
-/** For reductions of each row of C elements; chunk is in rows. */
+/** The split for reductions of each row of C elements; chunk is in rows. */
 struct clrnn_split clrnn_split_rows(struct clrnn_launches *launches, size_t rows, uint32_t C);
 
-/** For reductions of columns over `teams` blocks of `chunk` rows: range is (column groups, blocks). */
+/** The split for reductions of columns in `teams` blocks of `chunk` rows; range: (column groups, blocks). */
 struct clrnn_split clrnn_split_columns(const struct clrnn_launches *launches, size_t rows, uint32_t C);
 
 /** Divides `rows` into at most 512 blocks of at least `least` rows, with a team of `lanes` for each. */

@@ -25,7 +25,7 @@ enum {
 enum { WINDOW_BWD_OLD_LENGTHS, WINDOW_BWD_NEW_LENGTHS, WINDOW_BWD_ARGMAX, WINDOW_BWD_DY };
 enum { WINDOW_DX };
 
-// WINDOW_LENGTHS: new [N] = number of windows in (old [N] + all_padding) steps
+// WINDOW_LENGTHS: new [N] = number of windows in (old [N] + 2 padding) steps, at most T_out
 enum { LENGTHS_OLD };
 enum { LENGTHS_NEW };
 

@@ -11,7 +11,7 @@ enum clrnn_host_type { CLRNN_HOST_F32, CLRNN_HOST_F64, CLRNN_HOST_I32 };
 
 /** Callers have checked all arguments. `first` and `count` are in elements of the buffer, count > 0. */
 struct clrnn_backend {
-    size_t real_bytes; // of one REAL
+    size_t real_bytes; // bytes of one REAL
     /** `open`: called once the device's info is set. `close`: also after a failure; waits for queued work. */
     enum clrnn_status (*open)(struct clrnn_device *device);
     void (*close)(struct clrnn_device *device);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The functions of OpenCL and CLBlast in use, from libraries loaded at run time: without the libraries the
-// reference device works, and messages can name what is missing. The functions' names are macros for
-// entries of one table.
+// The functions of OpenCL and CLBlast that clRNN uses, from libraries loaded at run time, so that the
+// reference device works without them and messages can name what is missing. The functions' names are macros
+// for entries of one table.
 #ifndef CLRNN_SRC_DEVICE_LOADER_H
 #define CLRNN_SRC_DEVICE_LOADER_H
 

@@ -218,7 +218,7 @@ static void try_platforms(void *user)
 /** How a child ended. */
 struct outcome {
     int platform;   // in use when it ended; -1: drivers were being loaded
-    char name[256]; // that platform's
+    char name[256]; // of that platform
     char text[160]; // "its driver crashed ..."
 };
 

@@ -28,7 +28,7 @@ struct clrnn_list_private {
 /** Fills `list` with all platforms and devices that OpenCL knows (not ref), in clinfo's order. */
 enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_device_list *list);
 enum clrnn_status clrnn_list_init(const struct clrnn_log *log, struct clrnn_device_list **list);
-/** Appends a row. Texts are NULL until set. */
+/** Appends a row. Its texts are "" until set, its trouble is NULL. */
 enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_device_list *list,
                                  struct clrnn_handles handles, struct clrnn_device_info **row);
 /** Passes ownership of a text (NULL: no memory) to the list; returns it, or NULL. */

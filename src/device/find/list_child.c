@@ -150,7 +150,7 @@ enum clrnn_status clrnn_caches_suspect(const struct clrnn_log *log, const char *
     if (strncmp(ending, "crashed", 7) != 0 && !strstr(ending, "POCL_CACHE_DIR"))
         return CLRNN_OK;
     TRY(clrnn_temporary_folder(log, folder));
-    cache = strstr(ending, "POCL_CACHE_DIR") ? NULL : clrnn_pocl_cache_folder(); // that names it already
+    cache = strstr(ending, "POCL_CACHE_DIR") ? NULL : clrnn_pocl_cache_folder(); // `ending` names it
     clrnn_log(log, CLRNN_LOG_WARNING, "%s: %s: tried once more with fresh caches; if that helps, delete %s",
               device, ending, cache ? cache : "the driver's");
     free(cache);

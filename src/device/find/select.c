@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From what a user types ("0:0", "cpu", "nvidia") to one device.
+// Selects one device from what a user types ("0:0", "cpu", "nvidia").
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

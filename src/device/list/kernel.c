@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Kernel launches: arguments checked against the kernel, sizes chosen, queued.
+// Kernel launches: checks arguments against the kernel, chooses work-group sizes, and queues.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

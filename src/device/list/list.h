@@ -117,7 +117,8 @@ void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrn
 /** Lets runs stop before launch `at`: no chain crosses it. Call it before a replay is created. */
 void clrnn_launches_stop(struct clrnn_launches *launches, size_t at);
 
-/** Queues every launch once, in order; waits for nothing. CLRNN_ERR_DEVICE names launch and op. */
+/** Queues every launch once, in order; waits only for builders, and within very long lists.
+ * CLRNN_ERR_DEVICE names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
 /** Queues launches first..last-1 only, each by itself (for checks op by op). */
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last);

@@ -84,7 +84,7 @@ enum clrnn_status clrnn_device_mark(struct clrnn_device *device, struct clrnn_ma
  * thread queues further work, which must not touch these elements or any buffer that has them. */
 enum clrnn_status clrnn_buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark, size_t first,
                                           size_t count, float *data);
-/** Any thread may call it. */
+/** Releases a mark; any thread may call it. */
 void clrnn_mark_destroy(struct clrnn_device *device, struct clrnn_mark *mark);
 
 #endif

@@ -38,8 +38,8 @@ const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *la
  * ("variant"), where they have it. NULL: no longer forced. For measuring and tests. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
-/** Fixes the choices in environment CLRNN_CHOICES: "variant=steps,group=128". CLRNN_ERR_ARG: syntax
- * error. */
+/** Forces the choices in environment CLRNN_CHOICES, "variant=steps,group=128", whose syntax
+ * clrnn_environment_check has checked. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
 /** Measured milliseconds of a choice, by alternative. NaN: not measured; infinite: it fails. */

@@ -23,7 +23,7 @@ struct clrnn_tune {
 /** Parses a file's text and checks its hash, which it leaves out. NULL: *why is the reason. */
 json_t *clrnn_tune_parse(const char *text, size_t size, const char **why);
 /** Reads a file; NULL with a logged warning if it cannot be used, NULL without one if it does not exist.
- * CLRNN_ERR_MEMORY. */
+ * Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *path, json_t **root);
 
 /** Writes the whole file with its hash. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
