@@ -10,7 +10,7 @@
 #include "device/memory/buffer.h"
 #include "diagnose/doctor/run.h"
 
-#define GATE_ROWS 4096u // (step, sample) pairs whose gates are computed again
+#define GATE_ROWS 4096u // (step, sample) pairs whose gates are recomputed
 #define GATE_END 4.595  // sigmoid(4.595) = 0.99
 #define TANH_END 0.99
 
@@ -90,7 +90,7 @@ static enum clrnn_status measure_layers(struct clrnn_model *m, struct clrnn_acti
     return CLRNN_OK;
 }
 
-// dx [T, N, C] of the first recurrent layer.
+// Sets a->time[T] to the norms of dx [T, N, C], the input gradient of the first recurrent layer.
 static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrnn_activity *a)
 {
     const struct clrnn_graph *g = p->plan->graph;
@@ -98,9 +98,9 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
     double *dx = NULL;
     enum clrnn_status st;
 
-    for (size_t i = 0; i < g->op_count; i++) // backward: the last one is the net's first
+    for (size_t i = 0; i < g->op_count; i++) // in backward order, the last match is the net's first layer
         if ((g->op[i].kind == CLRNN_OP_RNN_BWD || g->op[i].kind == CLRNN_OP_RECURRENT_BWD) &&
-            g->op[i].out[RNN_DX] >= 0) // RECURRENT_DX alike
+            g->op[i].out[RNN_DX] >= 0) // RECURRENT_DX is the same slot
             op = &g->op[i];
     if (!op || op->T < 2)
         return CLRNN_OK;
@@ -125,13 +125,13 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
 
 // ---------------------------------------------------------------- units
 
-// Whether a step is valid. `length` [N]: of the samples where the op stands; NULL: none is padded.
+// Whether step t of sample n is valid. `length` [N]: the samples' lengths at the op; NULL: none is padded.
 static bool is_valid(const int32_t *length, uint32_t t, uint32_t n)
 {
     return !length || t < (uint32_t)length[n];
 }
 
-// Counts the fraction of values at the ends of tanh or sigmoid, and of columns that a relu always zeroes.
+// Computes the fraction of values at the ends of tanh or sigmoid; for relu, of columns that are always 0.
 static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const int32_t *lengths,
                          enum clrnn_function function, struct clrnn_activity_units *u)
 {
@@ -221,7 +221,7 @@ static enum clrnn_status count_gates(const struct clrnn_session *p, const struct
                     continue;
                 for (size_t j = 0; j < (size_t)gates * H; j++) {
                     if (gates == 4 && j / H == 2)
-                        continue; // g is no gate
+                        continue; // g is the cell candidate, not a gate
                     ends += fabs(gate(op, &w, j, x + ((size_t)t * N + n) * op->C, h)) > GATE_END;
                     total++;
                 }

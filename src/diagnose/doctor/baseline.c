@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What answers that need no net come to: the same to every input, and none of any size.
+// The losses of two answers that need no net: the best constant one, and 0.
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,10 +8,10 @@
 #include "diagnose/constant.h"
 #include "diagnose/doctor/run.h"
 
-#define ROWS 2048u    // of the training set,
-#define VALUES 20000u // and at most so many targets of an output
+#define ROWS 2048u    // maximum number of training rows looked at
+#define VALUES 20000u // maximum number of targets of one output
 
-// The targets of one output in some rows into y; how many.
+// Copies finite targets of one output, from rows spread over the set, to y [VALUES]; returns how many.
 static size_t take_output(const struct clrnn_doctor *d, uint32_t output, float *row_y, double *y)
 {
     const struct clrnn_dataset_info *info = d->train_scan.info;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What may help: another lr, scaled inputs, clipping, wider layers, gated ones.
+// Candidate remedies: another lr, scaled inputs, clipping, wider layers, gated ones.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 #include "diagnose/doctor/trial.h"
 #include "model/nest.h"
 
-#define CLIP_LEAST 0.1 // gradient norms are usually clipped at 1 to 10
+#define CLIP_LEAST 0.1 // a smaller clip_grad_norm is unusual: 1 to 10 is common
 #define BATCH 32u
-#define WIDE 16u // units, at least, where more are tried
+#define WIDE 16u // minimum number of units of a widened layer
 
 enum kind {
     NONE,
@@ -37,7 +37,7 @@ enum kind {
     BALANCED
 };
 
-// X(id, changes in the order in which they are tried)
+// Finding ids, each with its changes in the order in which they are tried.
 static const struct row {
     const char *id;
     enum kind kind[11];
@@ -77,14 +77,14 @@ static char *other_lr(const struct clrnn_config *c, double factor)
     const bool one_cycle = t->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR;
     char number[CLRNN_NUMBER_SIZE];
 
-    // a power of ten of the number as written: 0.0001 becomes 0.001, not 0.001000...02
+    // nine digits, so that 0.0001 times 10 becomes 0.001, not 0.001000...02
     snprintf(number, sizeof(number), "%.9g", (one_cycle ? t->scheduler.max_lr : t->optimizer.lr) * factor);
     if (one_cycle)
         return clrnn_format("train.scheduler.one_cycle_lr.max_lr=%s", number);
     return clrnn_format("train.optimizer.%s.lr=%s", clrnn_optimizer_word(t->optimizer.kind), number);
 }
 
-// Joins the lines of all layers for which `line` gives one; NULL without memory.
+// Joins the change lines that `line` makes for each layer ("": none). NULL: no memory.
 static char *of_layers(const struct clrnn_config *c, char *(*line)(const struct clrnn_config *, size_t))
 {
     char *text = clrnn_format("%s", "");
@@ -126,7 +126,7 @@ static char *gated(const struct clrnn_config *c, size_t at)
                         l->bidirectional ? "true" : "false", l->dropout);
 }
 
-// Replaces an activation whose units are dead or saturated by tanh.
+// Replaces relu or sigmoid, whose units may be dead or saturated, by tanh.
 static char *as_tanh(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
@@ -139,7 +139,7 @@ static char *as_tanh(const struct clrnn_config *c, size_t at)
     return clrnn_format("%s", "");
 }
 
-// The relu behind the last layer with weights: where it is off for all samples, nothing gets a gradient.
+// Deletes a relu behind the last layer with weights: if it is off for all samples, nothing gets a gradient.
 static char *no_last_relu(const struct clrnn_config *c, size_t at)
 {
     char entry[CLRNN_ENTRY_SIZE];
@@ -217,7 +217,7 @@ static char *balanced(const struct clrnn_loss_config *l)
 
 static char *make(const struct clrnn_doctor *d, enum kind kind)
 {
-    // to which weights that are given do not fit
+    // changes that weights given by --init do not fit
     static char *(*const other_shapes[])(const struct clrnn_config *, size_t) = {
         [NO_INIT] = own_init, [GATED] = gated, [NO_LAST_RELU] = no_last_relu, [WIDER] = wider};
     const struct clrnn_config *c = d->config;
@@ -235,7 +235,7 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
                                       : "data.normalize_targets=standard");
     case CLIP:
         return clrnn_format("%s", c->train.clip_grad_norm > 0 ? "" : "train.clip_grad_norm=1");
-    case CLIP_USUAL: // what leaves next to nothing of a gradient
+    case CLIP_USUAL: // replaces a clip that leaves next to nothing of a gradient
         return clrnn_format("%s", c->train.clip_grad_norm > 0 && c->train.clip_grad_norm < CLIP_LEAST
                                       ? "train.clip_grad_norm=1"
                                       : "");
@@ -243,7 +243,7 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
         return clrnn_format("%s", d->asked.wanted < CLRNN_FEW_STEPS && c->train.batch_size > 2 * BATCH
                                       ? "train.batch_size=32"
                                       : "");
-    case LR_USUAL: // of another size than those that are tried beside it
+    case LR_USUAL: // only if far from the lrs that LR_UP and LR_DOWN try
         usual = c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD ? 0.1 : 1e-3;
         return lr > 0 && (usual > 200 * lr || usual < lr / 20) ? other_lr(c, usual / lr)
                                                                : clrnn_format("%s", "");

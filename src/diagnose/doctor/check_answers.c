@@ -16,7 +16,7 @@
 #define NAIVE_ROWS 2048u
 #define NAIVE_FEATURES 64u
 #define NAIVE_OUTPUTS 16u
-#define LEAST_SUPPORT 5u // labels of a class, for its recall to mean something
+#define LEAST_SUPPORT 5u // labels that a class must have for its recall to count
 
 // ---------------------------------------------------------------- trials
 
@@ -35,7 +35,7 @@ static enum clrnn_status try_changes(struct clrnn_examination *v, const struct c
     return st;
 }
 
-// The change of the fastest parameter in a step, of its size; the median of those that were measured.
+// The largest |change| / |weight| of any parameter in a step; median of the measured steps.
 static double fastest_update(const struct clrnn_trace *c)
 {
     double most[ARRAY_SIZE(c->update_most)];
@@ -88,8 +88,8 @@ static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_t
     return CLRNN_OK;
 }
 
-// Targets that lie or range some way from 0, and a net that is worse than a straight line or near a constant
-// answer: the same training of normalised targets.
+// If targets lie or range far from 0, and the net is hardly better than a constant answer or worse than a
+// linear model: runs the same training with normalised targets, kept in c->scaled if it is far better.
 static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor *d = v->d;
@@ -108,7 +108,8 @@ static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct 
     return CLRNN_OK;
 }
 
-// Where labels look random and the gradient fades over time: what the net learns from the mean of all steps.
+// If labels look random and the gradient fades over time: trains with the mean over all steps, kept in
+// c->mean if it is better.
 static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_activity *a = v->end.time ? &v->end : &v->start;
@@ -131,7 +132,7 @@ struct repeats {
     double y, yy, count;
 };
 
-// Adds a row: its last step, or each step where each has a target.
+// Adds the differences of a row's last step or, if each step has a target, of every step.
 static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t row, const float *x,
                         const float *y)
 {
@@ -154,7 +155,7 @@ static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t 
     }
 }
 
-// Each output's best feature, and the R2 of all.
+// Finds the feature closest to each output, and the R2 over all outputs.
 static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint32_t outputs,
                            uint32_t features)
 {
@@ -173,7 +174,7 @@ static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint3
     c->naive_equal = off == 0 && r->count > outputs;
 }
 
-// What repeating inputs comes to, on validation rows or, without them, on training rows.
+// Computes how well repeating an input forecasts the target, on validation or, without them, training rows.
 static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -208,7 +209,8 @@ static bool shuffled_is_better(const struct clrnn_examination *v, const struct c
                                                        &c->shuffled_rows, false) == CLRNN_GAIN_BETTER;
 }
 
-// Runs the same training with shuffled rows; if that is no better, both with the changes of other findings.
+// Runs the same training with shuffled rows. If that is no better, compares again with the changes of other
+// findings applied to both trainings.
 static enum clrnn_status train_with_shuffled_rows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor_result *r = v->d->result;
@@ -283,8 +285,8 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
         clrnn_doctor_set(d, "train.optimizer.sgd.momentum=%s", momentum);
 }
 
-// How large the outputs can become: the sum of lr over the steps, for a bias and for each weight of an
-// input of size 1.
+// How large an output can become: a step moves a weight by at most lr, so that lr * steps is the reach of the
+// bias, and of each weight of the last linear layer for an input of size 1. sgd has no such bound.
 static double reach(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_config *config = v->d->config;
@@ -336,8 +338,8 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
     clrnn_doctor_set(d, "data.normalize_targets=standard");
 }
 
-// The commonest class or label of which hardly any row is found, of those that are far rarer than the
-// commonest class, or than a label's zeros; *count: how many there are.
+// Finds the classes of which hardly any row is answered correctly and that are far rarer than class `common`
+// (`labels`: the labels whose ones are far rarer than their zeros). Returns the commonest; *count: how many.
 static uint32_t find_lost(const struct clrnn_eval_result *r, uint32_t common, bool labels, uint32_t *count)
 {
     const double rows = (double)r->counted / MAX2(r->classes, 1u);
@@ -402,7 +404,8 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
         clrnn_doctor_balance(d);
 }
 
-// "feature 0's last value", of one target a row.
+// The repeated value as text: "feature 0's last value", or for several targets "the last values of the
+// features".
 static const char *repeated(const struct clrnn_doctor *d, const struct clrnn_trace *c, char text[64])
 {
     const struct clrnn_dataset_info *info = d->train_scan.info;
@@ -439,7 +442,7 @@ static void judge_naive(struct clrnn_examination *v, const struct clrnn_trace *c
                           best);
 }
 
-// Not only a repeated value may be as good: a forecast that a linear model makes as well.
+// Reports a forecast that a linear model makes as well, even if no repeated value does.
 static void judge_as_linear(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;

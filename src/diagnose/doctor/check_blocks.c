@@ -5,7 +5,7 @@
 #include "diagnose/doctor/doctor.h"
 #include "model/nest.h"
 
-// Whether what stands before a layer also reaches the loss around it: by a residual or another branch.
+// Whether the input of a layer also reaches the loss around it, by a residual or another branch.
 static bool is_bypassed(const struct clrnn_config *c, size_t at)
 {
     for (size_t i = clrnn_layer_parent(c, at); i != SIZE_MAX; i = clrnn_layer_parent(c, i))
@@ -14,7 +14,7 @@ static bool is_bypassed(const struct clrnn_config *c, size_t at)
     return false;
 }
 
-// A layernorm of one feature, a groupnorm with as many groups as features.
+// Reports a layernorm of one feature, and a groupnorm with as many groups as features.
 static void check_norm(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
@@ -67,7 +67,7 @@ static void check_windows(struct clrnn_doctor *d, size_t at)
     }
 }
 
-// Padding that nobody names takes part in the softmax over the steps.
+// Reports attention over padding: without lengths, padded steps take part in its softmax.
 static void check_attention(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_scan *s = &d->train_scan;

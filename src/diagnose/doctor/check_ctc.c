@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "diagnose/doctor/trace.h"
 
-#define ROWS 64u // of the training set, whose answers are looked at
+#define ROWS 64u // training rows whose answers are looked at
 
 void clrnn_ctc_scan_row(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t row, size_t count,
                         const float *y)
@@ -16,7 +16,7 @@ void clrnn_ctc_scan_row(const struct clrnn_doctor *d, struct clrnn_scan *s, uint
     size_t need = count;
 
     for (size_t i = 0; i < count; i++) {
-        need += i > 0 && y[i] == y[i - 1]; // between equal labels stands a blank
+        need += i > 0 && y[i] == y[i - 1]; // a blank separates equal labels
         if (y[i] == d->config->train.loss.blank && !s->blank_labels++)
             s->blank_row = row;
     }
@@ -95,7 +95,7 @@ void clrnn_doctor_check_ctc(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- answers
 
-// Counts the steps, and those whose most probable class is the blank.
+// Adds the output steps to *steps, and those whose most probable class is the blank to *blanks.
 static void count_blanks(const struct clrnn_session *s, const float *out, double *blanks, double *steps)
 {
     const uint32_t K = s->model->outputs, blank = s->config->train.loss.blank;
@@ -146,7 +146,7 @@ void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trac
     struct clrnn_doctor *d = v->d;
     char run[64];
 
-    // on its way to labels a net answers blanks for a while: a run that was cut short says nothing
+    // at first a ctc net answers blanks only, so that a run that was cut short says nothing
     if (d->config->train.loss.kind != CLRNN_LOSS_CTC || !c->finite || !(c->blank_steps == 1) ||
         !c->complete || v->no_gradient)
         return;

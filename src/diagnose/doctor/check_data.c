@@ -83,7 +83,7 @@ static void check_scale(struct clrnn_doctor *d)
     largest = s->counter == 0 && s->C > 1;
     for (uint32_t c = 0; c < s->C; c++) {
         sorted[c] = s->rms[c];
-        if (c == s->counter) // which is to be left out, and has a finding of its own
+        if (c == s->counter) // the row counter has a finding of its own
             continue;
         large += s->rms[c] > clrnn_threshold.feature_rms;
         if (s->rms[c] > s->rms[largest])
@@ -246,7 +246,7 @@ static void check_range(struct clrnn_doctor *d)
     d->not_run = "some labels do not fit its outputs.";
 }
 
-// Class weights that give even more weight to the common class.
+// Reports class weights that favour the common class even more.
 static void check_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -340,7 +340,7 @@ void clrnn_doctor_check_labels(struct clrnn_doctor *d)
 {
     clrnn_doctor_check_ctc(d);
     check_range(d);
-    if (!d->train_scan.bad_labels &&                  // else shares mean little
-        d->config->train.loss.kind != CLRNN_LOSS_CTC) // where rare letters are usual
+    if (!d->train_scan.bad_labels &&                  // bad labels distort class shares
+        d->config->train.loss.kind != CLRNN_LOSS_CTC) // in ctc rare letters are usual
         check_balance(d);
 }

@@ -10,7 +10,7 @@
 
 #define CHECK_ROWS 8u
 #define CHECK_STEPS 24u
-#define CHECK_FLOPS 1e9 // the reference does about half of that in a second
+#define CHECK_FLOPS 1e9 // maximum operations of a check: about 2 s on the reference
 
 struct check {
     struct clrnn_examination *v;
@@ -18,7 +18,7 @@ struct check {
     struct clrnn_session *here, *there; // on the device, on ref
     size_t worst;                       // entry that differs most
     struct clrnn_gradient_error error;  // of that entry
-    double most;                        // the largest norm of all
+    double most;                        // largest gradient norm of any parameter
 };
 
 static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most)
@@ -109,7 +109,8 @@ static enum clrnn_status difference(struct check *c, double *slope)
     return st;
 }
 
-// 1 - y and y (1 - y) of a saturated unit have only the accuracy that float32 leaves
+// Whether the error exceeds its limit, which is higher with many saturated units: float32 leaves little
+// accuracy of their 1 - y and y (1 - y).
 static bool is_off(const struct clrnn_examination *v, double error)
 {
     const struct clrnn_activity *a = &v->start;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks of the layers, without data.
+// Stage 1: checks of each layer's options, with the sizes of the data.
 #include <math.h>
 
 #include "base/array.h"
@@ -12,8 +12,8 @@ static bool is_affine_norm(const struct clrnn_layer *layer)
     return (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM) && layer->affine;
 }
 
-// How many layers with weights pass all they give to the loss through this layer. What stands before a
-// residual or a concat of several branches goes past it as well.
+// Counts the layers with weights whose only path to the loss leads through layer `at`. What comes before a
+// residual, or before a concat of several branches, also bypasses it and is not counted.
 static size_t weights_below(const struct clrnn_config *c, size_t at)
 {
     size_t count = 0;
@@ -45,7 +45,7 @@ static void check_round(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_remove_layer(d, at);
 }
 
-// p of a recurrent layer's argument `key` leaves few of `units`.
+// Reports that the p of a recurrent layer's argument `key` leaves few of its `units`.
 static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key, double p, uint32_t units,
                              const char *what)
 {
@@ -132,8 +132,8 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_remedy(d, "%s.dropout.p=0.5 or less", clrnn_layer_entry(c, at, entry));
         clrnn_doctor_set_layer(d, at, "p=0.5");
     }
-    // elementwise layers pass the changed variance on; so does a linear layer, to a batchnorm after it, but
-    // that stack is common and learns
+    // activations and pools pass the changed variance on to a batchnorm; a linear layer between them does so,
+    // too, but that stack is common and learns
     while (next != SIZE_MAX &&
            (clrnn_layer_is_activation(&c->layer[next]) || c->layer[next].kind == CLRNN_LAYER_POOL))
         next = clrnn_layer_after(c, next);
@@ -217,7 +217,7 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_set(d, "train.drop_last=true");
 }
 
-// A bidirectional layer whose reverse direction is read after only one step.
+// Reports a pool over the last step, where a bidirectional layer's reverse direction has read one step only.
 static void check_pool(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;

@@ -6,12 +6,12 @@
 #include "diagnose/doctor/doctor.h"
 #include "model/nest.h"
 
-// The activation whose range of values reaches the loss, through layers that keep it; SIZE_MAX: none.
+// The last activation, if only layers that keep its range of values follow it up to the loss; SIZE_MAX: none.
 static size_t last_activation(const struct clrnn_config *c)
 {
     for (size_t i = clrnn_layer_last(c); i != SIZE_MAX; i = clrnn_layer_before(c, i)) {
         if (clrnn_layer_is_activation(&c->layer[i]))
-            return c->layer[i].kind == CLRNN_LAYER_LEAKY_RELU ? SIZE_MAX : i; // which bounds nothing
+            return c->layer[i].kind == CLRNN_LAYER_LEAKY_RELU ? SIZE_MAX : i; // leaky_relu bounds nothing
         if (c->layer[i].kind != CLRNN_LAYER_DROPOUT && c->layer[i].kind != CLRNN_LAYER_ROUND &&
             c->layer[i].kind != CLRNN_LAYER_POOL)
             return SIZE_MAX;
@@ -26,7 +26,7 @@ bool clrnn_doctor_is_linear(const struct clrnn_config *c)
         const bool linear = l->kind == CLRNN_LAYER_LINEAR || l->kind == CLRNN_LAYER_CONV1D ||
                             l->kind == CLRNN_LAYER_BATCHNORM || l->kind == CLRNN_LAYER_DROPOUT ||
                             l->kind == CLRNN_LAYER_FLATTEN || l->kind == CLRNN_LAYER_AVG_POOL1D ||
-                            clrnn_layer_nests(l) || // those inside are asked themselves
+                            clrnn_layer_nests(l) || // the layers inside are checked themselves
                             (l->kind == CLRNN_LAYER_POOL && l->over != CLRNN_POOL_MAX);
 
         if (!linear && !(clrnn_layer_is_activation(l) && i == clrnn_layer_last(c)))
@@ -45,7 +45,7 @@ bool clrnn_doctor_blame_linear(struct clrnn_doctor *d)
     return true;
 }
 
-// The values that an activation can put out.
+// Sets *low and *high to the range of values that an activation can put out.
 static void range_of(const struct clrnn_layer *l, double *low, double *high)
 {
     *low = 0;
@@ -142,7 +142,7 @@ static void check_nll(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     const size_t last = clrnn_layer_last(d->config);
 
     if (kind == CLRNN_LAYER_LOG_SOFTMAX ||
-        clrnn_layer_nests(&d->config->layer[last])) // inside there may be one
+        clrnn_layer_nests(&d->config->layer[last])) // it may end in a log_softmax
         return;
     mismatch(d, at, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_evidence(
@@ -195,7 +195,7 @@ static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     clrnn_doctor_remove_layer(d, at);
 }
 
-// Targets outside of the last activation's range.
+// Regression losses: reports targets outside of the last activation's range.
 static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -215,7 +215,7 @@ static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     clrnn_doctor_remove_layer(d, at);
 }
 
-// A softmax over one number.
+// Reports a softmax or log_softmax over one output.
 static void softmax_of_one(struct clrnn_doctor *d, size_t at)
 {
     const char *word = clrnn_layer_word(d->config->layer[at].kind);
@@ -228,7 +228,7 @@ static void softmax_of_one(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_remove_layer(d, at);
 }
 
-// ctc applies its own log-softmax to each step.
+// Reports activations before ctc, which applies its own log-softmax to each step.
 static void check_ctc(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     const double width = kind == CLRNN_LAYER_TANH ? 2.0 : 1.0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 2: what a few steps show: the first loss, zero gradients, samples that affect others of their
+// Stage 2: checks that take a few steps: the first loss, zero gradients, samples that affect others of their
 // batch, overfitting one batch.
 #include <math.h>
 #include <stdlib.h>
@@ -67,7 +67,7 @@ void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)
 
 // ---------------------------------------------------------------- gradients that are zero
 
-// Largest gradient of each entry into most[entry_count].
+// Raises most[entry_count] to the largest |gradient| of each parameter; NaN counts as infinite.
 static enum clrnn_status largest_gradients(struct clrnn_model *m, double *most)
 {
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -109,7 +109,7 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
         zero += m->entry[i].param.trained && most[i] == 0;
         hidden += m->entry[i].param.trained && most[i] == 0 && explained(v, &m->entry[i]);
     }
-    // one batch may lie where every relu is off, while others do not
+    // on this batch every relu may be off, although other batches have a gradient
     v->batch_is_off = trained && zero == trained && v->start.norm > 0;
     if (v->batch_is_off)
         return;
@@ -188,7 +188,7 @@ static enum clrnn_status predict(struct clrnn_examination *v, uint32_t count, fl
     return st;
 }
 
-// Compares a row's output in eval mode in a batch by itself with that in a batch with others.
+// Compares the eval-mode outputs of up to 8 rows in a batch by themselves with those in a batch with others.
 static enum clrnn_status measure_leak(struct clrnn_examination *v, struct clrnn_leak *leak)
 {
     const uint32_t n = MIN2(v->train_rows, 8u), all = MIN2(v->eval_rows, v->train_rows);

@@ -16,7 +16,7 @@ static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *
     const bool mse = clrnn_loss_is_regression(d->config->train.loss.kind);
 
     if (!c->finite || clrnn_trace_still_falling(c) || !clrnn_trace_linear_is_better(v, c) ||
-        c->naive_equal) // which a linear model copies
+        c->naive_equal) // a linear model copies that value
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_WORSE_THAN_LINEAR, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "validation %s", mse ? "R2" : "accuracy");
@@ -49,7 +49,8 @@ static bool explained(const struct clrnn_doctor *d)
     return false;
 }
 
-// A net that had learnt and lost it again, as where a gradient explodes late, is not too small.
+// Reports a net whose training loss never got low. One that learnt and lost it again, as when a gradient
+// explodes late, is not too small.
 static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -86,7 +87,7 @@ static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_tr
             lowest = c->valid_loss[i];
             at = i;
         }
-    for (size_t i = 0; i < some; i++) // mean of several evaluations, since one may be a spike
+    for (size_t i = 0; i < some; i++) // median of several evaluations, since one may be a spike
         end[i] = c->valid_loss[looks - some + i];
     last = clrnn_median(end, some);
     if (!(last > clrnn_threshold.overfit_ratio * lowest) ||
@@ -116,13 +117,13 @@ static void judge_modes(struct clrnn_examination *v, const struct clrnn_trace *c
             slowest = fmin(slowest, l->momentum);
         }
     }
-    frozen = norm && c->steps * slowest < 1 && slowest < 0.05; // the running statistics will never get there
+    frozen = norm && c->steps * slowest < 1 && slowest < 0.05; // the running statistics hardly move
     if (!c->finite || !isfinite(c->trained.loss) ||
         !(c->trained.loss > (frozen ? 1.5 : clrnn_threshold.mode_ratio) * c->train_mode) ||
         !(c->trained.loss - c->train_mode > (frozen ? 0.1 : 1) * clrnn_threshold.mode_gap * v->chance))
         return;
     if (norm && slowest >= 0.05 && c->steps * slowest < 5)
-        return; // they are still on their way
+        return; // the running statistics are still converging
     clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_EVAL_MISMATCH, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "train and eval mode");
     clrnn_doctor_evidence(d, "the same training rows have loss %.4g in train mode and %.4g in eval mode",
@@ -213,7 +214,8 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
         clrnn_doctor_evidence(d, ", a linear model %.3f", c->linear.quality);
 }
 
-// Errors so large against the loss's bend that its gradient says only on which side of a target the net is.
+// Reports targets so large that errors exceed the bend of a robust loss (beta, delta; l1: 1), where its
+// gradient only says on which side of a target the net is.
 static void judge_robust(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;

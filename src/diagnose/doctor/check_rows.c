@@ -72,7 +72,7 @@ static void check_counter(struct clrnn_doctor *d)
         s->counter_first, s->counter_last, s->info->S);
 }
 
-// (T, N, C) read as (N, T, C).
+// Reports X that was stored as (T, N, C) and is read as (N, T, C).
 static void report_reshaped(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -134,8 +134,8 @@ static void check_axes(struct clrnn_doctor *d)
 // ---------------------------------------------------------------- labels
 
 struct ignored {
-    uint64_t rows;           // without a label that counts
-    uint64_t batches, first; // batches without a label in the order of the file
+    uint64_t rows;           // rows without a label that counts
+    uint64_t batches, first; // in file order: batches without such a label; the first
     double expected;         // their expected number in a random order
 };
 

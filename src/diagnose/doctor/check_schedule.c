@@ -7,7 +7,7 @@
 #include "diagnose/doctor/doctor.h"
 #include "model/schedule.h"
 
-#define MOST_STEPS 4000000u // of a forecast
+#define MOST_STEPS 4000000u // maximum number of steps of a forecast
 
 /** The learning rates of a run. */
 struct forecast {
@@ -16,7 +16,7 @@ struct forecast {
                                      // from which on every lr is below `tiny`; steps: none
 };
 
-// A typical weight: PyTorch draws within 1/sqrt(fan).
+// The root mean square of initial weights, which PyTorch draws within 1/sqrt(fan).
 static double typical_weight(const struct clrnn_doctor *d)
 {
     double fan = 1;
@@ -133,7 +133,7 @@ static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind,
         clrnn_doctor_evidence(d, "; after %.0f%% of the run it is under a hundredth of that",
                               100 * (double)f->kept / (double)f->steps);
         clrnn_doctor_remedy(d, "train.scheduler=null");
-        if (c->kind == CLRNN_SCHEDULER_EXPONENTIAL_LR) // a tenth at the end
+        if (c->kind == CLRNN_SCHEDULER_EXPONENTIAL_LR) // reaches a tenth at the end
             clrnn_doctor_remedy(
                 d, ", or train.scheduler.%s.gamma=%.3g", word,
                 pow(0.1, 1.0 / (double)MAX2(c->per_batch ? f->steps : d->config->train.epochs, 1u)));
@@ -196,7 +196,7 @@ static void odd_lr(struct clrnn_doctor *d, bool high)
 {
     const enum clrnn_optimizer_kind kind = d->config->train.optimizer.kind;
     const char *word = clrnn_optimizer_word(kind);
-    // PyTorch's default; sgd has none: a value that works for recurrent networks
+    // PyTorch's default lr; sgd has none, so a value that works for recurrent networks
     const char *usual = kind == CLRNN_OPTIMIZER_SGD || kind == CLRNN_OPTIMIZER_RMSPROP ? "0.01" : "0.001";
 
     clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
@@ -286,7 +286,7 @@ static void check_shuffle(struct clrnn_doctor *d)
     const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
 
     if (d->config->train.stateful)
-        return; // whose order is that of time
+        return; // stateful rows must stay in order of time
     d->sorted = !d->config->train.shuffle && (classes || targets);
     if (!d->config->train.shuffle && !d->sorted && d->batches > 1)
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_NOTE, NULL);

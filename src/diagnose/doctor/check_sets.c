@@ -110,7 +110,7 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- distributions
 
-// The Kolmogorov-Smirnov distance that chance does not exceed, at least the smallest worth reporting.
+// The Kolmogorov-Smirnov distance above which sets differ: beyond chance, and enough to be worth reporting.
 static double ks_limit(double n, double m, double alpha)
 {
     return fmax(clrnn_threshold.shift_ks, clrnn_ks_limit(n, m, alpha));
@@ -121,7 +121,7 @@ static void shifted(struct clrnn_doctor *d, const char *where)
     clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_SHIFT, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "%s", where);
     if (d->train_scan.series || d->valid_scan.series ||
-        d->sorted) // a random split would put its values into both sets
+        d->sorted) // a random split would put the series' values into both sets
         clrnn_doctor_remedy(d, "%sa series that drifts is learnt better as differences from step to step",
                             d->config->data.standard
                                 ? ""
@@ -225,7 +225,7 @@ static void compare_targets(struct clrnn_doctor *d)
 
 enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d)
 {
-    // rows that are read wrongly are alike
+    // rows that were read wrongly look alike
     if (!clrnn_doctor_found(d, CLRNN_FINDING_NON_INTEGER_TOKENS) &&
         !clrnn_doctor_found(d, CLRNN_FINDING_PADDING_IN_FRONT))
         TRY(compare_rows(d));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: what carries states on: pieces as long as the rows, and rows that do not go on where the row whose
-// state they start from ended.
+// Stage 1: checks of train.bptt (pieces as long as the rows) and train.stateful (rows that do not continue
+// the row from whose final state they start).
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,11 +9,11 @@
 #include "base/stats.h"
 #include "diagnose/doctor/doctor.h"
 
-#define ROWS 512u // looked at,
-#define STEPS 8u  //   and so many steps of each
+#define ROWS 512u // maximum number of rows looked at
+#define STEPS 8u  // maximum number of steps of each row
 
-// Distances of a step to the one before, of a row's last step to the next row's first, and to that of the row
-// a batch on.
+// Distances: `inside`, of a step to the one before; `next`, of a row's last step to the next row's first
+// step; `far`, to the first step of the row a batch later.
 struct joins {
     uint32_t batch;
     float *x, *other; // [T, C] two rows
@@ -21,7 +21,7 @@ struct joins {
     size_t inside_count, count;
 };
 
-// The distance of two steps, each feature in its standard deviations.
+// The distance of two steps: the sum over features of |a - b| in standard deviations.
 static double distance(const struct clrnn_scan *s, const float *a, const float *b)
 {
     double sum = 0;

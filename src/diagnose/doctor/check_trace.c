@@ -12,7 +12,7 @@
 
 // ---------------------------------------------------------------- gradients and units
 
-// What shortens the way from the loss to the first steps, of what is there.
+// Suggests changes that shorten the gradient's path through time, as far as they apply to this model.
 static void remedy_over_time(struct clrnn_doctor *d)
 {
     bool plain = false, end = false;
@@ -46,7 +46,7 @@ static void judge_vanishing(struct clrnn_examination *v, const struct clrnn_trac
     if (v->no_gradient || !c->finite ||
         (!clrnn_trace_stuck(v, c, clrnn_threshold.stuck) && !clrnn_trace_looks_random(v, c)) ||
         d->config->train.optimizer.weight_decay >=
-            clrnn_threshold.weight_decay) // which leaves nothing to pass
+            clrnn_threshold.weight_decay) // weights decayed to 0 pass nothing
         return;
     if (!(over_time) && !(by_layer < clrnn_threshold.vanishing_layer && s->first_norm > 0))
         return;
@@ -171,12 +171,12 @@ static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
     for (size_t i = 0; i < n; i++) {
         most[i] = c->update_most[i];
         early[i] = c->update_median[i];
-        // its first steps are larger: the mean of squares starts at 0
+        // rmsprop's first steps are larger, since its mean of squares starts at 0
         if (o->kind == CLRNN_OPTIMIZER_RMSPROP && i < first)
             early[i] *= sqrt(1 - pow(o->alpha, (double)i + 1));
     }
     start = clrnn_median(early, MAX2(first, 1));
-    // over the whole run: the first steps were measured more often than later ones
+    // leaves out the first steps, which were measured more often than later ones
     fastest = clrnn_median(most + (n > first + 4 ? first : 0), n > first + 4 ? n - first : n);
     if (fastest < clrnn_threshold.update_small && c->finite &&
         (clrnn_trace_stuck(v, c, clrnn_threshold.stuck) || fastest < clrnn_threshold.half_ulp)) {

@@ -123,7 +123,7 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- data
 
-// Batchnorm cannot normalise a batch of one row: other faults are searched for without such batches.
+// Batchnorm cannot normalise a batch of one row, so the search for other faults goes on with larger batches.
 static enum clrnn_status enlarge_batches(struct clrnn_doctor *d)
 {
     const char *id = clrnn_finding_table[CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM].id;
@@ -157,7 +157,7 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     TRY(clrnn_doctor_compare_sets(d));
     TRY(d->status);
     if (d->sorted && (d->params->static_only || d->params->no_train || d->not_run))
-        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // it may be, and was not tried
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // no trial shows whether it does harm
     if (d->params->static_only || d->not_run || clrnn_doctor_stopped(d))
         return CLRNN_OK;
     if (clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM))

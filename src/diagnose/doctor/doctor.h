@@ -15,73 +15,73 @@ struct clrnn_scan {
     const struct clrnn_dataset *set;
     const struct clrnn_dataset_info *info;
     uint32_t C; // features; 1 for tokens
-    // X over valid steps
+    // of X, over valid steps
     uint64_t bad_values, steps;
-    uint32_t bad_row, bad_step, bad_feature; // the first
+    uint32_t bad_row, bad_step, bad_feature; // of the first bad value
     double bad_value;
     double *mean, *rms, *least, *most; // [C], of finite values
     uint32_t sample_count;
-    float *sample;              // [sample_count, C] values spread over rows and steps
-    uint64_t (*hash)[2];        // [S] of each row's valid steps
-    uint32_t shortest, longest; // row, in valid steps
-    double pad_rows, pad_share; // fraction of rows that end in a repeated common step; fraction of such steps
-    uint64_t bad_tokens, real_tokens; // out of range; not whole numbers
+    float *sample;                    // [sample_count, C] values spread over rows and steps
+    uint64_t (*hash)[2];              // [S] 128-bit hash of each row's valid steps
+    uint32_t shortest, longest;       // lengths of the shortest and longest row, in valid steps
+    double pad_rows, pad_share;       // fraction of padded rows; mean fraction of such a row that is padding
+    uint64_t bad_tokens, real_tokens; // tokens out of range; tokens that are not whole numbers
     double least_token, most_token;
     uint32_t bad_token_row, real_token_row;
-    double real_token; // the first
+    double real_token; // the first that is not a whole number
     // rows relative to their neighbours, from a sample of rows
-    double front_rows; // fraction of the rows with a shorter length whose padding stands in front
-    uint32_t counter;  // a feature that counts rows; UINT32_MAX: none
+    double front_rows;                    // of the padded rows, the fraction with padding in front
+    uint32_t counter;                     // a feature that counts rows; UINT32_MAX: none
     double counter_first, counter_last;   // its lowest and highest value
     double across_features, across_steps; // mean correlation of neighbouring features, of a feature's steps
-    bool series;                          // rows are windows of a series, one or some steps apart
-    uint32_t reshaped; // steps that lie so far apart, in different rows, follow each other; 0: none do
-    double reshaped_near, reshaped_far; // correlation of neighbouring steps, and of those
-    double feature_windows; // T = 1: fraction of rows that are the one before, moved by one feature
+    bool series;                          // rows are overlapping windows of one series
+    uint32_t reshaped; // distance, in steps across rows, at which steps follow each other; 0: none
+    double reshaped_near, reshaped_far; // correlation of neighbouring steps; of steps at that distance
+    double feature_windows; // T = 1: fraction of rows that equal the row before, shifted by one feature
     // y
     uint64_t labels, bad_labels;
-    unsigned char *labelled; // [S] whether a row has a label, and a sample weight, that counts
+    unsigned char *labelled; // [S] whether a row has a label that is not ignored, and a sample weight above 0
     uint32_t bad_label_row;
     double bad_label, least_label, most_label;
     uint32_t classes;     // size of `count`: outputs, or 2
-    uint64_t *count;      // [classes], labels in range
+    uint64_t *count;      // [classes] number of labels of each class
     double *weight;       // [classes] sum of the sample weights of these labels; NULL: no sample weights
-    uint64_t (*label)[2]; // [targets] of each label: how many are 0, how many 1; NULL: not several labels
+    uint64_t (*label)[2]; // [targets] zeros and ones of each label; NULL: a sample has one label
     // ctc
-    uint64_t blank_labels;            // labels that are the blank
-    uint32_t long_targets, blank_row; // rows whose labels need more steps than there are; the first row each,
-    uint32_t long_row, long_need, long_steps; //   and its steps
-    // stateful: jumps from a row's last step to the first of the next row and of the row a batch later, over
-    // those inside of rows; 0: not measured
+    uint64_t blank_labels;            // labels equal to the blank
+    uint32_t long_targets, blank_row; // rows with too few output steps for their labels; first with a blank
+    uint32_t long_row, long_need, long_steps; // first of long_targets: row, steps needed, steps there
+    // stateful: median jump from a row's last step to the first step of the next row (join_next) and of the
+    // row one batch later (join_batch), divided by the median jump between steps of a row; 0: not measured
     double join_next, join_batch;
     double y_mean, y_std, y_square; // of real targets; y_square: mean of squares
-    double *y_sample;               // mse: [min(S, 4096)]
+    double *y_sample;               // [min(S, 4096)] first target of each of the first rows
     uint32_t y_sample_count;
-    double changes, changes_expected; // changes of the label from row to row; 0 if not applicable
-    double y_autocorrelation;         // mse: of neighbouring rows
+    double changes, changes_expected; // label changes from row to row; in a random order; 0: not applicable
+    double y_autocorrelation;         // regression: correlation of neighbouring rows' targets
 };
 
 /** A short training of the config, as asked or changed. Owns its arrays: clrnn_trial_finish. */
 struct clrnn_trial {
-    bool ran;        // to its end
-    bool finite;     // the loss stayed so
-    uint32_t steps;  // done,
-    uint64_t wanted; //   of so many of the run
-    double seconds;  // that it took
+    bool ran;        // it ran to its end
+    bool finite;     // the loss stayed finite
+    uint32_t steps;  // steps that were trained
+    uint64_t wanted; // steps of the config's whole run
+    double seconds;  // duration
     char why[400];   // why it was not run, or ""
     double *loss;    // [steps] of each training step
     enum clrnn_loss_kind loss_kind;
     bool weighted;                         // the loss has weights
-    struct clrnn_eval_result train, valid; // of some thousand rows; counted 0: none
+    struct clrnn_eval_result train, valid; // results on up to 2048 rows; counted 0: not evaluated
     uint32_t pairs;
-    float *target, *prediction; // [pairs] regression: of some rows; NULL: none
+    float *target, *prediction; // [pairs] regression, of some rows; NULL: none
 };
 
 struct clrnn_doctor {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     const struct clrnn_config *config; // as asked, or `enlarged`
-    struct clrnn_config *enlarged;     // with larger batches, as its batchnorm needs; NULL: as configured
+    struct clrnn_config *enlarged;     // copy with larger batches, which batchnorm needs; NULL: not needed
     const struct clrnn_doctor_params *params;
     struct clrnn_doctor_result *result;
     enum clrnn_status status; // of adding findings: CLRNN_OK or CLRNN_ERR_MEMORY
@@ -92,12 +92,12 @@ struct clrnn_doctor {
     uint32_t outputs; // classes or columns of the last layer's output
     bool per_step;
     uint32_t T;          // steps of the training data
-    uint64_t batches;    // of an epoch
+    uint64_t batches;    // training batches in an epoch
     const char *not_run; // why the model cannot be run; NULL: it can
     bool sorted; // rows are not shuffled, and rows with one label or similar targets are next to each other
     bool gradient_blocked; // a layer lets no gradient through
 
-    size_t fix_count; // changes that findings offer
+    size_t fix_count; // number of config changes that findings offer
 
     double chance; // loss of the best constant answer; NaN: not known
     struct {
@@ -105,10 +105,10 @@ struct clrnn_doctor {
         uint32_t T;
     } gradient[2];            // before and after the short training
     double started;           // on clrnn_clock
-    bool only_linear;         // it has no nonlinear layer, and a fitted linear model is no better
-    bool generalises;         // clrnn_trace_generalises
+    bool only_linear;         // the net has no nonlinear layer, and a fitted linear model is no better
+    bool generalises;         // result of clrnn_trace_generalises
     struct clrnn_trial asked; // the short training of the config as it is; steps 0: not trained
-    struct clrnn_trial best;  // with all changes that were kept; ran false: there are none
+    struct clrnn_trial best;  // the same with all kept changes; ran false: none was kept
 };
 
 // ---------------------------------------------------------------- findings
@@ -119,16 +119,16 @@ void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, 
 void clrnn_doctor_where(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** "model.layers[5] (softmax), config.yaml:9" */
 void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer);
-/** Adds a finding and this as its place. */
+/** Adds a finding whose place is this layer. */
 void clrnn_doctor_layer_finding(struct clrnn_doctor *d, size_t layer, enum clrnn_finding_kind kind,
                                 enum clrnn_severity severity);
 void clrnn_doctor_evidence(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void clrnn_doctor_cost(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** Adds a certain remedy to the last finding, a change of the config: a line of its `set`, which becomes part
+/** Adds a line to the last finding's `set`: a config change that is certain to mend it, and that becomes part
  * of the result's `fixed`. */
 void clrnn_doctor_set(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** The same for a key of a layer, "dropout=0.3"; for the layer as a whole; for the loss's class weights. */
+/** The same for setting a layer's key ("dropout=0.3"), deleting a layer, balancing the class weights. */
 void clrnn_doctor_set_layer(struct clrnn_doctor *d, size_t layer, const char *setting);
 void clrnn_doctor_remove_layer(struct clrnn_doctor *d, size_t layer);
 void clrnn_doctor_balance(struct clrnn_doctor *d);
@@ -138,20 +138,20 @@ bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind ki
 /** Whether params.stop is set. */
 bool clrnn_doctor_stopped(const struct clrnn_doctor *d);
 
-/** Copies the config and carries out `count` texts of changes, each a finding's `set`; of two changes of one
- * key the first counts. The copy has been written as YAML and read again.
+/** Copies the config and applies `count` change texts, each in the format of a finding's `set`. If two
+ * changes set the same key, the first wins. The copy is written as YAML and parsed again, which checks it.
  * Owner   the caller: clrnn_config_destroy.
  * Errors  CLRNN_ERR_CONFIG, not logged: a change that a config does not take. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_doctor_apply(const struct clrnn_doctor *d, size_t count, const char *const *set,
                                      struct clrnn_config **changed);
 
-/** Puts findings in the order of cause: by their follows_from, which `find_causes` sets before by
- * train/causes.def. */
+/** Sorts the findings so that each cause (follows_from) precedes its effects. find_causes: first sets every
+ * follows_from from train/causes.def. */
 enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d, bool find_causes);
-/** The index of the first finding of this id, a pointer of the table; SIZE_MAX: none, or `id` is NULL. */
+/** The index of the first finding with this id (compared as pointers); SIZE_MAX: none, or `id` is NULL. */
 size_t clrnn_doctor_place_of(const struct clrnn_doctor_result *result, const char *id);
-/** Whether config or data alone show what `id`, a pointer of the table, names, and no change of the config
- * mends it. */
+/** Whether the finding `id`, a pointer into the table, shows in config or data alone, without running the
+ * model, and no finding with this id offers a change of the config. */
 bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *result, const char *id);
 /** Makes the sentence on what to do first (to be freed); "" where nothing need be done. NULL: no memory. */
 char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
@@ -159,18 +159,18 @@ char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
 // ---------------------------------------------------------------- stages
 
 void clrnn_doctor_check_layers(struct clrnn_doctor *d);
-/** The last activation and the loss; part of clrnn_doctor_check_layers. */
+/** Checks whether the last activation fits the loss; part of clrnn_doctor_check_layers. */
 void clrnn_doctor_check_loss(struct clrnn_doctor *d);
-/** Norms, windows, attention and branches; part of clrnn_doctor_check_layers. */
+/** Checks norms, windows, attention and branches; part of clrnn_doctor_check_layers. */
 void clrnn_doctor_check_blocks(struct clrnn_doctor *d);
-/** train.stateful and train.bptt; part of clrnn_doctor_check_training. */
+/** Checks train.stateful and train.bptt; part of clrnn_doctor_check_training. */
 void clrnn_doctor_check_states(struct clrnn_doctor *d);
-/** Fills in join_next and join_batch. */
+/** Fills in scan->join_next and scan->join_batch. */
 enum clrnn_status clrnn_doctor_measure_joins(const struct clrnn_doctor *d, struct clrnn_scan *scan);
-/** Takes the `count` labels y of a row of ctc. */
+/** ctc: adds the `count` labels y of a row to the scan. */
 void clrnn_ctc_scan_row(const struct clrnn_doctor *d, struct clrnn_scan *scan, uint32_t row, size_t count,
                         const float *y);
-/** Labels of ctc; part of clrnn_doctor_check_labels. */
+/** Checks ctc labels; part of clrnn_doctor_check_labels. */
 void clrnn_doctor_check_ctc(struct clrnn_doctor *d);
 void clrnn_doctor_check_training(struct clrnn_doctor *d);
 
@@ -185,8 +185,8 @@ enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d);
 void clrnn_doctor_read_row(const struct clrnn_scan *scan, uint32_t row, float *x);
 /** Fills in the fields of clrnn_scan below "rows relative to their neighbours". */
 enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn_scan *scan);
-/** Sets *share to the fraction of validation rows (a sample of them) that have at least half of their steps
- * in common with one training row, moved by some steps; 0 where equal steps mean little. */
+/** Sets *share to the fraction of sampled validation rows that share at least half of their steps with one
+ * training row, at a time shift other than 0; to 0 if steps recur so often that equal ones prove nothing. */
 enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share);
 /** Fills in `reshaped`. */
 enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrnn_scan *scan);
@@ -195,20 +195,21 @@ void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
 
 /** Whether no layer before the last activation is nonlinear, so that the net is a linear model. */
 bool clrnn_doctor_is_linear(const struct clrnn_config *config);
-/** Where d->only_linear, adds that to the last finding's evidence, with its remedy; whether it did. */
+/** If d->only_linear, adds this reason and its remedy to the last finding. Returns d->only_linear. */
 bool clrnn_doctor_blame_linear(struct clrnn_doctor *d);
-/** Accuracy of the best constant answer; of several labels its mean. NaN: no labels. */
+/** Accuracy of the best constant answer; with several labels a sample, their mean. NaN: no labels. */
 double clrnn_scan_constant_accuracy(const struct clrnn_scan *scan);
-/** Several labels with bce: labels that are constant or rare. */
+/** bce with several labels a sample: reports labels that are constant or rare. */
 void clrnn_doctor_check_each_label(struct clrnn_doctor *d);
-/** Mean sample weights of the commonest and the rarest class, where samples have weights. */
+/** Reports sample weights (scan.weight) that favour the commonest class over the rarest, or leave out a
+ * class. */
 void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare);
-/** Reports rows that are sorted and not shuffled. `harm`: the better result of the same training with
- * shuffled rows; NULL: not tried. */
+/** Reports rows that are not shuffled, sorted or not. `harm`: text on how much better the same training does
+ * with shuffled rows; NULL: not tried, or no better. */
 void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm);
 
-/** Stages 2 and 3. */
+/** Runs stages 2 and 3: the probes and the short training. */
 enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d);
-/** Before the work: CLRNN_ERR_ARG where the pictures would replace files that are not ours. */
+/** To be called before the work starts. CLRNN_ERR_ARG: the pictures would replace files that are not ours. */
 enum clrnn_status clrnn_doctor_plot_check(const struct clrnn_doctor *d);
 #endif

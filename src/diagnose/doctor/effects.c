@@ -26,8 +26,8 @@ static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, 
     return f;
 }
 
-// Findings measured on a model that does not learn, and without a cause yet, follow from the finding whose
-// remedy made it learn.
+// Findings that were measured while the model did not learn follow from the finding whose remedy made it
+// learn, unless the remedy of their own root cause helped.
 static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
     static const char *const ids[] = {
@@ -47,7 +47,7 @@ static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *b
                 r->finding[i].follows_from = cause;
 }
 
-// What mends the cause is the remedy of an effect that has no change of its own.
+// Makes mending the cause the remedy of each effect that has no change of its own.
 static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
 {
     struct clrnn_doctor_result *r = d->result;

@@ -33,8 +33,8 @@ void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, 
     r->finding[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
 }
 
-// Appends to a text field of the last finding: to `set` a line, to the others, where a line break is part of
-// a name, what comes next.
+// Appends to the text field at `offset` of the last finding: a line to `set`; to the others the bare text,
+// with line breaks (they can only come from names) escaped.
 static void CLRNN_PRINTF(3, 0)
     add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
 {

@@ -32,7 +32,7 @@ void clrnn_growstep_finish(struct clrnn_growstep *s)
     *s = (struct clrnn_growstep){0};
 }
 
-// Trains a variant; *learns: whether it learns better than the config as given.
+// Trains *variant (made: status of making it) and frees it. *yes: it learns better than the config as given.
 static enum clrnn_status learns(struct search *s, enum clrnn_status made, struct clrnn_config **variant,
                                 struct clrnn_trial *trial, bool *yes)
 {
@@ -57,7 +57,7 @@ static enum clrnn_status parts_learn(struct search *s, size_t parts, struct clrn
     return learns(s, st, &variant, trial, yes);
 }
 
-// The change that removes a part from the config; "" if it takes more than one.
+// The change that removes a part from the config; "": no change text does.
 static char *change_of(const struct clrnn_config *c, const struct clrnn_part *part)
 {
     const char *layer = part->count ? clrnn_layer_word(c->layer[part->layer].kind) : "";

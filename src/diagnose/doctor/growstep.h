@@ -9,7 +9,7 @@
 struct clrnn_growstep {
     char *text;               // what was tried and its result; NULL: nothing could be tried
     char *remedy;             // NULL: no part is to blame
-    bool nothing_learns;      // not even the barest net of this kind
+    bool nothing_learns;      // not even the simplest net of this kind learns
     char *change;             // as a finding's `set`, tried in `trial`; NULL: none
     struct clrnn_trial trial; // of the config with the change
 };

@@ -23,7 +23,7 @@ double clrnn_scan_constant_accuracy(const struct clrnn_scan *s)
     return total > 0 ? largest / total : NAN;
 }
 
-// How much a label's ones count in the loss.
+// The weight (pos_weight) of a label's ones in the loss. count: its zeros and ones.
 static double positive_weight(const struct clrnn_loss_config *l, uint32_t label, const uint64_t count[2])
 {
     if (l->weight)
@@ -55,7 +55,7 @@ void clrnn_doctor_label_baseline(struct clrnn_examination *v)
 
 // ---------------------------------------------------------------- findings
 
-// Labels that are 0, or 1, in every row.
+// Reports labels that are 0 in every row, or 1 in every row.
 static void check_constant_labels(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -118,7 +118,7 @@ void clrnn_doctor_check_each_label(struct clrnn_doctor *d)
     check_rare_labels(d);
 }
 
-// Sample weights that favour the common class, or leave nothing of a class.
+// Reports sample weights that favour the common class, or are 0 for all samples of a class.
 void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare)
 {
     const struct clrnn_scan *s = &d->train_scan;

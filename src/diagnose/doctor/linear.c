@@ -17,9 +17,9 @@
 #include "base/log.h"
 #include "diagnose/doctor/doctor.h"
 
-#define MOST_CELLS 8000000u // standardised inputs that are kept
+#define MOST_CELLS 8000000u // maximum number of standardised inputs that are kept
 #define MOST_ITERATIONS 400u
-#define DECAY 1e-3 // of the mean loss: features may outnumber samples
+#define DECAY 1e-3 // weight decay of the mean loss: features may outnumber samples
 
 struct fit {
     const struct clrnn_config *config;

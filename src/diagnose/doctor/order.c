@@ -19,7 +19,8 @@ static const struct row causes[] = {
 #undef X
 };
 
-// The first finding of this id; only errors and warnings explain others. SIZE_MAX: none.
+// The first error or warning of this id whose change has not failed: only these explain others. SIZE_MAX:
+// none.
 static size_t find(const struct clrnn_doctor_result *r, const char *id)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -35,7 +36,7 @@ bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
 
     for (size_t k = 0; k < CLRNN_FINDING_LOSS_NOT_FINITE; k++)
         known = known || clrnn_finding_table[k].id == id;
-    for (size_t i = 0; i < r->count && !known; i++) // that a target is an input is one, too
+    for (size_t i = 0; i < r->count && !known; i++) // a target equal to an input is a fact, too
         known = r->finding[i].id == id && r->finding[i].severity == CLRNN_SEVERITY_ERROR &&
                 id == clrnn_finding_table[CLRNN_FINDING_NO_BETTER_THAN_NAIVE].id;
     for (size_t i = 0; i < r->count && known; i++)
@@ -43,16 +44,16 @@ bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
     return known;
 }
 
-// Steps that lie in the features of one step reach a net all the same: they explain that it does not recur,
-// not that it does not learn.
+// Whether `cause` explains `effect`. Axes swapped so that T is 1 still let the net see all steps, as
+// features: they explain that it does not recur, not that it does not learn.
 static bool explains(const struct clrnn_doctor_result *r, const char *cause, const char *effect)
 {
     return strcmp(cause, "axes-swapped") || find(r, "single-time-step") == SIZE_MAX ||
            !strcmp(effect, "single-time-step") || !strcmp(effect, "time-ignored");
 }
 
-// The finding that explains this one; SIZE_MAX: none. What has a change of its own that helps is explained
-// only by what no change can mend.
+// The finding that explains `effect`; SIZE_MAX: none. An effect whose own change helps is explained only by a
+// fact (clrnn_doctor_is_fact), which no change can mend.
 static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *effect)
 {
     for (size_t k = 0; k < ARRAY_SIZE(causes); k++) {
@@ -71,9 +72,9 @@ static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_f
 
 struct order {
     size_t count;
-    size_t *parent;               // SIZE_MAX: a cause by itself
+    size_t *parent;               // index of the cause; SIZE_MAX: none
     size_t *effects;              // number of its effects, indirect ones included
-    enum clrnn_severity *gravest; // of it and its effects
+    enum clrnn_severity *gravest; // gravest severity of a finding and its effects
     bool *placed;
     struct clrnn_finding *finding; // in the new order
     size_t done;
@@ -98,9 +99,8 @@ static size_t rank(const char *id)
     return SIZE_MAX;
 }
 
-// Whether cause a comes before b: because its remedy helps, or it is more severe, not found to explain
-// nothing, has more effects, or comes earlier in the list of what stops gradients; otherwise in the order
-// found.
+// Whether cause a comes before cause b. Compared in turn: not a mere note, remedy that helps, severity,
+// remedy not tried in vain, more effects, place in the list of what stops gradients, order found.
 static bool before(const struct order *o, const struct clrnn_doctor_result *r, size_t a, size_t b)
 {
     const size_t rank_a = rank(r->finding[a].id), rank_b = rank(r->finding[b].id);

@@ -31,8 +31,8 @@ double clrnn_trace_median(const struct clrnn_trace *c)
     return median;
 }
 
-// The time limit was reached while the loss was still falling, or rested as it may before it falls: the final
-// loss is unknown.
+// Whether time ran out while the loss was still falling, or (ctc) at rest as it may be before it falls: the
+// final loss is then unknown.
 bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 {
     const uint32_t n = c->window_count;
@@ -80,14 +80,14 @@ bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struc
            gap > clrnn_threshold.linear_sigma * quality_error(v, c->linear.quality);
 }
 
-// Validation no better than chance allows.
+// Whether validation quality is no better than a constant answer's, up to chance.
 static bool at_chance(const struct clrnn_examination *v, double quality)
 {
     const struct clrnn_scan *s = &v->d->valid_scan;
     const double constant = clrnn_scan_constant_accuracy(s);
 
     if (clrnn_loss_is_regression(v->d->config->train.loss.kind))
-        return quality < 0.05; // not of quantile, whose quality is NaN
+        return quality < 0.05; // false for quantile, whose quality is NaN
     return quality < constant + clrnn_threshold.random_sigma * quality_error(v, constant);
 }
 
@@ -109,7 +109,7 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
         clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) || c->steps < 20 || d->per_step)
         return false;
     if (clrnn_doctor_found(d, CLRNN_FINDING_TRAIN_VALID_SHIFT))
-        return false; // validation says nothing
+        return false; // validation then says nothing
     return c->valid_count && at_chance(v, c->valid_quality[c->valid_count - 1]) &&
            !(c->linear.done && !at_chance(v, c->linear.quality));
 }

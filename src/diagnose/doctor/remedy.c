@@ -13,10 +13,10 @@
 #include "diagnose/doctor/growstep.h"
 #include "diagnose/doctor/trial.h"
 
-#define DOCTOR_SHARE 0.6 // of the doctor's seconds, after which no trial begins
-#define FREE_STEPS 600u  // of a trial where the config as asked was not trained, or not to the end
-#define LEAST_STEPS 30   // of a training that was cut short for want of time,
-#define LEAST_LEFT 6.0   //   and the seconds that it and its trials get
+#define DOCTOR_SHARE 0.6 // share of the doctor's seconds after which no trial begins
+#define FREE_STEPS 600u  // steps of a trial if the config as asked was not trained, or diverged
+#define LEAST_STEPS 30   // minimum number of steps of a training that is cut short for lack of time
+#define LEAST_LEFT 6.0   // minimum seconds that such a training and its trials get
 
 // ---------------------------------------------------------------- changes that findings offer
 
@@ -44,8 +44,8 @@ static bool stops_gradients(const struct clrnn_trying *t, const struct clrnn_fin
     return false;
 }
 
-// A change that helps on top of others which made no difference by themselves may depend on them; it does
-// depend on one without which there is no gradient.
+// Called when a change helps on top of others that made no difference by themselves. It may depend on them,
+// so they count as not tried; one without which there is no gradient counts as helpful.
 static void share_success(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -167,7 +167,7 @@ static enum clrnn_status try_finding(struct clrnn_trying *t, struct clrnn_findin
     return st;
 }
 
-// Withdraws changes that the config does not accept; also without trials.
+// Without trials: withdraws a change that the config does not accept, and says why none is tried.
 static enum clrnn_status check_only(struct clrnn_trying *t, struct clrnn_finding *f, const char *why)
 {
     const char *set = f->set;
@@ -224,8 +224,8 @@ static bool anything_to_try(const struct clrnn_doctor_result *r)
     return false;
 }
 
-// Where the training as asked took too long to be compared with others of as many steps: it and they are cut
-// short.
+// If the training as asked took so long that no trial of as many steps has time, repeats it with fewer steps,
+// which the trials then have, too.
 static enum clrnn_status cut_short(struct clrnn_trying *t)
 {
     struct clrnn_doctor *d = t->d;
@@ -248,8 +248,8 @@ static enum clrnn_status cut_short(struct clrnn_trying *t)
     return CLRNN_OK;
 }
 
-// A net that does on the validation rows as well as a linear model, while nothing that was tried does better:
-// what is left of the loss may be noise in the labels, and their order of no use.
+// If the net does as well as a linear model on the validation rows, and nothing that was tried does better,
+// turns underfitting and time-ignored into notes: the rest of the loss may be noise, and order useless.
 static enum clrnn_status excuse_noise(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -287,7 +287,7 @@ static enum clrnn_status try_all(struct clrnn_trying *t)
     for (size_t i = 0; i < r->count; i++)
         if (r->finding[i].set && !*r->finding[i].tried)
             TRY(try_finding(t, &r->finding[i]));
-    TRY(clrnn_doctor_order(t->d, true)); // what made no difference explains nothing
+    TRY(clrnn_doctor_order(t->d, true)); // a finding whose change made no difference explains none
     for (size_t i = 0;
          i < r->count && clrnn_trying_now(t)->ran && !clrnn_trial_is_good(clrnn_trying_now(t)) &&
          !clrnn_doctor_is_mended(t->d, t->kept ? &t->now : NULL);
@@ -342,7 +342,7 @@ enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d)
     enum clrnn_status st;
 
     t.steps = d->asked.finite && d->asked.steps ? d->asked.steps : FREE_STEPS;
-    if (!d->asked.finite && d->asked.steps && d->asked.seconds > 0) // lost after some steps
+    if (!d->asked.finite && d->asked.steps && d->asked.seconds > 0) // diverged after some steps
         t.steps = MAX2(d->asked.steps,
                        (uint32_t)fmin(FREE_STEPS, d->asked.steps * TRIAL_SECONDS / 2 / d->asked.seconds));
     t.set = malloc((d->result->count + 1) * sizeof(*t.set));

@@ -86,7 +86,8 @@ static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i,
 
 // ---------------------------------------------------------------- the config
 
-// The line of the deepest existing node on a dotted path, "train.scheduler.step_lr: ..."; 0: none.
+// The line of the deepest existing node on the path with which a text such as "train.scheduler.step_lr: ..."
+// begins; 0: none.
 static int line_of(const struct clrnn_node *root, const char *path)
 {
     const struct clrnn_node *node = path[strcspn(path, ".[]=:, ")] == '.' ? root : NULL;

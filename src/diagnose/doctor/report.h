@@ -12,8 +12,8 @@ enum clrnn_status clrnn_doctor_report_page(const struct clrnn_doctor *d);
 
 #define CLRNN_REPORT_PICTURES 5 // kinds
 
-/** Draws the pictures of a finding. `at`: in which finding, counted from 1, each kind already is, 0: in none;
- * these are only referred to. */
+/** Draws the pictures of finding `number` (from 1). at[kind]: the number of the finding that already shows
+ * this kind of picture, to which a link is written instead; 0: none. */
 void clrnn_report_pictures(FILE *page, const struct clrnn_doctor *d, const struct clrnn_finding *f,
                            size_t number, size_t at[CLRNN_REPORT_PICTURES]);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Chooses a chart for each finding, and its numbers.
+// Chooses and draws the charts of each finding.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "diagnose/doctor/svg.h"
 #include "model/network.h"
 
-#define POINTS 100u // of a curve
+#define POINTS 100u // maximum number of points of a curve
 
 enum picture { BY_LAYER = 1, BY_TIME = 2, LOSS = 4, ANSWERS = 8, PAIRS = 16, RESULT = ANSWERS | PAIRS };
 #define PICTURES CLRNN_REPORT_PICTURES
@@ -62,7 +62,7 @@ static const struct row {
     {"overfitting", LOSS | RESULT},
 };
 
-// Means of equal parts of a run.
+// Writes the mean losses of up to POINTS equal parts of a run to value; returns how many.
 static size_t curve(const struct clrnn_trial *t, double value[POINTS])
 {
     const size_t count = MIN2(t->steps, POINTS);
@@ -96,7 +96,7 @@ static void draw_loss(FILE *page, const struct clrnn_doctor *d)
     double asked[POINTS], best[POINTS];
     size_t n = curve(&d->asked, asked);
     const size_t m = d->best.ran ? curve(&d->best, best) : 0;
-    if (!n && d->asked.ran) { // it has no gradient and does not change
+    if (!n && d->asked.ran) { // without a gradient the loss does not change
         asked[0] = asked[1] = d->asked.train.loss;
         n = 2;
     }
@@ -180,7 +180,7 @@ static void draw(FILE *page, const struct clrnn_doctor *d, unsigned pictures)
     fputs("</div>\n", page);
 }
 
-// A reference to each finding where some of these pictures are.
+// Links to each finding that already shows some of these pictures.
 static void refer(FILE *page, const struct clrnn_doctor *d, unsigned pictures, const size_t at[PICTURES])
 {
     bool said = false;

@@ -8,17 +8,18 @@
 #include "base/log.h"
 #include "diagnose/doctor/doctor.h"
 
-#define STEPS 40000u   // of all rows, that are looked at
-#define FEATURES 3u    // likewise
-#define SAMPLES 256u   // pairs of steps, for a first look at a distance
-#define LEAST_STEPS 4u // of a row
+#define STEPS 40000u   // maximum number of steps looked at, over all rows
+#define FEATURES 3u    // maximum number of features looked at
+#define SAMPLES 256u   // approximate number of pairs of steps that first test a distance
+#define LEAST_STEPS 4u // minimum number of steps of a row
 
 struct series {
     uint32_t count, features;
-    float *value; // [count, features] with mean 0 and variance 1 for each step of a row and feature
+    float *value; // [count, features] standardised over rows, by step and feature
 };
 
-// The steps of all rows one after the other. What every row has at a step is no part of a series.
+// Reads the steps of all rows one after the other, standardised over rows: what all rows share at a step is
+// no part of a series. False: no memory.
 static bool read_series(const struct clrnn_scan *s, struct series *z, float *x)
 {
     const uint32_t T = s->info->T, rows = z->count / T;
@@ -47,7 +48,8 @@ static bool read_series(const struct clrnn_scan *s, struct series *z, float *x)
     return true;
 }
 
-// The correlation of steps `apart`, of every `stride`th one; *equal: the fraction of equal values.
+// The correlation of steps that are `apart` steps apart, from every `stride`th pair; *equal: the fraction of
+// equal pairs.
 static double correlate(const struct series *z, uint32_t apart, uint32_t stride, double *equal)
 {
     double sum = 0, count = 0, same = 0;
@@ -65,7 +67,8 @@ static double correlate(const struct series *z, uint32_t apart, uint32_t stride,
     return sum / fmax(count, 1);
 }
 
-// The distance at which steps correlate while their neighbours do not; 0: none.
+// The distance, of at least T steps, at which steps correlate while steps next to each other or next to that
+// distance do not; 0: none.
 static uint32_t find_distance(const struct series *z, uint32_t T, double *near, double *far)
 {
     const double high = clrnn_threshold.reshaped, low = clrnn_threshold.reshaped_other;

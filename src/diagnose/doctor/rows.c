@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: rows in the file and relative to their neighbours: padding in front, a column that counts them,
-// swapped axes, windows of one series.
+// Stage 1: what rows and their neighbours show: padding in front, a column that counts rows, swapped axes,
+// windows of one series.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "base/stats.h"
 #include "diagnose/doctor/doctor.h"
 
-#define ROWS 512u      // looked at,
-#define CELLS 4000000u //   and no more numbers than these
+#define ROWS 512u      // maximum number of rows looked at
+#define CELLS 4000000u // maximum number of values in these rows
 #define COUNTERS 8u    // candidates for a column that counts rows
-#define COUNTING 0.1   // of what a line leaves of sorted random values, it leaves of a counter
+#define COUNTING 0.1   // maximum variation off a line, over that of sorted random values (about 1 / S)
 
 // Whether a row's padding is in front: its first T - length steps are all equal, and the last step differs.
 static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const float *x)
@@ -26,7 +26,7 @@ static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const floa
     return run == padding && memcmp(x, x + (size_t)(T - 1) * C, C * sizeof(*x));
 }
 
-// The token that is padding, without lengths; -1: none is named.
+// The embedding's padding_idx for tokens without lengths; -1: none.
 static int32_t padding_token(const struct clrnn_doctor *d, const struct clrnn_scan *s)
 {
     const struct clrnn_config *c = d->config;
@@ -37,7 +37,8 @@ static int32_t padding_token(const struct clrnn_doctor *d, const struct clrnn_sc
                : -1;
 }
 
-// Rows with padding_idx at an end: at the front of how many of them.
+// Sets front_rows: of the rows with the token `padding` at an end, the fraction with it in front only; 0 if
+// few rows have it.
 static void look_for_token(struct clrnn_scan *s, int32_t padding, uint32_t rows, uint32_t stride, float *x)
 {
     uint32_t padded = 0, front = 0;
@@ -71,8 +72,8 @@ static enum clrnn_status look_along(const struct clrnn_doctor *d, struct clrnn_s
     return CLRNN_OK;
 }
 
-// T = 1: how many rows are the one before, moved by one feature: windows of a series that lie in the
-// features.
+// T = 1: sets feature_windows, the fraction of rows that equal the row before, shifted by one feature. If it
+// is high, the features are the steps of a series.
 static void look_across(struct clrnn_scan *s, uint32_t rows, float *x)
 {
     const uint32_t C = s->C;
@@ -152,7 +153,7 @@ static enum clrnn_status find_counter(struct clrnn_doctor *d, struct clrnn_scan 
         const double range = s->most[c] - s->least[c], middle = (s->most[c] + s->least[c]) / 2;
         const double deviation = sqrt(fmax(s->rms[c] * s->rms[c] - s->mean[c] * s->mean[c], 0));
 
-        // evenly spread, as what counts is
+        // the values of a counter are spread evenly
         if (!(deviation > 0) || fabs(range / deviation / sqrt(12) - 1) > 0.1 ||
             fabs(s->mean[c] - middle) > 0.05 * range)
             continue;

@@ -11,7 +11,7 @@
 #include "diagnose/doctor/trial.h"
 
 #define PROBE_ROWS 128u
-#define PROBE_VALUES 4000000u // of X in a probe
+#define PROBE_VALUES 4000000u // maximum number of values of X in a probe
 
 static enum clrnn_status prepare(struct clrnn_examination *v)
 {
@@ -83,7 +83,7 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
         clrnn_doctor_report_overfit(&v, false);
         clrnn_doctor_check_dead(&v, true, 0);
     }
-    if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // as it is, it will stay
+    if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // training would not change it
         d->asked = (struct clrnn_trial){.finite = true, .loss_kind = d->config->train.loss.kind};
         st = clrnn_trial_judge(d, v.session->model, d->train, d->valid, &d->asked);
     }

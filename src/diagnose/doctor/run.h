@@ -15,12 +15,12 @@ struct clrnn_activity_units {
 
 /** Measurements of one pass in train mode. */
 struct clrnn_activity {
-    double loss, norm;              // of the batch; total gradient norm
-    double *layer_norm;             // [config.layer_count] of their parameters' gradients
-    size_t first_layer, last_layer; // with weights; config layers
-    double first_norm, last_norm;   // of their gradients
+    double loss, norm;              // loss of the batch; norm of the whole gradient
+    double *layer_norm;             // [config.layer_count] gradient norm of each layer's parameters
+    size_t first_layer, last_layer; // first and last config layer with weights
+    double first_norm, last_norm;   // their gradient norms
     uint32_t T;
-    double *time; // [T] gradient of the first recurrent layer's input by step; NULL: none
+    double *time; // [T] gradient norm of the first recurrent layer's input by step; NULL: none
     size_t unit_count;
     struct clrnn_activity_units unit[64];
     const struct clrnn_activity_units *worst_saturated, *worst_dead; // of `unit`; NULL: none
@@ -28,7 +28,7 @@ struct clrnn_activity {
 
 struct clrnn_examination {
     struct clrnn_doctor *d;
-    struct clrnn_data_sets data; // the doctor's
+    struct clrnn_data_sets data; // the doctor's data sets
     uint32_t train_rows, valid_rows;
     uint32_t *rows;                 // [S] a fixed random order of the training rows
     uint32_t probe_rows, eval_rows; // batch size of the probe; of evaluation
@@ -43,15 +43,15 @@ struct clrnn_examination {
     double initial_loss, initial_norm;
 
     bool no_gradient;  // no parameter has a gradient
-    bool batch_is_off; // none has one on the batch that is learnt by heart, although others do
+    bool batch_is_off; // no parameter has a gradient on the batch to overfit, only on others
     bool overfits;     // one batch was overfitted
     uint32_t overfit_steps, overfit_rows;
     double overfit_first, overfit_lowest, overfit_last, overfit_floor;
     bool overfit_still; // the loss had stopped falling at the end
 };
 
-/** Opens a session on the training set with params.model, or a model made from the config. T is always that
- * of the data. */
+/** Opens a session on params.set (NULL: the training set) with params.model (NULL: a model made from the
+ * config). Batches always have the data's T. */
 enum clrnn_status clrnn_doctor_session(struct clrnn_examination *v, struct clrnn_device *device,
                                        struct clrnn_session_params params, struct clrnn_session **session);
 /** Runs a session's only batch again. */
@@ -59,9 +59,9 @@ enum clrnn_status clrnn_doctor_again(struct clrnn_session *session, enum clrnn_m
                                      struct clrnn_session_record *record);
 /** Reads the gradient of a model's entry into *gradient, to be freed by the caller. */
 enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
-/** Gradients by layer and time, saturated and dead units, on the probe's first batch. */
+/** Measures gradients by layer and by time step, and saturated and dead units, on the probe's first batch. */
 enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a);
-/** The gradient of the first step's input over the largest of a step; NaN: not measured. */
+/** The input gradient of the first time step, divided by the largest of any step; NaN: not measured. */
 double clrnn_activity_fading(const struct clrnn_activity *a);
 void clrnn_activity_finish(struct clrnn_activity *a);
 
@@ -80,13 +80,13 @@ struct clrnn_gradient_error {
     uint32_t N, T;
 };
 
-// Checks of given measurements; they use no device.
+// The next checks judge given measurements; they use no device.
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v);
-/** A first loss that was somewhat off, and padding in front without lengths, are notes where the training
- * loss came down all the same. */
+/** Turns findings on a first loss that was somewhat off, and on padding in front without lengths, into notes
+ * if the training loss, `trained`, came down all the same. */
 void clrnn_doctor_excuse(struct clrnn_examination *v, double trained);
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak);
-/** most [m->entry_count]: the largest gradient of each; sets v->no_gradient. */
+/** most [m->entry_count]: largest |gradient| of each parameter. Sets v->no_gradient and v->batch_is_off. */
 void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
                                       const double *most);
 void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct clrnn_gradient_error *error);
@@ -94,18 +94,18 @@ void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct
 /** Compares the device's gradients with the reference's on a small batch. */
 enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 
-/** Sets v->expected of bce, and v->chance where it has several labels. */
+/** bce: sets v->expected, and if a sample has several labels also v->chance. */
 void clrnn_doctor_label_baseline(struct clrnn_examination *v);
 /** Sets v->chance and v->expected for real targets: the best constant answer, and the answer 0. */
 enum clrnn_status clrnn_doctor_target_baseline(struct clrnn_examination *v);
 
-/** Stage 2 and stage 3. */
+/** Stage 2 (probe, overfit) and stage 3 (train). */
 enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v);
 enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v);
 /** Reports a failed overfit; `harmless`: only as a note. */
 void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless);
 enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v);
-/** Relu units that are never on; `high`: the loss is; `steps`: of the training, 0: none. */
+/** Reports relu units that are never on. high: the loss stays high. steps: of the short training, 0: none. */
 void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t steps);
 /** Draws the pictures into the folder params.plot. */
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v);

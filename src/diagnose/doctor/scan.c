@@ -13,15 +13,15 @@
 #define SAMPLE_ROWS 2048u      // (row, step) pairs kept for comparisons,
 #define SAMPLE_VALUES 8000000u //   and no more values than these
 #define Y_SAMPLE 4096u
-#define PADDING_ROWS 256u  // looked at again where rows seem to be padded
+#define PADDING_ROWS 256u  // maximum number of rows read again if rows seem to be padded
 #define RELEASE_ROWS 1024u // mapped pages are let go after so many
 
 // Sums of one pass, and the positions at which values are sampled.
 struct pass {
     struct clrnn_scan *s;
-    float *x;              // [T, C] of the row at hand
+    float *x;              // [T, C] of the current row
     int32_t *tokens;       // [T]
-    float *y;              // [1 or T]
+    float *y;              // [y_T, targets]
     double *sum, *squares; // [C]
     uint64_t *finite;      // [C]
     uint64_t *end_hash;    // [S] of the last step's vector
@@ -197,8 +197,8 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Mean length of runs of that step inside of rows, 0 if there are none: with few different values it also
-// repeats there, and a repeated end is then no padding.
+// Mean length of the runs of step `common` within rows, 0: none. Data of few different values repeat it
+// there, too, and then a repeated end is no padding.
 static double usual_run(struct pass *p, uint64_t common)
 {
     uint64_t runs = 0, steps = 0;
@@ -273,7 +273,7 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
     case CLRNN_LOSS_CROSS_ENTROPY:
     case CLRNN_LOSS_NLL:
     case CLRNN_LOSS_CTC:
-        return value >= 0 && value < s->classes && value == floor(value); // the blank: clrnn_ctc_scan_row
+        return value >= 0 && value < s->classes && value == floor(value); // clrnn_ctc_scan_row: the blank
     case CLRNN_LOSS_BCE_WITH_LOGITS:
         return value >= 0 && value <= 1;
     default:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Findings that offer no change of their own: what may help is tried, and the best of it kept.
+// Tries candidate changes for findings that offer none of their own, and keeps the best.
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +28,7 @@ static char *in_one_line(const char *change)
     return line;
 }
 
-// Adds to the list of what was tried; keeps the best.
+// Adds a trial to the list of those run, and keeps it if it is the best so far.
 static enum clrnn_status weigh(struct clrnn_trying *t, const struct clrnn_finding *f, const char *change,
                                struct clrnn_trial *trial, struct candidates *c)
 {
@@ -48,7 +48,7 @@ static enum clrnn_status weigh(struct clrnn_trying *t, const struct clrnn_findin
     if (clrnn_trial_compare(before, trial, recall) != CLRNN_GAIN_BETTER)
         return CLRNN_OK;
     if (!strcmp(f->id, "worse-than-linear") && !clrnn_trial_is_better_on_valid(before, trial))
-        return CLRNN_OK; // which is about validation rows
+        return CLRNN_OK; // this finding is about validation rows
     clrnn_trial_finish(&c->best);
     c->best = *trial;
     *trial = (struct clrnn_trial){0};

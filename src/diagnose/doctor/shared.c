@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "diagnose/doctor/doctor.h"
 
-#define STEPS 4000000u // of training rows that validation rows are looked for in
-#define ROWS 200u      // of the validation set
-#define LEAST_STEPS 4u // of a row in which half can be shared
+#define STEPS 4000000u // maximum number of training steps that are searched
+#define ROWS 200u      // maximum number of validation rows that are looked up
+#define LEAST_STEPS 4u // minimum number of steps of a row that is looked up
 
 struct step {
     uint64_t hash; // of this step and the next
@@ -21,8 +21,8 @@ struct search {
     const struct clrnn_scan *train, *valid;
     struct step *step; // of all training rows, sorted
     size_t count;
-    struct step *own;   // [T] of the row at hand
-    struct step *votes; // [vote_capacity] row and distance of each training step that equals one of them
+    struct step *own;   // [T] of the current validation row
+    struct step *votes; // [vote_capacity] training row and time shift of each match of `own`
     size_t vote_capacity;
     float *x; // [T, C]
 };
@@ -36,7 +36,8 @@ static int by_hash(const void *a, const void *b)
                               : (x->at > y->at) - (x->at < y->at);
 }
 
-// The steps of a row that differ from the next one: a constant stretch does not tell its position.
+// Hashes the steps of a row that differ from the next one, since a constant stretch does not tell its
+// position; returns how many.
 static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, uint32_t row,
                          struct step *step)
 {
@@ -92,8 +93,8 @@ static size_t most_shared(struct search *s, size_t own_count)
     return most;
 }
 
-// Whether steps tell where they stand: of a series a step comes at most once in each window that holds it,
-// while few letters or levels come again everywhere.
+// Whether a step identifies its position. A step of a series comes at most once in each window that holds it,
+// while a few letters or levels recur everywhere.
 static bool steps_tell(const struct search *s, uint32_t taken)
 {
     size_t different = s->count > 0;

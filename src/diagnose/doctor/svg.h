@@ -21,15 +21,15 @@ struct clrnn_svg_chart {
     const char *title, *x_label;
     bool log;          // the y axis
     double last_x;     // x of the last value; the first has 1
-    char *const *name; // [count of the first series] under the values, which get dots; NULL: numbers
-    struct clrnn_svg_series series[2]; // drawn in classes s0 and s1
-    double level;                      // a horizontal line, of the constant answer; NaN: none
+    char *const *name; // [series[0].count] labels below the values, drawn as dots; NULL: numbers
+    struct clrnn_svg_series series[2]; // with CSS classes s0 and s1
+    double level;                      // horizontal line at the constant answer's loss; NaN: none
 };
 
 /** Line chart. */
 void clrnn_svg_lines(FILE *page, const struct clrnn_svg_chart *chart);
-/** How many samples of each class, or of each of several labels, are answered rightly; the first classes are
- * shown. */
+/** Bars of how many samples of each class, or with `labels` of each label, are answered correctly; at most
+ * the first 12 are shown. */
 void clrnn_svg_answers(FILE *page, const char *title, const struct clrnn_class_result *each, uint32_t classes,
                        bool labels);
 /** Target (x) against prediction (y), with the diagonal. */

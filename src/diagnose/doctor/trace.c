@@ -11,11 +11,11 @@
 #include "diagnose/doctor/trace.h"
 #include "diagnose/doctor/trial.h"
 
-#define EARLY_UPDATES 20u // steps of the first epoch whose updates are measured,
-#define LATE_UPDATES 24u  //   and about so many of the rest
-#define BUILD_STEPS 2u    // before time counts: kernels are built in them
+#define EARLY_UPDATES 20u // first steps, whose updates are all measured
+#define LATE_UPDATES 24u  // approximate number of later steps that are measured
+#define BUILD_STEPS 2u    // steps before the time limit counts: they build kernels
 #define MOST_STEPS 20000u
-#define VALID_LOOKS 60u // at most so many validations
+#define VALID_LOOKS 60u // maximum number of validations in a run
 #define VALID_ROWS 4096u
 #define FINITE_LOSS 1e30
 
@@ -39,8 +39,8 @@ static enum clrnn_status read_params(struct clrnn_model *m, double *values)
     return CLRNN_OK;
 }
 
-// |change| / |weight| of each matrix into ratio[]. Vectors are left out: biases start at or near 0, where
-// the ratio means nothing.
+// Writes |change| / |weight| of each matrix to ratio; returns how many. Vectors are left out: biases start at
+// or near 0, where the ratio means nothing.
 static size_t ratios(const struct clrnn_model *m, const double *before, const double *after, double *ratio)
 {
     size_t at = 0, count = 0;
@@ -274,7 +274,8 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
     return CLRNN_OK;
 }
 
-// Measures losses in train and eval mode over the same rows, without inputs, and with time shuffled.
+// Measures losses in train and eval mode over the same rows, with inputs replaced by their mean, and with
+// time shuffled.
 static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t batches = clrnn_feed_steps(v->probe->feed);
@@ -318,8 +319,8 @@ static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c,
     return st;
 }
 
-// Runs the same training with shuffled labels for as many steps as time allows; stores the losses of both
-// at that step.
+// Runs the same training with shuffled labels for up to 400 steps, and stores the mean loss of both trainings
+// over the last quarter of them, unless time runs out before.
 static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};

@@ -9,45 +9,45 @@
 
 /** A model's result on a set in eval mode. */
 struct clrnn_doctor_score {
-    double loss, quality; // accuracy; mse: R2
+    double loss, quality; // quality: accuracy; regression: R2
 };
 
 struct clrnn_trace {
     uint32_t steps, capacity;
     uint64_t wanted; // steps that the config asks for
-    uint64_t epochs; // whole ones
-    double until;    // time limit, on clrnn_clock
-    double seconds;  // that the steps took
+    uint64_t epochs; // complete epochs that were trained
+    double until;    // when the time limit ends, on clrnn_clock
+    double seconds;  // duration of the training
     bool finite, timed_out, complete;
-    bool may_rest;                // of ctc, whose loss stands for a while where all answers are blanks
-    double *loss, *norm, *weight; // of each step; weight: samples
+    bool may_rest;                // ctc: the loss may rest on a plateau where all answers are blank
+    double *loss, *norm, *weight; // [steps] of each step; weight: its samples
     uint32_t window_count;
     double *window;              // mean loss of epochs, or of tenths of the run
-    struct clrnn_session *valid; // of the first validation rows, or NULL
+    struct clrnn_session *valid; // on the first validation rows, or NULL
     size_t valid_count, valid_capacity;
     double *valid_loss, *valid_quality;
 
-    size_t update_count, update_early; // measured updates; the first update_early are of the first steps
-    double update_median[64], update_most[64]; // of the tensors' |change| / |weight|
+    size_t update_count, update_early;         // measured updates: how many; how many in the first steps
+    double update_median[64], update_most[64]; // over tensors, of |change| / |weight|
 
     double blank_steps;          // ctc: share of the steps that answer blank after training; NaN: not known
-    double sgd_lr, sgd_momentum; // values that do better; 0: none tried or found
-    double train_mode;           // losses after training: in train mode,
+    double sgd_lr, sgd_momentum; // sgd values that do better; 0: none tried or found
+    double train_mode;           // loss after training, in train mode
     struct clrnn_doctor_score trained, blank,
-        shuffled; // eval mode, inputs replaced by their mean, time shuffled
+        shuffled; // after training, in eval mode: as is; inputs replaced by their mean; time shuffled
     struct clrnn_linear_result linear;
     double real_loss,
-        random_loss; // with real and with shuffled labels, after the same number of steps; NaN: not tried
+        random_loss; // losses with real and shuffled labels after the same number of steps; NaN: not tried
     uint32_t random_steps;
     struct clrnn_trial
-        plain; // with the changes found so far, where there are any: shuffled_rows has them, too
+        plain; // baseline of shuffled_rows if both have other findings' changes; ran false: d->asked
     struct clrnn_trial shuffled_rows; // the same training with shuffled rows; ran false: not tried
     struct clrnn_trial
-        scaled;              // of normalised targets, where that is far better; ran false: not tried, or not
-    struct clrnn_trial mean; // of all steps instead of the last, where that learns and the last step does not
+        scaled;              // with normalised targets; ran false: not tried, or not far better than without
+    struct clrnn_trial mean; // pooled over all steps, not the last; ran false: not tried, or no better
     double naive;            // R2 of the best input's last value on validation rows; NaN: not known
     uint32_t naive_feature;
-    bool naive_equal; // that value is the target
+    bool naive_equal; // that value always equals the target
 };
 
 // ---------------------------------------------------------------- outcome.c: summary of the trace
@@ -83,8 +83,8 @@ void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace 
 /** ctc: finds `blank_steps`; part of clrnn_doctor_check_quality. */
 enum clrnn_status clrnn_ctc_find_blanks(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Trains with shuffled rows if rows are sorted and not shuffled; finds `naive`; looks for a
- * larger lr of sgd. */
+/** Runs the trials that the findings on answers need: shuffled rows if rows are sorted, a larger lr for sgd,
+ * normalised targets, and the mean over steps. Also computes `naive`. */
 enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 
 #endif

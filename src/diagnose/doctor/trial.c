@@ -13,22 +13,22 @@
 #include "diagnose/fit.h"
 #include "train/session.h"
 
-#define MOST_ROWS 2048u     // of a set, to judge by
-#define MOST_VALUES 2000000 // of X in these rows
+#define MOST_ROWS 2048u     // maximum number of rows of a set that a trial is judged on
+#define MOST_VALUES 2000000 // maximum number of values of X in these rows
 #define LEAST_ROWS 64u
 #define MOST_PAIRS 256u // targets and predictions that are kept
-#define BUILD_STEPS 2u  // before time counts: kernels are built in them
+#define BUILD_STEPS 2u  // steps before the time limit counts: they build kernels
 #define FINITE_LOSS 1e30
 
-// A change is better or worse if it differs by these amounts, and by this many standard errors of a
-// fraction.
+// A trial is better or worse than another if it differs by at least these amounts; accuracy by LEAST_GAIN and
+// LEAST_ERRORS standard errors.
 #define LEAST_GAIN 0.02
 #define LEAST_ERRORS 1.5
 #define LEAST_R2 0.05
 #define LEAST_RECALL 0.1
-#define LEAST_LOSS 0.1   // or, where both minimise the same, by this share of the training loss
-#define GOOD 0.97        // no change can show much above it
-#define NOTHING_READ 0.7 // cer: labels at random come to 0.8, blanks alone to 1
+#define LEAST_LOSS 0.1   // share of the training loss, if both minimise the same loss
+#define GOOD 0.97        // from here on a change can hardly show a gain
+#define NOTHING_READ 0.7 // nothing is read from this cer on: random labels have 0.8, blanks 1
 
 void clrnn_trial_finish(struct clrnn_trial *t)
 {
@@ -42,7 +42,7 @@ void clrnn_trial_finish(struct clrnn_trial *t)
 
 // ---------------------------------------------------------------- judging a model
 
-// Reads targets and predictions of some rows: of the last step if there is one for each step.
+// Reads one target and prediction for each of some rows, those of the last step if each step has one.
 static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
@@ -200,7 +200,7 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
         return clrnn_error_memory(d->log, steps * sizeof(*t->loss), "a trial");
     TRY(clrnn_session_open(d->device, &params, &s));
     st = train(d, s, data, steps, seconds, t);
-    // where there is no run to compare with, or that was soon lost, fewer steps will do
+    // fewer steps will do if there is no run to compare with, or if it diverged in at most half as many
     if (st == CLRNN_OK && t->finite && t->steps < steps && d->asked.steps &&
         (d->asked.finite || t->steps < 2 * d->asked.steps))
         snprintf(t->why, sizeof(t->why), "%u steps take more than %.0f s", steps, seconds);
@@ -282,7 +282,7 @@ static enum clrnn_gain compare_set(const struct clrnn_trial *before, const struc
     return is - was >= least ? CLRNN_GAIN_BETTER : was - is >= least ? CLRNN_GAIN_WORSE : CLRNN_GAIN_NONE;
 }
 
-// Whether it is better than the best constant answer.
+// Whether a trial is better than the best constant answer.
 static bool beats_constant(const struct clrnn_trial *t)
 {
     const struct clrnn_eval_result *r = judged(t);
@@ -300,10 +300,10 @@ static bool beats_constant(const struct clrnn_trial *t)
     return quality(t, r, false) > (r->classes ? largest / counted : 0) + LEAST_GAIN;
 }
 
-/** By which figure two trials differ. */
+/** The figure by which two trials are compared. */
 enum figure { VALID, TRAIN, TRAIN_LOSS };
 
-// By the training loss, where both minimise the same; a worse one on valid is no gain.
+// Compares training losses if both trials minimise the same loss; a higher validation loss is no gain.
 static enum clrnn_gain compare_losses(const struct clrnn_trial *before, const struct clrnn_trial *after)
 {
     if (before->loss_kind != after->loss_kind || before->weighted != after->weighted)
@@ -329,12 +329,12 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
     if (!before->finite)
         return beats_constant(after) ? CLRNN_GAIN_BETTER : CLRNN_GAIN_NONE;
     if (before->loss_kind != CLRNN_LOSS_CTC && !before->train.classes &&
-        isnan(before->train.r2)) { // quantile has none
+        isnan(before->train.r2)) { // the quantile loss has no R2
         *by = TRAIN_LOSS;
         return compare_losses(before, after);
     }
     if (after->loss_kind == CLRNN_LOSS_CTC && !beats_constant(after)) {
-        *by = TRAIN_LOSS; // which falls long before labels are read
+        *by = TRAIN_LOSS; // it falls long before labels are read
         return compare_losses(before, after);
     }
     if (!recall && !beats_constant(after))
