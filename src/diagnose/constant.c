@@ -34,7 +34,7 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
     return loss / weight;
 }
 
-// The loss of one error; q: the quantile.
+// The loss of one error; q: the quantile of a quantile loss.
 static double loss_of(const struct clrnn_loss_config *l, double q, double error)
 {
     const double size = fabs(error);
@@ -65,8 +65,8 @@ static double mean_loss(const struct clrnn_loss_config *l, double q, size_t coun
     return sum / (double)count;
 }
 
-// Every one of these losses is convex in the answer: thirds of the targets' range until nothing is left of
-// it.
+// The lowest loss of a constant answer to sorted y: all losses are convex in the answer, so by ternary
+// search.
 static double least_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y)
 {
     double low = y[0], high = y[count - 1];
@@ -128,7 +128,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
     case CLRNN_LOSS_MSE:
         return target_variance;
-    case CLRNN_LOSS_L1: // clrnn_constant_target_loss: the variance does not tell
+    case CLRNN_LOSS_L1: // the variance does not tell: see clrnn_constant_target_loss
     case CLRNN_LOSS_SMOOTH_L1:
     case CLRNN_LOSS_HUBER:
     case CLRNN_LOSS_QUANTILE:

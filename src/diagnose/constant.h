@@ -5,8 +5,8 @@
 
 #include "train/dataset.h"
 
-/** The loss of the best constant answer, from the class counts [classes] or the variance of the targets; NaN:
- * there is none (nll of raw outputs). */
+/** The loss of the best constant answer, from the class counts [classes] or the variance of the targets. NaN:
+ * nll of raw outputs has none; for ctc and regression losses but mse see the functions below. */
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
                            double target_variance);
 
@@ -16,10 +16,10 @@ double clrnn_constant_target_loss(const struct clrnn_loss_config *loss, size_t c
 /** The mean loss of the answer 0; y [count]. */
 double clrnn_zero_loss(const struct clrnn_loss_config *loss, size_t count, const double *y);
 
-/** The mean loss of ctc over up to some hundred samples with a path to their labels, spread over the set: of
- * the best answer that gives every step the same probabilities, and of equal ones for all `classes`. NaN: no
- * sample has a path. Labels that are no class of the outputs, or the blank, are passed over.
- * CLRNN_ERR_MEMORY. */
+/** ctc: mean losses over up to 200 samples spread over the set. *best: of the best answer that gives every
+ * step the same probabilities; *equal: of equal probabilities for all `classes`. Samples with too few steps
+ * for their labels are left out; NaN: all are. Labels that are the blank or no class of the outputs are
+ * skipped. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_ctc_constant_loss(const struct clrnn_log *log, const struct clrnn_config *config,
                                           const struct clrnn_dataset *set, uint32_t classes, double *best,
                                           double *equal);

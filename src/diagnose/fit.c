@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is done with a config and its data before there is a model.
+// Checks and selections of a config's data that need no model.
 #include "diagnose/fit.h"
 
 #include <stdlib.h>

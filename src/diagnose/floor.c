@@ -12,7 +12,7 @@
 #include "model/nest.h"
 #include "model/network.h"
 
-#define MOST_ROWS_COMPARED 4096u // equal rows are looked for pair by pair
+#define MOST_ROWS_COMPARED 4096u // maximum number of rows, which are compared pair by pair
 
 // ---------------------------------------------------------------- ranges
 
@@ -20,8 +20,8 @@
 struct value_range {
     double low, high; // of each output; infinite if unbounded
     bool simplex;     // outputs of a softmax: those of a row sum to 1
-    bool log_simplex; // a log_softmax's
-    bool whole;       // rounded
+    bool log_simplex; // outputs of a log_softmax
+    bool whole;       // values are rounded to whole numbers
     long layer;       // index of the layer that sets the bounds, -1: none
 };
 
@@ -56,7 +56,8 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 {
     struct value_range r = {.low = -INFINITY, .high = INFINITY, .layer = -1};
 
-    // what lies inside a residual or concat bounds neither: those are sums, and several layers side by side
+    // layers inside a residual or concat are skipped, as they do not bound its output: that is a sum, or
+    // several layers side by side
     for (size_t i = 0; i < model->config->layer_count; i = clrnn_layer_end(model->config, i)) {
         const struct clrnn_layer *layer = &model->config->layer[i];
         const double C = model->layer[i].out;
@@ -122,12 +123,12 @@ struct targets {
     uint32_t *group;   // [S] the first sample with the same row
     int32_t *y;        // [steps] of one sample
     float *real;
-    double *q;       // [C] of one group
+    double *q;       // [C] sum over one group of each class's target
     bool equal_rows; // some group has several samples
     bool soft;       // bce: targets between 0 and 1
 };
 
-// The end of a group: its samples are at its first one and behind it, below this index.
+// The index after the last sample that can belong to a group; `first` is the first one.
 static uint32_t group_end(const struct targets *t, uint32_t first)
 {
     return t->equal_rows ? t->S : first + 1;
@@ -142,7 +143,7 @@ static void read_row(const struct targets *t, uint32_t sample, float *row)
         clrnn_dataset_x(t->set, sample, row);
 }
 
-// Whether sample b is that in `row`, a; b is read behind it. `width`: numbers of a step.
+// Whether sample b equals sample a, which `row` holds; b is read into `row` after it. width: values per step.
 static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t width, float *row)
 {
     float *other = row + clrnn_dataset_info(t->set)->T * width;
@@ -154,7 +155,7 @@ static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t wid
     return !memcmp(row, other, length * width * sizeof(*row));
 }
 
-// Finds equal rows. Only with one label a row: a label of a step depends on the steps around it.
+// Finds equal rows, if each row has one label: the label of a step would depend on the steps around it.
 static enum clrnn_status find_groups(struct targets *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
@@ -178,7 +179,7 @@ static enum clrnn_status find_groups(struct targets *t)
             const float *other = clrnn_dataset_x_mapped(t->set, b);
 
             if (mapped && other && mapped[0] != other[0])
-                continue; // spares reading the row
+                continue; // they differ, so reading the row is saved
             if (t->group[b] == b && same_row(t, a, b, width, row)) {
                 t->group[b] = a;
                 t->equal_rows = true;
@@ -191,7 +192,8 @@ static enum clrnn_status find_groups(struct targets *t)
 
 // ---------------------------------------------------------------- least losses
 
-// cross_entropy: the minimum of the sum over classes of -q log p, over all p that the range allows.
+// cross_entropy: the minimum of the sum over classes of -q log p, over all p that the range allows;
+// *from_layers: how much of it is due to the range.
 static double class_floor(const struct targets *t, const struct value_range *r, double *from_layers)
 {
     const double C = t->m->outputs, width = r->high - r->low;
@@ -226,7 +228,7 @@ static double clamp(const struct value_range *r, double x)
     return x < r->low ? r->low : x > r->high ? r->high : x;
 }
 
-// a = sum of pos_weight * y, b = sum of 1 - y over equal rows.
+// The bce loss of logit x over equal rows, with a = sum of pos_weight * y and b = sum of 1 - y.
 static double binary_loss(double a, double b, double x)
 {
     const double p = log1p(exp(-fabs(x))) + fmax(-x, 0.0), n = log1p(exp(-fabs(x))) + fmax(x, 0.0);
@@ -387,7 +389,7 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
     bool *seen;
 
     if (loss->kind == CLRNN_LOSS_CTC)
-        return CLRNN_OK; // 0, as far as a path reaches the labels
+        return CLRNN_OK; // the floor is 0 if a path reaches the labels
     seen = calloc(t->m->outputs, sizeof(*seen));
     if (!seen)
         return clrnn_error_memory(t->m->log, t->m->outputs, "classes");

@@ -7,14 +7,14 @@
 #include "train/dataset.h"
 
 struct clrnn_loss_floor {
-    double floor;       // the least loss; 0 for most
+    double floor;       // the lowest loss that any weights can reach; 0 in most cases
     double scale;       // unit of losses: 1; for mse the variance of the targets
     const char *reason; // why it is above 0, static, or NULL
     bool blocked;       // the layers before the loss keep it well above 0 for any weights
-    uint32_t classes;   // different classes among the samples; 0 for mse
+    uint32_t classes;   // number of different classes among the samples; 0 for mse
 };
 
-/** CLRNN_ERR_MEMORY. */
+/** Finds the floor of the model's loss on the samples of `set`. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_loss_floor(const struct clrnn_model *model, const struct clrnn_dataset *set,
                                    struct clrnn_loss_floor *floor);
 

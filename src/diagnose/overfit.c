@@ -13,10 +13,10 @@
 
 #define DEFAULT_STEPS 1000u
 #define DEFAULT_TARGET 0.01
-#define ABOVE_FLOOR 0.05     // of the floor: where smoothed targets are taken for learnt
+#define ABOVE_FLOOR 0.05     // share of the floor, by which the default target lies above it
 #define STILL_STEPS 10u      // steps with a gradient of exactly 0 after which nothing will ever change
 #define LATE_STILL_STEPS 50u // the same once there was a gradient: moments and running statistics may move on
-#define WRONG_STEPS 50u      // steps of a loss that says nothing
+#define WRONG_STEPS 50u      // steps at the floor, or below 0, that end a run that cannot reach the target
 
 // ---------------------------------------------------------------- when to end
 
@@ -25,7 +25,7 @@ struct overfitting {
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
     uint32_t still;    // steps at the end with a gradient of exactly 0
-    uint32_t at_floor; // steps in which the loss was at its lower bound, or below a sensible one
+    uint32_t at_floor; // such steps: at the floor, or below 0 where there is none
     double started;
 };
 
@@ -38,7 +38,7 @@ static bool decays(const struct clrnn_session *t)
 static bool ends(struct overfitting *c, double grad_norm)
 {
     struct clrnn_overfit_result *r = c->r;
-    const bool never = c->still == r->steps; // had a gradient
+    const bool never = c->still == r->steps; // no step had a gradient
 
     r->reached = !r->cannot && r->last_loss < r->target;
     if (r->reached)
@@ -66,7 +66,7 @@ static bool ends(struct overfitting *c, double grad_norm)
 
 // ---------------------------------------------------------------- steps
 
-// Mean and its variance.
+// The mean of the losses; *variance: that of the mean.
 static double mean(const double *loss, size_t count, double *variance)
 {
     double sum = 0.0, square = 0.0, m;

@@ -13,7 +13,7 @@ struct clrnn_overfit_task {
     const char *init; // or NULL
     uint32_t steps;   // at most
     double seconds;   // at most; 0: no limit
-    double target;    // 0: as struct clrnn_overfit_params has it
+    double target;    // 0: the default of struct clrnn_overfit_params
     const volatile sig_atomic_t *stop;
 };
 

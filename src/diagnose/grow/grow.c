@@ -26,7 +26,8 @@ static bool stopped(const struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- data
 
-// Counts the samples of each class, [c->classes], to be freed by the caller, and the classes that occur.
+// Sets *counts [c->classes] to the samples of each class, to be freed by the caller, and *occur to the number
+// of classes that occur.
 static enum clrnn_status count_classes(const struct clrnn_grow *c, const struct clrnn_dataset *set,
                                        uint64_t **counts, uint32_t *occur)
 {
@@ -98,7 +99,7 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- one stage
 
-// mse: the variance of the targets.
+// Regression: the variance of the targets.
 static double spread_of(const struct clrnn_session_record *r)
 {
     const double mean = r->sum[RECORD_Y] / r->sum[RECORD_COUNT];
@@ -112,7 +113,7 @@ static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_re
     const enum clrnn_loss_kind kind = c->config->train.loss.kind;
 
     *error = 0.0;
-    if (kind == CLRNN_LOSS_CTC) // whole sequences come right late: by the loss
+    if (kind == CLRNN_LOSS_CTC) // by the loss, since whole sequences become right late
         return c->ctc > 0.0 ? 1.0 - r->loss / c->ctc : 0.0;
     if (kind == CLRNN_LOSS_MSE)
         return spread > 0.0 ? 1.0 - r->loss / spread : 0.0;
@@ -254,7 +255,7 @@ static enum clrnn_status try_stage(struct clrnn_grow *c, const char *name, const
     return CLRNN_OK;
 }
 
-// A stage of the first `parts` parts.
+// Runs the stage of the first `parts` parts.
 static enum clrnn_status try_parts(struct clrnn_grow *c, size_t parts, const char *name, const char *init)
 {
     const struct clrnn_part *part = parts ? &c->ladder.part[parts - 1] : NULL;

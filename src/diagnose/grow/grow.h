@@ -5,27 +5,26 @@
 
 #include "diagnose/overfit.h"
 
-/** Kinds of parts, in the order in which they are added to the base. The base has the first recurrent layer
- * (one layer, one direction, tanh), the embedding and the pool as configured, and the last linear layer;
- * where recurrent layers stand only inside residual and concat, the first of them in place of what holds it;
- * plain cross_entropy, bce_with_logits or mse; Adam with PyTorch's lr of 1e-3 and no weight decay, no
- * scheduler, shuffled batches. The base does not depend on the config's optimiser and lr: these are stages of
- * their own, so that a bad lr is not blamed on a layer. A clip_grad_norm of 0.1 or more is part of the base,
- * because nets that need it need it in every stage.
- */
+/** Kinds of parts, in the order in which they are added to the base. The base model is the first recurrent
+ * layer (one layer, one direction, tanh), the embedding and the pool as configured, and the last linear
+ * layer. If recurrent layers stand only inside residual and concat, the first of them replaces the one that
+ * holds it. The base trains with plain cross_entropy, bce_with_logits or mse, Adam with PyTorch's lr of 1e-3
+ * and no weight decay, no scheduler, and shuffled batches. It does not depend on the config's optimiser and
+ * lr, which are a stage of their own, so that a bad lr is not blamed on a layer. A clip_grad_norm of 0.1 or
+ * more is part of the base, because nets that need it need it in every stage. */
 enum clrnn_part_kind {
     CLRNN_PART_LAYERS,        // num_layers of the first recurrent layer
     CLRNN_PART_DIRECTION,     // bidirectional
     CLRNN_PART_RELU,          // nonlinearity: relu
     CLRNN_PART_WINDOWS,       // a conv1d, max_pool1d or avg_pool1d
-    CLRNN_PART_NORM,          // a batchnorm, layernorm or groupnorm; the last comes after the blocks
+    CLRNN_PART_NORM,          // a batchnorm, layernorm or groupnorm; groupnorm comes after the blocks
     CLRNN_PART_RECURRENT,     // a further recurrent block as configured, without its inner dropout
     CLRNN_PART_DENSE,         // a hidden linear with its activation, or an activation between layers
     CLRNN_PART_BLOCK,         // a residual or concat as configured, with all inside it
     CLRNN_PART_DROPOUT,       // a dropout layer
     CLRNN_PART_INNER_DROPOUT, // dropout between the layers of a recurrent stack
     CLRNN_PART_HEADLESS,      // the config has no last linear layer: stages from here on have none either
-    CLRNN_PART_NLL,           // nll instead of cross_entropy, with the activation that should make it one
+    CLRNN_PART_NLL,           // nll instead of cross_entropy, and the activation before it
     CLRNN_PART_ACTIVATION,    // an activation behind the last linear layer
     CLRNN_PART_LOSS,          // weights and label smoothing
     CLRNN_PART_OPTIMIZER,     // kind, lr, weight decay, small clip_grad_norm
@@ -38,18 +37,18 @@ struct clrnn_part {
     enum clrnn_part_kind kind;
     size_t layer, count; // the config's layers that it consists of
     int line;            // in the config file, 0: none
-    bool off;            // left out: it broke learning
+    bool off;            // left out: it broke learning, or does not fit without a part that is left out
     char name[72];       // "+ bidirectional"
 };
 
 struct clrnn_ladder {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
-    uint32_t outputs; // of the last layer
-    long recurrent; // index of the first recurrent layer of model.layers, else of one inside others; -1: none
-    long holder;    // the residual or concat that holds it, -1: none
-    long head;      // of the last linear layer, -1: none
-    bool per_step;  // a prediction for each step
+    uint32_t outputs; // outputs of the last layer
+    long recurrent;   // index of the first recurrent layer, if need be of one inside another layer; -1: none
+    long holder;      // index of the residual or concat that holds it; -1: none
+    long head;        // index of the last linear layer; -1: none
+    bool per_step;    // the model predicts at each step
     size_t count;
     struct clrnn_part *part;
 };
@@ -59,15 +58,15 @@ enum clrnn_status clrnn_ladder_make(const struct clrnn_log *log, const struct cl
                                     uint32_t outputs, const char *init, struct clrnn_ladder *ladder);
 void clrnn_ladder_finish(struct clrnn_ladder *ladder);
 
-/** Makes the config with the first `parts` parts, without those that are disabled. */
+/** Makes the config with the first `parts` parts, without those that are `off`. */
 enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts,
                                        struct clrnn_config **variant);
 /** Makes the config of a linear model: a linear layer, preceded by embedding and mean over time if needed. */
 enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
 
-/** "'+ round' (config.yaml:16)", to be freed. NULL: no memory. */
+/** Returns a part's name and place, "'+ round' (config.yaml:16)", to be freed. NULL: no memory. */
 char *clrnn_part_name(const struct clrnn_config *config, const struct clrnn_part *part);
-/** Whether disabled parts have parameters of their own, which stages then lack. */
+/** Whether a part that is `off` has parameters of its own, which all stages then lack. */
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
 
 /** Prints a layer as text, "birnn 64 x 2", "residual (layernorm, gru 16)"; what does not fit is cut. */
@@ -76,9 +75,9 @@ void clrnn_layer_describe(const struct clrnn_config *config, size_t index, char 
 char *clrnn_layers_text(const struct clrnn_config *config);
 
 #define CLRNN_BASE_LR 1e-3 // torch.optim.Adam's default
-/** Is it a layer without weights that changes values? round counts, although it passes no gradient. */
+/** Whether the layer is an activation. round counts as one, although it passes no gradient. */
 bool clrnn_ladder_is_activation(const struct clrnn_layer *layer);
-/** Is this clip_grad_norm part of the base? */
+/** Whether this clip_grad_norm is part of the base: 0 (no clipping), or not suspiciously small. */
 bool clrnn_ladder_base_clip(double clip);
 
 // ---------------------------------------------------------------- stages
@@ -87,11 +86,11 @@ bool clrnn_ladder_base_clip(double clip);
 struct clrnn_stage_outcome {
     struct clrnn_overfit_result overfit; // without the curve
     bool ran;                            // the model could be run
-    bool by_heart, by_training;          // whether it learns: overfitting one batch; the short training
+    bool by_heart, by_training;          // whether it learns by overfitting one batch; in the short training
     bool far;                            // the batch was overfitted, not just with a falling loss
-    double skill, skill_error;           // on the training set
+    double skill, skill_error;           // on the training set (0: as the constant answer, 1: perfect)
     double loss_ratio;                   // loss on the training set, divided by the constant answer's
-    double travel;                       // sum of lr
+    double travel;                       // sum of lr over the steps
     enum clrnn_optimizer_kind optimizer;
     bool finite;
 };
@@ -105,13 +104,13 @@ struct clrnn_grow {
     struct clrnn_ladder ladder;
     struct clrnn_data_sets data;
     struct clrnn_dataset *batch, *look_train, *look_valid; // look_valid: or NULL
-    uint64_t *counts; // labels of each class on look_train, two classes at least
+    uint64_t *counts; // [classes] samples of each class in look_train; classes is 2 or more
     uint32_t classes;
     double ctc;      // loss of the best constant answer of ctc, else NaN
     double constant; // accuracy of the best constant answer on look_train; mse: 0
     struct clrnn_grow_result *result;
     struct clrnn_stage_outcome *outcome; // of each stage
-    int below;                           // the last stage that learns, else the last one; -1: none yet
+    int below;                           // the last stage that did not break learning; -1: none yet
 };
 
 /** Whether a stage learns, judged against the last one before it that does (`below`, or NULL) and the part

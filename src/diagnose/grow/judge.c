@@ -12,18 +12,17 @@
 // below twice the loss of the stage before. Dropout keeps the loss of a training step up.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
-#define FLOOR_SHARE 0.5 // a floor above it, as equal rows with different labels make, leaves nothing to learn
+#define FLOOR_SHARE 0.5 // a floor above this share (equal rows, different labels) leaves nothing to learn
 
-// A part breaks the short training if the stage before is better than the constant answer by at least this
-// skill (0: no better, 1: perfect) and this stage loses that fraction of it. A stage with a smaller lr, by
-// the sum of lr over the steps, may be further behind, and one whose weights hardly change is not judged: a
-// warm-up, or a small lr with which one batch can be overfitted, is slow, not broken. This does not apply
-// to a larger lr.
+// A part breaks the short training if the stage before has at least SKILL_BELOW (0: no better than the
+// constant answer, 1: perfect) and this stage keeps less than SKILL_KEPT of it. A stage with a smaller sum of
+// lr may keep less, one with a larger sum must keep more. A stage whose weights hardly move (sum of lr below
+// TRAVEL_) is not judged: a warm-up, or a small lr that can overfit one batch, is slow, not broken.
 #define SKILL_BELOW 0.3
 #define SKILL_KEPT 0.5
 #define SKILL_KEPT_SLOWER 0.25
 #define SKILL_KEPT_FASTER 0.75
-#define SKILL_ERRORS 2.0 // and so many standard errors
+#define SKILL_ERRORS 2.0 // and the loss of skill must exceed so many standard errors
 #define TRAVEL_ADAM 0.03 // 300 steps at 1e-4
 #define TRAVEL_SGD 3.0
 // Also broken if the loss was well below the constant answer's and is now above it.
@@ -117,7 +116,7 @@ static char *reason(const struct clrnn_grow *c, size_t stage)
         it->train_accuracy, it->train_loss);
 }
 
-// The part that a stage added, after which a broken stage is named.
+// The part that a broken stage added, found by its name, which is also that of the stage. NULL: none.
 static const struct clrnn_part *part_of(const struct clrnn_grow *c, const struct clrnn_grow_stage *stage)
 {
     for (size_t i = 0; i < c->ladder.count; i++)

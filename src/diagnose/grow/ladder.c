@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The parts of a config in the order of growth.
+// Finds the parts of a config, in the order of growth.
 #include "diagnose/grow/grow.h"
 
 #include <stdarg.h>
@@ -79,7 +79,7 @@ static bool has_weights(const struct clrnn_config *c, size_t index)
 static void find_ends(struct clrnn_ladder *l)
 {
     const struct clrnn_config *c = l->config;
-    long last = -1, inside = -1; // layer with weights; recurrent layer inside another one
+    long last = -1, inside = -1; // last layer with weights; first recurrent layer inside another
 
     l->recurrent = l->head = l->holder = -1;
     for (size_t i = 0; i < c->layer_count; i++) {
@@ -117,7 +117,7 @@ static enum clrnn_status find_recurrent_parts(struct clrnn_ladder *l)
 {
     const struct clrnn_layer *layer = l->recurrent >= 0 ? &l->config->layer[l->recurrent] : NULL;
 
-    if (!layer || l->holder >= 0) // which comes in as a whole
+    if (!layer || l->holder >= 0) // a block is added as a whole
         return CLRNN_OK;
     if (layer->num_layers > 1)
         TRY(add(l, CLRNN_PART_LAYERS, (size_t)l->recurrent, 1, "+ %u layers", layer->num_layers));
@@ -136,7 +136,7 @@ static enum clrnn_status add_each(struct clrnn_ladder *l, enum clrnn_part_kind k
     for (size_t i = 0; i < l->config->layer_count; i = clrnn_layer_end(l->config, i)) {
         if (!is(l, i))
             continue;
-        if (kind == CLRNN_PART_BLOCK) // what is inside is long
+        if (kind == CLRNN_PART_BLOCK) // a description of the inside would be long
             TRY(add(l, kind, i, 1, "+ %s at layers[%zu]", clrnn_layer_word(l->config->layer[i].kind),
                     clrnn_layer_place(l->config, i)));
         else
@@ -190,7 +190,7 @@ static enum clrnn_status find_dense_parts(struct clrnn_ladder *l)
     return CLRNN_OK;
 }
 
-// Blocks and groupnorm want the width of what they read, so that they come after all that sets it.
+// Blocks and groupnorm depend on the width of their input, so they come after all parts that set it.
 static enum clrnn_status find_layer_parts(struct clrnn_ladder *l)
 {
     TRY(add_each(l, CLRNN_PART_WINDOWS, is_window));

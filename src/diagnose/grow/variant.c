@@ -11,7 +11,7 @@
 #include "model/nest.h"
 #include "model/options.h"
 
-// Whether a part of this kind for this layer is included.
+// Whether the first `parts` parts include one of this kind for this layer, and it is not `off`.
 static bool has(const struct clrnn_ladder *l, size_t parts, enum clrnn_part_kind kind, size_t layer)
 {
     for (size_t i = 0; i < parts; i++)
@@ -29,7 +29,7 @@ static bool is_in(const struct clrnn_ladder *l, size_t parts, size_t layer)
     case CLRNN_LAYER_ATTENTION_POOL:
     case CLRNN_LAYER_FLATTEN:
         return true;
-    case CLRNN_LAYER_CONV1D: // with a target for each step, they say how many there are
+    case CLRNN_LAYER_CONV1D: // if each step has a target, these set the number of steps
     case CLRNN_LAYER_MAX_POOL1D:
     case CLRNN_LAYER_AVG_POOL1D:
         return l->per_step || has(l, parts, CLRNN_PART_WINDOWS, layer);
@@ -70,7 +70,7 @@ static void fit_layer(const struct clrnn_ladder *l, size_t parts, size_t index, 
         layer->relu = false;
 }
 
-// Whether the layer leaves no time axis: a pool, or a concat of branches with one.
+// Whether the layer removes the time axis: a pool, or a concat whose branches have one.
 static bool takes_time(const struct clrnn_config *c, size_t index)
 {
     size_t first, end;
@@ -96,14 +96,14 @@ static struct clrnn_layer make_pool(enum clrnn_pool_over over)
 /** The layers of a variant while they are chosen. */
 struct choice {
     const struct clrnn_ladder *l;
-    struct clrnn_config *config; // whose layers are moved to its front
+    struct clrnn_config *config; // chosen layers are moved to the front of its list
     bool *keep;                  // [the ladder's layers]
     bool linear;
     size_t count;
 };
 
-// What stands for a residual or concat that is not in yet: its recurrent layer where that is the ladder's
-// first, and a pool where it takes the time axis away.
+// Replaces a residual or concat that is not in yet: by its recurrent layer if that is the ladder's first one,
+// and by a pool if the block removes the time axis.
 static void replace_block(struct choice *c, size_t index)
 {
     const struct clrnn_ladder *l = c->l;
@@ -113,7 +113,7 @@ static void replace_block(struct choice *c, size_t index)
     if (l->holder == (long)index && !c->linear) {
         recurrent = c->config->layer[l->recurrent];
         c->config->layer[l->recurrent].name = NULL;
-        free(recurrent.name); // of another list
+        free(recurrent.name); // it names a place in the block's list
         recurrent.name = NULL;
         recurrent.branch = 0;
     }
@@ -222,7 +222,7 @@ static void fit_training(const struct clrnn_ladder *l, size_t parts, struct clrn
         t->shuffle = true;
 }
 
-// A pool of a linear model takes the mean.
+// Makes a pool take the mean, for a linear model.
 static void simplify(struct clrnn_layer *layer)
 {
     char *name = layer->name;
