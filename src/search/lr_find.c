@@ -29,8 +29,8 @@ static void name_key(const struct clrnn_train_config *train, struct clrnn_lr_res
                  clrnn_optimizer_word(train->optimizer.kind));
 }
 
-// A fifth of the run's epochs, but five where it has them, and about the steps asked for: whole epochs, or a
-// part of one that has more.
+// Chooses the length of a short training: a fifth of the run's epochs, but at least five if it has them, and
+// at most about params->steps steps; whole epochs, or a part of one that is longer.
 static void choose_length(struct clrnn_lr_finder *f)
 {
     struct clrnn_lr_result *r = f->result;

@@ -10,7 +10,7 @@ struct clrnn_lr_finder {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     const struct clrnn_config *config;
-    const struct clrnn_lr_params *params; // without zeros
+    const struct clrnn_lr_params *params; // with defaults for zeros
     struct clrnn_data_sets data;
     struct clrnn_lr_result *result;
 };
@@ -18,7 +18,7 @@ struct clrnn_lr_finder {
 /** Runs the range test: fills in curve, steepest, lowest, diverged and classic. */
 enum clrnn_status clrnn_lr_range(struct clrnn_lr_finder *f);
 
-/** Runs the short trainings around what the curve suggests, and chooses. */
+/** Runs the short trainings around the lr that the curve suggests, and chooses the lr to suggest. */
 enum clrnn_status clrnn_lr_trials(struct clrnn_lr_finder *f);
 
 /** Writes lr-find.json and lr-find.svg into result->folder. */

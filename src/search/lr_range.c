@@ -7,11 +7,11 @@
 #include "base/log.h"
 #include "search/lr_find.h"
 
-#define SMOOTHING 0.9 // share of the average so far
-#define GROWTH 4.0    // of the smoothed loss over its lowest, which ends the test
-#define SETTLING 10u  // steps before that counts, and before the curve is read
+#define SMOOTHING 0.9 // weight of the average so far
+#define GROWTH 4.0    // ratio of the smoothed loss to its lowest that ends the test
+#define SETTLING 10u  // first steps, which neither end the test nor are read
 
-// Whether the loss has left for good. A loss that may be below 0 is measured from where it began.
+// Whether the loss has diverged. If it can be below 0, its growth is measured against its fall since step 1.
 static bool diverges(const struct clrnn_lr_result *r, double lowest)
 {
     const struct clrnn_lr_point *now = &r->curve[r->curve_count - 1];
@@ -31,7 +31,7 @@ static enum clrnn_status append(struct clrnn_lr_finder *f, double lr, double los
     if (!ARRAY_GROW(r->curve, r->curve_count))
         return clrnn_error_memory(f->log, 2 * r->curve_count * sizeof(*r->curve), "the curve");
     *average = SMOOTHING * *average + (1 - SMOOTHING) * loss;
-    point.smoothed = *average / (1 - pow(SMOOTHING, (double)r->curve_count + 1)); // as Adam's moments
+    point.smoothed = *average / (1 - pow(SMOOTHING, (double)r->curve_count + 1)); // bias-corrected as in Adam
     r->curve[r->curve_count++] = point;
     return CLRNN_OK;
 }

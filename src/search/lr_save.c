@@ -61,7 +61,7 @@ static enum clrnn_status write_json(const struct clrnn_lr_finder *f)
 
 // ---------------------------------------------------------------- lr-find.svg
 
-// A panel's range of losses: outliers, where the loss has diverged, would flatten the rest.
+// Sets a panel's range of losses, without diverged ones, which would flatten the rest.
 static void set_range(const struct clrnn_picture *p, const double *loss, size_t count)
 {
     double low = INFINITY, high = -INFINITY, first = NAN;

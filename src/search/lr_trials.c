@@ -8,15 +8,15 @@
 #include "search/say.h"
 
 #define MOST_TRIALS 24u
-#define WORSE 0.2       // of the best loss so far: that much above it a trial is clearly worse,
-#define WORSE_GAIN 0.25 // or this share of what the best has gained
-#define WORSE_TWICE 2   // trials of this kind in a row end the search in a direction
+#define WORSE 0.2       // a trial is clearly worse if above the best loss by this share of it,
+#define WORSE_GAIN 0.25 // or by this share of what the best has gained
+#define WORSE_TWICE 2   // so many clearly worse trials in a row end the search in a direction
 
 // How the best constant rate falls with the number of steps: as (1 / steps)^0.32, measured by Bjorck et al.,
 // arXiv:2409.19913; bounds for stochastic gradient descent say 0.5.
 #define HORIZON 0.32
 
-// The learning rates that are tried: 1, 2 and 5 times powers of ten, numbered through.
+// The learning rates that are tried: 1, 2 and 5 times powers of ten. Number 0 is 1, number 3 is 10.
 static double candidate(int number)
 {
     static const double step[] = {1, 2, 5};
@@ -142,14 +142,14 @@ static double best_loss(const struct clrnn_lr_result *r)
     double best = INFINITY;
 
     for (size_t i = 0; i < r->trial_count; i++)
-        best = fmin(best, r->trial[i].loss); // which passes over NaN
+        best = fmin(best, r->trial[i].loss); // fmin ignores NaN
     return best;
 }
 
-// Whether a trial is so much worse than the best, or diverged, that one further on hardly is the best.
+// Whether a trial diverged, or is so much worse than the best that one further on is unlikely to be better.
 static bool clearly_worse(const struct clrnn_lr_result *r, const struct clrnn_lr_trial *t)
 {
-    // what an untrained model has: the first batch's loss, or that after hardly any change
+    // the loss of an untrained model: of the first batch, or of the trial with the smallest lr
     const double first = r->curve_count ? r->curve[0].smoothed : NAN;
     const double best = best_loss(r), start = fmax(first, r->trial[0].loss);
 
@@ -157,7 +157,7 @@ static bool clearly_worse(const struct clrnn_lr_result *r, const struct clrnn_lr
              best + fmin(WORSE * fabs(best), start > best ? WORSE_GAIN * (start - best) : INFINITY));
 }
 
-// Goes on from `number` by `step` until trainings are clearly worse.
+// Tries the rates after `number`, in steps of `step`, until trainings are clearly worse.
 static enum clrnn_status walk(struct clrnn_lr_finder *f, int number, int step)
 {
     struct clrnn_lr_result *r = f->result;
@@ -171,7 +171,8 @@ static enum clrnn_status walk(struct clrnn_lr_finder *f, int number, int step)
     return CLRNN_OK;
 }
 
-// The loss to judge a trial by; one that diverged counts as the worst that did not.
+// The loss that a trial is judged by, or its logarithm if all losses are above 0. A trial that diverged
+// counts as the worst of the others.
 static double judged(const struct clrnn_lr_result *r, size_t i)
 {
     double worst = -INFINITY, least = INFINITY;
@@ -186,8 +187,8 @@ static double judged(const struct clrnn_lr_result *r, size_t i)
     return least > 0 ? log(worst) : worst;
 }
 
-// Single losses are noisy: the mean of a trial and those beside it, itself counting twice, geometric where
-// losses are above 0.
+// Chooses the best trial. Single losses are noisy, so each trial is judged by the mean of its loss, counted
+// twice, and its neighbours' losses; the mean is geometric if all losses are above 0.
 static void choose(struct clrnn_lr_result *r)
 {
     double least = INFINITY;
@@ -203,7 +204,7 @@ static void choose(struct clrnn_lr_result *r)
     }
 }
 
-// The rate for the whole training: lower than the best of short ones where it is constant to the last epoch.
+// The rate for the whole training: lower than the best of the short ones if it is constant to the last epoch.
 // Early stopping keeps the weights of an earlier epoch, and schedulers lower the rate themselves.
 static double suggest(const struct clrnn_lr_finder *f)
 {

@@ -57,8 +57,8 @@ static enum clrnn_status read_budget(struct clrnn_sweep *s)
     return CLRNN_OK;
 }
 
-// As many rungs as the trials can be divided by the reduction, each of `reduction` times the epochs of the
-// one before, the last of train.epochs.
+// Makes 1 + log(trials) / log(reduction) rungs, rounded down. Each has `reduction` times the epochs of the
+// one before; the last one has train.epochs.
 static void choose_budget(struct clrnn_sweep *s)
 {
     struct clrnn_sweep_result *r = s->result;
@@ -84,7 +84,7 @@ static bool is_better(const struct clrnn_sweep_result *r, double a, double b)
     return r->highest ? a > b : a < b;
 }
 
-// By the rungs passed, the metric and the number; those that failed last.
+// Sort order: failed trials last; then more rungs passed, better metric, smaller number.
 static bool stands_before(const struct clrnn_sweep_result *r, const struct clrnn_sweep_trial *a,
                           const struct clrnn_sweep_trial *b)
 {
@@ -97,7 +97,8 @@ static bool stands_before(const struct clrnn_sweep_result *r, const struct clrnn
     return a->number < b->number;
 }
 
-// The `most` best of the trials that have passed all rungs before this one, best first; returns how many.
+// Writes the up to `most` best trials that passed all earlier rungs to `chosen`, best first; returns how
+// many.
 static size_t choose(const struct clrnn_sweep_result *r, size_t rung, size_t most, size_t *chosen)
 {
     size_t count = 0;
@@ -127,7 +128,7 @@ static enum clrnn_status climb(struct clrnn_sweep *s, size_t *chosen)
     for (size_t rung = 0; rung < r->rung_count; rung++, most = MAX2(most / s->params->reduction, 1)) {
         size_t count = choose(r, rung, most, chosen), left = 0;
 
-        for (size_t i = 0; i < count; i++) // without those that are done, in an earlier call
+        for (size_t i = 0; i < count; i++) // leaves out trials that an earlier call finished
             if (r->trial[chosen[i]].rungs == rung && !r->trial[chosen[i]].reason)
                 chosen[left++] = chosen[i];
         if (left)
@@ -169,7 +170,7 @@ static enum clrnn_status parse_vary(struct clrnn_sweep *s)
     return CLRNN_OK;
 }
 
-// Finds out what the trials are judged by; the config's checks say what cannot be.
+// Chooses the metric that trials are judged by; the config's checks report an impossible one.
 static enum clrnn_status choose_metric(struct clrnn_sweep *s)
 {
     const struct clrnn_early_stopping_config *early = &s->config->train.early_stopping;
@@ -256,7 +257,7 @@ static enum clrnn_status lock_folder(const struct clrnn_sweep *s, int *lock)
         if (st == CLRNN_ERR_ARG)
             nanosleep(&pause, NULL);
         else
-            left = 1; // once more, to say what is wrong
+            left = 1; // tries once more, to log what is wrong
     }
 }
 

@@ -9,12 +9,12 @@
 
 struct clrnn_sweep {
     const struct clrnn_log *log;
-    const struct clrnn_sweep_params *params; // without zeros
+    const struct clrnn_sweep_params *params; // with defaults for zeros
     const struct clrnn_config *config;       // without a trial's values
     struct clrnn_vary *vary;                 // [result->key_count]
-    bool best_epoch;                         // a trial's metric is that of its best epoch, not of its last
+    bool best_epoch;                         // a trial is judged by its best epoch, not by its last
     struct clrnn_sweep_result *result;
-    json_t *identity; // what another call must have in common to go on with the sweep
+    json_t *identity; // parameters that a later call must share to continue the sweep
 };
 
 // ---------------------------------------------------------------- sweep_run.c
@@ -25,19 +25,19 @@ enum clrnn_status clrnn_sweep_rung(struct clrnn_sweep *s, size_t rung, const siz
 
 // ---------------------------------------------------------------- sweep_file.c
 
-/** Makes `identity`. CLRNN_ERR_MEMORY. */
+/** Fills in `identity`. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_sweep_identify(struct clrnn_sweep *s);
-/** Takes over what an earlier call has done in the folder. CLRNN_ERR_ARG: it is another sweep's;
+/** Loads the results of an earlier call from the folder. CLRNN_ERR_ARG: it holds another sweep;
  * CLRNN_ERR_DATA: its sweep.json cannot be read. */
 enum clrnn_status clrnn_sweep_load(struct clrnn_sweep *s);
 /** Writes sweep.json. */
 enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished);
-/** Writes sweep.csv; the trials in their order. */
+/** Writes sweep.csv, with the trials in the order of the result. */
 enum clrnn_status clrnn_sweep_table(const struct clrnn_sweep *s);
 
 // ---------------------------------------------------------------- sweep_epochs.c
 
-/** Calls `visit` for the metric of each epoch of a trial's metrics.jsonl up to `epochs`; NaN: null there. */
+/** Calls `visit` with the metric of each epoch up to `epochs` in a trial's metrics.jsonl; NaN: null there. */
 enum clrnn_status clrnn_sweep_epochs(const struct clrnn_sweep *s, uint32_t number, const char *metric,
                                      uint32_t epochs, void (*visit)(void *user, uint32_t epoch, double value),
                                      void *user);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The epochs of a sweep's trials: reading them, and their picture.
+// Reads the epochs of a sweep's trials, and draws them.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ enum clrnn_status clrnn_sweep_epochs(const struct clrnn_sweep *s, uint32_t numbe
 
 // ---------------------------------------------------------------- sweep.svg
 
-// The range of what is drawn: what diverged would flatten the rest.
+// The finite values of the metric in all trials.
 struct extent {
     size_t count;
     double *value;
@@ -70,7 +70,7 @@ static void collect(void *user, uint32_t epoch, double value)
         e->value[e->count++] = value;
 }
 
-// The range of the metric in *low and *high; false: there is nothing to draw.
+// Sets *low and *high to the range to draw: diverged values would flatten the rest. False: nothing to draw.
 static bool find_range(const struct clrnn_sweep *s, double *low, double *high)
 {
     const struct clrnn_sweep_result *r = s->result;

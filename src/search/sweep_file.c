@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sweep.json, from which a sweep goes on, and sweep.csv.
+// Writes sweep.json, reads it to continue a sweep, and writes sweep.csv.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,9 +136,9 @@ static bool load_trial(const json_t *from, struct clrnn_sweep_result *r)
 
     if (n < 1 || n > (json_int_t)r->trial_count || json_array_size(rungs) > r->rung_count)
         return false;
-    t = &r->trial[n - 1]; // they are in the order of their numbers still
+    t = &r->trial[n - 1]; // the trials are still in the order of their numbers
     if (t->rungs || t->reason)
-        return false; // was there already
+        return false; // a second entry of the same trial
     t->rungs = (uint32_t)json_array_size(rungs);
     for (uint32_t i = 0; i < t->rungs; i++)
         t->rung[i] = json_number_value(json_array_get(rungs, i));
@@ -154,7 +154,7 @@ static bool load_trial(const json_t *from, struct clrnn_sweep_result *r)
     return !json_is_string(reason) || t->reason;
 }
 
-// The first key in which the sweep in the folder is another one; NULL: none.
+// The first key of `mine` whose value differs in `theirs`, the sweep in the folder; NULL: none.
 static const char *difference(json_t *mine, json_t *theirs)
 {
     const char *key;

@@ -16,21 +16,21 @@
 #include "search/sweep.h"
 #include "train/run_folder.h"
 
-#define LOOK_MS 100    // interval of looking at stop
-#define PATIENCE_S 1e9 // a training may take as long as it takes
+#define LOOK_MS 100    // interval of looking at params->stop
+#define PATIENCE_S 1e9 // a training may take any time
 
 // What a child and its parent share.
 struct block {
     struct clrnn_child_report report;
     volatile sig_atomic_t stop;
-    volatile bool opened, ended; // the device; the training, with `status`
+    volatile bool opened, ended; // the device was opened; the training ended, with `status`
     enum clrnn_status status;
 };
 
 // A training under way.
 struct job {
     const struct clrnn_sweep *sweep;
-    struct clrnn_sweep_trial *trial; // NULL: none
+    struct clrnn_sweep_trial *trial; // NULL: the job is free
     struct clrnn_config *config;
     uint32_t epochs;
     char *folder;
@@ -45,7 +45,8 @@ static void note_epoch(void *user, const struct clrnn_progress *p)
     clrnn_child_doing(user, "training epoch %u", p->epoch);
 }
 
-// Whether the trial's folder has a run to go on with.
+// Whether the trial's folder holds a run that can be resumed. If the lr schedule depends on train.epochs,
+// only one of as many epochs can.
 static bool goes_on(const struct job *j)
 {
     char *checkpoint = clrnn_path_join(j->folder, "last.safetensors");
@@ -60,7 +61,8 @@ static bool goes_on(const struct job *j)
     return goes;
 }
 
-// A checkpoint of an earlier rung says that rung's train.epochs: makes it that of one long run.
+// A checkpoint of an earlier rung holds that rung's train.epochs: rewrites it as that of a single run over
+// all epochs so far.
 static enum clrnn_status update(const struct job *j, struct clrnn_device *device, const char *name,
                                 uint64_t last_epoch)
 {
@@ -113,7 +115,7 @@ static void train(void *user)
     if (st == CLRNN_OK)
         st = clrnn_train(device, &params, &result);
     if (st == CLRNN_OK &&
-        on) // the best epoch may be an earlier rung's, as the last of a run that stops early
+        on) // the best epoch may be an earlier rung's, and the last one too if it stops early
         st = update(j, device, "best.safetensors", result.epochs);
     if (st == CLRNN_OK && on)
         st = update(j, device, "last.safetensors", result.epochs);
@@ -218,7 +220,7 @@ static enum clrnn_status pass(struct clrnn_sweep *s, struct clrnn_sweep_trial *t
     return CLRNN_OK;
 }
 
-// Ends the sweep for reasons that every trial would have.
+// Whether a job failed for a reason that every trial would have, which ends the sweep.
 static bool concerns_all(const struct block *b)
 {
     return !b->opened || b->status == CLRNN_ERR_DISK;
@@ -236,7 +238,7 @@ static enum clrnn_status conclude(struct clrnn_sweep *s, struct job *j, const ch
     if (b->status == CLRNN_OK)
         return pass(s, t, j->epochs);
     if (b->status == CLRNN_INTERRUPTED)
-        return CLRNN_OK; // it goes on another time
+        return CLRNN_OK; // a later call resumes it
     if (concerns_all(b))
         return clrnn_error(s->log, b->status, "trial %u: %s", t->number, b->report.error);
     if (b->status == CLRNN_FAILED) {

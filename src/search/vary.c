@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "base/words.h"
 
-#define MOST_COMBINATIONS (1u << 20) // of lists that are drawn without repetition
+#define MOST_COMBINATIONS (1u << 20) // maximum of combinations that are drawn without repetition
 
 // ---------------------------------------------------------------- parsing
 
@@ -51,7 +51,7 @@ static enum clrnn_status parse_range(const struct clrnn_log *log, const char *te
     return CLRNN_OK;
 }
 
-// The comma that ends an item of a list; those inside brackets and quotes belong to it.
+// The end of a list item: a comma outside of brackets and quotes, or the end of the text.
 static const char *item_end(const char *text)
 {
     int depth = 0;
@@ -123,7 +123,7 @@ void clrnn_vary_finish(struct clrnn_vary *v)
     *v = (struct clrnn_vary){0};
 }
 
-// ---------------------------------------------------------------- what the config says to it
+// ---------------------------------------------------------------- checking values against the config
 
 enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
                                     size_t count, char *const *set, struct clrnn_config **config)
@@ -143,7 +143,7 @@ enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct cl
     return st;
 }
 
-// A value of a range as text: whole numbers, else four significant digits, which a table shows in full.
+// A value of a range as text: a whole number, or four significant digits, which a table shows in full.
 static char *value_text(const struct clrnn_vary *v, double value)
 {
     return v->whole ? clrnn_format("%.0f", round(value)) : clrnn_format("%.4g", value);
@@ -191,7 +191,7 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
 
 // ---------------------------------------------------------------- drawing
 
-// Combinations of all lists, at most MOST_COMBINATIONS.
+// The number of combinations of all lists, counted up to MOST_COMBINATIONS.
 static uint32_t combinations(const struct clrnn_vary *v, size_t count)
 {
     uint64_t all = 1;
@@ -250,8 +250,8 @@ static uint64_t common_multiple(uint64_t a, uint64_t b)
     return a / x * b;
 }
 
-// Which values of the lists make combination `number`: pick[k] of v[k]. Counted along diagonals, so that
-// every combination has one number, and among the first ones the values of each list are about equally
+// Sets pick[k] to the index in list v[k] of its value in combination `number`. Combinations are numbered
+// along diagonals, so that each has one number and the first ones use the values of each list about equally
 // often.
 static void number_combination(const struct clrnn_vary *v, size_t count, uint64_t number, uint64_t *pick)
 {
@@ -265,7 +265,7 @@ static void number_combination(const struct clrnn_vary *v, size_t count, uint64_
     }
 }
 
-// The values of list `at`, of `count` keys.
+// Draws the values of key `at`, which has a list, for all trials; `count`: number of keys.
 static enum clrnn_status draw_list(const struct clrnn_log *log, const struct clrnn_vary *v, size_t at,
                                    size_t count, uint64_t seed, uint32_t trials, char **const *value)
 {

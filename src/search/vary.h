@@ -8,10 +8,10 @@
 /** One --vary: a key with a range or a list. */
 struct clrnn_vary {
     char *key;
-    size_t count; // of the list; 0: a range
+    size_t count; // values in the list; 0: a range
     char **item;  // [count]
     double low, high;
-    bool log, whole; // logarithmic; of whole numbers
+    bool log, whole; // range: logarithmic; of whole numbers
 };
 
 /** Parses "KEY=LOW..HIGH[:log]" or "KEY=A,B,C". CLRNN_ERR_ARG, CLRNN_ERR_MEMORY; clrnn_vary_finish frees the
@@ -27,12 +27,12 @@ void clrnn_vary_finish(struct clrnn_vary *vary);
 enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct clrnn_sweep_params *params,
                                     size_t count, char *const *set, struct clrnn_config **config);
 
-/** How many trials there are: `most`, or fewer where all are lists and have fewer combinations. *all: these
- * combinations, counted up to 2^20; 0 where there is a range. */
+/** Returns the number of trials: `most`, or the number of combinations if all keys have lists and these have
+ * fewer. *all: the number of combinations, counted up to 2^20; 0: a key has a range. */
 uint32_t clrnn_vary_trials(const struct clrnn_vary *vary, size_t count, uint32_t most, uint32_t *all);
-/** Draws value[trial][i] of each of `trials` trials. Of a range each trial has another one of as many equal
- * parts; combinations of lists come again only when all were there, and of fewer trials each value of a list
- * has about equally many. CLRNN_ERR_MEMORY: some are NULL then. */
+/** Draws value[trial][i] for each of `trials` trials. A range is cut into `trials` equal parts, and each
+ * trial gets a value from another part. Combinations of lists repeat only after all have occurred; with fewer
+ * trials the values of each list occur about equally often. CLRNN_ERR_MEMORY: some are NULL then. */
 enum clrnn_status clrnn_vary_draw(const struct clrnn_log *log, const struct clrnn_vary *vary, size_t count,
                                   uint64_t seed, uint32_t trials, char **const *value);
 

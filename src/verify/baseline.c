@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Compares a comparison with an earlier one that `clrnn compare --json` wrote.
+// Compares the result of a comparison with an earlier result, written by `clrnn compare --json`.
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "clrnn/diagnose.h"
 
-#define SLOWER 1.1 // times the earlier median, and beyond both runs' spread
+#define SLOWER 1.1 // times the earlier median, and outside of both runs' spread
 #define BUILD_SLOWER_S 0.5
 
 const char *clrnn_verdict_word(enum clrnn_verdict verdict)
@@ -20,7 +20,7 @@ const char *clrnn_verdict_word(enum clrnn_verdict verdict)
     return (size_t)verdict < ARRAY_SIZE(words) ? words[verdict] : NULL;
 }
 
-// A device of both runs.
+// A device that is in both runs.
 struct device_pair {
     const json_t *then; // the device's object of the earlier run
     const struct clrnn_compare_result *r;
@@ -44,7 +44,7 @@ static void CLRNN_PRINTF(2, 3) note(struct device_pair *b, const char *format, .
     va_end(arguments);
 }
 
-// A number of the earlier run; NaN if it has none.
+// The number of `key` in the earlier run; NaN: none.
 static double then_number(const struct device_pair *b, const char *key)
 {
     const json_t *value = json_object_get(b->then, key);

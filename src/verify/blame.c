@@ -16,8 +16,8 @@
 struct search {
     const struct clrnn_compare *c;
     struct clrnn_compare_block *block;
-    uint32_t pass, wanted; // passes so far; the one to examine, 0: all evaluating ones
-    bool differs;          // earlier passes had losses other than in the run itself
+    uint32_t pass, wanted; // training passes so far; the pass to examine, 0: all evaluation passes
+    bool differs;          // earlier steps had other losses than in the first run
 };
 
 // ---------------------------------------------------------------- an op's tensors as a check's slots
@@ -37,7 +37,7 @@ static enum clrnn_status read_tensor(const struct clrnn_tensor *t, const struct 
     return clrnn_buffer_read_i32(t->buffer, 0, t->count, values);
 }
 
-// Outputs outside of the arena, except gradients, are read as well as written.
+// Whether an op reads this output before it writes it: tensors outside of the arena, except gradients.
 static bool is_updated(const struct clrnn_tensor *t)
 {
     return t->role != CLRNN_ROLE_ACTIVATION && t->role != CLRNN_ROLE_GRAD;
@@ -153,11 +153,11 @@ static enum clrnn_status run_pass(void *user, struct clrnn_plan *plan)
     s->pass += training;
     if (s->block->blamed || (training ? s->pass != s->wanted : s->wanted != 0))
         return clrnn_plan_run(plan);
-    return look_into(s, plan); // the last step: nothing after the op to blame is needed
+    return look_into(s, plan); // nothing after the op to blame is needed
 }
 
-// Runs the steps before the wanted one, which give the same bits as in the run unless the device is not
-// deterministic.
+// Runs the steps up to the wanted one; those before it give the same bits as in the first run, unless the
+// device is not deterministic.
 static enum clrnn_status replay(struct search *s, struct clrnn_session *t)
 {
     const uint32_t steps = s->wanted ? s->wanted : s->c->steps;

@@ -114,7 +114,7 @@ static void CLRNN_PRINTF(2, 3) progress(const struct clrnn_compare *c, const cha
 
 // ---------------------------------------------------------------- the reference
 
-// Runs all runs of the reference in parallel, as many as there are processors.
+// Runs the reference and its disturbed runs, as many at a time as there are processors.
 static enum clrnn_status run_reference(struct clrnn_compare *c)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -190,8 +190,8 @@ static enum clrnn_status self_test(const struct clrnn_compare *c, struct clrnn_c
     return clrnn_selftest_device(c->log, &open, &params, &row->test);
 }
 
-// Measures how much longer a first step takes than later ones, with empty kernel caches and with those it
-// filled.
+// Measures how much longer the first step takes than later ones: with empty kernel caches, then with the
+// caches that this filled.
 static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
     enum clrnn_status st = clrnn_temporary_folder(c->log, &c->caches);
@@ -292,7 +292,7 @@ static enum clrnn_status choose_rows(struct clrnn_compare *c, const struct clrnn
 
 // ---------------------------------------------------------------- the run
 
-// Finds the sizes of the model's parameters, on ref, which needs no driver.
+// Finds the sizes of the model's parameters on ref, which needs no driver.
 static enum clrnn_status learn_shapes(struct clrnn_compare *c)
 {
     const struct clrnn_device_params open = {.select = "ref", .log = c->log};
@@ -306,7 +306,7 @@ static enum clrnn_status learn_shapes(struct clrnn_compare *c)
     TRY(clrnn_device_open(&open, &device));
     st = clrnn_model_create(device, c->config, &shape, &m);
     if (st == CLRNN_OK && c->params->init)
-        st = clrnn_model_init(m, c->params->init, false); // its errors once, and here
+        st = clrnn_model_init(m, c->params->init, false); // errors of the file are reported once, here
     if (st == CLRNN_OK) {
         r->param = calloc(MAX2(m->entry_count, 1), sizeof(*r->param));
         c->grad_first = calloc(MAX2(m->entry_count, 1), sizeof(*c->grad_first));
@@ -326,7 +326,7 @@ static enum clrnn_status learn_shapes(struct clrnn_compare *c)
     return st;
 }
 
-// Chooses random samples of `from`, as files are often sorted by class; the same ones each time.
+// Chooses random samples of `from`, since files are often sorted by class; each run chooses the same ones.
 static enum clrnn_status choose_judged(struct clrnn_compare *c, struct clrnn_dataset *from)
 {
     const struct clrnn_random r = {c->config->train.seed, RANDOM_PROBE, 0, 0};

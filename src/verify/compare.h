@@ -13,8 +13,8 @@
 struct clrnn_compare_block {
     struct clrnn_child_report report;
     size_t size;                    // in bytes, with the arrays
-    volatile uint32_t steps;        // done
-    volatile bool finished;         // the final loss is there
+    volatile uint32_t steps;        // steps done
+    volatile bool finished;         // the final loss was computed
     uint32_t leaves;                // first step beyond its bound, from 1; 0: none
     double *curve, *logits, *grads; // after the struct: [steps], [logit_capacity], [grad_count]
     uint32_t logit_count;
@@ -25,24 +25,24 @@ struct clrnn_compare_block {
     struct clrnn_peak peak;
     char unmeasured[256]; // why a speed is missing
     uint64_t launches, peak_bytes;
-    bool blamed; // an op was found
+    bool blamed; // the op to blame was found
     char blamed_op[64], blamed_tensor[64], blame[400];
 };
 
-/** The run, the same for every device. */
+/** The training run to compare, the same on every device, and its results. */
 struct clrnn_compare {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     const struct clrnn_compare_params *params;
     struct clrnn_data_sets data;
-    struct clrnn_dataset *judged; // data set of the final loss and accuracy
+    struct clrnn_dataset *judged; // samples for the final loss and accuracy
     uint32_t steps;
     size_t logit_capacity, grad_count;
     size_t *grad_first; // [param_count] where each parameter's gradient begins in `grads`
     struct clrnn_compare_result *result;
 
     struct clrnn_compare_block *ref, *noise[COMPARE_NOISE_RUNS];
-    double final_bound; // of the final loss
+    double final_bound; // of the deviation of the final loss
     char *caches;       // folder for program caches while builds are measured, or NULL
 };
 
@@ -50,12 +50,12 @@ struct clrnn_compare {
 
 /** |value - reference| / max(|reference|, floor); 0 if both are NaN or the same infinity. */
 double clrnn_compare_deviation(double value, double reference, double floor);
-/** The floor for losses: smaller losses are compared by absolute difference. */
+/** The `floor` for losses: smaller losses are compared by absolute difference. */
 #define COMPARE_LOSS_FLOOR 0.01
 
 /** Computes the bounds of the curve and the final loss from the runs of the reference. */
 void clrnn_compare_find_bounds(struct clrnn_compare *c);
-/** The first step whose loss is beyond its bound, from 1; 0: none. */
+/** Returns the first step whose loss is beyond its bound, from 1; 0: none. */
 uint32_t clrnn_compare_find_leaving(const struct clrnn_compare *c, const struct clrnn_compare_block *b);
 /** Whether logits and gradients of the first step are within their bounds. */
 bool clrnn_compare_first_step_agrees(const struct clrnn_compare *c, const struct clrnn_compare_block *b);

@@ -7,10 +7,10 @@
 #include "base/array.h"
 #include "verify/compare.h"
 
-#define DRIFT_FACTOR 10.0 // of the largest disturbance's effect
+#define DRIFT_FACTOR 10.0 // bound over the largest effect of a disturbance
 #define LEAST_BOUND 1e-6  // a few units in the last place
 #define LOGIT_FLOOR 0.01
-#define GRADIENT_FLOOR 1e-4 // of the largest gradient of all
+#define GRADIENT_FLOOR 1e-4 // share of the largest gradient of all parameters
 
 double clrnn_compare_deviation(double value, double reference, double floor)
 {
@@ -29,7 +29,7 @@ static double largest(const double *v, size_t count, double floor)
     return floor;
 }
 
-// Largest difference over the largest value of `want`.
+// The largest difference, divided by the largest |value| of `want` (at least `floor`).
 static double distance(const double *got, const double *want, size_t count, double floor)
 {
     const double scale = largest(want, count, floor);
@@ -76,7 +76,7 @@ static double gradient_bound(const struct clrnn_compare *c, size_t param)
     return bound_of(drift);
 }
 
-// Computes the bounds of the curve. They never shrink, since a difference may persist.
+// Bounds never shrink from step to step, since a difference may persist.
 void clrnn_compare_find_bounds(struct clrnn_compare *c)
 {
     double drift = 0;

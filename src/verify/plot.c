@@ -11,12 +11,12 @@
 
 #define LOSSES "compare-loss.svg"
 #define SPEEDS "compare-speed.svg"
-#define DEVICES_CHARACTERS 72u // of all names under the bars
+#define DEVICES_CHARACTERS 72u // maximum length of all names under the bars together
 
 static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
                                       "#ff7f0e", "#17becf", "#8c564b"};
 
-// "0:0 Quadro P4000".
+// A device's label, "0:0 Quadro P4000", to be freed. NULL: no memory.
 static char *name_of(const struct clrnn_compare_row *row)
 {
     return clrnn_format("%s %.40s", row->spec, row->is_ref ? "double precision" : row->name);

@@ -13,8 +13,8 @@
 #include "verify/compare.h"
 
 #define DISTURBANCE 0x1p-21 // 4 units in the last place of float32
-#define BENCH_SECONDS 0.6   // on training steps, and the same on inference
-#define SLOW_STEP_S 0.25    // beyond it the run's own steps are timing enough
+#define BENCH_SECONDS 0.6   // for training steps, and again for inference
+#define SLOW_STEP_S 0.25    // the speed of slower devices is taken from the run's own steps
 
 // ---------------------------------------------------------------- at the start
 
@@ -56,7 +56,7 @@ enum clrnn_status clrnn_compare_open(const struct clrnn_compare *c, struct clrnn
 struct disturbed {
     struct clrnn_compare_block *block;
     uint32_t run;   // 0: undisturbed
-    uint32_t count; // of passes so far
+    uint32_t count; // number of passes so far
 };
 
 // Perturbs an op's outputs by up to 4 units in the last place, as a float32 device may.
@@ -111,7 +111,7 @@ static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct c
     return CLRNN_OK;
 }
 
-// Times of the steps after the first, in seconds, as windows of one step each.
+// Records the cost of a step, and timings from `each` [count], the seconds of the steps after the first.
 static void time_steps(const struct clrnn_session *t, double *each, uint32_t count,
                        struct clrnn_compare_block *b)
 {

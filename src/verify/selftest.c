@@ -24,7 +24,7 @@ struct clrnn_selftest_run {
     struct clrnn_check check;
     const struct clrnn_selftest_params *params;
     struct clrnn_selftest_result *result;
-    double deadline; // on the monotonic clock: later cases are left out
+    double deadline; // on the monotonic clock; cases after it are left out
 };
 
 // Runs the case in `check` with its op's bounds, and records the result.
@@ -58,8 +58,8 @@ static enum clrnn_status run_case(void *user)
     return CLRNN_OK;
 }
 
-// Sizes of 1 to 7 always run completely. Then sizes around the widths of vectors and tiles, and wide and
-// tall ones.
+// All cases of the smallest sizes always run. Then, while time lasts: sizes around the widths of vectors and
+// tiles, and wide and tall ones.
 static const struct clrnn_case_size smallest = {.T = 3, .N = 5, .C = 7, .H = 6, .D = 2, .padded = true};
 static const struct clrnn_case_size awkward[] = {
     {.T = 5, .N = 17, .C = 33, .H = 31, .D = 1, .padded = true},
@@ -112,7 +112,7 @@ struct job {
     struct block *block;
     const struct clrnn_device_params *open;
     double seconds;
-    const char *caches; // fresh, for the driver; NULL: its own
+    const char *caches; // fresh folder for the driver's caches; NULL: the driver's own caches
 };
 
 static void say(void *user, const char *what)
