@@ -65,8 +65,7 @@ static double mean_loss(const struct clrnn_loss_config *l, double q, size_t coun
     return sum / (double)count;
 }
 
-// The lowest loss of a constant answer to sorted y: all losses are convex in the answer, so by ternary
-// search.
+// The lowest loss of a constant answer to sorted y, by ternary search: all losses are convex in the answer.
 static double least_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y)
 {
     double low = y[0], high = y[count - 1];

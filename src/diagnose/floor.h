@@ -8,10 +8,10 @@
 
 struct clrnn_loss_floor {
     double floor;       // the lowest loss that any weights can reach; 0 in most cases
-    double scale;       // unit of losses: 1; for mse the variance of the targets
+    double scale;       // unit of losses: 1; mse: variance of the targets; other regression: at most its root
     const char *reason; // why it is above 0, static, or NULL
     bool blocked;       // the layers before the loss keep it well above 0 for any weights
-    uint32_t classes;   // number of different classes among the samples; 0 for mse
+    uint32_t classes;   // number of different classes among the samples; 0 for regression
 };
 
 /** Finds the floor of the model's loss on the samples of `set`. CLRNN_ERR_MEMORY. */

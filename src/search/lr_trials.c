@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Short trainings at learning rates around what the range test suggests.
+// Short trainings at learning rates around the one that the range test suggests.
 #include <math.h>
 #include <stdlib.h>
 

@@ -97,7 +97,7 @@ static bool stands_before(const struct clrnn_sweep_result *r, const struct clrnn
     return a->number < b->number;
 }
 
-// Writes the up to `most` best trials that passed all earlier rungs to `chosen`, best first; returns how
+// Writes the best trials, up to `most`, that passed all earlier rungs to `chosen`, best first; returns how
 // many.
 static size_t choose(const struct clrnn_sweep_result *r, size_t rung, size_t most, size_t *chosen)
 {

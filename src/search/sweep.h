@@ -19,8 +19,8 @@ struct clrnn_sweep {
 
 // ---------------------------------------------------------------- sweep_run.c
 
-/** Trains `count` trials, whose indices are at `trial`, up to the rung, each in a child process, and fills in
- * their metric or reason; saves after each. */
+/** Trains the `count` trials with the indices `trial` up to the rung, each in a child process. Fills in their
+ * metric or reason, and saves after each. */
 enum clrnn_status clrnn_sweep_rung(struct clrnn_sweep *s, size_t rung, const size_t *trial, size_t count);
 
 // ---------------------------------------------------------------- sweep_file.c

@@ -127,7 +127,7 @@ enum clrnn_status clrnn_sweep_table(const struct clrnn_sweep *s)
 
 // ---------------------------------------------------------------- reading
 
-// Takes over the rungs that a trial has passed, and why it failed.
+// Loads the rungs that a trial has passed, and why it failed. False: not an entry of this sweep.
 static bool load_trial(const json_t *from, struct clrnn_sweep_result *r)
 {
     const json_int_t n = json_integer_value(json_object_get(from, "trial"));

@@ -61,8 +61,7 @@ static bool goes_on(const struct job *j)
     return goes;
 }
 
-// A checkpoint of an earlier rung holds that rung's train.epochs: rewrites it as that of a single run over
-// all epochs so far.
+// Rewrites a checkpoint of an earlier rung, which holds that rung's train.epochs, as that of one long run.
 static enum clrnn_status update(const struct job *j, struct clrnn_device *device, const char *name,
                                 uint64_t last_epoch)
 {
@@ -276,7 +275,7 @@ static bool stopped(const struct clrnn_sweep *s)
     return s->params->stop && *s->params->stop;
 }
 
-// Waits until a child has ended or it is time to look at stop, and takes what has ended.
+// Waits until a child ends or params->stop must be looked at, and takes the results of children that ended.
 static enum clrnn_status wait_for_some(struct clrnn_sweep *s, struct job *job, struct pollfd *alive)
 {
     enum clrnn_status st = CLRNN_OK;

@@ -23,7 +23,7 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
                                    struct clrnn_vary *vary);
 void clrnn_vary_finish(struct clrnn_vary *vary);
 
-/** Reads the params' config with `count` further assignments. */
+/** Reads params->config with params->set and `count` further assignments. */
 enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct clrnn_sweep_params *params,
                                     size_t count, char *const *set, struct clrnn_config **config);
 

@@ -72,7 +72,7 @@ void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compa
  */
 enum clrnn_status clrnn_compare_open(const struct clrnn_compare *c, struct clrnn_device *device,
                                      struct clrnn_session **session);
-/** Runs all steps. `disturb`: 0, or on ref the number of the run with perturbed inputs, from 1. */
+/** Runs all steps. `disturb`: on ref the number, from 1, of the run with perturbed op outputs; 0: none. */
 enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_device *device,
                                     uint32_t disturb, struct clrnn_compare_block *block);
 /** Runs only the first two steps, to measure the build time. */

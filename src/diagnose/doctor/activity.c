@@ -184,7 +184,7 @@ static enum clrnn_status read_weights(const struct clrnn_session *p, const struc
     return clrnn_session_read(p, in[RNN_BIAS_HH], &w->bias_hh);
 }
 
-// The pre-activation of gate row j, which decides whether a sigmoid gate saturates.
+// Returns the pre-activation of gate row j, which decides whether a sigmoid gate saturates.
 static double gate(const struct clrnn_op *op, const struct gate_weights *w, size_t j, const double *x,
                    const double *h)
 {

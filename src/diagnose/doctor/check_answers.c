@@ -404,8 +404,7 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
         clrnn_doctor_balance(d);
 }
 
-// The repeated value as text: "feature 0's last value", or for several targets "the last values of the
-// features".
+// The repeated value as text: "feature 0's last value"; several targets: "the last values of the features".
 static const char *repeated(const struct clrnn_doctor *d, const struct clrnn_trace *c, char text[64])
 {
     const struct clrnn_dataset_info *info = d->train_scan.info;

@@ -86,8 +86,7 @@ static bool step_is_lr(enum clrnn_optimizer_kind kind)
     return kind != CLRNN_OPTIMIZER_SGD;
 }
 
-// If the initial lr is below the default, it is raised as well, since the corrected schedule starts from
-// it.
+// Also raises an initial lr below the default, since the corrected schedule starts from it.
 static void fix_low_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;

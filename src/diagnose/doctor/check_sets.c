@@ -16,7 +16,7 @@ static int compare_hash(const void *a, const void *b)
 
 // ---------------------------------------------------------------- equal rows
 
-// Natural logarithm of the number of possible rows, from the values seen of each feature: if rows are short
+// Natural logarithm of the number of possible rows, from the values seen of each feature. If rows are short
 // and have few values, equal rows mean nothing.
 static enum clrnn_status row_entropy(struct clrnn_doctor *d, double *nats)
 {

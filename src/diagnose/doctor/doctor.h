@@ -117,7 +117,7 @@ struct clrnn_doctor {
  * the table. Out of memory is reported in d->status. */
 void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity);
 void clrnn_doctor_where(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** "model.layers[5] (softmax), config.yaml:9" */
+/** Appends a layer to the last finding's place: "model.layers[5] (softmax), config.yaml:9". */
 void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer);
 /** Adds a finding whose place is this layer. */
 void clrnn_doctor_layer_finding(struct clrnn_doctor *d, size_t layer, enum clrnn_finding_kind kind,
@@ -188,7 +188,7 @@ enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn
 /** Sets *share to the fraction of sampled validation rows that share at least half of their steps with one
  * training row, at a time shift other than 0; to 0 if steps recur so often that equal ones prove nothing. */
 enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share);
-/** Fills in `reshaped`. */
+/** Fills in `reshaped`, `reshaped_near` and `reshaped_far`. */
 enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrnn_scan *scan);
 void clrnn_doctor_check_rows(struct clrnn_doctor *d);
 void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
@@ -201,8 +201,7 @@ bool clrnn_doctor_blame_linear(struct clrnn_doctor *d);
 double clrnn_scan_constant_accuracy(const struct clrnn_scan *scan);
 /** bce with several labels a sample: reports labels that are constant or rare. */
 void clrnn_doctor_check_each_label(struct clrnn_doctor *d);
-/** Reports sample weights (scan.weight) that favour the commonest class over the rarest, or leave out a
- * class. */
+/** Reports sample weights (scan.weight) that favour the commonest class, or leave a class out. */
 void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare);
 /** Reports rows that are not shuffled, sorted or not. `harm`: text on how much better the same training does
  * with shuffled rows; NULL: not tried, or no better. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Labels and sample weights: baselines of several labels, labels that are always the same or rare, samples
-// that have no weight.
+// Labels and sample weights: baselines of several labels, constant or rare labels, weights that favour the
+// wrong class.
 #include <math.h>
 
 #include "base/array.h"

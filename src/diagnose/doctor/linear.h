@@ -8,7 +8,7 @@
 
 struct clrnn_linear_result {
     bool done;      // false: unsuitable data (tokens, a label per step, too large)
-    double quality; // accuracy on valid (mse: R2)
+    double quality; // accuracy on valid (regression: R2)
     uint32_t iterations;
 };
 

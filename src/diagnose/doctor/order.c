@@ -19,8 +19,7 @@ static const struct row causes[] = {
 #undef X
 };
 
-// The first error or warning of this id whose change has not failed: only these explain others. SIZE_MAX:
-// none.
+// The first error or warning of this id whose change has not failed (others explain nothing); SIZE_MAX: none.
 static size_t find(const struct clrnn_doctor_result *r, const char *id)
 {
     for (size_t i = 0; i < r->count; i++)

@@ -201,7 +201,7 @@ static enum clrnn_status grow(struct clrnn_trying *t, struct clrnn_finding *f)
     if (st == CLRNN_OK && step.text)
         st = clrnn_trying_say(t, &f->tried,
                               clrnn_format("%s%s%s", f->tried, *f->tried ? "; " : "", step.text));
-    // that a linear model learns shows that the data are not to blame
+    // a linear model that learns shows that the data are not to blame, so that advice on data is left out
     if (st == CLRNN_OK && step.remedy && !(step.nothing_learns && !strcmp(f->id, "worse-than-linear")))
         st = clrnn_trying_say(t, &f->remedy, clrnn_format("%s", step.remedy));
     if (st == CLRNN_OK && step.change) {

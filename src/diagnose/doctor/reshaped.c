@@ -48,8 +48,7 @@ static bool read_series(const struct clrnn_scan *s, struct series *z, float *x)
     return true;
 }
 
-// The correlation of steps that are `apart` steps apart, from every `stride`th pair; *equal: the fraction of
-// equal pairs.
+// The correlation of steps `apart` from each other, over every `stride`th pair; *equal: share of equal pairs.
 static double correlate(const struct series *z, uint32_t apart, uint32_t stride, double *equal)
 {
     double sum = 0, count = 0, same = 0;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: what rows and their neighbours show: padding in front, a column that counts rows, swapped axes,
-// windows of one series.
+// Stage 1: rows and their neighbours: padding in front, a column that counts, swapped axes, series windows.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,7 +185,8 @@ static double correlation(const struct pair_sums *p)
     return va > 1e-9 * p->aa && vb > 1e-9 * p->bb ? (p->ab - p->a * p->b / p->n) / sqrt(va * vb) : 0;
 }
 
-// Mean correlations of each cell (step, feature) with the next feature and with the next step.
+// Sets across_features and across_steps: the mean correlation of a cell (step, feature) with the next feature
+// and with the next step.
 static enum clrnn_status correlate(struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows,
                                    uint32_t stride, float *x)
 {

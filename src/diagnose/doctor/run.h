@@ -34,7 +34,7 @@ struct clrnn_examination {
     uint32_t probe_rows, eval_rows; // batch size of the probe; of evaluation
     bool drop_last;                 // as configured, or because batchnorm cannot run the last batch
     double chance;                  // loss of the best constant answer
-    double expected;                // loss of uniform predictions
+    double expected;                // loss of uniform predictions; regression: of the answer 0
 
     struct clrnn_session *session; // of the short training
     struct clrnn_session
@@ -74,7 +74,7 @@ struct clrnn_leak {
 /** The parameter whose gradient on the device differs most from the reference's in double. */
 struct clrnn_gradient_error {
     const char *param, *device;
-    double error;                   // relative to the gradient's norm
+    double error;                   // norm of the difference over the gradient's norm
     double device_value, ref_value; // of the element that differs most
     double slope;                   // its value by finite differences; NaN: not computed
     uint32_t N, T;

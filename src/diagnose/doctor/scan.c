@@ -14,7 +14,7 @@
 #define SAMPLE_VALUES 8000000u //   and no more values than these
 #define Y_SAMPLE 4096u
 #define PADDING_ROWS 256u  // maximum number of rows read again if rows seem to be padded
-#define RELEASE_ROWS 1024u // mapped pages are let go after so many
+#define RELEASE_ROWS 1024u // mapped pages are released after so many rows
 
 // Sums of one pass, and the positions at which values are sampled.
 struct pass {
@@ -218,7 +218,7 @@ static double usual_run(struct pass *p, uint64_t common)
     return runs ? (double)steps / (double)runs : 0;
 }
 
-// Finds the rows that end in the most common last step, and how much of them it fills.
+// Sets pad_rows and pad_share from the rows that end in the most common last step.
 static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
 {
     struct clrnn_scan *s = p->s;

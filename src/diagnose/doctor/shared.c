@@ -75,7 +75,7 @@ static size_t find(const struct search *s, uint64_t hash)
     return low;
 }
 
-// The largest number of steps that the row shares with one training row at one shift other than 0.
+// The largest number of steps that the row in `own` shares with one training row at one shift other than 0.
 static size_t most_shared(struct search *s, size_t own_count)
 {
     size_t used = 0, most = 0, run = 0;

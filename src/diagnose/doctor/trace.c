@@ -274,8 +274,7 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
     return CLRNN_OK;
 }
 
-// Measures losses in train and eval mode over the same rows, with inputs replaced by their mean, and with
-// time shuffled.
+// Measures losses in train and eval mode on the same rows, with blank inputs, and with shuffled time steps.
 static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t batches = clrnn_feed_steps(v->probe->feed);

@@ -61,7 +61,7 @@ bool clrnn_trace_still_falling(const struct clrnn_trace *c);
 bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share);
 /** Prints "300 of the run's 8825 steps" into text; returns it. */
 const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);
-/** Best accuracy (mse: R2) on the validation rows. */
+/** Best accuracy (regression: R2) on the validation rows. */
 double clrnn_trace_best_quality(const struct clrnn_trace *c);
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether the whole run ended better than chance on the validation rows, and no worse than a linear model.

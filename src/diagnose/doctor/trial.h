@@ -36,7 +36,7 @@ char *clrnn_trial_text(const struct clrnn_trial *before, const struct clrnn_tria
 /** Whether a trial is so good (accuracy or R2 of 0.97 and more) that no change can show that it helps. */
 bool clrnn_trial_is_good(const struct clrnn_trial *trial);
 
-/** Whether accuracy or R2 has at least halved its distance to 1. */
+/** Whether `after` beats a constant answer and halves the error of `before`, if that ran and was finite. */
 bool clrnn_trial_is_far_better(const struct clrnn_trial *before, const struct clrnn_trial *after);
 
 /** Whether this finding is about a class that the net hardly answers: its remedy is judged by recall. */
@@ -44,8 +44,7 @@ bool clrnn_finding_by_recall(const struct clrnn_finding *finding);
 /** Whether `best` (NULL: no) has at least halved the error of the config as asked. Findings that appear only
  * while a model does not learn no longer hold then. */
 bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best);
-/** Sorts the findings again by the trials' results, and points the remedy of each effect that has no change
- * to its cause. */
+/** Sorts the findings again by the trials' results; an effect without a change gets its cause as remedy. */
 enum clrnn_status clrnn_doctor_settle(struct clrnn_doctor *d, const struct clrnn_trial *best);
 
 /** Tries the findings' changes in the findings' order, each on top of the kept ones, and writes what each one

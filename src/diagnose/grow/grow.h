@@ -107,7 +107,7 @@ struct clrnn_grow {
     uint64_t *counts; // [classes] samples of each class in look_train; classes is 2 or more
     uint32_t classes;
     double ctc;      // loss of the best constant answer of ctc, else NaN
-    double constant; // accuracy of the best constant answer on look_train; mse: 0
+    double constant; // accuracy of the best constant answer on look_train; regression: 0
     struct clrnn_grow_result *result;
     struct clrnn_stage_outcome *outcome; // of each stage
     int below;                           // the last stage that did not break learning; -1: none yet

@@ -9,7 +9,8 @@
 #include "diagnose/grow/grow.h"
 
 // A stage that did not reach the target has learnt if the loss fell below this fraction of its start, or
-// below twice the loss of the stage before. Dropout keeps the loss of a training step up.
+// below twice the loss of the stage before. A dropout part has a larger fraction, since dropout raises the
+// loss of a step.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
 #define FLOOR_SHARE 0.5 // a floor above this share (equal rows, different labels) leaves nothing to learn

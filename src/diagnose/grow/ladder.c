@@ -14,7 +14,7 @@
 #include "model/layer.h"
 #include "model/nest.h"
 
-#define SANE_CLIP 0.1 // a smaller clip_grad_norm is a suspect itself
+#define SANE_CLIP 0.1 // a smaller clip_grad_norm may itself break learning
 
 bool clrnn_ladder_is_activation(const struct clrnn_layer *layer)
 {
@@ -129,7 +129,7 @@ static enum clrnn_status find_recurrent_parts(struct clrnn_ladder *l)
     return CLRNN_OK;
 }
 
-// A part for each layer of model.layers itself for which `is` holds.
+// Adds a part for each top-level layer of model.layers for which `is` holds.
 static enum clrnn_status add_each(struct clrnn_ladder *l, enum clrnn_part_kind kind,
                                   bool (*is)(const struct clrnn_ladder *, size_t))
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The configs made of the first parts of a ladder.
+// Makes the configs of the first parts of a ladder.
 #include <stdlib.h>
 #include <string.h>
 
