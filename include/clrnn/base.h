@@ -40,11 +40,11 @@ CLRNN_BEGIN
     X(ERR_DISK, 5, "a file cannot be written") \
     X(INTERRUPTED, 130, "interrupted")
 
-/** The result of a function. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes; with each CLRNN_ERR_ code the
- *  function has logged one sentence that says what went wrong.
+/** The result of a function. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes, not errors. A function that
+ * returns a CLRNN_ERR_ code has logged one sentence that says what went wrong.
  *
- *  A NULL pointer that is not documented as allowed gives CLRNN_ERR_ARG; functions without a status then
- * return 0, NULL or false, and functions that destroy or finish do nothing. A NULL log means no messages. */
+ * A NULL argument gives CLRNN_ERR_ARG unless its documentation allows NULL. Functions that return no status
+ * then return 0, NULL or false; functions that destroy or finish do nothing. A NULL log means no messages. */
 enum clrnn_status {
 #define X(name, exit_status, text) CLRNN_##name,
     CLRNN_STATUS_LIST(X)
@@ -79,9 +79,9 @@ struct clrnn_log {
     clrnn_log_fn *fn;
     void *user;
     enum clrnn_log_level level; // less severe messages are dropped
-    /** Told, from time to time, how far work is that takes long: the share, 0 to 1, of `what` ("reading
-     * sales.csv, 520 MB"), in the thread that works; at 1 it is over. NULL: a message says once that it
-     * takes place. `what` is valid only during the call. */
+    /** Reports the progress of long work, from time to time and in the thread that does it: `share` of `what`
+     * ("reading sales.csv, 520 MB") is done, from 0 to 1; 1 is the last report. NULL: one message at
+     * CLRNN_LOG_INFO says that the work goes on. `what` is valid only during the call. */
     void (*progress)(void *user, const char *what, double share);
 };
 

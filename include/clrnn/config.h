@@ -40,7 +40,8 @@ enum clrnn_layer_kind {
     CLRNN_LAYER_KINDS
 };
 
-/** What a pool returns over the time steps: the last valid one, h_n, the mean, the maximum. */
+/** What a pool layer returns for the time steps of a sample: the last valid step, the final states h_n of the
+ * layer before, the mean, or the maximum. */
 enum clrnn_pool_over { CLRNN_POOL_LAST, CLRNN_POOL_FINAL, CLRNN_POOL_MEAN, CLRNN_POOL_MAX };
 
 /** Initialisers, as torch.nn.init has them. */
@@ -63,53 +64,53 @@ struct clrnn_initializer {
     double first, second;
 };
 
-/** `init` of a layer: initialisers by the parameter's name, and of what is not named. */
+/** `init` of a layer: an initialiser for each parameter name, and `all` for parameters without one. */
 struct clrnn_layer_init {
     bool on;
     struct clrnn_initializer all, weight, bias, weight_ih, weight_hh, weight_hr, bias_ih,
         bias_hh; // bias: both
     struct clrnn_initializer gamma_ih, gamma_hh, gamma_c, beta_c, v;
-    double forget_bias; // is added to the forget gate's part of bias_ih
-    bool forget_default;
+    double forget_bias;  // is added to the forget gate's part of bias_ih
+    bool forget_default; // forget_bias is not given: 1 with model.init: keras, else 0
 };
 
 /** One entry of model.layers. Fields that do not apply to the kind keep their defaults. */
 struct clrnn_layer {
     enum clrnn_layer_kind kind;
     char *name; // state-dict prefix, from malloc; NULL: the layer's index
-    int line;   // in the config file, 0 where made in code
+    int line;   // of the layer's entry in the config file; 0: made in code
     // recurrent
     uint32_t hidden_size, num_layers;
     bool bidirectional, bias, relu; // bias: linear too; relu: nonlinearity of rnn
     double dropout;                 // between the layers of a recurrent stack
     // normalising
     double eps, momentum;
-    bool cumulative; // batchnorm momentum: null
+    bool cumulative; // batchnorm: momentum is null, so that running statistics are averages of all batches
     bool affine;     // layernorm: elementwise_affine
     bool track_running_stats;
-    bool sync; // train.shards: statistics of the whole batch, not of each shard
+    bool sync; // with train.shards: take statistics over the whole batch, not over each shard
     // dense
     uint32_t out_features, num_embeddings, embedding_dim;
     int32_t padding_idx; // -1: none
     double p;            // dropout
     enum clrnn_pool_over over;
     uint32_t proj_size;                            // lstm: features of its projected hidden state; 0: none
-    double recurrent_dropout;                      // of the hidden state where it enters the gates
-    bool layer_norm;                               // in the cell
-    double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus, the last two
-    // conv1d, max_pool1d, avg_pool1d; a stride of 0 is the kernel's size
+    double recurrent_dropout;                      // dropout of the hidden state where it enters the gates
+    bool layer_norm;                               // layer normalisation inside the cell
+    double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus (beta and threshold)
+    // of conv1d, max_pool1d and avg_pool1d; stride 0: stride is kernel_size
     uint32_t out_channels, kernel_size, stride, padding, dilation;
-    bool padding_same;       // conv1d, in place of `padding`
+    bool padding_same;       // conv1d: padding: same, in place of the number `padding`
     bool count_include_pad;  // avg_pool1d
     uint32_t attention_size; // attention_pool
     bool variational;        // dropout: one mask for all steps
     uint32_t num_groups;     // groupnorm
     bool gelu_tanh;          // gelu: approximate: tanh
     struct clrnn_layer_init init;
-    // Layers inside residual and concat follow it in the config's list: `inner` counts all of them, those
-    // inside them as well.
+    // residual, concat: the layers inside one follow it in the config's list; `inner` is how many of them
+    // there are at all depths.
     size_t inner;
-    uint32_t branches, branch; // concat: how many it has; of a layer directly inside one: which it is in
+    uint32_t branches, branch; // concat: number of branches; a layer directly inside one: index of its branch
 };
 
 /** Losses, as train.loss names them. */
@@ -122,7 +123,7 @@ enum clrnn_loss_kind {
     CLRNN_LOSS_SMOOTH_L1,
     CLRNN_LOSS_HUBER,
     CLRNN_LOSS_QUANTILE,
-    CLRNN_LOSS_CTC // the last: it has an op and tests of its own
+    CLRNN_LOSS_CTC // stays last: unlike the losses above it has an op and tests of its own
 };
 /** Optimisers, as train.optimizer names them. */
 enum clrnn_optimizer_kind {
@@ -146,27 +147,27 @@ enum clrnn_scheduler_kind {
 /** train.loss and its arguments. */
 struct clrnn_loss_config {
     enum clrnn_loss_kind kind;
-    size_t weight_count; // cross_entropy, nll: classes; bce: labels; or 0
-    double *weight;      // class weights or pos_weight
-    bool balanced;       // weight: balanced; without `weight` it is still to be measured on a training set
+    size_t weight_count; // number of classes (cross_entropy, nll) or labels (bce); 0: no weights
+    double *weight;      // [weight_count] class weights, or pos_weight of bce
+    bool balanced;       // weight: balanced. While `weight` is NULL, the training set has yet to be counted
     double label_smoothing;
     int32_t ignore_index;
     size_t label_weight_count, quantile_count;
-    double *label_weight; // bce: its weight, one a label, or NULL
+    double *label_weight; // bce: [label_weight_count], its argument `weight`, or NULL
     double beta, delta;   // smooth_l1, huber
-    double *quantile;     // quantile: those to be predicted; NULL: 0.1, 0.5, 0.9
-    uint32_t blank;       // ctc: the class of no label
-    bool zero_infinity;   // ctc: targets that no path reaches have no loss
+    double *quantile;     // quantile: [quantile_count] quantiles to predict; NULL: 0.1, 0.5, 0.9
+    uint32_t blank;       // ctc: index of the blank class
+    bool zero_infinity;   // ctc: a target that no alignment reaches adds 0 to the loss, not infinity
 };
 
-/** train.optimizer and its arguments; those that do not apply to the kind are ignored. */
+/** train.optimizer and its arguments; arguments of other kinds are ignored. */
 struct clrnn_optimizer_config {
     enum clrnn_optimizer_kind kind;
     double lr, momentum, dampening, weight_decay, beta1, beta2, eps, alpha;
     bool nesterov, amsgrad, centered;
 };
 
-/** train.scheduler and its arguments; those that do not apply to the kind are ignored. */
+/** train.scheduler and its arguments; arguments of other kinds are ignored. */
 struct clrnn_scheduler_config {
     enum clrnn_scheduler_kind kind;
     bool per_batch;          // interval: batch
@@ -201,52 +202,52 @@ struct clrnn_train_config {
     uint32_t epochs, batch_size, log_every; // log_every 0: no step lines
     bool shuffle, drop_last;
     bool tensorboard;   // write an event file into the run's folder
-    uint32_t bptt;      // steps of a piece of the batch, 0: whole sequences
-    bool stateful;      // states go on from batch to batch
-    uint32_t shards;    // parts of a batch whose gradients are computed by themselves, 1: the whole
+    uint32_t bptt;      // truncated backpropagation: time steps of a piece; 0: whole sequences
+    bool stateful;      // a batch starts from the recurrent states that the batch before ended with
+    uint32_t shards;    // number of parts of a batch whose gradients are computed separately; 1: no division
     uint32_t recompute; // N: recurrent layers keep every N-th state for backward; 0: all activations
     uint64_t seed;
-    double clip_grad_norm;     // 0: off
-    double checkpoint_minutes; // between checkpoints within an epoch, 0: at its end alone
+    double clip_grad_norm;     // largest norm of all gradients together; 0: no clipping
+    double checkpoint_minutes; // between checkpoints within an epoch; 0: only at the end of each epoch
     char *init;                // a safetensors file to start from, relative to the config's folder, or NULL
-    bool init_partial;         // load what fits
+    bool init_partial;         // load the tensors of `init` that match, and only warn about others
 };
 
-/** An array of the caller's in C order, read where it lies. */
+/** An array in C order that the caller owns; it is read in place, without a copy. */
 struct clrnn_array {
     const char *dtype; // NumPy's descriptor: "<f4", "<i8", "|b1"
     unsigned ndim;
     size_t shape[8];
-    const void *data; // NULL: there is no such array
+    const void *data; // NULL: no array is given
 };
 
-/** A data set in memory: what the files x, y, lengths and weights of the config hold. */
+/** A data set in memory: arrays in place of the config's files x, y, lengths, weights and y_lengths. */
 struct clrnn_arrays {
     struct clrnn_array x, y, lengths, weights, y_lengths;
 };
 
-/** A horizon that the config does not give: 1 with target, 0 with label. */
+/** The value of clrnn_source.horizon where the config gives none: it means 1 with target, 0 with label. */
 #define CLRNN_HORIZON_OF_TARGET UINT32_MAX
 
 /** One data set: npy files, a CSV file, synthetic data, or arrays. Paths are as written in the config. */
 struct clrnn_source {
     bool there;
-    bool own; // clrnn_eval, clrnn_predict: data.test of the model's own config, else its validation data
-    const struct clrnn_arrays *arrays; // in place of files; the caller's, as are their data. NULL: files
-    int line;
+    bool own; // clrnn_eval, clrnn_predict: use data.test of the model's own config, else its validation data
+    const struct clrnn_arrays *arrays; // in place of files; the caller owns them and their data. NULL: files
+    int line;                          // in the config file
     char *x, *y, *lengths, *weights, *y_lengths;
     char *csv, *label;
     char *columns, *target;              // csv: names or numbers of columns, one a line
-    char *delimiter, *comment, *decimal; // csv: one character each; NULL: found by itself, none, a point
-    char *label_from;                    // csv of several files: a table of their labels
+    char *delimiter, *comment, *decimal; // csv: one character each; NULL: detected; no comments; a point
+    char *label_from;                    // csv of several files: path of a table with each file's label
     char *ts;                            // a .ts file, in place of x and csv
     char *missing;                       // csv: error (NULL), zero, mean or forward
-    char *time, *group;                  // csv: columns
-    uint32_t csv_steps;                  // 0: T = 1
-    uint32_t window, horizon, stride;    // csv: 0: no windows; CLRNN_HORIZON_OF_TARGET; 0: 1
-    uint32_t season;                     // csv: rows, of the seasonal baseline; 0: none
-    bool split;
-    double split_valid; // share of each group's rows, the last ones
+    char *time, *group;                  // csv: names of the columns with times and with series
+    uint32_t csv_steps;                  // csv: steps T into which a row's columns are folded; 0: T = 1
+    uint32_t window, horizon, stride;    // csv: rows. 0: no windows; CLRNN_HORIZON_OF_TARGET; 0: stride 1
+    uint32_t season;                     // csv: rows of a season of the seasonal baseline; 0: no baseline
+    bool split;                          // csv: hold out the end of each group for validation
+    double split_valid;                  // the share of each group's rows that is held out
     bool synthetic;
     uint32_t samples, steps, features, classes;
     uint64_t seed;
@@ -255,11 +256,11 @@ struct clrnn_source {
 /** The section data. */
 struct clrnn_data_config {
     struct clrnn_source train, valid, test;
-    double valid_fraction; // 0: none
+    double valid_fraction; // share of the training set to hold out for validation; 0: none
     bool standard;         // normalize: standard
     bool standard_targets; // normalize_targets: standard
     bool missing_ignore;   // missing_targets: ignore
-    bool bucket;
+    bool bucket;           // batch samples of similar length together
 };
 
 /** A config. It owns its strings and arrays (allocated with malloc); clrnn_config_destroy frees them. Code
@@ -292,7 +293,7 @@ CLRNN_API enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, cons
                                                const char *folder, struct clrnn_config **config);
 
 /** Creates a config without layers and data, with defaults for everything else. Add layers with
- * clrnn_config_add_layer, then set the fields.
+ * clrnn_config_add_layer, then set their fields.
  *
  * Owner   the caller: clrnn_config_destroy.
  * Errors  CLRNN_ERR_MEMORY.
@@ -303,17 +304,17 @@ CLRNN_API enum clrnn_status clrnn_config_create(const struct clrnn_log *log, str
  * until the next call. NULL: no memory, or no such kind. */
 CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clrnn_layer_kind kind);
 
-/** Changes one value of a config, as `--set` does; its layers must exist: "train.epochs=3",
- * "model.layers.0.rnn.name=rnn", "train.scheduler={step_lr: {step_size: 30}}",
- * "data.train={x: X.npy, y: y.npy}".
+/** Changes one value of a config, as `--set` does, for example "train.epochs=3",
+ * "model.layers.0.rnn.name=rnn", "train.scheduler={step_lr: {step_size: 30}}" or
+ * "data.train={x: X.npy, y: y.npy}". A layer that is named must exist.
  * Effect  pointers into the config (layers, strings) become invalid.
  * Errors  CLRNN_ERR_CONFIG: as clrnn_config_read; the config is then unchanged. CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
                                              const char *assignment);
 
-/** Makes arrays in memory a data set of the config, in place of files. They are neither copied nor changed.
- * The config's text names them `memory:x` and so on, which cannot be opened again.
+/** Makes arrays in memory a data set of the config, in place of files. The arrays are not copied or changed.
+ * clrnn_config_text names them `memory:x` and so on, which cannot be opened again.
  *
  * `set`   "train", "valid" or "test".
  * Owner   the caller; the arrays must stay as they are while the config or a copy of it is used.
@@ -331,13 +332,13 @@ CLRNN_API enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const
                                               struct clrnn_config **copy);
 
 /** Returns the config as YAML with every argument written out; the caller frees it with free(). Reading it
- * gives the same config from any folder: data paths are absolute, and doubles read back bit for bit. NULL: no
- *  memory. */
+ * gives the same config from any folder: data paths are absolute, and doubles read back bit for bit. NULL:
+ * out of memory. */
 CLRNN_API char *clrnn_config_text(const struct clrnn_config *config);
 
 /** A key of the config. Its strings are owned by the list that clrnn_config_keys returns. */
 struct clrnn_config_key {
-    const char *path;    // "train.optimizer.adam.lr", "model.layers.lstm.bias"; a layer's without its index
+    const char *path;    // "train.optimizer.adam.lr", "model.layers.lstm.bias" (without the layer's index)
     const char *expects; // allowed values: "a number from 0 to 1", "a map"
     const char
         *standard; // the default as YAML; NULL: required, or one of several maps ("train.optimizer.adam")
@@ -353,13 +354,13 @@ struct clrnn_config_key {
 CLRNN_API enum clrnn_status clrnn_config_keys(const struct clrnn_log *log, struct clrnn_config_key **keys,
                                               size_t *count);
 
-/** The name of a layer kind in a config, "rnn"; static. NULL: no such kind. */
+/** The name of a layer kind in a config, such as "rnn"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_layer_word(enum clrnn_layer_kind kind);
-/** The name of a loss, "cross_entropy"; static. NULL: no such kind. */
+/** The name of a loss, such as "cross_entropy"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_loss_word(enum clrnn_loss_kind kind);
-/** The name of an optimiser, "adam"; static. NULL: no such kind. */
+/** The name of an optimiser, such as "adam"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_optimizer_word(enum clrnn_optimizer_kind kind);
-/** The name of a scheduler, "step_lr"; static. NULL for none. */
+/** The name of a scheduler, such as "step_lr"; static. NULL: CLRNN_SCHEDULER_NONE, or no such kind. */
 CLRNN_API const char *clrnn_scheduler_word(enum clrnn_scheduler_kind kind);
 
 CLRNN_END

@@ -23,16 +23,16 @@ struct clrnn_device_info {
     const char *platform_name, *platform_version;
     uint32_t compute_units, max_work_group_size, max_clock_mhz;
     uint64_t global_bytes, max_alloc_bytes, local_bytes;
-    uint32_t base_align_bytes;   // of sub-buffers
-    uint32_t float_vector_width; // native; 16 with AVX-512
+    uint32_t base_align_bytes;   // alignment that sub-buffers need
+    uint32_t float_vector_width; // native width in floats: 16 with AVX-512
     bool local_is_real, has_fp64, unified_memory;
     bool is_pocl;
-    const char *trouble; // NULL, or a sentence: why the platform or device cannot be used
-    int same_as;         // index in the list of the same physical device on an earlier platform, or -1
-    uint64_t pci;        // address of a GPU: domain, bus, device and function in parts; 0 where unknown
+    const char *trouble; // a sentence that says why the platform or device cannot be used; NULL: it can
+    int same_as;         // list index of the same physical device on an earlier platform, or -1
+    uint64_t pci;        // PCI address of a GPU (domain, bus, device, function in bit fields); 0: unknown
 };
 
-/** All devices; to be freed with clrnn_device_list_destroy. */
+/** A list of all devices. The caller frees it with clrnn_device_list_destroy. */
 struct clrnn_device_list {
     size_t count;
     struct clrnn_device_info *info; // OpenCL devices in clinfo's order, broken ones included, then ref
@@ -48,19 +48,20 @@ CLRNN_API enum clrnn_status clrnn_device_list_create(const struct clrnn_log *log
 /** Frees the list and sets *list to NULL; does nothing where it is NULL. */
 CLRNN_API void clrnn_device_list_destroy(struct clrnn_device_list **list);
 
-/** CLRNN_ERR_DEVICE if no device except ref can be used; the message says what to install. */
+/** Checks that a device other than ref can be used. CLRNN_ERR_DEVICE: none can; the message says what to
+ * install. */
 CLRNN_API enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log,
                                                     const struct clrnn_device_list *list);
-/** The index of the device that is opened where none is selected, and why it is that one in `why`, a phrase;
- * SIZE_MAX: none can be used. GPUs come before CPUs and those before accelerators, GPUs with more cores times
- * clock before others, and of the CPU's drivers the one that runs kernels best; but where that device's step
- * was measured (clrnn_device_step_ms), it is the fastest of all that were. */
+/** Returns the index of the device that is opened by default, and the reason as a phrase in `why`. SIZE_MAX:
+ * none can be used. The order is GPUs, CPUs, accelerators; among GPUs the most cores times clock, among CPU
+ * drivers the one that runs kernels best. If the device chosen so has a measured training step
+ * (clrnn_device_step_ms), the fastest of all measured devices is taken instead. */
 CLRNN_API size_t clrnn_device_list_default(const struct clrnn_device_list *list, char why[160]);
 /** Prints the device's spec into `text`: "0:1", "ref", "0:-" for a platform without devices, "-" for a driver
  *  without platforms. Returns `text`. */
 CLRNN_API const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24]);
 
-/** Which device to open, and how. Zeroed: the default, without messages. */
+/** Which device to open, and how. Zeroed: the default device, without messages. */
 struct clrnn_device_params {
     const char *select;          // "P:D", "cpu", "gpu", "ref", or part of a name; NULL: CLRNN_DEVICE,
                                  // else the default (clrnn_device_list_default)
@@ -70,25 +71,26 @@ struct clrnn_device_params {
     bool no_tune;                // ignore the results of `clrnn tune`
 };
 
-/** Opaque: a context and one in-order queue. Not thread-safe. Must outlive its buffers, models and plans. */
+/** An open device: a context and one in-order queue. Opaque. Not thread-safe. Must outlive its buffers,
+ * models and plans. */
 struct clrnn_device;
 
-/** Opens a device. Errors: CLRNN_ERR_ARG if `select` matches none or several (the message lists the devices),
- * CLRNN_ERR_DEVICE if it cannot be opened.
- */
+/** Opens a device. Errors: CLRNN_ERR_ARG if `select` matches no device or several (the message lists the
+ * devices); CLRNN_ERR_DEVICE if the device cannot be opened. */
 CLRNN_API enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params,
                                               struct clrnn_device **device);
 /** Waits for queued work, frees the device and sets *device to NULL; does nothing if it is NULL. Destroy the
  *  models on the device first. */
 CLRNN_API void clrnn_device_destroy(struct clrnn_device **device);
-/** Properties of the device; owned by the device. */
+/** Properties of the device, owned by it. */
 CLRNN_API const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device);
 
-/** Bytes of device memory held by buffers: now, and the peak so far. */
+/** Gives the bytes of device memory that buffers hold now, and the most that they have held at a time. */
 CLRNN_API void clrnn_device_memory(const struct clrnn_device *device, uint64_t *now_bytes,
                                    uint64_t *peak_bytes);
 
-/** Seconds spent building programs so far, how many were built, and how many came from the cache. */
+/** Returns the seconds spent building OpenCL programs so far, and gives how many were built and how many came
+ * from the cache. */
 CLRNN_API double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built,
                                             unsigned *cached);
 
@@ -101,54 +103,54 @@ CLRNN_API bool clrnn_device_is_tuned(const struct clrnn_device_info *info);
 /** Milliseconds of that step, as `clrnn tune` measured it on this device with this driver; NaN: not measured,
  * or what was stored is damaged. */
 CLRNN_API double clrnn_device_step_ms(const struct clrnn_device_info *info);
-/** Stores it in the user's cache, for all later choices of a default device; NaN: removes it. Errors:
- * CLRNN_ERR_ARG on ref or if `step_ms` is not positive; CLRNN_ERR_DISK: the file cannot be written;
- * CLRNN_ERR_MEMORY. */
+/** Stores the milliseconds of that step in the user's cache, where later choices of a default device find
+ * them. NaN removes them. Errors: CLRNN_ERR_ARG on ref or if `step_ms` is not positive; CLRNN_ERR_DISK: the
+ * file cannot be written; CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_device_keep_step_ms(const struct clrnn_log *log,
                                                       const struct clrnn_device_info *info, double step_ms);
 
-/** A multiply C [M, N] = A [M, K] B [K, N] of a step, and its times in milliseconds as tuning measured them;
- * NaN: not measured. */
+/** A matrix multiply C [M, N] = A [M, K] B [K, N] of a training step, and its times in milliseconds as tuning
+ * measured them; NaN: not measured. */
 struct clrnn_tuned_multiply {
     bool transpose_a, transpose_b;
     uint32_t M, N, K;
     uint32_t count;    // how many per step
     double default_ms; // CLBlast with its default settings
     double clblast_ms; // CLBlast with the tuned settings
-    double own_ms;     // our kernel
+    double own_ms;     // clRNN's own kernel
 };
 
 /** The cache folder of built programs. PoCL has its own cache elsewhere. */
 struct clrnn_cache_info {
-    char *folder; // the caller's to free
+    char *folder; // the caller frees it
     size_t programs;
-    uint64_t bytes, most_bytes; // size and limit; beyond the limit the least recently used are removed
-    bool is_foreign;            // owned by another user, or writable by all: not used
+    uint64_t bytes, most_bytes; // size and limit; above it the least recently used programs are removed
+    bool is_foreign;            // the folder belongs to another user or is writable by all, so it is not used
 };
 /** Describes the cache. Errors: CLRNN_ERR_DISK if neither XDG_CACHE_HOME nor HOME is set;
  *  CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cache_info *info);
-/** Removes every built program; returns how many and their bytes. Errors: as clrnn_cache_info; CLRNN_ERR_DISK
- *  also if a file cannot be removed. */
+/** Removes every built program from the cache, and gives how many there were and their bytes. Errors: as
+ * clrnn_cache_info; CLRNN_ERR_DISK also if a file cannot be removed. */
 CLRNN_API enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *programs, uint64_t *bytes);
 
 /** PoCL's own cache of compiled kernels: its folder, which need not exist, and the bytes of the files in it.
  *
- * Owner   *folder is the caller's to free; NULL after an error.
+ * Owner   the caller frees *folder, which is NULL after an error.
  * Errors  CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_pocl_cache(const struct clrnn_log *log, char **folder, uint64_t *bytes);
 
-/** Sets the cache folder of clRNN and of drivers that this process loads later. An empty folder gives a cold
- * start. For child processes. */
+/** Sets the cache folder of clRNN and of drivers that this process loads later. With an empty folder every
+ * program is built anew (cold start). Meant for child processes. */
 CLRNN_API void clrnn_caches_keep_in(const char *folder);
 
-/** Returns "; PoCL's cache may be damaged: delete ...", to end a message about a failed build, or "" if the
- *  location of the driver's cache is not known; to be freed. NULL: no memory. */
+/** Returns the end of a message about a failed build, "; PoCL's cache may be damaged: delete ...", or "" if
+ * the location of the driver's cache is not known. The caller frees it. NULL: out of memory. */
 CLRNN_API char *clrnn_device_cache_advice(const struct clrnn_device_info *info);
 
-/** Measured peak of a device: float32 multiply-adds in registers (two operations each), and copying 64 MB, or
- *  less if memory is short (bytes read and written both count). NaN on ref and, with a warning, without
- *  memory. */
+/** Measured peak of a device: of float32 multiply-adds in registers (two operations each), and of copying
+ * 64 MB or, if memory is short, less (bytes read and bytes written both count). Both are NaN on ref and, with
+ * a warning, where there is no memory for the test. */
 struct clrnn_peak {
     double gflops, gb_per_s;
 };

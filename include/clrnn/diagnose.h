@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Diagnosis of a model that does not learn: overfitting one batch, growing it part by part, findings with
-// evidence. Also the self-test of devices and the comparison of devices.
+// Diagnosing a model that does not learn: overfit one batch, grow the model part by part, report findings
+// with evidence. Also the self-test of devices and the comparison of devices.
 #ifndef CLRNN_DIAGNOSE_H
 #define CLRNN_DIAGNOSE_H
 
@@ -18,30 +18,30 @@ CLRNN_BEGIN
 struct clrnn_overfit_params {
     const char *init; // safetensors to start from, or NULL
     uint32_t samples; // 0: one training batch
-    uint32_t steps;   // at most; 0: 1000
-    double target;    // loss to reach; 0: 0.01 (mse: of the targets' variance), or a little above the floor
-    bool plain;       // dropout and scheduler off
+    uint32_t steps;   // most training steps; 0: 1000
+    double target;    // loss to reach; 0: 0.01 (mse: 0.01 of the targets' variance), or just above the floor
+    bool plain;       // train without dropout and scheduler
     const volatile sig_atomic_t *stop;
 };
 
 /** The result of overfitting one batch. Freed with clrnn_overfit_finish. */
 struct clrnn_overfit_result {
     bool reached;
-    uint32_t samples, steps;                             // steps needed, or done
-    double first_loss, lowest_loss, last_loss, accuracy; // accuracy NaN for mse
-    double target, floor;                                // floor: the lowest loss that this loss allows, and
-    const char *floor_reason;                            //   why it is above 0, or NULL; static
+    uint32_t samples, steps;                             // steps: how many were done
+    double first_loss, lowest_loss, last_loss, accuracy; // accuracy: NaN for mse
+    double target, floor;                                // floor: the lowest value that the loss can have
+    const char *floor_reason;                            // why the floor is above 0, or NULL; static
     bool cannot;       // the layers before the loss keep it above any low target
-    bool falling;      // not reached, but the loss was still falling
-    const char *ended; // why it ended before `steps` without reaching the target, or NULL; static
+    bool falling;      // the target was not reached, but the loss was still falling
+    const char *ended; // why training ended before `steps` without reaching the target, or NULL; static
     size_t curve_count;
     double *curve; // loss of each step; clrnn_overfit_finish frees it
     double grad_norm_first, last_lr;
     uint32_t classes; // different labels in the batch; 0 for mse
 };
 
-/** Trains on one batch until the loss is below the target. Returns CLRNN_OK whether or not it was reached
- * (see `reached`); errors as clrnn_train. */
+/** Trains on one batch until the loss is below the target. Returns CLRNN_OK whether or not the target was
+ * reached (see `reached`). Errors: as clrnn_train. */
 CLRNN_API enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
                                           const struct clrnn_overfit_params *params,
                                           struct clrnn_overfit_result *result);
@@ -58,15 +58,15 @@ struct clrnn_grow_stage {
     uint32_t overfit_steps;
     double overfit_loss;
     double train_loss, valid_loss, train_accuracy, valid_accuracy; // after the short training; NaN: none
-    bool learns;                                                   // in both tests
-    bool breaks; // the stage before learns and this one does not: later stages leave the part out
+    bool learns;                                                   // it passed both tests
+    bool breaks; // the stage before learns and this one does not; later stages leave this stage's part out
 };
 
 /** How long to train each stage. Zeroed: the defaults. */
 struct clrnn_grow_params {
     const char *init;
-    uint32_t steps;       // per stage, of overfitting one batch; 0: 500
-    uint32_t train_steps; // per stage, of the short training; 0: 300
+    uint32_t steps;       // training steps to overfit one batch at each stage; 0: 500
+    uint32_t train_steps; // training steps of the short training at each stage; 0: 300
     void (*progress)(void *user, const struct clrnn_grow_stage *stage); // after each stage; may be NULL
     void *progress_user;
     const volatile sig_atomic_t *stop;
@@ -77,7 +77,7 @@ struct clrnn_grow_result {
     size_t count;
     struct clrnn_grow_stage *stage;
     int first_broken; // index of the first stage that breaks learning; -1: none, or the config learns
-    char *cause;      // one sentence about it; NULL: none breaks
+    char *cause;      // one sentence about that stage; NULL: no stage breaks learning
 };
 
 /** Trains the config's model part by part, starting from a linear model, and names the part that breaks
@@ -94,46 +94,46 @@ CLRNN_API void clrnn_grow_finish(struct clrnn_grow_result *result);
 
 // ---------------------------------------------------------------- doctor
 
-/** Severity of a finding: the model cannot learn; it learns badly; worth knowing. */
+/** Severity of a finding. ERROR: the model cannot learn. WARNING: it learns badly. NOTE: worth knowing. */
 enum clrnn_severity { CLRNN_SEVERITY_ERROR, CLRNN_SEVERITY_WARNING, CLRNN_SEVERITY_NOTE };
 
 /** A row of the table of all findings; its strings are static. */
 struct clrnn_finding_info {
     const char *id;               // "softmax-before-cross-entropy"
-    enum clrnn_severity severity; // the highest that it is reported with
+    enum clrnn_severity severity; // the highest severity that it is reported with
     const char *meaning, *cost, *remedy;
     const char *page; // documentation under doc/: "config.md#trainloss"
 };
 
-/** The table of findings, *count rows. */
+/** Returns the table of all findings and its number of rows in *count; static. */
 CLRNN_API const struct clrnn_finding_info *clrnn_findings(size_t *count);
 
-/** What a finding's remedy brought when it was tried. NOTHING: no difference in a whole run that leaves much
- * to be learnt, so that the finding explains nothing. */
+/** What changed when a finding's remedy was tried. NOTHING: a trial that ran to its end made no difference
+ * and still learns badly, so the finding does not explain the trouble. */
 enum clrnn_tried { CLRNN_TRIED_NOT, CLRNN_TRIED_HELPS, CLRNN_TRIED_NOTHING, CLRNN_TRIED_WORSE };
 
 /** One finding; its strings are owned by the result. */
 struct clrnn_finding {
-    const char *id; // of a row of clrnn_findings(); static
+    const char *id; // that of its row in clrnn_findings(); static
     enum clrnn_severity severity;
     char *where;              // "model.layers[5] (softmax), config.yaml:9"
     char *evidence;           // numbers from this model and data
     char *cost;               // what it costs
-    char *remedy;             // as a config change that can be pasted, or advice
+    char *remedy;             // a config change that can be pasted, or advice
     char *set;                // a certain remedy as --set assignments and deletions, one per line; NULL: none
-    const char *follows_from; // id of the finding of this result that explains it; NULL: a cause by itself
+    const char *follows_from; // id of the finding in this result that explains this one; NULL: it is a cause
     enum clrnn_tried outcome;
-    char *tried; // what its remedy brought when it was tried, or why it was not; "": nothing to try
+    char *tried; // what changed when the remedy was tried, or why it was not tried; "": nothing to try
 };
 
-/** How much the doctor examines. Zeroed: as much as 45 seconds allow. */
+/** What the doctor examines. Zeroed: as much as fits into 45 seconds. */
 struct clrnn_doctor_params {
     const char *init;
     const char *plot;   // folder for pictures of gradient norms by time step and layer, or NULL
     const char *report; // HTML file to write, or NULL
     bool static_only;   // --static: config and data only
     bool no_train;      // skip the short training
-    double seconds;     // aim to end by then; 0: 45
+    double seconds;     // aim to end after this time; 0: 45
     const volatile sig_atomic_t *stop;
 };
 
@@ -141,14 +141,14 @@ struct clrnn_doctor_params {
 struct clrnn_doctor_result {
     size_t count;
     struct clrnn_finding
-        *finding;  // causes first, each followed by what follows from it; gravest causes first
+        *finding;  // gravest causes first; after each cause come the findings that follow from it
     char *first;   // what to do first, one sentence; "": nothing need be done
     char *verdict; // one sentence
     char *fixed;   // the config with the certain remedies applied, as YAML; NULL: none
 };
 
-/** Examines the config, the data and, with probes and a short training, the model. What is wrong with the
- * model is a finding; errors are only what prevents the examination (no data file, a device that fails). */
+/** Examines the config, the data and, with probes and a short training, the model. Faults of the model become
+ * findings. Errors: only what prevents the examination, such as a missing data file or a failing device. */
 CLRNN_API enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
                                          const struct clrnn_doctor_params *params,
                                          struct clrnn_doctor_result *result);
@@ -161,14 +161,14 @@ CLRNN_API void clrnn_doctor_finish(struct clrnn_doctor_result *result);
 struct clrnn_selftest_op {
     char op[24]; // "rnn_fwd"
     uint32_t cases, wrong;
-    double error;    // largest difference, divided by its tensor's largest magnitude
-    double share;    // largest difference, divided by the bound of float32 rounding; wrong above 1
+    double error;    // largest difference from the reference, divided by the tensor's largest magnitude
+    double share;    // largest difference, divided by the bound of float32 rounding; above 1 it is wrong
     char fault[400]; // a sentence about the first fault, or ""
 };
 
-/** Capacity of struct clrnn_selftest_result. */
+/** Capacity of `op` in struct clrnn_selftest_result. */
 #define CLRNN_SELFTEST_OPS 64
-/** The result of a self-test, by op. Nothing in it needs freeing. */
+/** The result of a self-test, op by op. Nothing in it needs freeing. */
 struct clrnn_selftest_result {
     bool ok;
     bool shortened; // time ran out before the larger sizes: the device is slow
@@ -185,9 +185,9 @@ struct clrnn_selftest_params {
     const volatile sig_atomic_t *stop;
 };
 
-/** Compares every kernel family with the double-precision reference at small and irregular sizes: forward,
- *  backward, optimiser, random numbers. Wrong numbers are in the result; errors are those of a device that
- *  fails. */
+/** Compares every family of kernels (forward, backward, optimisers, random numbers) with the double-precision
+ * reference at small and irregular sizes. Wrong numbers are reported in the result and are no error. Errors:
+ * those of a device that fails. */
 CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device,
                                            const struct clrnn_selftest_params *params,
                                            struct clrnn_selftest_result *result);
@@ -200,21 +200,21 @@ enum clrnn_verdict {
     CLRNN_VERDICT_BROKEN, // it fails, crashes or hangs
 };
 
-/** "ok", "wrong", "broken"; NULL: not tested. */
+/** The name of a verdict: "ok", "wrong" or "broken"; static. NULL: not tested. */
 CLRNN_API const char *clrnn_verdict_word(enum clrnn_verdict verdict);
 
 /** A device's self-test, run in a child process. */
 struct clrnn_device_test {
     enum clrnn_verdict verdict;
-    char reason[400];                    // of WRONG and BROKEN, a sentence
-    struct clrnn_selftest_result result; // as far as it got
+    char reason[400];                    // a sentence that explains WRONG or BROKEN
+    struct clrnn_selftest_result result; // as far as the test got
 };
 
-/** Which devices to test, and how. Zeroed: all, the defaults. */
+/** Which devices to test, and how. Zeroed: all devices, with the defaults. */
 struct clrnn_devices_params {
-    const char *select; // test only this one; NULL: all
+    const char *select; // test only this device; NULL: all
     bool no_test;
-    double timeout_s; // without progress; 0: 120
+    double timeout_s; // a test that reports no progress for this time hangs; 0: 120
     double seconds;   // as in clrnn_selftest_params
     const volatile sig_atomic_t *stop;
     void (*progress)(void *user, const struct clrnn_device_info *device); // before each test; may be NULL
@@ -222,8 +222,8 @@ struct clrnn_devices_params {
 };
 
 /** Lists all devices and tests each in a child process, so that a crash or hang becomes a verdict. Call it in
- * a process that has opened no OpenCL device. (*tests)[i] is the test of list entry i; free() the array. *row
- * (may be NULL): the entry that `select` matches, or the list's count.
+ * a process that has opened no OpenCL device. (*tests)[i] is the test of list entry i; the caller frees the
+ * array with free(). *row (row may be NULL): index of the entry that `select` matches, or the list's count.
  */
 CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log,
                                                const struct clrnn_devices_params *params,
@@ -232,47 +232,48 @@ CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log,
 
 // ---------------------------------------------------------------- compare
 
-/** A device's deviation from the reference, relative to the largest value, and the bound of rounding. */
+/** How far a device's values are from the reference's, relative to the largest value, and the bound that
+ * rounding explains. */
 struct clrnn_deviation {
     double error, bound;
 };
 
-/** One device's results. NaN and 0: it did not get so far. */
+/** One device's results. NaN or 0: the device did not get so far. */
 struct clrnn_compare_row {
     char spec[24], name[160], platform[160], driver[160], opencl[160];
     bool is_ref;
-    enum clrnn_verdict verdict;    // of all; OK for ref itself
-    char reason[512];              // of WRONG and BROKEN, a sentence
+    enum clrnn_verdict verdict;    // on the device, from all results; OK for ref itself
+    char reason[512];              // a sentence that explains WRONG or BROKEN
     struct clrnn_device_test test; // its self-test
 
-    struct clrnn_deviation loss, logits, *gradient; // of the first step; gradient [param_count]
-    size_t worst_gradient;                          // the one with the largest error / bound
-    uint32_t steps;                                 // done
+    struct clrnn_deviation loss, logits, *gradient; // in the first step; gradient [param_count]
+    size_t worst_gradient;                          // index of the gradient with the largest error / bound
+    uint32_t steps;                                 // training steps done
     double *curve;                                  // [steps of the result] loss of each step
-    uint32_t leaves; // first step, from 1, whose loss is beyond its bound; 0: none
+    uint32_t leaves; // first step (from 1) whose loss is beyond its bound; 0: none
     char blamed_op[64],
-        blamed_tensor[64]; // "linear_fwd fc7", "fc7 y": the first of that step to blame, or ""
+        blamed_tensor[64]; // first op and tensor that differ in that step: "linear_fwd fc7", "fc7 y"; or ""
     char blame[400];       // the evidence, or why there is none
     double final_loss, final_accuracy;
     struct clrnn_deviation final; // of final_loss
 
     double build_cold_s, build_warm_s;
-    struct clrnn_timing step_ms; // over windows of training steps
+    struct clrnn_timing step_ms; // of a training step, over windows of several
     double samples_per_s, flops, bytes, gflops, gb_per_s;
     struct clrnn_peak peak;
-    char unmeasured[256]; // why speed or peak is NaN, a sentence; "": nothing failed. No verdict on numbers.
+    char unmeasured[256]; // a sentence: why speed or peak is NaN; "": nothing failed. Not part of `verdict`
     uint64_t launches_per_step, peak_device_bytes;
 };
 
 /** What to compare. Zeroed: every usable device, 20 steps. */
 struct clrnn_compare_params {
     size_t device_count;
-    const char *const *device; // SPECs; count 0: every device that can be used
+    const char *const *device; // [device_count] SPECs; device_count 0: every device that can be used
     const char *init;          // safetensors to start from, or NULL
-    uint32_t steps;            // 0: 20
-    bool no_speed;             // numbers only
-    bool no_test;              // no self-tests
-    double timeout_s;          // without progress; 0: 120
+    uint32_t steps;            // training steps; 0: 20
+    bool no_speed;             // compare numbers only
+    bool no_test;              // run no self-tests
+    double timeout_s;          // a device that reports no progress for this time hangs; 0: 120
     const char *gemm;          // as in clrnn_device_params
     bool no_tune;
     const volatile sig_atomic_t *stop;
@@ -282,33 +283,33 @@ struct clrnn_compare_params {
 
 /** The result of a comparison. Freed with clrnn_compare_finish. */
 struct clrnn_compare_result {
-    uint32_t steps, batch, judged; // judged: samples of the final loss
-    bool judged_valid;             // they are validation samples
+    uint32_t steps, batch, judged; // judged: number of samples that the final loss is computed on
+    bool judged_valid;             // those samples are of the validation set
     bool speed;                    // speed was measured
     uint32_t noise_runs;           // runs of the reference with perturbed inputs, which give the bounds
     size_t param_count;
-    char (*param)[80]; // names of the trained parameters
-    double *bound;     // [steps] of |loss - reference| / max(|reference|, 0.01)
-    double *deviation; // [row_count, steps] the same of each row
+    char (*param)[80]; // [param_count] names of the trained parameters
+    double *bound;     // [steps] bound of |loss - reference| / max(|reference|, 0.01)
+    double *deviation; // [row_count, steps] that value for each row
     size_t row_count;
-    struct clrnn_compare_row *row; // ref last
+    struct clrnn_compare_row *row; // [row_count], ref last
     bool agree;
     char config_key[33]; // a hash of the config, in hexadecimal
 };
 
 /** Runs the same training on several devices and on ref, each in a child process, and compares the results;
  * doc/devices.md describes what is measured and how bounds are found. Call it in a process that has opened no
- * OpenCL device. Returns CLRNN_OK whether or not devices agree; errors are those of config, data and specs.
+ * OpenCL device. Returns CLRNN_OK whether or not the devices agree. Errors: those of config, data and SPECs.
  */
 CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
                                           const struct clrnn_compare_params *params,
                                           struct clrnn_compare_result *result);
-/** Draws compare-loss.svg and, if speed was measured, compare-speed.svg into `folder`. CLRNN_ERR_DISK, also
- * if gnuplot is not installed; CLRNN_ERR_ARG if files with these names exist that clRNN did not draw. */
+/** Draws compare-loss.svg and, if speed was measured, compare-speed.svg into `folder`. CLRNN_ERR_DISK: also
+ * if gnuplot is not installed. CLRNN_ERR_ARG: files of these names exist that clRNN did not draw. */
 CLRNN_API enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log,
                                                const struct clrnn_compare_result *result, const char *folder);
 
-/** A difference between a device's results and its earlier ones. */
+/** A difference between a device's results and those of an earlier comparison. */
 struct clrnn_baseline_change {
     size_t row;     // index into `row` of the comparison's result
     char text[512]; // "SLOWER: 2.100 ms a step, then 1.400 (1.50 times)"
@@ -316,9 +317,9 @@ struct clrnn_baseline_change {
 
 /** What changed since an earlier comparison. Freed with clrnn_baseline_finish. */
 struct clrnn_baseline_result {
-    bool same_run; // both have the same config and steps; otherwise losses are not compared
+    bool same_run; // both comparisons have the same config and steps; otherwise losses are not compared
     size_t count;
-    struct clrnn_baseline_change *change; // in the order of rows
+    struct clrnn_baseline_change *change; // [count], in the order of rows
 };
 
 /** Compares a result with an earlier one: verdicts, drivers, losses and, where both measured it, speed.
