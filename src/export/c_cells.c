@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The step of a recurrent cell as a C function: h and c are updated in place.
+// Generates a C function for one time step of each recurrent cell. The function updates h and c in place.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -35,7 +35,7 @@ void clrnn_c_multiply(struct clrnn_c_code *code, const char *y, size_t op, const
         clrnn_c_put(t, "    @_multiply(%s, @_%zu_%s, %s, %zu, %zu);\n", y, op, weight, x, rows, cols);
 }
 
-// A cell that is being written, for one direction.
+// The cell and direction whose function is being written.
 struct cell {
     struct clrnn_c_code *code;
     size_t op;
@@ -45,7 +45,7 @@ struct cell {
     bool lstm, gru, norm;
 };
 
-// A multiplication with the cell's matrix `word`.
+// Writes y += W x, where W [rows, cols] is the cell's matrix `word`.
 static void multiply(const struct cell *c, const char *y, const char *word, const char *x, size_t rows,
                      size_t cols)
 {
@@ -55,7 +55,7 @@ static void multiply(const struct cell *c, const char *y, const char *word, cons
     clrnn_c_multiply(c->code, y, c->op, name, x, rows, cols);
 }
 
-// y = gamma * LN(W x) + bias
+// Writes y = gamma * LN(W x) + bias.
 static void put_normalised(const struct cell *c, const char *y, const char *word, const char *x, size_t cols)
 {
     struct clrnn_c_text *t = &c->code->text;
@@ -72,7 +72,7 @@ static void put_normalised(const struct cell *c, const char *y, const char *word
     c->code->helpers |= CLRNN_C_ZERO | CLRNN_C_LAYERNORM;
 }
 
-// The gates' sums; of a GRU's new gate the recurrent part stands apart, after the others.
+// Writes the gates' sums before activation. A GRU's new gate keeps its recurrent part separate, at the end.
 static void put_gates(const struct cell *c)
 {
     const unsigned H = c->H, rows = c->gates * H, all = c->gru ? 4 * H : rows;

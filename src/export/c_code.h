@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Generating the C functions of a program.
+// Generating the C source of a program: constants, helpers, cells, state and functions.
 #ifndef CLRNN_SRC_EXPORT_C_CODE_H
 #define CLRNN_SRC_EXPORT_C_CODE_H
 
 #include "export/c_passes.h"
 #include "export/c_text.h"
 
-/** Helper functions that generated code calls; only those in use are written. */
+/** Helper functions that generated code can call; only helpers in use are written. */
 enum clrnn_c_helper {
     CLRNN_C_COPY = 1 << 0,
     CLRNN_C_ZERO = 1 << 1,
     CLRNN_C_MULTIPLY = 1 << 2,
     CLRNN_C_AFFINE = 1 << 3,
     CLRNN_C_LAYERNORM = 1 << 4,
-    CLRNN_C_TANH1 = 1 << 5, // of one value; the cells use it
+    CLRNN_C_TANH1 = 1 << 5, // tanh of one value, which the cells use; CLRNN_C_TANH takes an array
     CLRNN_C_SIGMOID1 = 1 << 6,
     CLRNN_C_RELU = 1 << 7,
     CLRNN_C_TANH = 1 << 8,
@@ -45,37 +45,38 @@ struct clrnn_c_code {
     struct clrnn_export_program program;
     struct clrnn_c_passes passes;
     bool int8;
-    unsigned helpers;
+    unsigned helpers;      // enum clrnn_c_helper, those in use
     uint32_t widest;       // columns of the widest matrix: the number of inputs that int8 quantises at a time
-    size_t cell_bytes;     // of the largest recurrent cell's local arrays
-    size_t pass_bytes;     // of the largest pass's local arrays
-    size_t state_bytes;    // of NAME_state
-    unsigned finish_reads; // of the function that follows the pools: enum clrnn_c_reads
+    size_t cell_bytes;     // local arrays of the recurrent cell that has most
+    size_t pass_bytes;     // local arrays of the pass that has most
+    size_t state_bytes;    // size of NAME_state
+    unsigned finish_reads; // what NAME_finish reads, enum clrnn_c_reads
 };
 
-/** Constants of every operation. CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Writes the constants of every operation. CLRNN_ERR_CONFIG (an operation cannot be exported to C),
+ * CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_c_constants(struct clrnn_c_code *code);
-/** The helper functions in `code->helpers`. */
+/** Writes the helper functions in `code->helpers`. */
 void clrnn_c_helpers(struct clrnn_c_code *code);
-/** `y += W x` as a call: matrix NAME_<op>_<weight>. */
+/** Writes a call that computes `y += W x`, where W [rows, cols] is the matrix NAME_<op>_<weight>. */
 void clrnn_c_multiply(struct clrnn_c_code *code, const char *y, size_t op, const char *weight, const char *x,
                       size_t rows, size_t cols);
-/** A function for each recurrent cell. */
+/** Writes a function for each direction of each recurrent cell. */
 void clrnn_c_cells(struct clrnn_c_code *code);
-/** The members of NAME_state. */
+/** Writes the struct NAME_state. */
 void clrnn_c_state(struct clrnn_c_code *code);
-/** Writes a function for each pass, NAME_finish for what follows the pools, NAME_reset, NAME_predict and
- * NAME_step. CLRNN_ERR_MEMORY. */
+/** Writes a function for each pass, NAME_finish for the operations after the pools, NAME_reset, NAME_predict
+ * and NAME_step. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_c_functions(struct clrnn_c_code *code);
 
 /** The operation that normalises the input, or NULL. */
 const struct clrnn_export_op *clrnn_c_normalize(const struct clrnn_export_program *program);
-/** The type of a value of its input. */
+/** The C type of an element of the model's input: int32_t for tokens, else float. */
 const char *clrnn_c_input_type(const struct clrnn_c_code *code);
-/** Steps of NAME_predict's output for T input steps: 1 where there is one output for a sequence. */
+/** Steps of NAME_predict's output for T input steps; 1 if there is one output for a sequence. */
 int64_t clrnn_c_output_steps(const struct clrnn_c_code *code, int64_t T);
 
-/** The largest int16 level of an int8 matrix's inputs: sums of `cols` products must fit int32. */
+/** The largest int16 value of a quantised input of an int8 matrix: a sum of `cols` products fits int32. */
 double clrnn_c_levels(uint32_t cols);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Weights as constants of exported C code, in the order in which its loops read them.
+// Writes weights as constants of exported C code, in the order in which its loops read them.
 #include <math.h>
 #include <stdio.h>
 
@@ -38,7 +38,7 @@ static void put_vector(struct clrnn_c_code *code, size_t op, const char *suffix,
     clrnn_c_floats(&code->text, label, values, count);
 }
 
-// bias_ih + bias_hh. For a GRU's new gate the hidden part stays separate, after the others: [4H].
+// Writes bias_ih + bias_hh. For a GRU's new gate bias_hh stays separate, after the sums: [4H] in all.
 static enum clrnn_status put_cell_bias(struct clrnn_c_code *code, size_t op, size_t entry, size_t rows,
                                        const char *suffix)
 {
@@ -65,7 +65,7 @@ static enum clrnn_status put_cell_bias(struct clrnn_c_code *code, size_t op, siz
     return st != CLRNN_OK ? st : second_st;
 }
 
-// A row of the model's table as a vector.
+// Writes row `entry` of the model's parameter table as a vector.
 static enum clrnn_status put_entry(struct clrnn_c_code *code, size_t op, const char *suffix, size_t entry)
 {
     enum clrnn_status st;
@@ -77,7 +77,7 @@ static enum clrnn_status put_entry(struct clrnn_c_code *code, size_t op, const c
     return st;
 }
 
-// The vectors of a normalised cell, whose two biases stay apart.
+// Writes the vectors of a cell with layer_norm, which keeps bias_ih and bias_hh separate.
 static enum clrnn_status put_cell_norm(struct clrnn_c_code *code, size_t op, uint32_t d)
 {
     const struct clrnn_export_cell cell = clrnn_export_cell_entries(&code->program.op[op], d);
@@ -98,7 +98,7 @@ static enum clrnn_status put_cell_norm(struct clrnn_c_code *code, size_t op, uin
     return CLRNN_OK;
 }
 
-// `rows` rows of a table row's matrix from `first` on.
+// Writes rows [first, first + rows) of the matrix that row `entry` of the model's parameter table holds.
 static enum clrnn_status put_rows(struct clrnn_c_code *code, size_t op, const char *suffix, size_t entry,
                                   size_t first, size_t rows, uint32_t cols)
 {
@@ -140,7 +140,7 @@ static enum clrnn_status put_dense(struct clrnn_c_code *code, size_t op)
     return o->layer->bias ? put_entry(code, op, "bias", o->entry + 1) : CLRNN_OK;
 }
 
-// The weights of a convolution as a matrix [out, kernel * in]: a window's steps lie one after the other.
+// Writes a convolution's weights as a matrix [out, kernel * in]: the steps of a window lie one after another.
 static enum clrnn_status put_conv(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
@@ -171,7 +171,7 @@ static enum clrnn_status put_attention(struct clrnn_c_code *code, size_t op)
     return put_entry(code, op, "v", o->entry + 2);
 }
 
-// An embedding table is read by rows: float32 rows as they are, int8 rows with a scale each.
+// Writes an embedding table row by row, as it is read: in float32, or in int8 with a scale for each row.
 static enum clrnn_status put_embedding(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the writers of generated functions share.
+// Functions that the writers of generated functions share.
 #include "export/c_emit.h"
 
 void clrnn_c_emit(struct clrnn_c_emit *e, const char *format, ...)

@@ -1,50 +1,50 @@
 // SPDX-License-Identifier: MIT
-// Writing the body of a generated function: operations, and where their results are.
+// Writing the body of a generated function: its operations, and where each result is stored.
 #ifndef CLRNN_SRC_EXPORT_C_EMIT_H
 #define CLRNN_SRC_EXPORT_C_EMIT_H
 
 #include "export/c_code.h"
 
-#define CLRNN_C_VALUE 48    // characters of an expression that names a value
-#define CLRNN_C_LOCALS 288u // arrays: every branch of the deepest nesting holds one
+#define CLRNN_C_VALUE 48    // capacity in characters for a C expression that names a value
+#define CLRNN_C_LOCALS 288u // capacity in local arrays: one for every branch of the deepest nesting
 
 /** What a function reads besides its own arrays. */
 enum clrnn_c_reads {
     CLRNN_C_READS_X = 1 << 0,
-    CLRNN_C_READS_WHOLE = 1 << 1, // the input of all steps
+    CLRNN_C_READS_WHOLE = 1 << 1, // the input of all steps, not only of the current one
     CLRNN_C_READS_STATE = 1 << 2,
     CLRNN_C_READS_T = 1 << 3,
-    CLRNN_C_READS_I = 1 << 4, // a counter
+    CLRNN_C_READS_I = 1 << 4, // a loop counter i
 };
 
 /** A function that is being written. */
 struct clrnn_c_emit {
     struct clrnn_c_code *code;
-    bool writes;                 // false: only finds out which arrays and parameters it needs
-    size_t pass;                 // SIZE_MAX: what follows the pools
+    bool writes;                 // false: dry run, which only finds out the arrays and parameters needed
+    size_t pass;                 // pass that the function runs; SIZE_MAX: the operations after the pools
     bool back;                   // the pass runs backward in time
-    uint32_t offset;             // where the current operation's features begin: those of one direction
+    uint32_t offset;             // first feature that the current operation writes in this direction
     unsigned reads;              // enum clrnn_c_reads
-    bool *steps_read;            // [passes.bases]
-    char (*text)[CLRNN_C_VALUE]; // [program.count]: where a result is
-    bool *rows;                  // [program.count]: it reads or writes the result's row of a buffer
-    unsigned *held;              // [program.count]: i + 1 where local array i holds it
+    bool *steps_read;            // [passes.bases]: the function needs the number of steps of the base
+    char (*text)[CLRNN_C_VALUE]; // [program.count]: C expression for an operation's result
+    bool *rows;                  // [program.count]: the function reads or writes a buffer row of the result
+    unsigned *held;              // [program.count]: i + 1: local array i holds the result
     unsigned locals;
     struct {
         uint32_t width;
-        size_t until; // the last operation that reads it; 0: free
+        size_t until; // the last operation that reads the array; 0: it is free
     } local[CLRNN_C_LOCALS];
 };
 
-/** clrnn_c_put, where the function is written. */
+/** Does what clrnn_c_put does, unless it is a dry run (emit->writes is false). */
 void clrnn_c_emit(struct clrnn_c_emit *emit, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** Writes the operations of emit->pass. */
 void clrnn_c_put_body(struct clrnn_c_emit *emit);
-/** An activation of `width` values. */
+/** Writes an activation of `width` values from array `from` to array `to`. */
 void clrnn_c_put_pointwise(struct clrnn_c_emit *emit, const struct clrnn_export_op *op, const char *to,
                            const char *from, uint32_t width);
-/** Whether the pool's result is the state of a cell, so that no other value need be kept. */
+/** Whether the pool's result is the state h of a cell, so that the pool needs no memory of its own. */
 bool clrnn_c_pools_state(const struct clrnn_export_program *program, size_t op);
 
 #endif

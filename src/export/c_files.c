@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// NAME.h, NAME.c, NAME_main.c and NAME_test.h.
+// Writes NAME.h, NAME.c, NAME_main.c and NAME_test.h.
 #include "export/c_files.h"
 
 #include <ctype.h>
@@ -8,7 +8,7 @@
 #include "base/array.h"
 #include "export/facts.h"
 
-enum { LONGEST = 4096 }; // maximum steps of a model with buffered sequences unless MAX_T is set
+enum { LONGEST = 4096 }; // most steps that a model with buffered sequences takes unless NAME_MAX_T is set
 
 // Bytes of the static arrays for sequences of at most T steps.
 static size_t static_bytes(const struct clrnn_c_code *code, int64_t T)
@@ -23,7 +23,7 @@ static size_t static_bytes(const struct clrnn_c_code *code, int64_t T)
     return bytes;
 }
 
-// Steps of a base as an expression of `T`.
+// Writes the number of steps of a base (struct clrnn_c_base) as a C expression of `T`.
 static void put_steps(struct clrnn_c_code *code, size_t base, const char *T)
 {
     const struct clrnn_c_base *b = &code->passes.base[base];
@@ -70,7 +70,7 @@ static void put_summary(struct clrnn_c_code *code)
         " * Input and output belong to the caller. C99, no libraries but math.h; compile with -O3.\n */\n");
 }
 
-// Names as the initialiser of an array of texts, in characters that no compiler and no comment stumbles over.
+// Writes names as the initialiser of an array of strings; all but harmless characters become octal escapes.
 static void put_names(struct clrnn_c_text *t, const struct clrnn_texts *texts)
 {
     clrnn_c_put(t, "{");
@@ -191,7 +191,7 @@ enum clrnn_status clrnn_c_put_source(struct clrnn_c_code *code)
     clrnn_c_put(t, "/* Loops over arrays are to be vectorised, also by -O2. */\n"
                    "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && "
                    "!defined(__OPTIMIZE_SIZE__)\n#pragma GCC optimize(\"O3\")\n#endif\n\n");
-    TRY(clrnn_c_constants(code)); // reads the weights again
+    TRY(clrnn_c_constants(code)); // reads the weights a second time, now to write them
     clrnn_c_put(t, "\n");
     clrnn_c_helpers(code);
     if (!code->passes.causal) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The functions of exported C code: one for each pass, which runs a step, and one for what follows the pools.
+// Writes the bodies of exported C functions: one per pass (a time step), one for the ops after pools.
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ static bool in_pass(const struct clrnn_c_emit *e)
     return e->pass != SIZE_MAX;
 }
 
-// Whether the function runs the operation.
+// Whether the function that is being written runs operation `op`.
 static bool runs(const struct clrnn_c_emit *e, size_t op)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -34,7 +34,7 @@ static size_t last_use(const struct clrnn_c_emit *e, size_t op)
     return last;
 }
 
-// A local array of at least `width` values, held until operation `until` is done.
+// Reserves a local array of at least `width` values until operation `until` is done, and returns its index.
 static unsigned take_local(struct clrnn_c_emit *e, uint32_t width, size_t until)
 {
     unsigned at = 0;
@@ -56,8 +56,8 @@ static void note_row(struct clrnn_c_emit *e, size_t op)
     e->reads |= CLRNN_C_READS_T;
 }
 
-// Chooses where the result of `op` goes, `width` values: the output, its buffer, the array of its input where
-// that may be overwritten, otherwise a free local array.
+// Chooses where the result of `op`, `width` values, goes: to the output, to its buffer, into the array of its
+// input if that may be overwritten, otherwise to a free local array.
 static void choose(struct clrnn_c_emit *e, size_t op, bool in_place, uint32_t width, char to[CLRNN_C_VALUE])
 {
     const struct clrnn_export_program *p = &e->code->program;
@@ -82,7 +82,7 @@ static void choose(struct clrnn_c_emit *e, size_t op, bool in_place, uint32_t wi
     snprintf(to, CLRNN_C_VALUE, "a%u", e->held[op] - 1);
 }
 
-// Frees the arrays of values that nothing after `op` reads.
+// Frees the local arrays that no operation after `op` reads.
 static void release(struct clrnn_c_emit *e, size_t op)
 {
     for (unsigned i = 0; i < e->locals; i++)
@@ -90,7 +90,7 @@ static void release(struct clrnn_c_emit *e, size_t op)
             e->local[i].until = 0;
 }
 
-// The text of a value: of the input a step, or what the operation was noted to give.
+// The C expression for a value: "x" for the input (its current step), or e->text of an operation's result.
 static const char *text_of(struct clrnn_c_emit *e, size_t value)
 {
     if (!value)
@@ -106,7 +106,7 @@ static void put_copy(struct clrnn_c_emit *e, const char *to, const char *from, u
     e->code->helpers |= CLRNN_C_COPY;
 }
 
-// Notes that op's result is in `from`, which must not change; the output and a buffer get a copy.
+// Notes that `from`, which must not change, holds op's result. The output and a buffer get a copy of it.
 static void keep(struct clrnn_c_emit *e, size_t op, const char *from, uint32_t width)
 {
     const struct clrnn_c_place *place = &e->code->passes.place[op];
@@ -242,7 +242,7 @@ static void put_windows(struct clrnn_c_emit *e, size_t op, const char *to)
     }
 }
 
-// Adds a step to a pool's state.
+// Writes the update of a pool's state by one time step.
 static void put_pool(struct clrnn_c_emit *e, size_t op, const char *from, uint32_t width)
 {
     static const struct {
@@ -283,7 +283,7 @@ static void put_attention(struct clrnn_c_emit *e, size_t op, const char *from)
     e->reads |= CLRNN_C_READS_STATE;
 }
 
-// A cell whose state is kept from step to step; the state is its result.
+// Writes a step of a cell over time. Its state h is kept in NAME_state and is its result.
 static void put_cell(struct clrnn_c_emit *e, size_t op, const char *from)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -299,7 +299,7 @@ static void put_cell(struct clrnn_c_emit *e, size_t op, const char *from)
     keep(e, op, h, clrnn_layer_state(o->layer));
 }
 
-// A cell after the pool: a single step from a zero state, in each direction.
+// Writes a cell after the pools: a single step from zero state, in each direction.
 static void put_single(struct clrnn_c_emit *e, size_t op, const char *from, const char *to)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -322,7 +322,7 @@ static void put_single(struct clrnn_c_emit *e, size_t op, const char *from, cons
 
 // ---------------------------------------------------------------- any operation
 
-// Writes a result of `width` values to `to`.
+// Writes the operation `op`, whose result of `width` values goes to array `to`.
 static void put_result(struct clrnn_c_emit *e, size_t op, const char *to, uint32_t width)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -367,7 +367,7 @@ static void put_result(struct clrnn_c_emit *e, size_t op, const char *to, uint32
     }
 }
 
-// Whether each result depends on the input at the same place alone, so that both may be one array.
+// Whether the operation's result may overwrite its input, that is, both may be the same array.
 static bool works_in_place(const struct clrnn_export_op *o)
 {
     return o->kind != CLRNN_LAYER_LINEAR && o->kind != CLRNN_LAYER_EMBEDDING &&
@@ -398,7 +398,7 @@ static void put_op(struct clrnn_c_emit *e, size_t op)
     release(e, op);
 }
 
-// What a pool gives, where nothing but the end of the sequence tells it.
+// Writes what completes a pool, attention pool or flatten after the last time step of a sequence.
 static void put_pooled(struct clrnn_c_emit *e, size_t op)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -432,7 +432,7 @@ void clrnn_c_put_body(struct clrnn_c_emit *e)
     const struct clrnn_export_program *p = &e->code->program;
 
     for (size_t i = 0; i < p->count; i++) {
-        // a buffered value that is read in a later pass
+        // a later pass reads a buffered value by this name
         if (in_pass(e) && e->code->passes.place[i].buffered)
             snprintf(e->text[i], CLRNN_C_VALUE, "v%zu", i);
         if (!in_pass(e) && p->op[i].steps && !clrnn_export_has_steps(p, i + 1))

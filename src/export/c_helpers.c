@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The helper functions of exported C code: plain loops over arrays, which compilers vectorise.
+// The text of the helper functions of exported C code: plain loops over arrays, which compilers vectorise.
 #include "base/array.h"
 #include "export/c_code.h"
 
@@ -69,7 +69,7 @@ static const char multiply_int8[] =
     "static void @_" name "(float *y, const float *x, float " argument \
     ", int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n        y[i] = " expression ";\n}\n\n"
 
-// Arguments of functions that read the window of x [steps, width] from step `at` on.
+// Parameters of functions that read a window of x [steps, width], beginning at step `at`.
 #define WINDOW_ROWS \
     "    for (k = 0; k < kernel; k++, at += dilation) {\n" \
     "        const float *row = x + (size_t)(at < 0 || at >= steps ? 0 : at) * (size_t)width;\n\n"
@@ -218,7 +218,7 @@ void clrnn_c_helpers(struct clrnn_c_code *code)
     struct clrnn_c_text *t = &code->text;
     unsigned wanted = code->helpers;
 
-    for (size_t i = ARRAY_SIZE(helpers); i-- > 0;) // a helper needs only earlier ones
+    for (size_t i = ARRAY_SIZE(helpers); i-- > 0;) // a helper calls only helpers before it
         if (wanted & helpers[i].bit)
             wanted |= helpers[i].needs;
     for (size_t i = 0; i < ARRAY_SIZE(helpers); i++)

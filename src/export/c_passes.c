@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Dividing a program into passes over time, with as few buffered values as bidirectional layers and windows
+// Divides a program into passes over time, with as few buffered values as bidirectional layers and windows
 // allow.
 #include "export/c_passes.h"
 
@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "model/layer.h"
 
-// Whether it treats features separately, so that it can be applied to half of them.
+// Whether the operation treats each feature separately, so that it can be applied to half of the features.
 static bool is_separable(const struct clrnn_export_op *op)
 {
     return !op->layer || op->kind == CLRNN_LAYER_BATCHNORM || op->kind == CLRNN_LAYER_ROUND ||
@@ -15,7 +15,7 @@ static bool is_separable(const struct clrnn_export_op *op)
             op->kind != CLRNN_LAYER_LOG_SOFTMAX);
 }
 
-// Whether computing it once more is cheaper than a buffer.
+// Whether computing the operation once more is cheaper than keeping its result in a buffer.
 static bool is_cheap(const struct clrnn_export_op *op)
 {
     return is_separable(op) || op->kind == CLRNN_LAYER_EMBEDDING || op->kind == CLRNN_LAYER_LAYERNORM ||
@@ -31,7 +31,7 @@ bool clrnn_c_reads(const struct clrnn_export_program *p, size_t op, size_t reade
     return false;
 }
 
-// The only operation that reads op's result, or SIZE_MAX.
+// The operation that alone reads op's result and reads nothing else; SIZE_MAX: there is none.
 static size_t only_reader(const struct clrnn_export_program *p, size_t op)
 {
     size_t found = SIZE_MAX;
@@ -92,7 +92,7 @@ static size_t base_of(const struct division *d, size_t value)
     return value ? d->passes->place[value - 1].base : 0;
 }
 
-// The base that windows leave of `parent`, one that there is already if it has the same number of steps.
+// Finds or makes the base with the number of steps that windows leave of `parent`.
 static enum clrnn_status find_base(struct division *d, const struct clrnn_windows *w, size_t parent,
                                    size_t *base)
 {
@@ -126,7 +126,7 @@ int64_t clrnn_c_base_steps(const struct clrnn_c_passes *passes, size_t base, int
     return n < 1 || n + b->more < 0 ? 0 : (n + b->more) / b->stride + 1;
 }
 
-// The first pass from `first` on of that kind, or a new one.
+// Finds the first pass from index `first` on with the base, direction and `once` of `kind`, or makes one.
 static enum clrnn_status find_pass(struct division *d, size_t first, struct clrnn_c_pass kind, size_t *pass)
 {
     struct clrnn_c_passes *s = d->passes;
@@ -146,8 +146,8 @@ static enum clrnn_status find_pass(struct division *d, size_t first, struct clrn
 
 // ---------------------------------------------------------------- which operation runs where
 
-// Marks the level and what follows it up to a pool or the output, if that treats the two directions
-// separately.
+// Marks a bidirectional level and the chain of operations from it to a pool or the output, if all of these
+// treat features separately: each direction's pass can then run them on its half of the features.
 static void mark_halves(struct division *d, size_t level)
 {
     const struct clrnn_export_program *p = d->p;
@@ -162,11 +162,11 @@ static void mark_halves(struct division *d, size_t level)
     }
     if (at == SIZE_MAX)
         return;
-    for (size_t i = level; i <= at; i++) // the chain lies between them, and nothing else does
+    for (size_t i = level; i <= at; i++) // all operations between them belong to the chain
         d->passes->place[i].half = level + 1;
 }
 
-// Whether a window reads the value: it needs all steps at once.
+// Whether an operation with windows reads op's result, of which it needs several steps at once.
 static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
 {
     for (size_t i = op + 1; i < p->count; i++)
@@ -175,7 +175,8 @@ static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
     return false;
 }
 
-// Cheap operations on the input, on a whole level or on other such ones run wherever they are needed.
+// Whether the operation runs in every pass that reads it: a cheap one whose source is the input, both
+// directions of a level, or another operation that runs again.
 static bool runs_again(const struct division *d, size_t op)
 {
     const struct clrnn_export_op *o = &d->p->op[op];
@@ -188,7 +189,7 @@ static bool runs_again(const struct division *d, size_t op)
            (d->p->op[source - 1].kind == CLRNN_EXPORT_CELL && d->p->op[source - 1].D == 2 && !before->half);
 }
 
-// The first pass in which a value can be read at each step of `base`, or with `whole` at all steps at once.
+// The first pass that can read a value at each step of `base` or, if `whole`, at all steps at once.
 static size_t ready(const struct division *d, size_t value, size_t base, bool whole)
 {
     const struct clrnn_c_place *place = value ? &d->passes->place[value - 1] : NULL;
@@ -200,7 +201,7 @@ static size_t ready(const struct division *d, size_t value, size_t base, bool wh
     return MAX2(place->pass, place->back) + (whole || place->base != base || place->back != place->pass);
 }
 
-// Places an operation in the first pass that can run it; a bidirectional level in one more.
+// Places an operation in the first pass that can run it, and a bidirectional level also in a backward pass.
 static enum clrnn_status place_in_pass(struct division *d, size_t op, size_t first)
 {
     const struct clrnn_export_op *o = &d->p->op[op];
@@ -215,7 +216,7 @@ static enum clrnn_status place_in_pass(struct division *d, size_t op, size_t fir
     while (place->half && end + 1 < d->p->count && d->passes->place[end + 1].half == place->half)
         end++;
     kind.direction = 1;
-    // going backward the last step comes first
+    // a `last` pool reads only the last time step, which comes first in a backward pass
     kind.once =
         place->half && d->p->op[end].kind == CLRNN_LAYER_POOL && d->p->op[end].layer->over == CLRNN_POOL_LAST;
     return find_pass(d, MAX2(place->pass + 1, ready(d, o->source[0], place->base, true)), kind, &place->back);
@@ -237,7 +238,7 @@ static enum clrnn_status place_op(struct division *d, size_t op)
     if (o->kind == CLRNN_EXPORT_CELL && o->D == 2)
         mark_halves(d, op);
     place->again = runs_again(d, op);
-    if (place->half && o->kind != CLRNN_EXPORT_CELL) { // where its level runs
+    if (place->half && o->kind != CLRNN_EXPORT_CELL) { // it runs in the passes of its level
         place->pass = d->passes->place[place->half - 1].pass;
         place->back = d->passes->place[place->half - 1].back;
         return CLRNN_OK;
@@ -247,7 +248,7 @@ static enum clrnn_status place_op(struct division *d, size_t op)
     return place_in_pass(d, op, first);
 }
 
-// Has pass `pass` the value at each step? It is computed there, or again, or kept in a buffer.
+// Gives pass `pass` a value that it does not compute yet: it computes it again if cheap, else reads a buffer.
 static void need(struct division *d, size_t value, size_t pass)
 {
     struct clrnn_c_place *place = value ? &d->passes->place[value - 1] : NULL;
@@ -281,7 +282,7 @@ static void find_needs(struct division *d, size_t op)
 
 // ---------------------------------------------------------------- buffers
 
-// The last pass that reads an operation's result; SIZE_MAX: what follows the passes does.
+// The last pass that reads an operation's result; SIZE_MAX: operations after all passes read it.
 static size_t last_reader(const struct division *d, size_t op)
 {
     size_t last = 0;
@@ -300,7 +301,7 @@ static size_t last_reader(const struct division *d, size_t op)
     return last;
 }
 
-// Gives the operation's result a buffer of its base that no later pass reads, or a new one.
+// Gives the operation's result a buffer: one of the same base that no pass reads any more, or a new one.
 static enum clrnn_status find_buffer(struct division *d, size_t op)
 {
     struct clrnn_c_passes *s = d->passes;
@@ -332,7 +333,7 @@ static enum clrnn_status find_buffers(struct division *d)
             if (!place->buffered || place->pass != pass)
                 continue;
             if (d->p->op[i].kind == CLRNN_LAYER_FLATTEN && source && d->passes->place[source - 1].buffered)
-                place->buffer = d->passes->place[source - 1].buffer; // it is there already
+                place->buffer = d->passes->place[source - 1].buffer; // it holds the same values
             else
                 TRY(find_buffer(d, i));
         }

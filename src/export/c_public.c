@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The functions of exported C code around the bodies: heads, NAME_state, NAME_reset, NAME_predict, NAME_step.
+// Writes what is around the bodies: signatures, locals, NAME_state, NAME_reset, NAME_predict and NAME_step.
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "export/c_emit.h"
 #include "model/layer.h"
 
-// ---------------------------------------------------------------- heads
+// ---------------------------------------------------------------- signatures and locals
 
 static bool writes_output(const struct clrnn_c_code *code, size_t pass)
 {
@@ -18,7 +18,7 @@ static bool writes_output(const struct clrnn_c_code *code, size_t pass)
            clrnn_export_has_steps(&code->program, output + 1);
 }
 
-// One of several parameters or arguments, behind a comma but for the first.
+// Writes a parameter or argument, with a comma before it unless it is the first (`any` is false).
 static void CLRNN_PRINTF(3, 4) put_next(struct clrnn_c_text *t, bool *any, const char *format, ...)
 {
     va_list arguments;
@@ -31,7 +31,7 @@ static void CLRNN_PRINTF(3, 4) put_next(struct clrnn_c_text *t, bool *any, const
     va_end(arguments);
 }
 
-// The parameters, or with `call` the arguments that NAME_predict passes.
+// Writes the parameters of a pass's function or, if `call`, the arguments that NAME_predict passes to it.
 static void put_parameters(struct clrnn_c_code *code, size_t pass, bool call)
 {
     const struct clrnn_c_passes *passes = &code->passes;
@@ -85,7 +85,7 @@ static void put_locals(struct clrnn_c_emit *e)
     e->code->pass_bytes = MAX2(e->code->pass_bytes, values * sizeof(float));
 }
 
-// Forgets what the body was found to need, before it is gone through for the first time.
+// Resets what is known about a body before the dry run.
 static void begin(struct clrnn_c_emit *e, size_t pass)
 {
     e->pass = pass;
@@ -99,7 +99,7 @@ static void begin(struct clrnn_c_emit *e, size_t pass)
     memset(e->held, 0, e->code->program.count * sizeof(*e->held));
 }
 
-// Goes through the body twice: to find out what it needs, then to write it.
+// Generates the body twice: a dry run finds out what it needs, then it is written.
 static void put_function(struct clrnn_c_emit *e, size_t pass)
 {
     begin(e, pass);
@@ -125,7 +125,7 @@ static void put_function(struct clrnn_c_emit *e, size_t pass)
 
 // ---------------------------------------------------------------- the state
 
-// What an operation remembers from step to step: `name[width] = value` for each array, by `put`.
+// Calls `put` for each array of NAME_state that an operation needs: its name, width and initial value.
 static void each_array(const struct clrnn_c_code *code, size_t op, void *to,
                        void (*put)(void *to, const char *name, uint32_t width, const char *value))
 {
@@ -191,7 +191,7 @@ static void put_initial(void *to, const char *name, uint32_t width, const char *
 {
     struct clrnn_c_code *code = to;
 
-    if (!value) { // no score yet, and the sum of their weights
+    if (!value) { // attention: the largest score so far, and the sum of the weights
         clrnn_c_put(&code->text, "    state->%s[0] = -3.402823466e38f;\n    state->%s[1] = 0.0f;\n", name,
                     name);
         return;

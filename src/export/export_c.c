@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn_model_export_c: a model as C source in a folder.
+// clrnn_model_export_c: writes a model as C source into a folder.
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -110,7 +110,7 @@ static void vector_finish(struct clrnn_c_vector *v)
     free(v->out);
 }
 
-// The test vector's length: short, but enough steps for all windows.
+// The number of steps of the test vector: short, but long enough for all windows.
 static uint32_t test_steps(const struct clrnn_c_passes *passes)
 {
     uint32_t T = passes->steps ? passes->steps : TEST_STEPS;
@@ -167,7 +167,7 @@ static enum clrnn_status write_file(struct clrnn_c_code *code, const struct clrn
     return code->text.failed ? clrnn_error_memory(code->program.model->log, 0, "C source") : CLRNN_OK;
 }
 
-// Writes all files completely before the first is renamed to its place.
+// Writes all files under temporary names before it renames the first of them.
 static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clrnn_c_vector *vector,
                                      const char *folder)
 {
@@ -186,7 +186,7 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     }
     for (size_t i = 0; i < FILES && st == CLRNN_OK; i++) {
         code->text.out = out[i];
-        code->text.constant_bytes = constants; // writing counts again
+        code->text.constant_bytes = constants; // each write_file counts up from here
         st = write_file(code, vector, i);
         if (st == CLRNN_OK)
             st = clrnn_out_flush(out[i]);
@@ -199,7 +199,7 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     return st;
 }
 
-// Prepares everything but the files: the contents, their size, and whether the model can be exported.
+// Runs all generators once without output: finds out what the files need, and whether export is possible.
 static enum clrnn_status prepare(struct clrnn_c_code *code, struct clrnn_model *model)
 {
     TRY(clrnn_export_program_init(&code->program, model));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// clrnn_model_export_onnx: a model as an ONNX file.
+// clrnn_model_export_onnx: writes a model as an ONNX file.
 #include "export/onnx_layers.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "export/facts.h"
 
-// Why an operation's result on a piece of a sequence is not that on the whole; NULL: it is.
+// Says why an operation gives other results for a piece of a sequence than for the whole; NULL: it does not.
 static const char *needs_more(const struct clrnn_export_op *op)
 {
     if (!op->steps)
@@ -25,7 +25,7 @@ static const char *needs_more(const struct clrnn_export_op *op)
     return NULL;
 }
 
-// States are useful only if parts of a sequence give the same results as the whole.
+// Refuses `states` unless a sequence cut into pieces gives the same results as the whole.
 static enum clrnn_status check_states(const struct clrnn_export_program *p)
 {
     bool any = false;
@@ -43,7 +43,7 @@ static enum clrnn_status check_states(const struct clrnn_export_program *p)
     return CLRNN_OK;
 }
 
-// A fact that is no text, as JSON.
+// Makes JSON of a fact that is not a text.
 static json_t *fact_json(const struct clrnn_export_fact *fact)
 {
     json_t *list;
@@ -84,7 +84,7 @@ static enum clrnn_status add_metadata(struct clrnn_onnx_build *b)
     return CLRNN_OK;
 }
 
-// The number of steps that flatten fixes, or 0.
+// The number of time steps T, if a flatten layer fixes it, or 0.
 static uint32_t fixed_steps(const struct clrnn_export_program *p)
 {
     for (size_t i = 0; i < p->count; i++)
@@ -93,7 +93,7 @@ static uint32_t fixed_steps(const struct clrnn_export_program *p)
     return 0;
 }
 
-// Whether the model was trained with lengths: files of one sequence each always have them.
+// Whether the model was trained with lengths, which sources of one sequence per file or line always have.
 static bool has_lengths(const struct clrnn_source *source)
 {
     return source->lengths || source->label_from || source->ts;

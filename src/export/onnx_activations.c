@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Functions of single values, or of the features of a step, as ONNX nodes.
+// Activations, of single values or over the features of a step, as ONNX nodes.
 #include <math.h>
 
 #include "export/onnx_layers.h"
@@ -9,7 +9,7 @@ static const char *scale(struct clrnn_onnx *o, const char *x, double factor)
     return CLRNN_ONNX_NODE(o, "Mul", x, clrnn_onnx_scalar(o, factor));
 }
 
-// x (1 + inner) / 2
+// Adds nodes for x (1 + inner) / 2.
 static const char *gate(struct clrnn_onnx *o, const char *x, const char *inner)
 {
     inner = CLRNN_ONNX_NODE(o, "Add", inner, clrnn_onnx_scalar(o, 1));

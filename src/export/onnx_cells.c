@@ -7,7 +7,7 @@
 #include "export/onnx_layers.h"
 #include "model/layer.h"
 
-// PyTorch's number of each of ONNX's gates: i o f c of an LSTM, z r h of a GRU.
+// PyTorch's index of each gate, in ONNX's order: i o f c for an LSTM, z r h for a GRU.
 static const unsigned lstm_gates[] = {0, 3, 1, 2}, gru_gates[] = {1, 0, 2}, rnn_gates[] = {0};
 
 static const unsigned *gates_of(const struct clrnn_export_op *op)
@@ -22,7 +22,7 @@ static size_t gate_count(const struct clrnn_export_op *op)
     return clrnn_cell_gates(clrnn_layer_cell(op->layer->kind));
 }
 
-// Table row of the cell's tensor `which`: weight_ih, weight_hh, bias_ih or bias_hh.
+// The parameter table's row for a tensor of direction d: `which` is weight_ih, weight_hh, bias_ih or bias_hh.
 static size_t row_of(const struct clrnn_export_op *op, uint32_t d, size_t which)
 {
     const struct clrnn_export_cell cell = clrnn_export_cell_entries(op, d);
@@ -49,7 +49,7 @@ static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// Tensor `which` [D, G * H, cols]; with `biases`, two tensors of one column each, both [D, 2 * G * H].
+// Adds tensor `which` as a constant [D, G * H, cols]; with `biases` both biases as one [D, 2 * G * H].
 static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                      size_t which, bool biases, size_t cols, const char **name)
 {
@@ -90,7 +90,7 @@ static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_expo
                  clrnn_layer_prefix(b->program.model->config, op->index, prefix, sizeof(prefix)), word);
 }
 
-// The level's slice [1, N, width] of a layer's state [num_layers, N, width].
+// Adds the level's initial state [1, N, width], a slice of the layer's input [num_layers, N, width].
 static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                              uint32_t width, const char **layer_state)
 {
@@ -110,7 +110,7 @@ static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_expo
                            clrnn_onnx_integers(b->onnx, 1, (int64_t[]){0}));
 }
 
-// Collects the levels' last states, which after the last level become an output.
+// Collects the final states of a layer's levels; after the last level they become an output.
 static void keep_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                        uint32_t width, const char *last, const char **collected)
 {
@@ -140,7 +140,7 @@ static void set_attributes(struct clrnn_onnx_build *b, const struct clrnn_export
         clrnn_onnx_set_strings(b->onnx, "activations", op->D, op->layer->relu ? "Relu" : "Tanh");
 }
 
-// From [T, D, N, H] to [T, N, D * H], or for one step to [N, D * H].
+// Reorders y from [T, D, N, H] to [T, N, D * H] or, for an input without time axis, to [N, D * H].
 static const char *merge_directions(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                     const char *y)
 {
@@ -159,7 +159,7 @@ static const char *merge_directions(struct clrnn_onnx_build *b, const struct clr
     return op->steps ? y : clrnn_onnx_squeeze(b->onnx, y, 0);
 }
 
-// The node RNN, LSTM or GRU; h and c are the initial states or "".
+// Adds a node RNN, LSTM or GRU. h and c are the initial states; "": zeros.
 static enum clrnn_status add_node(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *h,
                                   const char *c, const char **c_last)
 {

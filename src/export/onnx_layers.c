@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inputs, padding and all operations but recurrent ones as nodes of an ONNX graph.
+// Inputs, masking of padding, and operations other than recurrent ones as nodes of an ONNX graph.
 #include "export/onnx_layers.h"
 
 #include "base/array.h"
@@ -15,7 +15,7 @@ static void add_lengths(struct clrnn_onnx_build *b)
 
     b->now.lengths = clrnn_onnx_input(o, "lengths", CLRNN_ONNX_INT64, 1, (int64_t[]){0}, dim_names);
     b->now.mask = clrnn_onnx_mask(o, b->now.x, b->now.lengths);
-    // padding may hold anything, also NaN and invalid tokens
+    // padding may hold any values, even NaN and invalid tokens
     b->now.x = CLRNN_ONNX_NODE(o, "Where", tokens ? clrnn_onnx_squeeze(o, b->now.mask, 2) : b->now.mask,
                                b->now.x, tokens ? clrnn_onnx_integer(o, 0) : clrnn_onnx_scalar(o, 0));
 }
@@ -68,7 +68,7 @@ static enum clrnn_status add_linear(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// (x - mean) * factor + shift
+// Adds (x - mean) * factor + shift.
 static enum clrnn_status add_affine(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     const int64_t C = op->out;
@@ -87,7 +87,7 @@ static enum clrnn_status add_affine(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// The factors and offsets of a norm, if it has them.
+// Adds multiplication by the factors of a norm and addition of its offsets, if it has them.
 static enum clrnn_status add_factors(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     const char *parameter;
@@ -99,7 +99,7 @@ static enum clrnn_status add_factors(struct clrnn_onnx_build *b, const struct cl
     return CLRNN_OK;
 }
 
-// Adds batchnorm by the statistics of the current batch, padding excluded.
+// Adds batchnorm with the statistics of the current batch, taken without padding.
 static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     struct clrnn_onnx *o = b->onnx;
@@ -142,7 +142,7 @@ static enum clrnn_status add_layernorm(struct clrnn_onnx_build *b, const struct 
     return CLRNN_OK;
 }
 
-// Layernorm of each group by itself, then factors and offsets of all features.
+// Adds groupnorm: layer normalisation of each group of features, then factors and offsets for all features.
 static enum clrnn_status add_groupnorm(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     const int64_t groups = op->layer->num_groups, C = op->out;

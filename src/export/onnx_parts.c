@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Small groups of ONNX nodes, and constants, that operations are made of.
+// Constants and small groups of ONNX nodes that the operations use.
 #include "base/array.h"
 #include "base/log.h"
 #include "export/onnx_layers.h"

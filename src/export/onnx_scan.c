@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Recurrent levels with layer_norm or proj_size, for which ONNX has no node: the gates' part that does not
-// recur for all steps at once, then a Scan over time.
+// Recurrent levels with layer_norm or proj_size, for which ONNX has no node. The input's part of the gates is
+// computed for all time steps at once; a Scan over time does the rest.
 #include <string.h>
 
 #include "base/log.h"
 #include "export/onnx_layers.h"
 #include "model/layer.h"
 
-// Constants of one direction; "" where the cell has none.
+// Names of the constants of one direction; "": the cell has no such parameter.
 struct weights {
     const char *ih, *hh, *bias_ih, *bias_hh, *hr, *gamma_ih, *gamma_hh, *gamma_c, *beta_c;
 };
@@ -40,7 +40,7 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
     return CLRNN_OK;
 }
 
-// gamma * LN(W x) + bias, without layer_norm W x + bias
+// Adds gamma * LN(W x) + bias, or without layer_norm W x + bias.
 static const char *product(struct clrnn_onnx *o, const char *x, const char *weight, const char *gamma,
                            const char *bias)
 {
@@ -50,7 +50,7 @@ static const char *product(struct clrnn_onnx *o, const char *x, const char *weig
     return bias && *bias ? CLRNN_ONNX_NODE(o, "Add", x, bias) : x;
 }
 
-// Splits x [N, count * H] into its gates.
+// Splits x [N, count * H] into `count` gates [N, H].
 static void split(struct clrnn_onnx *o, const char *x, unsigned count, const char **gate)
 {
     gate[0] = CLRNN_ONNX_NODE(o, "Split", x);
@@ -86,7 +86,7 @@ static const char *gru_step(struct clrnn_onnx *o, const char *x, const char *h_g
     return CLRNN_ONNX_NODE(o, "Add", n, CLRNN_ONNX_NODE(o, "Mul", z, CLRNN_ONNX_NODE(o, "Sub", h, n)));
 }
 
-// The Scan's body: from h, c and a step of x's gates to the next h and c, which stand still in padding.
+// Adds the Scan's body: next h and c from h, c and the input's part of the gates. In padding both stay.
 static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, const struct weights *w,
                      bool masked)
 {
@@ -124,7 +124,7 @@ static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, con
     clrnn_onnx_end_body(o);
 }
 
-// The state to begin with, [N, width].
+// The initial state [N, width]: the given one, or zeros.
 static const char *begin(struct clrnn_onnx_build *b, const char *given, int64_t width)
 {
     struct clrnn_onnx *o = b->onnx;
@@ -133,10 +133,10 @@ static const char *begin(struct clrnn_onnx_build *b, const char *given, int64_t 
     if (!given || *given)
         return clrnn_onnx_squeeze(o, given, 0);
     shape = clrnn_onnx_concat(o, clrnn_onnx_size_of(o, b->now.x, 1), clrnn_onnx_integers(o, 1, &width), 0);
-    return CLRNN_ONNX_NODE(o, "ConstantOfShape", shape); // of zeros
+    return CLRNN_ONNX_NODE(o, "ConstantOfShape", shape); // its default value is 0
 }
 
-// One direction: y [T, N, P], and the last states [N, P] and [N, H].
+// Adds one direction: its outputs y [T, N, P], and its final states h [N, P] and c [N, H].
 static enum clrnn_status add_direction(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                        uint32_t d, const char *h, const char *c, const char *out[3])
 {

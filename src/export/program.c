@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Converts the config's layers into a list of operations, and reads their parameters.
+// Converts the layers of a model's config into a list of operations, and reads their parameters.
 #include "export/program.h"
 
 #include <float.h>
@@ -21,7 +21,7 @@ enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t la
 
 _Static_assert(CLRNN_LAYER_KINDS == 28, "exporters know every kind of layer");
 
-// Rows of the model's table for a cell in one direction.
+// The number of rows that a cell has in the model's parameter table for one direction.
 static size_t cell_rows(const struct clrnn_layer *layer)
 {
     return 2 + (layer->bias ? 2u : 0) + (layer->proj_size ? 1u : 0) +
@@ -58,8 +58,8 @@ static enum clrnn_status append_affine(struct clrnn_export_program *p, int kind,
 
 static enum clrnn_status append_list(struct clrnn_export_program *p, size_t first, size_t end);
 
-// Appends the layers inside a residual or concat, each list from the value that came in, and what unites
-// them.
+// Appends the layers inside a residual or concat, where each branch reads the value before `op`, and then
+// `op`, which combines the branches.
 static enum clrnn_status append_nested(struct clrnn_export_program *p, struct clrnn_export_op op)
 {
     const bool concat = op.layer->kind == CLRNN_LAYER_CONCAT;
@@ -95,7 +95,7 @@ static enum clrnn_status append_layer(struct clrnn_export_program *p, size_t ind
     };
 
     if (layer->kind == CLRNN_LAYER_DROPOUT || (layer->kind == CLRNN_LAYER_POOL && !s->steps))
-        return CLRNN_OK; // in eval mode, and for a single step, they return their input
+        return CLRNN_OK; // these layers return their input in eval mode or for a single step
     if (clrnn_layer_nests(layer))
         return append_nested(p, op);
     if (!clrnn_layer_is_recurrent(layer))
@@ -136,7 +136,7 @@ void clrnn_export_program_finish(struct clrnn_export_program *program)
 
 // ---------------------------------------------------------------- parameters
 
-// Reads values and checks that they fit in float32, in which they are exported.
+// Reads a parameter's values and checks that they are finite in float32, the type in which they are exported.
 static enum clrnn_status read_values(struct clrnn_model *model, size_t entry, double *values)
 {
     const struct clrnn_param *param = &model->entry[entry].param;
@@ -197,7 +197,7 @@ static enum clrnn_status read_affine(struct clrnn_model *model, const struct clr
 {
     const size_t C = op->out;
     double *factor = mean + C, *shift = factor + C;
-    double *variance = mean; // overwritten by the mean once the factors are known
+    double *variance = mean; // read first; the mean overwrites it once the factors are computed
     size_t entry = op->entry;
 
     if (op->kind == CLRNN_EXPORT_NORMALIZE) {
@@ -210,7 +210,7 @@ static enum clrnn_status read_affine(struct clrnn_model *model, const struct clr
         return CLRNN_OK;
     }
     if (op->kind == CLRNN_EXPORT_RESTORE) {
-        for (size_t c = 0; c < C; c++) { // quantiles of one target follow each other
+        for (size_t c = 0; c < C; c++) { // the quantiles of a target are neighbours
             const size_t o = c / (C / model->targets);
 
             mean[c] = 0;
