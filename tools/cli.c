@@ -45,12 +45,12 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 
 // ---------------------------------------------------------------- common options
 
-// What every command understands.
+// The options that every command understands.
 struct common {
     struct cli_option option[9];
     size_t count;
     bool help, version;
-    const char *format; // of the help
+    const char *format; // in which the help is printed
 };
 
 static void common_init(struct common *c, struct cli *cli, const struct cli_spec *spec)
@@ -82,7 +82,7 @@ static bool is_idle(const struct cli *cli, const struct cli_spec *spec, const st
            (spec->without_config && target == &cli->set);
 }
 
-// Prints the help; false where there is no such format.
+// Prints the help. False: there is no such format.
 static bool print_help(const struct cli *cli, const struct cli_spec *spec, const struct common *common)
 {
     struct cli_page page = {.command = cli_command(cli->command), .spec = spec};
@@ -106,7 +106,7 @@ static const struct cli_option *find_option(const struct cli_option *option, siz
     return NULL;
 }
 
-// Stores one value; if it is invalid, returns false and what was expected in *expected.
+// Stores the value of an option. If it is invalid, returns false and says in *expected what is allowed.
 static bool store(const struct cli_option *o, const char *value, const char **expected)
 {
     struct cli_list *list = o->target;
@@ -153,7 +153,7 @@ static bool store(const struct cli_option *o, const char *value, const char **ex
     return false;
 }
 
-// Whether the argument after --json names its file.
+// Whether the argument after --json is the name of the file to write.
 static bool is_json_file(const struct cli_spec *spec, const char *text)
 {
     const size_t length = strlen(text);
@@ -181,7 +181,7 @@ static void unknown_option(const struct cli *cli, const struct cli_spec *spec, c
               like ? "?" : "");
 }
 
-// Parses the option argv[*at]; false after reporting an error.
+// Parses the option argv[*at] and its value. False: an error was reported.
 static bool take_option(struct cli *cli, const struct cli_spec *spec, const struct common *common, int argc,
                         char **argv, int *at)
 {
@@ -281,13 +281,13 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
            cli_check_out(cli, cli->json_file, cli->argument_count, cli->argument) == CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- what commands need
+// ---------------------------------------------------------------- devices and configs
 
 static char abort_sentence[2048];
 static int abort_status;
-static unsigned opened; // devices with a driver
+static unsigned opened; // number of devices opened that have a driver, which ref has not
 
-// A driver's assertion has failed and has printed its message: tells the user what that means.
+// Handles SIGABRT: after the message of a failed assertion in a driver it tells the user what happened.
 static void on_abort(int number)
 {
     ssize_t written = write(STDERR_FILENO, abort_sentence, strlen(abort_sentence));

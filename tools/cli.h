@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Helpers of all subcommands: option tables, messages, opening a device and a config.
+// Helpers for all subcommands: option tables, messages, opening a device and a config.
 #ifndef CLRNN_TOOLS_CLI_H
 #define CLRNN_TOOLS_CLI_H
 
@@ -10,13 +10,13 @@
 
 /** How an option's value is read, and the type of what `target` points to. */
 enum cli_kind {
-    CLI_FLAG, // bool: no value; sets it
+    CLI_FLAG, // bool: takes no value, becomes true
     CLI_TEXT, // const char *
-    CLI_LIST, // struct cli_list: repeatable
-    CLI_UINT, // uint32_t from 1: in the library 0 stands for "the default"
+    CLI_LIST, // struct cli_list: the option may be repeated
+    CLI_UINT, // uint32_t from 1, because 0 means "the default" in the library
     CLI_SEED, // uint64_t
     CLI_REAL, // double above 0
-    CLI_JSON, // struct cli: sets json, and json_file where a file's name follows
+    CLI_JSON, // struct cli: sets json, and json_file if a file's name follows
 };
 
 struct cli_list {
@@ -38,13 +38,13 @@ struct cli {
     const char *device, *gemm;
     struct cli_list set;
     struct cli_work {
-        double began, share; // when the work that is shown now was shown first, and its share then
-        int drawn;           // columns of its bar
+        double began, share; // time at which the bar of the current work was first drawn, and its share then
+        int drawn;           // columns of the bar that are on the terminal
     } work;
     bool json, quiet, verbose, no_tune;
     const char *json_file;                // NULL: standard output
-    bool json_exact;                      // numbers with all their digits
-    bool text;                            // the result is printed for people, too
+    bool json_exact;                      // print numbers with all 17 digits
+    bool text;                            // print the result as text, too
     const char *config_path;              // of the config or run that was read, or NULL
     const struct clrnn_device_info *used; // the device that was opened, or NULL
     struct clrnn_log log;
@@ -53,27 +53,26 @@ struct cli {
     const char *argument[16];
 };
 
-/** Removes the bar of work that takes long, before something else is printed. */
+/** Removes the progress bar of long work from the terminal, before something else is printed. */
 void cli_clear_work(struct cli *cli);
-/** progress of a struct clrnn_log; `user` is a struct cli. */
+/** Draws that bar. It is the `progress` function of a struct clrnn_log; `user` is a struct cli. */
 void cli_show_work(void *user, const char *what, double share);
 
 /** A command's own part of its help and usage. */
 struct cli_spec {
     const char *usage;  // "CONFIG.yaml [options]"
-    const char *text;   // a few paragraphs
-    size_t least, most; // positional arguments
+    const char *text;   // a few paragraphs about the command
+    size_t least, most; // least and most positional arguments
     bool takes_json;
-    bool json_takes_file;                // of any name; elsewhere a name that ends in .json
-    bool without_device, without_config; // --device etc., or --set, have no effect on this command
+    bool json_takes_file;                // --json takes a file of any name, not only one that ends in .json
+    bool without_device, without_config; // --device and the like have no effect here; --set has none
     size_t option_count;
     const struct cli_option *option;
     const char *examples;
 };
 
 /** Parses the arguments after the command's name. Returns false if the program must exit with *status: 0
- * after
- * --help, 2 after wrong usage (reported).
+ * after --help, 2 after wrong usage, which has been reported.
  */
 bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **argv, int *status);
 
@@ -86,63 +85,63 @@ enum clrnn_status cli_device(struct cli *cli, bool profile, struct clrnn_device 
 /** Reads a config with the --set assignments. */
 enum clrnn_status cli_config(struct cli *cli, const char *path, struct clrnn_config **config);
 
-/** CLRNN_ERR_ARG if the file `out` is also read by the command: `count` paths, NULL or files or run folders.
+/** CLRNN_ERR_ARG if the command also reads the file `out`. read [count]: files or run folders, or NULL.
  */
 enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t count,
                                 const char *const *read);
 
 /**
- * Reads the config that the first argument names and opens the device: what most commands work on. Where one
- * fails the other may be open: cli_close takes both.
+ * Reads the config that the first argument names and opens the device, as most commands do. After an error
+ * the config may have been read; cli_close frees both.
  */
 enum clrnn_status cli_open(struct cli *cli, struct clrnn_config **config, struct clrnn_device **device);
 
-/** The weights to start from: `given` by --init, else those that the config names. Valid until the next call.
- */
+/** The path of the weights to start from: `given` by --init, else train.init of the config. Valid until the
+ * next call. */
 const char *cli_init(const char *given, const struct clrnn_config *config);
 
-/** Closes both (each may be NULL) and returns cli_finish. */
+/** Frees the config and the device (each may be NULL) and returns the exit status of cli_finish. */
 int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_config **config,
               struct clrnn_device **device);
 
-/** A JSON number; null for NaN and infinity. */
+/** Makes a JSON number, or null for NaN and infinity. */
 json_t *cli_json_number(double value);
-/** Appends a value and drops its reference. Without memory the array is freed and *array becomes NULL,
- * which json_pack and cli_print_json report as an error. */
+/** Appends a value to *array and drops the reference to the value. Out of memory: the array is freed and
+ * *array becomes NULL, which json_pack and cli_print_json report as an error. */
 void cli_json_append(json_t **array, json_t *value);
-/** Writes a result as JSON, with the keys that all results have if it is an object, where --json says, and
- * drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
+/** Writes a result as JSON to where --json says and drops the reference. An object gets the keys that all
+ * results have. CLRNN_ERR_MEMORY: `value` is NULL, or there is no memory for the text. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
-/** The same of a result that is JSON text. */
+/** Writes a result that is JSON text, as cli_print_json does. */
 enum clrnn_status cli_print_json_text(const struct cli *cli, const char *text);
 
-/** Logs what a long command does; `user` is its struct cli. */
+/** Logs which part of its work a long command begins; `user` is its struct cli. */
 void cli_show_progress(void *user, const char *what);
-/** Writes the JSON in a file of `folder` where --json says, with the keys that all results have; returns `st`
- * where it can be read. */
+/** Writes the JSON object in the file `name` of `folder` as cli_print_json does. Returns `st`, or an error if
+ * the file cannot be read. */
 enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name,
                                  enum clrnn_status st);
 
-/** Returns a text from outside escaped for printing (base/text.h); valid until the eighth call after this
- * one. NULL gives "". */
+/** Returns a text from outside (a file, a driver) escaped for printing (base/text.h). The result is valid
+ * until the eighth call after this one. NULL gives "". */
 const char *cli_shown(const char *text);
-/** "?", for what cannot be printed for lack of memory: cli_finish then ends with status 5. */
+/** Returns "?" in place of a text for which there is no memory, and makes cli_finish end with status 5. */
 const char *cli_lost(void);
-/** Prints a text of several lines, each escaped. */
+/** Prints a text of several lines, and escapes each of them. */
 void cli_print_lines(const char *text);
 
-/** Flushes stdout; a failure (a full disk, a closed pipe) turns status 0 or 1 into 5. */
+/** Flushes stdout and returns the exit status. A failure (full disk, closed pipe) turns 0 or 1 into 5. */
 int cli_finish(const struct cli *cli, enum clrnn_status status);
 
-/** How many columns the terminal at `fd` (STDOUT_FILENO, STDERR_FILENO) has; 80 where that is no terminal,
- * and where it does not say. */
+/** The columns of the terminal at `fd` (STDOUT_FILENO or STDERR_FILENO); 80 if it is no terminal, or does not
+ * say. */
 int cli_columns(int fd);
 
-/** "1.4 GB", "12.5 kB" into text; returns it. */
+/** Writes "1.4 GB", "12.5 kB" into `text`, and returns it. */
 const char *cli_bytes(double bytes, char text[32]);
-/** "1 step", "20 steps" into text; returns it. */
+/** Writes "1 step", "20 steps" into `text`, and returns it. */
 const char *cli_count(uint64_t count, const char *noun, char text[32]);
-/** "1h02m", "3m20s", "14s" into text; returns it. */
+/** Writes "1h02m", "3m20s", "14s" into `text`, and returns it. */
 const char *cli_duration(double seconds, char text[32]);
 
 // The subcommands; each returns the exit status.
@@ -174,14 +173,14 @@ struct cli_command {
     const char *name, *help;
 };
 
-/** The subcommands in the order of the help, `cli_command_count` of them and one without a name. */
+/** The cli_command_count subcommands in the order of the help; an entry without a name ends the list. */
 extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
 /** The command of that name, or NULL. */
 const struct cli_command *cli_command(const char *name);
 
-/** The most similar to a misspelt `word` among `count` words, `stride` bytes apart; NULL: none is
- * similar. */
+/** The word most similar to the misspelt `word` among `count` words that are `stride` bytes apart in memory.
+ * NULL: none is similar. */
 const char *cli_suggest(const char *word, const char *const *words, size_t stride, size_t count);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The clrnn command: runs the subcommand, and is `clrnn help`, which has each subcommand print its page.
+// The clrnn command: runs a subcommand. Implements `clrnn help`, for which each subcommand prints its page.
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
 
 // ---------------------------------------------------------------- help
 
-// Has a command print its own page.
+// Runs a command with arguments that make it print its own page.
 static int print_page(const struct cli_command *command, const char *format)
 {
     char name[32], option[64];
@@ -74,7 +74,7 @@ int cmd_help(int argc, char **argv)
                    ? cli_finish(&cli, CLRNN_OK)
                    : cli_usage(&cli, "--format %s: expected text, man, bash, zsh or fish", format);
     command = cli_command(about);
-    if (command && strcmp(format, "markdown")) // train is also a section of the config
+    if (command && strcmp(format, "markdown")) // in Markdown `train` is the config's section
         return print_page(command, format);
     return cli_finish(&cli, manual_keys(&cli, about, format));
 }
@@ -90,7 +90,7 @@ static int unknown_command(const char *name)
     return clrnn_status_exit(CLRNN_ERR_ARG);
 }
 
-// Opens standard descriptors that are closed: otherwise a file could get their number and receive messages.
+// Opens standard descriptors that are closed, so that no file gets their number and receives messages.
 static void open_standard_descriptors(void)
 {
     int fd;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn bench: speed on one device, or on several together.
+// clrnn bench: measures speed on one device, or on several together.
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
@@ -17,9 +17,9 @@
 #include "base/text.h"
 #include "tools/device_list.h"
 
-// The time of a new process up to its first step.
+// How long a new process takes until its first training step is done.
 struct start {
-    double build_s, first_step_s; // NaN where it was not measured
+    double build_s, first_step_s; // NaN: not measured
 };
 
 // Replaces the process by `clrnn bench --start` with the same arguments, its output going to `out`.
@@ -27,11 +27,11 @@ static _Noreturn void start_again(int argc, char **argv, const char *cache, int 
 {
     static const char *const first[] = {"clrnn", "bench", "--start", "--quiet"};
     const char **arguments = calloc((size_t)argc + ARRAY_SIZE(first), sizeof(*arguments));
-    const int silence = open("/dev/null", O_WRONLY); // the parent process prints the same messages
+    const int silence = open("/dev/null", O_WRONLY); // for stderr: the parent prints the same messages
 
     if (!arguments || silence < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(silence, STDERR_FILENO) < 0)
         _exit(127);
-    prctl(PR_SET_PDEATHSIG, SIGKILL); // the parent removes the folder of caches when it ends
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // because the parent removes the cache folder at its end
     memcpy(arguments, first, sizeof(first));
     for (int i = 1; i < argc; i++)
         arguments[ARRAY_SIZE(first) + (size_t)i - 1] = argv[i];
@@ -40,7 +40,7 @@ static _Noreturn void start_again(int argc, char **argv, const char *cache, int 
     _exit(127);
 }
 
-// Measures the start of a process of its own with kernel caches in `cache`.
+// Measures the start of a new process that has its kernel caches in the folder `cache`.
 static struct start measure_start(int argc, char **argv, const char *cache)
 {
     struct start start = {NAN, NAN};
@@ -158,7 +158,7 @@ static void print_text(const struct device_list *devices, const struct clrnn_ben
            cli_bytes((double)r->peak_device_bytes, on_device), devices->count > 1 ? "a" : "the");
 }
 
-// --start: measures this process up to the end of its first step.
+// Implements --start: measures this process up to the end of its first training step.
 static enum clrnn_status run_start(const struct cli *cli, const struct device_list *devices,
                                    const struct clrnn_config *config)
 {
@@ -174,7 +174,7 @@ static enum clrnn_status run_start(const struct cli *cli, const struct device_li
                           json_pack("{s:f, s:f}", "build_s", build_s, "first_step_s", result.first_step_s));
 }
 
-// The sum of what each device reaches alone.
+// Adds up the peaks that each device reaches alone.
 static enum clrnn_status find_peak(const struct device_list *devices, struct clrnn_peak *peak)
 {
     struct clrnn_peak one;
@@ -200,7 +200,7 @@ static enum clrnn_status run(const struct cli *cli, const struct device_list *de
     params.further = devices->device + 1;
     params.further_count = devices->count - 1;
     TRY(clrnn_bench(devices->device[0], config, &params, &result));
-    getrusage(RUSAGE_SELF, &usage); // before the peak is measured, whose buffers do not belong to the run
+    getrusage(RUSAGE_SELF, &usage); // before measuring the peak, whose buffers do not belong to the run
     host_bytes = (uint64_t)usage.ru_maxrss * 1024;
     TRY(find_peak(devices, &peak));
     if (cli->json)

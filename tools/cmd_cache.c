@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clrnn cache: what is kept on disk, binaries of kernels and tables of CSV files, its removal, and building
-// the kernels of a config beforehand.
+// clrnn cache: shows and removes what is kept on disk (kernel binaries, tables of CSV files), and builds the
+// kernels of a config in advance.
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "tools/cli.h"
 
-// What the three parts of the cache hold.
+// The contents of the three parts of the cache.
 struct contents {
     struct clrnn_cache_info programs;
     size_t tables;
@@ -84,7 +84,7 @@ static enum clrnn_status clear(const struct cli *cli)
     return CLRNN_OK;
 }
 
-// Builds what training and prediction run by running them, as shortly as bench can.
+// Builds the kernels of training and prediction by running both, as briefly as clrnn_bench can.
 static enum clrnn_status warm(const struct cli *cli, struct clrnn_device *device,
                               const struct clrnn_config *config)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn compare: the same run on every device.
+// clrnn compare: runs the same training on several devices and compares the results.
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +99,7 @@ int cmd_compare(int argc, char **argv)
             return cli_usage(&cli, "--devices names none: expected specs with commas between, as gpu,pocl");
         }
     }
-    cli.json_exact = true; // --baseline holds bits against it
+    cli.json_exact = true; // a later --baseline compares the numbers bit for bit
     params.gemm = cli.gemm;
     params.no_tune = cli.no_tune;
     params.progress = cli_show_progress;
@@ -110,7 +110,7 @@ int cmd_compare(int argc, char **argv)
     if (st == CLRNN_OK && cli.json_file)
         st = cli_check_out(&cli, cli.json_file, 1, &params.init);
     if (st == CLRNN_OK && out.baseline)
-        st = clrnn_compare_baseline(&cli.log, out.baseline, NULL, NULL); // before a long run
+        st = clrnn_compare_baseline(&cli.log, out.baseline, NULL, NULL); // reads it before a long run
     if (st == CLRNN_OK)
         st = clrnn_compare(&cli.log, config, &params, &result);
     if (st == CLRNN_OK)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn data: what is read from a config's data.
+// clrnn data: describes a config's data sets as they are read.
 #include <stdlib.h>
 
 #include "base/array.h"

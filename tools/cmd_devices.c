@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn devices: what OpenCL devices there are, and whether each computes right.
+// clrnn devices: lists the OpenCL devices, and tests whether each computes right.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "tools/compare.h"
 #include "tools/interrupt.h"
 
-// Extensions that clRNN uses or might use, in words that users know.
+// OpenCL extensions that clRNN uses or might use, with a description for users.
 static const struct {
     const char *name, *word;
 } extensions[] = {
@@ -49,7 +49,7 @@ static bool is_ref(const struct clrnn_device_info *info)
     return info->type == CLRNN_DEVICE_REF;
 }
 
-// ---------------------------------------------------------------- for people
+// ---------------------------------------------------------------- output as text
 
 static void print_extensions(const struct clrnn_device_info *info)
 {
@@ -112,7 +112,7 @@ static void print_test(const struct clrnn_device_test *test, bool verbose)
     print_ops(r, verbose);
 }
 
-// Where no --device is given.
+// The device that is used if no --device is given, and why.
 struct standard {
     size_t row;
     char why[160];
@@ -154,7 +154,7 @@ static void print_device(const struct clrnn_device_list *list, size_t i, const s
     print_test(test, verbose);
 }
 
-// ---------------------------------------------------------------- for programs
+// ---------------------------------------------------------------- output as JSON
 
 static json_t *features_json(const struct clrnn_device_info *info)
 {
@@ -244,7 +244,7 @@ static void print_warning(void *user, enum clrnn_log_level level, const char *li
     cli->log.fn(cli->log.user, CLRNN_LOG_WARNING, line);
 }
 
-// Warns that ref is the only device. That is no failure of the listing.
+// Warns if ref is the only usable device, which is no failure of the listing.
 static void warn_without_device(struct cli *cli, const struct clrnn_device_list *list)
 {
     const struct clrnn_log log = {.fn = print_warning, .user = cli, .level = CLRNN_LOG_ERROR};

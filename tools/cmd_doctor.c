@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn doctor: why does this model not learn? Findings with evidence, cost and remedy.
+// clrnn doctor: says why a model does not learn, in findings with evidence, cost and remedy.
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -18,13 +18,13 @@ static const char *const severity_word[] = {"error", "warning", "note"};
 
 // ---------------------------------------------------------------- text and JSON
 
-// Prints a text beside a heading of `left` columns, broken between words so that lines stay within the
+// Prints a text to the right of a heading that has `left` columns, with lines broken between words to fit the
 // terminal.
 static void print_beside(size_t left, const char *heading, const char *text)
 {
     const size_t width = (size_t)cli_columns(STDOUT_FILENO);
     size_t column = left;
-    bool space = false; // a blank is due before the next word of this line
+    bool space = false; // the next word of this line needs a space before it
 
     printf("%-*s", (int)left, heading);
     while (*text) {
@@ -208,7 +208,7 @@ static enum clrnn_status explain(const struct cli *cli, const char *id)
 
 // ---------------------------------------------------------------- training scripts
 
-// Runs the doctor of the Python package, which may lie in the source tree or beside the installed program.
+// Python code that runs the doctor of the package clrnn, which may be in the source tree or installed.
 static const char run_python[] =
     "import sys\n"
     "try:\n"
@@ -219,7 +219,7 @@ static const char run_python[] =
     "    sys.exit(2)\n"
     "sys.exit(main())\n";
 
-// Puts the first folder that holds the package at the head of PYTHONPATH.
+// Puts the first of several folders that holds the Python package at the head of PYTHONPATH.
 static void find_package(void)
 {
     static const char *const beside[] = {"../../python", "../share/clrnn/python"};
@@ -241,7 +241,7 @@ static void find_package(void)
     }
 }
 
-// Replaces the process by `python3 -m clrnn doctor ...`. Returns only where that fails.
+// Replaces the process by `python3 -m clrnn doctor ...`. Returns only if that fails.
 static int doctor_of_script(int argc, char **argv)
 {
     char **command = calloc((size_t)argc + 4, sizeof(*command));
@@ -261,7 +261,7 @@ static int doctor_of_script(int argc, char **argv)
     return clrnn_status_exit(CLRNN_ERR_ARG);
 }
 
-// Whether the first argument that is no option is a Python script.
+// Whether the first positional argument is a Python script.
 static bool is_script(int argc, char **argv)
 {
     static const char *const with_value[] = {"--steps", "--to-config"};

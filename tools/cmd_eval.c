@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn eval: how good a model is on a data set.
+// clrnn eval: evaluates a model on a data set.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "tools/source.h"
 
-// Prints a class's name, or its number, in a column: `width` as printf's.
+// Prints a class's name, or its number if it has none, in a column; `width` is meant as in printf.
 static void print_class(const struct clrnn_model *model, uint32_t k, int width)
 {
     const char *name = clrnn_model_class_name(model, k);
@@ -21,7 +21,7 @@ static void print_class(const struct clrnn_model *model, uint32_t k, int width)
     free(fitted);
 }
 
-// The width of the column of names: that of the longest one, within bounds.
+// The width of the column of class names: the length of the longest name, within bounds.
 static int name_width(const struct clrnn_model *model, uint32_t classes)
 {
     size_t width = 10;
@@ -92,7 +92,7 @@ static void print_share(double value)
         printf("  %9.4f", value);
 }
 
-// What predictions without a model are worth, each on a line.
+// Prints how good naive predictions without a model are, a line for each.
 static void print_naive(const struct clrnn_naive *naive)
 {
     for (uint32_t i = 0; i < naive->count; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn export: a run's model for other programs.
+// clrnn export: writes a run's model in a format for other programs.
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@ struct request {
     bool states, best, last;
 };
 
-// Exit status 0, or that of a usage error.
+// Checks the options. Returns exit status 0, or the status of a usage error.
 static int check(const struct cli *cli, const struct request *r)
 {
     const bool c = r->format && !strcmp(r->format, "c"), onnx = r->format && !strcmp(r->format, "onnx");
@@ -92,7 +92,7 @@ int cmd_export(int argc, char **argv)
     if (!r.out)
         r.out = strcmp(r.format, "onnx") ? "model.safetensors" : "model.onnx";
     if (!cli.device)
-        cli.device = "ref"; // hardly any computing: works without OpenCL
+        cli.device = "ref"; // export computes little, and so works without OpenCL
     st = cli_check_out(&cli, r.out, 1, (const char *const[]){cli.argument[0]});
     if (st == CLRNN_OK)
         st = source_checkpoint(&cli, cli.argument[0], r.best, r.last, &file);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn grow: from a linear model to the config part by part, and where learning breaks.
+// clrnn grow: trains models from a linear one to the config's, part by part, to find where learning breaks.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static void print_stage(void *user, const struct clrnn_grow_stage *stage)
     char batch[32];
 
     if (!d->begun)
-        print_head(); // not above an error
+        print_head(); // printed this late so that it does not stand above an error message
     d->begun = true;
     if (stage->overfits)
         cli_count(stage->overfit_steps, "step", batch);

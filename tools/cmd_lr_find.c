@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn lr-find: a learning rate by a range test and short trainings.
+// clrnn lr-find: finds a learning rate by a range test and short trainings.
 #include <math.h>
 
 #include "base/array.h"

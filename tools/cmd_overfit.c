@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn overfit: can this model learn one single batch by heart?
+// clrnn overfit: tests whether a model can learn a single batch by heart.
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -51,7 +51,7 @@ static double height(double loss, double low, double high)
     return high > low ? (x - log(low)) / (log(high) - log(low)) : 0.0;
 }
 
-// The range of the losses and the target on a logarithmic axis; false if nothing can be drawn.
+// Finds the range of losses and target for a logarithmic axis. False: nothing can be drawn.
 static bool span(const struct clrnn_overfit_result *r, double *low, double *high)
 {
     *low = r->target;
@@ -78,7 +78,7 @@ static void plot(const struct clrnn_overfit_result *r)
     memset(cell, ' ', sizeof(cell));
     target = (int)lround((1.0 - height(r->target, low, high)) * (PLOT_ROWS - 1));
     memset(cell[target], '.', columns);
-    for (size_t c = 0; c < columns; c++) { // a column holds the mean of its steps
+    for (size_t c = 0; c < columns; c++) { // a column of the plot shows the mean of several steps
         const size_t from = c * r->curve_count / columns,
                      to = MAX2((c + 1) * r->curve_count / columns, from + 1);
         double sum = 0.0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clrnn plan: what a training step or a prediction consists of, as ops and as launches; what several ranks
-// gain.
+// clrnn plan: describes a training step or a prediction as ops and launches, and estimates the speed of
+// several ranks.
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 #define PAPER_LATENCY_S 50e-6
 
-// "10Gb": bits a second; "1GB": bytes.
+// Reads the speed of a network: "10Gb" is in bits per second, "1GB" in bytes per second.
 static bool read_network(const char *text, struct clrnn_network *network)
 {
     static const struct {
@@ -26,7 +26,7 @@ static bool read_network(const char *text, struct clrnn_network *network)
     return network->bytes_per_s > 0;
 }
 
-// Under mpirun: measures the connection, unless it is on paper; *leads: this rank is to go on.
+// Under mpirun: measures the connection, unless --network gives it. *leads: this is rank 0, which goes on.
 static enum clrnn_status measure(struct cli *cli, struct clrnn_network *network, bool *leads)
 {
     const bool paper = network->bytes_per_s > 0;

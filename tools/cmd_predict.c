@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn predict: a model's prediction for each sample.
+// clrnn predict: writes a model's prediction for each sample.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "tools/source.h"
 
-// Reads "greedy" (beam 0) or "beam:8".
+// Reads the value of --decode: "greedy" (beam 0) or, for example, "beam:8".
 static bool decode_option(const char *text, uint32_t *beam)
 {
     char *end;
@@ -29,7 +29,7 @@ struct stream_options {
     const char *state;
 };
 
-// Checks what goes with --stream; else reports, false, *status.
+// Checks the options that go with --stream. If they are wrong, reports it, sets *status and returns false.
 static bool check_stream(const struct cli *cli, const struct stream_options *stream,
                          const struct source_options *source, const char *out, int *status)
 {
@@ -60,7 +60,7 @@ static bool is_there(const char *path)
     return file != NULL;
 }
 
-// The state is written when the input ends, also after a line that did not fit.
+// Predicts a stream. The state is written when the input ends, even after a line that did not fit.
 static enum clrnn_status run_stream(struct clrnn_model *model, const struct stream_options *stream,
                                     enum clrnn_predict_kind kind)
 {
@@ -123,7 +123,7 @@ int cmd_predict(int argc, char **argv)
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
     if (stream.on && !cli.device && !source.devices.names)
-        cli.device = "ref"; // which every machine has
+        cli.device = "ref"; // every machine has this device
     if (!check_stream(&cli, &stream, &source, out, &status))
         return status;
     if (logits + probs + classes + !!decode > 1)

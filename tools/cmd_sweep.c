@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn sweep: values of config keys by successive halving.
+// clrnn sweep: searches values of config keys by successive halving.
 #include <math.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "tools/cli.h"
 #include "tools/interrupt.h"
 
-// The width of a column: its longest text.
+// The width of a column: the length of its longest text.
 static int column_width(const struct clrnn_sweep_result *r, size_t key)
 {
     size_t width = strlen(cli_shown(r->key[key]));
@@ -29,7 +29,7 @@ static void print_trial(const struct clrnn_sweep_result *r, const struct clrnn_s
     printf("%s%s\n", t->reason ? "  failed: " : "", cli_shown(t->reason));
 }
 
-// As a shell takes it: in single quotes where the value has more than letters, digits and ".+-_/".
+// Prints --set for a shell; quotes a value that has other characters than letters, digits and ".+-_/".
 static void print_set(const char *key, const char *value)
 {
     const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_/";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn synth: made-up data sets.
+// clrnn synth: makes synthetic data sets.
 #include "base/array.h"
 #include "tools/cli.h"
 

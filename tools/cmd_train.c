@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn train: a training run and its folder.
+// clrnn train: trains a model and writes the run folder.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
-// Clears the progress bar before a message, then passes it on to the command's own log.
+// A log that clears the progress bar before a message, and passes the message on to the command's own log.
 struct bar_log {
     struct clrnn_log next;
     struct progress_view *view;
@@ -61,7 +61,7 @@ static void say_device(const struct cli *cli, const struct clrnn_device_info *in
                   info->platform_name);
 }
 
-// Reads the config of a run that is resumed: rank 0 first, which mends the folder where a process was killed.
+// Reads the config of a run to resume: first on rank 0, which repairs the folder if a process was killed.
 static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *rank, const char *run,
                                     struct clrnn_config **config)
 {
@@ -79,7 +79,7 @@ static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *ra
     return st;
 }
 
-// Joins the other ranks. Rank 0 speaks and writes.
+// Joins the other ranks. Only rank 0 shows messages and writes files.
 static enum clrnn_status join(struct cli *cli, struct clrnn_train_params *params, struct clrnn_rank *rank)
 {
     const enum clrnn_status st = clrnn_rank_join(&cli->log, rank);
@@ -97,7 +97,7 @@ static enum clrnn_status join(struct cli *cli, struct clrnn_train_params *params
     return st;
 }
 
-// Opens config and devices, on all ranks or on none.
+// Reads the config and opens the devices. If this fails on one rank, all ranks return an error.
 static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *rank,
                                    struct clrnn_train_params *params, struct clrnn_config **config,
                                    struct device_list *devices)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn tune: measures the multiplies and the choices of a config on a device and remembers what is fastest.
+// clrnn tune: measures matrix multiplies and op variants of a config on a device, and stores the fastest.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -141,7 +141,7 @@ int cmd_tune(int argc, char **argv)
         st = clrnn_tune(&cli.log, config, &params, &result);
     if (st == CLRNN_OK) {
         cli.device = result.device;
-        st = cli_device(&cli, false, &device); // which says what it is
+        st = cli_device(&cli, false, &device); // sets cli.used, the device that results name
     }
     if (st == CLRNN_OK && !*params.stop)
         st = tune_step_measure(step, &cli.log, clrnn_device_info(device), params.stop, &step_ms);

@@ -14,7 +14,7 @@ void compare_print(const struct clrnn_compare_result *r);
 void compare_print_changes(const char *path, const struct clrnn_compare_result *r,
                            const struct clrnn_baseline_result *changes);
 
-/** All of it; `changes` may be NULL. NULL: no memory. */
+/** The whole comparison as JSON; `changes` may be NULL. Returns NULL if there is no memory. */
 json_t *compare_json(const struct clrnn_compare_result *r, const struct clrnn_baseline_result *changes);
 
 #endif

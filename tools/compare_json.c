@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A comparison as JSON.
+// Makes JSON of a comparison.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "tools/compare.h"
 
-// null for "".
+// Makes a JSON text, or null for "".
 static json_t *text_or_null(const char *text)
 {
     return clrnn_json_text(text[0] ? text : NULL);
@@ -107,7 +107,7 @@ static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
     return all;
 }
 
-// The changes against the earlier run, by device.
+// Makes a JSON array with an entry for each device: its changes since the earlier run.
 static json_t *changes_json(const struct clrnn_compare_result *r, const struct clrnn_baseline_result *changes)
 {
     json_t *devices = json_array();

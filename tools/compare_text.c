@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A comparison on the terminal.
+// Prints a comparison as text.
 #include <math.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static const char *short_verdict(const struct clrnn_compare_row *row)
     return row->is_ref ? "reference" : words[row->verdict];
 }
 
-// How a number is shown; "-" where it is not known.
+// How a number is shown. An unknown number is shown as "-".
 enum notation { ERROR, SHARE, LOSS, PLACES, WHOLE, SECONDS };
 
 static const char *cell(enum notation notation, double value, char text[32])
@@ -49,7 +49,7 @@ static double share(struct clrnn_deviation d)
     return d.bound > 0 ? d.error / d.bound : NAN;
 }
 
-// The largest fraction of the rounding bound, over the first step and the whole curve.
+// The largest error of a device as a fraction of its rounding bound, in the first step and the loss curve.
 static double worst_share(const struct clrnn_compare_result *r, size_t at)
 {
     const struct clrnn_compare_row *row = &r->row[at];

@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "base/log.h"
 
-// Writes the numbers of all GPUs, "0:0,0:1", or "gpu" where there is none, whose opening then says so.
+// Lists all GPUs, "0:0,0:1". Without GPUs the list is "gpu", so that opening it reports that there is none.
 static enum clrnn_status all_gpus(const struct cli *cli, char **names)
 {
     struct clrnn_device_list *there;
@@ -30,7 +30,7 @@ static enum clrnn_status all_gpus(const struct cli *cli, char **names)
     return *names ? CLRNN_OK : clrnn_error_memory(&cli->log, size, "the list of devices");
 }
 
-// Opens the device of that name.
+// Opens the device that `name` selects, and appends it to the list.
 static enum clrnn_status add(struct cli *cli, const char *name, bool profile, struct device_list *list)
 {
     const struct clrnn_device_info *info, *other;
@@ -111,7 +111,7 @@ enum clrnn_status device_list_open(struct cli *cli, bool profile, struct device_
 
 // ---------------------------------------------------------------- ranks of a host
 
-// The device that is opened without --device; of GPUs alone where `gpu`. NULL: none.
+// The device that is opened by default or, if `gpu`, the default among GPUs. NULL: there is none.
 static const struct clrnn_device_info *standard(const struct clrnn_device_list *there, bool gpu)
 {
     char why[160];
@@ -131,9 +131,9 @@ static bool same_kind(const struct clrnn_device_info *a, const struct clrnn_devi
            !strcmp(a->driver, b->driver);
 }
 
-// Writes what the ranks of a host may have in common: *names, the devices with commas in between, "" where
-// the rank has a device of its own, and *seen, which is the same text for ranks that see and name the same
-// ones.
+// Lists the devices that this rank may have to share with others on its host: *names, with commas in between;
+// "" if --device or CLRNN_DEVICE names one for this rank. *seen is a text that is equal on all ranks that see
+// the same devices and have the same names.
 static enum clrnn_status list_common(const struct cli *cli, const struct device_list *list, char **names,
                                      char **seen)
 {
@@ -164,8 +164,8 @@ static enum clrnn_status list_common(const struct cli *cli, const struct device_
     return *names && *seen ? CLRNN_OK : clrnn_error_memory(&cli->log, 2 * size, "the list of devices");
 }
 
-// Cuts `names` to those that the rank `own` of `count` has: one, or of a list all that fall to it. Ranks
-// share devices where there are fewer.
+// Cuts `names` to the devices of rank `own` of `count`: to one device if `one` or if there are fewer devices
+// than ranks, which then share them; else to the rank's part of the list.
 static void cut(char *names, uint32_t own, uint32_t count, bool one)
 {
     size_t there = 1, first, end;

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-# What philox.h needs of Random123 where __OPENCL_VERSION__ is defined.
+# The headers of Random123 that philox.h includes if __OPENCL_VERSION__ is defined.
 RANDOM123 = ["philox.h", "array.h", "features/compilerfeatures.h", "features/openclfeatures.h",
              "features/sse.h"]
 

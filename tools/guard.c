@@ -16,7 +16,7 @@
 #include "clrnn/train.h"
 #include "tools/cli.h"
 
-static bool *joined; // in memory that both share
+static bool *joined; // in memory that guard and child share; see guard_joined
 
 static void report(int number)
 {
@@ -34,7 +34,7 @@ static void report(int number)
         rank ? rank : "?", host, number, strsignal(number));
 }
 
-// Waits until the launcher has read what this process said: as it ends all, it loses what it has not read.
+// Waits until the launcher has read this process's stderr: when it ends all processes, unread output is lost.
 static void wait_for_reader(void)
 {
     const struct timespec moment = {.tv_nsec = 10000000};
@@ -44,8 +44,8 @@ static void wait_for_reader(void)
         nanosleep(&moment, NULL);
 }
 
-// MPICH's launcher does not notice that a process ends which has not initialised MPI, and the others wait for
-// it. PMI's request to end all is what MPI_Abort would send; other launchers see a status that is not 0.
+// Sends MPICH's launcher PMI's request to end all processes, as MPI_Abort does. It does not notice the end of
+// a process without MPI initialised, for which the others wait; other launchers see a status that is not 0.
 static void end_all(int status)
 {
     const char *fd = getenv("PMI_FD");
@@ -109,8 +109,8 @@ void guard_start(void)
     sigaddset(&own_alone, SIGCHLD);
     sigprocmask(SIG_UNBLOCK, &own_alone, NULL);
     if (child < 0)
-        return;    // then nobody watches
-    setpgid(0, 0); // the launcher signals the group: what it sends comes once, from the parent
+        return;    // without a guard
+    setpgid(0, 0); // the launcher signals the group of the guard, which passes each signal on once
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != own)
         _exit(clrnn_status_exit(CLRNN_ERR_DEVICE));

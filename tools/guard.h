@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A process that MPI's launcher has started watches the one that trains.
+// A guard process for training under MPI: it watches its child, the process that trains.
 #ifndef CLRNN_TOOLS_GUARD_H
 #define CLRNN_TOOLS_GUARD_H
 
-/** To be called before there are threads. Where MPI's launcher has started this process, goes on in a child,
- * and here waits for it: passes signals on, exits as it exits, and with 4 after a sentence where it is killed
- * or crashes, so that the launcher ends the other processes. Elsewhere does nothing. In the child SIGINT,
- * SIGTERM, SIGHUP and SIGUSR1 stay blocked: interrupt_start() is to follow. */
+/** Call before there are threads. If MPI's launcher started this process, forks and returns in the child; the
+ * parent stays as its guard, passes signals on and exits with the child's status, or, if a signal kills the
+ * child, with 4 after a message, so that the launcher ends the other ranks. Else does nothing. In the child
+ * SIGINT, SIGTERM, SIGHUP and SIGUSR1 stay blocked: call interrupt_start() next. */
 void guard_start(void);
 
-/** To be called when this process has joined the others: from now on MPI tells them how it ends. */
+/** Tells the guard that this process has joined the other ranks: from now on MPI tells these if it ends. */
 void guard_joined(void);
 
 #endif

@@ -14,7 +14,7 @@
 
 static sigset_t awaited;
 static sem_t started;
-static volatile sig_atomic_t asked, is_watched, is_ignored_now; // is_watched: somebody looks at `asked`
+static volatile sig_atomic_t asked, is_watched, is_ignored_now; // is_watched: the program checks `asked`
 
 // Tells the user that the program ends after the current step, which may take long.
 static void say_that_it_waits(void)
@@ -23,7 +23,7 @@ static void say_that_it_waits(void)
                                "being read; interrupt again to end at once\n";
 
     if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-        return; // nobody listens
+        return; // stderr is closed
 }
 
 static void *wait_for_signals(void *unused)
@@ -68,7 +68,7 @@ void interrupt_start(void)
     if (!is_ignored(SIGHUP))
         sigaddset(&awaited, SIGHUP);
     blocked = awaited;
-    sigaddset(&blocked, SIGXFSZ); // which LLVM catches and dies of
+    sigaddset(&blocked, SIGXFSZ); // LLVM installs a handler for it that ends the process
     if (pthread_sigmask(SIG_BLOCK, &blocked, NULL))
         return;
     if (sem_init(&started, 0, 0) || pthread_create(&thread, NULL, wait_for_signals, NULL)) {
@@ -76,8 +76,8 @@ void interrupt_start(void)
         return;
     }
     pthread_detach(thread);
-    // A process that is forked now would inherit locks that the thread takes as it starts: AddressSanitizer's
-    // has one.
+    // Wait until the thread runs: a process forked earlier would inherit locks that a starting thread holds,
+    // such as AddressSanitizer's.
     while (sem_wait(&started))
         continue;
 }

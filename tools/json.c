@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Results as JSON: the keys that all have in common (doc/json.md), onto standard output or into a file.
+// Writes results as JSON, with the keys that all have (doc/json.md), to standard output or a file.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ void cli_json_append(json_t **array, json_t *value)
     }
 }
 
-// The keys device, name, platform and driver. NULL: no memory.
+// Makes an object with the keys device, name, platform and driver. NULL: out of memory.
 static json_t *device_keys(const struct clrnn_device_info *info)
 {
     char spec[24];
@@ -35,7 +35,7 @@ static json_t *device_keys(const struct clrnn_device_info *info)
                      clrnn_json_text(info->driver));
 }
 
-// The keys of every result before its own. NULL: no memory.
+// Makes an object with the keys that all results have, followed by those of `value`. NULL: out of memory.
 static json_t *with_common(const struct cli *cli, json_t *value)
 {
     json_t *all =
@@ -54,7 +54,7 @@ static json_t *with_common(const struct cli *cli, json_t *value)
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
 {
     json_t *all = json_is_array(value) ? value : with_common(cli, value);
-    // 15 digits: 0.1 stays 0.1, which 17 would make 0.10000000000000001
+    // with 15 digits 0.1 is printed as 0.1; with 17 it would be 0.10000000000000001
     char *text = clrnn_json_dump(all, JSON_INDENT(1) | JSON_REAL_PRECISION(cli->json_exact ? 17 : 15));
     char *lines = text && cli->json_file ? clrnn_format("%s\n", text) : NULL;
     enum clrnn_status st = CLRNN_OK;

@@ -89,7 +89,7 @@ static void print_man(const struct cli_page *p)
     printf(".SH SEE ALSO\n.BR clrnn (1),\n.BR clrnn\\-config (5)\n");
 }
 
-// clrnn.1
+// Prints the man page clrnn.1.
 static void print_man_all(void)
 {
     manual_title("clrnn", 1);
@@ -115,7 +115,7 @@ static const char *choices(const struct cli_option *o)
     return !strcmp(o->name, "device") ? "cpu gpu ref" : !strcmp(o->name, "gemm") ? "auto own clblast" : NULL;
 }
 
-// Prints text inside single quotes of a shell; zsh gives brackets and colons a meaning.
+// Prints text inside single quotes of a shell. zsh gives brackets and colons a meaning: they are escaped.
 static void quoted(const char *text, bool zsh)
 {
     for (const char *c = text; *c; c++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The config's keys as text, as Markdown tables and as clrnn-config.5, out of the table that reads them.
+// Prints the config's keys as text, Markdown tables and clrnn-config.5, from the table that also reads them.
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 // ---------------------------------------------------------------- config keys
 
-// "model.layers.0.rnn.bias" is the key model.layers.rnn.bias.
+// Removes indices of layers from a path: "model.layers.0.rnn.bias" becomes the key model.layers.rnn.bias.
 static void without_indices(const char *path, char *key, size_t size)
 {
     size_t used = 0;
@@ -42,7 +42,7 @@ static bool holds_keys(const struct clrnn_config_key *keys, size_t count, const 
     return false;
 }
 
-// Prints " (required): a whole number", " (0.1): a number"; nothing for one of several maps.
+// Prints " (required): a whole number" or " (0.1): a number"; nothing for a key that is one of several maps.
 static void print_facts(const struct clrnn_config_key *k, void (*put)(const char *))
 {
     if (!k->required && !k->standard)
@@ -58,7 +58,7 @@ static void plain(const char *text)
     fputs(text, stdout);
 }
 
-// The table of what a key holds.
+// Prints the table of the keys below a key.
 static void print_below(const struct clrnn_config_key *keys, size_t count, const char *path,
                         const char *format)
 {
@@ -92,7 +92,7 @@ static void print_below(const struct clrnn_config_key *keys, size_t count, const
     }
 }
 
-// clrnn-config.5: every map a section.
+// Prints the man page clrnn-config.5, with a section for every map.
 static void print_config_page(const struct clrnn_config_key *keys, size_t count)
 {
     manual_title("clrnn-config", 5);
@@ -119,7 +119,7 @@ static enum clrnn_status unknown_key(const struct cli *cli, const struct clrnn_c
 {
     const char *like = NULL;
 
-    for (size_t i = 0; i < count && !like; i++) { // a key's last word alone
+    for (size_t i = 0; i < count && !like; i++) { // or it may be the last word of a key
         const char *point = strrchr(keys[i].path, '.');
 
         if (point && !strcmp(point + 1, key))
@@ -135,7 +135,7 @@ static enum clrnn_status unknown_key(const struct cli *cli, const struct clrnn_c
                        key, like ? "; did you mean \"" : "", like ? like : "", like ? "\"?" : "");
 }
 
-// One key with what it holds.
+// Prints a key and the keys below it.
 static void print_key(const struct clrnn_config_key *keys, size_t count, size_t at, const char *format)
 {
     const bool holds = holds_keys(keys, count, keys[at].path);

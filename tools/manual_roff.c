@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text of man pages.
+// Prints text of man pages.
 #include "tools/manual.h"
 
 void manual_roff(const char *text)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What commands print: texts from outside, numbers with units.
+// Helpers to print texts from outside, numbers with units, and progress.
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -56,13 +56,13 @@ void cli_show_work(void *user, const char *what, double share)
     }
     what = cli_shown(what);
     length = snprintf(tail, sizeof(tail), " [%s] %.0f%%%s", bar, 100 * share, left);
-    if ((int)strlen(what) + length > columns) // a narrow terminal
+    if ((int)strlen(what) + length > columns) // too narrow a terminal
         length = snprintf(tail, sizeof(tail), " %.0f%%%s", 100 * share, left);
     cli->work.drawn = fprintf(stderr, "%.*s%s", MAX2(columns - length, 0), what, tail);
     fflush(stderr);
 }
 
-static bool lost; // a part of the output was lost for lack of memory
+static bool lost; // a part of the output is missing for lack of memory
 
 const char *cli_lost(void)
 {

@@ -199,7 +199,7 @@ class Training:
 def torch_actions(options, config):
     """(name, action, preparation) of what is measured of PyTorch, and what waits for its end."""
     import torch
-    torch.set_flush_denormal(True)  # before it starts threads, which inherit it
+    torch.set_flush_denormal(True)  # before torch starts threads, which inherit the setting
     torch.set_num_threads(options.threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(1)
@@ -236,7 +236,7 @@ def torch_profile(action, finish, cuda):
         finish()
     events = profile.key_averages()
     names = ("self_device_time_total", "self_cuda_time_total") if cuda else ("self_cpu_time_total",)
-    order = next(name for name in names if hasattr(events[0], name))  # newer and older names
+    order = next(name for name in names if hasattr(events[0], name))  # in newer and older versions
     return events.table(sort_by=order, row_limit=12, max_name_column_width=40)
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The progress bar and its plain form.
+// Shows a run's progress, as a bar or as plain lines.
 #include "tools/progress.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 
 #include "base/array.h"
 
-// A learning rate, 1e-04, with more digits if it has more.
+// Writes a learning rate as 1e-04, with more digits if it has more.
 static const char *lr_text(double lr, char text[32])
 {
     double back;
@@ -21,9 +21,9 @@ static const char *lr_text(double lr, char text[32])
     return text;
 }
 
-// Parts of a line that are not broken.
+// A part of a line, which is never broken inside.
 struct part {
-    int rank; // of the bar: those of low rank are shown first where not all fit
+    int rank; // in the bar: if not all parts fit, those of the lowest ranks are shown
     char text[128];
 };
 
@@ -90,8 +90,8 @@ static void add_figures(struct part *part, const char *which, double loss, doubl
         add(part, " MAE %.6g", mae);
 }
 
-// Breaks the line between parts where it would be wider than the terminal; in a file or a pipe it stays
-// whole, so that an epoch is a line.
+// Prints the line of an epoch. On a terminal that is too narrow it is broken between parts; in a file or a
+// pipe an epoch is always one line.
 static void print_epoch(const struct clrnn_progress *p)
 {
     const size_t columns = isatty(STDERR_FILENO) ? (size_t)cli_columns(STDERR_FILENO) : SIZE_MAX;

@@ -8,7 +8,7 @@
 struct progress_view {
     bool terminal; // stderr is a terminal: the bar is redrawn in place
     bool quiet;
-    int drawn; // columns of the bar currently shown
+    int drawn; // columns of the bar that are on the terminal
 };
 
 /** A clrnn_progress_fn; `user` is a struct progress_view. */

@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "base/log.h"
 
-// Points at argv's text, which struct clrnn_source does not change.
+// Casts away const from a text of argv, which no user of struct clrnn_source changes.
 static char *borrowed(const char *text)
 {
     return (char *)(uintptr_t)text;
@@ -68,7 +68,7 @@ enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, boo
                                 file);
 }
 
-// Padding that is taken for data changes every result: a forgotten file of lengths must not go unnoticed.
+// Reports a forgotten file of lengths: without it padding would be taken for data and change every result.
 static enum clrnn_status check_lengths(const struct cli *cli, const struct source_options *s,
                                        struct clrnn_model *model)
 {
@@ -97,7 +97,7 @@ enum clrnn_status source_check_out(const struct cli *cli, const struct source_op
     return CLRNN_OK;
 }
 
-// Opens the model on a device: of a file, or with `config`.
+// Opens the model on a device, from a model file or, if `config` is given, from the config and --init.
 static enum clrnn_status open_model(struct cli *cli, const struct source_options *source, const char *file,
                                     const struct clrnn_config *config, struct clrnn_device *device,
                                     struct clrnn_model **model)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Common to eval and predict: selecting the model and the data.
+// What eval and predict have in common: options that select the model and the data.
 #ifndef CLRNN_TOOLS_SOURCE_H
 #define CLRNN_TOOLS_SOURCE_H
 
@@ -9,13 +9,13 @@ struct source_options {
     const char *x, *y, *lengths, *y_lengths, *csv, *label, *label_from, *init, *config;
     uint32_t steps;
     bool best, last, no_lengths;
-    struct clrnn_source data; // by source_check
+    struct clrnn_source data; // filled in by source_check
     struct device_list devices;
     struct clrnn_model
-        *model[MOST_DEVICES]; // on each device, by source_open_models; the first shares with the others
+        *model[MOST_DEVICES]; // one on each device, from source_open_models; model[0] shares with the others
 };
 
-// What the commands' help says.
+// Texts for the commands' help.
 #define SOURCE_RUN \
     "A run folder stands for its best.safetensors where its config has\n" \
     "early stopping, else for its last.safetensors; --best and --last choose.\n" \
@@ -45,23 +45,23 @@ struct source_options {
     CHECKPOINT_OPTIONS(s)
 // clang-format on
 
-/** Whether a file holds targets as well as samples: .ts. */
+/** Whether a file is a .ts file, which holds samples and targets. */
 bool source_is_ts(const char *path);
 
-/** Checks that the options name one model and one data set; else reports, false, *status. */
+/** Checks that the options name one model and one data set. Else reports it, sets *status, returns false. */
 bool source_check(const struct cli *cli, struct source_options *source, int *status);
 
-/** The model file that `path` means, with --best or --last: see clrnn_run_checkpoint. */
+/** Gives the model file that `path` means with --best or --last, as clrnn_run_checkpoint does. */
 enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last,
                                     char **file);
 
-/** CLRNN_ERR_ARG if `out` is a file of the model's own data, where these are read. */
+/** CLRNN_ERR_ARG if the model's own data are read and `out` is one of their files. */
 enum clrnn_status source_check_out(const struct cli *cli, const struct source_options *source,
                                    const struct clrnn_model *model, const char *out);
 
-/** Opens the devices and the model on each: a run or model file, or --init with --config. CLRNN_ERR_ARG: the
- * model was trained with lengths, and the options neither name some nor say --no-lengths. What is open, also
- * after an error, is closed by source_close. */
+/** Opens the devices, and on each the model: a run or model file, or --init with --config. CLRNN_ERR_ARG: the
+ * model was trained with lengths, and the options give neither lengths nor --no-lengths. source_close closes
+ * models and devices, also after an error. */
 enum clrnn_status source_open_models(struct cli *cli, struct source_options *source);
 void source_close(struct source_options *source);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The child of `clrnn tune` that tests and measures what was tuned.
+// The child process of `clrnn tune` that tests and measures the tuned device.
 #include "tools/tune_step.h"
 
 #include <fcntl.h>
@@ -11,18 +11,18 @@
 #include "base/log.h"
 #include "clrnn/train.h"
 
-// What CLRNN_STEP_MODEL names.
+// The config that CLRNN_STEP_MODEL describes.
 static const char config_text[] =
     "model:\n  layers:\n    - lstm: {hidden_size: 128}\n    - pool: {over: last}\n"
     "    - linear: {out_features: 2}\n"
     "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-3}}, epochs: 1, batch_size: 64}\n"
     "data:\n  train: {synthetic: {samples: 256, steps: 32, features: 64, classes: 2, seed: 1}}\n";
 
-// Shared with the child.
+// State in memory that is shared with the child.
 struct tune_step {
     struct clrnn_child_report report;
     struct clrnn_child child;
-    int go[2]; // a pipe: a byte means go, its end means exit
+    int go[2]; // a pipe to the child: a byte means go, end of file means exit
     char device[24];
     bool done;
     struct clrnn_selftest_result test;
@@ -90,7 +90,7 @@ enum clrnn_status tune_step_start(const struct clrnn_log *log, struct tune_step 
     return st;
 }
 
-// Why the device fails, as a sentence in `why`; false: it does not.
+// Whether the device fails its self-test; writes the reason as a sentence into `why`.
 static bool fails(const struct tune_step *s, const char *ending, char why[400])
 {
     why[0] = 0;
@@ -110,13 +110,13 @@ enum clrnn_status tune_step_measure(struct tune_step *s, const struct clrnn_log 
     *ms = NAN;
     clrnn_device_spec(info, s->device);
     clrnn_log(log, CLRNN_LOG_INFO, "testing %s and measuring a training step", s->device);
-    if (write(s->go[1], "", 1) != 1) // no SIGPIPE if the child has ended: this process has the other end, too
+    if (write(s->go[1], "", 1) != 1) // no SIGPIPE if the child has ended: this process has the read end, too
         return clrnn_error(log, CLRNN_ERR_DEVICE, "the process that tests %s cannot be started", s->device);
     clrnn_child_wait(&s->child, 0, stop, ending);
     if (*stop)
         return CLRNN_INTERRUPTED;
     if (fails(s, ending, why)) {
-        TRY(clrnn_device_keep_step_ms(log, info, NAN)); // of an earlier call
+        TRY(clrnn_device_keep_step_ms(log, info, NAN)); // removes an earlier time
         clrnn_log(log, CLRNN_LOG_WARNING, "device %s fails its self-test and is not measured: %s", s->device,
                   why);
         return CLRNN_FAILED;
@@ -133,7 +133,7 @@ void tune_step_end(struct tune_step **step)
     if (!s)
         return;
     *step = NULL;
-    close(s->go[1]); // a child that waits ends
+    close(s->go[1]); // a waiting child then exits
     clrnn_child_wait(&s->child, 0, NULL, ending);
     close(s->go[0]);
     clrnn_shared_destroy(s, sizeof(*s));
