@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Attention pooling: what surrounds the matrix multiplies.
+// Attention pooling: the work around the matrix multiplies.
 // Shapes: x, dx [T, N, C]; hidden, dhidden [T * N, A]; score, share, dscore [T, N]; y, dy [N, C]; bias, v
 // [A].
 #include "reduce.h"
 
-// hidden, the product weight x, becomes tanh(hidden + bias), 0 in padding; score = v . hidden.
+// hidden is the product of weight and x on entry and becomes tanh(hidden + bias), 0 in padding. score = v . hidden.
 kernel void attention_score(global real *hidden, global const int *lengths, global const real *bias,
                             global const real *v, global real *score, uint rows, uint N, uint A, uint chunk,
                             local real *scratch)
@@ -31,7 +31,7 @@ kernel void attention_score(global real *hidden, global const int *lengths, glob
     }
 }
 
-// score becomes its softmax over the valid steps of each sample, 0 in padding.
+// Replaces score by its softmax over the valid steps of each sample; 0 in padding.
 kernel void attention_softmax(global real *score, global const int *lengths, uint T, uint N)
 {
     const uint n = get_global_id(0);
@@ -85,7 +85,7 @@ kernel void attention_dot(global const real *x, global const int *lengths, globa
     }
 }
 
-// The softmax's gradient: dscore becomes share (dscore - sum of share dscore).
+// Backward of the softmax: dscore becomes share (dscore - sum of share dscore).
 kernel void attention_dscore(global const real *share, global real *dscore, uint T, uint N)
 {
     const uint n = get_global_id(0);
@@ -101,7 +101,7 @@ kernel void attention_dscore(global const real *share, global real *dscore, uint
         dscore[(size_t)t * N + n] = share[(size_t)t * N + n] * (dscore[(size_t)t * N + n] - mean);
 }
 
-// dhidden = dscore v (1 - hidden^2); weighted = dscore hidden, whose column sums are v's gradient.
+// dhidden = dscore v (1 - hidden^2). weighted = dscore hidden, whose column sums are the gradient of v.
 kernel void attention_dhidden(global const real *hidden, global const real *v, global const real *dscore,
                               global real *dhidden, global real *weighted, uint rows, uint A, uint chunk)
 {

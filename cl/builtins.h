@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The OpenCL functions that kernels use. PoCL reads clang's header of all of them, 18000 lines, twice for each
-// program, unless _OPENCL_H_ is defined: an eighth of a second where most programs take less. Programs for PoCL are
-// built with that defined and begin with this file (src/device/program/program.c). What is missing here costs only
-// that time, since a program that does not build with this file is built without it. A function is here with all
-// types that a call could choose from, so that it means the same with both.
+// Declarations of the OpenCL functions that kernels use, in place of clang's header with all of them. PoCL reads that
+// header, 18000 lines, twice for each program unless _OPENCL_H_ is defined; this takes an eighth of a second, longer
+// than most programs take to build. So programs for PoCL are built with _OPENCL_H_ defined and begin with this file
+// (src/device/program/program.c). A function that is missing here costs only that time, because a program that does
+// not build with this file is built without it. Each function is declared here with all types that a call could choose
+// from, so that a call means the same with either header.
 //
-// A vector's functions: SIZES(X, f, T) is X(f, float) X(f, float2) ... for T float.
+// SIZES(X, f, T) declares f for scalars and vectors: X(f, float) X(f, float2) ... for T float.
 #define SIZES(X, f, T) X(f, T) X(f, T##2) X(f, T##4) X(f, T##8) X(f, T##16)
 #define VECTORS(X, f, T) X(f, T, 2) X(f, T, 4) X(f, T, 8) X(f, T, 16)
 #define INTEGERS(X, f) SIZES(X, f, int) SIZES(X, f, uint) SIZES(X, f, long) SIZES(X, f, ulong)

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
-// A chain: many launches as one, on CPUs, where queueing a small kernel and waking the threads for it takes longer
-// than the kernel. Its text follows those of the kernels, which src/device/list/chain_source.c turns into functions;
-// CHAIN_CALLS holds a case for each, CHAIN_SLOTS and CHAIN_BASES the buffers that their arguments lie in.
+// A chain runs many launches as stages of one kernel, on CPUs, where queueing a small kernel and waking the threads for
+// it takes longer than the kernel itself. This text follows the kernels' text, which src/device/list/chain_source.c
+// turns into functions. CHAIN_CALLS has a case for each function; CHAIN_SLOTS and CHAIN_BASES list the buffers.
 //
-// A work-group is one work-item, and a thread carries it to its end. Groups go through the stages, that is, launches,
-// in order: each takes items of the stage as long as there are any, then waits until those that others took are done.
-// This cannot deadlock, whatever groups the driver runs at the same time: a group waits only for items that a running
-// group has taken, and a single group would do all the work.
+// A work-group is one work-item, which one thread runs to its end. Groups go through the stages in order: a group takes
+// items of the stage while there are any, then waits until the items that other groups took are done. This cannot
+// deadlock, whichever groups the driver runs at the same time: a group waits only for items that a running group has
+// taken, and a single group would do all the work.
 //
-// Every group has a share of a stage's items that it takes first, before those that are left of others: the rows that
+// Every group first takes items from its own share of a stage, then items that are left in other shares. The rows that
 // one stage wrote are then in the cache of the core that reads them in the next.
 //
-// The result does not depend on which group computes an item: it is that of the launches one by one, to the bit.
+// The result does not depend on which group computes an item; it has the same bits as that of separate launches.
 
 #include "slots.h"
 
-// The two words of an argument: the number itself, an offset in bytes into `scratch`, a buffer's slot and
-// an offset in words, or the index in `args` of a struct's first word.
+// An argument has two words, of which all but the buffer's leave the second unused: the number itself; for local memory
+// an offset in bytes into `scratch`; a buffer's slot and an offset in words; or the index in `args` of a struct.
 #define ARG_UINT(i) args[2 * (i)]
 #define ARG_INT(i) as_int(args[2 * (i)])
 #define ARG_REAL(i) as_float(args[2 * (i)])
@@ -37,7 +37,7 @@ static inline void run_item(uint function, const uint *item, global uint *const 
     }
 }
 
-// Runs the work-items i to last - 1, numbered with the first dimension fastest.
+// Runs work-items [i, last) of a stage, which are numbered with the first dimension of its range fastest.
 static inline void run_items(global const uint *stage, uint i, uint last, global uint *const *base,
                              global const uint *args, local char *scratch)
 {
@@ -51,8 +51,8 @@ static inline void run_items(global const uint *stage, uint i, uint last, global
     }
 }
 
-// state [CHAIN_LINE (1 + 2 count)]: zero at the start and again at the end. Of a stage: a line with the portions taken
-// of each share, and one with the number of items done. stages [count, STAGE_FIELDS].
+// state [CHAIN_LINE (1 + 2 count)] is zero at the start and again at the end: a line with the number of groups that are
+// done, then two for each stage, the portions taken of each share and the items done. stages [count, STAGE_FIELDS].
 kernel void chain(global uint *state, global const uint *stages, global const uint *args, uint count,
                   local char *scratch, CHAIN_SLOTS)
 {
@@ -87,6 +87,6 @@ kernel void chain(global uint *state, global const uint *stages, global const ui
     }
     if (atomic_inc((volatile global uint *)state) + 1 < get_global_size(0))
         return;
-    for (uint i = 0; i < CHAIN_LINE * (1 + 2 * count); i++) // the last one to leave
+    for (uint i = 0; i < CHAIN_LINE * (1 + 2 * count); i++) // by the last group to leave
         state[i] = 0;
 }

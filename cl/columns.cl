@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Sums over the rows of a matrix, column by column, in two stages of fixed order.
+// Column sums of a matrix in fixed order, in two stages: column_sum over the rows of each block, block_sum over blocks.
 #include "reduce.h"
 
-// x [rows, C]; partial [blocks, C]: sums over the valid rows of block get_global_id(1).
+// Writes partial [blocks, C], the sums of x [rows, C] over the valid rows of each block; id 1 is the block.
 kernel void column_sum(global const real *x, global const int *lengths, global real *partial, uint rows,
                        uint N, uint C, uint block_rows)
 {
@@ -19,7 +19,7 @@ kernel void column_sum(global const real *x, global const int *lengths, global r
     store(sum.sum, partial + (size_t)block * C + c, C - c);
 }
 
-// partial [blocks, count] from `start` on; out [count].
+// Sums partial [blocks, count], which begins at element `start`, over the blocks into out [count].
 kernel void block_sum(global const real *partial, uint start, global real *out, uint blocks, uint count)
 {
     const uint c = get_global_id(0) * WIDTH;
@@ -32,7 +32,7 @@ kernel void block_sum(global const real *partial, uint start, global real *out, 
     store(sum.sum, out + c, count - c);
 }
 
-// out [rows, C] is x with zeros in padding.
+// Copies x into out [rows, C], with zeros in padding.
 kernel void mask_rows(global const real *x, global const int *lengths, global real *out, uint rows, uint N,
                       uint C, uint chunk)
 {

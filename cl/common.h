@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What every kernel file starts from: the number type and a few small functions. Depends on no define.
+// The number type and a few small functions that every kernel file uses. Depends on no define.
 #ifndef CLRNN_CL_COMMON_H
 #define CLRNN_CL_COMMON_H
 
@@ -18,16 +18,16 @@ typedef float16 real16;
 #define LIKELY(condition) (condition)
 #endif
 
-// Before a loop that is short or rare: compilers for CPUs neither vectorise nor unroll it, which takes them longer than
-// to compile everything around it.
+// ROLLED stands before a loop that is short or rare. It keeps compilers for CPUs from vectorising and unrolling the
+// loop, which would take them longer than compiling everything around it.
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
 #define ROLLED _Pragma("clang loop vectorize(disable) unroll(disable)")
 #else
 #define ROLLED
 #endif
 
-// Prefetches the cache line of *p. Compilers for CPUs have a builtin; OpenCL's own function does nothing in PoCL.
-// BUILTIN_PREFETCH: src/device/core/quirks.c.
+// Prefetches the cache line of *p, by a builtin of compilers for CPUs, as OpenCL's own function does nothing in PoCL.
+// src/device/core/quirks.c defines BUILTIN_PREFETCH.
 #if defined(BUILTIN_PREFETCH) || defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #define PREFETCH_WRITE(p) __builtin_prefetch(p, 1, 3)
@@ -42,7 +42,7 @@ static inline real sigmoid(real x)
     return 1.0f / (1.0f + exp(-x));
 }
 
-// v.hi without a shuffle: Oclgrind 21.10 takes lane 11 of any shuffle for uninitialised. Compilers generate
+// v.hi without a shuffle, because Oclgrind 21.10 takes lane 11 of any shuffle for uninitialised. Compilers generate
 // the same code for both.
 static inline real8 upper(real16 v)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Convolution over time: what surrounds the matrix multiplies.
+// Convolution over time: the work around the matrix multiplies (im2col).
 // Shapes: x, dx [T, N, C]; columns [T_out * N, K, C]; weight [O, C, K] and, for the multiplies, [O, K, C].
 #include "vector.h"
 
-// to[i] = from[i] for i < count; rows are often so short that eight at a time are half of them.
+// to[i] = from[i] for i < count. Rows are often so short that a vector of eight is half a row.
 static inline void copy(global real *to, global const real *from, uint count)
 {
     uint i = 0;
@@ -16,7 +16,7 @@ static inline void copy(global real *to, global const real *from, uint count)
         to[i] = from[i];
 }
 
-// columns[r, k] = x at the step that tap k of output row r reads; 0 outside of the sample.
+// columns[r, k] = x at the step that tap k of output row r reads, or 0 if that is outside of the sample.
 kernel void conv_gather(global const real *x, global const int *lengths, global real *columns, uint T, uint N,
                         uint C, uint T_out, uint K, uint stride, uint dilation, uint padding, uint chunk)
 {
@@ -47,7 +47,7 @@ kernel void conv_gather(global const real *x, global const int *lengths, global 
     }
 }
 
-// dx: the sum of what the taps that read a step pass back, in the order of k.
+// dx at a step = the sum of the gradients in `columns` of all taps that read the step, in the order of k.
 kernel void conv_scatter(global const real *columns, global const int *lengths, global real *dx, uint T,
                          uint N, uint C, uint T_out, uint K, uint stride, uint dilation, uint padding,
                          uint chunk)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Connectionist temporal classification. x, dx [T, N, C]; target [L, N]; stats [T * N, 2] and best [T * N] of each row
-// are from cl/ctc_rows.cl.
-// States are blanks and labels in turn, from a blank to a blank, 2 labels + 1 of them. LANES work-items take a sample
-// together, WIDTH states at a time.
+// Connectionist temporal classification. x, dx [T, N, C]; target [L, N]; stats [T * N, 2] and best [T * N], one entry
+// for each row of x, come from cl/ctc_rows.cl.
+// The states of a sample are blanks and labels in turn, from blank to blank: 2 labels + 1. A team of LANES work-items
+// computes a sample, WIDTH states at a time.
 //
-// A row of states has `stride` numbers: PAD of -INFINITY, the states up to a multiple of WIDTH, and PAD again, so that
-// neighbours can be read without a test. alpha [T, N, stride]; work [N, WORK_ROWS, stride].
+// A row of states has `stride` numbers: PAD times -INFINITY, the states up to a multiple of WIDTH, and PAD again, so
+// that neighbours can be read without a test. alpha [T, N, stride]; work [N, WORK_ROWS, stride].
 //
 // Defines: LANES; WIDTH 1 or 16; PAD 2; WORK_ROWS 5.
 #include "reduce.h"
@@ -17,19 +17,19 @@
 #define LANE_FENCE()
 #endif
 
-// The rows of `work`: the states' classes; 0 where a path may come from two states before, over the blank between two
-// different labels, else -INFINITY; the logarithms of the classes' probabilities at a step; beta of two steps.
+// The rows of `work`, by state. CLASS: its class. SKIP: 0 if a path may come from two states before (over the blank
+// between two different labels), else -INFINITY. EMIT: log probability of its class at a step. BETA: beta of two steps.
 #define ROW_CLASS 0
 #define ROW_SKIP 1
 #define ROW_EMIT 2
 #define ROW_BETA 3
 
-// What the sample's functions work on.
+// The sample that a team works on.
 typedef struct {
     global const real *x;
     global const real *stats;
     global const int *target;
-    global real *work; // of the sample
+    global real *work; // [WORK_ROWS, stride], of this sample
     uint n, N, C, blank, stride;
     uint states; // 2 * labels + 1
 } ctc_sample;
@@ -39,17 +39,17 @@ static inline uint label_of(const ctc_sample *s, uint state)
     return state & 1 ? (uint)clamp(s->target[(size_t)(state / 2) * s->N + s->n], 0, (int)s->C - 1) : s->blank;
 }
 
-// Row `row` of `work`, at state 0.
+// Points at state 0 in row `row` of `work`.
 static inline global real *row_at(const ctc_sample *s, uint row)
 {
     return s->work + (size_t)row * s->stride + PAD;
 }
 
-// Fills the rows that stay the same in all steps, and the others with -INFINITY.
+// Fills the rows CLASS and SKIP, which are the same in all steps, and the other rows with -INFINITY.
 static inline void prepare(const ctc_sample *s)
 {
     for (uint i = LANE; i < s->stride; i += LANES) {
-        const uint state = i - PAD; // large where there is none yet
+        const uint state = i - PAD; // a large number in the padding before state 0
         const bool inside = state < s->states;
         const uint label = inside ? label_of(s, state) : s->blank;
         const bool skips = inside && (state & 1) != 0 && state > 1 && label != label_of(s, state - 2);
@@ -62,7 +62,7 @@ static inline void prepare(const ctc_sample *s)
     LANE_FENCE();
 }
 
-// The logarithms of the probabilities of the states' classes at step t. A lane reads none but its own.
+// Fills the row EMIT for step t. A lane reads only the states that it has written itself.
 static inline void emissions(const ctc_sample *s, uint t)
 {
     const size_t r = (size_t)t * s->N + s->n;
@@ -82,14 +82,14 @@ static inline realv log_add(realv a, realv b, realv c)
     return top + log_vec(exp_vec(a - base) + exp_vec(b - base) + exp_vec(c - base));
 }
 
-// What to subtract from a row of states whose largest is `top`.
+// The number to subtract from a row of states whose largest is `top`.
 static inline real shift_of(real top)
 {
     return top > -INFINITY ? top : 0.0f;
 }
 
-// alpha, the paths' logarithms from the start up to each step, less the largest of each step before. Returns the
-// logarithm of the target's probability; -INFINITY: there is no path.
+// Computes alpha, the log probability of all paths from the start to each state, less the largest of each earlier step.
+// Returns the log probability of the target; -INFINITY: there is no path.
 static inline real forward(const ctc_sample *s, global real *alpha, size_t step, uint steps, local real *scratch)
 {
     global const real *emit = row_at(s, ROW_EMIT), *skip = row_at(s, ROW_SKIP);
@@ -121,7 +121,7 @@ static inline real forward(const ctc_sample *s, global real *alpha, size_t step,
         corrected = top - lost;
         next = sum + corrected;
         lost = isinf(next) ? 0.0f : (next - sum) - corrected;
-        sum = isnan(s->stats[2 * ((size_t)t * s->N + s->n) + 1]) ? NAN : next; // fmax passes over NaN
+        sum = isnan(s->stats[2 * ((size_t)t * s->N + s->n) + 1]) ? NAN : next; // which fmax would lose
     }
     if (s->states == 1)
         return sum;
@@ -133,7 +133,7 @@ static inline real forward(const ctc_sample *s, global real *alpha, size_t step,
     }
 }
 
-// dx = factor (softmax - the share of the paths that have class c at step t).
+// dx[t, n, c] = factor (softmax of x - the share of the target's probability on paths with class c at step t).
 static inline void backward(const ctc_sample *s, global real *alpha, size_t step, uint T, uint steps, real factor,
                             global real *dx, local real *scratch)
 {
@@ -141,11 +141,11 @@ static inline void backward(const ctc_sample *s, global real *alpha, size_t step
     const int last = (int)s->states - 1;
     real shift = 0.0f;
 
-    LANE_FENCE(); // every lane has read alpha's last row, in forward
+    LANE_FENCE(); // until every lane has read alpha's last row in `forward`
     for (uint t = steps; t-- > 0;) {
         const size_t r = (size_t)t * s->N + s->n;
         global real *row = alpha + t * step + PAD, *slope = dx + r * s->C;
-        global real *now = row_at(s, ROW_BETA + (t & 1)); // beta with the step's emission
+        global real *now = row_at(s, ROW_BETA + (t & 1)); // beta, with this step's EMIT added
         global const real *after = row_at(s, ROW_BETA + (~t & 1)), *x = s->x + r * s->C;
         realv part = -INFINITY, ahead = -INFINITY, shares = 0.0f, blanks = 0.0f;
         real top, share, blank;
@@ -204,7 +204,7 @@ static inline void backward(const ctc_sample *s, global real *alpha, size_t step
     }
 }
 
-// Whether the greedy decoding, equal neighbours merged and blanks dropped, is the target.
+// Whether greedy decoding (equal neighbours merged, blanks dropped) gives the target.
 static inline bool decodes(const ctc_sample *s, global const real *best, uint steps)
 {
     uint found = 0;
@@ -223,8 +223,8 @@ static inline bool decodes(const ctc_sample *s, global const real *best, uint st
     return 2 * found + 1 == s->states;
 }
 
-// result [N, 2]: weighted loss, and whether the decoding is right. A team takes `chunk` samples. dx and
-// weight may be NULL. With `total`, dx is the gradient of the sum, not of the mean.
+// Writes result [N, 2]: a sample's weighted loss, and 1 if its greedy decoding is right, else 0. A team takes `chunk`
+// samples. dx and weight may be NULL. With `total`, dx is the gradient of the losses' sum, not of their mean.
 kernel void ctc_samples(global const real *x, global const real *stats, global const real *best,
                         global const int *lengths, global const int *target, global const int *target_lengths,
                         global const real *weight, global real *dx, global real *alpha, global real *work,
@@ -265,7 +265,7 @@ kernel void ctc_samples(global const real *x, global const real *stats, global c
         }
         if (dx == 0)
             continue;
-        for (uint t = counts ? steps : 0; t < T; t++) // padding, and without a path
+        for (uint t = counts ? steps : 0; t < T; t++) // padding, or all steps if there is no path
             for (uint c = LANE; c < C; c += LANES)
                 dx[((size_t)t * N + n) * C + c] = t < steps && !none ? NAN : 0.0f;
         if (counts)
@@ -273,7 +273,7 @@ kernel void ctc_samples(global const real *x, global const real *stats, global c
     }
 }
 
-// Adds the samples up to one record.
+// Adds up the samples' results into one record.
 kernel void ctc_finish(global const real *result, global const real *weight, global const uint *counter,
                        global real *record, uint N, uint slots)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What connectionist temporal classification needs of each row of x [T, N, C], before cl/ctc.cl.
+// Statistics of each row of x [T, N, C] for connectionist temporal classification, computed before cl/ctc.cl.
 //
 // Defines: LANES; WIDTH 1 or 16.
 #include "reduce.h"
 
-// Of each row the largest x, ln(sum of e^(x - largest)) and the first class that has it. A team takes `chunk` rows.
+// Writes for each row the largest x and ln(sum of e^(x - largest)) to stats, and the first class with the largest x to
+// best. A team takes `chunk` rows.
 kernel void ctc_rows(global const real *x, global const int *lengths, global real *stats, global real *best,
                      uint rows, uint N, uint C, uint chunk, local real *scratch)
 {
@@ -29,7 +30,7 @@ kernel void ctc_rows(global const real *x, global const int *lengths, global rea
         if (LANE == 0) {
             stats[2 * (size_t)r] = top;
             stats[2 * (size_t)r + 1] = log(sum);
-            best[r] = (real)(at < end ? at : 0); // scratch memory holds reals only
+            best[r] = (real)(at < end ? at : 0); // as real, because scratch memory holds only reals
         }
     }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Dropout, the same kernel forward and backward: each draws the mask anew (doc/maths.md, "Dropout").
+// Dropout. Forward and backward run the same kernel, which draws the mask anew each time (doc/maths.md, "Dropout").
 #include "random.h"
 #include "slots.h"
 #include "vector.h"
 
 #if WIDTH == 16
-// Philox 4x32-10 for 16 counters at a time; random.h has the definition. High and low halves of
-// 32 x 32 bit products come from even and odd lanes taken as 64-bit numbers, which every compiler turns
-// into plain vector multiplies; mul_hi on vectors often becomes 16 scalar ones.
+// Philox 4x32-10, as random.h defines it, for 16 counters at a time. wide_product takes the even and the odd lanes as
+// 64-bit numbers to get the high and low halves of 32 x 32 bit products: every compiler turns these into plain vector
+// multiplies, while mul_hi on vectors often becomes 16 scalar ones.
 static inline void wide_product(uint16 a, ulong m, uint16 *high, uint16 *low)
 {
     const ulong8 whole = as_ulong8(a), even = (whole & 0xffffffffUL) * m, odd = (whole >> 32) * m;
@@ -32,7 +32,7 @@ static inline void philox16(uint16 w[4], uint key0, uint key1)
     }
 }
 
-// Words of counters a to d in the order of elements.
+// The words of counters a to d in the order of the elements that they belong to.
 #define IN_ORDER(a, b, c, d) \
     (uint16)(w[0].s##a, w[1].s##a, w[2].s##a, w[3].s##a, w[0].s##b, w[1].s##b, w[2].s##b, w[3].s##b, \
              w[0].s##c, w[1].s##c, w[2].s##c, w[3].s##c, w[0].s##d, w[1].s##d, w[2].s##d, w[3].s##d)
@@ -43,8 +43,8 @@ static inline real16 kept(uint16 word, real16 x, uint threshold, real scale)
 }
 #endif
 
-// x, y [steps, count], with one mask for all steps; a work-item computes `chunk` elements: a multiple of 64,
-// with WIDTH 1 of 4.
+// Applies one mask [count] to all steps of x [steps, count]; the result is y. A work-item computes `chunk` elements of
+// each step, a multiple of 64, or with WIDTH 1 of 4.
 kernel void dropout(global const real *x, global const uint *counter, global real *y, uint count, uint steps,
                     uint stream, uint threshold, real scale, uint chunk)
 {
@@ -83,8 +83,8 @@ kernel void dropout(global const real *x, global const uint *counter, global rea
     }
 }
 
-// As dropout, for some samples of a batch of COUNTER_SAMPLES, from COUNTER_SAMPLE on, with the mask that they
-// have in the whole. Rows of `row` numbers, C of each sample; a work-item computes `chunk` elements.
+// Dropout for a part of a batch of COUNTER_SAMPLES samples, from sample COUNTER_SAMPLE on, with the mask that these
+// samples have in the whole batch. A row has `row` numbers, C per sample. A work-item computes `chunk` elements.
 kernel void dropout_part(global const real *x, global const uint *counter, global real *y, uint count,
                          uint steps, uint stream, uint threshold, real scale, uint chunk, uint row, uint C)
 {

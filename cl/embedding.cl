@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Embedding: rows of a table picked by tokens, and their gradients gathered without atomics.
+// Embedding: forward gathers rows of a table by tokens; backward sums their gradients without atomics.
 // x [rows] tokens; weight, dweight [V, C]; y, dy [rows, C].
 #include "vector.h"
 
@@ -21,9 +21,9 @@ kernel void embedding_fwd(global const int *x, global const real *weight, global
     }
 }
 
-// Work-item (g, s) computes `columns` columns from g * columns on, for the tokens v with v % slices == s
-// (slices: a power of two). It adds the rows in order, so that the order of additions is fixed and no two
-// work-items write the same number.
+// Work-item (g, s) computes `columns` columns, from g * columns on, of dweight for the tokens v with v % slices == s
+// (slices is a power of two). So no two work-items write the same number, and since each adds rows in their order, the
+// order of additions is fixed.
 kernel void embedding_bwd(global const int *x, global const real *dy, global real *dweight, uint rows, uint C,
                           uint V, int padding, uint slices, uint columns)
 {

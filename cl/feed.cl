@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Picks a batch out of a data set: gathers samples, makes them time-major, normalises, blanks padding.
-// Needs -DTOKENS (x holds ints) -DTARGET (0 none,
-// 1 ints, 2 reals) -DTARGET_STEPS (one for each step) -DTARGETS (numbers that each has).
+// Makes a batch from a data set: gathers samples by index, makes them time-major, normalises, blanks padding.
+// Needs -DTOKENS (whether x holds ints), -DTARGET (targets: 0 none, 1 ints, 2 reals), -DTARGET_STEPS (whether each step
+// has a target), -DTARGETS (numbers per target).
 #include "slots.h"
 #include "vector.h"
 
@@ -19,10 +19,9 @@ typedef int target_type;
 #endif
 
 // x [S, T_data, C]; y [S, TARGETS] or [S, T_data, TARGETS]; lengths, weight [S]; index [N]; mean, deviation
-// [C]; out_x [T, N, C]; out_y [N, TARGETS] or [T, N, TARGETS]; out_lengths, out_weight [N]. lengths, mean
-// with deviation, y with out_y, out_lengths and weight with out_weight may be NULL. An item takes `chunk`
-// rows, or with chunk 0 a single number. With counter, the batch begins at step COUNTER_FIRST of the
-// samples.
+// [C]; out_x [T, N, C]; out_y [N, TARGETS] or [T, N, TARGETS]; out_lengths, out_weight [N]. These may be NULL: lengths;
+// out_lengths; mean and deviation; y and out_y; weight and out_weight. A work-item takes `chunk` rows of out_x, or if
+// chunk is 0 a single number. If counter is not NULL, the batch begins at step COUNTER_FIRST of the samples.
 kernel void feed(global const x_type *x, global const target_type *y, global const int *lengths,
                  global const uint *index, global const real *mean, global const real *deviation,
                  global const real *weight, global const uint *counter, global x_type *out_x,
@@ -72,8 +71,8 @@ kernel void feed(global const x_type *x, global const target_type *y, global con
     }
 }
 
-// y [S, steps_data, TARGETS], out_y [steps, N, TARGETS]: targets with steps of their own, which start at the
-// sample's first one; lengths [S], out_lengths [N] of them, or NULL.
+// Gathers targets that have time steps of their own, from y [S, steps_data, TARGETS] into out_y [steps, N, TARGETS],
+// from the first step on; and their lengths from lengths [S] into out_lengths [N], or NULL.
 kernel void feed_targets(global const target_type *y, global const int *lengths, global const uint *index,
                          global target_type *out_y, global int *out_lengths, uint steps, uint N,
                          uint steps_data)

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Matrix multiply for CPUs: C = alpha op(A) op(B) + beta C, row-major, any shape, stride and offset.
 //
-// A work-group is one work-item and owns a block of C, for one part of K (split-K). It goes through K in steps
-// of KC; in each it packs a panel of B, [KC, PANEL], into local memory (on CPUs: the core's cache), transposing
-// where B is stored (N, K), and runs down the rows with a tile of TILE x PANEL sums held in registers:
-// per k it loads PANEL / WIDTH vectors of B and TILE broadcast numbers of A. A is read in place, or, where
-// it is stored (K, M), packed first, since its next k lies a whole row away.
+// A work-group is one work-item and computes a block of C, for one part of K (split-K). It loops over K in steps of KC.
+// In each step it packs a panel of B, [KC, PANEL], into local memory (on CPUs: the core's cache), transposing a B that
+// is stored (N, K). Then it goes down the rows of A with a tile of TILE x PANEL sums in registers; for each k it loads
+// PANEL / WIDTH vectors of B and TILE broadcast numbers of A. A is read in place; but if it is stored (K, M), where the
+// next k is a whole row away, A is packed first, too.
 //
-// Where many items want the same panels of a B that must be transposed, or several multiplies have the same B,
-// gemm_pack packs all of them first.
+// If many work-items need the same panels of a B that must be transposed, or several multiplies have the same B,
+// gemm_pack packs all panels first.
 //
-// B's rows may lie anywhere, as `rows` says: a batch of samples is then multiplied where the data set lies.
+// B's rows may be gathered through the index b_rows, so that samples are multiplied where they are in the data set.
 //
 // Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows, at most 8, and PANEL columns (a multiple of WIDTH) of
-// the tile; KC; PACKED, whether gemm_pack went before; GATHER, whether `rows` counts; TRANSPOSE_A.
-// Every element's sum has a fixed order: by k within KC, then these, then the blocks of K if there are any, then the
-// parts of K.
+// the tile; KC; PACKED, whether gemm_pack ran before; GATHER, whether b_rows is used; TRANSPOSE_A.
+// Every element's sum has a fixed order: over k within a step of KC, then over steps, blocks of K (if any), parts of K.
 
 #include "vector.h"
 #include "gemm_args.h"
@@ -28,7 +27,7 @@
 #define PANEL_SPACE local
 #endif
 
-// A stored matrix from some column on: row i is at i * ld, or at index[i] * ld.
+// A stored matrix from some column on. Row i begins at i * ld or, if index is not NULL, at index[i] * ld.
 struct stored {
     global const real *at;
     uint ld;
@@ -44,8 +43,8 @@ static inline global const real *row_of(struct stored m, uint i)
     return m.at + (size_t)i * m.ld;
 }
 
-// Rows are far apart, often by a power of two, so that the hardware prefetcher misses them: prefetch ROWS_AHEAD
-// rows ahead.
+// pack_rows prefetches ROWS_AHEAD rows ahead, because rows are far apart, often by a power of two, and the hardware
+// prefetcher misses them.
 #define ROWS_AHEAD 16
 
 // to[k, j] = from[first + k, j] for k < rows, j < cols; zeros for cols <= j < PANEL.
@@ -65,12 +64,12 @@ static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint firs
 }
 
 #if TRANSPOSE_A
-// A tile's rows over KC steps of K, [KC, TILE], and padding for the last store, which writes 8 numbers.
+// Size of a tile's packed rows of A over KC steps of K, [KC, TILE], with space for the last store, of 8 numbers.
 #define ROWS_SIZE (KC * TILE + 8)
-// Steps of K packed for one tile before the next: tiles lie pages apart, and few pages are known at a time.
+// Steps of K that are packed for one tile before the next tile: tiles are pages apart, and the TLB holds few pages.
 #define PACK_STEPS 8
 
-// to [tiles, ROWS_SIZE]: of tile t, to[k, i] = from[first + k, t * TILE + i], 0 for cols <= t * TILE + i.
+// Packs A into to [tiles, ROWS_SIZE]: in tile t, to[k, i] = from[first + k, t * TILE + i]; 0 for cols <= t * TILE + i.
 static inline void pack_tiles(local real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint k = 0, some; k < rows; k += some) {
@@ -80,7 +79,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
 
             if (some == PACK_STEPS && j + 8 <= cols) {
 #pragma unroll
-                for (int i = 0; i < PACK_STEPS; i++) // the store of the next step overwrites the surplus
+                for (int i = 0; i < PACK_STEPS; i++) // the next step's store overwrites what exceeds TILE
                     vwrite8(vread8(0, row_of(from, first + k + i) + j), 0, tile + i * TILE);
                 continue;
             }
@@ -92,7 +91,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
 }
 #endif
 
-// to[k, j] = from[first + j, k], else as above.
+// to[k, j] = from[first + j, k] for k < rows, j < cols; zeros for cols <= j < PANEL.
 static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint j0 = 0; j0 < PANEL; j0 += WIDTH) {
@@ -121,7 +120,7 @@ static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint f
     }
 }
 
-// to = x + beta * to, for at most `cols` elements, `step` apart.
+// to = x + beta * to for min(cols, WIDTH) elements that are `step` apart.
 static inline void store_scaled(global real *to, uint step, realv x, uint cols, real beta)
 {
     if (step == 1 && cols >= WIDTH) {
@@ -138,7 +137,7 @@ static inline void store_scaled(global real *to, uint step, realv x, uint cols, 
     }
 }
 
-// The epilogue: bias and activation. The biases are indexed by columns of C from n on, or by `row` if C is
+// Adds the biases to x and applies the activation. Biases belong to the columns of C from n on, or to `row` if C is
 // computed transposed.
 static inline realv apply_epilogue(realv x, uint kind, uint transposed, global const real *bias0,
                                  global const real *bias1, uint row, uint n, uint N)
@@ -172,7 +171,7 @@ struct range {
     uint first, end;
 };
 
-// Block `block` of K, of which the first has `lead` rows and the others `rows`.
+// The range of K that block `block` covers: block 0 has `lead` rows of B, each other block `rows`.
 static inline struct range block_of(uint block, uint lead, uint rows, uint K)
 {
     struct range r;
@@ -182,16 +181,16 @@ static inline struct range block_of(uint block, uint lead, uint rows, uint K)
     return r;
 }
 
-// Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), parts of K; without
-// `paired` the second multiply's row blocks come after the first's. Blocks of K need one part and no `paired`. With
-// PACKED, B comes from gemm_pack. k_step is at most KC but with PACKED and without TRANSPOSE_A. The epilogue needs all
-// of K in one step, and beta 0.
+// Global size: column blocks of n_block (a multiple of PANEL); row blocks of m_block (a multiple of TILE); parts of K.
+// Without `paired` the second multiply's row blocks come after the first's. Blocks of K need one part and no `paired`.
+// With PACKED, B is from gemm_pack. k_step is at most KC, unless PACKED without TRANSPOSE_A. An epilogue needs beta 0
+// and all of K in one step.
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,
                  global const real *bias21, local realv *scratch)
 {
-    local realv *out = scratch; // [TILE, VECS], then a panel unless PACKED, then the packed rows of A
+    local realv *out = scratch; // [TILE, VECS]; after it a panel unless PACKED, then the packed rows of A
     local real *behind = (local real *)(scratch + TILE * VECS);
     const uint M = g.M, N = g.N, K = g.K, a_ld = g.a_ld, b_ld = g.b_ld, c_ld = g.c_ld, c_step = g.c_step;
     const uint m_block = g.m_block, paired = g.paired, kind = g.epilogue, blocks = (M + m_block - 1) / m_block;
@@ -202,7 +201,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
     const uint m_end = min(m_first + m_block, M);
     const uint k_first = get_global_id(2) * g.k_part, k_end = min(k_first + g.k_part, K);
     const uint lead0 = g.k_lead[0], lead1 = g.k_lead[1], descending0 = g.descending[0], descending1 = g.descending[1];
-    const uint lead = second ? lead1 : lead0, k_block = g.k_block; // indices that vary are not for kernel arguments
+    const uint lead = second ? lead1 : lead0, k_block = g.k_block; // arguments need constant indices
     const uint k_blocks = lead && lead < K ? 1 + (K - lead + k_block - 1) / k_block : 1;
     const bool descending = second ? descending1 : descending0;
 
@@ -255,14 +254,14 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 #if TRANSPOSE_A
                     local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
 #else
-                    // Rows beyond the last read the last row again; their sums are not stored.
+                    // Tile rows beyond the last row read the last row again; their sums are not stored.
                     global const real *from = of_second ? A2 : A, *a[TILE];
 
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
                         a[i] = from + (size_t)min(m0 + i, M - 1) * a_ld + k0;
 #endif
-                    if (m0 >= m_end) // the last block of the first multiply may be short
+                    if (m0 >= m_end) // rows of the block beyond its end
                         continue;
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
@@ -270,7 +269,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                         for (int v = 0; v < VECS; v++)
                             sum[i][v] = 0.0f;
                     for (size_t k = 0, stop; k < kc;) {
-                        // Addresses by increments: sums of 32-bit indices would take ports that the fma need.
+                        // Increments addresses: adding 32-bit indices would take execution ports that the fma need.
                         for (stop = min((size_t)kc, k + KC); k < stop; k++, b_k += PANEL) {
                             realv b[VECS];
 
@@ -307,7 +306,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 #endif
                     }
                     if (kind <= EPILOGUE_BIAS && c_step == 1 && cols == PANEL && m_end - m0 >= TILE) {
-                        global const real *bias = of_second || second ? bias20 : bias0; // one: no second is given
+                        global const real *bias = of_second || second ? bias20 : bias0; // EPILOGUE_BIAS has one bias
 #pragma unroll
                         for (int i = 0; i < TILE; i++) {
                             global real *row = to + (size_t)(m0 + i) * c_ld + n0;
@@ -325,8 +324,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                         }
                         continue;
                     }
-                    // Through memory, so that the code for partial vectors is generated once, not once for each
-                    // vector.
+                    // The tile goes through memory, so that the code for partial vectors is generated once, not for
+                    // each vector.
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
 #pragma unroll
@@ -345,8 +344,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
     }
 }
 
-// C = alpha (sum of the `parts` matrices [count, M, N] in P, c_part elements apart) + beta C. A work-item
-// computes n_block columns of m_block of the count * M rows. C's strides and the epilogue as above.
+// Split-K's second launch: C = alpha (sum of the `parts` matrices [count, M, N] in P, which are c_part elements apart)
+// + beta C. A work-item computes n_block columns of m_block of the count * M rows. Strides and epilogue: as in gemm.
 kernel void gemm_sum(struct gemm_args g, global const real *restrict P, global real *C, global real *C2,
                      global const real *bias0, global const real *bias1, global const real *bias20,
                      global const real *bias21)

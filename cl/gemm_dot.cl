@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiply for CPUs of few rows against B stored (N, K), where packing B as cl/gemm.cl does would cost more than
-// multiplying.
+// Matrix multiply for CPUs of an A with few rows by a B stored (N, K), where packing B, as cl/gemm.cl does, would take
+// longer than multiplying.
 //
 // Defines: WIDTH 4, 8 or 16.
 #include "vector.h"
 #include "gemm_args.h"
 
 // C = alpha A B' + beta C with A (M, K) and B (N, K), strides as in cl/gemm.cl. A work-item computes n_block columns of
-// C as DOT x DOT dot products at a time, each in WIDTH partial sums. Rows beyond the last read the last row again.
+// C, DOT x DOT dot products at a time, each in WIDTH partial sums. Rows of A or B beyond the last read the last again.
 #define DOT 4
 
 kernel void gemm_dot(struct gemm_args g, global const real *restrict A, global const real *restrict B,

@@ -2,7 +2,7 @@
 // Sums of two tensors, and copies of columns from one matrix into another.
 #include "vector.h"
 
-// a, b, y [count]
+// y = a + b, all [count].
 kernel void add(global const real *a, global const real *b, global real *y, uint count, uint chunk)
 {
     const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
@@ -11,8 +11,8 @@ kernel void add(global const real *a, global const real *b, global real *y, uint
         store(load(a + e, (uint)(last - e)) + load(b + e, (uint)(last - e)), y + e, (uint)(last - e));
 }
 
-// Columns from_first to from_first + C - 1 of from [rows, from_width] become those from to_first on of to
-// [rows, to_width].
+// Copies columns [from_first, from_first + C) of from [rows, from_width] into to [rows, to_width], from column to_first
+// on.
 kernel void copy_columns(global const real *from, global real *to, uint rows, uint C, uint from_first,
                          uint from_width, uint to_first, uint to_width, uint chunk)
 {
@@ -30,7 +30,7 @@ kernel void copy_columns(global const real *from, global real *to, uint rows, ui
     }
 }
 
-// to [B, A, C] is from [A, B, C] with its rows in the other order.
+// Transposes the first two dimensions: to [B, A, C] = from [A, B, C].
 kernel void swap_rows(global const real *from, global real *to, uint A, uint B, uint C, uint chunk)
 {
     const size_t last = min((size_t)A * B * C, ((size_t)get_global_id(0) + 1) * chunk);

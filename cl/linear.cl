@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Linear layers: what surrounds the matrix multiplies, and whole products where there are few outputs.
+// Linear layers: the work around the matrix multiplies, and whole layers if there are few outputs.
 // Shapes: x, dx [rows, C]; weight, dweight [O, C]; y, dy [rows, O]; bias, dbias [O].
 #include "reduce.h"
 
@@ -7,7 +7,7 @@
 #define OUTPUTS 1
 #endif
 
-// Adds the bias (may be NULL) to y, the product x weight^T, and sets padding to zero.
+// Adds the bias (may be NULL) to y, which holds x weight^T, and sets padding to zero.
 kernel void linear_bias(global real *y, global const int *lengths, global const real *bias, uint rows, uint N,
                         uint O, uint chunk)
 {
@@ -32,7 +32,7 @@ kernel void linear_bias(global real *y, global const int *lengths, global const 
     }
 }
 
-// For few outputs: LANES work-items compute a row together.
+// The whole forward pass for few outputs; LANES work-items compute a row together.
 kernel void linear_fwd(global const real *x, global const int *lengths, global const real *weight,
                        global const real *bias, global real *y, uint rows, uint N, uint C, uint O, uint chunk,
                        local real *scratch)
@@ -57,7 +57,7 @@ kernel void linear_fwd(global const real *x, global const int *lengths, global c
     }
 }
 
-// dx, `chunk` numbers of it.
+// Computes `chunk` numbers of dx.
 static inline void input_gradient(global const real *dy, global const int *lengths, global const real *weight,
                                   global real *dx, uint rows, uint N, uint C, uint chunk, uint item)
 {
@@ -98,7 +98,7 @@ static inline void bias_gradient(global const int *lengths, global const real *d
     }
 }
 
-// dweight [blocks, OUTPUTS, C] and dbias [blocks, OUTPUTS] (or NULL), WIDTH columns of a block: sums over its rows.
+// For one block of rows, computes WIDTH columns of dweight [blocks, OUTPUTS, C] and dbias [blocks, OUTPUTS] (or NULL).
 static inline void weight_gradient(global const real *x, global const int *lengths, global const real *dy,
                                    global real *dweight, global real *dbias, uint rows, uint N, uint C, uint c,
                                    uint block, uint block_rows)
@@ -129,9 +129,9 @@ static inline void weight_gradient(global const real *x, global const int *lengt
         bias_gradient(lengths, dy, dbias + (size_t)block * OUTPUTS, first, last, N);
 }
 
-// The whole backward pass for few outputs: the first dx_items work-items compute dx, the others the
-// gradients of weight and bias, `columns` work-items for each block of rows. Outputs may be NULL: without
-// dx, dx_items is 0; without the others, no further work-items are launched.
+// The whole backward pass for few outputs. The first dx_items work-items compute dx, the others the gradients of weight
+// and bias, `columns` work-items for each block of rows. Outputs may be NULL: without dx, dx_items is 0; without weight
+// and bias gradients there are no further work-items.
 kernel void linear_bwd(global const real *x, global const int *lengths, global const real *weight,
                        global const real *dy, global real *dx, global real *dweight, global real *dbias, uint rows,
                        uint N, uint C, uint dx_items, uint chunk, uint columns, uint block_rows)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Losses with their gradients and what else a batch leaves behind. Needs -DLOSS_KIND (below),
-// -DCOOPERATE: whether all lanes of a team work on one row at a time (many classes) or each on its own,
+// Losses of a batch, their gradients and the batch's record (slots.h). Needs -DLOSS_KIND (below),
+// -DCOOPERATE: whether all lanes of a team work on one row at a time (many classes) or each on a row of its own,
 // -DQUANTILES: the number of quantiles, else 1, -DMISSING: whether NaN targets are left out, -DTOTAL: whether dx
 // is the gradient of the sum, not of the mean.
 //
 // Shapes: x, dx [rows, C]; target [rows] classes, or real [rows, C / QUANTILES]; weight [C] (class weights,
-// pos_weight) or [QUANTILES]; label_weight [C]; sample_weight [N]; scale [2, C / QUANTILES], deviation and mean
-// that standardised targets had: what is recorded is in their units.
-// A batch is cut into blocks of items: rows where targets are classes, else elements of x. Several blocks:
-// loss_weights, loss_rows, loss_finish; one: loss_whole.
+// pos_weight) or [QUANTILES]; label_weight [C]; sample_weight [N]; scale [2, C / QUANTILES]: deviation and mean by
+// which targets were standardised; they make recorded losses be in the targets' own units.
+// A batch is cut into blocks of items; an item is a row if targets are classes, else an element of x. A single block
+// needs only loss_whole; several need loss_weights, loss_rows and loss_finish.
 #include "enums.h"
 #include "slots.h"
 #include "reduce.h"
@@ -28,7 +28,7 @@ typedef real target_type;
 #define COLUMN_STEP (LANES * WIDTH)
 #define ROW_SUM(v, scratch) LANE_SUM(v, scratch)
 #define ROW_MAX(v, scratch) LANE_MAX(v, scratch)
-#define TEAM_SUM(v, scratch) (v) // every lane has seen every row
+#define TEAM_SUM(v, scratch) (v) // each lane's sum covers all rows already
 #else
 #define FIRST_ROW LANE
 #define ROW_STEP LANES
@@ -39,9 +39,9 @@ typedef real target_type;
 #define TEAM_SUM(v, scratch) LANE_SUM(v, scratch)
 #endif
 
-#define SUMS RECORD_NORM // the fields that are sums over rows
+#define SUMS RECORD_NORM // number of record fields that are sums over rows; they come first
 
-// What every kernel works on.
+// The tensors and parameters that every kernel here needs.
 typedef struct {
     global const real *x;
     global const int *lengths;
@@ -100,7 +100,7 @@ static inline bool item_counts(const task *t, uint r)
     return target != t->ignore && target >= 0 && (uint)target < t->C;
 }
 
-// An item's share of the denominator.
+// An item's share of RECORD_WEIGHT, the denominator of the mean.
 static inline real item_weight(const task *t, uint r)
 {
     const real weight = t->weight != 0 ? t->weight[target_of(t, r)] : 1.0f;
@@ -122,8 +122,9 @@ static inline realv class_weight(const task *t, uint c)
     return WHERE((realv)(0.0f), (realv)(1.0f), (int)c + INDEXES < (int)t->C);
 }
 
-// Cost of class c: -log p_c = (top - x_c) + log_sum for logits, -x_c for log-probabilities. A row that does
-// not count takes the same path, since lanes must not diverge, but reads nothing.
+// Adds the loss of row r to the sums, and writes its gradient. The cost of class c is -log p_c = (top - x_c) + log_sum
+// for logits, and -x_c for log probabilities. A row that does not count takes the same path without reading anything,
+// because lanes must not diverge.
 static inline void class_row(const task *t, uint r, real whole, record_sums *s, local real *scratch)
 {
     global const real *x = t->x + (size_t)r * t->C;
@@ -141,7 +142,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
         const intv index = (int)c + INDEXES;
 
         part = fmax(part, v);
-        // The target is the first maximum unless an earlier class reaches it or any is above it.
+        // The target class is the argmax unless an earlier class is as high or a later one is higher.
         beaten += WHERE((realv)(0.0f), (realv)(1.0f),
                         (index < own && !(v < own_x)) || (index > own && !(v <= own_x)));
     }
@@ -156,7 +157,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
         if (t->dx != 0)
             store(e, t->dx + (size_t)r * t->C + c, n);
         if (smooth) {
-            const realv w = class_weight(t, c); // 0 beyond the last class
+            const realv w = class_weight(t, c); // is 0 beyond the last class
 
             smooth_weight += w;
             smooth_cost += WHERE((realv)(0.0f), w * (top - v), w != 0.0f);
@@ -190,7 +191,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
         if (smooth)
             g += share * class_weight(t, c);
 #if LOSS_KIND == LOSS_CROSS_ENTROPY
-        g = pull * (load(dx, n) * inverse) - g; // exp(x - top) lies there
+        g = pull * (load(dx, n) * inverse) - g; // dx holds exp(x - top)
 #else
         g = -g;
 #endif
@@ -226,13 +227,13 @@ static inline real item_weight(const task *t, uint i)
     return t->sample_weight != 0 ? sample_weight(t, i / t->C) : 1.0f;
 }
 
-// Keeps NaN, as fabs does.
+// The sign of d. NaN stays NaN.
 static inline real side_of(real d)
 {
     return d > 0.0f ? 1.0f : d < 0.0f ? -1.0f : d;
 }
 
-// The loss of one output x for the target y; *g: its derivative by x.
+// Returns the loss of one output x for the target y, and its derivative with respect to x in *g.
 static inline real real_loss(const task *t, uint c, real x, real y, real *g)
 {
 #if LOSS_KIND == LOSS_BCE_WITH_LOGITS // log(1 + e^-x) without overflow
@@ -242,7 +243,7 @@ static inline real real_loss(const task *t, uint c, real x, real y, real *g)
     const real loss = (1.0f - y) * x + (1.0f + (positive - 1.0f) * y) * softplus;
 
     *g = label * ((positive * y + 1.0f - y) * sigmoid(x) - positive * y);
-    return label * (isnan(x) ? x : loss); // fmax passes over it
+    return label * (isnan(x) ? x : loss); // fmax would lose NaN
 #else
     const real d = x - y, size = fabs(d);
 
@@ -269,7 +270,7 @@ static inline real real_loss(const task *t, uint c, real x, real y, real *g)
 #endif
 }
 
-// Item i: output i % C of row i / C.
+// Adds the loss of item i, output i % C of row i / C, to the sums, and writes its gradient.
 static inline void real_item(const task *t, uint i, real whole, record_sums *s)
 {
     const uint r = i / t->C, c = i - r * t->C;
@@ -306,12 +307,12 @@ static inline void real_item(const task *t, uint i, real whole, record_sums *s)
     add(s, RECORD_YY, y * y);
 #endif
     add(s, RECORD_LOSS, w * loss);
-    if (t->dx != 0) // 0 stays 0 even where all weights are 0
+    if (t->dx != 0) // 0 stays 0 even if `whole` is 0, because all weights are
         t->dx[i] = w * g == 0.0f ? 0.0f : w * g / whole;
 }
 #endif
 
-// The sum of the weights of items first to last - 1.
+// The sum of the weights of items [first, last).
 static inline real weight_of_items(const task *t, uint first, uint last, local real *scratch)
 {
     record_sums s;
@@ -323,7 +324,7 @@ static inline real weight_of_items(const task *t, uint first, uint last, local r
     return LANE_SUM(s.sum[0], scratch);
 }
 
-// out [SUMS], if not NULL: sums over items first to last - 1.
+// Computes items [first, last), and writes their sums to out [SUMS] unless it is NULL.
 static inline void loss_of_items(const task *t, uint first, uint last, real whole, global real *out,
                                 local real *scratch)
 {
@@ -351,8 +352,8 @@ static inline void loss_of_items(const task *t, uint first, uint last, real whol
         x, lengths, target, index, weight, label_weight, sample_weight, scale, dx, rows, N, C, parameter, ignore \
     }
 
-// One team of LANES work-items computes the whole batch. record [slots, RECORD_FIELDS]: a slot out of range is not
-// written.
+// Computes the whole batch with one team of LANES work-items. record [slots, RECORD_FIELDS] is not written if the slot
+// is out of range.
 kernel void loss_whole(global const real *x, global const int *lengths, global const target_type *target,
                        global const uint *index, global const real *weight, global const real *label_weight,
                        global const real *sample_weight, global const real *scale, global real *dx, uint rows,
@@ -366,7 +367,7 @@ kernel void loss_whole(global const real *x, global const int *lengths, global c
     loss_of_items(&t, 0, end, whole, TEAM == 0 && slot < slots ? record + slot * RECORD_FIELDS : 0, scratch);
 }
 
-// weights [blocks].
+// Writes the sum of weights of each block to weights [blocks].
 kernel void loss_weights(global const int *lengths, global const target_type *target,
                          global const uint *index, global const real *weight,
                          global const real *sample_weight, uint rows, uint N, uint C, int ignore,
@@ -381,7 +382,7 @@ kernel void loss_weights(global const int *lengths, global const target_type *ta
         weights[TEAM] = sum;
 }
 
-// sums [blocks, SUMS].
+// Computes each block, given all blocks' weights, and writes its sums to sums [blocks, SUMS].
 kernel void loss_rows(global const real *x, global const int *lengths, global const target_type *target,
                       global const uint *index, global const real *weight, global const real *label_weight,
                       global const real *sample_weight, global const real *scale, global real *dx, uint rows,
@@ -400,7 +401,7 @@ kernel void loss_rows(global const real *x, global const int *lengths, global co
                   first < item_count(&t) ? sums + TEAM * SUMS : 0, scratch);
 }
 
-// One item a field.
+// Adds up the blocks' sums into the record; a work-item takes one field.
 kernel void loss_finish(global const real *sums, uint blocks, global const uint *counter, uint slots,
                         global real *record)
 {

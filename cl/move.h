@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Loading and storing long vectors in one piece, in the CPUs' form of kernels. Depends on no define.
+// Loading and storing long vectors in one piece, for kernels on CPUs. Depends on no define.
 #ifndef CLRNN_CL_MOVE_H
 #define CLRNN_CL_MOVE_H
 
-// vread16(i, p) is vload16(i, p), and vwrite16(v, i, p) is vstore16(v, i, p), in one piece; likewise 8 and 4. PoCL 3.1
-// moves their vectors in pieces: a load of the whole that follows a store must wait until all are in the cache, and
-// putting a load together again is most of what the compiler has to do.
+// vread16(i, p) does what vload16(i, p) does, and vwrite16(v, i, p) what vstore16(v, i, p) does, in one piece; likewise
+// for 8 and 4. PoCL 3.1 moves vectors in several pieces: a later load of the whole vector must then wait until all
+// stored pieces are in the cache, and putting the pieces of loads together takes most of the compile time.
 #if defined(__clang__)
 #define DEFINE_MOVES(n, space)                                                   \
     static inline __attribute__((overloadable)) float##n vread##n(size_t i, const space float *p)    \

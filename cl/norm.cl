@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Batch normalisation over the rows and layer normalisation over the features of [rows, C].
 //
-// Statistics of many rows come from blocks: each block's mean and sum of squared deviations, taken in two
-// passes, then joined (Chan, Golub, LeVeque). Means are counted from x of row 0, which is never padding:
-// so x = 1e4 + noise keeps its variance, as differences of means then are not lost in their rounding.
+// Statistics of many rows come from blocks: each block's mean and sum of squared deviations are computed in two passes
+// over its rows, then the blocks' are joined (Chan, Golub, LeVeque). Means are relative to x of row 0, which is never
+// padding, so that x = 1e4 + noise keeps its variance: differences of means are then not lost in rounding.
 #include "reduce.h"
 
 // ---------------------------------------------------------------- batchnorm
 
 typedef struct {
-    realv mean, squares; // relative to `shift`; sum of squared deviations from the mean
+    realv mean, squares; // mean: relative to `shift`; squares: sum of squared deviations from the mean
     real count;
 } moments;
 
-// Moments of column group c over the valid rows first to last - 1.
+// Moments of the WIDTH columns from c on over the valid rows in [first, last).
 static inline moments block_moments(global const real *x, global const int *lengths, realv shift, uint first,
                                     uint last, uint N, uint C, uint c)
 {
@@ -39,14 +39,14 @@ static inline moments block_moments(global const real *x, global const int *leng
                 rest = total_add(rest, d);
                 squares = total_add(squares, d * d);
             }
-    // What rounding the mean left over.
+    // Corrects for the rounding of the mean.
     m.squares = fmax(squares.sum - rest.sum * rest.sum / m.count, 0.0f);
     m.mean += rest.sum / m.count;
     return m;
 }
 
-// Writes mean and invstd [C] and updates the running statistics (may be NULL). batches: num_batches_tracked
-// before this step, for a cumulative average.
+// Writes mean and invstd [C] from the moments, and updates the running statistics (may be NULL) with `momentum`, the
+// new batch's share in them.
 static inline void keep_statistics(moments m, global real *mean, global real *invstd,
                                    global real *running_mean, global real *running_var, real eps,
                                    real momentum, uint C, uint c)
@@ -63,7 +63,7 @@ static inline void keep_statistics(moments m, global real *mean, global real *in
               running_var + c, C - c);
 }
 
-// y = (x - mean) invstd weight + bias for rows first to last - 1; padding 0.
+// y = (x - mean) invstd weight + bias for rows [first, last); 0 in padding.
 static inline void normalise(global const real *x, global const int *lengths, global const real *weight,
                              global const real *bias, realv mean, realv invstd, global real *y, uint first,
                              uint last, uint N, uint C, uint c)
@@ -79,8 +79,8 @@ static inline void normalise(global const real *x, global const int *lengths, gl
     }
 }
 
-// The momentum of this step. num_batches_tracked is incremented here only if no other work-item reads it;
-// otherwise batchnorm_count does it afterwards.
+// The momentum of this step. Increments num_batches_tracked only if no other work-item reads it; otherwise
+// batchnorm_count does so afterwards.
 static inline real momentum_now(global int *batches, int cumulative, real momentum, uint c)
 {
     if (batches == 0)
@@ -98,7 +98,7 @@ kernel void batchnorm_count(global int *batches)
         batches[0]++;
 }
 
-// A small training batch in a single launch; work-item g computes columns from g * WIDTH on.
+// Batchnorm of a small training batch in a single launch. Work-item g computes WIDTH columns from g * WIDTH on.
 kernel void batchnorm_whole(global const real *x, global const int *lengths, global const real *weight,
                             global const real *bias, global real *y, global real *mean, global real *invstd,
                             global real *running_mean, global real *running_var, global int *batches,
@@ -118,7 +118,7 @@ kernel void batchnorm_whole(global const real *x, global const int *lengths, glo
     normalise(x, lengths, weight, bias, load(mean + c, C - c), load(invstd + c, C - c), y, 0, rows, N, C, c);
 }
 
-// partial [blocks, 3, C]: count, mean, squares.
+// Writes the moments of each block to partial [blocks, 3, C]: count, mean, squares.
 kernel void batchnorm_blocks(global const real *x, global const int *lengths, global real *partial, uint rows,
                              uint N, uint C, uint block_rows)
 {
@@ -134,7 +134,7 @@ kernel void batchnorm_blocks(global const real *x, global const int *lengths, gl
     store(m.squares, out + 2 * C, C - c);
 }
 
-// The moments of column group c from those of blocks, partial [blocks, 3, C]; the mean still lacks x of row 0.
+// Joins the blocks' moments, partial [blocks, 3, C], of WIDTH columns from c on. The mean is relative to x of row 0.
 static inline moments joined_moments(global const real *partial, uint blocks, uint C, uint c)
 {
     kahan sum = kahan_zero(), squares = kahan_zero();
@@ -142,7 +142,7 @@ static inline moments joined_moments(global const real *partial, uint blocks, ui
     moments m;
 
     m.count = 0.0f;
-    shift = load(partial + C + c, C - c); // block 0 is seldom empty: step 0 is no padding, but of pieces (bptt)
+    shift = load(partial + C + c, C - c); // block 0 is empty only in pieces (train.bptt), whose step 0 may be padding
     for (uint b = 0; b < blocks; b++) {
         global const real *p = partial + (size_t)b * 3 * C + c;
 
@@ -176,7 +176,7 @@ kernel void batchnorm_finish(global const real *x, global const real *partial, u
                     momentum_now(batches, cumulative, momentum, c), C, c);
 }
 
-// count, mean, squares [C].
+// Writes the joined moments, count, mean and squares [C] each.
 kernel void batchnorm_moments(global const real *x, global const real *partial, uint blocks,
                               global real *count, global real *mean, global real *squares, uint C)
 {
@@ -191,7 +191,7 @@ kernel void batchnorm_moments(global const real *x, global const real *partial, 
     store(m.squares, squares + c, C - c);
 }
 
-// `second` is a variance (evaluation) or, with is_invstd, 1 / sqrt(variance + eps).
+// Normalises x. `second` is the variance (evaluation) or, with is_invstd, 1 / sqrt(variance + eps).
 kernel void batchnorm_apply(global const real *x, global const int *lengths, global const real *weight,
                             global const real *bias, global const real *mean, global const real *second,
                             global real *y, uint rows, uint N, uint C, real eps, int is_invstd,
@@ -210,7 +210,7 @@ kernel void batchnorm_apply(global const real *x, global const int *lengths, glo
 }
 
 typedef struct {
-    realv dbias, dweight; // sums of dy and of dy xhat
+    realv dbias, dweight; // sums of dy, and of dy times xhat = (x - mean) invstd
     real count;
 } sums;
 
@@ -236,7 +236,7 @@ static inline sums block_sums(global const real *x, global const int *lengths, g
     return s;
 }
 
-// dx = weight invstd (dy - sum(dy) / M - xhat sum(dy xhat) / M); padding 0.
+// dx = weight invstd (dy - sum(dy) / M - xhat sum(dy xhat) / M), where M is the number of valid rows; 0 in padding.
 static inline void input_gradient(global const real *x, global const int *lengths, global const real *dy,
                                   global const real *weight, realv mean, realv invstd, realv mean_dy,
                                   realv mean_dy_xhat, global real *dx, uint first, uint last, uint N, uint C,
@@ -257,7 +257,7 @@ static inline void input_gradient(global const real *x, global const int *length
     }
 }
 
-// dx, dweight, dbias may be NULL.
+// Backward of a small batch in a single launch. dx, dweight, dbias may be NULL.
 kernel void batchnorm_bwd_whole(global const real *x, global const int *lengths, global const real *weight,
                                 global const real *mean, global const real *invstd, global const real *dy,
                                 global real *dx, global real *dweight, global real *dbias, uint rows, uint N,
@@ -284,7 +284,7 @@ kernel void batchnorm_bwd_whole(global const real *x, global const int *lengths,
     }
 }
 
-// partial [blocks, 3, C]: count, sum of dy, sum of dy xhat.
+// Writes the sums of each block to partial [blocks, 3, C]: count, sum of dy, sum of dy xhat.
 kernel void batchnorm_bwd_blocks(global const real *x, global const int *lengths, global const real *mean,
                                  global const real *invstd, global const real *dy, global real *partial,
                                  uint rows, uint N, uint C, uint block_rows)
@@ -302,7 +302,7 @@ kernel void batchnorm_bwd_blocks(global const real *x, global const int *lengths
     store(s.dweight, out + 2 * C, C - c);
 }
 
-// means [2, C]: of dy and of dy xhat.
+// Joins the blocks' sums into means [2, C], of dy and of dy xhat, and into dweight and dbias (may be NULL).
 kernel void batchnorm_bwd_finish(global const real *partial, uint blocks, global real *means,
                                  global real *dweight, global real *dbias, uint C)
 {
@@ -344,8 +344,9 @@ kernel void batchnorm_bwd_apply(global const real *x, global const int *lengths,
 
 // ---------------------------------------------------------------- layernorm
 
-// A row of x, [rows, C], is one of `groups` groups of features of a step: weight and bias are [groups, C].
-// LANES work-items together compute `chunk` rows. mean, invstd [rows] may be NULL.
+// Layer normalisation of each row of x [rows, C]. For group normalisation a row is one of the `groups` groups of a
+// step's features, and weight and bias are [groups, C]. A team of LANES work-items computes `chunk` rows. mean, invstd
+// [rows] may be NULL.
 kernel void layernorm_fwd(global const real *x, global const int *lengths, global const real *weight,
                           global const real *bias, global real *y, global real *mean, global real *invstd,
                           uint rows, uint N, uint C, uint groups, real eps, uint chunk, local real *scratch)
@@ -390,7 +391,7 @@ kernel void layernorm_fwd(global const real *x, global const int *lengths, globa
     }
 }
 
-// dy and weight of one row from feature c on.
+// dy times weight for WIDTH features of a row, from feature c on.
 static inline realv weighted(global const real *dy, global const real *weight, uint of_group, uint c, uint n)
 {
     const realv g = load(dy + c, n);
@@ -435,8 +436,8 @@ kernel void layernorm_dx(global const real *x, global const int *lengths, global
     }
 }
 
-// dweight, dbias [blocks, C] or NULL: sums over the rows of a block; mean, invstd [rows, groups], with WIDTH
-// 1 where there is more than one.
+// Writes dweight, dbias [blocks, C] (or NULL), the sums over the rows of each block. mean, invstd [rows, groups]; WIDTH
+// is 1 if there is more than one group.
 kernel void layernorm_dparams(global const real *x, global const int *lengths, global const real *mean,
                               global const real *invstd, global const real *dy, global real *dweight,
                               global real *dbias, uint rows, uint N, uint C, uint groups, uint block_rows)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The norm of all gradients, and the optimisers over flat parameters: torch.optim 1.13's formulas in its
-// order of operations. With -DOPTIM_KIND the update; it needs, as 0 or 1, -DNESTEROV -DAMSGRAD -DCENTERED
-// -DMOMENTUM -DSQUARES (whether it sums the gradients' squares on its way). Without it the norm.
+// Without -DOPTIM_KIND: the norm of all gradients. With it: an optimiser's update of flat parameters, by the formulas
+// of torch.optim 1.13 in its order of operations. The update also needs, as 0 or 1, -DNESTEROV -DAMSGRAD -DCENTERED
+// -DMOMENTUM and -DSQUARES (whether it sums the gradients' squares, too).
 #include "enums.h"
 #include "slots.h"
 #include "reduce.h"
 
-#define ACCUMULATORS 4 // sums side by side, so that additions need not wait for each other
+#define ACCUMULATORS 4 // independent sums, so that additions need not wait for each other
 
 // ---------------------------------------------------------------- norm
 
 #if !defined(OPTIM_KIND) || SQUARES
-// A power of two that brings v near 1, so that squares neither overflow nor vanish. NaN gives 1.
+// A power of two by which v becomes near 1, so that squares neither overflow nor underflow. NaN gives 1.
 static inline real scale_for(real v)
 {
     return v > 0.0f ? ldexp(1.0f, clamp(-ilogb(v), -126, 126)) : v == 0.0f ? 0x1p126f : 1.0f;
@@ -19,7 +19,7 @@ static inline real scale_for(real v)
 
 #define STEP (LANES * WIDTH)
 
-// Sum of squares of scaled numbers first to last - 1, and the largest magnitude among them.
+// The sum of squares of the numbers [first, last), each times `scale`; *most: their largest magnitude, times `scale`.
 static inline real squares(global const real *grads, uint first, uint last, real scale, real *most,
                            local real *scratch)
 {
@@ -45,13 +45,13 @@ static inline real squares(global const real *grads, uint first, uint last, real
     return LANE_SUM(sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])), scratch);
 }
 
-// Whether squares may overflow or vanish.
+// Whether squares of numbers up to `most` may overflow or underflow.
 static inline bool risky(real most)
 {
     return !(most > 1e-15f && most < 1e15f);
 }
 
-// Writes partial [2]: a scale, and the sum of squares of the numbers first to last - 1 times that scale.
+// Writes partial [2]: a scale, and the sum of squares of the numbers [first, last) times that scale.
 static inline void block_squares(global const real *grads, uint first, uint last, global real *partial,
                                  local real *scratch)
 {
@@ -69,7 +69,7 @@ static inline void block_squares(global const real *grads, uint first, uint last
 #endif
 
 #ifndef OPTIM_KIND
-// partial [blocks, 2]. A team's block starts within count.
+// Writes partial [blocks, 2] of block_squares, one block per team. Every team's block begins within count.
 kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block,
                         local real *scratch)
 {
@@ -78,7 +78,7 @@ kernel void norm_blocks(global const real *grads, global real *partial, uint cou
     block_squares(grads, first, first + min(block, count - first), partial + 2 * TEAM, scratch);
 }
 
-// Writes norm [1] and, if record is not NULL, its RECORD_NORM. A single work-item.
+// Writes norm [1], computed by a single work-item, and RECORD_NORM of the record if that is not NULL.
 kernel void norm_finish(global const real *partial, uint blocks, global real *norm,
                         global const uint *counter, uint slots, global real *record)
 {
@@ -104,7 +104,7 @@ kernel void norm_finish(global const real *partial, uint blocks, global real *no
 #else
 // ---------------------------------------------------------------- update
 
-// m, v, vmax as in src/ops/op.h; those that the kind lacks are NULL.
+// Buffers and parameters of an update. m, v, vmax: as in src/ops/op.h; NULL if the optimiser has no such state.
 struct update {
     global real *params, *m, *v, *vmax;
     global const real *grads;
@@ -113,7 +113,7 @@ struct update {
     bool first_step;
 };
 
-// Updates the first n <= WIDTH parameters at e; returns their gradients, not clipped.
+// Updates min(n, WIDTH) parameters from e on, and returns their gradients before clipping.
 static inline realv update_at(const struct update *u, size_t e, uint n)
 {
     const realv plain = load(u->grads + e, n);
@@ -174,7 +174,7 @@ static inline realv update_at(const struct update *u, size_t e, uint n)
 }
 
 #if SQUARES
-// Like block_squares, from sums and maxima that the update has computed already.
+// Writes partial [2] as block_squares does, from sums and maxima that the update has computed already.
 static inline void leave_squares(global const real *grads, size_t first, size_t last, const realv sum[ACCUMULATORS],
                                  const realv top[ACCUMULATORS], global real *partial)
 {
@@ -189,7 +189,8 @@ static inline void leave_squares(global const real *grads, size_t first, size_t 
 }
 #endif
 
-// norm NULL: no clipping. With SQUARES, partial is as in norm_blocks, one block per work-item.
+// Updates all parameters; a work-item takes `chunk` of them. norm NULL: no clipping. With SQUARES it also writes
+// partial as in norm_blocks, one block per work-item.
 kernel void optim(global real *params, global const real *grads, global real *m, global real *v,
                   global real *vmax, global const real *hyper, global const real *norm, global real *partial,
                   real max_norm, real weight_decay, real dampening_rest, real decay2, real decay2_rest, real eps,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Functions of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
-// x, y, dy, dx [rows, C]; first, second: parameters of the function; lengths may be NULL; scratch: memory for LANES
-// numbers, for rows.
+// Activations of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
+// x, y, dy, dx [rows, C]; first, second: parameters of the function; lengths may be NULL; scratch: LANES numbers, used
+// by functions of rows.
 #include "enums.h"
 #include "reduce.h"
 
@@ -35,7 +35,7 @@ static inline realv value(realv x, real a, real b)
 #endif
 }
 
-// The first four by y, the others by x.
+// The gradient dx of the function, which the first four functions compute from y, the others from x.
 static inline realv gradient(realv x, realv y, realv dy, real a, real b)
 {
 #if FUNCTION == FUNCTION_RELU
@@ -66,7 +66,7 @@ static inline realv gradient(realv x, realv y, realv dy, real a, real b)
 #endif
 }
 
-// The end of the run of elements from e on, before `last`, that are padding all or none.
+// The end, at most `last`, of a run of elements from e on that are all padding or all valid, which *valid says.
 static inline size_t run_end(global const int *lengths, uint N, uint C, size_t e, size_t last, bool *valid)
 {
     const uint r = (uint)e / C;
@@ -116,7 +116,7 @@ kernel void pointwise_bwd(global const real *x, global const int *lengths, globa
     }
 }
 #else
-// A team of LANES items takes `chunk` rows; in padding sums are over nothing.
+// A team of LANES work-items computes `chunk` rows. In padding its sums are over no elements.
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
                           uint C, real first, real second, uint chunk, local real *scratch)
 {

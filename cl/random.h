@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Counter-based random numbers in kernels: Philox 4x32-10 by Random123's own header, addressed as in
-// src/base/random.h: the key is the seed, the counter {index, a, b, stream}.
+// Counter-based random numbers in kernels: Philox 4x32-10 from Random123's header. As in src/base/random.h, the key is
+// the seed and the counter is {index, a, b, stream}.
 #ifndef CLRNN_CL_RANDOM_H
 #define CLRNN_CL_RANDOM_H
 
-#define R123_STATIC_INLINE static inline // plain inline may be left undefined, as in C99
+#define R123_STATIC_INLINE static inline // a function that is only inline may have no definition, as in C99
 #include <Random123/philox.h>
 
-// The four words at `index`; word k is element 4 * index + k of the stream.
+// The four random words at counter `index`. Word k belongs to element 4 * index + k of the stream.
 static inline uint4 random_block(uint seed_lo, uint seed_hi, uint stream, uint a, uint b, uint index)
 {
     const philox4x32_ctr_t counter = {{index, a, b, stream}};

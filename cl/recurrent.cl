@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
-// One time step of a recurrent layer with layer normalisation, a projection or dropout of its hidden state, after its
-// multiplies, forward and backward, and sums for the gradients. Formulas: doc/maths.md.
+// One time step, after its multiplies, of a recurrent layer with layer normalisation, a projection or dropout of its
+// hidden state: forward and backward, and sums for the gradients. Formulas: doc/maths.md.
 //
-// Defines: CELL; RELU (rnn); NORM, with layer_norm; WIDTH and LANES as in reduce.h. A team of LANES work-items takes
-// a row of the batch. A lane reads in loops over H only what it wrote itself: all of them visit units alike.
+// Defines: CELL; RELU (rnn); NORM: with layer_norm; WIDTH and LANES as in reduce.h. A team of LANES work-items takes
+// a row of the batch. All loops over H give a unit to the same lane, so that a lane reads only what it wrote itself.
 //
-// A launch is for one direction d, the second of which is in reverse. Row r = t * N + n; G*H gate columns.
-// input, product [D, rows, G*H]: W_ih x and W_hh h; NORM: normalised out. stats [D, rows, 4]: 1 / deviation of the
-// two, mean and 1 / deviation of the cell. gates [D, rows, 4*H]: activations; gru: r, z, n and W_hn h + b_hn. cell
-// [D, rows, H]. Biases and lengths may be NULL. Padding: h, cell and gradients are written as 0.
+// A launch is for one direction d; direction 1 goes backward in time. Row r = t * N + n; there are G*H gate columns.
+// input, product [D, rows, G*H]: W_ih x and W_hh h, which NORM replaces by their normalised values. stats [D, rows, 4]:
+// 1 / deviation of these two, and mean and 1 / deviation of the cell. gates [D, rows, 4*H]: activations; gru: r, z, n
+// and W_hn h + b_hn. cell [D, rows, H]. Biases and lengths may be NULL. Padding: h, cell and gradients become 0.
 //
-// Initial states of the direction, NULL: zero. begin [N, G*H]: W_hh h0, the product of a sample's first step. state
+// Initial states of the direction; NULL: zero. begin [N, G*H]: W_hh h0, the product for a sample's first step. state
 // [D, N, H]: c0 (lstm), h0 (gru).
 //
-// A sequence of `whole` steps may be taken in parts: its buffers have T steps then, of which step t is step t + offset
-// of dy and lengths. Those before and after the ones that are taken lend their states.
+// A sequence of `whole` steps may be processed in parts. Buffers then have T steps, and their step t is step t + offset
+// of dy and lengths. States are also read from the buffers' steps just before and after those that are processed.
 #include "random.h"
 #include "reduce.h"
 #include "rnn_cell.h"
@@ -23,13 +23,13 @@
 #define EPS 1e-5f
 #define FOR_LANE(c, C) for (uint c = LANE * WIDTH; c < (C); c += LANES * WIDTH)
 
-// Whether t is the step that direction d takes first of sample n.
+// Whether t is the first step of sample n in the order of direction d.
 static inline bool takes_first(global const int *lengths, uint d, uint n, uint t, uint T)
 {
     return t == (d ? (lengths ? (uint)lengths[n] : T) - 1 : 0);
 }
 
-// Mean and 1 / sqrt(variance + EPS) of a row of C.
+// Computes the mean and *scale = 1 / sqrt(variance + EPS) of a row of C numbers.
 static inline void moments(global const real *a, uint C, local real *scratch, real *mean, real *scale)
 {
     realv part = 0.0f;
@@ -48,7 +48,7 @@ static inline void moments(global const real *a, uint C, local real *scratch, re
     *scale = 1.0f / sqrt(sum / (real)C + EPS);
 }
 
-// hidden: y, or the state before its projection.
+// One step forward. hidden: y or, with a projection, the state before it.
 kernel void recurrent_step_fwd(struct recurrent_args args, global real *input, global real *product,
                                global real *stats, global const real *bias_ih, global const real *bias_hh,
                                global const real *gamma_ih, global const real *gamma_hh,
@@ -154,9 +154,9 @@ kernel void recurrent_step_fwd(struct recurrent_args args, global real *input, g
     }
 }
 
-// A row of dh [P], the gradient of h at step t of sample n: the sum of dy, of through [N, P] from the multiply of the
-// step after, times the dropout's mask [N, P] if there is one, and of carry [N, P], which does not pass through that
-// multiply (gru).
+// Computes a row of dh [P], the gradient of h at step t of sample n. It is the sum of dy; of through [N, P], the
+// gradient from the multiply of the next step, times the dropout mask [N, P], if any; and for gru of carry [N, P], the
+// gradient that bypasses this multiply.
 static inline void join_row(struct recurrent_args args, uint t, uint n, global const real *dy,
                             global const real *through, global const real *mask, global const real *carry,
                             global real *dh)
@@ -180,7 +180,7 @@ static inline void join_row(struct recurrent_args args, uint t, uint n, global c
     }
 }
 
-// dh [D, rows, P] of a step, before the multiply with the projection's weights.
+// Writes the rows of a step in dh [D, rows, P], before the multiply with the projection's weights.
 kernel void recurrent_join(struct recurrent_args args, global const real *dy, global const real *through,
                            global const real *mask, global const real *carry, global real *dh,
                            global const int *lengths)
@@ -198,10 +198,11 @@ kernel void recurrent_join(struct recurrent_args args, global const real *dy, gl
         FOR_LANE(j, P) store_units((realv)(0.0f), to, j, P);
 }
 
-// dh [N, H]: the gradient of h before the projection; without one, where dy is not NULL, it is computed here.
-// carry [N, H]: of the cell, gru of h, from the step after; those for the step before out, at the end for the initial
-// state. carried [D, N, H]: of the last cell, or NULL. da, db [D, rows, G*H]: gradients of the gates' two sums; NORM:
-// ga, gb those of the products, dc [D, rows, H] that of gamma_c times the normalised cell, which overwrites the cell.
+// One step backward. dh [N, H]: the gradient of h before the projection; without one, when dy is not NULL, it is
+// computed here. carry [N, H]: in, the gradient of the cell (gru: of h) from the next step; out, the gradient for the
+// step before or, after the last launch, for the initial state. carried [D, N, H]: gradient of the final cell, or NULL.
+// da, db [D, rows, G*H]: gradients of the input's and the state's part of the gates. NORM: ga, gb: gradients of W_ih x
+// and W_hh h; dc [D, rows, H]: gradient of gamma_c times the normalised cell, which overwrites the cell.
 kernel void recurrent_step_bwd(struct recurrent_args args, global const real *input, global const real *product,
                                global const real *stats, global const real *gamma_ih,
                                global const real *gamma_hh, global const real *gamma_c,
@@ -218,7 +219,7 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
         return;
 
     const uint t = d ? step : T - 1 - step, r = t * N + n, before = d ? r + N : r - N, time = t + offset;
-    const bool start = step + 1 == T; // no step is before it
+    const bool start = step + 1 == T; // forward had no step before this one
     const size_t row = (size_t)d * T * N + r, at = row * GATES * H;
     global const real *gate = gates + row * 4 * H, *stat = stats + row * 4;
     global real *above = dh + (size_t)n * H;
@@ -341,12 +342,12 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
 #endif
 }
 
-// Rows that are prefetched: the next one is so far away that processors do not foresee it.
+// How many rows ahead to prefetch: rows are so far apart that the hardware prefetcher misses them.
 #define SUMS_AHEAD 16u
 
-// dbias, dgain [blocks, C] from block `begun` on, or NULL: sums over a block's valid rows of g [rows, C] and of g x,
-// both from row `start` on, which is row `row` of the sequence. Blocks are counted from the first row, or from the last
-// if `reverse`.
+// Writes dbias, dgain [blocks, C] (or NULL), from block `begun` on: the sums over each block's valid rows of g [rows,
+// C] and of g x. Row `start` of g and x is the first one, and is row `row` of the sequence. Blocks are counted from the
+// first row, or from the last if `reverse`.
 kernel void recurrent_sums(global const real *g, global const real *x, global const int *lengths,
                            global real *dbias, global real *dgain, uint start, uint rows, uint row, uint N, uint C,
                            uint block_rows, uint begun, uint reverse)
@@ -377,8 +378,8 @@ kernel void recurrent_sums(global const real *g, global const real *x, global co
         store(gain_sum.sum, dgain + (size_t)(begun + block) * C + c, C - c);
 }
 
-// mask [count], P of each sample: 0 or `scale`. The first sample is the batch's COUNTER_SAMPLE. An item draws four
-// numbers, which lie in one block of random words or in two.
+// Draws mask [count], P numbers per sample, each 0 or `scale`. The first sample is number COUNTER_SAMPLE of the batch.
+// A work-item draws four numbers, which come from one block of random words or from two.
 kernel void recurrent_mask(global const uint *counter, global real *mask, uint count, uint P, uint stream,
                            uint threshold, real scale)
 {
@@ -397,7 +398,7 @@ kernel void recurrent_mask(global const uint *counter, global real *mask, uint c
         mask[first + i] = words[shift + i] >= threshold ? scale : 0.0f;
 }
 
-// out [rows, P] = mask [N, P] times the rows of y [.., D*P] from `first` on.
+// out [rows, P] = mask [N, P] times rows of y [.., D*P], the first of which begins at element `first`.
 kernel void recurrent_drop(global const real *y, global const real *mask, global real *out, uint first, uint rows,
                            uint N, uint P, uint ld)
 {
@@ -410,7 +411,8 @@ kernel void recurrent_drop(global const real *y, global const real *mask, global
     FOR_LANE(j, P) store_units(load_units(kept, j, P) * load_units(from, j, P), out + (size_t)r * P, j, P);
 }
 
-// dh0 [N, P] from `first` on: `through`, times the dropout's mask if there is one; to what is there if `add`.
+// Writes the gradient of h0, `through` times the dropout mask, if any, to dh0 [N, P] from element `first` on, or adds
+// it to what dh0 holds if `add`.
 kernel void recurrent_initial(global const real *through, global const real *mask, global real *dh0, uint count,
                               uint first, uint add)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sums and maxima with a fixed order: in a work-item, and over the LANES work-items of a group.
+// Sums and maxima in a fixed order: within a work-item, and over the LANES work-items of a group.
 //
-// Defines: WIDTH as in vector.h; LANES, 1 on CPUs; on GPUs a group of LANES work-items reduces together.
+// Defines: WIDTH as in vector.h; LANES, work-items that reduce together: 1 on CPUs, a work-group on GPUs.
 #ifndef CLRNN_CL_REDUCE_H
 #define CLRNN_CL_REDUCE_H
 
@@ -11,7 +11,7 @@
 #define LANES 1
 #endif
 
-// fmax passes over NaN; where all are NaN the result is NaN.
+// The largest number of v. fmax ignores NaN; the result is NaN only if all numbers are.
 static inline real max_of(realv v)
 {
 #if WIDTH == 1
@@ -24,8 +24,8 @@ static inline real max_of(realv v)
 #endif
 }
 
-// Sums runs of RUN numbers, then the runs: the error grows with RUN + count / RUN instead of count, and an
-// addition depends on only one other.
+// A sum that adds up runs of RUN numbers and then the runs' sums, so that the rounding error grows with RUN + count /
+// RUN instead of count. An addition waits for only one other.
 #define RUN 32
 
 typedef struct {
@@ -47,7 +47,7 @@ static inline total total_add(total t, realv v)
     return t;
 }
 
-// At the end of each run.
+// Ends a run of RUN numbers: adds its sum to the others'.
 static inline total total_run(total t)
 {
     t.sum += t.part;
@@ -79,9 +79,9 @@ static inline kahan kahan_add(kahan k, realv v)
     return k;
 }
 
-// Sums and maxima over the LANES work-items of a group, all of which must call. `scratch` holds LANES
-// numbers; it is a kernel argument, since in PoCL 3.1 work-groups that run at the same time share an array
-// declared inside the kernel.
+// LANE_SUM and LANE_MAX reduce over the LANES work-items of a group, all of which must call them. `scratch` holds LANES
+// numbers. It is a kernel argument, because in PoCL 3.1 work-groups that run at the same time share a local array that
+// is declared inside the kernel.
 #if LANES == 1
 #define LANE 0u
 #define TEAM ((uint)get_global_id(0))
@@ -95,7 +95,7 @@ static inline kahan kahan_add(kahan k, realv v)
 
 static inline real lane_sum(real v, local real *scratch)
 {
-    barrier(CLK_LOCAL_MEM_FENCE); // the last use of `scratch` is over
+    barrier(CLK_LOCAL_MEM_FENCE); // no work-item still reads `scratch`
     scratch[LANE] = v;
     barrier(CLK_LOCAL_MEM_FENCE);
     for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
@@ -120,7 +120,7 @@ static inline real lane_max(real v, local real *scratch)
 }
 #endif
 
-// Whether row r = t * N + n is no padding. lengths may be absent (NULL).
+// Whether row r = t * N + n is a valid step, not padding. lengths NULL: all rows are valid.
 static inline bool row_valid(global const int *lengths, uint N, uint r)
 {
     return lengths == 0 || (int)(r / N) < lengths[r % N];

@@ -2,25 +2,25 @@
 // One time step of a recurrent layer after its multiplies, forward and backward, on any device. Formulas:
 // doc/maths.md.
 //
-// Defines: CELL; RELU (rnn); WIDTH hidden units in a vector: 1 on GPUs, where an item
-// takes one unit of one row; on CPUs it takes whole rows. Both are loops over what the range leaves.
+// Defines: CELL; RELU (rnn); WIDTH hidden units in a vector. On GPUs WIDTH is 1 and an item takes one unit of one row;
+// on CPUs it takes whole rows. Loops cover the rows and units that exceed the global size.
 //
-// Row r = t * N + n; D directions, the second is in reverse. pre [D, T, N, RESERVE*H]: pre-activations
-// without bias in, activations out (rnn: it is y, [T, N, D*H]); gru: r, z, n hold the input's part, r and z
-// the hidden state's too, column block 3 W_hn h. cell [D, T, N, H], without save [D, N, H].
+// Row r = t * N + n; D directions, of which direction 1 goes backward in time. pre [D, T, N, RESERVE*H]: in,
+// pre-activations without bias; out, activations (rnn: pre is y, [T, N, D*H]). gru: on entry r, z, n have the input's
+// part, r and z also the hidden state's part, and column block 3 is W_hn h. cell [D, T, N, H], without save [D, N, H].
 // biases and lengths may be NULL.
 //
-// Padding: y, cell and gradients are written as 0, so that multiplies over all rows stay clean and the
-// second direction, which meets padding first, starts from a zero state.
+// Padding: y, cell and gradients are written as 0, so that padding adds nothing to multiplies over all rows, and
+// direction 1, which meets padding first, starts from a zero state.
 //
-// Initial states, NULL: zero. start [D, N, GATES*H]: h0 W_hh^T, which the first step of a sample adds to its
-// pre-activations. past [D, N, H]: c0 (lstm), h0 (gru).
+// Initial states; NULL: zero. start [D, N, GATES*H]: h0 W_hh^T, which is added to the pre-activations of a sample's
+// first step. past [D, N, H]: c0 (lstm), h0 (gru).
 #include "rnn_cell.h"
 
 #define FOR_UNITS(j, H) for (uint j = get_global_id(0) * WIDTH; j < (H); j += get_global_size(0) * WIDTH)
 #define FOR_ROWS_OF_BATCH(n, N) for (size_t n = get_global_id(1); n < (N); n += get_global_size(1))
 
-// Whether t is the step that direction d takes first of sample n.
+// Whether t is the first step of sample n in the order of direction d.
 static inline bool is_first(global const int *lengths, size_t d, size_t n, size_t t, uint T)
 {
     return t == (d ? (lengths ? (size_t)lengths[n] : (size_t)T) - 1 : 0);
@@ -73,7 +73,7 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
                 if (CELL == CELL_LSTM || g != 2)
                     a[g] += load_units(product + min(g, (int)GATES - 1) * H, j, H);
 #if CELL == CELL_LSTM
-            // without save the cell of the step before is overwritten
+            // without save there is one cell, which each step overwrites
             global real *c = cell + (d * (save ? T : 1) * N + (save ? row : n)) * H;
             global real *c_before = cell + (d * (save ? T : 1) * N + (save ? before : n)) * H;
             const realv now = lstm_cell(a, past && first ? load_units(state, j, H)
@@ -96,11 +96,11 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
     }
 }
 
-// gates [D, T, N, RESERVE*H]: activations in (rnn: nothing), gradients of the pre-activations out, gru: of
-// r, z, n and of W_hn h + b_hn. through [D, N, H]: the gradient that reaches h from the step after; gru
-// leaves there what goes past the multiply. carry [D, N, H]: the same for the cell (lstm), for gru the part past
-// the multiply once more, or NULL; after the last step they belong to the initial states. carried [D, N, H]: the
-// gradient of the last cell (lstm), or NULL. step counts from the last one that forward took.
+// One step backward; steps are counted from the last one that forward took. gates [D, T, N, RESERVE*H]: in, activations
+// (rnn: not read); out, gradients of the pre-activations (gru: of r, z, n and of W_hn h + b_hn). through [D, N, H]: in,
+// the gradient of h from the next step; gru writes to it the part for the previous h that bypasses the multiply. carry
+// [D, N, H]: lstm: the gradient of the cell, likewise; gru: a copy of that part, or NULL. After the last step both are
+// gradients of the initial states. carried [D, N, H]: the gradient of the final cell (lstm), or NULL.
 kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const real *y,
                          global const real *cell, global const real *dy, global real *through, global real *carry,
                          global const int *lengths, global const real *past, global const real *carried)
@@ -117,7 +117,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
     {
         const size_t row = t * N + n, state = (d * N + n) * H;
         const bool padding = lengths && (int)time >= lengths[n];
-        const bool initial = past && is_first(lengths, d, n, time, args.whole); // its predecessor is the initial state
+        const bool initial = past && is_first(lengths, d, n, time, args.whole); // follows the initial state
 
         FOR_UNITS(j, H)
         {
@@ -129,7 +129,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
 #if CELL == CELL_RNN
             da[0] = rnn_gradient(dh, load_units(y + row * ld + d * H, j, H));
 #else
-            const bool last = step + 1 == T; // no step is before it
+            const bool last = step + 1 == T; // forward had no step before this one
             const size_t row_before = d ? row + N : row - N;
             realv a[RESERVE];
 
@@ -165,12 +165,12 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
 
 // ---------------------------------------------------------------- initial and final states
 
-// An item takes a row, on GPUs one number of it: id 0 and its range.
+// A work-item takes a row or, on GPUs, one number of a row; dimension 0 of the global size says which.
 #define FOR_ROW(j, W) for (uint j = get_global_id(0); j < (W); j += get_global_size(0))
 
-// out [D, N, W]: the final state of sample id 1, its last step in the order of direction d, id 2: row r and d of
-// `from` begin at r * ld + d * ld_direction. A sample without steps keeps its initial state [D, N, W], NULL: zero.
-// `from` has the `steps` steps from `begin` on alone, at step `low`; samples that end elsewhere are left as they are.
+// Writes final states to out [D, N, W]: for sample n (id 1) and direction d (id 2) the last step in the order of d.
+// Row r of direction d begins at r * ld + d * ld_direction in `from`. A sample without steps gets `initial` [D, N, W]
+// (NULL: zero). `from` has only steps [begin, begin + steps), from its step `low` on; others are skipped.
 kernel void rnn_final(global const real *from, global const int *lengths, global const real *initial,
                       global real *out, uint T, uint N, uint W, uint D, uint ld, uint ld_direction, uint begin,
                       uint steps, uint low)
@@ -190,8 +190,8 @@ kernel void rnn_final(global const real *from, global const int *lengths, global
     FOR_ROW(j, W) out[(d * N + n) * W + j] = row ? row[j] : 0.0f;
 }
 
-// out [T, N, D*W]: dy, NULL: zero, and the gradient of the final state, final [D, N, W], where it belongs. id 1: row;
-// id 2: direction.
+// Writes out [T, N, D*W] = dy (NULL: zero), plus final [D, N, W], the gradient of the final state, at each sample's
+// last step. id 1: row; id 2: direction.
 kernel void rnn_join_final(global const real *dy, global const real *final, global const int *lengths,
                            global real *out, uint T, uint N, uint W, uint D)
 {
@@ -212,7 +212,8 @@ kernel void rnn_join_final(global const real *dy, global const real *final, glob
     }
 }
 
-// out [N, W]: the row of sample id 1 that direction d took first, of `from` [rows, W] from element `offset` on.
+// Writes out [N, W]: for each sample (id 1) the row of its first step in the order of direction d. `from` [rows, W]
+// begins at element `offset`.
 kernel void rnn_first(global const real *from, global const int *lengths, global real *out, uint T, uint N, uint W,
                       uint d, uint offset)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer backward through time on CPUs: all time steps in one launch. How: cl/rnn_tile.h;
+// A recurrent layer backward through time on CPUs, all time steps in one launch. Method: cl/rnn_tile.h;
 // formulas: doc/maths.md; padding: as in cl/rnn.cl.
 //
 // Defines: CELL; RELU (rnn); WIDTH, ROWS, AHEAD (cl/rnn_tile.h); TILE unit vectors in a tile.
@@ -32,18 +32,18 @@ kernel void rnn_pack_bwd(struct rnn_args args, global const real *w0, global con
         }
 }
 
-struct backward { // of one direction
+struct backward { // arguments for one direction and step
     global const real *packed, *y, *cell, *dy;
-    global const real *past, *carried; // of initial and final states: as in cl/rnn.cl
+    global const real *past, *carried; // initial states and gradients of final states, as in cl/rnn.cl
     global real *gates, *carry, *bias;
     global const int *lengths;
     uint T, N, H, DH;
-    size_t d, t, after, before; // this step; the step after it in forward order, or t; the one before, or t
-    size_t earlier;             // the one before `before`, or that
-    size_t time;                // this step in the sequence: of dy, lengths and initial states
+    size_t d, t, after, before; // t: this step; after, before: its neighbours in forward order, or t if none
+    size_t earlier;             // the step before `before`, or `before` if none
+    size_t time;                // this step in the whole sequence, for dy, lengths and initial states
 };
 
-// The gradient of h: from the output and (gru) the part that the next step's multiply does not include.
+// Initialises the accumulators with the gradient of h from dy and (gru) from the next step's part without multiply.
 static void backward_start(const struct backward *b, uint tile, size_t n, uint rows, real *acc)
 {
     const uint H = b->H;
@@ -61,7 +61,7 @@ static void backward_start(const struct backward *b, uint tile, size_t n, uint r
         }
 }
 
-// The gradient that the step after hands to the cell (lstm), or to h past the multiply (gru).
+// The gradient that the next step passes back to the cell (lstm), or to h without the multiply (gru).
 static realv handed_on(const struct backward *b, size_t n, uint unit)
 {
     const uint H = b->H;
@@ -71,7 +71,7 @@ static realv handed_on(const struct backward *b, size_t n, uint unit)
     return CELL == CELL_LSTM && b->carried ? load_units(b->carried + n * H, unit, H) : (realv)(0.0f);
 }
 
-// What padding leaves behind.
+// Writes the results of a tile whose rows are all padding.
 static void backward_skip(const struct backward *b, uint tile, size_t n, uint rows)
 {
     const uint H = b->H, first = tile * TILE_UNITS, last = min(first + TILE_UNITS, H);
@@ -85,7 +85,7 @@ static void backward_skip(const struct backward *b, uint tile, size_t n, uint ro
         }
 }
 
-// Gate gradients of one row and vector of units from the gradient of h and (lstm) t, tanh(c); also added to sum.
+// Computes the gate gradients of a row and a vector of units from dh and (lstm) t = tanh(c), and adds them to sum.
 static void backward_unit(const struct backward *b, size_t n, uint unit, realv dh, realv t, realv sum[RESERVE])
 {
     const uint H = b->H;
@@ -143,7 +143,7 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
 #pragma unroll
         for (uint g = 0; g < RESERVE; g++)
             sum[g] = b->bias ? load_units(b->bias + g * H, unit, H) : (realv)(0.0f);
-        // tanh(c) of all rows first: they are independent, as in forward_finish of cl/rnn_forward.cl.
+        // First tanh(c) of all rows, which are independent, as in forward_finish of cl/rnn_forward.cl.
         for (uint r = 0; CELL == CELL_LSTM && r < rows; r++)
             vec_store(tanh_vec(load_units(b->cell + (b->t * b->N + n + r) * H, unit, H)), r, t);
         for (uint r = 0; r < rows; r++)
@@ -154,8 +154,8 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
     }
 }
 
-// Prefetches what backward_start and backward_unit read of the tile `next`, which is the next step's unless it comes
-// after `tile`. It was written so long ago that it is in memory again.
+// Prefetches what backward_start and backward_unit will read of the tile `next`. If `next` is not after `tile`, it is
+// of the next step. Its numbers were written so long ago that the caches no longer hold them.
 static void backward_prefetch(const struct backward *b, uint tile, uint next, size_t n, uint rows)
 {
     const uint H = b->H;
@@ -182,7 +182,7 @@ static void backward_prefetch(const struct backward *b, uint tile, uint next, si
 // Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches another part of the tile `next`.
 static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, uint next, uint i, uint stripes)
 {
-    // gru: the hidden part of n is column block 3
+    // gru: column block 3 is the hidden state's part of n
     const uint H = b->H, low = CELL == CELL_GRU ? 2 * H : GATES * H;
     const size_t size = (size_t)GATES * H * P * WIDTH;
     global const real *a = b->gates + (b->after * b->N + n) * RESERVE * H;
@@ -204,11 +204,11 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
     backward_finish(b, tile, n, rows, acc);
 }
 
-// Steps first..last-1, counted from the last one that forward took; the rest as in rnn_forward.
+// Takes steps [first, last), counted from the last one that forward took; ids and sizes as in rnn_forward.
 //
-// gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. carry [D, N, H]: what the cell (lstm) or h
-// past the multiply (gru) hands on, at the end to the initial states. bias [D, items, RESERVE*H]: sums of each
-// item's gate gradients, or NULL. lengths, past and carried may be NULL.
+// gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. carry [D, N, H]: the gradient that a step passes back to
+// the cell (lstm) or to h without the multiply (gru); at the end it is for the initial states. bias [D, items,
+// RESERVE*H]: sums of each work-item's gate gradients, or NULL. lengths, past and carried may be NULL.
 kernel void rnn_backward(struct rnn_args args, global const real *packed, global real *gates,
                          global const real *y, global const real *cell, global const real *dy, global real *carry,
                          global real *bias, global const int *lengths, global const real *past,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The bias gradients of a recurrent layer, on any device: a program of their own, as layers whose steps are in
-// cl/rnn_forward.cl or cl/rnn_group_forward.cl need nothing else of cl/rnn.cl.
+// The bias gradients of a recurrent layer, on any device. They are a program of their own, because layers that run
+// cl/rnn_forward.cl or cl/rnn_group_forward.cl need nothing else from cl/rnn.cl.
 //
 // Defines: CELL; RELU (rnn); WIDTH columns in a vector.
 #include "rnn_cell.h"
 
-// partial [D, blocks, columns], from block `first` of direction `direction` on: column sums over blocks of block_rows
-// rows, counted from the direction's first step, of `rows` rows of gates [D, stride, columns] from row `start` on.
+// Writes partial [D, blocks, columns], from block `first` of direction `direction` on: column sums over blocks of
+// block_rows rows, counted from the direction's first step, of gates [D, stride, columns], rows [start, start + rows).
 kernel void rnn_bias_partial(global const real *gates, global real *partial, uint start, uint rows, uint stride,
                              uint columns, uint block_rows, uint blocks, uint first, uint direction, uint D)
 {
@@ -23,17 +23,17 @@ kernel void rnn_bias_partial(global const real *gates, global real *partial, uin
     store_units(sum, partial + (d * blocks + first + block) * columns, j, columns);
 }
 
-// Sums partial [D, blocks, RESERVE*H] in its order. Outputs may be NULL.
+// Sums partial [D, blocks, RESERVE*H] over the blocks, in order. Outputs may be NULL.
 kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global real *db_hh0,
                          global real *db_ih1, global real *db_hh1, uint H, uint blocks, uint D)
 {
-    // Where there is one gate: a constant, as Intel's CPU runtime compiles an id that can only be 0 wrongly.
+    // With one gate a constant, because Intel's CPU runtime compiles an id that can only be 0 wrongly.
     const uint j = get_global_id(0) * WIDTH, gate = GATES == 1 ? 0 : get_global_id(1);
     const size_t d = get_global_id(2);
     if (j >= H || gate >= GATES || d >= D)
         return;
 
-    // gru: the hidden part of n is column block 3
+    // gru: column block 3 is the hidden state's part of n
     const uint hidden = CELL == CELL_GRU && gate == 2 ? 3 : gate;
     global const real *p = partial + d * blocks * RESERVE * H;
     global real *db_ih = d ? db_ih1 : db_ih0, *db_hh = d ? db_hh1 : db_hh0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The cells of recurrent layers and their gradients, on vectors of hidden units; doc/maths.md has the
-// formulas. What the whole-sequence and the step kernels share.
+// The cells of recurrent layers and their gradients, on vectors of hidden units, for the whole-sequence and the step
+// kernels. Formulas: doc/maths.md.
 //
 // Defines: CELL; RELU (rnn); WIDTH.
 #ifndef CLRNN_CL_RNN_CELL_H
@@ -10,8 +10,8 @@
 #include "rnn_args.h"
 #include "vector.h"
 
-// GATES: blocks of H rows in the weights. RESERVE: blocks of H columns that backward reads and leaves its
-// gradients in; gru: r, z, n and W_hn h + b_hn.
+// GATES: number of blocks of H rows in the weights. RESERVE: number of blocks of H columns in `gates`, which backward
+// reads and replaces by gradients; for gru these are r, z, n and W_hn h + b_hn.
 #if CELL == CELL_RNN
 #define GATES 1u
 #define RESERVE 1u
@@ -41,7 +41,7 @@ static inline realv rnn_gradient(realv dh, realv h)
 #endif
 }
 
-// a: pre-activations of i, f, g, o in, activations out. Returns c; h is o tanh(c).
+// a: in, the pre-activations of i, f, g, o; out, their activations. Returns c; h is o tanh(c).
 static inline realv lstm_cell(realv a[4], realv before)
 {
     a[0] = sigmoid_vec(a[0]);
@@ -51,14 +51,14 @@ static inline realv lstm_cell(realv a[4], realv before)
     return FMA(a[1], before, a[0] * a[2]);
 }
 
-// a: r, z, the input's part of n, and W_hn h + b_hn in; r, z, n, W_hn h + b_hn out. Returns h.
+// a: in, the activations r and z, the input's part of n, and W_hn h + b_hn; out, r, z, n, W_hn h + b_hn. Returns h.
 static inline realv gru_output(realv a[4], realv before)
 {
     a[2] = tanh_vec(FMA(a[0], a[3], a[2]));
     return FMA(a[1], before - a[2], a[2]);
 }
 
-// The same from the pre-activations of r and z.
+// Does the same as gru_output from the pre-activations of r and z.
 static inline realv gru_cell(realv a[4], realv before)
 {
     a[0] = sigmoid_vec(a[0]);
@@ -66,8 +66,8 @@ static inline realv gru_cell(realv a[4], realv before)
     return gru_output(a, before);
 }
 
-// da: gradients of the pre-activations, from dh, dc, the gradient of the cell from the next step, and t, tanh(c).
-// Returns the gradient of the previous step's cell.
+// Computes da, the gradients of the pre-activations, from dh, from dc, the gradient of the cell that the next step
+// passes back, and from t = tanh(c). Returns the gradient of the previous step's cell.
 static inline realv lstm_gradient(realv dh, realv dc, realv t, realv before, const realv a[4], realv da[4])
 {
     const realv i = a[0], f = a[1], g = a[2], o = a[3];
@@ -80,8 +80,8 @@ static inline realv lstm_gradient(realv dh, realv dc, realv t, realv before, con
     return dc * f;
 }
 
-// da: gradients of r, z, n and W_hn h + b_hn. Returns the part of the previous step's gradient that does
-// not go through the multiply.
+// Computes da, the gradients of r, z, n before activation and of W_hn h + b_hn. Returns the part of the gradient of the
+// previous h that does not go through the multiply.
 static inline realv gru_gradient(realv dh, realv before, const realv a[4], realv da[4])
 {
     const realv q = a[0], z = a[1], m = a[2], hn = a[3];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer forward on CPUs: all time steps in one launch. How: cl/rnn_tile.h; formulas:
+// A recurrent layer forward on CPUs, all time steps in one launch. Method: cl/rnn_tile.h; formulas:
 // doc/maths.md; padding: as in cl/rnn.cl.
 //
 // Defines: CELL; RELU (rnn); WIDTH, ROWS, AHEAD (cl/rnn_tile.h); TILE unit vectors in a tile of rnn.
@@ -9,11 +9,11 @@
 #define P TILE
 #define SLOTS TILE
 #define TILE_UNITS (TILE * WIDTH)
-#elif CELL == CELL_LSTM // the 4 gates of one vector of units: all of a unit meets in one tile
+#elif CELL == CELL_LSTM // the 4 gates of one vector of units, so that one tile has all that a unit needs
 #define P 4
 #define SLOTS 4
 #define TILE_UNITS WIDTH
-#else // r, z, n of one vector of units; n's two parts stay apart
+#else // r, z, n of one vector of units; the two parts of n are separate slots
 #define P 3
 #define SLOTS 4
 #define TILE_UNITS WIDTH
@@ -24,7 +24,7 @@
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
-// Source of vector v of a tile: rows gate * H + unit and following of the weights, `count` of them.
+// The rows of the weights that make vector v of a tile: `count` rows from gate * H + unit on.
 struct column {
     uint gate, unit, count;
 };
@@ -39,9 +39,9 @@ static struct column column_of(uint tile, uint v, uint H)
     return c;
 }
 
-// Packs the weights w [G*H, K] of each direction, transposed so that a tile's vectors are contiguous, into
-// rows from k_first on of packed [D, TILES, K_all, P, WIDTH], with zeros where there is no unit. A work-
-// item transposes one vector.
+// Packs the weights w [G*H, K] of each direction, transposed so that a tile's vectors are contiguous, into packed [D,
+// TILES, K_all, P, WIDTH], from row k_first of K_all on, with zeros where there is no unit. A work-item transposes one
+// vector.
 kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
                          uint K, uint k_first)
 {
@@ -76,7 +76,7 @@ kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global con
     }
 }
 
-// packed [D, TILES, SLOTS, WIDTH]: the sums of input and hidden biases, which for gru's n stay separate. A
+// Packs the sums of input and hidden biases into packed [D, TILES, SLOTS, WIDTH]; for gru's n the two stay separate. A
 // work-item computes one tile.
 kernel void rnn_pack_bias(struct rnn_args args, global const real *ih0, global const real *hh0,
                           global const real *ih1, global const real *hh1, global real *packed)
@@ -101,17 +101,17 @@ kernel void rnn_pack_bias(struct rnn_args args, global const real *ih0, global c
     }
 }
 
-struct forward { // of one direction
+struct forward { // arguments for one direction and step
     global const real *x, *packed, *bias;
-    global const real *start, *past; // of initial states: as in cl/rnn.cl
+    global const real *start, *past; // initial states, as in cl/rnn.cl
     global real *pre, *cell, *y;
     global const int *lengths;
     uint T, N, C, H, DH, save;
-    size_t d, t, before; // this step and the previous one in the direction's order; the same at the first
-    size_t time;         // this step in the sequence: of x, lengths and initial states
+    size_t d, t, before; // t: this step; before: the previous one in the direction's order, or t if none
+    size_t time;         // this step in the whole sequence, for x, lengths and initial states
 };
 
-// Whether this step is the first of row n.
+// Whether this step is the first of sample n in the direction's order.
 static bool is_first(const struct forward *f, size_t n)
 {
     return f->time == (f->d ? (f->lengths ? (size_t)f->lengths[n] : (size_t)f->T) - 1 : 0);
@@ -122,7 +122,7 @@ static bool is_padding(const struct forward *f, size_t n)
     return f->lengths && (int)f->time >= f->lengths[n];
 }
 
-// The tile of a row with gates, and what backward reads of it.
+// load_tile loads a row's gates from the accumulators; save_gates stores their activations for backward.
 static inline void load_tile(realv a[4], const real *acc)
 {
 #pragma unroll
@@ -138,8 +138,8 @@ static inline void save_gates(const struct forward *f, uint unit, size_t n, cons
             store_units(a[s], f->pre + (f->t * f->N + n) * 4 * f->H + s * f->H, unit, f->H);
 }
 
-// Initialises the accumulators with the biases and, if the input's multiply was a launch before, its
-// result.
+// Initialises the accumulators with the biases, with the input's product if an earlier launch computed it, and with the
+// initial state's product in a sample's first step.
 static void forward_start(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
 {
 #pragma unroll
@@ -162,9 +162,9 @@ static void forward_start(const struct forward *f, uint tile, size_t n, uint row
     }
 }
 
-// Computes the activations of a stripe's tile and stores h, the cell and what backward reads. Each pass is over all
-// rows: within one, rows are independent, so that a core computes several at the same time, where the chain from the
-// gates to h of one row would wait for each result.
+// forward_finish computes the activations of a stripe's tile and stores h, the cell and what backward reads. It does so
+// in passes over all rows. Rows are independent, so that in a pass a core works on several at a time; the operations
+// from the gates to h of a single row would each wait for the one before.
 #if CELL == CELL_RNN
 static void forward_finish(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
 {
@@ -177,11 +177,11 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, uint ro
         }
 }
 #elif CELL == CELL_LSTM
-// The first pass, of one row: all but h. Leaves o and the cell in acc[0] and acc[1].
+// The first pass for one row: computes all but h. Leaves o and the cell in acc[0] and acc[1].
 static void forward_cell(const struct forward *f, uint unit, size_t n, real *acc)
 {
     const uint H = f->H;
-    const size_t cell_step = f->save ? f->N * H : 0; // nobody needs the past in inference
+    const size_t cell_step = f->save ? f->N * H : 0; // in inference each step overwrites the cell
     const bool padding = is_padding(f, n);
     const realv zero = 0.0f;
     global real *cell = f->cell + n * H;
@@ -209,7 +209,7 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, uint ro
                     f->y + (f->t * f->N + n + r) * f->DH, unit, f->H);
 }
 #else
-// The second pass, of one row: from r and z on.
+// The second pass for one row: computes h from r, z and the parts of n.
 static void forward_output(const struct forward *f, uint unit, size_t n, const real *acc)
 {
     const uint H = f->H;
@@ -226,7 +226,7 @@ static void forward_output(const struct forward *f, uint unit, size_t n, const r
 
 static void forward_finish(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
 {
-    for (uint i = 0; i < 2 * rows; i++) { // r and z
+    for (uint i = 0; i < 2 * rows; i++) { // the first pass: r and z
         const uint at = i / 2 * SLOTS + i % 2;
 
         vec_store(sigmoid_vec(vec_load(at, acc)), at, acc);
@@ -236,7 +236,7 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, uint ro
 }
 #endif
 
-// What padding leaves behind.
+// Writes the results of a tile whose rows are all padding.
 static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows)
 {
     const uint H = f->H, first = tile * TILE_UNITS, last = min(first + TILE_UNITS, H);
@@ -291,12 +291,12 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
     forward_finish(f, tile, n, rows, acc);
 }
 
-// Steps first..last-1 (rnn_args.h), of rows [item_rows * id0, ...), tiles [item_tiles * id1, ...) and direction id2.
-// More than one step needs all tiles of a row in one item.
+// Takes steps [first, last) (rnn_args.h). A work-item computes item_rows rows from item_rows * id 0 on, item_tiles
+// tiles from item_tiles * id 1 on, and direction id 2. For more than one step an item must have all tiles of its rows.
 //
-// x [T, N, C] if its multiply is done here too; else C is 0 and pre holds the product. pre [D, T, N, 4H]
-// (rnn: y itself) takes the activations if `save`; NULL where neither is so. cell [D, T, N, H], without
-// save [D, N, H] (lstm). lengths, start and past may be NULL.
+// x [T, N, C], if the input is multiplied here, too; else C is 0 and pre holds the product. pre [D, T, N, 4H] (rnn: y
+// itself) receives the activations if `save`; it is NULL if it is needed for neither. cell [D, T, N, H], without save
+// [D, N, H] (lstm). lengths, start and past may be NULL.
 kernel void rnn_forward(struct rnn_args args, global const real *x, global const real *packed,
                         global const real *bias, global real *pre, global real *cell, global real *y,
                         global const int *lengths, global const real *start, global const real *past)

@@ -1,43 +1,44 @@
 // SPDX-License-Identifier: MIT
-// The whole-sequence recurrent kernels of GPUs: a work-group owns ROWS batch rows of one direction and runs
-// over the time steps by itself. Its items meet at barriers; groups never wait for each other.
+// Persistent recurrent kernels for GPUs: a work-group owns ROWS batch rows of one direction and loops over the time
+// steps. Its work-items meet at barriers; groups never wait for each other.
 //
-// What a step hands to the next is in local memory: `state` [ROWS, K_WIDE], multiplied with the recurrent
-// weights, gives `sums`. The multiply is divided twice. Lane l of LANES computes units l, l + LANES, ...: LANE_UNITS
-// of them, with all COLUMNS of each (forward: the gates). It is a split-K multiply, so that small layers, too, fill a
-// group: PARTS teams of LANES items take PART rows of the weights each; who reads a sum adds the parts in their order.
-// Four rows of the weights lie together, and units side by side: neighbours read neighbouring 16 bytes.
+// The state that a step passes to the next is in local memory: `state` [ROWS, K_WIDE] times the recurrent weights gives
+// `sums`. The multiply is divided twice. Columns are divided among lanes: lane l of LANES computes units l, l + LANES,
+// ..., LANE_UNITS of them, with all COLUMNS of each (forward: its gates). K is divided among teams (split-K), so that
+// small layers fill a group, too: each of PARTS teams of LANES items takes PART rows of the weights, and whoever reads
+// a sum adds the teams' parts in order. Packed weights have four rows together, and units side by side: neighbouring
+// items read neighbouring 16 bytes.
 //
-// The first HELD fours of an item's rows stay in its registers over all steps; the others come from the caches in
-// each, UNROLL fours of rows at a time.
+// An item keeps the first HELD groups of four rows of its weights in registers for all steps, and reads the others from
+// the caches in each step, UNROLL groups at a time.
 //
 // Defines: CELL, RELU, WIDTH as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, LANE_UNITS, HELD, UNROLL; PART,
-// a multiple of 4; ITEMS, the work-group's size. Of the including file: K rows and COLUMNS * HIDDEN columns of the
-// matrix, WEIGHT(w, k, p, u) its element in row k and column u of block p.
+// a multiple of 4; ITEMS, the work-group's size. The including file defines the matrix: K, its rows; COLUMNS, its
+// blocks of HIDDEN columns; WEIGHT(w, k, p, u), its element in row k and column u of block p.
 #ifndef CLRNN_CL_RNN_GROUP_H
 #define CLRNN_CL_RNN_GROUP_H
 
 #include "rnn_cell.h"
 
-#define WIDE (LANES * LANE_UNITS) // units with those past the end
-#define K_WIDE (PARTS * PART)     // rows likewise
-#define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // (row, unit) pairs for which a work-item does the pointwise part
+#define WIDE (LANES * LANE_UNITS) // hidden units, padded to a multiple of LANES
+#define K_WIDE (PARTS * PART)     // rows of the weights, padded likewise
+#define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // (row, unit) pairs whose cell a work-item computes
 #define STATE(row, k) (((local real *)state)[(row) * K_WIDE + (k)])
 #define SUM(part, row, p, unit) sums[(((part) * ROWS + (row)) * COLUMNS + (p)) * WIDE + (unit)]
 
-// Loops over the pairs q of a work-item: `row` of the group and `unit`. The body is skipped beyond the last
-// of `pairs`.
+// Loops over a work-item's pairs q of a row of the group, PAIR_ROW(q), and a unit, PAIR_UNIT(q). Skips the body for
+// pairs beyond the last of `pairs`.
 #define FOR_PAIRS(q)                                                             \
     _Pragma("unroll") for (uint q = 0; q < PAIRS; q++) if (PAIR(q) < pairs)
 #define PAIR(q) ((uint)get_local_id(0) + (q) * ITEMS)
 #define PAIR_ROW(q) (PAIR(q) / HIDDEN)
 #define PAIR_UNIT(q) (PAIR(q) % HIDDEN)
 
-// packed [D, K_WIDE / 4, COLUMNS, WIDE]: groups of four rows of the matrix, zero beyond its end.
+// Packs the weights into packed [D, K_WIDE / 4, COLUMNS, WIDE], groups of four rows of the matrix, zero beyond its end.
 kernel void rnn_group_pack(global const real *w0, global const real *w1, global real4 *packed, uint D)
 {
     const uint unit = get_global_id(0), p = get_global_id(1) % COLUMNS, d = get_global_id(2);
-    // a constant where it can only be 0: as in rnn_bias_sum of cl/rnn_bias.cl
+    // a constant if it can only be 0, for the reason given in rnn_bias_sum of cl/rnn_bias.cl
     const uint k4 = K_WIDE == 4 ? 0 : get_global_id(1) / COLUMNS;
     if (unit >= WIDE || k4 >= K_WIDE / 4 || d >= D)
         return;
@@ -63,14 +64,14 @@ static inline uint longest_of(global const int *lengths, uint first_row, uint N,
     return min(longest, T);
 }
 
-// Steps of the launch, as its buffers count them: [first, end) have a valid row, those from there to `all` only
-// padding. longest: steps of the longest row, counted likewise.
+// The time steps of a launch, counted as in its buffers: in [first, end) at least one row is valid, in [end, all) all
+// rows are padding. longest: steps of the longest row, counted likewise.
 struct span {
     uint first, end, all;
     size_t longest;
 };
 
-// low: the lowest of the launch's steps.
+// low: the launch's first step in time.
 static inline struct span span_of(const struct rnn_args *args, uint longest, uint low)
 {
     struct span s;
@@ -82,15 +83,15 @@ static inline struct span span_of(const struct rnn_args *args, uint longest, uin
     return s;
 }
 
-// A work-item's weights. All indices into `held` are constants after unrolling.
+// A work-item's part of the weights. All indices into `held` are constants after unrolling, so that it is in registers.
 struct weights {
 #if HELD
     real4 held[HELD][COLUMNS][LANE_UNITS];
 #endif
-    global const real4 *at; // of its part and lane
+    global const real4 *at; // first weight of the item's team and lane
 };
 
-#define WORKS ((uint)get_local_id(0) < PARTS * LANES) // in the multiply
+#define WORKS ((uint)get_local_id(0) < PARTS * LANES) // whether the item takes part in the multiply
 #define LANE ((uint)get_local_id(0) % LANES)
 #define TEAM ((uint)get_local_id(0) / LANES)
 
@@ -112,7 +113,7 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 #endif
 }
 
-// acc += four rows of the weights, `from`(k4, p, i), times the matching four values of the state.
+// acc += four rows of the weights, which `from`(k4, p, i) reads, times the matching four values of the state.
 #define MULTIPLY4(k4, from)                                                      \
     {                                                                            \
         real4 s[ROWS];                                                           \
@@ -131,7 +132,7 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 #define FROM_REGISTERS(k4, p, i) w->held[k4][p][i]
 #define FROM_MEMORY(k4, p, i) WEIGHT4(w, k4, p, i)
 
-// sums = state times weights.
+// Computes a team's part of sums = state times weights.
 static inline __attribute__((always_inline)) void multiply(const struct weights *w, local const real4 *state,
                                                             local real *sums)
 {
@@ -173,9 +174,9 @@ static inline real sum_of_parts(local const real *sums, uint row, uint p, uint u
     return sum;
 }
 
-// Before the first step: a zero state and no sums. To be called right before the loop over the steps: without a
-// barrier there, compilers thread branches that differ from item to item into the loop's entry, and PoCL 3.1 then
-// runs all work-items through the branch of the first.
+// Sets state and sums to zero before the first step. Call it right before the loop over the steps: without its barrier
+// there, compilers move branches that differ between items into the loop's entry, and PoCL 3.1 then runs all work-items
+// through the branch of the first.
 static inline void group_clear(local real4 *state, local real *sums)
 {
     for (uint i = get_local_id(0); i < ROWS * K_WIDE; i += ITEMS)

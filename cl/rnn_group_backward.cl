@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer backward through time on GPUs: all time steps in one launch. How, and defines:
+// A recurrent layer backward through time on GPUs, all time steps in one launch. Method and defines:
 // cl/rnn_group.h; formulas: doc/maths.md; padding: as in cl/rnn.cl.
 #define K (GATES * HIDDEN)
 #define COLUMNS 1u
@@ -8,8 +8,8 @@
 #include "rnn_group.h"
 
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. y, dy [T, N, D*H]; cell [D, T, N, H] (lstm).
-// lengths, and of initial and final states past, carried and carry (cl/rnn.cl) may be NULL. The state is the gate
-// gradients as the weights meet them (gru: r, z, W_hn h + b_hn).
+// lengths may be NULL, and so may past, carried and carry, which belong to initial and final states (cl/rnn.cl). The
+// local `state` holds the gate gradients that are multiplied with the weights (gru: of r, z, W_hn h + b_hn).
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_backward(struct rnn_args args, global const real4 *packed, global real *gates, global const real *y,
                    global const real *cell, global const real *dy, global const int *lengths,
@@ -21,9 +21,9 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
     const struct span s = span_of(&args, longest_of(lengths, first_row, N, args.whole), d ? args.first : T - args.last);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
-    const bool goes_on = args.first > 0; // from the step after, which is there
+    const bool goes_on = args.first > 0; // an earlier launch took the step after; its gradients are in `gates`
     struct weights w;
-    // of this step: activations, dy and h or c; of the step before it in forward order: h or c
+    // next: activations; next_dy: dy; now: h or c of this step; before: h or c of the step before in forward order
     real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], pass[PAIRS];
     uint steps[PAIRS];
 
@@ -39,7 +39,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
 #endif
 #define TIME(step) ((size_t)(d ? s.first + (step) : s.end - 1 - (step)))
 #define AFTER ((size_t)(d ? args.first - 1 : T - args.first))
-// Whether the step before step s is there: in the sequence and in memory.
+// Whether the sequence and the buffers have a step before `step` in forward order.
 #define PRECEDED(step) (d ? TIME(step) + 1 < T && TIME(step) + 1 < s.longest : TIME(step) > 0)
 #define LOAD(step_, q)                                                           \
     {                                                                            \
@@ -115,7 +115,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         if (step + 1 < s.end - s.first) {
-            // under way while the multiply lasts
+            // these loads proceed during the multiply
             FOR_PAIRS(q)
             LOAD(step + 1, q)
             multiply(&w, state, sums);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer forward on GPUs: all time steps in one launch. How, and defines: cl/rnn_group.h; formulas:
+// A recurrent layer forward on GPUs, all time steps in one launch. Method and defines: cl/rnn_group.h; formulas:
 // doc/maths.md; padding: as in cl/rnn.cl.
 #define K HIDDEN
 #define COLUMNS GATES
@@ -7,9 +7,9 @@
 
 #include "rnn_group.h"
 
-// pre [D, T, N, 4H]: the input's part of the pre-activations in (gru: three of the four), activations out if
-// `save`; rnn: it is y. cell [D, T, N, H], if `save` (lstm). y [T, N, D*H]. bias and lengths may be NULL,
-// and so may the initial states, start and past (cl/rnn.cl).
+// pre [D, T, N, 4H] (rnn: pre is y): in, the input's part of the pre-activations (gru: three of the four); out, if
+// `save`, the activations. cell [D, T, N, H], if `save` (lstm). y [T, N, D*H]. bias and lengths may be NULL, and so may
+// start and past, which belong to initial states (cl/rnn.cl).
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_forward(struct rnn_args args, global const real4 *packed, global const real *bias_ih0,
                   global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
@@ -21,7 +21,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
     const struct span s = span_of(&args, longest_of(lengths, first_row, N, args.whole), d ? T - args.last : args.first);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
-    const bool goes_on = args.first > 0; // from the step before, which is there
+    const bool goes_on = args.first > 0; // an earlier launch took the step before; its state is in y and cell
     global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
     struct weights w;
     real bias[PAIRS][RESERVE], next[PAIRS][RESERVE], now[PAIRS];
@@ -37,7 +37,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
 #endif
 #define TIME(step) ((size_t)(d ? s.end - 1 - (step) : s.first + (step)))
 #define BEFORE ((size_t)(d ? T - args.first : args.first - 1))
-#define INPUTS (CELL == CELL_GRU ? 3u : RESERVE) // of pre
+#define INPUTS (CELL == CELL_GRU ? 3u : RESERVE) // column blocks of pre that are read
 
     weights_load(&w, packed, d);
     FOR_PAIRS(q)
@@ -50,7 +50,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
             now[q] = CELL == CELL_LSTM ? cell[(BEFORE * step_rows + n) * H + unit]
                                        : y[(BEFORE * step_rows + n) * DH + unit];
         for (uint g = 0; g < RESERVE; g++) {
-            // gru: the candidate's two sides stay apart
+            // gru: the input's and the hidden state's bias of n stay separate
             bias[q][g] = !ih                  ? 0.0f
                          : CELL != CELL_GRU || g < 2 ? ih[g * H + unit] + hh[g * H + unit]
                          : g == 2             ? ih[2 * H + unit]
@@ -106,7 +106,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         if (step + 1 < s.end - s.first) {
-            // under way while the multiply lasts
+            // these loads proceed during the multiply
             FOR_PAIRS(q)
             {
                 for (uint g = 0; g < INPUTS; g++)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer of one time step on CPUs: small ones whole, their multiplies included, in one launch
-// forward and one backward, since each launch costs as much as such a multiply. Formulas: doc/maths.md.
+// A small recurrent layer over a single time step on CPUs. Forward is one launch and so is backward, multiplies
+// included, because each launch costs as much as such a multiply. Formulas: doc/maths.md.
 //
-// x [N, C], or where x_rows is not NULL, rows x_rows[n] of a data set; y, dy [N, D*H]; gates, cell as in
-// cl/rnn.cl with T 1. The recurrent weights meet a state of zeros: they take no part.
+// x [N, C] or, if x_rows is not NULL, rows x_rows[n] of a data set; y, dy [N, D*H]; gates, cell as in cl/rnn.cl with T
+// 1. The initial state is zero, so that the recurrent weights have no effect.
 //
-// Defines: CELL; RELU (rnn); WIDTH 4, 8 or 16; PARTS, vectors of units of a forward item
-// (lstm, gru: 1); TILE, rows of backward's multiplies.
+// Defines: CELL; RELU (rnn); WIDTH 4, 8 or 16; PARTS, vectors of units that a forward work-item computes (lstm, gru:
+// 1); TILE, rows of a tile of backward's multiplies.
 #include "rnn_cell.h"
 #include "transpose.h"
 
-// The tile of sums in registers: 24 vectors of 32 registers with AVX-512, else 12 of 16.
+// Vectors of a tile of sums in registers: 24 of the 32 registers with AVX-512, else 12 of 16.
 #if WIDTH == 16
 #define SUMS 24
 #define P 4 // vectors side by side in backward's multiplies
@@ -28,8 +28,8 @@ static inline size_t sample(global const uint *x_rows, uint n)
 
 // ---------------------------------------------------------------- forward
 
-// to [C, V, WIDTH]: writes one of the V vectors, the transposed rows of w [units, C]; zero where there is
-// no unit.
+// Writes the transposed rows of w [units, C] to one of the V vectors of to [C, V, WIDTH], with zeros where there is no
+// unit.
 static inline void turn_weights(global const real *w, uint units, uint C, local real *to)
 {
     uint k = 0;
@@ -50,7 +50,7 @@ static inline void turn_weights(global const real *w, uint units, uint C, local 
             to[k * V * WIDTH + i] = i < units ? w[(size_t)i * C + k] : 0.0f;
 }
 
-// Loads the biases of units from j on: input and hidden biases added, which for gru's n stay separate.
+// Loads the biases of WIDTH units from j on: the sums of input and hidden biases, which for gru's n stay separate.
 static inline void load_biases(global const real *ih, global const real *hh, uint j, uint H, realv bias[4])
 {
     for (int g = 0; g < 4; g++)
@@ -63,8 +63,8 @@ static inline void load_biases(global const real *ih, global const real *hh, uin
     }
 }
 
-// Computes the activations of units from j on of a row from the input's product, and stores y, gates and
-// cell of the row; the last two may be NULL.
+// Computes the activations of a row's WIDTH units from j on from the input's product, and stores y, gates and cell of
+// the row; the last two may be NULL.
 static inline void finish_row(const realv in[GATES], const realv bias[4], global real *y, global real *gates,
                               global real *cell, uint j, uint H)
 {
@@ -90,8 +90,8 @@ static inline void finish_row(const realv in[GATES], const realv bias[4], global
 #endif
 }
 
-// A work-item computes PARTS vectors of units (id 0) of `item_rows` rows (id 1) of a direction (id 2). Biases,
-// gates and cell may be NULL. panel: C * V * WIDTH numbers.
+// Forward. A work-item computes PARTS vectors of units (id 0) for `item_rows` rows (id 1) of a direction (id 2).
+// Biases, gates and cell may be NULL. panel: C * V * WIDTH numbers.
 kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global const real *bias_ih0,
                            global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
@@ -126,7 +126,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
                 sum[r][v] = 0.0f;
         }
         for (uint k = 0; k < C; k++) {
-            if (ROWS < V) { // 16 registers hold, beside the sums, the fewer of the two, not both
+            if (ROWS < V) { // beside the sums, 16 registers hold only the fewer of rows' numbers and weights
                 realv one[ROWS];
 
 #pragma unroll
@@ -169,9 +169,9 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
 
 // ---------------------------------------------------------------- backward
 
-#define RUN 32 // rows summed before their sum is added to the others': rounding grows with RUN and N / RUN
+#define RUN 32 // rows of a partial sum, so that rounding errors grow with RUN + N / RUN instead of N
 
-// Buffers of the backward pass; unwanted gradients, and those of a missing second direction, are NULL.
+// Buffers of the backward pass. Gradients that are not wanted or belong to a missing second direction are NULL.
 struct backward {
     global const real *x, *y, *cell, *dy, *w[2];
     global const uint *x_rows;
@@ -180,7 +180,7 @@ struct backward {
     uint N, C, H, D;
 };
 
-// Gate gradients of units from j on in row n.
+// Computes the gate gradients of WIDTH units from j on in row n.
 static inline void gate_gradients(const struct backward *b, size_t d, size_t n, uint j, realv da[RESERVE])
 {
     const uint H = b->H;
@@ -205,7 +205,7 @@ static inline void gate_gradients(const struct backward *b, size_t d, size_t n, 
         da[g] = padding ? zero : da[g];
 }
 
-// Gate gradients of WIDTH units in all rows, their sums, and zeros for the recurrent weights.
+// Writes gate gradients of WIDTH units in all rows, their sums (bias gradients), and zero recurrent weight gradients.
 static void unit_gradients(const struct backward *b, size_t d, uint j)
 {
     const uint N = b->N, H = b->H;
@@ -228,7 +228,7 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
         }
     }
     for (uint g = 0; g < GATES; g++) {
-        const uint hidden = CELL == CELL_GRU && g == 2 ? 3 : g; // gru: the hidden side's n
+        const uint hidden = CELL == CELL_GRU && g == 2 ? 3 : g; // gru: block 3 is the hidden state's part of n
 
         if (b->db_ih[d])
             store_units(sum[g] + part[g], b->db_ih[d] + g * H, j, H);
@@ -240,9 +240,9 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
     }
 }
 
-// The result of a multiply, `rows` <= TILE rows of `columns` numbers: to row i is written (or added) the
-// sum over k < K of a[i * a_row + k * a_step] times row k of b; rows of b are b_ld apart, or row k is row
-// index[k].
+// A multiply with a result of `rows` <= TILE rows of `columns` numbers. Row i becomes (if `add`: is increased by) the
+// sum over k < K of a[i * a_row + k * a_step] times row k of b. Rows of b are b_ld apart; with index, row k is the
+// stored row index[k].
 struct product {
     global const real *a, *b;
     size_t a_row, a_step, b_ld;
@@ -298,7 +298,7 @@ static inline __attribute__((always_inline)) void product_tile(const struct prod
     }
 }
 
-// Not inlined: compile time grows with the code, which is long.
+// Not inlined, because the code is long and copies of it would take time to compile.
 static __attribute__((noinline)) void product(const struct product *m)
 {
     uint c = 0;
@@ -309,7 +309,7 @@ static __attribute__((noinline)) void product(const struct product *m)
         product_tile(m, 1, c);
 }
 
-// Gradients of the input weights of WIDTH units, whose gate gradients are in memory.
+// Computes the gradients of the input weights of WIDTH units, whose gate gradients are in memory.
 static void weight_gradients(const struct backward *b, size_t d, uint j)
 {
     const uint H = b->H, last = min(j + WIDTH, H);
@@ -332,8 +332,8 @@ static void weight_gradients(const struct backward *b, size_t d, uint j)
 }
 
 #if CELL == CELL_RNN
-// The gradient of TILE rows of x. Their gate gradients are computed again, into through [N, D, H], because
-// other work-items may not have written theirs to `gates` yet.
+// Computes TILE rows of dx. It computes the gate gradients of these rows again, into through [N, D, H], because other
+// work-items may not have written them to `gates` yet.
 static void input_gradients(const struct backward *b, uint first)
 {
     const uint rows = min((uint)TILE, b->N - first), H = b->H;
@@ -364,8 +364,8 @@ static void input_gradients(const struct backward *b, uint first)
 }
 #endif
 
-// The first work-items compute WIDTH units of each direction, the others (rnn only) TILE rows of dx each.
-// gates: activations in (rnn: nothing), gradients out. lengths may be NULL, and is if dw_ih or dx is not.
+// Backward. The first work-items compute WIDTH units of a direction each, the others (rnn only) TILE rows of dx each.
+// gates: in, activations (rnn: not read); out, gradients. lengths may be NULL, and must be if dw_ih or dx is wanted.
 kernel void rnn_single_bwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global real *gates,
                            global const real *y, global const real *cell, global const real *dy,

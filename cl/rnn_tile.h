@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The register tile of the whole-sequence recurrent kernels: up to ROWS batch rows times P vectors of WIDTH
-// hidden units, an fma of a broadcast number with each of the packed weights' vectors.
+// The register tile of the whole-sequence recurrent kernels for CPUs: sums of up to ROWS batch rows times P vectors of
+// WIDTH hidden units. Each fma multiplies a broadcast number by a vector of the packed weights.
 //
-// A work-item owns some batch rows of one direction, in stripes of at most ROWS, and goes through the time
-// steps by itself: rows are independent of each other, so nothing waits. It takes its tiles of units one after
-// the other, all stripes in each: a tile's weights are read from memory at most once a step, then from the
-// second-level cache, and the next tile's are prefetched meanwhile: each stripe prefetches AHEAD P-ths of them.
+// A work-item owns some batch rows of one direction, divided into stripes of at most ROWS, and loops over the steps
+// without waiting for others, since rows are independent. In each step it takes one tile of units after the other, and
+// in each tile all stripes: a tile's weights come from memory at most once a step and then from the second-level cache.
+// Meanwhile the next tile's weights are prefetched: each stripe prefetches AHEAD of their P vectors per step of K.
 //
 // Defines: WIDTH; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8; AHEAD, P / the number of stripes, rounded up.
 #ifndef CLRNN_CL_RNN_TILE_H
@@ -13,17 +13,17 @@
 
 #include "vector.h"
 
-// Loops over rows run to ROWS and test, as `rows` is a constant only after inlining: compilers then unroll
-// them fully, which keeps the tile in registers.
+// Loops over rows go to ROWS and test r < rows, because `rows` is a constant only after inlining. Compilers then unroll
+// the loops fully, which keeps the tile in registers.
 #define FOR_ROWS(r) _Pragma("unroll") for (int r = 0; r < ROWS; r++) if (r < rows)
 
-// What a stripe prefetches meanwhile: for each step of K a vector, and AHEAD - 1 others, `spacing` numbers apart.
+// The weights that a stripe prefetches while it multiplies: for each step of K AHEAD vectors, `spacing` numbers apart.
 struct ahead {
     global const real *next;
     size_t spacing;
 };
 
-// tile[r][p] += a[r][0..K) . w[0..K)[p]; the last vector goes to tile[r][last_slot].
+// tile[r][p] += the sum over k < K of a[r][k] w[k][p]. The last vector goes to tile[r][last_slot].
 static inline __attribute__((always_inline)) void accumulate_rows(real *tile, const int rows, int last_slot,
                                                                   global const real *a, size_t ld,
                                                                   global const real *w, uint K, struct ahead ahead)
@@ -40,7 +40,8 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
 #pragma unroll
         for (int i = 0; i < AHEAD; i++)
             PREFETCH(ahead.next + i * ahead.spacing);
-        // Beside a tile of 12 vectors, 16 registers hold the rows' numbers or the weights, the fewer, not both.
+        // Beside a tile of 12 vectors, 16 registers cannot hold both the rows' numbers and the weights' vectors: the
+        // fewer of the two stay in registers.
         if (rows < P) {
             realv ak[ROWS];
 
@@ -74,9 +75,9 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
     }
 }
 
-// The same for any number of rows up to ROWS. The tile is in memory before and after, so that only this
-// code is generated for every number of rows. Not inlined: inside the large kernels LLVM keeps part of the tile on the
-// stack, which costs backward of an LSTM half its speed.
+// Does what accumulate_rows does for any number of rows up to ROWS. The tile is in memory before and after, so that
+// only this code is generated once for each number of rows. It is not inlined, because inside the large kernels LLVM
+// keeps part of the tile on the stack, which costs backward of an LSTM half its speed.
 static __attribute__((noinline)) void accumulate(real *tile, uint rows, int last_slot,
                                                  global const real *a, size_t ld, global const real *w, uint K,
                                                  struct ahead ahead)
@@ -119,7 +120,7 @@ static uint stripes_of(uint rows)
     return (rows + ROWS - 1) / ROWS;
 }
 
-// What stripe i of `stripes` prefetches of the tile at `next`, whose P parts have `part` numbers each.
+// Where stripe i of `stripes` begins to prefetch in the tile at `next`, which is P parts of `part` numbers.
 static struct ahead ahead_of(global const real *next, size_t part, uint i, uint stripes)
 {
     return (struct ahead){next + i % P * part, stripes * part};

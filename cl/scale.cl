@@ -2,7 +2,7 @@
 // A matrix multiply with inner size 0: C = beta C.
 #include "common.h"
 
-// c [rows, ld], columns 0 to N - 1 from `first` on: multiplied by beta; beta 0 does not read.
+// Multiplies M rows of N columns of c by beta; they begin at element `first` and are ld apart. beta 0: c is not read.
 kernel void scale_matrix(global real *c, uint first, uint ld, uint M, uint N, real beta)
 {
     const uint j = get_global_id(0), i = get_global_id(1);

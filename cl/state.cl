@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The states with which recurrent layers begin.
+// The initial states of recurrent layers.
 #include "slots.h"
 #include "vector.h"
 
-// to [count]: from, or 0 where the counter says that nothing is carried on.
+// Copies `from` to to [count], or writes zeros if COUNTER_CARRY says that no state is carried on.
 kernel void state(global const real *from, global const uint *counter, global real *to, uint count, uint chunk)
 {
     const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);

@@ -7,7 +7,7 @@
 
 #include "vector.h"
 
-// Interleaves the lower or the upper halves of two vectors.
+// ZIP_LO interleaves the lower halves of two vectors, ZIP_HI the upper halves.
 #if WIDTH == 16
 #define ZIP_LO 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define ZIP_HI 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
@@ -19,7 +19,7 @@
 #define ZIP_HI 2, 6, 3, 7
 #endif
 
-// PoCL's shuffle2 takes its numbers one by one.
+// Uses clang's builtin where there is one, because PoCL's shuffle2 moves numbers one by one.
 #if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
 #define SHUFFLED(a, b, order) __builtin_shufflevector(a, b, order)
 #else
@@ -33,7 +33,7 @@
         to[2 * z + 1] = SHUFFLED(from[z], from[z + WIDTH / 2], ZIP_HI);          \
     }
 
-// Swaps x[i].s[j] and x[j].s[i], in log2(WIDTH) rounds that interleave rows i and i + WIDTH / 2.
+// Transposes x: swaps x[i].s[j] and x[j].s[i], in log2(WIDTH) rounds that interleave rows i and i + WIDTH / 2.
 static inline __attribute__((always_inline)) void transpose(realv x[WIDTH])
 {
     realv y[WIDTH];

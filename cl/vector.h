@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// One kernel body for CPUs and GPUs: vectors of WIDTH numbers, partly filled ones at the end of a row, and functions
-// of vectors.
+// Vectors of WIDTH numbers, by which CPUs and GPUs share one kernel body: loads and stores of whole vectors and of
+// partly filled ones at the end of a row, and functions of vectors.
 //
-// Defines: WIDTH 16 on CPUs, where a work-item does much work, or the device's own 4, 8 or 16 (gemm, rnn); 1 on GPUs.
-// src/ops/split.h chooses.
+// Defines: WIDTH, which src/ops/split.h chooses: on GPUs 1; on CPUs, where a work-item does much work, 16, or in gemm
+// and rnn the device's own width of 4, 8 or 16.
 #ifndef CLRNN_CL_VECTOR_H
 #define CLRNN_CL_VECTOR_H
 
@@ -20,7 +20,7 @@ typedef int intv;
 #define TO_REALV(v) ((real)(v))
 #define AS_INTV(v) as_int(v)
 #define AS_REALV(v) as_float(v)
-#define WHERE(a, b, c) ((c) ? (b) : (a)) // b where c, else a; c is a comparison of realv or intv
+#define WHERE(a, b, c) ((c) ? (b) : (a)) // b where c is true, else a; c is a comparison of realv or intv
 #define INDEXES 0
 #define vec_load(i, p) ((p)[i])
 #define vec_store(v, i, p) ((p)[i] = (v))
@@ -45,7 +45,8 @@ typedef JOIN(int, WIDTH) intv;
 #endif
 
 #if WIDTH > 1
-// The parts of load_or and store for n < WIDTH. Not inlined: they are rare, and large beside what surrounds them.
+// load_part and store_part do the work of load_or and store for n < WIDTH. They are not inlined, because they are rare
+// and larger than the code around their calls.
 static __attribute__((noinline)) realv load_part(global const real *p, uint n, real rest)
 {
     real part[WIDTH];
@@ -96,7 +97,7 @@ static __attribute__((noinline)) void store_part(realv v, global real *p, uint n
 }
 #endif
 
-// Loads the first n <= WIDTH numbers at p; the other lanes are `rest`.
+// Loads the first min(n, WIDTH) numbers at p; the vector's other elements become `rest`.
 static inline realv load_or(global const real *p, uint n, real rest)
 {
 #if WIDTH == 1
@@ -123,7 +124,7 @@ static inline void store(realv v, global real *p, uint n)
 #endif
 }
 
-// Loads units unit, unit + 1, ... of a row of H; 0 beyond its end.
+// Loads WIDTH units from `unit` on of a row of H units; those beyond the row's end are 0.
 static inline realv load_units(global const real *row, uint unit, uint H)
 {
     return load(row + unit, H - unit);
@@ -179,8 +180,8 @@ static inline real sum_of(realv v)
 #endif
 }
 
-// exp(x) = 2^n exp(r), |r| <= ln 2 / 2: 2^n goes to *scale, exp(r) - 1 is returned (Cephes' polynomial,
-// relative error below 1e-7 also near 0). -87 <= x <= 88; NaN stays NaN.
+// Splits exp(x) into 2^n exp(r) with |r| <= ln 2 / 2: stores 2^n in *scale and returns exp(r) - 1 (Cephes' polynomial,
+// with a relative error below 1e-7 also near 0). x must be in [-87, 88]; NaN stays NaN.
 static inline realv exp_parts(realv x, realv *scale)
 {
     const realv shifted = FMA(x, (realv)(1.44269504f), (realv)(12582912.0f)); // n in the low bits
@@ -201,7 +202,7 @@ static inline realv exp_parts(realv x, realv *scale)
 #define exp_vec(x) exp(x)
 #define log_vec(x) log(x)
 #else
-// exp(x) for x <= 88; 0 below -87, where it is denormal. NaN stays NaN.
+// exp(x) for x <= 88. The result is 0 below -87, where exp(x) is denormal. NaN stays NaN.
 static inline realv exp_vec(realv x)
 {
     realv scale;
@@ -210,7 +211,8 @@ static inline realv exp_vec(realv x)
     return WHERE(FMA(scale, e, scale), (realv)(0.0f), x < -87.0f);
 }
 
-// ln(x) = e ln 2 + ln(m), sqrt(1/2) <= m < sqrt(2) (Cephes' polynomial), for normal positive x; below -80 for 0.
+// ln(x) for normal positive x, as e ln 2 + ln(m) with sqrt(1/2) <= m < sqrt(2) (Cephes' polynomial). x = 0 gives a
+// number below -80.
 static inline realv log_vec(realv x)
 {
     const intv bits = AS_INTV(x) - 0x3f3504f3;
@@ -230,7 +232,7 @@ static inline realv log_vec(realv x)
 }
 #endif
 
-// The comparisons are false for NaN, which therefore passes through.
+// 1 / (1 + exp(-x)). Comparisons with NaN are false, so that NaN passes through.
 static inline realv sigmoid_vec(realv x)
 {
     realv scale;
@@ -241,12 +243,12 @@ static inline realv sigmoid_vec(realv x)
     return 1.0f / (1.0f + FMA(scale, e, scale));
 }
 
-// (exp(2|x|) - 1) / (exp(2|x|) + 1), with exp - 1 computed without cancellation.
+// tanh(|x|) = (exp(2|x|) - 1) / (exp(2|x|) + 1), with exp - 1 computed without cancellation; the sign is put back.
 static inline realv tanh_vec(realv x)
 {
     realv scale, z = fabs(x);
 
-    z = z > 10.0f ? (realv)(10.0f) : z; // 1 from 9.02 on
+    z = z > 10.0f ? (realv)(10.0f) : z; // tanh rounds to 1 from 9.02 on
     const realv e = exp_parts(2.0f * z, &scale);
     const realv m = FMA(scale, e, scale - 1.0f);
     return copysign(m / (m + 2.0f), x);

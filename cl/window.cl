@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Maximum and mean of windows over time. x, dx [T, N, C]; y, dy, argmax [T_out, N, C]; lengths may be NULL.
-// Needs -DMEAN and -DCOUNT_PADDING (the mean divides by K). A work-item takes `columns` numbers of `samples` samples of
-// a step.
+// Needs -DMEAN (mean, not maximum) and -DCOUNT_PADDING (the mean divides by K). A work-item takes `columns` columns of
+// `samples` samples at one step.
 #include "vector.h"
 
 #ifndef MEAN
@@ -11,13 +11,13 @@
 #define COUNT_PADDING 0
 #endif
 
-// Steps of sample n, at most T.
+// The number of steps of sample n, at most T.
 static inline int steps_of(global const int *lengths, uint n, uint T)
 {
     return lengths != 0 ? min(lengths[n], (int)T) : (int)T;
 }
 
-// How many steps of window t lie in a sample of `length` steps: what its sum is divided by.
+// The divisor of the mean of window t: the number of its steps that are inside a sample of `length` steps, or K.
 static inline real divisor(uint t, int length, uint K, uint stride, uint padding)
 {
 #if COUNT_PADDING
@@ -29,7 +29,7 @@ static inline real divisor(uint t, int length, uint K, uint stride, uint padding
 #endif
 }
 
-// WIDTH numbers of y from column c on, of sample n at step t, whose window may read `length` steps; 0: padding.
+// Computes WIDTH numbers of y from column c on, for window t of sample n, which has `length` steps. 0: t is padding.
 static inline void forward_at(global const real *x, int length, global real *y, global int *argmax, uint t, uint n,
                               uint c, uint N, uint C, uint K, uint stride, uint dilation, uint padding)
 {
@@ -59,7 +59,7 @@ static inline void forward_at(global const real *x, int length, global real *y, 
 
             if (step >= 0 && step < length) {
                 const realv v = load(x + ((size_t)step * N + n) * C + c, left);
-                // the first one, the first of equals, and any NaN
+                // takes the first valid step, then larger numbers only (the first of equals stays), and any NaN
                 const intv take = AS_INTV(v > best) | AS_INTV(v != v) | (taken < 0);
 
                 best = WHERE(best, v, take);
@@ -89,8 +89,8 @@ kernel void window_fwd(global const real *x, global const int *old_lengths, glob
     }
 }
 
-// Likewise of dx: the sum over the windows that the step lies in, in the order of k. The sample has `windows`; 0: the
-// step is padding.
+// Computes WIDTH numbers of dx at step t: the sum over the windows that contain the step, in the order of k. The sample
+// has `windows` windows; 0: the step is padding.
 static inline void backward_at(int length, int windows, global const int *argmax, global const real *dy,
                                global real *dx, uint t, uint n, uint c, uint N, uint C, uint K, uint stride,
                                uint dilation, uint padding)
@@ -133,7 +133,7 @@ kernel void window_bwd(global const int *old_lengths, global const int *new_leng
     }
 }
 
-// span: steps of a window less all padding
+// Writes the number of windows of each sample. span: steps that a window covers less all padding.
 kernel void window_lengths(global const int *old, global int *new, uint N, uint T_out, int span, uint stride)
 {
     const uint n = get_global_id(0);
