@@ -11,7 +11,7 @@
 
 enum { PLOT_ROWS = 12, PLOT_COLUMNS = 64 };
 
-// ---------------------------------------------------------------- what came out, in words
+// ---------------------------------------------------------------- the result in words
 
 static void make_verdict(const struct clrnn_overfit_result *r, char *text, size_t size)
 {

@@ -114,11 +114,11 @@ enum clrnn_tried { CLRNN_TRIED_NOT, CLRNN_TRIED_HELPS, CLRNN_TRIED_NOTHING, CLRN
 
 /** One finding; its strings are owned by the result. */
 struct clrnn_finding {
-    const char *id; // that of its row in clrnn_findings(); static
+    const char *id; // id of its row in clrnn_findings(); static
     enum clrnn_severity severity;
     char *where;              // "model.layers[5] (softmax), config.yaml:9"
     char *evidence;           // numbers from this model and data
-    char *cost;               // what it costs
+    char *cost;               // what the fault costs if it stays
     char *remedy;             // a config change that can be pasted, or advice
     char *set;                // a certain remedy as --set assignments and deletions, one per line; NULL: none
     const char *follows_from; // id of the finding in this result that explains this one; NULL: it is a cause

@@ -97,8 +97,7 @@ struct clrnn_sweep_params {
     const volatile sig_atomic_t *stop; // non-zero: end with CLRNN_INTERRUPTED; the same call then resumes
 };
 
-/** A trial. Its folder, "trial-007" in that of the sweep, is the run folder of `clrnn train` with its values.
- */
+/** A trial. Its folder ("trial-007" in the sweep's folder) is a run folder, as `clrnn train` writes it. */
 struct clrnn_sweep_trial {
     uint32_t number; // from 1
     char **value;    // [key_count] values of the keys, as --set takes them

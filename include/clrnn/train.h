@@ -39,8 +39,8 @@ struct clrnn_train_params {
     bool init_partial;
     const char *resume; // run folder to resume, or NULL
     int plot;           // 1: yes, 0: no, -1: if gnuplot is installed
-    bool no_watch;
-    bool profile; // at the end, log the time of each launch at INFO, grouped by op
+    bool no_watch;      // do not warn of a run that does not learn
+    bool profile;       // at the end, log the time of each launch at INFO, grouped by op
     clrnn_progress_fn *progress;
     void *progress_user;
     const volatile sig_atomic_t *stop; // non-zero (Ctrl-C): write a checkpoint, return CLRNN_INTERRUPTED

@@ -3,7 +3,7 @@
 #ifndef CLRNN_VERSION_H
 #define CLRNN_VERSION_H
 
-/** The version of these headers (semver.org); clrnn_version() returns that of the library in use. */
+/** The version of these headers (semver.org); clrnn_version() returns the version of the library in use. */
 #define CLRNN_VERSION_MAJOR 0
 #define CLRNN_VERSION_MINOR 2
 #define CLRNN_VERSION_PATCH 0
