@@ -67,6 +67,7 @@ static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_conf
     kept->log_every = config->train.log_every;
     kept->tensorboard = config->train.tensorboard;
     kept->checkpoint_minutes = config->train.checkpoint_minutes;
+    kept->recompute = config->train.recompute;
     if (!same) {
         s->stop_best = now->mode_max ? -INFINITY : INFINITY;
         s->stop_bad = 0;
@@ -122,6 +123,7 @@ static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_sessi
         params.worker = clrnn_team_worker(l->team, i);
         TRY(checkpoint ? clrnn_checkpoint_read(params.worker->device, checkpoint, &f->model, &state)
                        : new_model(l, params.worker->device, config, &f->model));
+        f->model->config->train.recompute = l->config->train.recompute; // as in take_over
         TRY(clrnn_agree_layout(l->log, l->model, f->model));
         params.model = f->model;
         TRY(clrnn_session_open(params.worker->device, &params, &f->train));

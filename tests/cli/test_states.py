@@ -97,6 +97,7 @@ def computed_again(c):
     c.run("train", "states.yaml", "--out", "again", *long, "--set", "train.epochs=1", "--set", "train.recompute=33")
     c.run("train", "--resume", "again", "--quiet", "--set", "train.epochs=2", "--set", "train.recompute=1")
     assert tensors("kept") == tensors("again"), "other bits"
+    assert "recompute: 1" in (c.folder / "again" / "config.yaml").read_text(), "a resumed run kept its recompute"
     assert [s["loss"] for s in c.steps("kept")] == [s["loss"] for s in c.steps("again")]
     plans = [c.run("plan", "states.yaml", "--set", f"train.recompute={n}", *long[:2])[0] for n in ("null", "1")]
     assert "kept h [" in plans[1] and "kept h [" not in plans[0], plans[1]
