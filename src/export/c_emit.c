@@ -15,7 +15,7 @@ void clrnn_c_emit(struct clrnn_c_emit *e, const char *format, ...)
 void clrnn_c_put_pointwise(struct clrnn_c_emit *e, const struct clrnn_export_op *op, const char *to,
                            const char *from, uint32_t width)
 {
-    static const unsigned helper[] = {
+    static const unsigned helper[CLRNN_LAYER_KINDS] = {
         [CLRNN_LAYER_RELU] = CLRNN_C_RELU,
         [CLRNN_LAYER_TANH] = CLRNN_C_TANH,
         [CLRNN_LAYER_SIGMOID] = CLRNN_C_SIGMOID,

@@ -269,16 +269,11 @@ static void finish_features(struct pass *p)
 
 static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s, double value)
 {
-    switch (d->config->train.loss.kind) {
-    case CLRNN_LOSS_CROSS_ENTROPY:
-    case CLRNN_LOSS_NLL:
-    case CLRNN_LOSS_CTC:
-        return value >= 0 && value < s->classes && value == floor(value); // clrnn_ctc_scan_row: the blank
-    case CLRNN_LOSS_BCE_WITH_LOGITS:
-        return value >= 0 && value <= 1;
-    default:
-        return isfinite(value);
-    }
+    const enum clrnn_loss_kind kind = d->config->train.loss.kind;
+
+    if (!clrnn_loss_is_real(kind)) // of ctc clrnn_ctc_scan_row looks for the blank, too
+        return value >= 0 && value < s->classes && value == floor(value);
+    return kind == CLRNN_LOSS_BCE_WITH_LOGITS ? value >= 0 && value <= 1 : isfinite(value);
 }
 
 struct labels {
