@@ -48,7 +48,7 @@ static inline void moments(global const real *a, uint C, local real *scratch, re
     *scale = 1.0f / sqrt(sum / (real)C + EPS);
 }
 
-// One step forward. hidden: y or, with a projection, the state before it.
+// One step forward. hidden: the step's output y or, with proj_size, the hidden state that weight_hr then projects.
 kernel void recurrent_step_fwd(struct recurrent_args args, global real *input, global real *product,
                                global real *stats, global const real *bias_ih, global const real *bias_hh,
                                global const real *gamma_ih, global const real *gamma_hh,

@@ -165,7 +165,8 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
 
 // ---------------------------------------------------------------- initial and final states
 
-// A work-item takes a row or, on GPUs, one number of a row; dimension 0 of the global size says which.
+// Loops over the W numbers of a row. On CPUs a work-item handles the whole row (global size 1 in dimension 0), on GPUs
+// one number of it.
 #define FOR_ROW(j, W) for (uint j = get_global_id(0); j < (W); j += get_global_size(0))
 
 // Writes final states to out [D, N, W]: for sample n (id 1) and direction d (id 2) the last step in the order of d.

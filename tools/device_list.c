@@ -132,8 +132,8 @@ static bool same_kind(const struct clrnn_device_info *a, const struct clrnn_devi
 }
 
 // Lists the devices that this rank may have to share with others on its host: *names, with commas in between;
-// "" if --device or CLRNN_DEVICE names one for this rank. *seen is a text that is equal on all ranks that see
-// the same devices and have the same names.
+// "" if --device or CLRNN_DEVICE names one for this rank. *seen describes the devices that this rank
+// sees, and *names: ranks with an equal text share these devices.
 static enum clrnn_status list_common(const struct cli *cli, const struct device_list *list, char **names,
                                      char **seen)
 {

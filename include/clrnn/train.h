@@ -182,7 +182,7 @@ struct clrnn_output_result {
 
 /** The result of an evaluation; free its contents with clrnn_eval_finish. */
 struct clrnn_eval_result {
-    uint64_t samples, counted; // counted: samples without ignored labels, or steps if each step has a label
+    uint64_t samples, counted; // counted: labels in the loss (ignore_index left out), of samples or of steps
     double loss, accuracy;     // accuracy to pr_auc: for classes and labels; NaN for real targets
     double balanced_accuracy, macro_f1, roc_auc, pr_auc;
     double mae, rmse, r2;                 // for real targets: means over the outputs; NaN for quantile

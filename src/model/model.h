@@ -126,8 +126,9 @@ const char *clrnn_moment_word(int k);
 /** Copies the values of all entries to a model with the same layers. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_model_copy_values(struct clrnn_model *to, struct clrnn_model *from);
 
-/** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below CLRNN_RECORD_SLOTS:
- * the index of the step's record. COUNTER_STEP is model->steps. Does not wait. */
+/** Queues writing the step's hyperparameters of the optimiser (in training) and its counters, of which
+ * COUNTER_STEP is model->steps. `slot`, below CLRNN_RECORD_SLOTS: the index of the step's record. Does not
+ * wait. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
 /** Steps the config's scheduler, if any. False if one_cycle_lr is past its total; its last lr then stays. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Multiplies block by block: by clRNN's kernels in one launch, else by a launch for each block.
+// Multiplies over the time steps of long sequences, in blocks of steps: one launch with clRNN's kernels, else
+// one for each block.
 #include "ops/blocks.h"
 
 #include "base/array.h"

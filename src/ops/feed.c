@@ -58,7 +58,8 @@ static double flops(const struct clrnn_op *op)
     return op->in[FEED_MEAN] >= 0 ? 2.0 * op->T * op->N * op->C : 0;
 }
 
-// Of the data set, only the batch's rows are read; nothing if the copy is elided.
+// Bytes that FEED reads or writes in a slot: of the data set only the batch's rows, 0 if the copy is elided.
+// -1: the whole tensor.
 static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     const double rows = (double)op->T * op->N;

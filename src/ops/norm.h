@@ -62,7 +62,8 @@ enum {
 };
 enum { SPREAD_DX };
 
-// LAYERNORM over the C features of each row, or with `groups` over each C / groups of them (groupnorm).
+// Normalises each row over its C features, or with `groups` over each group of C / groups features
+// (groupnorm).
 enum { LAYERNORM_X, LAYERNORM_LENGTHS, LAYERNORM_WEIGHT, LAYERNORM_BIAS };
 enum { LAYERNORM_Y, LAYERNORM_MEAN, LAYERNORM_INVSTD }; // mean, invstd [rows, groups]; NONE in inference
 enum {

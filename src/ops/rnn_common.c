@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Common to the variants of the recurrent layer: sizes, the layout of the input gates and their multiply.
+// Common to the variants of the recurrent layer: sizes, the layout of the input projection x W_ih^T, and the
+// multiply that computes it.
 #include "ops/blocks.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"

@@ -62,7 +62,8 @@ struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *rnn, bool backward);
 
 /** Computes `start`, the products of the initial states with the recurrent weights. */
 enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *rnn);
-/** Writes the final states; for a part, only the final cells of the samples that end in it. */
+/** Writes the final states. If the sequence is taken in parts (train.recompute): only the final cells, of the
+ * samples whose last step is in this part. */
 enum clrnn_status clrnn_rnn_end(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 /** Before backward: adds the gradient of the final h to dy, sets `carry`. */
 enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);

@@ -37,7 +37,7 @@ static bool can_chain(const struct clrnn_device *device)
            device->cpu_form && isinf(device->quirks.loop_rounds);
 }
 
-// ---------------------------------------------------------------- what fits
+// ---------------------------------------------------------------- which launches can be in a chain
 
 static const struct clrnn_buffer *whole(const struct clrnn_buffer *b)
 {

@@ -167,7 +167,8 @@ static enum clrnn_status try_finding(struct clrnn_trying *t, struct clrnn_findin
     return st;
 }
 
-// Without trials: withdraws a change that the config does not accept, and says why none is tried.
+// Used if changes are not tried out. Withdraws a change that makes the config invalid; of any other it notes
+// why it was not tried.
 static enum clrnn_status check_only(struct clrnn_trying *t, struct clrnn_finding *f, const char *why)
 {
     const char *set = f->set;
