@@ -22,7 +22,7 @@ struct bench {
     struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // with the model of `train`; NULL: use `train` instead
 };
 
-// What is timed: a batch on each of `count` devices.
+// A pass to be timed: one batch on each of `count` devices.
 struct pass {
     struct clrnn_session *const *session;
     uint32_t count;

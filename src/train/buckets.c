@@ -23,15 +23,15 @@
 
 // A bucket of one shard that is to be read from the device.
 struct job {
-    uint32_t bucket, slot; // slot: where the shard's record is
-    bool empty, last;      // the shard has no samples; it is the worker's last shard
+    uint32_t bucket, slot; // slot: index of the shard's record
+    bool empty, last;      // empty: the shard has no samples; last: it is the worker's last shard
     struct clrnn_mark mark;
 };
 
 // A piece of a bucket, which is reduced and then sent to all workers.
 struct piece {
     uint32_t bucket;
-    size_t number; // of the piece in its bucket
+    size_t number; // index of the piece within its bucket
     struct clrnn_transfer share;
 };
 
@@ -44,8 +44,8 @@ struct counter {
 
 struct clrnn_buckets {
     struct clrnn_model *model;
-    const struct clrnn_worker *reduce, *share; // the worker on the two channels
-    size_t count, shards;                      // number of buckets; of this worker's shards
+    const struct clrnn_worker *reduce, *share; // this worker on channels REDUCE and SHARE
+    size_t count, shards;                      // number of buckets; number of this worker's shards
     struct clrnn_tree **tree;                  // [count]
     size_t piece_count;                        // number of pieces in all buckets
     struct piece *piece;                       // [piece_count]: in the order of buckets
@@ -134,7 +134,7 @@ static enum clrnn_status read_sums(const struct clrnn_buckets *b, const struct j
                                    sums + bucket->count);
 }
 
-// Adds a shard's part to the tree of its bucket.
+// Gives the gradients that `job` reads from the device, one bucket of one shard, to the tree of that bucket.
 static enum clrnn_status take(const struct clrnn_buckets *b, struct job *job)
 {
     const size_t count = b->model->bucket[job->bucket].count + (job->bucket ? 0 : RECORD_FIELDS);
@@ -272,14 +272,15 @@ static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wante
     return st;
 }
 
-// Whether the step has buckets after the one of this piece, so that nobody needs the piece's sums soon.
+// Returns whether the step has buckets after the one that contains `piece`, so that the sums of `piece` are
+// not needed soon.
 static bool others_follow(const struct clrnn_buckets *b, uint64_t piece)
 {
     return b->piece[piece % b->piece_count].bucket + 1 < b->count;
 }
 
-// Waits until pieces from `next` on are reduced. While sums of earlier pieces, from `at` on, have still to
-// arrive, it returns in time to poll for them.
+// Waits until piece `next`, and possibly a few after it, are reduced. While sums of the pieces [at, next)
+// have not arrived, it returns in time to poll for them.
 static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t next, long *pause,
                               uint64_t *reduced)
 {
@@ -300,7 +301,7 @@ static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t nex
     return wait_for_pieces(b, wanted, sleep, reduced);
 }
 
-// Takes the sums that have arrived, of pieces from *at to before `next`.
+// Finishes the transfers of pieces [*at, next) whose sums have arrived, in order, and advances *at past them.
 static enum clrnn_status take_sums(struct clrnn_buckets *b, uint64_t *at, uint64_t next)
 {
     while (*at < next) {
@@ -321,7 +322,7 @@ static enum clrnn_status take_sums(struct clrnn_buckets *b, uint64_t *at, uint64
 static void *run_share(void *user)
 {
     struct clrnn_buckets *b = user;
-    uint64_t at = 0, next = 0; // pieces over all steps: first whose sums are missing, first not begun
+    uint64_t at = 0, next = 0; // numbers over all steps: first piece with missing sums, first not sent
     enum clrnn_status st;
     long pause = 0;
 
@@ -335,7 +336,7 @@ static void *run_share(void *user)
         if (st == CLRNN_OK)
             st = take_sums(b, &at, next);
         if (at > before)
-            pause /= 4; // the next pause is half as long
+            pause /= 4; // clrnn_ranks_pause doubles it, if not patient: the next pause is half as long
     } while (st == CLRNN_OK);
     if (st != CLRNN_INTERRUPTED)
         done(b, st, &b->shared);
@@ -422,7 +423,7 @@ enum clrnn_status clrnn_buckets_wait(struct clrnn_buckets *b)
     return b->count > 1 ? wait_for(b, &b->read, b->queued.count) : CLRNN_OK;
 }
 
-// Gives the threads the shard's next bucket. A single bucket is read here instead.
+// Queues `job`, the shard's next bucket, for the threads. A single bucket is read here instead.
 static enum clrnn_status give(struct clrnn_buckets *b, struct job job)
 {
     struct job *next = &b->job[((b->taken - 1) * b->count + job.bucket)];

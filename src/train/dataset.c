@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "train/dataset_private.h"
 
-// What random numbers of a synthetic set are for: values of struct clrnn_random's b.
+// Values of member b of struct clrnn_random, one for each use of random numbers in a synthetic set.
 enum { DRAW_X = 100, DRAW_Y };
 
 #define RELEASE_BYTES ((uint64_t)16 << 20) // mapped pages are released after this many bytes
@@ -287,7 +287,7 @@ void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
 {
     const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
     const uint32_t S = MAX2(dataset->info.S, 1u);
-    uint64_t bytes = dataset->info.bytes / S, file; // per sample; of the file, roughly
+    uint64_t bytes = dataset->info.bytes / S, file; // bytes per sample; approximate size of the file
     uint32_t often;
 
     file = root->table ? root->table->on_disk : root->info.bytes;

@@ -15,7 +15,7 @@ struct clrnn_dataset_info {
     uint32_t S, T, C; // samples, steps of the longest sample, features (0: tokens)
     bool tokens, has_y, has_lengths, has_weights;
     bool has_y_lengths;   // ctc only: y is (N, y_T), and each sample has its own number of labels
-    bool y_real, y_steps; // targets are real numbers (bce, mse); there is one per step
+    bool y_real, y_steps; // y_real: targets are real numbers (bce, mse); y_steps: each step has a target
     uint32_t y_T;         // steps that y has in memory, 1 where it has no time axis
     uint32_t targets; // numbers in y per sample or step: the number of outputs if targets are real, else 1
     uint32_t classes; // largest class + 1; bce_with_logits of one label: 2; 0: no y, or real targets
@@ -33,7 +33,7 @@ enum clrnn_dataset_check { CLRNN_CHECK_ALL, CLRNN_CHECK_SHAPES_ONLY };
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, const char *folder, const char *name,
                                      enum clrnn_dataset_check check, struct clrnn_dataset **dataset);
-/** How the columns of a CSV file are chosen. Zeroed: as `source` says. */
+/** How the columns of a CSV file are chosen. If the struct is zeroed, `source` alone decides. */
 struct clrnn_open_rules {
     const struct clrnn_names *names; // columns and classes to use, of a model or training set; or NULL
     bool by_position;                // the model has no names: match columns by position
@@ -45,15 +45,15 @@ enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struc
                                         const struct clrnn_source *source, const char *folder,
                                         const char *name, enum clrnn_dataset_check check,
                                         const struct clrnn_open_rules *rules, struct clrnn_dataset **dataset);
-/** Opens data.valid or data.test like clrnn_dataset_open_by. What `source` leaves open is taken from
- * data.train, except delimiter, comment and decimal. */
+/** Opens data.valid or data.test like clrnn_dataset_open_by. Settings that `source` does not contain are
+ * taken from data.train, except delimiter, comment and decimal. */
 enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const struct clrnn_config *config,
                                             const struct clrnn_source *source, const char *name,
                                             enum clrnn_dataset_check check,
                                             const struct clrnn_open_rules *rules,
                                             struct clrnn_dataset **dataset);
-/** Completes a CSV source with what it leaves open, as in the config's training set: how the file is written,
- * its windows and, if there are no `names`, its columns. The strings still belong to the two. */
+/** Returns a copy of a CSV `source` in which missing settings are those of the config's training set: file
+ * format, windows and, if `names` is NULL, columns. Its strings still belong to `source` and `config`. */
 struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
                                             const struct clrnn_names *names,
                                             const struct clrnn_source *source);
@@ -77,7 +77,7 @@ struct clrnn_view {
     const double *blank;       // [C] values that replace every step of X (tokens are replaced by 0)
     bool shuffle_time;         // shuffle the valid steps of each sample, seeded by `seed`
     uint64_t seed;
-    uint32_t steps; // truncate samples to this many steps; 0: no
+    uint32_t steps; // truncate samples to this many steps; 0: do not truncate
 };
 
 /** Makes a view of a data set, which may itself be a view; the view keeps it open. With shuffle_time, two
@@ -100,15 +100,15 @@ double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample,
                            uint32_t step); // the unconverted value in the file
 void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
                            int32_t *y); // clrnn_dataset_y_count numbers; bce: y > 0.5
-void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y); // likewise
+void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y); // y_count numbers
 uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);        // T if no lengths
 double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample);          // 1 if no weights
 /** Number of steps that the model puts out: for inputs of T steps, and for one sample. */
 uint32_t clrnn_dataset_output_steps(const struct clrnn_dataset *dataset, uint32_t T);
 uint32_t clrnn_dataset_output_length(const struct clrnn_dataset *dataset, uint32_t sample);
-/** Numbers of y that a sample has in memory: y_T * targets. */
+/** Returns how many numbers of y each sample has in memory: y_T * targets. */
 size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset);
-/** Numbers of a sample's y that count. They belong to its valid steps and come first. */
+/** Returns how many of a sample's numbers of y belong to valid steps and so count; they come first. */
 size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample);
 
 /** A sample's X inside the mapped file if that is float32 in C order, else NULL. If the set is not a view,

@@ -9,7 +9,7 @@
 #include "base/words.h"
 #include "train/dataset_advice.h"
 
-#define MOST_CLASSES 1000000u // that a set opened unchecked may have; its labels may be anything
+#define MOST_CLASSES 1000000u // most classes of a set opened unchecked, whose labels may be any number
 
 static bool all_finite(const float *x, size_t count)
 {

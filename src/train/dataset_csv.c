@@ -52,7 +52,7 @@ static enum clrnn_status check_outputs(const struct clrnn_dataset *d, const stru
                        (unsigned long long)has * quantiles);
 }
 
-// Sets S, T and C if each row is a sample.
+// Sets S, T and C of a set in which each row is a sample.
 static enum clrnn_status shape_rows(struct clrnn_dataset *d, const struct clrnn_source *source)
 {
     const uint32_t steps = MAX2(source->csv_steps, 1u);

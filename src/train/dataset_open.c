@@ -9,7 +9,7 @@
 #include "model/layer.h"
 #include "train/dataset_advice.h"
 
-#define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features, which are counted in 32 bits
+#define MAX_EXTENT ((size_t)INT32_MAX) // largest number of samples, steps or features: 32 bits count them
 
 static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
 {
@@ -60,7 +60,7 @@ static enum clrnn_status find_shape(struct clrnn_dataset *d)
     return CLRNN_OK;
 }
 
-// Reports that y has not one target for each output of the last layer.
+// Reports that y does not have exactly one target for each output of the last layer.
 static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char *text)
 {
     const struct clrnn_dataset_info *info = &d->info;
@@ -76,7 +76,7 @@ static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char
                        d->y_path, text, shape, d->goal.binary ? ", for classes the loss cross_entropy" : "");
 }
 
-// Opens y and checks its shape. outputs: of the model's last layer.
+// Opens y and checks its shape. `outputs`: number of outputs of the model's last layer.
 static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_array *array, uint32_t outputs)
 {
     const struct clrnn_dataset_info *info = &d->info;
@@ -171,7 +171,7 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     return d->goal.ctc ? clrnn_dataset_make_y_lengths(d) : CLRNN_OK;
 }
 
-// Sets the names of X and y for messages if both are in one file, or in none.
+// Sets the names of X and y in messages if both are in one file, or if the data are synthetic.
 static enum clrnn_status name_paths(struct clrnn_dataset *d, const struct clrnn_source *source,
                                     const char *folder)
 {
@@ -253,7 +253,7 @@ fail:
 
 // ---------------------------------------------------------------- the sets of a config
 
-// Replaces the means for missing cells by those of the training set, in its table and in that of `valid`.
+// Sets the means that replace missing cells, in the tables of `whole` and `valid`, to those of `train`.
 static enum clrnn_status refill(struct clrnn_dataset *whole, const struct clrnn_dataset *train,
                                 struct clrnn_dataset *valid)
 {

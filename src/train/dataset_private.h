@@ -10,12 +10,12 @@
 
 /** What the config requires of the data. */
 struct clrnn_data_goal {
-    bool tokens, per_step; // the first layer is an embedding; there is no pool layer
-    bool classes, binary;  // y holds classes; the loss is bce_with_logits
+    bool tokens, per_step; // tokens: the first layer is an embedding; per_step: there is no pool layer
+    bool classes, binary;  // classes: y holds classes; binary: the loss is bce_with_logits
     uint32_t vocabulary;   // num_embeddings of the embedding
     uint32_t outputs;      // outputs of the last layer, which is the number of classes
     int32_t ignore;        // label to ignore (ignore_index)
-    bool missing;          // targets may be NaN, which are left out
+    bool missing;          // targets may be NaN, and such targets are left out
     bool ctc;              // y holds label sequences without their steps
     uint32_t blank;        // the blank label of ctc
 };
@@ -57,7 +57,7 @@ enum clrnn_status clrnn_dataset_open_array(const struct clrnn_dataset *d, const 
 char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
                                const char *folder, const char *path, const char *word,
                                enum clrnn_status *status);
-/** These open further arrays of the set; the shape of X must be known. */
+/** These functions open further arrays of the set. The shape of X must be known. */
 enum clrnn_status clrnn_dataset_open_lengths(struct clrnn_dataset *d, const struct clrnn_array *array);
 /** Opens the lengths of y [N, L]; y must be open already. */
 enum clrnn_status clrnn_dataset_open_y_lengths(struct clrnn_dataset *d, const struct clrnn_source *source,
@@ -79,14 +79,15 @@ static inline const struct clrnn_dataset *clrnn_dataset_root(const struct clrnn_
     return d;
 }
 
-/** Number `index` of a sample's y, below clrnn_dataset_y_count. */
+/** Returns element `index`, below clrnn_dataset_y_count, of a sample's y. */
 double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index);
 
-/** The table row that holds step `step` of a sample; steps beyond the window are those of the horizon. */
+/** Returns the table row of time step `step` of a sample; steps past the window lie in the horizon. */
 size_t clrnn_dataset_table_row(const struct clrnn_dataset *root, uint32_t sample, size_t step);
-/** Number `index` of X [T, C] of a sample whose data are in a table. */
+/** Returns element `index` of X [T, C] of a sample whose data are in a table. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t index);
-/** X [first, first + count), and number `index` of y, of a sample whose data are in a table. */
+/** Reads elements [first, first + count) of X, or element `index` of y, of a sample whose data are in a
+ * table. */
 void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count,
                            float *x);
 double clrnn_dataset_table_y(const struct clrnn_dataset *root, uint32_t sample, size_t index);
@@ -115,7 +116,7 @@ const char *clrnn_source_ts(const struct clrnn_source *source);
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
                                         const struct clrnn_source *source,
                                         const struct clrnn_open_rules *rules);
-/** Sets table->fill to each column's mean over the rows that `dataset` uses. For missing: mean. */
+/** Sets table->fill to each column's mean over the rows that `dataset` uses. Needed for `missing: mean`. */
 enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct clrnn_table *table);
 /** Splits windows in time: `train` keeps those before the split point, *valid gets those after it. */
 enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,

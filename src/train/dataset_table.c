@@ -58,7 +58,7 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
 
 // ---------------------------------------------------------------- statistics over the rows of windows
 
-// A feature, rounded to float32, of the row at place `at` of the windows' order.
+// Returns a feature of row `at`, counted in the order of the windows, rounded to float32.
 static double feature_at(const struct clrnn_dataset *d, size_t at, size_t feature)
 {
     clrnn_table_passed(d->table, at);

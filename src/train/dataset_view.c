@@ -58,8 +58,9 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
 
 // ---------------------------------------------------------------- splitting
 
-// Computes how many samples of each stratum go to the validation part: its share, rounded so that the sum is
-// `total` (largest remainders are rounded up first, the lower stratum first among equals).
+// Computes takes [strata], the number of samples of each stratum that go to the validation part: `fraction`
+// of them, rounded so that the sum is `total`. Largest remainders are rounded up first, lower strata first
+// among equals.
 static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total,
                       uint32_t *takes, double *remainders)
 {
@@ -114,8 +115,8 @@ static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t 
     }
 }
 
-// By how many steps sample + 1 is shifted against `sample`: its first T - shift steps equal the last ones of
-// `sample`. 0: it is not shifted. x [2, T, C]: scratch.
+// Returns by how many steps sample + 1 is shifted against `sample`: its first T - shift steps equal the last
+// ones of `sample`. 0: there is no such shift up to T / 2. x [2, T, C]: scratch.
 static uint32_t shift_of(const struct clrnn_dataset *d, uint32_t sample, float *x)
 {
     const size_t width = d->info.C * sizeof(*x), T = d->info.T;

@@ -126,7 +126,7 @@ static json_t *slots_json(const struct clrnn_graph *graph, const int *slots, siz
     return array;
 }
 
-// shards NULL: batches are whole.
+// `shards` NULL: batches are not cut into shards.
 static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan,
                                     const struct clrnn_speedup *shards)
 {

@@ -8,8 +8,8 @@
 #include "base/file.h"
 
 #define STEP_SIZES 16u                 // T of batches is rounded up to at most this many different values
-#define PIECE_BYTES ((size_t)64 << 20) // of one transfer of a mapped file
-#define CHUNK_BYTES ((size_t)4 << 20)  // of one transfer of converted rows
+#define PIECE_BYTES ((size_t)64 << 20) // most bytes of one transfer from a mapped file
+#define CHUNK_BYTES ((size_t)4 << 20)  // most bytes of one transfer of converted rows
 #define SHARED_BYTES ((size_t)64 << 20)
 #define RELEASE_BYTES ((size_t)4 << 20) // mapped pages are released after this many bytes
 
@@ -21,14 +21,14 @@ struct clrnn_feed {
     struct clrnn_feed_params params;
     struct clrnn_plan_data data;
     struct clrnn_plan_cache *cache;
-    uint32_t S, batches, batch; // batch: number of the next one
-    uint32_t steps;             // training steps of the epoch, counting pieces of batches
-    uint32_t begin, taken; // first step of the next piece, 0: a new batch; number of steps in the last piece
-    uint32_t samples;      // in the current batch
-    bool first;            // whether the current piece is its batch's first
-    uint32_t *order;       // [S] order of this epoch
-    const uint32_t *current; // [samples] indices of the current batch
-    size_t x_width, y_width; // numbers that a sample has in x, in y
+    uint32_t S, batches, batch; // batch: index of the next batch
+    uint32_t steps;             // training steps of the epoch; each piece of a batch is one
+    uint32_t begin, taken;      // next piece's first time step, 0: a new batch; time steps in the last piece
+    uint32_t samples;           // number of samples in the current batch
+    bool first;                 // whether the current piece is its batch's first
+    uint32_t *order;            // [S] order of this epoch
+    const uint32_t *current;    // [samples] indices of the current batch
+    size_t x_width, y_width;    // numbers that a sample has in x, in y
 
     // If staged: the host gathers x of a batch in one half while the device reads the other. The device's
     // buffers are written in queue order, so one set of them is enough.
@@ -95,7 +95,7 @@ static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uin
     return f->data.y_lengths ? clrnn_buffer_write_i32(f->data.y_lengths, at, count, f->words) : CLRNN_OK;
 }
 
-// Writes everything except x.
+// Writes y, lengths and weights of samples to the device, that is everything except x.
 static enum clrnn_status write_rest(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                     const uint32_t *samples)
 {
@@ -370,7 +370,8 @@ static enum clrnn_status stage(struct clrnn_feed *f, const uint32_t *sample, uin
     return clrnn_dataset_whole(f->dataset);
 }
 
-// Makes N samples of the current batch, from `first` on, those that plans read.
+// Lets plans read N samples of the current batch, from sample `first` on: stages them or writes their
+// indices.
 static enum clrnn_status make_ready(struct clrnn_feed *f, uint32_t first, uint32_t N)
 {
     const uint32_t *sample = f->current + first;

@@ -54,8 +54,9 @@ enum clrnn_status clrnn_feed_start(struct clrnn_feed *feed, uint64_t epoch, uint
 enum clrnn_status clrnn_feed_next(struct clrnn_feed *feed, enum clrnn_mode mode, struct clrnn_plan **plan,
                                   uint32_t *samples);
 
-/** clrnn_feed_next in two steps, for a feed with `parts`. First move to the next batch or piece; *samples is
- * its N, 0 after the last. Then prepare its samples [first, first + count) and their SHARD plan. */
+/** These replace clrnn_feed_next for a feed with `parts`. clrnn_feed_next_batch moves to the next batch or
+ * piece; *samples is its N, 0 after the last. clrnn_feed_part prepares its samples [first, first + count) and
+ * their SHARD plan. */
 enum clrnn_status clrnn_feed_next_batch(struct clrnn_feed *feed, enum clrnn_mode mode, uint32_t *samples);
 struct clrnn_feed_part {
     uint32_t first, count;
@@ -68,8 +69,8 @@ enum clrnn_status clrnn_feed_part(struct clrnn_feed *feed, const struct clrnn_fe
 /** Skips this many batches, at most those that are left. */
 void clrnn_feed_skip(struct clrnn_feed *feed, uint32_t batches);
 
-/** Which share of its batch's steps the piece prepared last has; 1 for a whole batch. *first: whether it is
- * the batch's first piece. */
+/** Returns the fraction of its batch's time steps that the piece prepared last has; 1 for a whole batch.
+ * *first: whether it is the batch's first piece. */
 double clrnn_feed_share(const struct clrnn_feed *feed, bool *first);
 
 /** The sample indices of the batch prepared last, in order. */

@@ -12,8 +12,8 @@
 #include "base/words.h"
 #include "model/layer.h"
 
-#define READ_SECONDS 0.1 // aimed at between two reads of the records
-#define SHOW_SECONDS 0.1 // between two calls of the progress callback
+#define READ_SECONDS 0.1 // intended seconds between two reads of the records
+#define SHOW_SECONDS 0.1 // seconds to leave between two calls of the progress callback
 #define MOST_PACES 65536u
 
 static bool asked_to_stop(const struct clrnn_loop *l)
@@ -169,7 +169,7 @@ static enum clrnn_status checkpoint(struct clrnn_loop *l, const char *name)
     return st;
 }
 
-// In the middle of an epoch: makes the run on disk reflect this step.
+// Saves the run to disk in the middle of an epoch, so that it can be resumed from this step.
 static enum clrnn_status keep(struct clrnn_loop *l)
 {
     TRY(clrnn_run_folder_sync(&l->folder));

@@ -17,7 +17,7 @@
 struct clrnn_loop_queue {
     uint32_t count, limit;
     uint32_t samples[LOOP_QUEUE]; // samples of the batch that begins in this step, else 0
-    double weight[LOOP_QUEUE];    // as struct clrnn_session
+    double weight[LOOP_QUEUE];    // weight of each step, as in struct clrnn_session
     double lr[LOOP_QUEUE];
     double record[LOOP_QUEUE * RECORD_FIELDS]; // the records, once read
 };
@@ -50,12 +50,12 @@ struct clrnn_loop {
     double last_loss, last_weight; // of the step whose record was read last
     struct clrnn_metrics metrics;  // of the validation set; the loop owns its confusion matrix, or NULL
 
-    double called, pictures_ended, pictures_took; // clrnn_train's call; last drawing's end (or 0), duration
+    double called, pictures_ended, pictures_took; // call of clrnn_train; last drawing: end (or 0), duration
     double kept;                                  // time of the last checkpoint
     double started, epoch_started, last_read, shown;  // times in seconds of the monotonic clock
     double former_seconds;                            // seconds of the epochs before a resume
     double train_seconds;                             // seconds of this epoch's training, without validation
-    uint64_t steps_here, samples_here, epoch_samples; // in this process; in this epoch of this process
+    uint64_t steps_here, samples_here, epoch_samples; // this process: steps, samples, samples in this epoch
     double train_seconds_here;
     uint32_t largest_batch; // largest number of samples in a step so far
     bool chained;           // whether the last step with that many samples ran as chains

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "train/ranks_mpi.h"
 
-#define MOST_BYTES ((size_t)1 << 30) // of one MPI call, which counts in int
+#define MOST_BYTES ((size_t)1 << 30) // most bytes of one MPI call, which counts in int
 #define LEAST_SLEEP_NS 1000
 #define MOST_SLEEP_NS 500000
 #define PATIENT_SLEEP_NS 2000000 // what arrives meanwhile, 2.5 MB with 10 Gbit/s, fits the system's buffers

@@ -156,7 +156,8 @@ static void add_classes(struct clrnn_metrics *m, const float *x, int32_t truth)
     m->scored++;
 }
 
-// Adds a label. If it is the only one it counts as two classes, else each label is a group of its own.
+// Adds the truth y and score x of label `o`. A single label counts as two classes; of several, each is a
+// group.
 static void add_label(struct clrnn_metrics *m, uint32_t o, float x, float y)
 {
     const bool truth = y > 0.5f, guess = x > 0.0f;
@@ -322,7 +323,7 @@ static enum clrnn_status compute_guesses(struct clrnn_metrics *m)
     return compute_areas(m);
 }
 
-// Computes `value` and `group` of what was added.
+// Computes the members `value` and `group` from the rows that were added.
 static enum clrnn_status compute(struct clrnn_metrics *m)
 {
     for (int i = 0; i < CLRNN_METRIC_COUNT; i++)

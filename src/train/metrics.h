@@ -28,7 +28,7 @@ struct clrnn_metrics {
     const struct clrnn_dataset *set;
     uint32_t outputs, targets;
     double value[CLRNN_METRIC_COUNT]; // set by clrnn_metrics_pass
-    uint32_t groups; // number of classes, labels, or outputs of real targets; 0: there are no figures of each
+    uint32_t groups;  // number of classes, labels, or outputs of real targets; 0: no metrics per group
     double *group[3]; // [groups] each: precision, recall, F1; or mae, rmse, r2
 
     uint64_t *confusion;       // [groups, groups] for classes, owned by the caller, or NULL

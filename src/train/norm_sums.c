@@ -12,7 +12,7 @@
 #include "train/tree.h"
 
 struct norm {
-    struct clrnn_tree *forward, *backward; // trees over [3, C]; over [2, C]
+    struct clrnn_tree *forward, *backward; // trees of [3, C] and of [2, C] numbers
     double count;                          // number of rows in the batch
 };
 
@@ -20,7 +20,7 @@ struct clrnn_norm_sums {
     struct clrnn_model *model;
     const struct clrnn_worker *worker;
     size_t count;
-    struct norm *norm; // [count] by the op's norm.number
+    struct norm *norm; // [count], indexed by norm.number of an op
     double
         *result; // latest: forward [3, C]: invstd, mean, variance; backward [2, C]: means of dy, of dy xhat
     size_t result_count;
@@ -92,7 +92,7 @@ void clrnn_norm_sums_destroy(struct clrnn_norm_sums **sums)
     free(s);
 }
 
-// Finds *done, the op just before `op`, after which the host has its turn, and its tree.
+// Finds *done, the op before `op`, whose results the host has to sum up now, and the *tree for these sums.
 static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan *plan, size_t op,
                               const struct clrnn_op **done, struct clrnn_tree **tree)
 {
@@ -141,7 +141,7 @@ enum clrnn_status clrnn_norm_sums_take(struct clrnn_norm_sums *s, const struct c
                                                     : read_slots(plan, done, BATCHNORM_DWEIGHT, 2, value);
 }
 
-// running = (1 - f) running + f values / divisor
+// Updates running statistics: running = (1 - f) running + f values / divisor.
 static enum clrnn_status update(const struct clrnn_log *log, struct clrnn_buffer *running, double f,
                                 const double *values, double divisor, size_t C)
 {
@@ -196,7 +196,7 @@ enum clrnn_status clrnn_norm_sums_add(struct clrnn_norm_sums *s, const struct cl
         s->result_count = 3 * C;
     }
     r = s->result;
-    if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS) { // in the order of SPREAD_MEANS
+    if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS) { // SPREAD_MEANS begins with the mean of dy
         memcpy(r, (double *)total + C, C * sizeof(*r));
         memcpy(r + C, total, C * sizeof(*r));
         for (size_t i = 0; i < 2 * C; i++)

@@ -9,7 +9,8 @@
 
 struct clrnn_norm_sums;
 
-/** For a worker's batchnorms with sync: true; *sums is NULL if its model has none. CLRNN_ERR_MEMORY. */
+/** Creates the sums for a worker's batchnorms with sync: true; *sums is NULL if its model has none.
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_norm_sums_create(struct clrnn_model *model, const struct clrnn_worker *worker,
                                          struct clrnn_norm_sums **sums);
 void clrnn_norm_sums_destroy(struct clrnn_norm_sums **sums);

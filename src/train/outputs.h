@@ -6,7 +6,7 @@
 #include "clrnn/train.h"
 
 struct clrnn_outputs {
-    enum { CLRNN_FROM_LOGITS, CLRNN_FROM_LOG_PROBS, CLRNN_FROM_PROBS } from; // what the outputs are
+    enum { CLRNN_FROM_LOGITS, CLRNN_FROM_LOG_PROBS, CLRNN_FROM_PROBS } from; // kind of the model's outputs
     bool binary;
     uint32_t count, labels; // outputs per prediction; classes that a prediction consists of
 };
@@ -16,7 +16,7 @@ enum clrnn_status clrnn_outputs_init(struct clrnn_outputs *outputs, const struct
                                      enum clrnn_predict_kind kind);
 /** Computes probs [count] from outputs x [count]. */
 void clrnn_outputs_probs(const struct clrnn_outputs *outputs, const float *x, float *probs);
-/** The class of label `k` below `labels`. */
+/** Returns the predicted class of label `k`, which must be below `labels`. */
 int64_t clrnn_outputs_class(const struct clrnn_outputs *outputs, const float *x, uint32_t k);
 
 #endif

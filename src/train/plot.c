@@ -9,14 +9,14 @@
 #include "train/plot_metrics.h"
 #include "train/run_folder.h"
 
-#define LOG_SCALE_FROM 1000.0 // ratio of largest to smallest loss
+#define LOG_SCALE_FROM 1000.0 // from this ratio of largest to smallest loss on, the axis is logarithmic
 #define MOST_BARS_NAMED 30u
 
-// What the pictures show, and where they go.
+// The data that the pictures show, and the destinations of the pictures.
 struct subject {
     const struct clrnn_run_folder *folder;
     const struct clrnn_dataset_info *train;
-    const uint64_t *counts; // [classes] training samples or steps
+    const uint64_t *counts; // [classes] number of training samples or steps of each class
     const struct clrnn_picture_counts *confusion;
     struct clrnn_tfevents *events; // the pictures are also appended here; or NULL
     enum clrnn_status status;      // of appending to `events`

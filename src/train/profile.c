@@ -27,7 +27,8 @@ enum clrnn_status clrnn_profile_fetch(struct clrnn_profile *profile)
     return CLRNN_OK;
 }
 
-// Sums up the launches in all plans (of any N and T) that run of->kernel (NULL: any) for the same op.
+// Sums up seconds and runs of the launches that have the op and the kernel of `of`, over the plans of all N
+// and T. A kernel of NULL stands for any.
 static void add_up(const struct clrnn_profile *profile, const struct clrnn_launch_info *of, double *seconds,
                    uint64_t *runs)
 {

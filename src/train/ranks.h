@@ -47,11 +47,11 @@ struct clrnn_message {
     size_t bytes;
 
     size_t begun; // bytes handed to MPI so far, done or not
-    uint32_t bit; // of a broadcast: the next receiver is the own rank plus this bit
+    uint32_t bit; // in a broadcast: the next receiver is this rank plus `bit`
     bool sends, done;
     uintptr_t request; // an MPI_Request
 };
-/** Errors as clrnn_ranks_send; the message is then not begun, or given up. */
+/** These return the errors of clrnn_ranks_send. After an error the message is not begun, or is given up. */
 enum clrnn_status clrnn_message_begin(const struct clrnn_log *log, struct clrnn_message *message);
 enum clrnn_status clrnn_message_test(const struct clrnn_log *log, struct clrnn_message *message, bool *done);
 enum clrnn_status clrnn_message_wait(const struct clrnn_log *log, struct clrnn_message *message);

@@ -9,7 +9,7 @@
 #include <mpi.h>
 #endif
 
-/** Set by clrnn_rank_join. */
+/** The state of MPI in this process, set by clrnn_rank_join. */
 struct clrnn_mpi {
     uint32_t own, count;
 #ifdef CLRNN_HAVE_MPI

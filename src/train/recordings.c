@@ -217,7 +217,7 @@ static enum clrnn_status read_files(struct clrnn_sequences *b, const struct clrn
 
     if (b->source->label_from && !b->rules->no_targets)
         TRY(read_labels(b, config, folder, files));
-    if (b->rules->names) { // from a model: only its columns, not its classes and means
+    if (b->rules->names) { // names of a model: use only its columns, not its classes and means
         columns = calloc(1, sizeof(*columns));
         for (size_t k = 0; columns && k < b->rules->names->columns.count && st == CLRNN_OK; k++) {
             st = clrnn_sequences_column(b, b->rules->names->columns.text[k]);

@@ -11,7 +11,7 @@
 #include "train/ranks.h"
 
 #define MOST_CLASSES_SHOWN 12u
-#define PICTURES_SHARE 0.05 // most of a run's time for drawing before the end
+#define PICTURES_SHARE 0.05 // largest fraction of a run's time that drawing may take before the run ends
 
 // Computes and logs the scores of naive predictions, for a series.
 static enum clrnn_status compare_naive(struct clrnn_loop *l, const struct clrnn_dataset *set)

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "train/run_folder.h"
 
-// The epochs that are compared, from metrics.jsonl. Epoch 0: there is none.
+// The best and the last epoch, from metrics.jsonl. A row whose `epoch` is 0 is missing.
 struct rows {
     struct clrnn_epoch_row best, last;
 };

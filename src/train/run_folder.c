@@ -31,7 +31,7 @@ enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
     return st;
 }
 
-#define MAX_LINE_BYTES (1u << 20) // of metrics.jsonl; with 1,000 classes ours have up to 70,000
+#define MAX_LINE_BYTES (1u << 20) // longest line of metrics.jsonl; 1,000 classes need up to 70,000 bytes
 
 // ---------------------------------------------------------------- lines of metrics.jsonl
 

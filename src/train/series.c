@@ -8,8 +8,8 @@
 #include "base/array.h"
 #include "base/stats.h"
 
-#define DIFFERENCES 65536u // between neighbouring times, from which the usual one is found
-#define GAP 1.5            // a larger difference, in usual ones, is a gap
+#define DIFFERENCES 65536u // most differences of neighbouring times of which the median is computed
+#define GAP 1.5            // a difference above GAP times the usual one is a gap
 
 struct finder {
     const struct clrnn_log *log;

@@ -7,7 +7,7 @@
 
 /** Consecutive rows of one group without a gap, within one part of a split. */
 struct clrnn_span {
-    size_t first, rows; // places in `order`
+    size_t first, rows; // index in `order` of the first row; number of rows
     uint32_t before;    // number of samples in the spans before this one
 };
 
@@ -20,7 +20,8 @@ struct clrnn_series {
     struct clrnn_span *span; // [count] spans that hold at least one window
 };
 
-/** Which rows of each group: all, or those before or after the split point; the share `valid` is after it. */
+/** Which rows of each group to use: all, those before the split point, or those after it, a fraction `valid`
+ * of them. */
 enum clrnn_split_part { CLRNN_PART_ALL, CLRNN_PART_TRAIN, CLRNN_PART_VALID };
 
 /** Finds the windows of a table by the source's window, stride, time, group and split. `after`: the horizon,
@@ -32,10 +33,10 @@ enum clrnn_status clrnn_series_make(const struct clrnn_log *log, const char *pat
                                     struct clrnn_series **windows);
 void clrnn_series_destroy(struct clrnn_series **windows);
 
-/** The place in `order` at which a sample starts. */
+/** Returns the index in `order` of the first row of a sample. */
 size_t clrnn_series_start(const struct clrnn_series *windows, uint32_t sample);
 
-/** The table row at a place in `order`. */
+/** Returns the table row at index `at` of `order`. */
 static inline size_t clrnn_series_row(const struct clrnn_series *windows, size_t at)
 {
     return windows->order ? windows->order[at] : at;

@@ -22,11 +22,11 @@ struct clrnn_shards {
     struct clrnn_feed *feed;
     struct clrnn_worker *worker;
     struct clrnn_plan *update;
-    uint32_t count, begin, end;    // all shards; range of this worker's
+    uint32_t count, begin, end;    // number of all shards; this worker has [begin, end)
     struct clrnn_buckets *sums;    // sums of gradients and records
     struct clrnn_norm_sums *norms; // batchnorm over shards; NULL: no such layer, so shards run one by one
-    struct clrnn_plan **plan;      // [own shards] of this step; NULL: the shard has no samples
-    struct clrnn_buffer **grads;   // [own shards] gradients, kept between parts if there are `norms`
+    struct clrnn_plan **plan;      // [end - begin] plans of this step; NULL: the shard has no samples
+    struct clrnn_buffer **grads;   // [end - begin] gradients, kept between parts if there are `norms`
     uint32_t samples, carried;     // samples in the last step's batch; samples in `state`
     size_t state_count;            // recurrent levels that carry states
     struct clrnn_carried *state;   // of all samples; the model holds those of one shard at a time
@@ -310,7 +310,8 @@ static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op,
     return clrnn_buffer_copy(s->grads[i], 0, s->model->grads, 0, count);
 }
 
-// In place of a part of a shard without samples: adds zeros to the sums.
+// Takes the place of run_part for a shard without samples: adds zeros to the sums for the part that ends at
+// op `next`.
 static enum clrnn_status run_empty(struct clrnn_shards *s, const struct clrnn_plan *any, size_t next)
 {
     return next == any->graph->op_count ? clrnn_buckets_run(s->sums, NULL, 0, true, 0)
@@ -353,8 +354,8 @@ static enum clrnn_status run_in_parts(struct clrnn_shards *s)
     }
 }
 
-// Queues the update of the parameters with the means over all shards. *token: of the last write, until whose
-// end the means must stay unchanged.
+// Queues the update of the parameters with the gradients' means over all shards. *token identifies the last
+// write of means to the device, which must end before they change.
 static enum clrnn_status queue_update(struct clrnn_shards *s, uint32_t slot, uint64_t *token)
 {
     struct clrnn_model *m = s->model;

@@ -14,7 +14,8 @@ struct clrnn_shards;
 enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config,
                                      uint32_t workers);
 
-/** For a worker's model and its feed with `parts`; all must outlive it. Errors: as clrnn_plan_create. */
+/** Creates the shards of a worker from its model and its feed with `parts`; all of these must outlive
+ * *shards. Errors: as clrnn_plan_create. */
 enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_feed *feed,
                                       struct clrnn_worker *worker, struct clrnn_shards **shards);
 void clrnn_shards_destroy(struct clrnn_shards **shards);

@@ -30,7 +30,8 @@ static size_t end_of(const struct clrnn_plan *plan, size_t bucket)
     return plan->bucket_end ? plan->bucket_end[bucket] : clrnn_launches_count(plan->launches);
 }
 
-// Runs a part and waits; *seconds becomes the time if that is less.
+// Runs launches [first, end) of a plan, waits for them, and lowers *seconds to the time taken if that is
+// less.
 static enum clrnn_status time_part(struct clrnn_plan *plan, size_t first, size_t end, double *seconds)
 {
     const double start = clrnn_clock();
@@ -119,8 +120,8 @@ static double bytes_of(const struct clrnn_model *m, size_t bucket)
     return (double)m->bucket[bucket].count * sizeof(float);
 }
 
-// Predicts the seconds of a step on `ranks` ranks, at most one per shard. *waiting: the part during which no
-// rank computes.
+// Predicts the seconds of a step on `ranks` ranks, at most one per shard. *waiting becomes how many of these
+// seconds no rank computes.
 static double step_of(const struct clrnn_speedup *s, uint32_t ranks, double *waiting)
 {
     const struct clrnn_model *m = s->plan->model;

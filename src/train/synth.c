@@ -18,15 +18,15 @@
 #define SIGMA 75674
 // Strength of the informative features, in 1/1000 of SIGMA. Chosen by trial so that on the test part logistic
 // regression gets about 0.88 and the repaired model of the question about 0.86.
-#define LATENT_MEAN 1250  // of a class in the latent number that most informative features show
-#define LATENT_WEIGHT 150 // of the latent number in each of these features
-#define OWN_MEAN 40       // of a class in each of these features by itself
-#define SPREAD_CHANGE 200 // of the spread, by class, of the number that the last quarter of them shows
+#define LATENT_MEAN 1250  // shift by class of the latent number, which most informative features show
+#define LATENT_WEIGHT 150 // weight of the latent number in each feature that shows it
+#define OWN_MEAN 40       // shift by class added directly to each feature that shows the latent number
+#define SPREAD_CHANGE 200 // change by class of the spread of the last quarter of informative features
 #define SPREAD_WEIGHT 700
 #define INFORMATIVE 20 // one in this many features is informative
 
-// What random numbers are for: struct clrnn_random's b, whose lowest bit is the part (training or test); a is
-// the sample or class.
+// Values of member b of struct clrnn_random, one for each use of random numbers. The lowest bit of b is the
+// part (training or test); member a is the sample or class.
 enum { DRAW_PLACE = 0, DRAW_SIGN = 2, DRAW_LABEL = 4, DRAW_NOISE = 6, DRAW_LATENT = 8, DRAW_TASK = 10 };
 
 struct synth {

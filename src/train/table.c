@@ -21,7 +21,7 @@ struct loader {
     const struct clrnn_table_wish *wish;
     struct clrnn_table *table;
     struct clrnn_place *place; // [width]
-    size_t *first, *next;      // [columns], [width]: first place of a column, its next place; + 1, 0: none
+    size_t *first, *next;      // [columns], [width]: a column's first place + 1, its next place + 1; 0: none
     size_t capacity;           // numbers that `values` has room for
     struct clrnn_table_file *file; // of a large CSV file: rows are appended there
     double *row;                   // [width] the next row for `file`

@@ -32,7 +32,7 @@ struct clrnn_table {
     double *values;            // [rows, width]; NaN: missing, `fill` has the replacement
     uint64_t *missing;         // [width] number of missing cells
     double *fill;              // [width] replacement for missing cells, or NULL: none
-    size_t features, targets;  // how many there are
+    size_t features, targets;  // number of features, of targets
     size_t *feature, *target;  // their places
     size_t time, group;        // their places, or SIZE_MAX
     struct clrnn_texts column; // [width] column names in the file
@@ -104,8 +104,9 @@ struct clrnn_names *clrnn_table_names(const struct clrnn_table *table);
 /** Compares two strings in struct clrnn_texts, for qsort and bsearch. */
 int clrnn_texts_compare(const void *a, const void *b);
 
-/** Logs a warning if rows, each a sample of its own, look like a series: if the first ones are in order of a
- * column of times, used or not, or resemble the rows before them. CLRNN_ERR_MEMORY, or errors of reading. */
+/** Logs a warning if rows, each a sample of its own, look like a series: if the first rows are sorted by a
+ * column of times, even an unused one, or resemble the rows before them. CLRNN_ERR_MEMORY, or errors of
+ * reading. */
 enum clrnn_status clrnn_table_check_order(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                           const struct clrnn_table *table);
 

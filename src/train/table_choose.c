@@ -194,7 +194,7 @@ static enum clrnn_status choose_targets(struct chooser *c)
 static enum clrnn_status choose_features(struct chooser *c)
 {
     const struct clrnn_source *s = c->wish->source;
-    const bool past = s->window && clrnn_source_horizon(s); // past values of the targets are known features
+    const bool past = s->window && clrnn_source_horizon(s); // past values of forecast targets are features
 
     if (c->wish->names)
         return add_texts(c, CLRNN_PLACE_FEATURE, &c->wish->names->columns, "that the model was trained on");

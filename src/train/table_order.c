@@ -20,7 +20,7 @@
 
 // ---------------------------------------------------------------- detecting a column of times
 
-// What is known of a column after the rows so far.
+// What the rows read so far show about a column.
 struct order {
     bool numbers, dates;     // every cell is a number; a date
     bool counts;             // each value is 1 more than the one before
@@ -170,7 +170,8 @@ static void means(const struct clrnn_table *t, size_t place, size_t classes, dou
         mean[k] /= fmax(count[k], 1);
 }
 
-// Correlation of rows with those before them: the least of all real targets; for classes the features' mean.
+// Computes *result, the correlation of rows with those before them: the least one of all real targets or, for
+// classes, the mean over the features.
 static enum clrnn_status resemblance(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                      const struct clrnn_table *t, double *result)
 {

@@ -18,7 +18,7 @@ struct node {
 
 struct step {
     enum { SEND, RECEIVE, ADD } kind;
-    uint32_t slot, other;            // other: worker; for ADD the slot to add to `slot`
+    uint32_t slot, other;            // other: number of the other worker; for ADD the slot to add to `slot`
     struct clrnn_transfer *transfer; // [pieces]; NULL for ADD
 };
 
@@ -27,8 +27,8 @@ struct clrnn_tree {
     const struct clrnn_log *log;
     clrnn_tree_sum *sum;
     size_t count, size, piece;   // piece: numbers in each piece but the last
-    uint32_t shards, begin, end; // all shards; range of this worker's
-    uint32_t next;               // next shard
+    uint32_t shards, begin, end; // number of all shards; this worker has [begin, end)
+    uint32_t next;               // shard whose value comes next
     uint32_t node_count, slot_count;
     struct node node[MOST_NODES]; // in order of `first`
     void **slot;                  // [slot_count] values; NULL: not allocated yet

@@ -13,7 +13,7 @@
 #include "train/session.h"
 #include "train/tune_choices.h"
 
-enum { MOST_SHAPES = 12 }; // multiplies with the most work
+enum { MOST_SHAPES = 12 }; // measure at most this many multiplies, those with the most work
 
 struct shapes {
     struct clrnn_tuned_multiply shape[64];

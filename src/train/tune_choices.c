@@ -125,7 +125,8 @@ static bool agrees(const float *got, const float *want, size_t count)
     return true;
 }
 
-// Compares an output with the expected one; if there is none yet, the output becomes it.
+// Clears *right if an output differs from s->expected. If nothing is expected yet, the output is stored
+// there.
 static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
 {
     struct clrnn_buffer *b = clrnn_out(s->graph, s->op, slot);
@@ -148,7 +149,8 @@ static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
     return st;
 }
 
-// *ms: the fastest of several runs after a first one, which builds kernels and is checked; infinite if wrong.
+// Sets *ms to the time of the fastest of several runs, or to infinity if the results are wrong. A run before
+// these builds kernels and is compared.
 static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches,
                                  double best, double *ms)
 {
@@ -328,7 +330,7 @@ static enum clrnn_status decide(struct tuning *t, const struct subject *s, const
         if (!stays) {
             const enum clrnn_status st = measure_choice(t, s, c, multiplies, &ms);
 
-            stays = st == CLRNN_ERR_MEMORY; // memory for copies of what the op changes
+            stays = st == CLRNN_ERR_MEMORY; // no memory for copies of the buffers that the op changes
             if (!stays)
                 TRY(st);
         }

@@ -11,23 +11,24 @@
 #include "base/log.h"
 #include "model/layer.h"
 
-// Thresholds are set so that healthy runs give no warning; the doctor examines more closely.
-#define FIRST_STEPS 10u      // whose mean loss counts as the loss at the start
-#define STILL_STEPS 20u      // consecutive steps with a gradient of exactly 0
-#define LEARNT_LOSS 1e-3     // below this loss a gradient of 0 means success
-#define EXPLODED_NORM 1e6    // doctor: 1e3 with more evidence, which measured 4e6 and up planted, 199 healthy
-#define HALF_ULP 5.96e-8     // float32 has 24 bits: a relative change under 2^-24 rounds away
-#define TINY_LR 1e-6         // below this lr an Adam step may be under half an ulp of weights up to 16
-#define LAST_PART 0.8        // from this part of a run on, a schedule may rightly have ended
-#define LARGE_UPDATE 0.2     // of a weight per step; doctor: 0.08; measured: 0.105 and up fail, 0.059 healthy
-#define FLAT_SHARE 0.98      // of the loss of a constant answer, or of the start; doctor: 0.97; 0.3 healthy
-#define FLAT_EPOCHS 3u       // epochs before a run can count as flat
-#define FLAT_STEPS 100u      // steps before a run can count as flat
-#define FLAT_PART 0.4        // part of a run before it can count as flat: healthy runs leave a plateau by 0.3
+// Thresholds are set so that healthy runs give no warning. The doctor's are stricter, since it examines more
+// evidence. Measured values are from healthy runs and from runs with planted faults.
+#define FIRST_STEPS 10u   // steps whose mean loss counts as the loss at the start
+#define STILL_STEPS 20u   // consecutive steps with a gradient of exactly 0
+#define LEARNT_LOSS 1e-3  // below this loss a gradient of 0 means success
+#define EXPLODED_NORM 1e6 // gradient norm; measured: 199 healthy, 4e6 and up with faults; doctor: 1e3
+#define HALF_ULP 5.96e-8  // float32 has 24 bits: a relative change under 2^-24 rounds away
+#define TINY_LR 1e-6      // below this lr an Adam step may be under half an ulp of weights up to 16
+#define LAST_PART 0.8     // after this fraction of a run's steps a schedule may rightly have ended
+#define LARGE_UPDATE 0.2  // update / weight per step; 0.105 and up failed, 0.059 was healthy; doctor: 0.08
+#define FLAT_SHARE 0.98   // flat from this fraction of idle_loss on; healthy runs: 0.3; doctor: 0.97
+#define FLAT_EPOCHS 3u    // epochs before a run can count as flat
+#define FLAT_STEPS 100u   // steps before a run can count as flat
+#define FLAT_PART 0.4     // fraction of steps before a run can be flat: healthy runs leave a plateau by 0.3
 #define FLAT_PART_RISING 0.6 // the same if the lr begins low: healthy runs leave the plateau by 0.5
-#define FLAT_IN_A_ROW 2u    // consecutive flat epochs for a warning; measured: 0.77 healthy, 0.99 and up flat
-#define FLAT_ACCURACY 0.03  // if accuracy is this far above the commonest class, it is not flat
-#define MOST_SAMPLED 16384u // weights that are examined per matrix
+#define FLAT_IN_A_ROW 2u     // flat epochs in a row to warn; loss / idle loss 0.77 healthy, 0.99 and up flat
+#define FLAT_ACCURACY 0.03   // a run this far above the accuracy of the best constant answer is not flat
+#define MOST_SAMPLED 16384u  // weights that are examined per matrix
 
 static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding,
                                     const char *format, ...)
@@ -197,7 +198,7 @@ static double smallest_scale(const struct clrnn_model *m, const float *values)
     return least;
 }
 
-// The finding that fits the cause of a tiny lr.
+// Returns the finding that names why the lr is tiny: the lr itself or its schedule.
 static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
 {
     const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;

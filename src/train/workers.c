@@ -22,7 +22,7 @@ struct clrnn_team {
     uint32_t count; // workers of this process
     uint32_t ranks, rank;
     uint32_t *first; // [ranks + 1] number of each rank's first worker
-    struct clrnn_worker worker[CLRNN_MOST_DEVICES], on[CLRNN_CHANNELS][CLRNN_MOST_DEVICES]; // by channel
+    struct clrnn_worker worker[CLRNN_MOST_DEVICES], on[CLRNN_CHANNELS][CLRNN_MOST_DEVICES]; // on: per channel
     clrnn_team_work *work;
     void *const *user;
     uint32_t thread_count; // threads of the workers from the second on
@@ -39,8 +39,8 @@ struct clrnn_team {
 
 // ---------------------------------------------------------------- log messages
 
-// While threads run, keeps the first error. If it comes from a computing device of several, clrnn_team_join
-// logs it. Further devices log nothing else while they compute.
+// Keeps the first error while threads run. An error of a device that computes, if there are several, is
+// logged later by clrnn_team_join. Further devices log nothing else while they compute.
 static void take_message(void *user, enum clrnn_log_level level, const char *line)
 {
     const struct clrnn_worker *w = user;

@@ -32,8 +32,9 @@ struct clrnn_worker {
 enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further,
                                      size_t count, struct clrnn_device *all[CLRNN_MOST_DEVICES]);
 
-/** For `count` devices of this process, at most CLRNN_MOST_DEVICES, which must outlive the team. All ranks
- * must call it; counts may differ. CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if MPI cannot serve several threads. */
+/** Creates the team for `count` devices of this process, at most CLRNN_MOST_DEVICES, which must outlive it.
+ * All ranks must call it; counts may differ. CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if MPI cannot serve several
+ * threads. */
 enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices,
                                     uint32_t count, struct clrnn_team **team);
 void clrnn_team_destroy(struct clrnn_team **team);
@@ -71,8 +72,9 @@ void clrnn_worker_end(struct clrnn_worker *worker);
 enum clrnn_status clrnn_worker_send(const struct clrnn_worker *worker, uint32_t to, void *data, size_t bytes);
 enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *worker, uint32_t from, void *data,
                                        size_t bytes);
-/** A message in two steps, so that several can be under way between processes; two workers must begin, and
- * finish, theirs in the same order. Within a process the sender's begin waits for the receiver's finish. */
+/** A message that one call begins and another finishes, so that several can be under way between processes.
+ * Two workers must begin, and finish, theirs in the same order. Within a process the sender's begin waits for
+ * the receiver's finish. */
 struct clrnn_transfer {
     const struct clrnn_worker *worker;
     uint32_t other;
