@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The loss of the best answer that is the same for every input.
+// Computes the lowest mean loss that an output which does not depend on the input can have.
 #include "diagnose/constant.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
         present += counts[k] > 0;
     }
     for (uint32_t pass = 0; pass < 2;
-         pass++) // the answer has the class shares of the weighted, smoothed targets
+         pass++) // the best answer gives each class its share of the weighted, smoothed targets
         for (uint32_t k = 0; k < K; k++) {
             const double share = (double)counts[k] / total;
             const double w = l->weight ? l->weight[k] : l->balanced && counts[k] ? 1 / (share * present) : 1;
@@ -34,7 +34,7 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
     return loss / weight;
 }
 
-// The loss of one error; q: the quantile of a quantile loss.
+// The loss of a prediction that differs from its target by `error`; q: the quantile of a quantile loss.
 static double loss_of(const struct clrnn_loss_config *l, double q, double error)
 {
     const double size = fabs(error);
@@ -127,7 +127,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
     case CLRNN_LOSS_MSE:
         return target_variance;
-    case CLRNN_LOSS_L1: // the variance does not tell: see clrnn_constant_target_loss
+    case CLRNN_LOSS_L1: // the losses from here on do not follow from target_variance: see constant.h
     case CLRNN_LOSS_SMOOTH_L1:
     case CLRNN_LOSS_HUBER:
     case CLRNN_LOSS_QUANTILE:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// CTC's forward recursion for constant answers; doc/maths.md, "CTC".
+// Computes the ctc loss of constant answers by CTC's forward recursion; see doc/maths.md, "CTC".
 #include "diagnose/constant.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@
 #define ROWS 200u  // maximum number of rows looked at
 #define SHARES 24u // number of probabilities of the blank that are tried
 
-// The minimum number of steps of a path to `count` labels: one each, and a blank between two equal ones.
+// The minimum number of steps that `count` labels need: one for each, and one blank between equal neighbours.
 static size_t least_steps(size_t count, const int32_t *label)
 {
     size_t steps = count;
@@ -56,7 +56,7 @@ static double log_add(double a, double b)
     return top == -INFINITY ? top : top + log1p(exp(fmin(a, b) - top));
 }
 
-// The loss of one row, divided by its number of labels; steps: of the output.
+// The loss of one row, divided by its number of labels; `steps`: the row's number of output steps.
 static double row_loss(const struct constant *c, size_t count, uint32_t steps)
 {
     const size_t states = 2 * count + 1;
@@ -65,7 +65,7 @@ static double row_loss(const struct constant *c, size_t count, uint32_t steps)
     for (size_t i = 0; i < states; i++)
         state[i] = i < 2 ? c->log_p[i ? (uint32_t)c->y[0] : c->blank] : -INFINITY;
     for (uint32_t t = 1; t < steps; t++)
-        for (size_t i = states; i-- > 0;) { // downwards: lower states are still those of step t - 1
+        for (size_t i = states; i-- > 0;) { // downwards, as lower states must still be those of step t - 1
             const bool label = i % 2;
             double sum = state[i];
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checks and selections of a config's data that need no model.
+// Checks whether a config's layers fit its data, and picks samples of a data set, without a model.
 #include "diagnose/fit.h"
 
 #include <stdlib.h>

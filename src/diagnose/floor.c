@@ -34,7 +34,7 @@ static double sigmoid(double x)
 static void softmax_range(double C, double width, struct value_range *r)
 {
     r->high = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(-width)) : 1.0;
-    r->low = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(width)) : 1.0; // exp may be infinite: 0
+    r->low = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(width)) : 1.0; // 0 if exp is infinite
 }
 
 static void dropout_range(double p, struct value_range *r)
@@ -115,11 +115,11 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 
 // ---------------------------------------------------------------- targets
 
-// The targets that count, by group: rows of one group are equal and get the same output.
+// The targets that are not ignored, in groups of equal rows, for which the model has the same output.
 struct targets {
     const struct clrnn_model *m;
     const struct clrnn_dataset *set;
-    uint32_t S, steps; // steps: labels a sample has
+    uint32_t S, steps; // steps: number of labels of a sample
     uint32_t *group;   // [S] the first sample with the same row
     int32_t *y;        // [steps] of one sample
     float *real;
@@ -155,7 +155,7 @@ static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t wid
     return !memcmp(row, other, length * width * sizeof(*row));
 }
 
-// Finds equal rows, if each row has one label: the label of a step would depend on the steps around it.
+// Finds equal rows if each row has one label; labels of single steps would depend on the steps around them.
 static enum clrnn_status find_groups(struct targets *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
@@ -179,7 +179,7 @@ static enum clrnn_status find_groups(struct targets *t)
             const float *other = clrnn_dataset_x_mapped(t->set, b);
 
             if (mapped && other && mapped[0] != other[0])
-                continue; // they differ, so reading the row is saved
+                continue; // the first values differ, so the rest need not be read
             if (t->group[b] == b && same_row(t, a, b, width, row)) {
                 t->group[b] = a;
                 t->equal_rows = true;
@@ -190,7 +190,7 @@ static enum clrnn_status find_groups(struct targets *t)
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- least losses
+// ---------------------------------------------------------------- lowest possible losses
 
 // cross_entropy: the minimum of the sum over classes of -q log p, over all p that the range allows;
 // *from_layers: how much of it is due to the range.
@@ -297,7 +297,7 @@ static void sum_classes(const struct targets *t, const struct value_range *r, ui
 }
 
 struct real_group {
-    double count, sum, square; // of its targets
+    double count, sum, square; // number, sum and sum of squares of the group's targets
 };
 
 static void end_reals(const struct targets *t, const struct value_range *r, const struct real_group *g,
@@ -406,7 +406,7 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
     if (real)
         s.weight = s.count;
     if (s.weight <= 0)
-        return CLRNN_OK; // no label counts
+        return CLRNN_OK; // all labels are ignored or have weight 0
     if (clrnn_loss_is_regression(loss->kind)) {
         const double variance = s.yy / s.count - s.y * s.y / (s.count * s.count);
 

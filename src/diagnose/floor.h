@@ -9,8 +9,8 @@
 struct clrnn_loss_floor {
     double floor;       // the lowest loss that any weights can reach; 0 in most cases
     double scale;       // unit of losses: 1; mse: variance of the targets; other regression: at most its root
-    const char *reason; // why it is above 0, static, or NULL
-    bool blocked;       // the layers before the loss keep it well above 0 for any weights
+    const char *reason; // static text that says why `floor` is above 0, or NULL
+    bool blocked;       // the layers before the loss keep the loss well above 0 for any weights
     uint32_t classes;   // number of different classes among the samples; 0 for regression
 };
 

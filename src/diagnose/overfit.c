@@ -13,7 +13,7 @@
 
 #define DEFAULT_STEPS 1000u
 #define DEFAULT_TARGET 0.01
-#define ABOVE_FLOOR 0.05     // share of the floor, by which the default target lies above it
+#define ABOVE_FLOOR 0.05     // the default target exceeds the floor by this fraction of the floor
 #define STILL_STEPS 10u      // steps with a gradient of exactly 0 after which nothing will ever change
 #define LATE_STILL_STEPS 50u // the same once there was a gradient: moments and running statistics may move on
 #define WRONG_STEPS 50u      // steps at the floor, or below 0, that end a run that cannot reach the target
@@ -25,11 +25,11 @@ struct overfitting {
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
     uint32_t still;    // steps at the end with a gradient of exactly 0
-    uint32_t at_floor; // such steps: at the floor, or below 0 where there is none
+    uint32_t at_floor; // steps at the floor (below 0 if there is none) if the target cannot be reached
     double started;
 };
 
-// Weight decay moves weights without a gradient.
+// Whether weight decay moves weights even without a gradient.
 static bool decays(const struct clrnn_session *t)
 {
     return t->config->train.optimizer.weight_decay != 0.0;
@@ -66,7 +66,7 @@ static bool ends(struct overfitting *c, double grad_norm)
 
 // ---------------------------------------------------------------- steps
 
-// The mean of the losses; *variance: that of the mean.
+// The mean of the losses; *variance: the variance of that mean.
 static double mean(const double *loss, size_t count, double *variance)
 {
     double sum = 0.0, square = 0.0, m;

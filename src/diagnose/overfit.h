@@ -7,12 +7,12 @@
 #include "train/session.h"
 
 struct clrnn_overfit_task {
-    const struct clrnn_config *config; // of the model: the run's, or a variant
+    const struct clrnn_config *config; // config of the model: the run's config, or a variant
     struct clrnn_data_sets *data;
     struct clrnn_dataset *batch;
     const char *init; // or NULL
-    uint32_t steps;   // at most
-    double seconds;   // at most; 0: no limit
+    uint32_t steps;   // maximum number of steps
+    double seconds;   // time limit; 0: none
     double target;    // 0: the default of struct clrnn_overfit_params
     const volatile sig_atomic_t *stop;
 };

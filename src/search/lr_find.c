@@ -30,7 +30,8 @@ static void name_key(const struct clrnn_train_config *train, struct clrnn_lr_res
 }
 
 // Chooses the length of a short training: a fifth of the run's epochs, but at least five if it has them, and
-// at most about params->steps steps; whole epochs, or a part of one that is longer.
+// at most about params->steps steps. It is a number of whole epochs, or part of one if an epoch has more
+// steps.
 static void choose_length(struct clrnn_lr_finder *f)
 {
     struct clrnn_lr_result *r = f->result;

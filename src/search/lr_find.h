@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Parts of the search for a learning rate.
+// Internals of the search for a learning rate.
 #ifndef CLRNN_SRC_SEARCH_LR_FIND_H
 #define CLRNN_SRC_SEARCH_LR_FIND_H
 
@@ -10,7 +10,7 @@ struct clrnn_lr_finder {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     const struct clrnn_config *config;
-    const struct clrnn_lr_params *params; // with defaults for zeros
+    const struct clrnn_lr_params *params; // with zeros replaced by defaults
     struct clrnn_data_sets data;
     struct clrnn_lr_result *result;
 };

@@ -8,8 +8,8 @@
 #include "search/say.h"
 
 #define MOST_TRIALS 24u
-#define WORSE 0.2       // a trial is clearly worse if above the best loss by this share of it,
-#define WORSE_GAIN 0.25 // or by this share of what the best has gained
+#define WORSE 0.2       // a trial is clearly worse if its loss exceeds the best by this fraction of the best,
+#define WORSE_GAIN 0.25 // or by this fraction of the fall from the untrained loss to the best
 #define WORSE_TWICE 2   // so many clearly worse trials in a row end the search in a direction
 
 // How the best constant rate falls with the number of steps: as (1 / steps)^0.32, measured by Bjorck et al.,
@@ -122,7 +122,7 @@ static enum clrnn_status try_lr(struct clrnn_lr_finder *f, double lr, double *lo
     return st;
 }
 
-// ---------------------------------------------------------------- all of them
+// ---------------------------------------------------------------- all trainings
 
 static enum clrnn_status add(struct clrnn_lr_finder *f, int number)
 {
@@ -149,7 +149,7 @@ static double best_loss(const struct clrnn_lr_result *r)
 // Whether a trial diverged, or is so much worse than the best that one further on is unlikely to be better.
 static bool clearly_worse(const struct clrnn_lr_result *r, const struct clrnn_lr_trial *t)
 {
-    // the loss of an untrained model: of the first batch, or of the trial with the smallest lr
+    // the loss of an untrained model: the larger one of the first batch and the trial with the smallest lr
     const double first = r->curve_count ? r->curve[0].smoothed : NAN;
     const double best = best_loss(r), start = fmax(first, r->trial[0].loss);
 

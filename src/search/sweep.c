@@ -240,7 +240,7 @@ static enum clrnn_status make_trials(struct clrnn_sweep *s)
     return st;
 }
 
-// Waits a little for the processes of a killed sweep to end.
+// Locks the sweep's folder. If it is locked, waits a little for the processes of a killed sweep to end.
 static enum clrnn_status lock_folder(const struct clrnn_sweep *s, int *lock)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Parts of a sweep.
+// Internals of a sweep.
 #ifndef CLRNN_SRC_SEARCH_SWEEP_H
 #define CLRNN_SRC_SEARCH_SWEEP_H
 
@@ -9,7 +9,7 @@
 
 struct clrnn_sweep {
     const struct clrnn_log *log;
-    const struct clrnn_sweep_params *params; // with defaults for zeros
+    const struct clrnn_sweep_params *params; // with zeros replaced by defaults
     const struct clrnn_config *config;       // without a trial's values
     struct clrnn_vary *vary;                 // [result->key_count]
     bool best_epoch;                         // a trial is judged by its best epoch, not by its last

@@ -13,7 +13,7 @@
 #include "search/sweep.h"
 #include "train/picture.h"
 
-#define NAMED 5u // curves that the picture's key names
+#define NAMED 5u // number of curves that the picture's legend names
 
 char *clrnn_sweep_trial_folder(const struct clrnn_sweep *s, uint32_t number)
 {
@@ -112,7 +112,7 @@ static void write_curves(const struct clrnn_sweep *s, const struct clrnn_picture
     clrnn_picture_text(p, r->metric);
     fprintf(p->script, "\nset key outside right top vertical\nset xrange [1:%u]\nplot ",
             MAX2(r->budget[r->rung_count - 1], 2u));
-    for (size_t i = r->trial_count; i-- > 0;) { // the best on top
+    for (size_t i = r->trial_count; i-- > 0;) { // backwards, so that the best is drawn on top
         if (!r->trial[i].epochs)
             continue;
         fprintf(p->script,

@@ -19,7 +19,7 @@
 #define LOOK_MS 100    // interval of looking at params->stop
 #define PATIENCE_S 1e9 // a training may take any time
 
-// What a child and its parent share.
+// Memory that a child and its parent share.
 struct block {
     struct clrnn_child_report report;
     volatile sig_atomic_t stop;
@@ -45,8 +45,8 @@ static void note_epoch(void *user, const struct clrnn_progress *p)
     clrnn_child_doing(user, "training epoch %u", p->epoch);
 }
 
-// Whether the trial's folder holds a run that can be resumed. If the lr schedule depends on train.epochs,
-// only one of as many epochs can.
+// Whether the trial's folder holds a run that can be resumed. If the lr schedule depends on train.epochs, a
+// run can be resumed only with the same train.epochs.
 static bool goes_on(const struct job *j)
 {
     char *checkpoint = clrnn_path_join(j->folder, "last.safetensors");
@@ -61,7 +61,7 @@ static bool goes_on(const struct job *j)
     return goes;
 }
 
-// Rewrites a checkpoint of an earlier rung, which holds that rung's train.epochs, as that of one long run.
+// Rewrites a checkpoint, which holds an earlier rung's train.epochs, as if a single long run had written it.
 static enum clrnn_status update(const struct job *j, struct clrnn_device *device, const char *name,
                                 uint64_t last_epoch)
 {
@@ -268,7 +268,7 @@ static enum clrnn_status end(struct clrnn_sweep *s, struct job *j)
     return st == CLRNN_OK ? clrnn_sweep_save(s, false) : st;
 }
 
-// ---------------------------------------------------------------- all of a rung
+// ---------------------------------------------------------------- all trials of a rung
 
 static bool stopped(const struct clrnn_sweep *s)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Ranges and lists of values, and drawing from them.
+// Parses ranges and lists of values, and draws values from them.
 #include "search/vary.h"
 
 #include <math.h>
@@ -173,7 +173,7 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
     if (v->count)
         return CLRNN_OK;
     if (v->low == floor(v->low) && v->high == floor(v->high)) {
-        text = clrnn_format("%.1f", floor(v->low) + 0.5); // does the key take 16.5?
+        text = clrnn_format("%.1f", floor(v->low) + 0.5); // tests whether the key takes fractions like 16.5
         st = check_value(NULL, p, v, text);
         free(text);
         if (st == CLRNN_ERR_MEMORY)

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "clrnn/diagnose.h"
 
-#define SLOWER 1.1 // times the earlier median, and outside of both runs' spread
+#define SLOWER 1.1 // ratio to the earlier value that is slower; step times must also leave both runs' spread
 #define BUILD_SLOWER_S 0.5
 
 const char *clrnn_verdict_word(enum clrnn_verdict verdict)
@@ -44,7 +44,7 @@ static void CLRNN_PRINTF(2, 3) note(struct device_pair *b, const char *format, .
     va_end(arguments);
 }
 
-// The number of `key` in the earlier run; NaN: none.
+// The number that the earlier run has under `key`; NaN: it has none.
 static double then_number(const struct device_pair *b, const char *key)
 {
     const json_t *value = json_object_get(b->then, key);

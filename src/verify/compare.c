@@ -17,7 +17,7 @@
 #include "verify/selftest.h"
 
 #define STEPS 20u
-#define JUDGED 512u // samples of the final loss: the reference is slow
+#define JUDGED 512u // maximum number of samples for the final loss, since the reference is slow
 
 // ---------------------------------------------------------------- shared blocks
 

@@ -15,7 +15,7 @@ struct clrnn_compare_block {
     size_t size;                    // in bytes, with the arrays
     volatile uint32_t steps;        // steps done
     volatile bool finished;         // the final loss was computed
-    uint32_t leaves;                // first step beyond its bound, from 1; 0: none
+    uint32_t leaves;                // first step whose loss exceeds its bound, from 1; 0: none
     double *curve, *logits, *grads; // after the struct: [steps], [logit_capacity], [grad_count]
     uint32_t logit_count;
     double final_loss, final_accuracy;
@@ -42,7 +42,7 @@ struct clrnn_compare {
     struct clrnn_compare_result *result;
 
     struct clrnn_compare_block *ref, *noise[COMPARE_NOISE_RUNS];
-    double final_bound; // of the deviation of the final loss
+    double final_bound; // maximum deviation of the final loss
     char *caches;       // folder for program caches while builds are measured, or NULL
 };
 

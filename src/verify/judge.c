@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "verify/compare.h"
 
-#define DRIFT_FACTOR 10.0 // bound over the largest effect of a disturbance
+#define DRIFT_FACTOR 10.0 // bound, as a multiple of the largest effect of a disturbance
 #define LEAST_BOUND 1e-6  // a few units in the last place
 #define LOGIT_FLOOR 0.01
 #define GRADIENT_FLOOR 1e-4 // share of the largest gradient of all parameters
@@ -93,7 +93,7 @@ void clrnn_compare_find_bounds(struct clrnn_compare *c)
     c->final_bound = bound_of(drift);
 }
 
-// ---------------------------------------------------------------- held together
+// ---------------------------------------------------------------- comparison with the bounds
 
 uint32_t clrnn_compare_find_leaving(const struct clrnn_compare *c, const struct clrnn_compare_block *b)
 {

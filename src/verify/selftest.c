@@ -58,8 +58,8 @@ static enum clrnn_status run_case(void *user)
     return CLRNN_OK;
 }
 
-// All cases of the smallest sizes always run. Then, while time lasts: sizes around the widths of vectors and
-// tiles, and wide and tall ones.
+// All cases of the smallest sizes always run. The others run while time lasts: sizes around the widths of
+// vectors and tiles, and wide and tall matrices.
 static const struct clrnn_case_size smallest = {.T = 3, .N = 5, .C = 7, .H = 6, .D = 2, .padded = true};
 static const struct clrnn_case_size awkward[] = {
     {.T = 5, .N = 17, .C = 33, .H = 31, .D = 1, .padded = true},

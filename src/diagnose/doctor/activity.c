@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What one pass in train mode shows: gradients by layer and by time step, saturated and dead units.
+// Measures one pass in train mode: gradients by layer and by time step, saturated and dead units.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +98,7 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
     double *dx = NULL;
     enum clrnn_status st;
 
-    for (size_t i = 0; i < g->op_count; i++) // in backward order, the last match is the net's first layer
+    for (size_t i = 0; i < g->op_count; i++) // ops run backward: the last match is the first recurrent layer
         if ((g->op[i].kind == CLRNN_OP_RNN_BWD || g->op[i].kind == CLRNN_OP_RECURRENT_BWD) &&
             g->op[i].out[RNN_DX] >= 0) // RECURRENT_DX is the same slot
             op = &g->op[i];
@@ -123,7 +123,7 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
     return st;
 }
 
-// ---------------------------------------------------------------- units
+// ---------------------------------------------------------------- saturated and dead units
 
 // Whether step t of sample n is valid. `length` [N]: the samples' lengths at the op; NULL: none is padded.
 static bool is_valid(const int32_t *length, uint32_t t, uint32_t n)
@@ -131,7 +131,8 @@ static bool is_valid(const int32_t *length, uint32_t t, uint32_t n)
     return !length || t < (uint32_t)length[n];
 }
 
-// Computes the fraction of values at the ends of tanh or sigmoid; for relu, of columns that are always 0.
+// Sets u->saturated to the fraction of values near the ends of tanh or sigmoid; for relu sets u->dead to the
+// fraction of columns that are always 0.
 static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const int32_t *lengths,
                          enum clrnn_function function, struct clrnn_activity_units *u)
 {

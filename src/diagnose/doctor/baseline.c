@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The losses of two answers that need no net: the best constant one, and 0.
+// Computes the losses of two answers that need no net: the best constant answer, and the answer 0.
 #include <math.h>
 #include <stdlib.h>
 

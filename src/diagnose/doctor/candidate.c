@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Candidate remedies: another lr, scaled inputs, clipping, wider layers, gated ones.
+// Makes candidate remedies: another lr, scaled inputs, clipping, wider layers, gated layers.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +158,8 @@ static char *own_init(const struct clrnn_config *c, size_t at)
                                 : clrnn_format("%s", "");
 }
 
-// Whether other widths of this layer fit what follows: x and f(x) of a residual must stay equally wide.
+// Whether layer `at` may be widened. It may not if it sets the width of a residual's f(x), which must equal
+// that of x, or if the next layer that depends on its width is a residual or concat.
 static bool may_widen(const struct clrnn_config *c, size_t at)
 {
     size_t next = at;
@@ -217,7 +218,7 @@ static char *balanced(const struct clrnn_loss_config *l)
 
 static char *make(const struct clrnn_doctor *d, enum kind kind)
 {
-    // changes that weights given by --init do not fit
+    // not offered with --init, whose weights do not fit these changes or replace what a layer's init sets
     static char *(*const other_shapes[])(const struct clrnn_config *, size_t) = {
         [NO_INIT] = own_init, [GATED] = gated, [NO_LAST_RELU] = no_last_relu, [WIDER] = wider};
     const struct clrnn_config *c = d->config;
@@ -235,7 +236,7 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
                                       : "data.normalize_targets=standard");
     case CLIP:
         return clrnn_format("%s", c->train.clip_grad_norm > 0 ? "" : "train.clip_grad_norm=1");
-    case CLIP_USUAL: // replaces a clip that leaves next to nothing of a gradient
+    case CLIP_USUAL: // replaces a clip_grad_norm so small that hardly any gradient is left
         return clrnn_format("%s", c->train.clip_grad_norm > 0 && c->train.clip_grad_norm < CLIP_LEAST
                                       ? "train.clip_grad_norm=1"
                                       : "");

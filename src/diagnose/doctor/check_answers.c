@@ -35,7 +35,7 @@ static enum clrnn_status try_changes(struct clrnn_examination *v, const struct c
     return st;
 }
 
-// The largest |change| / |weight| of any parameter in a step; median of the measured steps.
+// The largest |change| / |weight| of all parameters in a step, as the median over the measured steps.
 static double fastest_update(const struct clrnn_trace *c)
 {
     double most[ARRAY_SIZE(c->update_most)];
@@ -108,8 +108,8 @@ static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct 
     return CLRNN_OK;
 }
 
-// If labels look random and the gradient fades over time: trains with the mean over all steps, kept in
-// c->mean if it is better.
+// If labels look random and the gradient fades over time: trains with a pool that takes the mean over all
+// steps, and keeps the result in c->mean if it is better.
 static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_activity *a = v->end.time ? &v->end : &v->start;
@@ -285,8 +285,8 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
         clrnn_doctor_set(d, "train.optimizer.sgd.momentum=%s", momentum);
 }
 
-// How large an output can become: a step moves a weight by at most lr, so that lr * steps is the reach of the
-// bias, and of each weight of the last linear layer for an input of size 1. sgd has no such bound.
+// Returns how large an output can become. A step moves a weight by at most lr, so that the bias, and each
+// weight of the last linear layer for an input of size 1, adds at most lr * steps. sgd has no such bound.
 static double reach(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_config *config = v->d->config;

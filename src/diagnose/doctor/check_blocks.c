@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: norms of single values, windows over time that read padding, attention over padding, a concat of
-// one branch.
+// Stage 1: checks norms over a single value, windows over time that read padding, attention over padding, and
+// a concat of one branch.
 #include "base/array.h"
 #include "diagnose/doctor/doctor.h"
 #include "model/nest.h"
 
-// Whether the input of a layer also reaches the loss around it, by a residual or another branch.
+// Whether the input of layer `at` also reaches the loss past that layer, by a residual or another branch.
 static bool is_bypassed(const struct clrnn_config *c, size_t at)
 {
     for (size_t i = clrnn_layer_parent(c, at); i != SIZE_MAX; i = clrnn_layer_parent(c, i))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ctc: labels equal to the blank index, targets longer than the input allows, outputs that are all blank.
+// Checks ctc: labels equal to the blank, targets longer than the input allows, outputs that are all blank.
 #include <math.h>
 #include <stdlib.h>
 
@@ -146,7 +146,7 @@ void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trac
     struct clrnn_doctor *d = v->d;
     char run[64];
 
-    // at first a ctc net answers blanks only, so that a run that was cut short says nothing
+    // a ctc net at first answers blanks only, so a run that was cut short does not show what it learns
     if (d->config->train.loss.kind != CLRNN_LOSS_CTC || !c->finite || !(c->blank_steps == 1) ||
         !c->complete || v->no_gradient)
         return;

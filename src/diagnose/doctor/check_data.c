@@ -94,7 +94,7 @@ static void check_scale(struct clrnn_doctor *d)
     if (!large && median <= clrnn_threshold.median_rms && s->rms[largest] >= clrnn_threshold.tiny_rms)
         return;
     if (s->rms[largest] == 0)
-        return; // constant
+        return; // all features are 0
     clrnn_doctor_finding(d, CLRNN_FINDING_UNSCALED_INPUT, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train X");
     clrnn_doctor_evidence(

@@ -15,9 +15,9 @@
 struct check {
     struct clrnn_examination *v;
     struct clrnn_device *ref;
-    struct clrnn_session *here, *there; // on the device, on ref
-    size_t worst;                       // entry that differs most
-    struct clrnn_gradient_error error;  // of that entry
+    struct clrnn_session *here, *there; // here: on the device; there: on ref
+    size_t worst;                       // model entry whose gradients differ most
+    struct clrnn_gradient_error error;  // error of the entry `worst`
     double most;                        // largest gradient norm of any parameter
 };
 
@@ -47,7 +47,7 @@ static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most
     if (st == CLRNN_OK && find_most) {
         c->most = fmax(c->most, sqrt(norm));
     } else if (st == CLRNN_OK) {
-        // values far below the largest gradients are rounding errors of larger numbers
+        // the divisor is at least 1e-3 of the largest norm, as far smaller gradients are rounding errors
         error = sqrt(error) / (fmax(sqrt(norm), 1e-3 * c->most) + 1e-30);
         if (error > c->error.error) {
             c->worst = i;
@@ -67,7 +67,7 @@ static enum clrnn_status compare(struct check *c)
     TRY(clrnn_doctor_again(c->here, CLRNN_MODE_GRADIENT, &near));
     TRY(clrnn_doctor_again(c->there, CLRNN_MODE_GRADIENT, &far));
     if (!isfinite(far.loss) || !isfinite(far.grad_norm) || far.grad_norm > 1e6)
-        return CLRNN_OK; // float32 cannot represent it, and other findings report that
+        return CLRNN_OK; // float32 cannot represent such gradients, which other findings report
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < c->here->model->entry_count; i++)
             if (c->here->model->entry[i].param.trained)
@@ -109,8 +109,8 @@ static enum clrnn_status difference(struct check *c, double *slope)
     return st;
 }
 
-// Whether the error exceeds its limit, which is higher with many saturated units: float32 leaves little
-// accuracy of their 1 - y and y (1 - y).
+// Whether the error exceeds its limit, which is higher with many saturated units, since float32 represents
+// their 1 - y and y (1 - y) with little accuracy.
 static bool is_off(const struct clrnn_examination *v, double error)
 {
     const struct clrnn_activity *a = &v->start;
@@ -153,7 +153,7 @@ static enum clrnn_status prepare(struct check *c)
 {
     const struct clrnn_device_params params = {.select = "ref", .log = c->v->d->log};
     const uint32_t rows = MIN2(CHECK_ROWS, c->v->train_rows), steps = MIN2(CHECK_STEPS, c->v->d->T);
-    // small enough for the reference: a weight is used once a step and sample, in three passes
+    // keeps the batch small for the reference: a weight is used once per step and sample in three passes
     const double scale = 6.0 * (double)clrnn_model_size(c->v->session->model) * rows * steps / CHECK_FLOPS;
     const struct clrnn_session_params session = {
         .view = {.row = c->v->rows,
@@ -174,7 +174,7 @@ enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v)
     enum clrnn_status st;
 
     if (clrnn_device_info(v->d->device)->type == CLRNN_DEVICE_REF)
-        return CLRNN_OK; // it is the reference itself
+        return CLRNN_OK; // the examined device is the reference itself
     st = prepare(&c);
     if (st == CLRNN_OK)
         st = compare(&c);

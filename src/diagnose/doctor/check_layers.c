@@ -12,8 +12,8 @@ static bool is_affine_norm(const struct clrnn_layer *layer)
     return (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM) && layer->affine;
 }
 
-// Counts the layers with weights whose only path to the loss leads through layer `at`. What comes before a
-// residual, or before a concat of several branches, also bypasses it and is not counted.
+// Counts the layers with weights whose only path to the loss leads through layer `at`. If a residual, or a
+// concat of several branches, holds `at`, the layers before it have another path and are not counted.
 static size_t weights_below(const struct clrnn_config *c, size_t at)
 {
     size_t count = 0;
@@ -45,7 +45,7 @@ static void check_round(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_remove_layer(d, at);
 }
 
-// Reports that the p of a recurrent layer's argument `key` leaves few of its `units`.
+// Reports that `p`, the dropout probability of a recurrent layer's `key`, leaves few of its `units`.
 static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key, double p, uint32_t units,
                              const char *what)
 {

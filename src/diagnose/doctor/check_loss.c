@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: whether the last activation gives what the loss takes.
+// Stage 1: checks whether the last activation puts out values that the loss expects.
 #include <math.h>
 
 #include "base/array.h"
 #include "diagnose/doctor/doctor.h"
 #include "model/nest.h"
 
-// The last activation, if only layers that keep its range of values follow it up to the loss; SIZE_MAX: none.
+// The index of the last activation, if all layers after it keep its range of values; SIZE_MAX: none.
 static size_t last_activation(const struct clrnn_config *c)
 {
     for (size_t i = clrnn_layer_last(c); i != SIZE_MAX; i = clrnn_layer_before(c, i)) {
@@ -142,7 +142,7 @@ static void check_nll(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     const size_t last = clrnn_layer_last(d->config);
 
     if (kind == CLRNN_LAYER_LOG_SOFTMAX ||
-        clrnn_layer_nests(&d->config->layer[last])) // it may end in a log_softmax
+        clrnn_layer_nests(&d->config->layer[last])) // the block may end in a log_softmax
         return;
     mismatch(d, at, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_evidence(

@@ -13,7 +13,7 @@
 #include "model/network.h"
 
 #define OVERFIT_STEPS 600u
-#define ZERO_STEPS 5u // after which a parameter that still has no gradient never had a chance
+#define ZERO_STEPS 5u // steps after which a parameter that has had no gradient is reported
 #define OVERFIT_TARGET 0.01
 #define NAMES_SHOWN 6u
 
@@ -139,7 +139,7 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
                : "look for a layer above them whose output does not depend on its input");
 }
 
-// ---------------------------------------------------------------- batch-mates
+// ---------------------------------------------------------------- effects of other rows of a batch
 
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak)
 {
@@ -229,13 +229,13 @@ enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v)
     return clrnn_doctor_check_gradient(v);
 }
 
-// ---------------------------------------------------------------- one batch by heart
+// ---------------------------------------------------------------- overfitting one batch
 
 struct overfit {
     struct clrnn_dataset *batch;
     struct clrnn_session *session;
-    struct clrnn_session *probe; // shares its model, runs the same batch, and keeps tensors
-    double *loss;                // of each step
+    struct clrnn_session *probe; // shares the model of `session`, runs the same batch, and keeps tensors
+    double *loss;                // loss of each step
     double *most;                // largest gradient of each parameter so far
 };
 
@@ -336,7 +336,7 @@ static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overf
         if (i >= ZERO_STEPS && (r.loss < target || !isfinite(r.loss)))
             break;
         if (v->no_gradient && i >= 40)
-            break; // nothing will change
+            break; // without a gradient no step changes anything
     }
     v->overfit_steps = i;
     v->overfit_lowest = lowest;

@@ -8,7 +8,7 @@
 #include "diagnose/doctor/trace.h"
 #include "model/nest.h"
 
-// ---------------------------------------------------------------- how good it became
+// ---------------------------------------------------------------- quality of the trained model
 
 static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
@@ -16,7 +16,7 @@ static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *
     const bool mse = clrnn_loss_is_regression(d->config->train.loss.kind);
 
     if (!c->finite || clrnn_trace_still_falling(c) || !clrnn_trace_linear_is_better(v, c) ||
-        c->naive_equal) // a linear model copies that value
+        c->naive_equal) // the target equals an input, which a linear model can copy
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_WORSE_THAN_LINEAR, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "validation %s", mse ? "R2" : "accuracy");
@@ -49,8 +49,8 @@ static bool explained(const struct clrnn_doctor *d)
     return false;
 }
 
-// Reports a net whose training loss never got low. One that learnt and lost it again, as when a gradient
-// explodes late, is not too small.
+// Reports a net whose training loss never got low. A net whose loss was low and rose again, as when a
+// gradient explodes late, is not too small, so it is not reported.
 static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -100,7 +100,7 @@ static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_tr
         at + 1, c->valid_count, last, c->trained.loss);
 }
 
-// ---------------------------------------------------------------- what it looks at
+// ---------------------------------------------------------------- use of its inputs and modes
 
 static void judge_modes(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
@@ -214,8 +214,8 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
         clrnn_doctor_evidence(d, ", a linear model %.3f", c->linear.quality);
 }
 
-// Reports targets so large that errors exceed the bend of a robust loss (beta, delta; l1: 1), where its
-// gradient only says on which side of a target the net is.
+// Reports targets so large that errors exceed the threshold (beta, delta; l1: 1) from which on a robust loss
+// is linear, so that its gradient shows only the sign of an error.
 static void judge_robust(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;

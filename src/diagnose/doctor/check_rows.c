@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: findings on the order of rows: padding in front, columns that count, swapped axes, batches
+// Stage 1: reports rows with padding in front, columns that hold row numbers, swapped axes, and batches
 // without a label.
 #include <math.h>
 
@@ -135,8 +135,8 @@ static void check_axes(struct clrnn_doctor *d)
 
 struct ignored {
     uint64_t rows;           // rows without a label that counts
-    uint64_t batches, first; // in file order: batches without such a label; the first
-    double expected;         // their expected number in a random order
+    uint64_t batches, first; // batches without such a label, in file order; the first
+    double expected;         // expected number of such batches in a random order
 };
 
 static struct ignored count_ignored(const struct clrnn_doctor *d)

@@ -13,10 +13,10 @@
 struct forecast {
     double first, last, most, sum, peak; // peak: the lr that the schedule scales
     uint64_t steps, kept, tiny_from; // kept: steps with at least 1% of the peak lr; tiny_from: the first step
-                                     // from which on every lr is below `tiny`; steps: none
+                                     // from which on every lr is below `tiny` (equal to `steps`: none)
 };
 
-// The root mean square of initial weights, which PyTorch draws within 1/sqrt(fan).
+// The root mean square of initial weights, which PyTorch draws uniformly from +-1/sqrt(fan).
 static double typical_weight(const struct clrnn_doctor *d)
 {
     double fan = 1;
@@ -86,7 +86,7 @@ static bool step_is_lr(enum clrnn_optimizer_kind kind)
     return kind != CLRNN_OPTIMIZER_SGD;
 }
 
-// Also raises an initial lr below the default, since the corrected schedule starts from it.
+// Offers to raise an initial lr below the default as well, since the corrected schedule starts from it.
 static void fix_low_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
@@ -132,7 +132,7 @@ static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind,
         clrnn_doctor_evidence(d, "; after %.0f%% of the run it is under a hundredth of that",
                               100 * (double)f->kept / (double)f->steps);
         clrnn_doctor_remedy(d, "train.scheduler=null");
-        if (c->kind == CLRNN_SCHEDULER_EXPONENTIAL_LR) // reaches a tenth at the end
+        if (c->kind == CLRNN_SCHEDULER_EXPONENTIAL_LR) // this gamma lowers the lr to a tenth
             clrnn_doctor_remedy(
                 d, ", or train.scheduler.%s.gamma=%.3g", word,
                 pow(0.1, 1.0 / (double)MAX2(c->per_batch ? f->steps : d->config->train.epochs, 1u)));

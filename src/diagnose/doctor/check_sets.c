@@ -110,7 +110,7 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- distributions
 
-// The Kolmogorov-Smirnov distance above which sets differ: beyond chance, and enough to be worth reporting.
+// The Kolmogorov-Smirnov distance above which two sets differ beyond chance, and enough to be reported.
 static double ks_limit(double n, double m, double alpha)
 {
     return fmax(clrnn_threshold.shift_ks, clrnn_ks_limit(n, m, alpha));
@@ -132,7 +132,7 @@ static enum clrnn_status compare_features(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     const uint32_t n = t->sample_count, m = v->sample_count, C = t->C;
-    // steps of one row are not independent: the number of rows counts
+    // steps of one row are not independent, so the limit depends on the number of rows
     const double limit = ks_limit(MIN2(n, t->info->S), MIN2(m, v->info->S), clrnn_threshold.shift_alpha / C);
     double *a = malloc((n + m) * sizeof(*a)), *b = a ? a + n : NULL;
     uint32_t over = 0, worst = 0;
@@ -189,7 +189,7 @@ static void compare_classes(struct clrnn_doctor *d)
         }
     }
     {
-        // labels of steps of one row are not independent: the number of rows counts
+        // labels of steps of one row are not independent, so the limit depends on the number of rows
         const double rows = fmin(n, t->info->S), valid_rows = fmin(m, v->info->S);
         const double share = ((double)t->count[at] + (double)v->count[at]) / (n + m);
         const double error = sqrt(share * (1 - share) * (1 / rows + 1 / valid_rows));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks of train.bptt (pieces as long as the rows) and train.stateful (rows that do not continue
-// the row from whose final state they start).
+// Stage 1: checks whether train.bptt cuts rows into shorter pieces, and whether with train.stateful each row
+// continues the row from whose final state it starts.
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,8 +12,8 @@
 #define ROWS 512u // maximum number of rows looked at
 #define STEPS 8u  // maximum number of steps of each row
 
-// Distances: `inside`, of a step to the one before; `next`, of a row's last step to the next row's first
-// step; `far`, to the first step of the row a batch later.
+// `inside`: distances of a step to the one before; `next`: of a row's last step to the next row's first step;
+// `far`: of a row's last step to the first step of the row one batch later.
 struct joins {
     uint32_t batch;
     float *x, *other; // [T, C] two rows
@@ -48,7 +48,7 @@ static void add(const struct clrnn_scan *s, uint32_t row, struct joins *j)
     j->far[j->count++] = distance(s, last, j->other);
 }
 
-// Medians, since a series may jump by itself here and there.
+// Sets join_next and join_batch from medians, since a series may have single large jumps.
 static void conclude(const struct clrnn_doctor *d, struct clrnn_scan *s, struct joins *j)
 {
     const double usual = clrnn_median(j->inside, j->inside_count);

@@ -46,7 +46,7 @@ static void judge_vanishing(struct clrnn_examination *v, const struct clrnn_trac
     if (v->no_gradient || !c->finite ||
         (!clrnn_trace_stuck(v, c, clrnn_threshold.stuck) && !clrnn_trace_looks_random(v, c)) ||
         d->config->train.optimizer.weight_decay >=
-            clrnn_threshold.weight_decay) // weights decayed to 0 pass nothing
+            clrnn_threshold.weight_decay) // weights that decayed to 0 pass no gradient
         return;
     if (!(over_time) && !(by_layer < clrnn_threshold.vanishing_layer && s->first_norm > 0))
         return;

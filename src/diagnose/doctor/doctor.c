@@ -157,7 +157,7 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     TRY(clrnn_doctor_compare_sets(d));
     TRY(d->status);
     if (d->sorted && (d->params->static_only || d->params->no_train || d->not_run))
-        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // no trial shows whether it does harm
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // no trial shows if the order does harm
     if (d->params->static_only || d->not_run || clrnn_doctor_stopped(d))
         return CLRNN_OK;
     if (clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM))

@@ -15,7 +15,7 @@ struct clrnn_scan {
     const struct clrnn_dataset *set;
     const struct clrnn_dataset_info *info;
     uint32_t C; // features; 1 for tokens
-    // of X, over valid steps
+    // statistics of X over valid steps
     uint64_t bad_values, steps;
     uint32_t bad_row, bad_step, bad_feature; // of the first bad value
     double bad_value;
@@ -28,17 +28,17 @@ struct clrnn_scan {
     uint64_t bad_tokens, real_tokens; // tokens out of range; tokens that are not whole numbers
     double least_token, most_token;
     uint32_t bad_token_row, real_token_row;
-    double real_token; // the first that is not a whole number
+    double real_token; // the first token that is not a whole number
     // rows relative to their neighbours, from a sample of rows
     double front_rows;                    // of the padded rows, the fraction with padding in front
     uint32_t counter;                     // a feature that counts rows; UINT32_MAX: none
-    double counter_first, counter_last;   // its lowest and highest value
+    double counter_first, counter_last;   // lowest and highest value of `counter`
     double across_features, across_steps; // mean correlation of neighbouring features, of a feature's steps
     bool series;                          // rows are overlapping windows of one series
-    uint32_t reshaped; // distance, in steps across rows, at which steps follow each other; 0: none
-    double reshaped_near, reshaped_far; // correlation of neighbouring steps; of steps at that distance
+    uint32_t reshaped; // distance, in steps as stored, of consecutive steps of a reshaped series; 0: none
+    double reshaped_near, reshaped_far; // correlation of neighbouring steps; of steps `reshaped` apart
     double feature_windows; // T = 1: fraction of rows that equal the row before, shifted by one feature
-    // y
+    // statistics of y
     uint64_t labels, bad_labels;
     unsigned char *labelled; // [S] whether a row has a label that is not ignored, and a sample weight above 0
     uint32_t bad_label_row;
@@ -47,10 +47,10 @@ struct clrnn_scan {
     uint64_t *count;      // [classes] number of labels of each class
     double *weight;       // [classes] sum of the sample weights of these labels; NULL: no sample weights
     uint64_t (*label)[2]; // [targets] zeros and ones of each label; NULL: a sample has one label
-    // ctc
+    // ctc only
     uint64_t blank_labels;            // labels equal to the blank
     uint32_t long_targets, blank_row; // rows with too few output steps for their labels; first with a blank
-    uint32_t long_row, long_need, long_steps; // first of long_targets: row, steps needed, steps there
+    uint32_t long_row, long_need, long_steps; // first such row: index, needed steps, present steps
     // stateful: median jump from a row's last step to the first step of the next row (join_next) and of the
     // row one batch later (join_batch), divided by the median jump between steps of a row; 0: not measured
     double join_next, join_batch;
@@ -61,7 +61,7 @@ struct clrnn_scan {
     double y_autocorrelation;         // regression: correlation of neighbouring rows' targets
 };
 
-/** A short training of the config, as asked or changed. Owns its arrays: clrnn_trial_finish. */
+/** A short training of the config as given, or of a changed config. Owns its arrays: clrnn_trial_finish. */
 struct clrnn_trial {
     bool ran;        // it ran to its end
     bool finite;     // the loss stayed finite
@@ -69,18 +69,18 @@ struct clrnn_trial {
     uint64_t wanted; // steps of the config's whole run
     double seconds;  // duration
     char why[400];   // why it was not run, or ""
-    double *loss;    // [steps] of each training step
+    double *loss;    // [steps] loss of each training step
     enum clrnn_loss_kind loss_kind;
     bool weighted;                         // the loss has weights
     struct clrnn_eval_result train, valid; // results on up to 2048 rows; counted 0: not evaluated
     uint32_t pairs;
-    float *target, *prediction; // [pairs] regression, of some rows; NULL: none
+    float *target, *prediction; // [pairs] regression: those of some rows; NULL: none
 };
 
 struct clrnn_doctor {
     struct clrnn_device *device;
     const struct clrnn_log *log;
-    const struct clrnn_config *config; // as asked, or `enlarged`
+    const struct clrnn_config *config; // the config as given, or `enlarged`
     struct clrnn_config *enlarged;     // copy with larger batches, which batchnorm needs; NULL: not needed
     const struct clrnn_doctor_params *params;
     struct clrnn_doctor_result *result;
@@ -104,11 +104,11 @@ struct clrnn_doctor {
         double *layer, *time; // [layers], [T] gradient norms; NULL: not measured
         uint32_t T;
     } gradient[2];            // before and after the short training
-    double started;           // on clrnn_clock
+    double started;           // start time on clrnn_clock
     bool only_linear;         // the net has no nonlinear layer, and a fitted linear model is no better
     bool generalises;         // result of clrnn_trace_generalises
     struct clrnn_trial asked; // the short training of the config as it is; steps 0: not trained
-    struct clrnn_trial best;  // the same with all kept changes; ran false: none was kept
+    struct clrnn_trial best;  // short training with all kept changes; ran false: none was kept
 };
 
 // ---------------------------------------------------------------- findings
@@ -128,7 +128,7 @@ void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_
 /** Adds a line to the last finding's `set`: a config change that is certain to mend it, and that becomes part
  * of the result's `fixed`. */
 void clrnn_doctor_set(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** The same for setting a layer's key ("dropout=0.3"), deleting a layer, balancing the class weights. */
+/** As clrnn_doctor_set: sets a layer's key ("dropout=0.3"), deletes a layer, balances the class weights. */
 void clrnn_doctor_set_layer(struct clrnn_doctor *d, size_t layer, const char *setting);
 void clrnn_doctor_remove_layer(struct clrnn_doctor *d, size_t layer);
 void clrnn_doctor_balance(struct clrnn_doctor *d);
@@ -153,7 +153,7 @@ size_t clrnn_doctor_place_of(const struct clrnn_doctor_result *result, const cha
 /** Whether the finding `id`, a pointer into the table, shows in config or data alone, without running the
  * model, and no finding with this id offers a change of the config. */
 bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *result, const char *id);
-/** Makes the sentence on what to do first (to be freed); "" where nothing need be done. NULL: no memory. */
+/** Returns the sentence that says what to do first, to be freed; "": nothing. NULL: no memory. */
 char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
 
 // ---------------------------------------------------------------- stages
@@ -203,12 +203,12 @@ double clrnn_scan_constant_accuracy(const struct clrnn_scan *scan);
 void clrnn_doctor_check_each_label(struct clrnn_doctor *d);
 /** Reports sample weights (scan.weight) that favour the commonest class, or leave a class out. */
 void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare);
-/** Reports rows that are not shuffled, sorted or not. `harm`: text on how much better the same training does
- * with shuffled rows; NULL: not tried, or no better. */
+/** Reports that rows are not shuffled, whether they are sorted or not. `harm`: text on how much better the
+ * same training does with shuffled rows; NULL: not tried, or no better. */
 void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm);
 
 /** Runs stages 2 and 3: the probes and the short training. */
 enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d);
-/** To be called before the work starts. CLRNN_ERR_ARG: the pictures would replace files that are not ours. */
+/** Call it before the work starts. CLRNN_ERR_ARG: the pictures would replace files not made by clrnn. */
 enum clrnn_status clrnn_doctor_plot_check(const struct clrnn_doctor *d);
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which finding follows from which, as the trials have shown.
+// Finds out which finding follows from which, by the results of the trials.
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +47,7 @@ static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *b
                 r->finding[i].follows_from = cause;
 }
 
-// Makes mending the cause the remedy of each effect that has no change of its own.
+// Gives each finding that has a cause and no change of its own the remedy of mending the cause.
 static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
 {
     struct clrnn_doctor_result *r = d->result;

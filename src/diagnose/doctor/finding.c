@@ -80,7 +80,7 @@ void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
     const struct clrnn_layer *l = &d->config->layer[layer];
     char entry[CLRNN_ENTRY_SIZE];
 
-    // "model.layers[1].residual.layers[0]"
+    // `entry` is a text such as "model.layers[1].residual.layers[0]"
     clrnn_layer_entry(d->config, layer, entry);
     for (const char *word = entry; *word;) {
         const size_t length = strcspn(word, ".");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Certain remedies, applied to a copy of the config.
+// Applies the changes that findings offer to a copy of the config.
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "model/nest.h"
 
 struct changes {
-    const struct clrnn_config *as_asked; // the changes name its entries
+    const struct clrnn_config *as_asked; // the config whose entries the changes name
     struct clrnn_config *config;
     size_t layer_count;
     size_t *order; // [layer_count] the config's layers in their new order
@@ -72,7 +72,7 @@ static enum clrnn_status apply_text(struct changes *c, const char *set)
     return st;
 }
 
-// How many of the layers inside layer `at` stay.
+// Counts the layers inside layer `at` that are not removed.
 static size_t kept_inside(const struct changes *c, const struct clrnn_layer *layer, size_t at)
 {
     size_t kept = 0;

@@ -57,7 +57,7 @@ static enum clrnn_status parts_learn(struct search *s, size_t parts, struct clrn
     return learns(s, st, &variant, trial, yes);
 }
 
-// The change that removes a part from the config; "": no change text does.
+// Returns the change text that removes `part` from the config; "": no change text can.
 static char *change_of(const struct clrnn_config *c, const struct clrnn_part *part)
 {
     const char *layer = part->count ? clrnn_layer_word(c->layer[part->layer].kind) : "";
@@ -146,7 +146,7 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
     return step->text ? CLRNN_OK : no_memory(s);
 }
 
-// Binary search between the base, which learns, and the config, which does not.
+// Does a binary search over the stages from the base, which learns, to the config, which does not.
 static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struct clrnn_growstep *step)
 {
     size_t low = 0, high = s->ladder.count;

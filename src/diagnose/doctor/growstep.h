@@ -10,7 +10,7 @@ struct clrnn_growstep {
     char *text;               // what was tried and its result; NULL: nothing could be tried
     char *remedy;             // what to do about it; NULL: nothing is known
     bool nothing_learns;      // not even the simplest net of this kind learns
-    char *change;             // as a finding's `set`, tried in `trial`; NULL: none
+    char *change;             // change text as in a finding's `set`, tried in `trial`; NULL: none
     struct clrnn_trial trial; // of the config with the change
 };
 

@@ -155,7 +155,7 @@ static void gradient(struct fit *f)
     }
 }
 
-// Largest eigenvalue of X^T X / n, by the power method; uses f->g as scratch.
+// Returns 1.1 times the largest eigenvalue of X^T X / n, by the power method; overwrites f->g, zeroes f->v.
 static double curvature(struct fit *f)
 {
     double *u = f->g, *next = f->v, norm = 1;
@@ -188,7 +188,7 @@ static double judge(struct fit *f, const struct clrnn_dataset *valid)
 {
     const uint32_t V = clrnn_dataset_info(valid)->S;
     double right = 0, sum = 0, squares = 0, off = 0, counted = 0;
-    float *x = f->x; // the training inputs are done with
+    float *x = f->x; // reuses the memory of the training inputs, which are no longer needed
 
     for (uint32_t i = 0; i < V; i++) {
         const float y = read_y(f, valid, i);
@@ -267,7 +267,7 @@ enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clr
             const float y = read_y(&f, train, i * stride);
 
             if (!regression(&f) && (y < 0 || y >= f.K))
-                continue; // ignored
+                continue; // ignored or invalid label
             f.y[kept] = y;
             read_row(&f, train, i * stride, f.x + (size_t)kept++ * f.d);
         }

@@ -43,8 +43,8 @@ bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
     return known;
 }
 
-// Whether `cause` explains `effect`. Axes swapped so that T is 1 still let the net see all steps, as
-// features: they explain that it does not recur, not that it does not learn.
+// Whether `cause` explains `effect`. If swapped axes make T 1, the net still sees all steps, as features:
+// this explains that it does not recur, but not that it does not learn.
 static bool explains(const struct clrnn_doctor_result *r, const char *cause, const char *effect)
 {
     return strcmp(cause, "axes-swapped") || find(r, "single-time-step") == SIZE_MAX ||
@@ -88,7 +88,7 @@ static void place(struct order *o, const struct clrnn_doctor_result *r, size_t a
             place(o, r, i);
 }
 
-// Position in the list of findings that stop all gradients; SIZE_MAX: not in it.
+// The position of finding `id` in the list of causes of "zero-gradient"; SIZE_MAX: not in it.
 static size_t rank(const char *id)
 {
     for (size_t k = 0; k < ARRAY_SIZE(causes); k++)
@@ -98,8 +98,8 @@ static size_t rank(const char *id)
     return SIZE_MAX;
 }
 
-// Whether cause a comes before cause b. Compared in turn: not a mere note, remedy that helps, severity,
-// remedy not tried in vain, more effects, place in the list of what stops gradients, order found.
+// Whether cause a comes before cause b. The first criterion that differs decides: not a mere note, remedy
+// that helps, severity, remedy not tried in vain, more effects, lower rank(), found earlier.
 static bool before(const struct order *o, const struct clrnn_doctor_result *r, size_t a, size_t b)
 {
     const size_t rank_a = rank(r->finding[a].id), rank_b = rank(r->finding[b].id);

@@ -31,8 +31,8 @@ double clrnn_trace_median(const struct clrnn_trace *c)
     return median;
 }
 
-// Whether time ran out while the loss was still falling, or (ctc) at rest as it may be before it falls: the
-// final loss is then unknown.
+// Whether time ran out while the loss was still falling or, for ctc, on the plateau on which it may rest
+// before it falls, so that the final loss is unknown.
 bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 {
     const uint32_t n = c->window_count;
@@ -80,7 +80,7 @@ bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struc
            gap > clrnn_threshold.linear_sigma * quality_error(v, c->linear.quality);
 }
 
-// Whether validation quality is no better than a constant answer's, up to chance.
+// Whether validation quality is better than a constant answer's by no more than chance allows.
 static bool at_chance(const struct clrnn_examination *v, double quality)
 {
     const struct clrnn_scan *s = &v->d->valid_scan;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Trying remedies: the findings' changes, each on top of those before, then candidates.
+// Tries remedies: first the findings' changes, each on top of the kept ones, then candidate changes.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "diagnose/doctor/growstep.h"
 #include "diagnose/doctor/trial.h"
 
-#define DOCTOR_SHARE 0.6 // share of the doctor's seconds after which no trial begins
+#define DOCTOR_SHARE 0.6 // fraction of the doctor's seconds after which no trial begins
 #define FREE_STEPS 600u  // steps of a trial if the config as asked was not trained, or diverged
 #define LEAST_STEPS 30   // minimum number of steps of a training that is cut short for lack of time
 #define LEAST_LEFT 6.0   // minimum seconds that such a training and its trials get
@@ -45,7 +45,7 @@ static bool stops_gradients(const struct clrnn_trying *t, const struct clrnn_fin
 }
 
 // Called when a change helps on top of others that made no difference by themselves. It may depend on them,
-// so they count as not tried; one without which there is no gradient counts as helpful.
+// so they count as not tried; a change without which no parameter has a gradient counts as helpful.
 static void share_success(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -96,7 +96,7 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
     return st;
 }
 
-// Whether a finding after `f` is of the same kind and still to be tried: both are then tried together.
+// Whether `other`, a finding after `f`, has the same kind and is untried: both are then tried together.
 static bool goes_with(const struct clrnn_finding *f, const struct clrnn_finding *other)
 {
     return other > f && other->id == f->id && other->set && !*other->tried;
@@ -167,8 +167,8 @@ static enum clrnn_status try_finding(struct clrnn_trying *t, struct clrnn_findin
     return st;
 }
 
-// Used if changes are not tried out. Withdraws a change that makes the config invalid; of any other it notes
-// why it was not tried.
+// Used if changes are not tried out: withdraws the change of `f` if it makes the config invalid, and
+// otherwise notes in `f` that it was not tried, because of `why`.
 static enum clrnn_status check_only(struct clrnn_trying *t, struct clrnn_finding *f, const char *why)
 {
     const char *set = f->set;
@@ -288,7 +288,7 @@ static enum clrnn_status try_all(struct clrnn_trying *t)
     for (size_t i = 0; i < r->count; i++)
         if (r->finding[i].set && !*r->finding[i].tried)
             TRY(try_finding(t, &r->finding[i]));
-    TRY(clrnn_doctor_order(t->d, true)); // a finding whose change made no difference explains none
+    TRY(clrnn_doctor_order(t->d, true)); // a finding whose change made no difference is no cause of others
     for (size_t i = 0;
          i < r->count && clrnn_trying_now(t)->ran && !clrnn_trial_is_good(clrnn_trying_now(t)) &&
          !clrnn_doctor_is_mended(t->d, t->kept ? &t->now : NULL);

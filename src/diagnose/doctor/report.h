@@ -10,7 +10,7 @@
 /** Writes params.report, if it is set. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_doctor_report_page(const struct clrnn_doctor *d);
 
-#define CLRNN_REPORT_PICTURES 5 // kinds
+#define CLRNN_REPORT_PICTURES 5 // number of kinds of pictures
 
 /** Draws the pictures of finding `number` (from 1). at[kind]: the number of the finding that already shows
  * this kind of picture, to which a link is written instead; 0: none. */

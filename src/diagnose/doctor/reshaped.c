@@ -18,8 +18,8 @@ struct series {
     float *value; // [count, features] standardised over rows, by step and feature
 };
 
-// Reads the steps of all rows one after the other, standardised over rows: what all rows share at a step is
-// no part of a series. False: no memory.
+// Reads the steps of all rows one after the other, standardised over rows for each step and feature, since
+// what all rows have in common at a step does not belong to a series. False: no memory.
 static bool read_series(const struct clrnn_scan *s, struct series *z, float *x)
 {
     const uint32_t T = s->info->T, rows = z->count / T;

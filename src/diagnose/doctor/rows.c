@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: rows and their neighbours: padding in front, a column that counts, swapped axes, series windows.
+// Stage 1: finds padding in front, a column of row numbers, swapped axes, and windows of a series.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #define ROWS 512u      // maximum number of rows looked at
 #define CELLS 4000000u // maximum number of values in these rows
 #define COUNTERS 8u    // candidates for a column that counts rows
-#define COUNTING 0.1   // maximum variation off a line, over that of sorted random values (about 1 / S)
+#define COUNTING 0.1   // left_of_line() of row numbers is below this / S (sorted random values: about 1 / S)
 
 // Whether a row's padding is in front: its first T - length steps are all equal, and the last step differs.
 static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const float *x)
@@ -90,7 +90,7 @@ static void look_across(struct clrnn_scan *s, uint32_t rows, float *x)
     s->feature_windows = (double)moved / (rows - 1);
 }
 
-// ---------------------------------------------------------------- columns that count
+// ---------------------------------------------------------------- columns of row numbers
 
 // The fraction of the variation of sorted values that a straight line does not explain.
 static double left_of_line(const double *value, uint32_t S, double mean)

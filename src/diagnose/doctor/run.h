@@ -18,7 +18,7 @@ struct clrnn_activity {
     double loss, norm;              // loss of the batch; norm of the whole gradient
     double *layer_norm;             // [config.layer_count] gradient norm of each layer's parameters
     size_t first_layer, last_layer; // first and last config layer with weights
-    double first_norm, last_norm;   // their gradient norms
+    double first_norm, last_norm;   // gradient norms of these two layers
     uint32_t T;
     double *time; // [T] gradient norm of the first recurrent layer's input by step; NULL: none
     size_t unit_count;
@@ -38,7 +38,7 @@ struct clrnn_examination {
 
     struct clrnn_session *session; // of the short training
     struct clrnn_session
-        *probe; // shares its model; runs GRADIENT passes over the first of `rows`, with tensors kept
+        *probe; // shares the model of `session`; runs GRADIENT passes over the first of `rows`, keeps tensors
     struct clrnn_activity start, end;
     double initial_loss, initial_norm;
 
@@ -74,9 +74,9 @@ struct clrnn_leak {
 /** The parameter whose gradient on the device differs most from the reference's in double. */
 struct clrnn_gradient_error {
     const char *param, *device;
-    double error;                   // norm of the difference over the gradient's norm
+    double error;                   // norm of the difference, divided by the gradient's norm
     double device_value, ref_value; // of the element that differs most
-    double slope;                   // its value by finite differences; NaN: not computed
+    double slope;                   // gradient of that element by finite differences; NaN: not computed
     uint32_t N, T;
 };
 

@@ -24,7 +24,7 @@ struct pass {
     float *y;              // [y_T, targets]
     double *sum, *squares; // [C]
     uint64_t *finite;      // [C]
-    uint64_t *end_hash;    // [S] of the last step's vector
+    uint64_t *end_hash;    // [S] hash of each row's last step
     uint32_t *end_run;     // [S] number of equal steps at the end of each row
     uint64_t step;         // (row, step) pairs so far
 };
@@ -197,8 +197,8 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Mean length of the runs of step `common` within rows, 0: none. Data of few different values repeat it
-// there, too, and then a repeated end is no padding.
+// Mean length of the runs of step `common` before the equal steps at a row's end; 0: none. Data of few
+// different values repeat `common` there, too, and then a repeated end is no padding.
 static double usual_run(struct pass *p, uint64_t common)
 {
     uint64_t runs = 0, steps = 0;
@@ -271,7 +271,7 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
 {
     const enum clrnn_loss_kind kind = d->config->train.loss.kind;
 
-    if (!clrnn_loss_is_real(kind)) // of ctc clrnn_ctc_scan_row looks for the blank, too
+    if (!clrnn_loss_is_real(kind)) // for ctc, clrnn_ctc_scan_row also looks for the blank
         return value >= 0 && value < s->classes && value == floor(value);
     return kind == CLRNN_LOSS_BCE_WITH_LOGITS ? value >= 0 && value <= 1 : isfinite(value);
 }

@@ -9,8 +9,8 @@
 
 struct candidates {
     struct clrnn_trial best;
-    char *change; // of the best one; NULL: none helped
-    char *list;   // "data.normalize=standard (valid accuracy 0.5 -> 0.51 in the same 300 steps)"
+    char *change; // change text of the best trial; NULL: none helped
+    char *list;   // trials: "data.normalize=standard (valid accuracy 0.5 -> 0.51 in the same 300 steps)"
 };
 
 static char *in_one_line(const char *change)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How the doctor opens sessions on the config's model.
+// Opens the doctor's sessions on the config's model.
 #include "base/log.h"
 #include "diagnose/doctor/run.h"
 

@@ -36,8 +36,8 @@ static int by_hash(const void *a, const void *b)
                               : (x->at > y->at) - (x->at < y->at);
 }
 
-// Hashes the steps of a row that differ from the next one, since a constant stretch does not tell its
-// position; returns how many.
+// Hashes the steps of a row that differ from the next step, since equal steps do not identify a position in a
+// series; returns how many.
 static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, uint32_t row,
                          struct step *step)
 {
@@ -75,7 +75,7 @@ static size_t find(const struct search *s, uint64_t hash)
     return low;
 }
 
-// The largest number of steps that the row in `own` shares with one training row at one shift other than 0.
+// The most steps of the row in `own` that one training row contains at one time shift other than 0.
 static size_t most_shared(struct search *s, size_t own_count)
 {
     size_t used = 0, most = 0, run = 0;
@@ -93,8 +93,8 @@ static size_t most_shared(struct search *s, size_t own_count)
     return most;
 }
 
-// Whether a step identifies its position. A step of a series comes at most once in each window that holds it,
-// while a few letters or levels recur everywhere.
+// Whether a step identifies its position in a series. A step of a series comes at most once in each window
+// that holds it, while letters or levels, of which there are few, recur everywhere.
 static bool steps_tell(const struct search *s, uint32_t taken)
 {
     size_t different = s->count > 0;

@@ -53,7 +53,7 @@ static void label(FILE *page, double x, double y, const char *anchor, const char
     fputs("</text>\n", page);
 }
 
-// Three significant digits, as short as possible: 0.123, 4590, 1.2e6.
+// Prints three significant digits, as short as possible: 0.123, 4590, 1.2e6.
 static const char *number(double value, char text[32])
 {
     const double size = fabs(value);
@@ -135,7 +135,7 @@ static void across(FILE *page, const char *class, double y)
             y);
 }
 
-// The lines of the y axis and their values.
+// Draws the horizontal lines of the y axis and their values.
 static void draw_grid(FILE *page, const struct axis *a)
 {
     const int decades = a->log ? (int)(a->high - a->low) : 0, ticks = 4;
@@ -157,7 +157,7 @@ static void draw_grid(FILE *page, const struct axis *a)
 
 static double place(const struct clrnn_svg_chart *c, size_t i, size_t count)
 {
-    const double margin = c->name ? 26 : 8; // beside the first and the last value
+    const double margin = c->name ? 26 : 8; // space beside the first and the last value
 
     return count > 1 ? LEFT + margin + (RIGHT - LEFT - 2 * margin) * (double)i / (double)(count - 1)
                      : (LEFT + RIGHT) / 2;

@@ -19,7 +19,7 @@ struct clrnn_svg_series {
 
 struct clrnn_svg_chart {
     const char *title, *x_label;
-    bool log;          // the y axis
+    bool log;          // whether the y axis is logarithmic
     double last_x;     // x of the last value; the first has 1
     char *const *name; // [series[0].count] labels below the values, drawn as dots; NULL: numbers
     struct clrnn_svg_series series[2]; // with CSS classes s0 and s1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: a short training as configured that records losses, updates and gradients.
+// Stage 3: trains the config for a short time and records losses, updates and gradients.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 #define EARLY_UPDATES 20u // first steps, whose updates are all measured
 #define LATE_UPDATES 24u  // approximate number of later steps that are measured
-#define BUILD_STEPS 2u    // steps before the time limit counts: they build kernels
+#define BUILD_STEPS 2u    // first steps, not counted in the time limit since they build kernels
 #define MOST_STEPS 20000u
 #define VALID_LOOKS 60u // maximum number of validations in a run
 #define VALID_ROWS 4096u
@@ -250,7 +250,7 @@ static void trace_finish(struct clrnn_trace *c)
     *c = (struct clrnn_trace){0};
 }
 
-// Mean losses of epochs, or of equal parts of the run if there are few epochs.
+// Computes the mean loss of each epoch, or of equal parts of the run if there are few epochs.
 static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t by_epoch = (uint32_t)MIN2(c->epochs, (uint64_t)c->steps), parts = MIN2(c->steps, 10u);

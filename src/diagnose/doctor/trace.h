@@ -40,14 +40,14 @@ struct clrnn_trace {
         random_loss; // losses with real and shuffled labels after the same number of steps; NaN: not tried
     uint32_t random_steps;
     struct clrnn_trial
-        plain; // baseline of shuffled_rows if both have other findings' changes; ran false: d->asked
+        plain; // compared with shuffled_rows if both have other findings' changes; ran false: d->asked is
     struct clrnn_trial shuffled_rows; // the same training with shuffled rows; ran false: not tried
     struct clrnn_trial
         scaled;              // with normalised targets; ran false: not tried, or not far better than without
     struct clrnn_trial mean; // pooled over all steps, not the last; ran false: not tried, or no better
     double naive;            // R2 of the best input's last value on validation rows; NaN: not known
     uint32_t naive_feature;
-    bool naive_equal; // that value always equals the target
+    bool naive_equal; // the repeated value always equals the target
 };
 
 // ---------------------------------------------------------------- outcome.c: summary of the trace
@@ -55,9 +55,9 @@ struct clrnn_trace {
 /** Lowest and median loss of the windows. */
 double clrnn_trace_lowest(const struct clrnn_trace *c);
 double clrnn_trace_median(const struct clrnn_trace *c);
-/** The time ended while the loss was still falling. */
+/** Whether time ran out while the loss was still falling or, for ctc, possibly before it began to fall. */
 bool clrnn_trace_still_falling(const struct clrnn_trace *c);
-/** The loss stays above this fraction of the best constant answer's, or became infinite or NaN. */
+/** Whether the loss stays above `share` of the best constant answer's, or became infinite or NaN. */
 bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share);
 /** Prints "300 of the run's 8825 steps" into text; returns it. */
 const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);

@@ -17,7 +17,7 @@
 #define MOST_VALUES 2000000 // maximum number of values of X in these rows
 #define LEAST_ROWS 64u
 #define MOST_PAIRS 256u // targets and predictions that are kept
-#define BUILD_STEPS 2u  // steps before the time limit counts: they build kernels
+#define BUILD_STEPS 2u  // first steps, not counted in the time limit since they build kernels
 #define FINITE_LOSS 1e30
 
 // A trial is better or worse than another if it differs by at least these amounts; accuracy by LEAST_GAIN and
@@ -27,8 +27,8 @@
 #define LEAST_R2 0.05
 #define LEAST_RECALL 0.1
 #define LEAST_LOSS 0.1   // share of the training loss, if both minimise the same loss
-#define GOOD 0.97        // from here on a change can hardly show a gain
-#define NOTHING_READ 0.7 // nothing is read from this cer on: random labels have 0.8, blanks 1
+#define GOOD 0.97        // quality from which on a change can hardly show a gain
+#define NOTHING_READ 0.7 // cer from which on a net reads nothing: random labels have 0.8, blanks 1
 
 void clrnn_trial_finish(struct clrnn_trial *t)
 {
@@ -200,7 +200,7 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
         return clrnn_error_memory(d->log, steps * sizeof(*t->loss), "a trial");
     TRY(clrnn_session_open(d->device, &params, &s));
     st = train(d, s, data, steps, seconds, t);
-    // fewer steps will do if there is no run to compare with, or if it diverged in at most half as many
+    // a trial cut short by time is judged if `asked` was not trained, or diverged within half as many steps
     if (st == CLRNN_OK && t->finite && t->steps < steps && d->asked.steps &&
         (d->asked.finite || t->steps < 2 * d->asked.steps))
         snprintf(t->why, sizeof(t->why), "%u steps take more than %.0f s", steps, seconds);
@@ -334,7 +334,7 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
         return compare_losses(before, after);
     }
     if (after->loss_kind == CLRNN_LOSS_CTC && !beats_constant(after)) {
-        *by = TRAIN_LOSS; // it falls long before labels are read
+        *by = TRAIN_LOSS; // the loss falls long before the net reads labels
         return compare_losses(before, after);
     }
     if (!recall && !beats_constant(after))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Short trainings of the config as asked and of changed ones, and what a change brings.
+// Short trainings of the config as given and of changed configs, and their comparison.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_TRIAL_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_TRIAL_H
 
@@ -7,7 +7,7 @@
 
 #define CLRNN_FEW_STEPS 50u // a run of fewer steps learns hardly anything
 
-/** What a change brings. */
+/** How a change affects the result of a short training. */
 enum clrnn_gain { CLRNN_GAIN_WORSE, CLRNN_GAIN_NONE, CLRNN_GAIN_BETTER };
 
 /** Evaluates the trial's model on up to some thousand rows, spread over each set; `valid` may be NULL. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What trials of remedies have in common: changes that are kept, time, texts.
+// Functions that all trials of remedies use: kept changes, time, texts.
 #include "diagnose/doctor/trying.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-#define LONGER_RUN 300u // steps
+#define LONGER_RUN 300u // steps of a trial if the config's run has fewer than CLRNN_FEW_STEPS
 
 enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t)
 {
@@ -53,7 +53,7 @@ enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *mor
     if (!set)
         return clrnn_trying_no_memory(t);
     if (more)
-        set[0] = more; // of two changes of one key the first wins
+        set[0] = more; // goes first, since of two changes of one key the first wins
     memcpy(set + (more != NULL), t->set, t->count * sizeof(*set));
     st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
     if (st == CLRNN_OK)

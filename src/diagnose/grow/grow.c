@@ -15,9 +15,9 @@
 
 #define DEFAULT_STEPS 500u
 #define DEFAULT_TRAIN_STEPS 300u
-#define OVERFIT_SECONDS 12.0 // of one stage, so that a ladder of large models ends too
+#define OVERFIT_SECONDS 12.0 // time limit of one stage, so that growing a large model ends, too
 #define TRAIN_SECONDS 6.0
-#define LOOK_SAMPLES 1024u // of each set, for the losses after the short training
+#define LOOK_SAMPLES 1024u // samples of each set for the losses after the short training
 
 static bool stopped(const struct clrnn_grow *c)
 {
@@ -113,7 +113,7 @@ static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_re
     const enum clrnn_loss_kind kind = c->config->train.loss.kind;
 
     *error = 0.0;
-    if (kind == CLRNN_LOSS_CTC) // by the loss, since whole sequences become right late
+    if (kind == CLRNN_LOSS_CTC) // judged by the loss, since whole sequences become right late
         return c->ctc > 0.0 ? 1.0 - r->loss / c->ctc : 0.0;
     if (kind == CLRNN_LOSS_MSE)
         return spread > 0.0 ? 1.0 - r->loss / spread : 0.0;
@@ -255,7 +255,7 @@ static enum clrnn_status try_stage(struct clrnn_grow *c, const char *name, const
     return CLRNN_OK;
 }
 
-// Runs the stage of the first `parts` parts.
+// Runs the stage that has the first `parts` parts.
 static enum clrnn_status try_parts(struct clrnn_grow *c, size_t parts, const char *name, const char *init)
 {
     const struct clrnn_part *part = parts ? &c->ladder.part[parts - 1] : NULL;

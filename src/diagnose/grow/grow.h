@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Internals of `clrnn grow`: the parts from a linear model to a config, and the outcome of each stage.
+// Internals of `clrnn grow`: the parts by which a linear model grows into a config, and the stages' outcomes.
 #ifndef CLRNN_SRC_DIAGNOSE_GROW_GROW_H
 #define CLRNN_SRC_DIAGNOSE_GROW_GROW_H
 
@@ -26,7 +26,7 @@ enum clrnn_part_kind {
     CLRNN_PART_HEADLESS,      // the config has no last linear layer: stages from here on have none either
     CLRNN_PART_NLL,           // nll instead of cross_entropy, and the activation before it
     CLRNN_PART_ACTIVATION,    // an activation behind the last linear layer
-    CLRNN_PART_LOSS,          // weights and label smoothing
+    CLRNN_PART_LOSS,          // class weights and label smoothing of the loss
     CLRNN_PART_OPTIMIZER,     // kind, lr, weight decay, small clip_grad_norm
     CLRNN_PART_SCHEDULER,
     CLRNN_PART_ORDER, // shuffle: false
@@ -35,7 +35,7 @@ enum clrnn_part_kind {
 
 struct clrnn_part {
     enum clrnn_part_kind kind;
-    size_t layer, count; // the config's layers that it consists of
+    size_t layer, count; // first layer of the config that belongs to the part; number of such layers
     int line;            // in the config file, 0: none
     bool off;            // left out: it broke learning, or does not fit without a part that is left out
     char name[72];       // "+ bidirectional"
@@ -46,7 +46,7 @@ struct clrnn_ladder {
     const struct clrnn_config *config;
     uint32_t outputs; // outputs of the last layer
     long recurrent;   // index of the first recurrent layer, if need be of one inside another layer; -1: none
-    long holder;      // index of the residual or concat that holds it; -1: none
+    long holder;      // index of the residual or concat that holds `recurrent`; -1: none
     long head;        // index of the last linear layer; -1: none
     bool per_step;    // the model predicts at each step
     size_t count;
@@ -87,7 +87,7 @@ struct clrnn_stage_outcome {
     struct clrnn_overfit_result overfit; // without the curve
     bool ran;                            // the model could be run
     bool by_heart, by_training;          // whether it learns by overfitting one batch; in the short training
-    bool far;                            // the batch was overfitted, not just with a falling loss
+    bool far;                            // the batch was overfitted; the loss did not merely fall
     double skill, skill_error;           // on the training set (0: as the constant answer, 1: perfect)
     double loss_ratio;                   // loss on the training set, divided by the constant answer's
     double travel;                       // sum of lr over the steps

@@ -8,12 +8,12 @@
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
 
-// A stage that did not reach the target has learnt if the loss fell below this fraction of its start, or
-// below twice the loss of the stage before. A dropout part has a larger fraction, since dropout raises the
-// loss of a step.
+// A stage that did not reach the target has learnt if the loss, less its floor, fell below this fraction of
+// its first value, or below twice that of the stage before. A dropout part has a larger fraction, since
+// dropout raises the loss of a step.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
-#define FLOOR_SHARE 0.5 // a floor above this share (equal rows, different labels) leaves nothing to learn
+#define FLOOR_SHARE 0.5 // floor / first loss above which (equal rows, different labels) nothing can be learnt
 
 // A part breaks the short training if the stage before has at least SKILL_BELOW (0: no better than the
 // constant answer, 1: perfect) and this stage keeps less than SKILL_KEPT of it. A stage with a smaller sum of
@@ -23,10 +23,11 @@
 #define SKILL_KEPT 0.5
 #define SKILL_KEPT_SLOWER 0.25
 #define SKILL_KEPT_FASTER 0.75
-#define SKILL_ERRORS 2.0 // and the loss of skill must exceed so many standard errors
+#define SKILL_ERRORS 2.0 // the loss of skill must also exceed this many standard errors
 #define TRAVEL_ADAM 0.03 // 300 steps at 1e-4
 #define TRAVEL_SGD 3.0
-// Also broken if the loss was well below the constant answer's and is now above it.
+// A stage is also broken if its loss is above LOSS_ABOVE times the constant answer's, while that of the stage
+// before is below LOSS_BELOW times it.
 #define LOSS_BELOW 0.7
 #define LOSS_ABOVE 1.1
 

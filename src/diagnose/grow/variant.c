@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Makes the configs of the first parts of a ladder.
+// Makes the config of a stage, which has the first `parts` parts of a ladder.
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@ static bool is_in(const struct clrnn_ladder *l, size_t parts, size_t layer)
     case CLRNN_LAYER_ATTENTION_POOL:
     case CLRNN_LAYER_FLATTEN:
         return true;
-    case CLRNN_LAYER_CONV1D: // if each step has a target, these set the number of steps
+    case CLRNN_LAYER_CONV1D: // if each step has a target, kept because they set the number of steps
     case CLRNN_LAYER_MAX_POOL1D:
     case CLRNN_LAYER_AVG_POOL1D:
         return l->per_step || has(l, parts, CLRNN_PART_WINDOWS, layer);
@@ -102,8 +102,8 @@ struct choice {
     size_t count;
 };
 
-// Replaces a residual or concat that is not in yet: by its recurrent layer if that is the ladder's first one,
-// and by a pool if the block removes the time axis.
+// Replaces a residual or concat that the variant does not have yet: by its recurrent layer if that is the
+// ladder's first one, and by a pool if the block removes the time axis.
 static void replace_block(struct choice *c, size_t index)
 {
     const struct clrnn_ladder *l = c->l;
@@ -160,7 +160,7 @@ static enum clrnn_status keep_layers(struct choice *c)
     return CLRNN_OK;
 }
 
-// pool: final needs a recurrent layer before it; elsewhere pool: last comes closest.
+// Replaces pool: final, where no recurrent layer is before it, by the closest other pool, pool: last.
 static void fit_pools(struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i = clrnn_layer_end(c, i)) {
