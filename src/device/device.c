@@ -68,7 +68,8 @@ static enum clrnn_status open_ref(struct clrnn_device *d)
     return d->backend->open(d);
 }
 
-// Runs in a builder. Its parent has tried the drivers: loading them first keeps the list from trying again.
+// Runs in a builder process, whose parent has tried the drivers in children. As they are loaded first here,
+// clrnn_device_open does not try them again.
 static struct clrnn_device *open_in_builder(const char *select)
 {
     struct clrnn_device *device;

@@ -22,7 +22,7 @@ bool clrnn_device_cpu_form(const struct clrnn_device *device);
 uint32_t clrnn_device_vector_width(const struct clrnn_device *device);
 const struct clrnn_quirks *clrnn_device_quirks(const struct clrnn_device *device);
 
-/** Waits until everything queued is done. Reads wait, too. */
+/** Waits until all queued work is done. A blocking read of a buffer waits, too. */
 enum clrnn_status clrnn_device_finish(struct clrnn_device *device);
 /** Flushes the queue: submits what is queued, without waiting. */
 enum clrnn_status clrnn_device_flush(struct clrnn_device *device);

@@ -67,7 +67,7 @@ static enum clrnn_status weight_gradient(struct clrnn_launches *l, const struct 
     struct clrnn_buffer *lengths = clrnn_in(g, op, ATTENTION_BWD_LENGTHS);
     struct clrnn_buffer *x = clrnn_in(g, op, ATTENTION_BWD_X);
 
-    TRY(clrnn_launch_mask_rows(l, lengths, op->T, op->N, C, &x)); // what padding holds may be NaN
+    TRY(clrnn_launch_mask_rows(l, lengths, op->T, op->N, C, &x)); // padding rows of x may be NaN
     return clrnn_launch_gemm_dense(l, CLRNN_GEMM_TN, A, C, rows, dhidden, x,
                                    clrnn_out(g, op, ATTENTION_DWEIGHT));
 }
@@ -108,7 +108,7 @@ enum clrnn_status clrnn_attention_bwd(struct clrnn_launches *launches, const str
                                                                clrnn_out(graph, op, ATTENTION_DV));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double fwd_flops(const struct clrnn_op *op)
 {

@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "ops/split.h"
 
-// On GPUs each block costs a launch, which is little next to this many steps of the recurrence.
+// Steps in a block. On GPUs each block costs a launch, which is little next to GPU_STEPS recurrent steps.
 enum { CPU_STEPS = 64, GPU_STEPS = 256 };
 
 uint32_t clrnn_block_steps(const struct clrnn_device *device)
@@ -25,7 +25,7 @@ struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *l, uint32_t d, 
         .lead = (d ? (steps - 1) % each + 1 : each - begin) * N, .rows = each * N, .descending = d == 0};
 }
 
-// The rows [*first, *first + *count), of `all`, of the block that is taken i-th; false: there is none.
+// Sets the rows [*first, *first + *count), of `all`, of the block computed i-th. False: there is none.
 static bool block_at(const struct clrnn_blocks *b, uint32_t all, uint32_t i, uint32_t *first, uint32_t *count)
 {
     const uint32_t blocks = all > b->lead ? 1 + clrnn_divide_up(all - b->lead, b->rows) : 1;

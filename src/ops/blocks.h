@@ -16,8 +16,7 @@ struct clrnn_blocks {
 uint32_t clrnn_block_steps(const struct clrnn_device *device);
 
 /** The blocks of steps [begin, steps) of direction d, with N rows a step, counted from the direction's first
- * step. If only a part of the sequence is multiplied, it begins with a block. `all`: steps of the whole
- * sequence. */
+ * step. A part of a sequence must begin where a block begins. `all`: steps of the whole sequence. */
 struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *launches, uint32_t d, uint32_t begin,
                                     uint32_t steps, uint32_t all, uint32_t N);
 

@@ -113,7 +113,7 @@ enum clrnn_status clrnn_conv_bwd(struct clrnn_launches *launches, const struct c
     return dbias != NULL ? clrnn_launch_column_sum(launches, dy, NULL, T_out, op->N, O, dbias) : CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double product_flops(const struct clrnn_op *op)
 {

@@ -47,7 +47,7 @@ enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_
                                     BUF(clrnn_out(graph, op, CTC_RECORD)), UINT(N), UINT(op->ctc.slots)));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 // Each state takes three additions of logarithms, forward and again backward.
 static double flops(const struct clrnn_op *op)

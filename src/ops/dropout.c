@@ -39,10 +39,10 @@ enum clrnn_status clrnn_dropout_fwd(struct clrnn_launches *launches, const struc
 enum clrnn_status clrnn_dropout_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                     const struct clrnn_op *op)
 {
-    return clrnn_dropout_fwd(launches, graph, op); // the same mask
+    return clrnn_dropout_fwd(launches, graph, op); // backward multiplies dy by the same mask
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double flops(const struct clrnn_op *op)
 {

@@ -22,7 +22,7 @@ enum { DROPOUT_Y }; // backward: dx
 
 struct clrnn_dropout_attributes {
     bool variational; // one mask [N, C] for all steps
-    bool part; // N samples from COUNTER_SAMPLE on of a batch of COUNTER_SAMPLES: e counts in the whole batch
+    bool part; // the samples are N of a batch of COUNTER_SAMPLES, from COUNTER_SAMPLE on, and get its mask
     double p;
     uint32_t stream;
 };

@@ -22,7 +22,8 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
                                       const struct clrnn_op *op)
 {
     const bool cpu = clrnn_on_cpu(launches);
-    // Each slice reads all tokens: few on CPUs, on GPUs enough to fill the device.
+    // Work-items divide the rows of the weights into slices, each of which reads all tokens: few slices on
+    // CPUs, on GPUs enough to fill the device.
     const uint32_t most = cpu ? 16 : 512;
     const uint32_t width = cpu && op->C >= 8 ? 16 : 1, columns = cpu ? MIN2(op->C, 256) : 1;
     uint32_t slices = 1; // a power of two
@@ -38,7 +39,7 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
              UINT(op->embedding.V), INT(op->embedding.padding_idx), UINT(slices), UINT(columns)));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double bwd_flops(const struct clrnn_op *op)
 {

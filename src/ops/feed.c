@@ -51,7 +51,7 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
              UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double flops(const struct clrnn_op *op)
 {

@@ -205,7 +205,7 @@ static size_t list_activations(const struct clrnn_graph *graph, const struct clr
 
     for (size_t i = 0; i < graph->tensor_count; i++) {
         const struct clrnn_tensor *t = &graph->tensor[i];
-        const bool whole = t->keep || t->first_op < 0; // one that no op uses is live throughout
+        const bool whole = t->keep || t->first_op < 0; // a tensor that no op uses is live throughout
         const size_t bytes = MAX2(t->count, 1) * clrnn_type_bytes(device, t->type);
 
         if (t->role == CLRNN_ROLE_ACTIVATION && t->rows_of == CLRNN_NONE)

@@ -6,13 +6,13 @@
 #include "ops/op.h"
 
 enum clrnn_role {
-    // Bound to buffers from outside:
+    // Tensors whose buffers the caller provides:
     CLRNN_ROLE_PARAM,  // parameters
     CLRNN_ROLE_GRAD,   // gradients of parameters
     CLRNN_ROLE_STATE,  // running statistics
     CLRNN_ROLE_MOMENT, // the optimiser's moments
     CLRNN_ROLE_DATA,   // data sets, indices, counters, records
-    // Placed in the arena:
+    // Tensors that clrnn_graph_place places in the arena:
     CLRNN_ROLE_ACTIVATION, // live from its first to its last op
 };
 

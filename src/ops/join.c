@@ -68,7 +68,7 @@ enum clrnn_status clrnn_flatten_bwd(struct clrnn_launches *launches, const struc
                      true);
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double add_flops(const struct clrnn_op *op)
 {

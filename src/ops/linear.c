@@ -101,7 +101,7 @@ enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct
     return dbias != NULL ? clrnn_launch_column_sum(launches, dy, NULL, op->T, op->N, O, dbias) : CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double fwd_flops(const struct clrnn_op *op)
 {

@@ -76,7 +76,7 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
         ARGS(BUF(sums), UINT(s.teams), BUF(counter), UINT(op->loss.slots), BUF(record)));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double flops(const struct clrnn_op *op)
 {

@@ -80,7 +80,7 @@ enum clrnn_status clrnn_batchnorm_fwd(struct clrnn_launches *launches, const str
                      clrnn_in(graph, op, BATCHNORM_RUNNING_VAR), false);
     TRY(train_fwd(launches, graph, op));
     if (batches == NULL || !op->norm.cumulative)
-        return CLRNN_OK; // the kernel counts batches
+        return CLRNN_OK; // the kernels have updated `batches`, if any
     return clrnn_launch_kernel(launches, "norm", "batchnorm_count", DEFINES({"WIDTH", 1}), RANGE1(1),
                                (struct clrnn_cost){1, 8}, ARGS(BUF(batches)));
 }
@@ -234,7 +234,7 @@ enum clrnn_status clrnn_layernorm_bwd(struct clrnn_launches *launches, const str
     return layernorm_dparams(launches, graph, op);
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 // For each value: the sum for the mean; the deviation, its square and their sum; scale and shift.
 static double batchnorm_flops(const struct clrnn_op *op)

@@ -79,7 +79,7 @@ enum { LAYERNORM_DX, LAYERNORM_DWEIGHT, LAYERNORM_DBIAS };
 struct clrnn_norm_attributes {
     double eps, momentum;
     bool cumulative, batch_stats;
-    bool summed;     // FWD, BWD, MOMENTS: the op is of a shard, as above
+    bool summed;     // BATCHNORM_FWD, _BWD, _MOMENTS: the op is of a shard (train.shards)
     uint32_t number; // the op's number among the model's batchnorms with `summed`, from 0
     int32_t entry;   // MOMENTS: row of the running mean in the model's table; -1: none
     uint32_t groups; // LAYERNORM; 0 is 1

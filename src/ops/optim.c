@@ -93,7 +93,7 @@ enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrn
                 : CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double norm_flops(const struct clrnn_op *op)
 {

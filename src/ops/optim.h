@@ -36,7 +36,7 @@ enum {
     OPTIM_M,
     OPTIM_V,
     OPTIM_VMAX,
-    OPTIM_NORM_OUT, // as GRAD_NORM's, or NONE
+    OPTIM_NORM_OUT, // the norm, like GRAD_NORM_NORM, or NONE
     OPTIM_RECORD,   // updated, or NONE
 };
 

@@ -47,7 +47,7 @@ enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const str
              REAL(op->pointwise.a), REAL(op->pointwise.b), UINT(s.chunk), LANE_SUMS(s)));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double fwd_flops(const struct clrnn_op *op)
 {

@@ -31,7 +31,7 @@ enum clrnn_status clrnn_pool_bwd(struct clrnn_launches *launches, const struct c
                                  const struct clrnn_op *op)
 {
     const uint32_t width = vector_width(launches, op);
-    const uint32_t steps = clrnn_on_cpu(launches) ? 64 : 4; // amortises reading dy
+    const uint32_t steps = clrnn_on_cpu(launches) ? 64 : 4; // steps per work-item, to amortise reading dy
 
     if (op->out[POOL_DX] < 0)
         return CLRNN_OK;
@@ -44,7 +44,7 @@ enum clrnn_status clrnn_pool_bwd(struct clrnn_launches *launches, const struct c
              UINT(op->N), UINT(op->C), UINT(forward_features(op)), UINT(steps)));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double fwd_flops(const struct clrnn_op *op)
 {

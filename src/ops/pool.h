@@ -11,8 +11,8 @@
     X(POOL_FWD, pool, pool_fwd) X(POOL_BWD, pool, pool_bwd)
 // clang-format on
 
-// LAST: step lengths[n] - 1 (without lengths T - 1). FINAL: the first C/D features of that step and the
-// reverse direction's of step 0. MEAN: over valid steps. MAX: over valid steps, the first maximum.
+// y of sample n. LAST: x at step lengths[n] - 1 (without lengths T - 1). FINAL: the first C/D features of
+// that step and the reverse direction's of step 0. MEAN, MAX: over valid steps; MAX takes the first maximum.
 enum { POOL_X, POOL_LENGTHS };
 enum {
     POOL_Y,

@@ -124,7 +124,7 @@ enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
     return steps_fwd(l, p, dropped);
 }
 
-// Writes the final cells of the samples that end in the steps taken.
+// Writes the final cells of the samples whose last step is among those computed.
 static enum clrnn_status final_cells(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                      struct clrnn_buffer *cn)
 {
@@ -133,7 +133,7 @@ static enum clrnn_status final_cells(struct clrnn_launches *l, const struct clrn
     return clrnn_launch_final(l, &z, r->lengths, r->cell, r->H, clrnn_recurrent_rows(r) * r->H, r->c0, cn);
 }
 
-// Forward through part k; then stores what is kept of it: y, and the state at its end.
+// Runs forward through part k of the sequence, then stores y of its steps, and the state at its end.
 static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                    uint32_t k, struct clrnn_buffer *dropped, struct clrnn_buffer *cn)
 {
@@ -191,7 +191,7 @@ enum clrnn_status clrnn_recurrent_fwd(struct clrnn_launches *launches, const str
     return op->rnn.part ? CLRNN_OK : final_cells(launches, &r, cn);
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double products(const struct clrnn_op *op)
 {

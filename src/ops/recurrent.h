@@ -46,7 +46,7 @@ enum { // all but y and the final states are internal to the device: NONE in inf
     RECURRENT_KEPT_H, // [parts - 1, D, N, P] and [.., H]: as in rnn.h
     RECURRENT_KEPT_C
 };
-enum { // up to the weights as forward; the reference recomputes, kernels read what forward kept
+enum { // slots up to the weights are forward's; the reference recomputes, kernels read kept activations
     RECURRENT_BWD_Y = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS,
     RECURRENT_BWD_INPUT,
     RECURRENT_BWD_HIDDEN,

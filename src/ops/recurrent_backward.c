@@ -14,11 +14,11 @@ struct scratch {
     struct clrnn_buffer *through, *carry;   // [N, P], [N, H]
     bool kept;                              // carry is dc0 or dh0, [D, N, H]
     struct clrnn_buffer *dh;                // [N, H]: a step's gradient of h before the projection
-    struct clrnn_buffer *dprojected;        // [D, rows, P]: after the projection; NULL: no projection
-    struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: of the gates' sums; of their products (ga, gb)
+    struct clrnn_buffer *dprojected;        // [D, rows, P]: gradient of y = W_hr h; NULL: no projection
+    struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: gradients of gate sums; ga, gb: of products
     struct clrnn_buffer *dcell;             // [D, rows, H]: gradient of gamma_c times the normalised cell
     struct clrnn_buffer *clean, *dropped;   // x and h for the weight gradients; dropped NULL: h as it is
-    struct clrnn_buffer *dropped_step;      // [N, P]: for forward, where backward runs it again
+    struct clrnn_buffer *dropped_step;      // [N, P]: scratch of forward steps that backward runs again
     struct clrnn_buffer *bias[3][2];        // block sums of sums(), of all parts; NULL: no memory yet
 };
 
@@ -116,8 +116,8 @@ static uint32_t begun(const struct clrnn_recurrent_direction *r)
     return r->d ? r->whole - first - r->steps : first;
 }
 
-// c [M, N] = a^T b over the steps taken, without the first `begin` of the direction; added to what later
-// parts gave.
+// c [M, N] = a^T b, summed over the steps that r takes but the first `begin` in the direction's order. If
+// backward has taken later parts of the sequence, the result is added to theirs.
 static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                uint32_t begin, struct clrnn_rows a, struct clrnn_rows b, uint32_t N,
                                struct clrnn_buffer *c)
@@ -134,8 +134,8 @@ static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recu
     return m.K == 0 ? clrnn_launch_zero(l, c) : clrnn_launch_gemm_sum(l, &m, 1, &blocks);
 }
 
-// Sums over rows: dbias of g [rows, C], dgain of g x; either may be NULL. The sums of blocks are in `kept`,
-// and are added up when backward has come to the first part.
+// Sums over rows: dbias = sum of g [rows, C], dgain = sum of g x; either may be NULL. The sums of blocks of
+// rows are kept in `kept` until backward has done all parts of the sequence, and are then added up.
 static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                               struct clrnn_buffer *g, struct clrnn_buffer *x, uint32_t C,
                               struct clrnn_buffer *dbias, struct clrnn_buffer *dgain,
@@ -170,7 +170,7 @@ static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recur
     return dgain ? clrnn_launch_block_sum(l, blocks[1], 0, s.teams, C, dgain) : CLRNN_OK;
 }
 
-// dh0, and the initial state's share of dW_hh, which is added to the steps' share.
+// Computes dh0, and adds the initial state's contribution to dW_hh, which has the later steps' already.
 static enum clrnn_status initial_gradients(struct clrnn_launches *l,
                                            const struct clrnn_recurrent_direction *r, const struct scratch *s)
 {
@@ -206,7 +206,7 @@ static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct
                                           struct scratch *s)
 {
     const uint32_t GH = clrnn_recurrent_columns(r), begin = clrnn_recurrent_first(r, false) ? 0 : 1;
-    // gates of a step belong to h of the step before it
+    // dW_hh multiplies the gate gradients of a step by h of the step before it
     const uint32_t step = r->d ? r->low : r->low + begin, h = r->d ? r->low + 1 : r->low + begin - 1;
     const struct clrnn_rows x = {s->clean, (size_t)(r->low + r->offset) * r->N * r->C, r->C};
     struct clrnn_rows past = clrnn_recurrent_y(r, h);
@@ -238,7 +238,7 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
     return r->dx ? clrnn_launch_gemm_rows(l, &m, 1, &blocks) : CLRNN_OK;
 }
 
-// Backward through the steps taken; p is the whole, or a part.
+// Runs backward through the steps of p, which is the whole sequence or a part, with all gradients.
 static enum clrnn_status steps_and_weights(struct clrnn_launches *l,
                                            const struct clrnn_recurrent_direction *p, struct scratch *s)
 {
@@ -256,7 +256,7 @@ static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_r
     const struct clrnn_rnn_part part = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k);
     const struct clrnn_recurrent_direction p = clrnn_recurrent_part(r, &part);
 
-    if (!part.is_last) { // takes over the gate gradients of the step after
+    if (!part.is_last) { // copies the gate gradients of the step that follows this part
         const struct clrnn_rnn_part after = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k + 1);
         const struct clrnn_recurrent_direction q = clrnn_recurrent_part(r, &after);
 

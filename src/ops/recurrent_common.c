@@ -6,7 +6,7 @@
 
 #include "base/array.h"
 
-// A range with a team of lanes for each row.
+// The range of a kernel with a team of `lanes` work-items for each row.
 static struct clrnn_range teams_of(uint32_t lanes, size_t rows)
 {
     return lanes == 1 ? RANGE1(rows) : GROUPS1(rows * lanes, lanes);

@@ -19,13 +19,13 @@ struct clrnn_recurrent_packed {
 struct clrnn_recurrent_direction {
     uint32_t T, N, C, H, P, D, G, d;
     const struct clrnn_op *op;
-    struct clrnn_recurrent_packed *packed; // the caller's; cleared when another direction is taken
+    struct clrnn_recurrent_packed *packed; // the caller's; clrnn_recurrent_take clears it
     struct clrnn_split split;              // a team for each row of the batch
     struct clrnn_buffer *x, *lengths, *counter, *weight[RECURRENT_WEIGHTS], *gradient[RECURRENT_WEIGHTS];
     struct clrnn_buffer *y, *input, *hidden, *stats, *gates, *cell, *wide, *mask;
     struct clrnn_buffer *dy, *dx;                                   // backward
     struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn; // begin and state: see cl/recurrent.cl
-    // The part that is computed (as in struct clrnn_rnn_part), or the whole: T of `whole` steps.
+    // The steps to compute, of `whole` steps: those of a part, as in struct clrnn_rnn_part, or all T.
     uint32_t whole, low, steps, offset;
     struct clrnn_buffer *kept_h, *kept_c, *part_y; // kept: as in rnn.h. part_y: y of a part; NULL: no parts
 };
@@ -62,31 +62,34 @@ static inline uint32_t clrnn_recurrent_columns(const struct clrnn_recurrent_dire
     return r->G * r->H;
 }
 
-/** The fields that forward and backward share; clrnn_recurrent_take then sets those of direction d. */
+/** Returns the layer with the fields that do not depend on the direction; clrnn_recurrent_take sets the
+ * others, for direction d. */
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op,
                                                        struct clrnn_recurrent_packed *packed);
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
 
-/** Steps of T before those that are taken, in forward or backward order: 0 or 1 of a part, 0 of the whole. */
+/** Number of steps in the buffers before those to compute, in the direction's forward or backward order: 0 or
+ * 1 in a part of the sequence, 0 in a whole one. */
 uint32_t clrnn_recurrent_first(const struct clrnn_recurrent_direction *r, bool backward);
 
 /** Allocates scratch for activations that have no buffer: of the whole sequence or, with op->rnn.part, of a
  * part. */
 enum clrnn_status clrnn_recurrent_own(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** The direction, limited to a part. */
+/** Returns the direction, limited to one part of the sequence. */
 struct clrnn_recurrent_direction clrnn_recurrent_part(const struct clrnn_recurrent_direction *r,
                                                       const struct clrnn_rnn_part *part);
 uint32_t clrnn_recurrent_parts(const struct clrnn_recurrent_direction *r);
 
-/** Goes before a direction's first steps: dropout mask, and product of the initial state with W_hh. */
+/** Call it before a direction's first step: computes the dropout mask and W_hh times the initial state. */
 enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** Forward through part k from the state kept before it. `dropped`: scratch [N, P]; NULL: no dropout. */
+/** Runs forward through part k from the state kept before it. `dropped`: scratch [N, P]; NULL: no dropout. */
 enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
                                              const struct clrnn_recurrent_direction *p,
                                              const struct clrnn_rnn_part *part, uint32_t k,
                                              struct clrnn_buffer *dropped);
-/** Rows of a direction: y at step t; a buffer with rows of W numbers at step t; states kept after part k. */
+/** The direction's rows of y at step t, of another buffer (W numbers a row) at step t, and of the states kept
+ * at the end of part k. */
 struct clrnn_rows clrnn_recurrent_y(const struct clrnn_recurrent_direction *r, uint32_t t);
 struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of,
                                      uint32_t W, uint32_t t);

@@ -50,8 +50,8 @@ static bool variant_fits(const struct clrnn_launches *l, const struct clrnn_rnn 
     return clrnn_on_cpu(l) && clrnn_rnn_sequence_fits(l, r);
 }
 
-// The autotuned variant among those that fit; otherwise the persistent kernel if it fits and, on GPUs, is
-// expected to be faster. A single step has no recurrent multiply: STEPS.
+// The autotuned variant among those that fit. Otherwise SEQUENCE or SHARED on CPUs, GROUP on GPUs where it is
+// expected to be faster, and STEPS elsewhere or if these do not fit. A single step always takes STEPS.
 static enum clrnn_rnn_variant choose_variant(struct clrnn_launches *l, struct clrnn_rnn r)
 {
     static const char *const word[] = {"steps", "sequence", "shared", "group"};
@@ -105,7 +105,8 @@ static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_
     return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &r->clean);
 }
 
-// Backward of a single step on a CPU, for the layers that allow it. *done: it was done, nothing is left.
+// Launches the fused backward of a layer of one step on a CPU, if it supports the layer. *done: whether it
+// did, so that nothing else is left to compute.
 static enum clrnn_status single_bwd(struct clrnn_launches *l, struct clrnn_rnn *r, bool *done)
 {
     bool whole;
@@ -150,7 +151,7 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
     return clrnn_rnn_parts_bwd(launches, &r);
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 // Matrix products, then about 8 per gate and unit for the activations (a transcendental counts as one).
 static double fwd_flops(const struct clrnn_op *op)

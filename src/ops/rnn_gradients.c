@@ -10,13 +10,13 @@ static size_t rows_of(const struct clrnn_rnn *r)
     return (size_t)r->T * r->N;
 }
 
-// The element at which the gates of direction d begin, at the first step that is taken.
+// Index of the first element, in `gates`, of direction d and the first of the steps to compute.
 static size_t gates_of(const struct clrnn_rnn *r, uint32_t d)
 {
     return (d * rows_of(r) + (size_t)r->low * r->N) * r->R * r->H;
 }
 
-// Number of steps that the direction takes before this part.
+// Number of steps of the sequence before this part, in the order of the direction.
 static uint32_t begun(const struct clrnn_rnn *r)
 {
     const uint32_t first = r->low + r->offset;

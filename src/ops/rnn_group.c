@@ -44,7 +44,7 @@ static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
            c->part / 4 * units;
 }
 
-// Divides a step's multiply among at most `most` work-items.
+// Divides the multiply of one time step among at most `most` work-items.
 static void divide_units(const struct clrnn_rnn *r, bool backward, uint32_t most, struct tiling *c)
 {
     *c = (struct tiling){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
@@ -124,7 +124,7 @@ static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn 
         else if (count)
             break;
         else
-            *first = i + 1; // too small
+            *first = i + 1; // `items` is too small for the layer
     }
     return count;
 }

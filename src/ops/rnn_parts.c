@@ -23,8 +23,8 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
 
 // ---------------------------------------------------------------- parts
 
-// Buffers of a part, used by one direction after the other: y [T, N, D*H], gates [D, T, N, R*H], cell [D, T,
-// N, H], of its steps and one more on either side for its state.
+// Buffers y [T, N, D*H], gates [D, T, N, R*H] and cell [D, T, N, H] for one part of the sequence; all parts
+// use them in turn. T counts the part's steps and one more on either side, for the neighbouring states.
 struct own {
     struct clrnn_buffer *y, *gates, *cell;
 };
@@ -62,7 +62,7 @@ static struct clrnn_rnn take(const struct clrnn_rnn *r, const struct own *own, u
     return p;
 }
 
-// y of step t of a part; likewise the cell and the gates.
+// The rows of y at step t of a part's buffers; cell_at and gates_at return those of the cell and the gates.
 static struct clrnn_rows y_at(const struct clrnn_rnn *p, uint32_t t)
 {
     return (struct clrnn_rows){p->y, ((size_t)t * p->N * p->D + p->direction) * p->H, p->D * p->H};
@@ -94,7 +94,7 @@ static enum clrnn_status part_fwd(struct clrnn_launches *l, const struct clrnn_r
     return steps_fwd(l, p);
 }
 
-// Forward through part k; then stores what is kept of it: y, and the state at its end.
+// Runs forward through part k of the sequence, then stores y of its steps, and the state at its end.
 static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_rnn *r, const struct own *own,
                                    uint32_t d, uint32_t k)
 {
@@ -141,7 +141,7 @@ static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_r
     const struct clrnn_rnn_part part = clrnn_rnn_part_of(r->T, r->part, d, k);
     const struct clrnn_rnn p = take(r, own, d, &part);
 
-    if (!part.is_last) { // takes over the gate gradients of the step after
+    if (!part.is_last) { // copies the gate gradients of the step that follows this part
         const struct clrnn_rnn_part after = clrnn_rnn_part_of(r->T, r->part, d, k + 1);
         const struct clrnn_rnn q = take(r, own, d, &after);
 
@@ -177,7 +177,7 @@ enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn
         for (uint32_t k = parts_of(r); k-- > 0;) {
             clrnn_launches_reset(l, mark);
             TRY(part_bwd(l, r, &own, d, k, &bias));
-            if (d == 0 && k + 1 == parts_of(r)) // bias sums are shared by all parts: they stay
+            if (d == 0 && k + 1 == parts_of(r)) // keeps the scratch of bias sums, which all parts share
                 mark = clrnn_launches_mark(l);
         }
     return clrnn_rnn_bias_sum(l, r, &bias);

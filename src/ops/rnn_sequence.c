@@ -9,17 +9,17 @@ struct tiling {
     uint32_t width, tile, slots, vectors; // vectors of packed weights side by side: P in the kernels
     uint32_t tiles, rows;
     uint32_t item_rows, items;       // batch rows per work-item; number of work-items for the rows
-    uint32_t item_tiles, tile_items; // likewise for tiles
+    uint32_t item_tiles, tile_items; // tiles per work-item; number of work-items for the tiles
     uint32_t steps;                  // steps per launch
-    uint32_t ahead;                  // parts of the next tile that a stripe prefetches
+    uint32_t ahead;                  // per step of K, vectors of the next tile that a stripe prefetches
 };
 
 // Most rows per work-item, so that their states fit in the second-level cache together with the weights.
 enum { MOST_ITEM_ROWS = 64 };
 
-// From this many bytes of an item's recurrent weights on, all parts of the next tile are prefetched, even if
-// there are fewer stripes than parts; below, the second-level cache keeps most of the weights from step to
-// step.
+// From this many bytes of recurrent weights per work-item on, the next tile's weights are all prefetched,
+// even if there are fewer stripes than vectors in a tile. With less, the second-level cache keeps most of the
+// weights from step to step.
 enum { LEAST_WEIGHTS = 512 * 1024 };
 
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)

@@ -12,8 +12,8 @@ enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
 enum { TILE = 4 }; // rows per work-item in the gradient of x
 
-// Vectors of units per work-item of the forward kernel: one, with all its gates; for cell rnn the width of
-// its tile.
+// Number of vectors of hidden units that a work-item of the forward kernel computes: one, with all gates, or
+// for cell rnn the width of the register tile.
 static uint32_t parts_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t width = clrnn_rnn_width(l);
@@ -61,7 +61,7 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
 {
     const uint32_t blocks = clrnn_divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
     const uint32_t cores = MAX2(clrnn_device_info(clrnn_launches_device(l))->compute_units, 1u);
-    // Every additional part of rows transposes the weights again: divide rows only if cores would be idle.
+    // Each work-item transposes its weights: rows are divided among more of them only if cores would be idle.
     const uint32_t row_items = clrnn_divide_up(cores, blocks * r->D),
                    item_rows = clrnn_divide_up(r->N, MIN2(row_items, r->N));
     struct rnn_args args = clrnn_rnn_args(r, false);

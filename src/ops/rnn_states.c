@@ -16,7 +16,7 @@ static struct clrnn_cost moves(double count)
 // Defines of kernels that do not depend on the cell.
 #define PLAIN DEFINES({"CELL", CLRNN_CELL_RNN}, {"RELU", 0}, {"WIDTH", 1})
 
-// One work-item for each row on CPUs, where it is a work-group; one for each number on GPUs.
+// The range of a kernel that has one work-item for each row on CPUs, and one for each element on GPUs.
 static struct clrnn_range rows_of(const struct clrnn_launches *l, const struct clrnn_state_size *z,
                                   size_t rows, size_t directions)
 {
@@ -173,7 +173,7 @@ enum clrnn_status clrnn_rnn_end_bwd(struct clrnn_launches *l, const struct clrnn
         size_t offset;
 
         TRY(clrnn_launch_first(l, &gates, d, r->lengths, &first, &offset));
-        // gru: kernels have left in dh0 the gradient that bypasses the multiply
+        // gru: dh0 already has the gradient that bypasses the multiply, to which this adds
         TRY(multiply_gates(l, r, d, first, offset, 0, gru ? 2 : r->G, 0, gru));
         if (gru)
             TRY(multiply_gates(l, r, d, first, offset, 2, 1, 3, true));

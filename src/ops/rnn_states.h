@@ -10,8 +10,8 @@
 /** Sizes of a state [D, N, W] of a layer with T steps. */
 struct clrnn_state_size {
     uint32_t T, N, W, D;
-    uint32_t begin, steps, low; // _final: the buffer has only `steps` steps, from `begin` of the sequence on,
-                                // at its own step `low`; steps 0: it has all
+    uint32_t begin, steps, low; // clrnn_launch_final: `from` has, at its step `low`, only the `steps`
+                                // steps of the sequence from `begin` on; steps 0: it has all
 };
 
 /** to [D, N, W] = the last step of each sample, in the order of the direction. `from` has rows that are ld
@@ -40,7 +40,7 @@ struct clrnn_rows {
     size_t first;
     uint32_t ld;
 };
-/** Copies `rows` rows of W numbers; nothing where `from` has no buffer or is the same place. */
+/** Copies `rows` rows of W numbers. Does nothing if from.of is NULL or `from` and `to` are the same rows. */
 enum clrnn_status clrnn_launch_move(struct clrnn_launches *launches, struct clrnn_rows from,
                                     struct clrnn_rows to, uint32_t rows, uint32_t W);
 
@@ -49,7 +49,8 @@ enum clrnn_status clrnn_launch_join_final(struct clrnn_launches *launches,
                                           const struct clrnn_state_size *size, struct clrnn_buffer *lengths,
                                           struct clrnn_buffer *dhn, struct clrnn_buffer **dy);
 
-/** Finds each sample's first row in direction d of *rows [D, T * N, W]: [N, W] in *rows from *offset on. */
+/** Finds each sample's row of *rows [D, T * N, W] at its first step in direction d. On return, these rows are
+ * [N, W] in *rows from element *offset on. */
 enum clrnn_status clrnn_launch_first(struct clrnn_launches *launches, const struct clrnn_state_size *size,
                                      uint32_t d, struct clrnn_buffer *lengths, struct clrnn_buffer **rows,
                                      size_t *offset);

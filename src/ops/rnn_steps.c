@@ -31,7 +31,7 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
     const bool alone =
-        r->whole == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0; // only the multiply is needed
+        r->whole == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0; // y is act(x W_ih^T)
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool fused = false;
 

@@ -32,20 +32,20 @@ struct clrnn_rnn {
     struct clrnn_buffer *dh0, *dc0, *dhn, *dcn;
     struct clrnn_buffer *carry; // [D, N, H]: gradient that backward hands on past its last step; NULL: none
     // A pass takes a part of the sequence in one direction (ops/rnn_parts.c), or all steps of all directions.
-    uint32_t whole;                 // steps of the sequence; gates, memory and y have T
+    uint32_t whole;                 // steps of the sequence; the buffers gates, memory and y have T of them
     uint32_t low, steps;            // steps taken: [low, low + steps) of T; the others only provide states
     uint32_t offset;                // step t of T is step t + offset of x, dy and lengths
     uint32_t direction, directions; // the first one taken, and how many
     struct clrnn_buffer *through;   // [D, N, H] scratch of STEPS that outlives a part; NULL: whole sequences
-    uint32_t part;                  // steps of the parts, 0: the whole at once
+    uint32_t part;                  // steps in a part; 0: the sequence is not divided
     struct clrnn_buffer *kept_h, *kept_c; // [parts - 1, D, N, H]: states at the end of all parts but the last
     struct clrnn_buffer *clean;           // x with zeros in padding, NULL: x has none
 };
 
 #define FOR_DIRECTIONS(r, d) for (uint32_t d = (r)->direction; d < (r)->direction + (r)->directions; d++)
 
-/** Steps of T before those that are taken, in forward or backward order of the direction: 0 or 1 of a part, 0
- * of a whole sequence. */
+/** Number of steps in the buffers before those to compute, in the direction's forward or backward order: 0 or
+ * 1 in a part of the sequence, 0 in a whole one. */
 uint32_t clrnn_rnn_first(const struct clrnn_rnn *rnn, bool backward);
 
 /** Partial sums of gate gradients for the bias gradients: partial [D, blocks, R*H]. */

@@ -23,7 +23,7 @@ bool clrnn_on_cpu(const struct clrnn_launches *launches)
 uint32_t clrnn_lanes(struct clrnn_launches *launches, uint32_t standard)
 {
     static const char *const word[] = {"1", "2", "4", "8", "16", "32", "64", "128", "256", "512"};
-    enum { FIRST = 5 }; // fewer are not worth trying
+    enum { FIRST = 5 }; // index of "32": fewer lanes are not worth trying
     const uint32_t most = clrnn_device_info(clrnn_launches_device(launches))->max_work_group_size;
     unsigned wanted = 0, count = 1;
 

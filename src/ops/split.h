@@ -10,7 +10,7 @@ struct clrnn_split {
     uint32_t width; // -D WIDTH: numbers in a vector, 1 or 16
     uint32_t lanes; // -D LANES: work-items per row, 1 or a power of two
     uint32_t chunk; // elements or rows per team of lanes
-    uint32_t teams; // number of chunks
+    uint32_t teams; // number of teams, one for each chunk
     struct clrnn_range range;
 };
 

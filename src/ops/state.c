@@ -16,7 +16,7 @@ enum clrnn_status clrnn_state(struct clrnn_launches *launches, const struct clrn
                                     BUF(clrnn_out(graph, op, STATE_TO)), UINT(count), UINT(s.chunk)));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {

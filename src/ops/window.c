@@ -4,7 +4,7 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// About how many numbers a work-item takes of a step on CPUs, in whole samples.
+// On CPUs a work-item computes about this many numbers of one step, rounded up to whole samples.
 enum { ITEM_NUMBERS = 1024 };
 
 struct share {
@@ -71,7 +71,7 @@ enum clrnn_status clrnn_window_lengths(struct clrnn_launches *launches, const st
                                     INT(span), UINT(a->stride)));
 }
 
-// ---------------------------------------------------------------- class
+// ---------------------------------------------------------------- cost functions and op classes
 
 static double flops(const struct clrnn_op *op)
 {

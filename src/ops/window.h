@@ -33,7 +33,7 @@ struct clrnn_window_attributes {
     uint32_t T_out;
     uint32_t kernel, stride, dilation, padding;
     bool mean,
-        count_padding; // mean, not maximum; count_padding: divided by the kernel's size, not the steps in it
+        count_padding; // mean, else maximum; count_padding: the mean divides by `kernel`, not the steps in it
 };
 
 #endif

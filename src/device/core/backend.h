@@ -9,10 +9,12 @@
 /** Element type on the host's side of a transfer. */
 enum clrnn_host_type { CLRNN_HOST_F32, CLRNN_HOST_F64, CLRNN_HOST_I32 };
 
-/** Callers have checked all arguments. `first` and `count` are in elements of the buffer, count > 0. */
+/** The functions of a backend. Callers have checked all arguments; `first` and `count` are in elements of the
+ * buffer, and count > 0. */
 struct clrnn_backend {
     size_t real_bytes; // bytes of one REAL
-    /** `open`: called once the device's info is set. `close`: also after a failure; waits for queued work. */
+    /** `open` is called once the device's info is set. `close` waits for queued work, and is called even if
+     * `open` failed. */
     enum clrnn_status (*open)(struct clrnn_device *device);
     void (*close)(struct clrnn_device *device);
 
@@ -36,7 +38,8 @@ struct clrnn_backend {
     enum clrnn_status (*copy)(struct clrnn_buffer *to, size_t to_first, struct clrnn_buffer *from,
                               size_t from_first, size_t count);
 
-    /** Sets mark->event. NULL: all calls are complete on return, and the next two are never called. */
+    /** Sets mark->event, to NULL if every call of this backend is complete on return; mark_destroy and
+     * read_after are then never called. */
     enum clrnn_status (*mark)(struct clrnn_device *device, struct clrnn_mark *mark);
     void (*mark_destroy)(struct clrnn_mark *mark);
     enum clrnn_status (*read_after)(struct clrnn_buffer *buffer, const struct clrnn_mark *mark, size_t first,

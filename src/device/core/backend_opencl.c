@@ -106,7 +106,7 @@ static void device_close(struct clrnn_device *d)
     struct clrnn_transfers *t = d->transfers;
 
     if (d->queue)
-        wait_for_queue(d->queue); // staging memory may still be read from
+        wait_for_queue(d->queue); // queued writes may still read staging memory
     for (size_t i = 0; t && i < STAGING_SLOTS; i++) {
         if (t->staging[i].event)
             clReleaseEvent(t->staging[i].event);
@@ -161,7 +161,7 @@ static void buffer_destroy(struct clrnn_buffer *b)
     const bool owns = b->shared && !b->parent;
 
     if (owns)
-        wait_for_queue(b->device->queue); // what is queued may use it
+        wait_for_queue(b->device->queue); // queued work may use the memory
     clReleaseMemObject(b->mem);           // the driver keeps it until queued work is done
     if (owns)
         clSVMFree(b->device->context, b->shared);
@@ -236,8 +236,8 @@ static void staging_free(struct clrnn_transfers *t, struct staging *s)
     s->capacity = 0;
 }
 
-/** Waits for the oldest write. Its memory is kept for the next slot or, if it is large and does not suit the
- * next write of `bytes`, released. */
+/** Waits for the oldest write. The next slot takes over its staging memory, which is released instead if it
+ * is large and either smaller than the next write, of `bytes`, or more than twice as large. */
 static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
 {
     enum { KEPT = 1 << 16 };
@@ -354,7 +354,7 @@ static enum clrnn_status device_mark(struct clrnn_device *d, struct clrnn_mark *
     if (error != CL_SUCCESS)
         return clrnn_cl_error(d->log, error, "clEnqueueMarkerWithWaitList", "a mark in the queue of %s",
                               d->info.name);
-    st = device_flush(d); // another queue waits for it
+    st = device_flush(d); // a read in another queue waits for the event
     if (st == CLRNN_OK)
         mark->event = event;
     else

@@ -60,10 +60,10 @@ struct clrnn_buffer {
     enum clrnn_type type;
     size_t count, bytes, first_byte;
     unsigned references;
-    cl_mem mem;   // OpenCL
+    cl_mem mem;   // the memory on OpenCL
     char *shared; // address of memory that the host may use, too; else NULL
-    bool share;   // whether such memory is wanted
-    void *host;   // ref
+    bool share;   // whether the buffer is to lie in memory shared with the host
+    void *host;   // the elements on ref
     char what[48];
 };
 

@@ -46,7 +46,7 @@ static bool has(const char *text, const char *word)
     return text && strcasestr(text, word);
 }
 
-// 0: the row does not set the field.
+// How a row's value is merged into the value of all rows so far; 0: the row does not set the field.
 #define EITHER(all, row) ((all) || (row))
 #define LEAST(all, row) ((row) > 0 ? MIN2(all, row) : (all))
 #define MOST(all, row) MAX2(all, row)
@@ -54,8 +54,8 @@ static bool has(const char *text, const char *word)
 
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info)
 {
-    // registers: the fewest are the 128 of Intel's narrowest sub-groups, of 8 work-items, and its compiler
-    // keeps some of them
+    // Without a row: the fewest registers of a GPU are 128 per work-item, on Intel's with sub-groups of 8
+    // work-items, and its compiler needs some of these itself.
     struct clrnn_quirks all = {.loop_rounds = INFINITY, .registers = 112};
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

@@ -30,7 +30,7 @@
 /** A driver that the ICD loader would load. */
 struct driver {
     char *path;    // of the .icd file, absolute where it exists; NULL: OCL_ICD_VENDORS names the library
-    char *library; // that the file names; "": none; NULL: the file cannot be read
+    char *library; // the library that the .icd file names; "": none; NULL: the file cannot be read
 };
 struct drivers {
     struct driver driver[MAX_DRIVERS]; // in the order of their names
@@ -134,7 +134,7 @@ struct progress {
     bool skip[MAX_PLATFORMS];
     volatile int platform; // -1: the drivers are being loaded
     char name[240];
-    const struct drivers *drivers; // asked why they give no platform
+    const struct drivers *drivers; // drivers that the child asks why they give no platform
     bool broken[MAX_DRIVERS];      // drivers that must not be loaded
     char why[MAX_DRIVERS][TROUBLE_SIZE];
 };
@@ -217,9 +217,9 @@ static void try_platforms(void *user)
 
 /** How a child ended. */
 struct outcome {
-    int platform;   // in use when it ended; -1: drivers were being loaded
-    char name[256]; // of that platform
-    char text[160]; // "its driver crashed ..."
+    int platform;   // the platform in use when the child ended; -1: drivers were being loaded
+    char name[256]; // the platform's name
+    char text[160]; // for a message: "its driver crashed ..."
 };
 
 /** What trying the platforms and drivers has found. */
@@ -232,8 +232,8 @@ struct found {
 
 #define ALL SIZE_MAX
 /** Runs one child, which records why drivers give no platform. True: it ended normally or could not be
- * started. `only`: ALL, to skip the platforms that `found` says, or the one driver to examine, to which the
- * loader must be pointed. */
+ * started. With `only` ALL, the child tries all platforms but those of found->skip. Otherwise `only` is the
+ * index of the one driver to examine, and the loader must have been set to load no other. */
 static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 {
     struct progress *b = clrnn_shared_create(sizeof(*b));
@@ -283,7 +283,7 @@ static bool drivers_loaded(const struct drivers *d)
         void *library = name && *name ? dlopen(name, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 
         if (library) {
-            loaded = dlsym(library, "clGetExtensionFunctionAddress") != NULL; // otherwise it is no driver
+            loaded = dlsym(library, "clGetExtensionFunctionAddress") != NULL; // a driver has this function
             dlclose(library);
         }
     }

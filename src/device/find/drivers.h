@@ -16,13 +16,13 @@ struct clrnn_probe {
     struct clrnn_probe_trouble *trouble;
     size_t count;
     char *folder;       // links to the working drivers, if others break the loader; else NULL
-    char *kept_vendors; // OCL_ICD_VENDORS as it was
+    char *kept_vendors; // value of OCL_ICD_VENDORS before it was changed
 };
 
 /**
- * Tries every platform in children. Where a driver cannot even be loaded, OCL_ICD_VENDORS names a
- * temporary folder without it until clrnn_probe_restore: call clGetPlatformIDs in between. Does nothing
- * in a process that has loaded drivers already.
+ * Tries every platform in child processes. If a driver cannot even be loaded, sets OCL_ICD_VENDORS to a
+ * temporary folder of the other drivers, until clrnn_probe_restore is called: call clGetPlatformIDs before
+ * that. Does nothing in a process that has loaded drivers already.
  */
 enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_probe **probe);
 void clrnn_probe_restore(struct clrnn_probe *probe);

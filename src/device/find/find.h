@@ -16,7 +16,7 @@ struct clrnn_handles {
 struct clrnn_list_private {
     char **string;
     size_t string_count;
-    struct clrnn_handles *handles; // one a row of the list
+    struct clrnn_handles *handles; // one for each row of the list
 };
 
 #define CLRNN_INSTALL_DRIVER \
@@ -33,7 +33,7 @@ enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_devic
                                  struct clrnn_handles handles, struct clrnn_device_info **row);
 /** Passes ownership of a text (NULL: no memory) to the list; returns it, or NULL. */
 const char *clrnn_list_keep(struct clrnn_device_list *list, char *text);
-/** Fills in `same_as`. */
+/** Sets `same_as` of each row that is the same physical device as an earlier row. */
 void clrnn_list_mark_same(struct clrnn_device_list *list);
 enum clrnn_status clrnn_list_ref(const struct clrnn_log *log, struct clrnn_device_list *list);
 

@@ -13,7 +13,7 @@
 #include "device/find/find.h"
 #include "device/core/pocl.h"
 
-#define PATIENCE_S 120 // for the whole listing; a single driver gets less
+#define PATIENCE_S 120 // seconds for listing all devices; a single driver gets less
 #define TEXT_BYTES ((size_t)1 << 20)
 #define MOST_ROWS 256
 
@@ -21,7 +21,7 @@
 struct shared_list {
     struct clrnn_child_report report;
     bool done;
-    enum clrnn_status status; // of a listing that is not done
+    enum clrnn_status status; // why the listing is not done
     size_t count, used;
     struct clrnn_device_info info[MOST_ROWS];
     char text[TEXT_BYTES];
@@ -150,7 +150,7 @@ enum clrnn_status clrnn_caches_suspect(const struct clrnn_log *log, const char *
     if (strncmp(ending, "crashed", 7) != 0 && !strstr(ending, "POCL_CACHE_DIR"))
         return CLRNN_OK;
     TRY(clrnn_temporary_folder(log, folder));
-    cache = strstr(ending, "POCL_CACHE_DIR") ? NULL : clrnn_pocl_cache_folder(); // `ending` names it
+    cache = strstr(ending, "POCL_CACHE_DIR") ? NULL : clrnn_pocl_cache_folder(); // its folder is in `ending`
     clrnn_log(log, CLRNN_LOG_WARNING, "%s: %s: tried once more with fresh caches; if that helps, delete %s",
               device, ending, cache ? cache : "the driver's");
     free(cache);

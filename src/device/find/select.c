@@ -27,7 +27,7 @@ static bool asked_same(const struct clrnn_device_list *list, size_t a, size_t b)
     if (x->platform == y->platform || x->type != y->type)
         return false;
     if (x->type == CLRNN_DEVICE_CPU)
-        return true; // the host's CPU
+        return true; // both are the host's CPU
     if (x->pci && y->pci)
         return x->pci == y->pci;
     if (clGetDeviceInfo(h[a].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_x), &vendor_x, NULL) != CL_SUCCESS ||
@@ -281,7 +281,7 @@ static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct 
                                       const char *select)
 {
     if (is_empty(list) || no_opencl(list))
-        return select_default(log, list, NULL); // says what to install
+        return select_default(log, list, NULL); // its error says what to install
     for (size_t i = 0; i < list->count; i++) {
         const struct clrnn_device_info *d = &list->info[i];
 

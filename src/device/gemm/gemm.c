@@ -68,7 +68,7 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
     before = launches->count;
     mark = clrnn_launches_mark(launches);
     TRY(clrnn_gemm_own_append(launches, gemm, count, epilogue, taken, fused));
-    clrnn_launches_reset(launches, mark); // scratch is reused: a sequence has a multiply per step
+    clrnn_launches_reset(launches, mark); // the next multiply reuses the scratch memory
     for (size_t i = before; i < launches->count; i++) {
         struct clrnn_launch_info *info = &launches->launch[i].info;
 
@@ -81,7 +81,8 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
     return CLRNN_OK;
 }
 
-/** Whether to prefer clRNN's kernels: if `clrnn tune` measured so or, unmeasured, on CPUs (Mesa's, too). */
+/** Whether to prefer clRNN's kernels to CLBlast's: those that `clrnn tune` measured as faster; if it has not
+ * measured, clRNN's on CPUs (Mesa's CPU device, too) and CLBlast's elsewhere. */
 static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g)
 {
     const int measured = clrnn_tune_prefers_own(d->tune, g);
@@ -89,7 +90,8 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
     return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
-/** Elements from the first to behind the last. Gathered rows may lie anywhere up to the buffer's end. */
+/** Number of elements from a matrix's first to its last, both included. Rows gathered through `index` may
+ * lie anywhere up to the buffer's end. */
 static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
                       uint32_t columns, const struct clrnn_buffer *index)
 {

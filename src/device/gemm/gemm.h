@@ -41,8 +41,8 @@ enum clrnn_gemm_form { CLRNN_GEMM_NN, CLRNN_GEMM_NT, CLRNN_GEMM_TN };
 struct clrnn_gemm clrnn_gemm_dense(enum clrnn_gemm_form form, uint32_t M, uint32_t N, uint32_t K,
                                    struct clrnn_buffer *a, struct clrnn_buffer *b, struct clrnn_buffer *c);
 
-/** What is done to C before it is stored; needs beta 0. The biases are added to every row, then the
- * activation is applied. */
+/** Operations on C before it is stored: the biases are added to every row, then the activation is applied.
+ * They need beta 0. */
 struct clrnn_epilogue {
     int kind;                     // EPILOGUE_BIAS, _TANH or _RELU of cl/gemm_args.h
     struct clrnn_buffer *bias[2]; // [N] each; _BIAS: only the first; otherwise both, or both NULL
@@ -51,7 +51,7 @@ struct clrnn_epilogue {
 /** Appends one multiply. */
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
-/** Appends clrnn_gemm_dense. */
+/** Appends the multiply that clrnn_gemm_dense returns. */
 enum clrnn_status clrnn_launch_gemm_dense(struct clrnn_launches *launches, enum clrnn_gemm_form form,
                                           uint32_t M, uint32_t N, uint32_t K, struct clrnn_buffer *a,
                                           struct clrnn_buffer *b, struct clrnn_buffer *c);

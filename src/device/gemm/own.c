@@ -8,8 +8,8 @@
 // The register tile and the panels in cache for a device; names as in cl/gemm.cl.
 struct tile {
     uint32_t width, rows, panel, kc, block;
-    // The driver limits loops (loop_rounds in device/core/quirks.h): a work-item computes one tile, over at
-    // most BRIEF_K.
+    // Whether the driver limits loops (loop_rounds in device/core/quirks.h), so that a work-item computes
+    // only one tile, over a depth of at most BRIEF_K.
     bool brief;
 };
 enum {
@@ -29,12 +29,12 @@ enum { LEAST_BLOCK = 48, BLOCK_STEP = 24 }; // rows of A, multiples of both tile
 struct tiling {
     uint32_t m_block, n_block, k_part;
     uint32_t m_count, n_count, parts; // work-items along M, N and K; parts above 1: split-K
-    bool packed;                      // B is packed first, by a launch of its own
+    bool packed;                      // B is packed first, by a separate launch
     bool paired;                      // each item computes its blocks of both multiplies
     double cycles;                    // estimated, for the whole batch
 };
 
-// One or two multiplies of one shape, as the kernels compute them. transposed: they compute
+// One or two multiplies of one shape, as the kernels compute them. If `transposed`, the kernels compute
 // C' = op(B)' op(A)', whose rows are C's columns.
 struct batch {
     struct clrnn_gemm gemm[2];
@@ -93,7 +93,8 @@ static bool same_b(const struct batch *b)
     return b->count == 2 && b->gemm[0].b == b->gemm[1].b && b->gemm[0].b_offset == b->gemm[1].b_offset;
 }
 
-// Whether work-items may compute both multiplies: these share B and, without blocks, go through K alike.
+// Whether each work-item may compute its blocks of both multiplies of a pair: they must share B, and K must
+// not be summed in blocks, whose order may differ between the two.
 static bool may_pair(const struct batch *b)
 {
     return same_b(b) && !b->gemm[0].k_lead;
@@ -116,7 +117,7 @@ static uint32_t step_of(const struct clrnn_gemm *g, const struct tile *t, const 
 static double estimate(const struct batch *b, const struct tile *t, uint32_t cores, const struct tiling *c)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
-    const double each = c->paired ? 2 : 1; // multiplies in an item
+    const double each = c->paired ? 2 : 1; // multiplies that a work-item computes
     const double tiles = each * clrnn_divide_up(c->m_block, t->rows),
                  panels = clrnn_divide_up(c->n_block, t->panel);
     const double k = c->k_part, vecs = t->panel / t->width,
@@ -160,9 +161,9 @@ static struct tiling try_tiling(const struct batch *b, const struct tile *t, uin
     return c;
 }
 
-// Whether B may be packed by a launch of its own, which a pair's multiplies must share. With packed B, the
-// partial sums over K are added up before C is touched, otherwise each is added to C. Where C has a former
-// value, results differ, and `fixed` sums must not: whether packing pays depends on M and N.
+// Whether B may be packed by a separate launch; the multiplies of a pair must then have the same B. With B
+// packed, the partial sums over K are added up before C is touched, otherwise each is added to C. If C has a
+// former value, the two round differently. `fixed` sums must not: whether packing pays depends on M and N.
 static bool may_pack(const struct batch *b, const struct tile *t)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
@@ -175,7 +176,7 @@ static bool may_pack(const struct batch *b, const struct tile *t)
 static struct tiling choose_tiling(const struct batch *b, const struct tile *t, uint32_t cores)
 {
     const uint32_t K = b->gemm[0].K, most = b->gemm[0].fixed ? 1 : 64;
-    const int kept = b->gemm[0].panels && may_pack(b, t); // B is packed already, or for other multiplies, too
+    const int kept = b->gemm[0].panels && may_pack(b, t); // 1: B is packed for several multiplies
     struct tiling best = {.cycles = INFINITY};
 
     if (t->brief)
@@ -265,7 +266,7 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
 {
     const struct clrnn_gemm *g = &b->gemm[0];
     struct gemm_args args = args_of(b);
-    // Four work-items a core, each of at least about 20 microseconds.
+    // Aims at four work-items per core, but each must take at least about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
 
     args.n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;
@@ -300,7 +301,7 @@ static enum clrnn_status append_sum(struct clrnn_launches *launches, const struc
     const struct clrnn_gemm *g = &b->gemm[0];
 
     args.n_block = SUM_BLOCK;
-    args.m_block = t->brief ? 1 : clrnn_divide_up(SUM_NUMBERS, g->N); // long runs in each part
+    args.m_block = t->brief ? 1 : clrnn_divide_up(SUM_NUMBERS, g->N); // reads long runs of numbers
     return clrnn_launch_kernel(launches, "gemm", "gemm_sum", defines,
                                (struct clrnn_range){2,
                                                     {clrnn_divide_up(g->N, SUM_BLOCK),
@@ -334,7 +335,7 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     if (c->packed && !packed)
         TRY(append_pack(launches, b, t, defines, &packed));
     if (c->parts > 1) {
-        args.c_part = b->count * g->M * g->N; // fits: MOST_PARTIAL
+        args.c_part = b->count * g->M * g->N; // no overflow: it is at most MOST_PARTIAL
         TRY(clrnn_launches_scratch(launches, (size_t)c->parts * args.c_part, &partial));
     }
     tiles = args;
@@ -388,7 +389,8 @@ static struct tiling choose_side(struct batch *b, const struct tile *t, uint32_t
     return other_c;
 }
 
-// Also chooses the tile: one with narrower panels needs another program, so it must be faster by a tenth.
+// As choose_side, but also chooses the tile. One with narrower panels needs another program, so it is taken
+// only if it is faster by a tenth.
 static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_device *device,
                             uint32_t cores)
 {
@@ -442,7 +444,7 @@ enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const s
     const uint32_t cores = cores_of(device);
     const bool dot = is_dot(gemm, &t);
     struct batch b = {.gemm = {gemm[0], gemm[count - 1]}, .count = count, .epilogue = epilogue};
-    double alone = INFINITY; // cycles of one multiply of a pair by itself
+    double alone = INFINITY; // cycles of one multiply of the pair if the two are not batched
     struct tiling c;
 
     if (count == 2)

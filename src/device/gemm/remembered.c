@@ -95,14 +95,14 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
 
             found = json_is_string(use) ? strcmp(json_string_value(use), "own") == 0 : -1;
             if (measured.M == gemm->M && measured.N == gemm->N && measured.K == gemm->K)
-                break; // no better match
+                break; // the key is exactly this shape: no other matches better
         }
     }
     return found;
 }
 
-// Applies the first of the fixed settings that suits the device. For a kernel whose own setting CLBlast has
-// lost.
+// Applies the first of the fixed sequence of settings that suits the device, to a kernel for which CLBlast no
+// longer has its default.
 static void override_with_first(struct clrnn_device *device, bool direct)
 {
     for (size_t i = 0; i < 16; i++) {

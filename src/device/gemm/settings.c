@@ -202,7 +202,7 @@ bool clrnn_setting_route(struct clrnn_device *device, bool direct)
     return taken;
 }
 
-// ---------------------------------------------------------------- the check
+// ---------------------------------------------------------------- checking a setting by a small multiply
 
 enum { CHECK_M = 37, CHECK_N = 29, CHECK_K = 45 }; // no multiples of any tile
 
@@ -246,7 +246,7 @@ enum clrnn_status clrnn_setting_check(struct clrnn_device *device, bool *right)
     enum clrnn_status st;
 
     *right = false;
-    device->log = NULL; // a failure here is no error of the run
+    device->log = NULL; // a setting that fails is not logged as an error
     if ((st = make_operand(device, CHECK_M * CHECK_K, &buffer[0])) == CLRNN_OK &&
         (st = make_operand(device, CHECK_N * CHECK_K, &buffer[1])) == CLRNN_OK &&
         (st = make_operand(device, CHECK_M * CHECK_N, &buffer[2])) == CLRNN_OK &&

@@ -30,7 +30,7 @@ enum { MOST_JOBS = 512, MOST_ARGS = 40, MOST_DEFINES = 24, MOST_DATA = 1024, NAM
 #define CACHED_S 0.1                      // a program that takes longer to build is in no cache
 #define LOOK_NS 1000000                   // nanoseconds between two looks for a job, or for the end of jobs
 
-// A kernel to compile, without pointers.
+// A kernel to compile, described without pointers, as processes share it.
 struct job {
     char stem[NAME], name[NAME];
     struct {
@@ -52,7 +52,7 @@ struct job {
 
 // Memory that this process, the keeper and the builders share.
 struct shared {
-    struct clrnn_child_report report; // the keeper's
+    struct clrnn_child_report report; // in which the keeper reports
     char select[24];
     unsigned most;
     atomic_uint posted, done;
@@ -65,9 +65,9 @@ struct clrnn_builders {
     struct shared *shared;
     struct clrnn_child keeper;
     clrnn_builder_open_fn *open;
-    int wake[2]; // sockets: each job sends a byte from the second to the first
+    int wake[2]; // a socket pair: each job is announced by a byte sent from wake[1] to wake[0]
     unsigned most;
-    bool holds; // a job is held back until another is added: a single one is the caller's
+    bool holds; // a job is held back until another is added: the caller compiles a single one
 };
 
 static bool is_builder;
@@ -242,7 +242,7 @@ static bool has_jobs(struct shared *s)
     return atomic_load(&s->done) < atomic_load(&s->posted);
 }
 
-// Whether builders are needed: there are jobs, or a program takes longer than CACHED_S to build.
+// Whether builders are needed: there are jobs or, after a wait of up to CACHED_S, a program is still built.
 static bool needed(struct shared *s)
 {
     const double start = clrnn_clock();
@@ -295,7 +295,7 @@ void clrnn_builders_destroy(struct clrnn_builders **builders)
     *builders = NULL;
     if (!b)
         return;
-    kill(b->keeper.pid, SIGKILL); // which ends the builders, too
+    kill(b->keeper.pid, SIGKILL); // this ends the builders, too
     close(b->wake[1]);
     clrnn_child_wait(&b->keeper, PATIENCE_S, NULL, ending);
     clrnn_shared_destroy(b->shared, sizeof(*b->shared));
@@ -367,7 +367,7 @@ static bool same(const struct job *a, const struct job *b)
     return equal;
 }
 
-// Wakes the keeper; the first time, tells it the device and the number of builders.
+// Wakes the keeper process; the first time, tells it the device and the number of builders.
 static void wake(struct clrnn_builders *b, const struct clrnn_device *device)
 {
     struct shared *s = b->shared;
@@ -376,7 +376,7 @@ static void wake(struct clrnn_builders *b, const struct clrnn_device *device)
         clrnn_device_spec(&device->info, s->select);
         s->most = b->most ? b->most : MAX2(MIN2(device->info.compute_units, MOST_BUILDERS), 1);
     }
-    send(b->wake[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // a socket that is full or closed needs no more
+    send(b->wake[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // full: the keeper wakes; closed: it has ended
 }
 
 void clrnn_builders_expect(struct clrnn_builders *b, const struct clrnn_device *device, bool building)

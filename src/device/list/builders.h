@@ -7,14 +7,14 @@
 
 #include "device/list/list.h"
 
-/** Opens, in a builder, the device that kernels are for; NULL: it cannot be opened. */
+/** Opens, in a builder process, the device for which kernels are compiled; NULL: it cannot be opened. */
 typedef struct clrnn_device *clrnn_builder_open_fn(const char *select);
 
 struct clrnn_builders;
 
-/** Starts a process that waits for kernels and starts builders then, up to `most` (0: as many as the device
- * has compute units, at most 6). Call it before drivers are loaded. NULL: there are none, the caller
- * compiles. */
+/** Starts a process that waits for kernels to compile and then starts builders, up to `most` (0: as many as
+ * the device has compute units, at most 6). Call it before drivers are loaded. NULL: there are no builders,
+ * and the caller's process compiles. */
 struct clrnn_builders *clrnn_builders_create(clrnn_builder_open_fn *open, unsigned most);
 /** Ends the processes, whatever they do. */
 void clrnn_builders_destroy(struct clrnn_builders **builders);

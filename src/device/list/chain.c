@@ -10,16 +10,16 @@
 #include "device/program/program.h"
 #include "slots.h"
 
-// PORTIONS: number of parts into which a core's share of a stage is divided, so that fast cores take more.
+// PORTIONS: a stage's work-items are divided into this many portions per core, so that fast cores take more.
 enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
 
 // State while a chain of launches first..last-1 is built.
 struct making {
     struct clrnn_launches *launches;
     size_t first, last;
-    struct clrnn_chain_function *function; // each different one once
+    struct clrnn_chain_function *function; // the launches' functions, without duplicates
     size_t function_count;
-    const struct clrnn_buffer *slot[MOST_SLOTS]; // whole buffers that the arguments are, or are parts of
+    const struct clrnn_buffer *slot[MOST_SLOTS]; // the arguments' buffers; for a sub-buffer, its parent
     uint32_t slot_count;
     uint32_t *stages, *args;
     size_t arg_words, local_bytes, most_items;
@@ -30,7 +30,8 @@ static size_t aligned(size_t bytes)
     return (bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
 }
 
-// Only CPUs in the CPU form, unless loops are limited, launches are timed, or CLRNN_CHAIN_AFTER is "never".
+// Whether the device can run chains: CPUs with kernels in the CPU form can, unless loops are limited,
+// launches are timed, or CLRNN_CHAIN_AFTER is "never".
 static bool can_chain(const struct clrnn_device *device)
 {
     return !device->profile && device->chain_after != UINT64_MAX && device->info.type == CLRNN_DEVICE_CPU &&
@@ -108,7 +109,7 @@ static bool take_slots(struct making *m, const struct clrnn_launch *l)
     return true;
 }
 
-// ---------------------------------------------------------------- gathering
+// ---------------------------------------------------------------- functions and arguments of a chain
 
 // The number of a launch's function, which is added if it is new.
 static uint32_t function_of(struct making *m, const struct clrnn_launch *l)
@@ -139,7 +140,7 @@ static void add_args(struct making *m, const struct clrnn_launch *l)
     const size_t first = m->arg_words;
     size_t local_size = 0;
 
-    m->arg_words += ARG_WORDS * l->kernel.arg_count; // structs follow
+    m->arg_words += ARG_WORDS * l->kernel.arg_count; // the words of structs are added behind
     for (size_t i = 0; i < l->kernel.arg_count; i++) {
         const struct clrnn_arg *a = &l->kernel.args[i];
         uint32_t *word = m->args + first + ARG_WORDS * i;

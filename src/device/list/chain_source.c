@@ -98,7 +98,8 @@ static bool is_common(const char *name)
 
 enum pass { RENAME, TEXT, FORGET };
 
-// One pass over a stem's flattened text: renames before it, the text, or the #undefs after it.
+// Writes, in one pass over a stem's flattened text, either the #defines that rename its names, or the text
+// itself, or the #undefs that follow it.
 static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass)
 {
     bool common = false;
@@ -142,7 +143,8 @@ static void write_defines(FILE *out, const char *defines, bool begin)
     }
 }
 
-// The index of the first function with the same stem and defines. It stands for the text that they share.
+// The index of the first function with the same stem and defines as function `at`. It is the number of the
+// text that these functions share.
 static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
 {
     size_t first = 0;

@@ -18,8 +18,8 @@ struct clrnn_launch {
     char *name;  // a kernel's name, to which info.kernel points; NULL: no kernel
     void *owned; // freed with the launch: args, gemm
     clrnn_run_fn *run;
-    bool stop;                             // a run may stop before it
-    const struct clrnn_buffer *operand[3]; // buffers that it uses, if it is no kernel; none: not known
+    bool stop;                             // whether a run may stop before this launch
+    const struct clrnn_buffer *operand[3]; // buffers of a launch that is no kernel; all NULL: not known
     union {
         struct {
             cl_kernel kernel;           // owned; its arguments are set once. NULL: see `shared`
@@ -75,7 +75,7 @@ struct clrnn_launches {
 /** Appends an empty launch of the current op. */
 enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
                                      struct clrnn_cost cost, struct clrnn_launch **launch);
-/** Queues a kernel launch; `event` as above. */
+/** Queues a kernel launch; `event` is NULL unless times are wanted. */
 enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *launch,
                                    cl_event *event);
 /** Removes the launches from `count` on. */

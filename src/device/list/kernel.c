@@ -59,7 +59,8 @@ static bool same_arg(const struct clrnn_arg *a, const struct clrnn_arg *b)
     }
 }
 
-// Sets the arguments of a shared kernel that differ from its last launch's, which were copied when queued.
+// Sets those arguments of a shared kernel that differ from its previous launch's. OpenCL copied the previous
+// ones when that launch was queued.
 static enum clrnn_status set_shared(struct clrnn_launches *launches, const struct clrnn_launch *l)
 {
     struct clrnn_shared_kernel *shared = &launches->shared[l->kernel.shared - 1];
@@ -391,7 +392,8 @@ static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clr
     return CLRNN_OK;
 }
 
-// If the device's first program takes long to build, builders start: its kernels need compiling, too.
+// Gets a program. If the device's first one takes long to build, builders start meanwhile, since its kernels
+// will need compiling, too.
 static enum clrnn_status get_program(struct clrnn_device *d, const char *stem, struct clrnn_defines defines,
                                      cl_program *program)
 {

@@ -88,7 +88,7 @@ void clrnn_launches_cut(struct clrnn_launches *launches, size_t count)
     while (launches->count > count) {
         struct clrnn_launch *l = &launches->launch[--launches->count];
 
-        if (l->name && !l->kernel.shared) { // only kernels have one
+        if (l->name && !l->kernel.shared) { // only a kernel has a name
             if (l->kernel.kernel)
                 clReleaseKernel(l->kernel.kernel);
             free(l->name);

@@ -65,7 +65,7 @@ struct clrnn_arg { // a long sequence has millions of these
 #define BUF(b) ((struct clrnn_arg){.kind = CLRNN_ARG_BUFFER, .buffer = (b)})
 #define UINT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_UINT, .word = (uint32_t)(v)})
 #define INT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_INT, .word = (uint32_t)(int32_t)(v)})
-#define REAL(v) ((struct clrnn_arg){.kind = CLRNN_ARG_REAL, .real = (v)}) // float in the kernel
+#define REAL(v) ((struct clrnn_arg){.kind = CLRNN_ARG_REAL, .real = (v)}) // a float parameter in the kernel
 #define LOCAL(size) ((struct clrnn_arg){.kind = CLRNN_ARG_LOCAL, .bytes = (uint32_t)(size)})
 #define STRUCT(name, pointer) \
     ((struct clrnn_arg){ \
@@ -77,9 +77,9 @@ struct clrnn_arg { // a long sequence has millions of these
     }
 
 /**
- * Appends a kernel: cl/<stem>.cl built with the defines, kernel `name`, arguments counted and (where the
- * driver tells) typed against the kernel. `flops` and `bytes` are what one replay does, for plan and
- * bench; 0 where nobody counts. Errors: CLRNN_ERR_BUILD (file, options, device and the full log),
+ * Appends a launch of kernel `name` of cl/<stem>.cl, built with the defines. Checks the arguments' number
+ * and, if the driver reports them, types. `flops` and `bytes` are those of one replay, for plan and bench;
+ * 0 if they are not counted. Errors: CLRNN_ERR_BUILD (file, options, device and the full log),
  * CLRNN_ERR_ARG (argument count), CLRNN_ERR_DEVICE, CLRNN_ERR_MEMORY.
  */
 struct clrnn_cost {
@@ -109,7 +109,7 @@ void clrnn_launches_reset(struct clrnn_launches *launches, size_t mark);
 /** Elements of a buffer, and the launches [begin, end) that may read or write some of them. */
 struct clrnn_use {
     size_t first, count; // elements
-    size_t begin, end;   // launches; none: begin is the number of launches, end 0
+    size_t begin, end;   // launches; if none, begin is the number of launches and end is 0
 };
 /** Finds begin and end of each use. `buffer` is no sub-buffer; launches that use parts of it count. */
 void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrnn_buffer *buffer,

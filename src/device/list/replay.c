@@ -24,15 +24,15 @@ struct clrnn_replay {
     struct clrnn_launches *launches;
     struct clrnn_chains chains; // empty before they are built and after they are dropped
     enum { REPLAY_OPEN, REPLAY_TRIAL, REPLAY_SETTLED } state;
-    size_t queued; // commands of a run as chains
+    size_t queued; // commands that a run queues with chains
     uint64_t count;
-    double first_s; // when the first run was
+    double first_s; // time of the first run
     bool chained;   // whether the run in progress uses chains
     struct {
         unsigned window, runs, size; // current window; its runs so far; runs per window from the third on
         uint64_t replays;            // the device's replays at the previous run
         bool apart;                  // runs are timed one by one, as other lists are replayed in between
-        double start_s, window_s;    // start of what is timed now; the window's time so far
+        double start_s, window_s;    // when the current timing began; the window's time so far
         double taken_s[2];           // total of the windows without and with chains
     } trial;
 };
@@ -69,7 +69,7 @@ enum clrnn_status clrnn_replay_chain(struct clrnn_replay *r)
                   "building the %zu kernels of a step into few, to try whether that is faster on %s",
                   r->launches->count, d->info.name);
     d->told_of_chain = true;
-    d->ops = 0; // a chain is of no single op
+    d->ops = 0; // progress messages then name no op, as a chain spans several
     st = clrnn_chains_create(r->launches, &r->chains);
     r->state = st != CLRNN_OK || r->launches->device->chain_forced ? REPLAY_SETTLED : REPLAY_TRIAL;
     return st;

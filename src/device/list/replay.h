@@ -17,20 +17,21 @@ struct clrnn_replay;
 enum clrnn_status clrnn_replay_create(struct clrnn_launches *launches, struct clrnn_replay **replay);
 void clrnn_replay_destroy(struct clrnn_replay **replay);
 
-/** Queues every launch once, in order; waits for nothing but in a trial. Errors: as clrnn_launches_run, and,
- *  when chains are made, as clrnn_launch_kernel. */
+/** Queues every launch once, in order; waits only where clrnn_launches_run does, and in a trial. Errors: as
+ *  clrnn_launches_run and, when chains are made, as clrnn_launch_kernel. */
 enum clrnn_status clrnn_replay_run(struct clrnn_replay *replay);
-/** The same part by part: launches first..last-1. Parts follow one another, and the last ends a run; they
- *  begin and end where runs may stop (clrnn_launches_stop). */
+/** Like clrnn_replay_run, but queues only launches first..last-1. Successive calls continue each other until
+ *  the list's last launch ends the run; they begin and end where runs may stop (clrnn_launches_stop). */
 enum clrnn_status clrnn_replay_run_part(struct clrnn_replay *replay, size_t first, size_t last);
 
 /** Makes the chains now, whatever their build costs; the trial follows as usual. */
 enum clrnn_status clrnn_replay_chain(struct clrnn_replay *replay);
 /** Whether the decision is made: there are no chains to build, or their trial is over. */
 bool clrnn_replay_settled(const struct clrnn_replay *replay);
-/** Whether runs go as chains now. */
+/** Whether runs use chains now. */
 bool clrnn_replay_chained(const struct clrnn_replay *replay);
-/** Number of commands that a run queues, with chains even before they are built, unless they were dropped. */
+/** Number of commands that a run queues with chains, even if these are not built yet; if they were dropped,
+ * without. */
 size_t clrnn_replay_queued(const struct clrnn_replay *replay);
 
 #endif

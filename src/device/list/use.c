@@ -3,7 +3,7 @@
 #include "base/array.h"
 #include "device/list/internal.h"
 
-// Extends the uses that overlap `b` to this launch; `b` NULL: all uses.
+// Extends the ranges of launches of the uses that overlap `b` to `launch`; `b` NULL: of all uses.
 static void widen(const struct clrnn_buffer *b, size_t launch, const struct clrnn_buffer *buffer,
                   size_t count, struct clrnn_use *use)
 {
@@ -31,7 +31,7 @@ void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrn
     for (size_t at = 0; at < launches->count; at++) {
         const struct clrnn_launch *l = &launches->launch[at];
 
-        if (l->run != clrnn_kernel_run && !l->operand[0]) // what it uses is not known
+        if (l->run != clrnn_kernel_run && !l->operand[0]) // its buffers are not known
             widen(NULL, at, buffer, count, use);
         for (size_t i = 0; i < ARRAY_SIZE(l->operand); i++)
             if (l->operand[i])

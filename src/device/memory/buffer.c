@@ -19,7 +19,7 @@ size_t clrnn_buffer_align(const struct clrnn_device *device)
     return MAX2(device->info.base_align_bytes, 64);
 }
 
-/** A buffer without memory; NULL: no memory. */
+/** Allocates the struct of a buffer, not yet its elements. NULL: no memory. */
 static struct clrnn_buffer *buffer_alloc(struct clrnn_device *device, enum clrnn_type type, size_t count)
 {
     struct clrnn_buffer *b = calloc(1, sizeof(*b));
@@ -74,7 +74,7 @@ static enum clrnn_status create(struct clrnn_device *device, enum clrnn_type typ
     }
     device->held_bytes += b->bytes;
     device->peak_bytes = MAX2(device->peak_bytes, device->held_bytes);
-    st = clrnn_buffer_zero(b); // many drivers take memory only now
+    st = clrnn_buffer_zero(b); // many drivers allocate only at the first write
     if (st != CLRNN_OK)
         clrnn_buffer_destroy(&b);
     *buffer = b;

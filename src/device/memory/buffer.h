@@ -15,7 +15,7 @@ struct clrnn_buffer;
 enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
                                       const char *what, struct clrnn_buffer **buffer);
 
-/** The same for a buffer that clrnn_buffer_read_after will read. On CPUs that share memory with the host, the
+/** As clrnn_buffer_create, for one that clrnn_buffer_read_after will read. On CPUs that share memory, the
  * host then copies from it directly; the driver's threads would read only after the kernels that were queued
  * in the meantime. */
 enum clrnn_status clrnn_buffer_create_shared(struct clrnn_device *device, enum clrnn_type type, size_t count,
@@ -38,7 +38,7 @@ size_t clrnn_buffer_align(const struct clrnn_device *device); // bytes; at least
 enum clrnn_type clrnn_buffer_type(const struct clrnn_buffer *buffer);
 size_t clrnn_buffer_count(const struct clrnn_buffer *buffer);
 struct clrnn_device *clrnn_buffer_device(const struct clrnn_buffer *buffer);
-/** ref: the elements themselves (double or 32-bit integers). OpenCL: NULL. */
+/** The buffer's elements (double or 32-bit integers) on a ref device; NULL on OpenCL. */
 void *clrnn_buffer_host(const struct clrnn_buffer *buffer);
 
 /**
@@ -69,15 +69,15 @@ enum clrnn_status clrnn_buffer_write_async(struct clrnn_buffer *b, size_t first,
  * until then. For several arrays at a time. Token 0 needs no wait; flush before waiting. */
 enum clrnn_status clrnn_buffer_read_async(struct clrnn_buffer *b, size_t first, size_t count, float *data,
                                           uint64_t *token);
-/** Waits for such a write or read. */
+/** Waits for the asynchronous write or read that returned the token. */
 enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token);
 
-/** A place in the device's queue. */
+/** A point in the device's queue; work queued before it can be waited for. */
 struct clrnn_mark {
-    void *event; // NULL: what was queued is done
+    void *event; // NULL: all work queued before the mark is done
 };
 
-/** Marks what is queued so far, and submits it. */
+/** Sets the mark behind all work queued so far, and submits that work. */
 enum clrnn_status clrnn_device_mark(struct clrnn_device *device, struct clrnn_mark *mark);
 /** As clrnn_buffer_read_f32, but waits only for what was queued before the mark: it reads by a queue of its
  * own, or from memory shared with the host. Another thread, one at a time, may call it while the device's own

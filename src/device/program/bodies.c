@@ -14,7 +14,7 @@
 
 static const char KERNEL[] = "kernel void ";
 
-// Goes before the text. A body finds its kernel's ids and sizes in item_.
+// Written before the program's text. A kernel's former body reads global ids and sizes from item_.
 static const char BEFORE[] =
     "static __attribute__((always_inline)) size_t id_in_kernel(uint d) { return get_global_id(d); }\n"
     "static __attribute__((always_inline)) size_t size_in_kernel(uint d) { return get_global_size(d); }\n"
@@ -29,7 +29,7 @@ static bool is_word(char c)
 }
 
 struct kernel {
-    const char *name, *parameters; // parameters: behind the parenthesis
+    const char *name, *parameters; // parameters: the text after the opening parenthesis
     size_t name_length, length;
 };
 

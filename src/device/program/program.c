@@ -127,7 +127,7 @@ static void to_cache(const struct clrnn_device *d, const char *key, cl_program p
     free(data);
 }
 
-/** Builds a program of some texts. *program is NULL where it cannot be created. */
+/** Builds a program from `count` texts. *program is NULL if it cannot be created. */
 static cl_int build(struct clrnn_device *d, cl_uint count, const char **texts, const char *options,
                     cl_program *program)
 {
@@ -178,7 +178,7 @@ static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, c
     char *hint;
 
     *program = NULL;
-    if (d->quirks.reads_builtins && d->info.type == CLRNN_DEVICE_CPU && // other compilers have their own ways
+    if (d->quirks.reads_builtins && d->info.type == CLRNN_DEVICE_CPU && // builtins.h is only for CPUs
         with_builtins(d, stem, source, options, program))
         return CLRNN_OK;
     error = build(d, 1, &source, options, program);

@@ -9,7 +9,7 @@
 /** The program of a stem with defines, from memory, disk or the compiler; belongs to the device. */
 enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem,
                                     struct clrnn_defines defines, cl_program *program);
-/** Builds a program from a text made at run time whose last file is cl/<stem>.cl; otherwise as above. */
+/** As clrnn_program_get, but builds from `source`, made at run time, whose last file is cl/<stem>.cl. */
 enum clrnn_status clrnn_program_of(struct clrnn_device *device, const char *stem, const char *source,
                                    cl_program *program);
 void clrnn_programs_finish(struct clrnn_device *device);

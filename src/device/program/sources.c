@@ -101,7 +101,7 @@ static enum clrnn_status flatten_include(struct flatten *f, const char *includer
     }
     for (size_t i = 0; name && i < f->seen_count; i++)
         if (strcmp(f->seen[i], name) == 0)
-            goto end; // once is enough
+            goto end; // the text has this file already
     if (!name || (!text && !missing))
         st = clrnn_error_memory(f->log, 1 << 16, wanted);
     else if (missing)

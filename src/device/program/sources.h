@@ -14,7 +14,7 @@ struct clrnn_source_text {
 extern const struct clrnn_source_text clrnn_source_texts[];
 extern const size_t clrnn_source_text_count;
 
-/** The text of a file of the table; NULL: there is none. */
+/** The text of a file of the table of kernel sources; NULL: the table has no such file. */
 const char *clrnn_source_text(const char *name);
 
 /** The source of cl/<stem>.cl with every include of a known file expanded (each file once) and #line, so

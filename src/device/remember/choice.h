@@ -53,8 +53,8 @@ enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clr
 void clrnn_choice_file_close(struct clrnn_choice_file **file);
 
 /** Reads the file's times of a choice. `multiplies`: its alternatives differ in matrix multiplies, so that
- * times are valid only with the settings that multiplies use now. False: some times are missing, or which
- * alternative to use. Failures are always read. */
+ * times are valid only with the settings that multiplies use now. False: some times or the alternative to use
+ * are missing. Alternatives stored as failing are always read. */
 bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice,
                            bool multiplies, struct clrnn_choice_ms *ms);
 

@@ -115,7 +115,7 @@ enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path,
     st = clrnn_out_open(log, path, &out);
     if (st == CLRNN_OK) {
         clrnn_out_printf(out, "%s%s\",", hash_key, hex);
-        clrnn_out_write(out, text + 1, strlen(text + 1)); // commit reports errors
+        clrnn_out_write(out, text + 1, strlen(text + 1)); // clrnn_out_commit reports errors
         st = clrnn_out_commit(&out);
     }
     free(text);

@@ -17,7 +17,7 @@ static enum clrnn_status shortest(struct clrnn_launches *launches, double *secon
     struct clrnn_device *device = clrnn_launches_device(launches);
     const double began = clrnn_clock();
 
-    TRY(clrnn_launches_run(launches)); // builds for these sizes
+    TRY(clrnn_launches_run(launches)); // a first run, in which drivers build for these sizes
     TRY(clrnn_device_finish(device));
     *seconds = INFINITY;
     for (int i = 0; i < TRIES && (i == 0 || clrnn_clock() - began < too_long); i++) {

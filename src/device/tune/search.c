@@ -75,7 +75,7 @@ static enum clrnn_status measure(struct clrnn_launches *launches, double hopeles
         one = clrnn_clock() - start;
         spent += one;
         *ms = fmin(*ms, 1e3 * one / inner);
-        if (*ms > hopeless && run >= 2) // not one that was merely held up
+        if (*ms > hopeless && run >= 2) // three runs, as a single one may be slow by chance
             break;
         if (run == 0) // long enough to be measured, short enough to be seldom interrupted by other programs
             inner = (int)fmin(100, 1 + 0.2 / *ms);
