@@ -31,7 +31,7 @@ void clrnn_shared_destroy(void *memory, size_t bytes)
         munmap(memory, bytes ? bytes : 1);
 }
 
-// ---------------------------------------------------------------- in the child
+// ---------------------------------------------------------------- functions that the child calls
 
 void clrnn_child_doing(struct clrnn_child_report *report, const char *format, ...)
 {
@@ -68,11 +68,11 @@ static void be_child(pid_t parent)
     signal(SIGINT, SIG_IGN); // the parent decides when to stop
     signal(SIGHUP, SIG_IGN);
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++) // drivers print messages
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++) // drivers may print
         dup2(null, fd);
 }
 
-// ---------------------------------------------------------------- in the parent
+// ---------------------------------------------------------------- functions that the parent calls
 
 enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(void *user), void *user,
                                     struct clrnn_child_report *report, struct clrnn_child *child)
@@ -121,7 +121,7 @@ static bool watch(const struct clrnn_child *child, int64_t patience_ms, const vo
         const int ready = poll(&end, 1, LOOK_MS);
 
         if (ready > 0 || (ready < 0 && errno != EINTR))
-            return true; // the child has closed its end
+            return true; // the child has closed its end of the pipe
         if (child->report->beats != beats) {
             beats = child->report->beats;
             deadline = now_ms() + patience_ms;
@@ -152,7 +152,7 @@ void clrnn_child_wait(struct clrnn_child *child, double patience_s, const volati
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
         ;
     child->pid = child->alive = -1;
-    r->error[sizeof(r->error) - 1] = 0; // a driver may have written anywhere
+    r->error[sizeof(r->error) - 1] = 0; // a faulty driver may have overwritten the final NUL
     if (r->doing[0])
         snprintf(doing, sizeof(doing), " while %.100s", r->doing);
     if (stopped)

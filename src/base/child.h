@@ -29,11 +29,11 @@ void clrnn_child_log(void *report, enum clrnn_log_level level, const char *line)
 struct clrnn_child {
     pid_t pid;
     struct clrnn_child_report *report;
-    int alive; // a pipe's end: the child holds the other
+    int alive; // one end of a pipe; the child holds the other, which closes when it ends
 };
 
-/** Runs `work` in a child, which exits when `work` returns. The child's standard streams are /dev/null, where
- *  there is one; it is killed when its parent ends. CLRNN_ERR_DEVICE: the fork fails. */
+/** Runs `work` in a child, which exits when `work` returns. The child's standard streams are /dev/null, if
+ *  that exists; the child is killed when its parent ends. CLRNN_ERR_DEVICE: the pipe or the fork fails. */
 enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(void *user), void *user,
                                     struct clrnn_child_report *report, struct clrnn_child *child);
 

@@ -16,7 +16,7 @@ const char *clrnn_environment(const char *name)
     return value && *value ? value : NULL;
 }
 
-// ---------------------------------------------------------------- what a value may be
+// ---------------------------------------------------------------- checks of a variable's value
 
 static bool is_whole(const char *text)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Atomic writing; folders; paths.
+// Writes files atomically, compares paths and creates folders.
 #include "base/file.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "base/temporary.h"
 
-#define MOST_LINKS 40 // the kernel's limit
+#define MOST_LINKS 40 // symbolic links that are followed for one path; Linux has the same limit
 
 struct clrnn_out {
     const struct clrnn_log *log;
@@ -226,7 +226,7 @@ enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path
     struct clrnn_out *out;
 
     TRY(clrnn_out_open(log, path, &out));
-    clrnn_out_write(out, text, strlen(text)); // commit reports
+    clrnn_out_write(out, text, strlen(text)); // clrnn_out_commit returns a failure
     return clrnn_out_commit(&out);
 }
 

@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 
-/** Bytes of a mapped file that one access may make resident: Linux maps what the page cache holds around the
- * page as well (fault-around). */
+/** Most bytes of a mapped file that one access makes resident: Linux also maps the neighbouring pages if they
+ * are in the page cache (fault-around). */
 #define CLRNN_FAULT_BYTES ((size_t)64 << 10)
 
 /** A file mapped read-only. `data` is NULL when `size` is 0. */
@@ -21,7 +21,8 @@ struct clrnn_map {
 };
 
 /** Installs a SIGBUS handler: a mapped page beyond the end of a file that was truncated reads as zeros
- * instead of ending the program. Other bus errors keep their effect. Called by programs once at their start.
+ * instead of ending the program. Other bus errors have the same effect as before. A program calls this once,
+ * at its start.
  */
 void clrnn_map_catch(void);
 
@@ -51,9 +52,9 @@ struct clrnn_out;
 enum clrnn_status clrnn_out_open(const struct clrnn_log *log, const char *path, struct clrnn_out **out);
 enum clrnn_status clrnn_out_write(struct clrnn_out *out, const void *data, size_t size);
 enum clrnn_status clrnn_out_printf(struct clrnn_out *out, const char *format, ...) CLRNN_PRINTF(2, 3);
-enum clrnn_status clrnn_out_flush(struct clrnn_out *out);   // to the disk, so that commit only renames
+enum clrnn_status clrnn_out_flush(struct clrnn_out *out);   // syncs to the disk; commit then only renames
 enum clrnn_status clrnn_out_commit(struct clrnn_out **out); // sets *out to NULL in any case
-void clrnn_out_abort(struct clrnn_out **out);               // nothing to abort is fine
+void clrnn_out_abort(struct clrnn_out **out);               // *out may be NULL
 
 /** Writes a text file atomically, as clrnn_out does. */
 enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path, const char *text);
@@ -61,8 +62,8 @@ enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path
 /** Whether both paths refer to the same file, also through links. */
 bool clrnn_same_file(const char *a, const char *b);
 
-/** Whether a path names an open descriptor (/dev/stdin, /dev/fd/63) or a pipe; its folder means nothing then.
- */
+/** Whether a path names an open descriptor (/dev/stdin, /dev/fd/63), a pipe or another file that is not
+ * regular. Other files are then not looked up in its folder. */
 bool clrnn_is_stream(const char *path);
 
 /** Creates a folder and its parents; no error if it exists. CLRNN_ERR_DISK. */
@@ -82,7 +83,7 @@ char *clrnn_format_va(const char *format, va_list arguments) CLRNN_PRINTF(1, 0);
 /** Opens a stream that writes into allocated memory (open_memstream). NULL: no memory. */
 FILE *clrnn_text_open(char **text, size_t *size);
 /** Closes a stream of clrnn_text_open. False: a write lacked memory, which streams do not report reliably,
- * and *text is NULL. errno must not be cleared in between. */
+ * and *text is NULL. errno must not be cleared while the stream is open. */
 bool clrnn_text_close(FILE *stream, char **text);
 
 #endif

@@ -13,8 +13,8 @@ bool clrnn_json_out_of_memory(void);
 /** Records that an allocation for a value has failed. */
 void clrnn_json_lacks_memory(void);
 
-/** json_dumps, but NULL where memory ran out, also while `value` was built in this thread (since the last
- * clrnn_json_out_of_memory): json_dumps itself would leave texts out. Also NULL if `value` is NULL. */
+/** Calls json_dumps. Returns NULL if `value` is NULL, and if memory ran out there or in this thread since its
+ * last clrnn_json_out_of_memory, while it built `value`: json_dumps itself would then leave texts out. */
 char *clrnn_json_dumps(const json_t *value, size_t flags);
 
 /** Parses `size` bytes that come from `name`; *value is NULL on failure. CLRNN_ERR_DATA: not logged, *error

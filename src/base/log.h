@@ -16,13 +16,13 @@ void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const ch
 /** Logs each line of a text as a separate message. */
 void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, const char *text);
 
-/** Progress of long work that is done in pieces, reported to log->progress, or without one by a single
- * message. */
+/** State of reporting the progress of long work: clrnn_log_work calls log->progress, or logs one message if
+ * that is NULL. */
 struct clrnn_work {
-    double began, told; // times of its start and of the last report, by clrnn_clock; 0: not yet
+    double began, told; // times of the start and of the last report, by clrnn_clock; 0: not yet
 };
-/** Call after each piece of the work `what`; `share` says how much is done, 0 to 1. Nothing is reported in
- * the first second. */
+/** Call repeatedly during the work that `what` describes; `share`, 0 to 1, is the fraction that is done.
+ * Nothing is reported in the first second. */
 void clrnn_log_work(const struct clrnn_log *log, struct clrnn_work *work, const char *what, double share);
 
 /** Logs a failed allocation of `bytes` (0: unknown) for `what` ("the optimiser's moments"); returns

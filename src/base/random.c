@@ -47,7 +47,7 @@ float clrnn_random_normal_portable(const struct clrnn_random *r, uint64_t index)
 
         sum += (int64_t)(word & 0xffff) + (int64_t)(word >> 16);
     }
-    // each uniform is (k + 0.5) / 65536; the mean of the sum is 6
+    // each 16-bit number k stands for the uniform (k + 0.5) / 65536; the sum of twelve has the mean 6
     return (float)((double)(2 * sum + 12 - 12 * 65536) / 131072.0);
 }
 

@@ -16,7 +16,7 @@ struct clrnn_random {
     uint32_t stream, a, b;
 };
 
-/** The four 32-bit words at `index`. */
+/** Computes block `index` of the random numbers, which has four 32-bit words. */
 void clrnn_random_block(const struct clrnn_random *r, uint32_t index, uint32_t words[4]);
 
 /** The `index`-th 32-bit word: word index % 4 of block index / 4. */

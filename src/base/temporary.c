@@ -55,7 +55,7 @@ static bool remove_at(int parent, const char *name)
     folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
         return false;
-    while (remove_entries(folder)) // some file systems leave entries out where others were removed
+    while (remove_entries(folder)) // after removals, some file systems do not list all that remain
         ;
     close(folder);
     return !unlinkat(parent, name, AT_REMOVEDIR);
@@ -66,7 +66,7 @@ static void remove_tree(const char *path)
     remove_at(AT_FDCWD, path);
 }
 
-// ---------------------------------------------------------------- what killed processes left
+// ---------------------------------------------------------------- removing files that killed processes left
 
 static void remove_leftover(int parent, const char *folder, const char *name)
 {
@@ -94,7 +94,7 @@ static void remove_leftovers(const char *folder)
     closedir(dir);
 }
 
-// ---------------------------------------------------------------- making
+// ---------------------------------------------------------------- creating
 
 // Creates and opens a file or folder. -1 with errno EEXIST: another name is to be tried.
 static int open_new(const char *path, bool is_folder)
@@ -111,12 +111,12 @@ static int open_new(const char *path, bool is_folder)
     return fd;
 }
 
-// Whether the name refers to our file: another process may have removed it before it was locked.
+// Locks the new file `fd`. False: another process had locked it, or has removed its name before the lock.
 static bool take(int fd)
 {
     struct stat st;
 
-    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not all file systems can lock
+    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // other errors: the file system cannot lock
         return false;
     return !fstat(fd, &st) && st.st_nlink > 0;
 }
@@ -150,7 +150,7 @@ int clrnn_temporary_create(const char *folder, bool is_folder, struct clrnn_temp
     return error;
 }
 
-// ---------------------------------------------------------------- ending
+// ---------------------------------------------------------------- renaming and removing
 
 // Removes a temporary from the list and frees it. The caller holds `lock`.
 static void forget(struct clrnn_temporary **temporary)
@@ -191,7 +191,7 @@ int clrnn_temporary_rename(struct clrnn_temporary **temporary, const char *path)
 
 void clrnn_temporary_remove_all(void)
 {
-    pthread_mutex_lock(&lock); // never unlocked
+    pthread_mutex_lock(&lock); // never unlocked, so that other threads cannot create another
     for (const struct clrnn_temporary *t = all; t; t = t->next)
         remove_tree(t->path);
 }

@@ -11,10 +11,10 @@
  * JSON and YAML. Paths may hold any bytes; model files, JSON and YAML hold UTF-8.
  */
 enum clrnn_text_escape {
-    CLRNN_TEXT_BYTES,  // what is not UTF-8
-    CLRNN_TEXT_STORED, // that and a backslash that would start an escape, so that clrnn_text_unescape
+    CLRNN_TEXT_BYTES,  // bytes that are not UTF-8
+    CLRNN_TEXT_STORED, // these, and a backslash that would start an escape, so that clrnn_text_unescape
                        // restores every byte
-    CLRNN_TEXT_SHOWN   // what is not UTF-8, control characters, line separators, changes of direction
+    CLRNN_TEXT_SHOWN   // bytes that are not UTF-8, control characters, line separators, changes of direction
 };
 
 /** Whether the text needs no escape. */
@@ -37,7 +37,7 @@ void clrnn_text_unescape(char *text);
 json_t *clrnn_json_text(const char *text);
 
 /** Like clrnn_json_dumps, but also writes control characters that JSON allows unescaped (DEL, C1) as \uNNNN.
- * To be freed. NULL: as there. */
+ * To be freed. NULL: as for clrnn_json_dumps. */
 char *clrnn_json_dump(const json_t *value, size_t flags);
 
 #endif

@@ -13,7 +13,7 @@ struct clrnn_node {
     bool quoted;      // a scalar written in quotes: text, never null, number or bool
     char *text;       // scalar: its text
     char *key;        // set where the parent is a map
-    const char *file; // "config.yaml", or "--set"; owned by the root (see below)
+    const char *file; // "config.yaml", or "--set"; the root owns it (clrnn_node_create)
     int line, column; // from 1
     struct clrnn_node **child;
     size_t count;
@@ -43,13 +43,13 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
  *  memory. */
 char *clrnn_yaml_text(const struct clrnn_node *root);
 
-/** Building trees. These return new nodes, NULL without memory. clrnn_node_add takes ownership of `child`,
- * also on failure, and returns it, or NULL without memory; `key` is NULL for lists. */
+/** These functions build trees. They return a new node, or NULL if there is no memory. clrnn_node_add takes
+ * ownership of `child`, even on failure, and returns it; `key` is NULL if the parent is a list. */
 struct clrnn_node *clrnn_node_map(void);
 struct clrnn_node *clrnn_node_list(void);
 struct clrnn_node *clrnn_node_scalar(const char *format, ...) CLRNN_PRINTF(1, 2);
 struct clrnn_node *clrnn_node_add(struct clrnn_node *parent, const char *key, struct clrnn_node *child);
-/** Creates an empty node of any kind; a copy of `name`, stored with the node, becomes its file. NULL: no
+/** Creates an empty node of any kind; its `file` is a copy of `name` that is stored with the node. NULL: no
  * memory. */
 struct clrnn_node *clrnn_node_create(enum clrnn_node_kind kind, const char *name);
 /** Frees the node and its children; `node` may be NULL. */

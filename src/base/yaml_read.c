@@ -31,9 +31,9 @@ struct anchor {
 // loader would read everything first, and is quadratic in nesting and anchors.
 struct loader {
     const struct clrnn_log *log;
-    const char *name, *file; // as given; the root's copy
+    const char *name, *file; // name as the caller gave it; copy of it in the root
     yaml_parser_t *parser;
-    size_t nodes, bytes; // so far; bytes: of texts and keys
+    size_t nodes, bytes; // read so far; bytes: of all texts and keys
     struct anchor anchor[MAX_ANCHORS];
     size_t anchors;
 };

@@ -11,7 +11,7 @@
 
 // Limits, as doc/config.md states them.
 enum { MAX_COLUMNS = 1 << 20, MAX_CELL_BYTES = 1 << 20, CHUNK_BYTES = 64 << 10 };
-enum { LOOKED_AT_LINES = 8 }; // to find the delimiter
+enum { LOOKED_AT_LINES = 8 }; // lines in which the delimiter is searched
 
 struct reader {
     const struct clrnn_log *log;
@@ -84,7 +84,7 @@ static void fail_parse(struct reader *r, struct csv_parser *parser)
                             r->column + 1, csv_strerror(csv_error(parser)));
 }
 
-// ---------------------------------------------------------------- before libcsv
+// ---------------------------------------------------------------- steps before libcsv parses
 
 // Takes comments out of a chunk in place; returns its new size.
 static size_t strip_comments(struct reader *r, char *chunk, size_t size)
@@ -169,7 +169,7 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
     const bool marked = map->size >= sizeof(mark) && !memcmp(map->data, mark, sizeof(mark));
     const char *kind = marked ? "" : clrnn_file_kind(map->data, map->size);
     char *chunk = malloc(CHUNK_BYTES);
-    char *work = clrnn_format("reading %s, %.0f MB", r->path, (double)map->size * 1e-6); // or NULL
+    char *work = clrnn_format("reading %s, %.0f MB", r->path, (double)map->size * 1e-6); // NULL: no memory
 
     if (!chunk)
         r->status = clrnn_error_memory(r->log, CHUNK_BYTES, r->path);

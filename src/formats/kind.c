@@ -8,7 +8,7 @@
 
 #include "base/array.h"
 
-#define ENOUGH 64u // a file is text if its first bytes, up to this many, are
+#define ENOUGH 64u // first bytes that are examined to decide whether a file is text
 
 static const struct kind {
     const char *magic;

@@ -37,8 +37,8 @@ enum clrnn_status clrnn_npy_over(const struct clrnn_log *log, const char *name, 
                                  struct clrnn_npy **npy);
 void clrnn_npy_close(struct clrnn_npy **npy);
 
-/** Reads elements first to first + count - 1 in C order, converted. NaN and ranges are not checked; reading
- *  floats as int64 truncates, and values outside int64 saturate. */
+/** Reads elements first to first + count - 1 in C order, converted to the type of `out`. NaN and
+ *  ranges are not checked; reading floats as int64 truncates, and values outside int64 saturate. */
 void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out);
 void clrnn_npy_read_f64(const struct clrnn_npy *npy, size_t first, size_t count, double *out);
 void clrnn_npy_read_i64(const struct clrnn_npy *npy, size_t first, size_t count, int64_t *out);

@@ -13,7 +13,7 @@
 
 #define TYPE(word) CLRNN_ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##word
 
-// A piece of memory that lives as long as the graph.
+// An allocation of the arena, which is freed with the graph.
 struct piece {
     struct piece *next;
     max_align_t data[];
@@ -460,7 +460,7 @@ struct sink {
 
 static void append_to_file(ProtobufCBuffer *buffer, size_t size, const uint8_t *data)
 {
-    clrnn_out_write(((struct sink *)buffer)->out, data, size); // the commit reports
+    clrnn_out_write(((struct sink *)buffer)->out, data, size); // clrnn_out_commit returns a failure
 }
 
 enum clrnn_status clrnn_onnx_write(struct clrnn_onnx *o, const char *path)

@@ -21,19 +21,19 @@ enum clrnn_onnx_type {
 
 struct clrnn_onnx;
 
-/** Owner: the caller, clrnn_onnx_destroy. CLRNN_ERR_MEMORY. */
+/** The caller frees *onnx with clrnn_onnx_destroy. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_onnx_create(const struct clrnn_log *log, const char *graph_name,
                                     struct clrnn_onnx **onnx);
 void clrnn_onnx_destroy(struct clrnn_onnx **onnx);
 
-/** An input or output of the graph. A dimension is a number, or variable if `dim_names` has a name for
+/** Adds an input or output of the graph. A dimension is a number, or variable if `dim_names` has a name for
  * it. */
 const char *clrnn_onnx_input(struct clrnn_onnx *onnx, const char *name, enum clrnn_onnx_type type,
                              unsigned ndim, const int64_t *dims, const char *const *dim_names);
 void clrnn_onnx_output(struct clrnn_onnx *onnx, const char *name, enum clrnn_onnx_type type, unsigned ndim,
                        const int64_t *dims, const char *const *dim_names);
 
-/** A constant. `name` NULL: a name is generated. */
+/** Adds a constant. A name is generated if `name` is NULL. */
 const char *clrnn_onnx_floats(struct clrnn_onnx *onnx, const char *name, unsigned ndim, const int64_t *dims,
                               const double *values);
 const char *clrnn_onnx_scalar(struct clrnn_onnx *onnx, double value);
@@ -53,26 +53,26 @@ const char *clrnn_onnx_unsqueeze(struct clrnn_onnx *onnx, const char *x, int64_t
 const char *clrnn_onnx_more(struct clrnn_onnx *onnx);
 /** Renames the first output of the last node, for an output of the graph. */
 void clrnn_onnx_rename(struct clrnn_onnx *onnx, const char *name);
-/** Attributes of the last node. */
+/** Sets an attribute of the last node. */
 void clrnn_onnx_set_integer(struct clrnn_onnx *onnx, const char *key, int64_t value);
 void clrnn_onnx_set_integers(struct clrnn_onnx *onnx, const char *key, size_t count, const int64_t *values);
 void clrnn_onnx_set_float(struct clrnn_onnx *onnx, const char *key, double value);
 void clrnn_onnx_set_string(struct clrnn_onnx *onnx, const char *key, const char *value);
-/** Sets a list of strings: `count` times the same one. */
+/** Sets an attribute of the last node to a list of `count` equal strings. */
 void clrnn_onnx_set_strings(struct clrnn_onnx *onnx, const char *key, size_t count, const char *value);
 
 /** Begins the body of a node that runs a graph for each step, such as Scan: inputs, outputs and nodes added
  * from here on belong to the body, which also reads the values of the graph around it. Constants always
  * belong to the outer graph. Bodies do not nest. */
 void clrnn_onnx_begin_body(struct clrnn_onnx *onnx, const char *name);
-/** An input of the body, with a new name that begins with `stem`. */
+/** Adds an input of the body, with a new name that begins with `stem`. */
 const char *clrnn_onnx_body_input(struct clrnn_onnx *onnx, const char *stem, enum clrnn_onnx_type type,
                                   unsigned ndim, const int64_t *dims, const char *const *dim_names);
 /** Ends the body. clrnn_onnx_set_body makes it the attribute `key` of the last node. */
 void clrnn_onnx_end_body(struct clrnn_onnx *onnx);
 void clrnn_onnx_set_body(struct clrnn_onnx *onnx, const char *key);
 
-/** Metadata of the model. */
+/** Adds an entry to the model's metadata. */
 void clrnn_onnx_metadata(struct clrnn_onnx *onnx, const char *key, const char *value);
 
 /** Writes the file atomically. CLRNN_ERR_MEMORY, CLRNN_ERR_DISK; CLRNN_ERR_CONFIG: above the 2 GiB that the

@@ -295,7 +295,7 @@ const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, con
 struct clrnn_safetensors_writer {
     const struct clrnn_log *log;
     json_t *header;
-    size_t count, bytes; // bytes: data so far
+    size_t count, bytes; // bytes: size of the data added so far
     const void **data;
     size_t *size;
 };
@@ -372,7 +372,7 @@ enum clrnn_status clrnn_safetensors_write(struct clrnn_safetensors_writer *write
     if (!header)
         return clrnn_error_memory(writer->log, 0, path);
     length = strlen(header);
-    padded = (length + 7) / 8 * 8; // spaces: the data starts 8-byte aligned
+    padded = (length + 7) / 8 * 8; // spaces follow the header, so that the data is 8-byte aligned
     st = clrnn_out_open(writer->log, path, &out);
     if (st == CLRNN_OK) {
         clrnn_out_write(out, &padded, 8); // commit reports the first failure

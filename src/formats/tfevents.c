@@ -135,7 +135,7 @@ static enum clrnn_status truncate_after(const struct clrnn_tfevents *e, uint64_t
     for (size_t at = 0; st == CLRNN_OK && at < map.size && (size = record_size(map.data + at, map.size - at));
          at += size)
         if (is_kept(map.data + at, size, steps))
-            clrnn_out_write(out, map.data + at, size); // commit reports
+            clrnn_out_write(out, map.data + at, size); // clrnn_out_commit returns a failure
     if (st == CLRNN_OK)
         st = clrnn_out_commit(&out);
     clrnn_map_close(&map);

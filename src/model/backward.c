@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The second half of a training step: the backward ops in reverse order, the gradient norm, the optimiser.
+// Adds a training step's second half: the backward ops in reverse order, the gradient norm, the optimiser.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

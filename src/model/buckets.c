@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Cuts the flat gradients into buckets that workers exchange while backward still runs. Parameters lie in
 // forward order, so backward completes the last ones first, those of one layer at about the same time: a
-// bucket holds whole layers, unless they are very large. There are at least two buckets where that is worth a
-// thread, because one can go up the reduction tree while another comes down. No computation is left to hide
-// the exchange of the lowest layer's gradients, so those that it completes early go first.
+// bucket holds whole layers, unless they are very large. There are at least two buckets, unless the gradients
+// fit the wanted size, because one can go up the reduction tree while another comes down. No computation is
+// left to hide the exchange of the lowest layer's gradients, so those that it completes early go first.
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/log.h"
 #include "model/model.h"
 
 #define BYTES ((uint64_t)1 << 20) // default: large enough for an efficient read from the device
-#define MOST 16 // times the wanted size at most: the device reads the next bucket while the first is sent
+#define MOST 16 // a bucket's size limit in wanted sizes, so that one can be read while another is sent
 
 uint64_t clrnn_bucket_bytes(void)
 {
@@ -26,7 +26,7 @@ void clrnn_model_uncut(struct clrnn_model *m)
     m->bucket_count = 0;
 }
 
-// The last start of a layer or recurrent level at least `count` numbers before `end`; 0: none.
+// The offset of the last layer or recurrent level that begins `count` or more numbers before `end`; 0: none.
 static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count)
 {
     size_t first = 0;
@@ -37,7 +37,7 @@ static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count
     return first;
 }
 
-// Where the bucket that ends before `end` begins, so that it has about `count` numbers.
+// The offset at which a bucket of about `count` numbers must begin to end before `end`.
 static size_t begin_of(const struct clrnn_model *m, size_t end, size_t count, size_t align)
 {
     size_t first = layer_before(m, end, count);
@@ -83,7 +83,7 @@ static size_t early_before(const struct clrnn_model *m, size_t end)
     return count;
 }
 
-// Adds a bucket for each contiguous range before `end` of late gradients, or with late false of the others.
+// Adds a bucket for each contiguous range before `end` of gradients for which is_late equals `late`.
 static enum clrnn_status add_ranges(struct clrnn_model *m, size_t end, bool late)
 {
     size_t first = end;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The states of recurrent levels that go from one run of a plan to the next.
+// Allocates the states of recurrent levels that one run of a plan hands to the next.
 #include "base/array.h"
 #include "base/log.h"
 #include "model/model.h"
 
-// Makes *buffer a cleared one of `count` elements, or keeps it if it has at least as many.
+// Replaces *buffer by a cleared one of `count` elements unless it has at least as many.
 static enum clrnn_status fit(struct clrnn_model *m, size_t count, struct clrnn_buffer **buffer)
 {
     if (!count || (*buffer && clrnn_buffer_count(*buffer) >= count))

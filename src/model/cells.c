@@ -67,8 +67,8 @@ static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t 
     return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
 }
 
-// Steps of each part of the sequence whose activations backward computes again (train.recompute), rounded up
-// to whole blocks; 0: all activations are kept.
+// Number of steps whose activations backward computes again at a time (train.recompute), rounded up to whole
+// blocks; 0: all activations are kept.
 static uint32_t part_of(const struct clrnn_build *b)
 {
     const uint32_t block = clrnn_block_steps(b->m->device), steps = b->m->config->train.recompute;
@@ -77,7 +77,7 @@ static uint32_t part_of(const struct clrnn_build *b)
     return b->train && part < b->T ? part : 0;
 }
 
-// Adds a tensor for the states at the end of all parts but the last, W features each; NONE without parts.
+// Adds a tensor for the states [D, N, W] after every part_of(b) steps but the last; NONE if that or W is 0.
 static enum clrnn_status add_kept_state(struct clrnn_build *b, const char *what, uint32_t D, uint32_t W,
                                         int *kept)
 {

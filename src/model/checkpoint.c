@@ -21,7 +21,7 @@
 
 // ---------------------------------------------------------------- numbers in the metadata
 
-// Ranges of fields: batches, sample orders and random numbers count epochs and steps in 32 bits.
+// Ranges of fields, lowest and highest value: the code counts epochs and steps in 32 bits.
 #define COUNTER 0, UINT32_MAX
 #define ANYTHING 0, 0
 
@@ -46,7 +46,7 @@ static const struct clrnn_field progress_field[] = {
     PROGRESS(CLRNN_FIELD_F64, last_lr, ANYTHING),      PROGRESS(CLRNN_FIELD_F64, last_norm, ANYTHING),
 };
 
-struct counts { // numbers of the model itself
+struct counts { // numbers that belong to the model, not to the training loop
     uint64_t steps, steps_per_epoch, features, tokens, outputs, T;
 };
 #define COUNT(key, name, ...) {key, CLRNN_FIELD_U64, offsetof(struct counts, name), __VA_ARGS__}
@@ -125,7 +125,7 @@ static bool has_flatten(const struct clrnn_config *config)
     return false;
 }
 
-// Adds the states from which the next step of an unfinished epoch goes on: OPTIM_PREFIX state.LEVEL.h, .c
+// Adds a state of a recurrent level, from which an unfinished epoch goes on, as optim.state.LEVEL.h or .c.
 static enum clrnn_status put_state(struct clrnn_bundle *b, size_t level, const char *what,
                                    struct clrnn_buffer *buffer)
 {
@@ -401,7 +401,7 @@ static enum clrnn_status read_file(struct clrnn_device *device, const struct clr
         st = load_states(*model, file);
     if (st != CLRNN_OK)
         clrnn_model_destroy(model);
-    return st == CLRNN_ERR_CONFIG ? CLRNN_ERR_DATA : st; // a config in a file is data
+    return st == CLRNN_ERR_CONFIG ? CLRNN_ERR_DATA : st; // an invalid config in a model file is invalid data
 }
 
 enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path,
@@ -417,7 +417,7 @@ enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char 
     return st;
 }
 
-// ---------------------------------------------------------------- the public face
+// ---------------------------------------------------------------- public functions
 
 enum clrnn_status clrnn_model_save(struct clrnn_model *model, const char *path)
 {

@@ -9,7 +9,7 @@
 /** The training loop's state in a checkpoint, stored as metadata of the file. */
 struct clrnn_progress_state {
     uint64_t epoch;                                // epochs finished
-    uint64_t step_in_epoch;                        // steps done in the unfinished one
+    uint64_t step_in_epoch;                        // steps done in the unfinished epoch
     double loss_sum, weight_sum, correct, counted; // sums over the unfinished epoch
     double last_lr, last_norm;                     // of the last step; last_norm is the norm before clipping
     double best_value;                             // of best.safetensors: the lowest valid (else train) loss
@@ -17,7 +17,7 @@ struct clrnn_progress_state {
     double stop_best;                              // early stopping: best value of its metric so far
     uint64_t stop_bad;
     bool finished;  // all epochs done, or stopped early
-    double seconds; // trained so far
+    double seconds; // training time so far
 };
 
 /** Writes weights, input.mean/std, optim.* moments, schedule, counters and config, atomically. Tensors are

@@ -87,7 +87,7 @@ static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_
                                       const char *key, const char *expected)
 {
     struct clrnn_node *node =
-        o->type == CLRNN_OPTION_CHOICE ? NULL : clrnn_option_write(o, object); // its value has no word
+        o->type == CLRNN_OPTION_CHOICE ? NULL : clrnn_option_write(o, object); // a wrong index has no word
     char *text = node ? clrnn_yaml_text(node) : NULL;
     enum clrnn_status st;
 
@@ -99,7 +99,7 @@ static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_
     return st;
 }
 
-// Checks that each option of a group has an allowed value, which a config made in code may not have.
+// Checks that each option of a group has an allowed value, since a config made in code may have others.
 static enum clrnn_status check_rows(const struct check *c, const struct clrnn_option_group *group,
                                     const void *object, const char *path)
 {
@@ -369,7 +369,7 @@ static enum clrnn_status check_training(const struct check *c)
     return CLRNN_OK;
 }
 
-// Checks the keys that need csv, and those of them that need window as well.
+// Checks that keys of a table have `csv` beside them, and that some of them have `window` as well.
 static enum clrnn_status check_table(const struct check *c, const char *path, const struct clrnn_source *s)
 {
     const struct {
@@ -390,7 +390,7 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
                {"horizon", s->csv && s->horizon != CLRNN_HORIZON_OF_TARGET, true},
                {"split", s->split, true},
                {"season", s->season, true}};
-    const bool beside = s != &c->config->data.train && c->config->data.train.csv; // its windows apply here
+    const bool beside = s != &c->config->data.train && c->config->data.train.csv; // s uses train's windows
     static const char *const sign_key[] = {"delimiter", "comment", "decimal"};
     const char *const sign[] = {s->delimiter, s->comment, s->decimal};
 

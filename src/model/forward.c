@@ -10,7 +10,7 @@
 #include "model/layer.h"
 #include "model/nest.h"
 
-// ---------------------------------------------------------------- forward, one function a family
+// ---------------------------------------------------------------- forward ops of each kind of layer
 
 static enum clrnn_status add_embedding(struct clrnn_build *b, const struct clrnn_layer *layer)
 {
@@ -65,8 +65,8 @@ static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_laye
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- windows over time, and what takes all
-// steps
+// ---------------------------------------------------------------- windows over time, and layers that read
+// all steps
 
 // Sets *T and the tensor *lengths to the number of windows in the batch's T and in each sample's length.
 static enum clrnn_status add_lengths(struct clrnn_build *b, const struct clrnn_windows *w, uint32_t *T,
@@ -247,7 +247,7 @@ static enum clrnn_status check_branches(const struct clrnn_build *b, size_t inde
             clrnn_layer_branch(config, index, i, &first, &end);
             after = clrnn_layers_steps_between(config, first, end, T);
             if (!after)
-                break; // no sample is so short: clrnn_dataset_find_steps
+                break; // clrnn_dataset_find_steps refuses samples that are so short
             if (i && after != steps)
                 return wrong_steps(b, index, T, steps, after);
             steps = after;
@@ -287,7 +287,7 @@ static enum clrnn_status add_concat(struct clrnn_build *b, size_t index)
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- any layer
+// ---------------------------------------------------------------- a list of layers of any kind
 
 static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
 {

@@ -10,7 +10,7 @@
 #include "model/layer.h"
 #include "model/network.h"
 
-// ---------------------------------------------------------------- what each parameter gets
+// ---------------------------------------------------------------- choosing each parameter's initialiser
 
 // The parameter's name in its layer, without level and direction: "weight_ih" of "0.weight_ih_l1_reverse".
 static size_t local_name(const struct clrnn_entry *e, const char **name)
@@ -222,7 +222,7 @@ static bool draw_orthogonal(const struct clrnn_random *r, size_t rows, size_t co
     return true;
 }
 
-// Draws what the config chose, as float32 even on ref, so that all devices start from the same numbers.
+// Draws values with the config's initialiser, in float32 even on ref: all devices start from the same ones.
 static bool draw_chosen(const struct clrnn_entry *e, const struct clrnn_random *r, float *out)
 {
     const struct clrnn_initializer *c = &e->chosen;

@@ -229,7 +229,7 @@ bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric
     if (loss->kind == CLRNN_LOSS_CTC)
         return !strcmp(metric, "accuracy");
     if (!strcmp(metric, "balanced_accuracy") && clrnn_loss_targets(loss, outputs) > 1)
-        return false; // several labels
+        return false; // it is not defined for several labels
     return loss->kind != CLRNN_LOSS_QUANTILE && value == clrnn_loss_is_regression(loss->kind);
 }
 

@@ -154,7 +154,7 @@ uint64_t clrnn_model_steps(const struct clrnn_model *model)
     return model ? model->steps : 0;
 }
 
-// ---------------------------------------------------------------- a step's numbers
+// ---------------------------------------------------------------- hyperparameters and counters of a step
 
 void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_epoch)
 {

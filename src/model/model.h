@@ -33,7 +33,7 @@ struct clrnn_carried {
     struct clrnn_buffer *h, *c; // [samples, features]; c: lstm, else NULL
 };
 
-/** A range of the flat gradient buffer that is copied off the device in one piece. */
+/** A range of the flat gradient buffer that is copied off the device in one transfer. */
 struct clrnn_bucket {
     size_t first, count;
     struct clrnn_buffer *grads; // sub-buffer
@@ -90,8 +90,8 @@ struct clrnn_model {
     size_t other_count;
 };
 
-/** The three parts of clrnn_model_create: _describe makes the table (no device memory), _allocate the zeroed
- *  buffers, _draw the initial values. Reading a file does not need the third. */
+/** clrnn_model_create calls three functions: _describe makes the table (no device memory), _allocate the
+ *  zeroed buffers, _draw the initial values. A model that is read from a file does not need _draw. */
 enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
                                        const struct clrnn_data_shape *shape, struct clrnn_model **model);
 /** Makes the table of parameters from the config; uses no device memory. */

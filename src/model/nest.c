@@ -122,7 +122,7 @@ void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32
         *end = clrnn_layer_end(config, *end);
 }
 
-// Whether the layers [first, end) are a valid list. `branches`: those of the concat around them, else 1.
+// Whether the layers [first, end) are a valid list. `branches`: how many the concat around has, else 1.
 static bool list_fits(const struct clrnn_config *config, size_t first, size_t end, uint32_t branches,
                       unsigned depth)
 {

@@ -30,7 +30,7 @@ bool clrnn_config_nests(const struct clrnn_config *config);
 /** Prints the layer's entry in the config as `--set` names it, "model.layers.1.residual.layers.0", into
  * `text`; returns it. */
 const char *clrnn_layer_entry(const struct clrnn_config *config, size_t index, char text[CLRNN_ENTRY_SIZE]);
-/** The layer whose entry `text` begins with, followed by a space, '=', a newline or the end; SIZE_MAX: none.
+/** The layer with whose entry `text` begins; a space, '=', a newline or the end must follow. SIZE_MAX: none.
  */
 size_t clrnn_layer_find(const struct clrnn_config *config, const char *text);
 

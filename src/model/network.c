@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/log.h"
 
-// ---------------------------------------------------------------- what lies outside the arena
+// ---------------------------------------------------------------- tensors outside the arena
 
 enum clrnn_status clrnn_build_entries(struct clrnn_build *b)
 {

@@ -14,7 +14,7 @@
 
 enum clrnn_option_type {
     CLRNN_OPTION_BOOL,   // bool
-    CLRNN_OPTION_U32,    // uint32_t; a word from `words` gives 0, and sets the bool at `third` if words[0]
+    CLRNN_OPTION_U32,    // uint32_t; each of `words` gives 0; words[0] also sets the bool at `third`
     CLRNN_OPTION_I32,    // int32_t
     CLRNN_OPTION_U64,    // uint64_t
     CLRNN_OPTION_I64,    // int64_t
@@ -22,7 +22,7 @@ enum clrnn_option_type {
     CLRNN_OPTION_NUMBER, // double
     CLRNN_OPTION_TEXT,   // char *, owned; one of `words` where there are words
     CLRNN_OPTION_PATH,   // char *, owned; a file, relative to the config's folder
-    CLRNN_OPTION_NAMES,  // char *, owned: texts, one a line; a list, or one text
+    CLRNN_OPTION_NAMES,  // char *, owned; a text or a list of texts, stored one per line
     CLRNN_OPTION_CHOICE, // enum: an index into `words`
     CLRNN_OPTION_FLAG,   // bool: words[0] is false, words[1] true
     CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`
@@ -33,7 +33,7 @@ enum clrnn_option_type {
                          // kind 0
     CLRNN_OPTION_INITIALIZER, // struct clrnn_initializer: a name, a number, {uniform: [a, b]} or {normal: [m,
                               // s]}
-    CLRNN_OPTION_LAYERS,      // a list, each entry one of `groups`: config->layer
+    CLRNN_OPTION_LAYERS,      // a list of layers, each one of `groups`, stored in config->layer
     CLRNN_OPTION_INNER,       // a list of the layers inside a layer, which follow it in config->layer
     CLRNN_OPTION_BRANCHES,    // a list of lists of layers
 };
@@ -51,7 +51,7 @@ struct clrnn_option {
     const char *null;             // the number that null means; "": not a number; NULL: null is not allowed
     bool null_flag;               // numbers: null sets the bool at `second`
     double min, max;              // numbers, list entries: bounds
-    bool above, below;            // min, max are excluded
+    bool above, below;            // above: min is not allowed; below: max is not allowed
     const char *const *words;     // ended by NULL
     const struct clrnn_option_group *const *groups; // ended by NULL
     const char *help;
@@ -84,7 +84,7 @@ const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_gr
 /** Describes the values that the option accepts: "a number from 0 to 1", "true or false", "tanh or relu". */
 void clrnn_option_expects(const struct clrnn_option *option, char *text, size_t size);
 
-/** Whether the node is one initialiser, which in place of a group of them sets the group's first row. */
+/** Whether `node` is one initialiser. Where a map of them is expected, it sets the map's first option. */
 bool clrnn_initializer_is(const struct clrnn_node *node);
 /** Reads, writes and checks an initialiser. */
 bool clrnn_initializer_read(const struct clrnn_node *node, struct clrnn_initializer *initializer);
@@ -94,7 +94,7 @@ bool clrnn_initializer_fits(const struct clrnn_initializer *initializer);
 /** Sets every row of the group in `object` to its default. False: no memory. */
 bool clrnn_options_default(const struct clrnn_option_group *group, void *object);
 
-/** Turns a layer into a fresh one of `kind` (what it owned is not freed). */
+/** Turns a layer into a fresh one of `kind` (without freeing memory that it owned). */
 void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind);
 
 /** Reads one value into `object`. CLRNN_ERR_CONFIG, not logged, with the reason in `wrong` ("is 2, expected a

@@ -7,7 +7,7 @@
 
 #define ROWS(rows) rows, ARRAY_SIZE(rows)
 
-// A row is an option; laid out by hand.
+// Each row is an option; the rows are laid out by hand.
 // clang-format off
 
 // Rows of the layers

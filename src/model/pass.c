@@ -16,10 +16,10 @@ enum { MOST_FREE = 32 }; // unused passes that are kept for a later forward of t
 
 // ---------------------------------------------------------------- graph
 
-// The slots of h's states in the two kinds of recurrent ops; each is followed by that of c.
+// Slots of h's states and of dx in a kind of recurrent op. The next slot after a state of h is that of c.
 struct slots {
     enum clrnn_op_kind forward, backward;
-    int h0, hn, dhn, dx, dh0; // h0 and hn of forward, the others of backward
+    int h0, hn, dhn, dx, dh0; // h0, hn: of the forward op; others: of the backward op
 };
 static const struct slots slots[] = {
     {CLRNN_OP_RNN_FWD, CLRNN_OP_RNN_BWD, RNN_H0, RNN_HN, RNN_BWD_DHN, RNN_DX, RNN_DH0},
@@ -116,7 +116,7 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
 
         if (!at)
             continue;
-        p->dx = b->g->op[i].out[at->dx]; // the layer's dx is the first level's, which comes last
+        p->dx = b->g->op[i].out[at->dx]; // the layer's dx is that of the first level, whose op is the last
         TRY(add_state_gradients(b, p, i, at, &p->state[--level]));
     }
     if (p->dx >= 0)
@@ -274,7 +274,7 @@ static enum clrnn_status create(struct clrnn_recurrent *layer, const struct clrn
         st = build_graph(p);
     if (st == CLRNN_OK)
         st = clrnn_graph_place(p->graph, layer->device, false, &arena);
-    clrnn_buffer_destroy(&arena); // the tensors hold it
+    clrnn_buffer_destroy(&arena); // the tensors retain it
     if (st == CLRNN_OK)
         *pass = p;
     else

@@ -6,7 +6,7 @@
 #include "clrnn/layer.h"
 #include "model/model.h"
 
-/** What distinguishes passes: the sizes, and which optional inputs and outputs they have. */
+/** The sizes of a pass, and which optional inputs and outputs it has. They identify the pass. */
 struct clrnn_pass_shape {
     uint32_t T, N;
     bool lengths, h0, c0, dropout, backward, dx;
@@ -58,7 +58,7 @@ struct clrnn_states {
 /** Gets a free pass of this shape, or makes one. Errors: as clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_get(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
                                  struct clrnn_layer_pass **pass);
-/** Runs a list of the pass; its first run makes it. Errors: as clrnn_layer_forward. */
+/** Runs a list of launches, which it creates for the first run. Errors: as clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_run(struct clrnn_layer_pass *pass, enum clrnn_pass_list list);
 /** Frees every pass of the layer. */
 void clrnn_passes_destroy(struct clrnn_recurrent *layer);

@@ -88,7 +88,7 @@ static enum clrnn_status check_params(const struct clrnn_model *m, const struct 
     return p->mode == CLRNN_MODE_PREDICT ? CLRNN_OK : check_targets(m, p);
 }
 
-// ---------------------------------------------------------------- making
+// ---------------------------------------------------------------- creating
 
 static enum clrnn_status make_launches(struct clrnn_plan *p)
 {
@@ -158,7 +158,7 @@ static enum clrnn_status place(struct clrnn_plan *p)
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
     }
     if (p->params
-            .arena) { // x is not read in place from the data set: the next plan may already write the index
+            .arena) { // keeps the copy of x, because the next plan may overwrite the index that FEED reads
         struct clrnn_buffer **arena = NULL;
 
         TRY(arena_of(p->model, p->params.arena, &arena));

@@ -15,7 +15,7 @@ enum clrnn_mode {
     CLRNN_MODE_PREDICT,  // forward in eval mode
 };
 
-/** A data set on the device that the plan's FEED reads. The plan holds the buffers. */
+/** A data set on the device that the plan's FEED reads. The plan retains the buffers. */
 struct clrnn_plan_data {
     uint32_t S, T_data;             // samples and steps of the buffers
     struct clrnn_buffer *x;         // REAL [S, T_data, C] or I32 [S, T_data]
@@ -41,7 +41,7 @@ struct clrnn_plan_params {
     uint32_t carried; // samples whose states are carried from run to run (at least N); 0: they begin at 0
     bool separate;    // tensors do not share memory: for checking op by op
     uint32_t
-        arena; // SHARD: plans with different numbers do not share memory and may run in turns; 0: all share
+        arena; // SHARD: plans with different numbers share no memory; their parts may alternate; 0: all share
     bool statistics; // SHARD: update the running statistics of batchnorms with sync: false
     bool input_grad; // also compute the gradient of the batch's x (tokens have none)
 };
@@ -74,10 +74,10 @@ enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
  * they may end before it only at gradients_begin and where a bucket is final. */
 enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t first, size_t last);
 
-/** Returns the end (an op index) of the part of a SHARD plan that begins with `op`: after it the host has its
- * turn, or it is op_count. After BATCHNORM_MOMENTS the host replaces COUNT, MEAN and SQUARES by 1 / sqrt(var
- * + eps), mean and variance of the whole batch; after BATCHNORM_BWD, if BATCHNORM_SPREAD follows, it writes
- * MEANS. */
+/** Returns the end (an op index) of the part of a SHARD plan that begins with `op`: op_count, or the op
+ * before which the host must act. After BATCHNORM_MOMENTS the host replaces COUNT, MEAN and SQUARES by
+ * 1 / sqrt(var + eps), mean and variance of the whole batch; after BATCHNORM_BWD, if BATCHNORM_SPREAD
+ * follows, it writes MEANS. */
 size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op);
 
 /** Waits and reads the output, batch-major: [N, outputs] or, per step, [N, T, outputs]. */

@@ -195,7 +195,7 @@ static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum cl
     const enum clrnn_status flushed = clrnn_device_flush(layer->device);
 
     st = st == CLRNN_OK ? flushed : st;
-    while (layer->pending_count) { // the last one first: the others are then done
+    while (layer->pending_count) { // once the last transfer is done, so are the others
         const enum clrnn_status waited =
             clrnn_device_wait(layer->device, layer->pending[--layer->pending_count]);
 

@@ -76,7 +76,7 @@ enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
                                      : CLRNN_CELL_RNN;
 }
 
-// What the current layer reads.
+// The input of the current layer.
 struct position {
     long pool;         // index of the layer that removed the time axis, -1: none
     bool again;        // a recurrent layer follows that pool: it reads one step and returns one
@@ -128,7 +128,7 @@ static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn
                                          struct clrnn_layer_shape *s)
 {
     w->now.again =
-        w->now.pool >= 0; // as PyTorch reads such an input, as one step: allowed, and the doctor reports it
+        w->now.pool >= 0; // allowed, since PyTorch reads such an input as one step; the doctor reports it
     TRY(check_width(w, "hidden_size", layer->hidden_size));
     if (layer->num_layers < 1 || layer->num_layers > 1024)
         return wrong(w, "num_layers is out of range, expected 1 to 1024");
@@ -213,8 +213,8 @@ static enum clrnn_status check_groups(const struct inference *w, const struct cl
 
 static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end);
 
-// Checks that the list [first, end) inside the layer turns T steps into `steps`, the number of the layer's
-// other part. Passes if the data's number of steps is unknown.
+// Checks that the list [first, end) inside the layer turns T steps into `steps`, as many as the branch or
+// input to which its output is joined. Passes if the data's number of steps is unknown.
 static enum clrnn_status check_steps(const struct inference *w, size_t first, size_t end, uint32_t T,
                                      uint32_t steps)
 {

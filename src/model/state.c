@@ -17,7 +17,7 @@
 #include "model/network.h"
 #include "model/plan.h"
 
-// The copy of the model, and how many steps and writes the original had then.
+// The copy of the model, with the plan that runs it.
 struct stepper {
     struct clrnn_device *device;
     struct clrnn_model *model;
@@ -151,8 +151,8 @@ static enum clrnn_status refresh(struct clrnn_state *state)
     return st;
 }
 
-// A state's parts are h (even numbers) and c (odd) of level part / 2. Returns the part's buffer, NULL if the
-// level has no c, and prints its name unless `name` is NULL.
+// Returns the buffer of h (even `part`) or c (odd) of the recurrent level part / 2, NULL if the level has no
+// c, and prints its name into `name` unless that is NULL.
 static struct clrnn_buffer *part_of(const struct clrnn_state *state, size_t part, char *name)
 {
     const struct clrnn_carried *level = &state->stepper.model->carried[part / 2];

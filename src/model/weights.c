@@ -82,7 +82,7 @@ static enum clrnn_status load_count(struct clrnn_model *m, const struct clrnn_sa
     return clrnn_buffer_write_i32(e->value, 0, 1, &batches);
 }
 
-// ---------------------------------------------------------------- what fits
+// ---------------------------------------------------------------- comparing a file with the model
 
 // Lists of missing, extra and misshapen tensors, which are joined to one sentence.
 struct lists {

@@ -11,7 +11,7 @@ struct clrnn_bound {
     bool internal;    // internal to the device: not compared
 };
 
-/** The bound of an op's output `slot`. Use it with noise_runs, for cancellation and amplification. */
+/** The bound of an op's output `slot`, valid with noise_runs, which cover cancellation and amplification. */
 struct clrnn_bound clrnn_bound_get(const struct clrnn_op *op, int slot);
 
 /** Sets the bound of every output of a check. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Helpers of the cases of all ops.
+// Functions that build the test cases of all ops.
 #include "reference/cases.h"
 
 #include <math.h>

@@ -21,17 +21,17 @@ struct clrnn_cases {
     void *user;
 };
 
-// For each stem a function in src/reference/<stem>_cases.c, which runs the cases of the stem's ops at that
-// size. Errors: those of `run`.
+// Declares for each stem the function in src/reference/<stem>_cases.c that runs the cases of the stem's ops
+// with the shape `size`. It returns the errors of `run`.
 #define X(stem) \
     enum clrnn_status clrnn_##stem##_cases(struct clrnn_cases *cases, const struct clrnn_case_size *size);
 CLRNN_STEM_LIST(X)
 #undef X
 
-/** Runs every stem's cases at that size. */
+/** Runs every stem's cases with the shape `size`. */
 enum clrnn_status clrnn_cases_run(struct clrnn_cases *cases, const struct clrnn_case_size *size);
 
-// ---------------------------------------------------------------- for the stems
+// ---------------------------------------------------------------- functions for <stem>_cases.c
 
 enum clrnn_status clrnn_case_run(struct clrnn_cases *cases);
 void clrnn_case_begin(struct clrnn_cases *cases, enum clrnn_op_kind kind, const struct clrnn_case_size *size,
@@ -45,7 +45,7 @@ void clrnn_case_poison(struct clrnn_cases *cases, const struct clrnn_case_size *
                        uint32_t row_size);
 /** Adds a REAL output. */
 void clrnn_case_out(struct clrnn_cases *cases, int slot, size_t count);
-/** v = low + |v|; v = v * factor. `v` may be NULL. */
+/** Replace each v[i] by low + |v[i]|, or by v[i] * factor. `v` may be NULL. */
 void clrnn_case_positive(float *v, size_t count, float low);
 void clrnn_case_scale(float *v, size_t count, float factor);
 

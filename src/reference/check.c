@@ -41,7 +41,7 @@ void clrnn_check_finish(struct clrnn_check *c)
     memset(c->want, 0, sizeof(c->want));
 }
 
-// ---------------------------------------------------------------- filling in
+// ---------------------------------------------------------------- adding inputs and outputs
 
 uint32_t clrnn_check_u32(struct clrnn_check *c)
 {
@@ -173,7 +173,7 @@ void clrnn_check_poison_padding(struct clrnn_check *c, int slot, uint32_t row_si
             c->in[slot].real[i] = NAN;
 }
 
-// ---------------------------------------------------------------- what is wrong
+// ---------------------------------------------------------------- recording a fault
 
 void clrnn_check_blame(struct clrnn_check *c, const char *format, ...)
 {

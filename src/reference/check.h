@@ -26,7 +26,7 @@ struct clrnn_check_slot {
     int32_t *word;     // the same for integers
     double tolerance;  // relative to the tensor's largest magnitude
     bool each;         // relative to each element's magnitude (the larger of before and after) instead
-    double absolute;   // added to the tolerance
+    double absolute;   // added to the difference that `tolerance` allows
     int same_as;       // outputs: the input slot that is the same tensor, or -1
     uint32_t row_size; // if not 0, the output's rows have this size and must be exactly 0 in padding
 };

@@ -28,7 +28,7 @@ struct fenced {
     size_t pad, count; // elements
 };
 
-// What one case needs on the device.
+// The tensors, graph and launches of one case on the device.
 struct rig {
     struct clrnn_check *c;
     struct fenced in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];
@@ -171,7 +171,7 @@ static enum clrnn_status check_input(struct rig *b, int i)
     return st;
 }
 
-// One run from the initial values: reads the bits of every output, and checks that inputs are unchanged.
+// Runs the op once from the initial values, reads every output's bits and checks that inputs are unchanged.
 static enum clrnn_status run_once(struct rig *b, int32_t *bits[])
 {
     struct clrnn_check *c = b->c;

@@ -65,7 +65,7 @@ static bool conv_bwd(const struct clrnn_op *op, void *const in[], void *const ou
     return true;
 }
 
-// Bounds: sums over features and taps (backward also over outputs and rows).
+// The error bounds allow for sums over features and taps (backward also over outputs and rows).
 const struct clrnn_reference clrnn_conv_fwd_reference = {conv_fwd,
                                                          {{ANY_SLOT, 16, TERMS_FEATURES, OF_TENSOR}}};
 const struct clrnn_reference clrnn_conv_bwd_reference = {

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Adds input `new`: the lengths after the windows, from those in input `old`.
+// Adds the input in slot `new`: how many windows each of the lengths in slot `old` has.
 static void new_lengths(struct clrnn_check *c, int old, int new)
 {
     const struct clrnn_conv_attributes *a = &c->op.conv;

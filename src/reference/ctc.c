@@ -165,6 +165,6 @@ static bool ctc(const struct clrnn_op *op, void *const in[], void *const out[])
     return there;
 }
 
-// Bounds: a path has T steps, each with an exp and a log.
+// The error bounds assume that a path has T steps, each with an exp and a log.
 const struct clrnn_reference clrnn_ctc_reference = {
     ctc, {{CTC_DX, 64, TERMS_STEPS, OF_TENSOR}, {ANY_SLOT, 16, TERMS_ROWS, OF_ELEMENT}}};

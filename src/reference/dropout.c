@@ -39,7 +39,7 @@ static bool dropout_bwd(const struct clrnn_op *op, void *const in[], void *const
     return !out[DROPOUT_Y] || dropout_fwd(op, in, out); // dx = mask dy / (1 - p), the same map
 }
 
-// Bounds: one division, and the mask is the same bit by bit, so they apply to each element.
+// The error bounds allow for one division. They apply to each element, as the mask is the same bit by bit.
 const struct clrnn_reference clrnn_dropout_fwd_reference = {dropout_fwd,
                                                             {{ANY_SLOT, 2, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_dropout_bwd_reference = {dropout_bwd,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the feed: features and tokens, padded or not, whole batches and pieces of them.
+// Cases of the feed: features and tokens, padded or not, whole batches and ranges of their steps.
 #include <stdio.h>
 
 #include "base/log.h"
@@ -62,6 +62,6 @@ enum clrnn_status clrnn_feed_cases(struct clrnn_cases *s, const struct clrnn_cas
         return CLRNN_OK;
     TRY(feed(s, z, false, true, 0));
     TRY(feed(s, z, true, false, 0));
-    TRY(feed(s, z, false, true, 2)); // samples of one or two steps have none left
+    TRY(feed(s, z, false, true, 2)); // a range from step 2, beyond the end of short samples
     return feed(s, z, true, false, 1);
 }

@@ -5,11 +5,11 @@
 #include "reference/rows.h"
 
 struct row_loss {
-    double loss, weight; // the row's parts of the mean's numerator and denominator
+    double loss, weight; // what the row adds to the mean's numerator and denominator
     bool correct;
 };
 
-// Classes: loss of one row; dx [C], if not NULL, receives the gradient of the numerator.
+// Returns a row's loss for a class as target; dx [C], if not NULL, receives the gradient of the numerator.
 static struct row_loss class_row(const struct clrnn_op *op, const double *x, size_t target,
                                  const double *weight, double *dx)
 {
@@ -71,7 +71,7 @@ static double real_loss(const struct clrnn_op *op, size_t c, double x, double y,
     case CLRNN_LOSS_MSE:
         *g = 2 * d;
         return d * d;
-    default: // classes
+    default: // losses of classes have no real targets
         *g = NAN;
         return NAN;
     }
@@ -150,6 +150,6 @@ static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
     return true;
 }
 
-// Bounds: exp and log; a record's numbers differ by orders of magnitude, so each has its own bound.
+// The error bounds allow for exp and log. In a record they apply to each number, since magnitudes differ.
 const struct clrnn_reference clrnn_loss_reference = {
     loss, {{LOSS_DX, 16, TERMS_ONE, OF_TENSOR}, {ANY_SLOT, 8, TERMS_ROWS, OF_ELEMENT}}};

@@ -209,7 +209,7 @@ static bool layernorm_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// Bounds: means over rows or features, then a root and a handful of products.
+// The error bounds allow for means over rows or features, then a root and a few products.
 const struct clrnn_reference clrnn_batchnorm_fwd_reference = {batchnorm_fwd,
                                                               {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
 const struct clrnn_reference clrnn_batchnorm_bwd_reference = {batchnorm_bwd,

@@ -65,7 +65,7 @@ static enum clrnn_status shard_spread(struct clrnn_cases *s, const struct clrnn_
     return clrnn_case_run(s);
 }
 
-// Runs backward of batch or layer normalisation, whose slots have the same order.
+// Runs the backward op of batch or layer normalisation, whose slots have the same order.
 static enum clrnn_status norm_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
                                        enum clrnn_op_kind kind, uint32_t of_row)
 {

@@ -105,6 +105,7 @@ static bool optim(const struct clrnn_op *op, void *const in[], void *const out[]
     return true;
 }
 
-// Bounds: a compensated or blocked sum of squares for the norm; a dozen operations on each element.
+// The error bounds allow for a compensated or blocked sum of squares (norm) and a dozen operations
+// on each element.
 const struct clrnn_reference clrnn_grad_norm_reference = {grad_norm, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_optim_reference = {optim, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};

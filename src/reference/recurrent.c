@@ -177,8 +177,8 @@ static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h
     }
 }
 
-// Backward of step k, from dwide and dc after it: computes da and db, and for the step before dc and the part
-// of dh that does not go through weight_hh.
+// Computes the backward pass of step k from s->dwide and s->dc: da and db, and for step k - 1 dc and those
+// terms of dh that do not go through weight_hh.
 static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights w, struct weights dw,
                      size_t k)
 {
@@ -246,8 +246,8 @@ static void product_back(const struct clrnn_op *op, double *g, const double *hat
         normalise_back(g, hat, scale, GH);
 }
 
-// Runs all steps backward. s->dh and s->dc hold the gradients of the state after the last step, and then
-// those of the state before the first.
+// Runs all steps backward. s->dh and s->dc hold the gradients of the state after the last step, and on
+// return those of the state before the first step.
 static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_t n, size_t length,
                     struct trace *s, struct weights dw, double *dx)
 {
@@ -354,7 +354,7 @@ static bool recurrent_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// Bounds: as those of the plain layer, with two more sums and a root for each normalisation.
+// The error bounds are as in rnn.c, but allow for two more sums and a root in each normalisation.
 const struct clrnn_reference clrnn_recurrent_fwd_reference = {
     recurrent_fwd, {{RECURRENT_Y, 16, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_recurrent_bwd_reference = {recurrent_bwd,

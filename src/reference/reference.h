@@ -14,7 +14,7 @@ enum clrnn_status clrnn_reference_run(const struct clrnn_log *log, const struct 
 
 enum { ANY_SLOT = -1 };
 
-// What the sum in an output runs over. K terms added in float32 have an error of about sqrt(K) ulp.
+// The dimension over which an output is a sum. A sum of K float32 terms has an error of about sqrt(K) ulp.
 enum clrnn_terms {
     TERMS_ONE,
     TERMS_FEATURES,

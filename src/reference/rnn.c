@@ -83,8 +83,8 @@ static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w
     }
 }
 
-// Backward of step k, from dh (lstm: and dc) after it: computes the gradients of the pre-activations into
-// input and recurrent, and for the step before dc and the part of dh that does not go through weight_hh.
+// Computes the backward pass of step k from s->dh and, in lstm, s->dc: the gradients of the pre-activations
+// into input and recurrent, and for step k - 1 dc and those terms of dh that do not go through weight_hh.
 static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
 {
     const size_t H = op->rnn.H;
@@ -130,8 +130,8 @@ static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// Runs all steps backward. s->dh and s->dc hold the gradients of the state after the last step, and then
-// those of the state before the first.
+// Runs all steps backward. s->dh and s->dc hold the gradients of the state after the last step, and on
+// return those of the state before the first step.
 static void run_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
 {
@@ -214,8 +214,8 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
     return true;
 }
 
-// Bounds: two dot products and up to five activations of 5 units each, where every step depends on the one
-// before; twice that in backward, with weight gradients summed over rows.
+// The error bounds allow for two dot products and up to five activations of 5 units each, where every step
+// depends on the one before; twice that in backward, with weight gradients summed over rows.
 const struct clrnn_reference clrnn_rnn_fwd_reference = {
     rnn_fwd, {{RNN_Y, 8, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_rnn_bwd_reference = {rnn_bwd,

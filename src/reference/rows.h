@@ -132,7 +132,7 @@ static inline double ref_sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-/** One time step of one hidden unit. a, b: its sums from the input and from h, one per gate, H apart; before:
+/** Computes a step of a hidden unit. a, b: its sums from the input and from h, one per gate, H apart; before:
  * its previous h (lstm: c). Returns its new h (lstm: c). g: the gates after their functions; gru: r, z, n,
  * W_hn h + b_hn. */
 static inline double ref_cell(const struct clrnn_op *op, const double *a, const double *b, double before,
