@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Attention pooling: the work around the matrix multiplies.
-// Shapes: x, dx [T, N, C]; hidden, dhidden [T * N, A]; score, share, dscore [T, N]; y, dy [N, C]; bias, v
-// [A].
+// Shapes: x, dx [T, N, C]; hidden, dhidden [T * N, A]; score, dscore, share (softmax of score) [T, N]; y, dy
+// [N, C]; bias, v [A].
 #include "reduce.h"
 
 // hidden is the product of weight and x on entry and becomes tanh(hidden + bias), 0 in padding. score = v . hidden.
@@ -85,7 +85,7 @@ kernel void attention_dot(global const real *x, global const int *lengths, globa
     }
 }
 
-// Backward of the softmax: dscore becomes share (dscore - sum of share dscore).
+// Backward of the softmax share of a sample's scores: dscore becomes share (dscore - sum over steps of share dscore).
 kernel void attention_dscore(global const real *share, global real *dscore, uint T, uint N)
 {
     const uint n = get_global_id(0);
@@ -122,7 +122,7 @@ kernel void attention_dhidden(global const real *hidden, global const real *v, g
     }
 }
 
-// dx += share dy, 0 in padding
+// Adds share dy to dx, and sets dx to 0 in padding.
 kernel void attention_dx(global const real *share, global const int *lengths, global const real *dy,
                          global real *dx, uint rows, uint N, uint C, uint chunk)
 {

@@ -15,8 +15,8 @@
 
 #include "slots.h"
 
-// An argument has two words, of which all but the buffer's leave the second unused: the number itself; for local memory
-// an offset in bytes into `scratch`; a buffer's slot and an offset in words; or the index in `args` of a struct.
+// An argument of a kernel takes two words of `args`. The first is a number, an offset in bytes into `scratch` for local
+// memory, the index of a struct in `args`, or a buffer's slot. Only a buffer uses the second, an offset in words.
 #define ARG_UINT(i) args[2 * (i)]
 #define ARG_INT(i) as_int(args[2 * (i)])
 #define ARG_REAL(i) as_float(args[2 * (i)])
@@ -51,8 +51,8 @@ static inline void run_items(global const uint *stage, uint i, uint last, global
     }
 }
 
-// state [CHAIN_LINE (1 + 2 count)] is zero at the start and again at the end: a line with the number of groups that are
-// done, then two for each stage, the portions taken of each share and the items done. stages [count, STAGE_FIELDS].
+// state [CHAIN_LINE (1 + 2 count)] is zero before and after the launch. One cache line counts the groups that are done.
+// Each stage has two lines: portions taken from each of its shares, and items done. stages [count, STAGE_FIELDS].
 kernel void chain(global uint *state, global const uint *stages, global const uint *args, uint count,
                   local char *scratch, CHAIN_SLOTS)
 {
@@ -87,6 +87,6 @@ kernel void chain(global uint *state, global const uint *stages, global const ui
     }
     if (atomic_inc((volatile global uint *)state) + 1 < get_global_size(0))
         return;
-    for (uint i = 0; i < CHAIN_LINE * (1 + 2 * count); i++) // by the last group to leave
+    for (uint i = 0; i < CHAIN_LINE * (1 + 2 * count); i++) // the last group to end resets `state`
         state[i] = 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Column sums of a matrix in fixed order, in two stages: column_sum over the rows of each block, block_sum over blocks.
+// Column sums of a matrix in fixed order by two kernels: column_sum adds the rows of a block, block_sum the blocks.
 #include "reduce.h"
 
-// Writes partial [blocks, C], the sums of x [rows, C] over the valid rows of each block; id 1 is the block.
+// Writes partial [blocks, C], the sums of x [rows, C] over the valid rows of each block. get_global_id(1) is the block.
 kernel void column_sum(global const real *x, global const int *lengths, global real *partial, uint rows,
                        uint N, uint C, uint block_rows)
 {

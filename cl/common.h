@@ -42,8 +42,8 @@ static inline real sigmoid(real x)
     return 1.0f / (1.0f + exp(-x));
 }
 
-// v.hi without a shuffle, because Oclgrind 21.10 takes lane 11 of any shuffle for uninitialised. Compilers generate
-// the same code for both.
+// Returns v.hi without a shuffle, because Oclgrind 21.10 takes lane 11 of any shuffle for uninitialised. Compilers
+// generate the same code for both.
 static inline real8 upper(real16 v)
 {
     return (real8)(v.s8, v.s9, v.sa, v.sb, v.sc, v.sd, v.se, v.sf);

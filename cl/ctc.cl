@@ -17,8 +17,8 @@
 #define LANE_FENCE()
 #endif
 
-// The rows of `work`, by state. CLASS: its class. SKIP: 0 if a path may come from two states before (over the blank
-// between two different labels), else -INFINITY. EMIT: log probability of its class at a step. BETA: beta of two steps.
+// Rows of `work`, a number for each state. CLASS: the state's class. SKIP: 0 if a path may skip the state before it
+// (a blank between different labels), else -INFINITY. EMIT: log probability of CLASS at a step. BETA: beta of 2 steps.
 #define ROW_CLASS 0
 #define ROW_SKIP 1
 #define ROW_EMIT 2
@@ -49,7 +49,7 @@ static inline global real *row_at(const ctc_sample *s, uint row)
 static inline void prepare(const ctc_sample *s)
 {
     for (uint i = LANE; i < s->stride; i += LANES) {
-        const uint state = i - PAD; // a large number in the padding before state 0
+        const uint state = i - PAD; // wraps to a large number in the padding before state 0
         const bool inside = state < s->states;
         const uint label = inside ? label_of(s, state) : s->blank;
         const bool skips = inside && (state & 1) != 0 && state > 1 && label != label_of(s, state - 2);
@@ -82,14 +82,14 @@ static inline realv log_add(realv a, realv b, realv c)
     return top + log_vec(exp_vec(a - base) + exp_vec(b - base) + exp_vec(c - base));
 }
 
-// The number to subtract from a row of states whose largest is `top`.
+// The number to subtract from a row of log probabilities whose largest is `top`; 0 if all are -INFINITY.
 static inline real shift_of(real top)
 {
     return top > -INFINITY ? top : 0.0f;
 }
 
-// Computes alpha, the log probability of all paths from the start to each state, less the largest of each earlier step.
-// Returns the log probability of the target; -INFINITY: there is no path.
+// Computes alpha, the log probability of all paths from the first step to each state, less the maximum of each earlier
+// step's row. Returns the log probability of the target, -INFINITY if there is no path.
 static inline real forward(const ctc_sample *s, global real *alpha, size_t step, uint steps, local real *scratch)
 {
     global const real *emit = row_at(s, ROW_EMIT), *skip = row_at(s, ROW_SKIP);
@@ -121,7 +121,7 @@ static inline real forward(const ctc_sample *s, global real *alpha, size_t step,
         corrected = top - lost;
         next = sum + corrected;
         lost = isinf(next) ? 0.0f : (next - sum) - corrected;
-        sum = isnan(s->stats[2 * ((size_t)t * s->N + s->n) + 1]) ? NAN : next; // which fmax would lose
+        sum = isnan(s->stats[2 * ((size_t)t * s->N + s->n) + 1]) ? NAN : next; // fmax ignores NaN
     }
     if (s->states == 1)
         return sum;
@@ -133,7 +133,7 @@ static inline real forward(const ctc_sample *s, global real *alpha, size_t step,
     }
 }
 
-// dx[t, n, c] = factor (softmax of x - the share of the target's probability on paths with class c at step t).
+// dx[t, n, c] = factor (softmax of x - P(class c at step t | target)), where P sums over the target's paths.
 static inline void backward(const ctc_sample *s, global real *alpha, size_t step, uint T, uint steps, real factor,
                             global real *dx, local real *scratch)
 {
@@ -141,7 +141,7 @@ static inline void backward(const ctc_sample *s, global real *alpha, size_t step
     const int last = (int)s->states - 1;
     real shift = 0.0f;
 
-    LANE_FENCE(); // until every lane has read alpha's last row in `forward`
+    LANE_FENCE(); // waits until every lane has read alpha's last row in `forward`
     for (uint t = steps; t-- > 0;) {
         const size_t r = (size_t)t * s->N + s->n;
         global real *row = alpha + t * step + PAD, *slope = dx + r * s->C;

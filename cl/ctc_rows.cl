@@ -30,7 +30,7 @@ kernel void ctc_rows(global const real *x, global const int *lengths, global rea
         if (LANE == 0) {
             stats[2 * (size_t)r] = top;
             stats[2 * (size_t)r + 1] = log(sum);
-            best[r] = (real)(at < end ? at : 0); // as real, because scratch memory holds only reals
+            best[r] = (real)(at < end ? at : 0); // stored as a real, because scratch memory holds only reals
         }
     }
 }

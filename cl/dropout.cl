@@ -32,7 +32,7 @@ static inline void philox16(uint16 w[4], uint key0, uint key1)
     }
 }
 
-// The words of counters a to d in the order of the elements that they belong to.
+// Returns the random words of counters a to d, in the order of the elements that they belong to.
 #define IN_ORDER(a, b, c, d) \
     (uint16)(w[0].s##a, w[1].s##a, w[2].s##a, w[3].s##a, w[0].s##b, w[1].s##b, w[2].s##b, w[3].s##b, \
              w[0].s##c, w[1].s##c, w[2].s##c, w[3].s##c, w[0].s##d, w[1].s##d, w[2].s##d, w[3].s##d)
@@ -83,8 +83,8 @@ kernel void dropout(global const real *x, global const uint *counter, global rea
     }
 }
 
-// Dropout for a part of a batch of COUNTER_SAMPLES samples, from sample COUNTER_SAMPLE on, with the mask that these
-// samples have in the whole batch. A row has `row` numbers, C per sample. A work-item computes `chunk` elements.
+// Applies dropout to some samples of a batch, from sample COUNTER_SAMPLE on, with the mask that they have in the whole
+// batch of COUNTER_SAMPLES samples. A row has `row` numbers, C per sample. A work-item computes `chunk` elements.
 kernel void dropout_part(global const real *x, global const uint *counter, global real *y, uint count,
                          uint steps, uint stream, uint threshold, real scale, uint chunk, uint row, uint C)
 {

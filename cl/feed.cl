@@ -71,8 +71,8 @@ kernel void feed(global const x_type *x, global const target_type *y, global con
     }
 }
 
-// Gathers targets that have time steps of their own, from y [S, steps_data, TARGETS] into out_y [steps, N, TARGETS],
-// from the first step on; and their lengths from lengths [S] into out_lengths [N], or NULL.
+// Gathers targets whose number of steps differs from x's: the first `steps` steps of y [S, steps_data, TARGETS] into
+// out_y [steps, N, TARGETS], and lengths [S] into out_lengths [N] (or NULL).
 kernel void feed_targets(global const target_type *y, global const int *lengths, global const uint *index,
                          global target_type *out_y, global int *out_lengths, uint steps, uint N,
                          uint steps_data)

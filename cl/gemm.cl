@@ -64,7 +64,7 @@ static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint firs
 }
 
 #if TRANSPOSE_A
-// Size of a tile's packed rows of A over KC steps of K, [KC, TILE], with space for the last store, of 8 numbers.
+// Numbers that a tile's packed rows of A [KC, TILE] take, and space for the last store, which writes 8 numbers.
 #define ROWS_SIZE (KC * TILE + 8)
 // Steps of K that are packed for one tile before the next tile: tiles are pages apart, and the TLB holds few pages.
 #define PACK_STEPS 8
@@ -79,7 +79,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
 
             if (some == PACK_STEPS && j + 8 <= cols) {
 #pragma unroll
-                for (int i = 0; i < PACK_STEPS; i++) // the next step's store overwrites what exceeds TILE
+                for (int i = 0; i < PACK_STEPS; i++) // the next store overwrites numbers beyond TILE
                     vwrite8(vread8(0, row_of(from, first + k + i) + j), 0, tile + i * TILE);
                 continue;
             }
@@ -147,7 +147,7 @@ static inline realv apply_epilogue(realv x, uint kind, uint transposed, global c
     if (bias0 != 0)
         x += (transposed ? (realv)(bias0[row]) : load_units(bias0, n, N)) +
              (bias1 == 0 ? (realv)(0.0f) : transposed ? (realv)(bias1[row]) : load_units(bias1, n, N));
-    return kind == EPILOGUE_TANH ? tanh_vec(x) : kind == EPILOGUE_RELU && x < 0.0f ? (realv)(0.0f) : x; // NaN stays
+    return kind == EPILOGUE_TANH ? tanh_vec(x) : kind == EPILOGUE_RELU && x < 0.0f ? (realv)(0.0f) : x; // NaN stays NaN
 }
 
 #if PACKED
@@ -171,7 +171,7 @@ struct range {
     uint first, end;
 };
 
-// The range of K that block `block` covers: block 0 has `lead` rows of B, each other block `rows`.
+// Returns the range of K that block number `block` covers: block 0 covers `lead` rows of B, each other block `rows`.
 static inline struct range block_of(uint block, uint lead, uint rows, uint K)
 {
     struct range r;
@@ -182,9 +182,9 @@ static inline struct range block_of(uint block, uint lead, uint rows, uint K)
 }
 
 // Global size: column blocks of n_block (a multiple of PANEL); row blocks of m_block (a multiple of TILE); parts of K.
-// Without `paired` the second multiply's row blocks come after the first's. Blocks of K need one part and no `paired`.
-// With PACKED, B is from gemm_pack. k_step is at most KC, unless PACKED without TRANSPOSE_A. An epilogue needs beta 0
-// and all of K in one step.
+// Without `paired`, row blocks of the second multiply follow those of the first. Blocks of K (k_lead) exclude `paired`
+// and split-K. With PACKED, B is the result of gemm_pack. k_step is at most KC, unless PACKED without TRANSPOSE_A. An
+// epilogue needs beta 0 and all of K in one step.
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,
@@ -201,7 +201,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
     const uint m_end = min(m_first + m_block, M);
     const uint k_first = get_global_id(2) * g.k_part, k_end = min(k_first + g.k_part, K);
     const uint lead0 = g.k_lead[0], lead1 = g.k_lead[1], descending0 = g.descending[0], descending1 = g.descending[1];
-    const uint lead = second ? lead1 : lead0, k_block = g.k_block; // arguments need constant indices
+    const uint lead = second ? lead1 : lead0, k_block = g.k_block; // an argument's arrays need constant indices
     const uint k_blocks = lead && lead < K ? 1 + (K - lead + k_block - 1) / k_block : 1;
     const bool descending = second ? descending1 : descending0;
 
@@ -254,14 +254,14 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 #if TRANSPOSE_A
                     local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
 #else
-                    // Tile rows beyond the last row read the last row again; their sums are not stored.
+                    // For tile rows beyond A's last row, the last row is read again; their sums are not stored.
                     global const real *from = of_second ? A2 : A, *a[TILE];
 
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
                         a[i] = from + (size_t)min(m0 + i, M - 1) * a_ld + k0;
 #endif
-                    if (m0 >= m_end) // rows of the block beyond its end
+                    if (m0 >= m_end) // the tile is beyond the end of the block of rows
                         continue;
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
@@ -324,8 +324,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                         }
                         continue;
                     }
-                    // The tile goes through memory, so that the code for partial vectors is generated once, not for
-                    // each vector.
+                    // The tile goes through memory, so that the code for partly filled vectors is generated once,
+                    // not for each vector.
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
 #pragma unroll

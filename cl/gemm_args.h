@@ -16,12 +16,12 @@ struct gemm_args {
     unsigned int transpose_b;
     unsigned int m_block, n_block, k_part; // rows and columns of C, and part of K, that a work-item computes
     unsigned int k_step;                   // steps of K that are summed before the sums are added to C
-    unsigned int k_lead[2], k_block;       // size of K's first block and of the others, each summed by itself; 0: one
-    unsigned int descending[2];            // K's blocks are added to C from the last one to the first
-    unsigned int parts, c_part;            // split-K: parts of K, and elements between their results
-    unsigned int paired;                   // a work-item computes its block of both multiplies, which share B
+    unsigned int k_lead[2], k_block;       // sizes of K's first block and of others, summed separately; 0: one block
+    unsigned int descending[2];            // whether K's blocks are added to C from the last to the first
+    unsigned int parts, c_part;            // split-K: number of parts of K; elements between their results
+    unsigned int paired;                   // whether a work-item computes its block of both multiplies, which share B
     unsigned int epilogue;
-    unsigned int transposed; // C is computed transposed, so that biases belong to its rows
+    unsigned int transposed; // whether C is computed transposed, so that biases belong to its rows
 };
 
 #endif

@@ -7,7 +7,7 @@
 #include "gemm_args.h"
 
 // C = alpha A B' + beta C with A (M, K) and B (N, K), strides as in cl/gemm.cl. A work-item computes n_block columns of
-// C, DOT x DOT dot products at a time, each in WIDTH partial sums. Rows of A or B beyond the last read the last again.
+// C, DOT x DOT dot products at a time, each in WIDTH partial sums. Beyond A's or B's last row that row is read again.
 #define DOT 4
 
 kernel void gemm_dot(struct gemm_args g, global const real *restrict A, global const real *restrict B,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Linear layers: the work around the matrix multiplies, and whole layers if there are few outputs.
+// Linear layers: bias and padding for layers with matrix multiplies, and whole layers if there are few outputs.
 // Shapes: x, dx [rows, C]; weight, dweight [O, C]; y, dy [rows, O]; bias, dbias [O].
 #include "reduce.h"
 

@@ -28,7 +28,7 @@ typedef real target_type;
 #define COLUMN_STEP (LANES * WIDTH)
 #define ROW_SUM(v, scratch) LANE_SUM(v, scratch)
 #define ROW_MAX(v, scratch) LANE_MAX(v, scratch)
-#define TEAM_SUM(v, scratch) (v) // each lane's sum covers all rows already
+#define TEAM_SUM(v, scratch) (v) // all lanes work on the same rows, so that each has the whole sum
 #else
 #define FIRST_ROW LANE
 #define ROW_STEP LANES
@@ -100,7 +100,7 @@ static inline bool item_counts(const task *t, uint r)
     return target != t->ignore && target >= 0 && (uint)target < t->C;
 }
 
-// An item's share of RECORD_WEIGHT, the denominator of the mean.
+// The weight of row r in the loss, which is added to RECORD_WEIGHT, the denominator of the mean.
 static inline real item_weight(const task *t, uint r)
 {
     const real weight = t->weight != 0 ? t->weight[target_of(t, r)] : 1.0f;
@@ -307,7 +307,7 @@ static inline void real_item(const task *t, uint i, real whole, record_sums *s)
     add(s, RECORD_YY, y * y);
 #endif
     add(s, RECORD_LOSS, w * loss);
-    if (t->dx != 0) // 0 stays 0 even if `whole` is 0, because all weights are
+    if (t->dx != 0) // a gradient of 0 stays 0, even if `whole` is 0 because all weights are 0
         t->dx[i] = w * g == 0.0f ? 0.0f : w * g / whole;
 }
 #endif

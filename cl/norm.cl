@@ -45,8 +45,8 @@ static inline moments block_moments(global const real *x, global const int *leng
     return m;
 }
 
-// Writes mean and invstd [C] from the moments, and updates the running statistics (may be NULL) with `momentum`, the
-// new batch's share in them.
+// Writes mean and invstd [C] from the moments, and updates the running statistics (may be NULL), in which the new batch
+// has the weight `momentum`.
 static inline void keep_statistics(moments m, global real *mean, global real *invstd,
                                    global real *running_mean, global real *running_var, real eps,
                                    real momentum, uint C, uint c)
@@ -142,7 +142,7 @@ static inline moments joined_moments(global const real *partial, uint blocks, ui
     moments m;
 
     m.count = 0.0f;
-    shift = load(partial + C + c, C - c); // block 0 is empty only in pieces (train.bptt), whose step 0 may be padding
+    shift = load(partial + C + c, C - c); // block 0 is empty only if a piece (train.bptt) begins with padding
     for (uint b = 0; b < blocks; b++) {
         global const real *p = partial + (size_t)b * 3 * C + c;
 

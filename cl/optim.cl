@@ -69,7 +69,7 @@ static inline void block_squares(global const real *grads, uint first, uint last
 #endif
 
 #ifndef OPTIM_KIND
-// Writes partial [blocks, 2] of block_squares, one block per team. Every team's block begins within count.
+// Each team writes the result of block_squares for its block to partial [blocks, 2]. Each block begins before `count`.
 kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block,
                         local real *scratch)
 {
@@ -220,7 +220,7 @@ kernel void optim(global real *params, global const real *grads, global real *m,
     u.clip = 1.0f;
     if (norm != 0) {
         u.clip = max_norm / (norm[0] + 1e-6f);
-        u.clip = u.clip > 1.0f ? 1.0f : u.clip; // NaN stays
+        u.clip = u.clip > 1.0f ? 1.0f : u.clip; // NaN stays NaN
     }
     for (uint k = 0; k < ACCUMULATORS; k++)
         sum[k] = top[k] = 0.0f;

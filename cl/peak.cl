@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Measures the peak of a device: multiply-adds in registers, and copying.
 //
-// Defines: WIDTH, on CPUs a register's, as sums in wider vectors would need more registers than there are.
+// Defines: WIDTH, on CPUs that of a register, because sums in wider vectors need more registers than there are.
 #include "vector.h"
 
 #define CHAINS 12 // independent sums: more than any device needs to hide an fma's latency

@@ -13,7 +13,7 @@
 static inline realv value(realv x, real a, real b)
 {
 #if FUNCTION == FUNCTION_RELU
-    return WHERE(x, (realv)(0.0f), x < 0.0f); // NaN stays
+    return WHERE(x, (realv)(0.0f), x < 0.0f); // NaN stays NaN
 #elif FUNCTION == FUNCTION_TANH
     return tanh_vec(x);
 #elif FUNCTION == FUNCTION_SIGMOID
@@ -52,7 +52,7 @@ static inline realv gradient(realv x, realv y, realv dy, real a, real b)
     return dy * (0.5f * erfc(-ROOT_HALF * x) + 0.5f * GELU_K * x * exp(-0.5f * x * x));
 #elif FUNCTION == FUNCTION_GELU_TANH
     const realv u = 2.0f * GELU_K * (x + GELU_CUBE * x * x * x), s = sigmoid_vec(u);
-    const realv slope = 2.0f * GELU_K * (1.0f + 3.0f * GELU_CUBE * fmin(x * x, (realv)(1e6f))); // 0 * inf is NaN
+    const realv slope = 2.0f * GELU_K * (1.0f + 3.0f * GELU_CUBE * fmin(x * x, (realv)(1e6f))); // avoids 0 * inf
 
     return dy * s * (1.0f + x * sigmoid_vec(-u) * slope);
 #elif FUNCTION == FUNCTION_SILU
@@ -116,7 +116,7 @@ kernel void pointwise_bwd(global const real *x, global const int *lengths, globa
     }
 }
 #else
-// A team of LANES work-items computes `chunk` rows. In padding its sums are over no elements.
+// A team of LANES work-items computes `chunk` rows. For a row of padding its sums are over no elements.
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
                           uint C, real first, real second, uint chunk, local real *scratch)
 {

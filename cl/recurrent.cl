@@ -219,7 +219,7 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
         return;
 
     const uint t = d ? step : T - 1 - step, r = t * N + n, before = d ? r + N : r - N, time = t + offset;
-    const bool start = step + 1 == T; // forward had no step before this one
+    const bool start = step + 1 == T; // this is the first step of the forward pass
     const size_t row = (size_t)d * T * N + r, at = row * GATES * H;
     global const real *gate = gates + row * 4 * H, *stat = stats + row * 4;
     global real *above = dh + (size_t)n * H;
@@ -345,9 +345,9 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
 // How many rows ahead to prefetch: rows are so far apart that the hardware prefetcher misses them.
 #define SUMS_AHEAD 16u
 
-// Writes dbias, dgain [blocks, C] (or NULL), from block `begun` on: the sums over each block's valid rows of g [rows,
-// C] and of g x. Row `start` of g and x is the first one, and is row `row` of the sequence. Blocks are counted from the
-// first row, or from the last if `reverse`.
+// Writes dbias, dgain [blocks, C] (or NULL), from block `begun` on: the sums of g and of g x over each block's valid
+// rows. The `rows` rows begin at row `start` of g and x [.., C], which is row `row` of the sequence. Blocks are counted
+// from the first of them or, if `reverse`, from the last.
 kernel void recurrent_sums(global const real *g, global const real *x, global const int *lengths,
                            global real *dbias, global real *dgain, uint start, uint rows, uint row, uint N, uint C,
                            uint block_rows, uint begun, uint reverse)

@@ -25,7 +25,7 @@ static inline real max_of(realv v)
 }
 
 // A sum that adds up runs of RUN numbers and then the runs' sums, so that the rounding error grows with RUN + count /
-// RUN instead of count. An addition waits for only one other.
+// RUN instead of count. An addition depends on only one earlier addition.
 #define RUN 32
 
 typedef struct {
@@ -74,7 +74,7 @@ static inline kahan kahan_add(kahan k, realv v)
 {
     const realv corrected = v - k.lost, sum = k.sum + corrected;
 
-    k.lost = WHERE((sum - k.sum) - corrected, (realv)(0.0f), isinf(sum)); // infinite stays infinite
+    k.lost = WHERE((sum - k.sum) - corrected, (realv)(0.0f), isinf(sum)); // an infinite sum stays infinite
     k.sum = sum;
     return k;
 }

@@ -117,7 +117,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
     {
         const size_t row = t * N + n, state = (d * N + n) * H;
         const bool padding = lengths && (int)time >= lengths[n];
-        const bool initial = past && is_first(lengths, d, n, time, args.whole); // follows the initial state
+        const bool initial = past && is_first(lengths, d, n, time, args.whole); // the step that reads the initial state
 
         FOR_UNITS(j, H)
         {
@@ -129,7 +129,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
 #if CELL == CELL_RNN
             da[0] = rnn_gradient(dh, load_units(y + row * ld + d * H, j, H));
 #else
-            const bool last = step + 1 == T; // forward had no step before this one
+            const bool last = step + 1 == T; // this is the first step of the forward pass
             const size_t row_before = d ? row + N : row - N;
             realv a[RESERVE];
 

@@ -9,7 +9,7 @@ struct rnn_args {
     unsigned int save;              // whether backward will read gates and cell
     unsigned int first, last;       // this launch takes steps [first, last), counted in processing order
     // A sequence of `whole` steps can be processed in parts. Gates, cell and y then have the T steps of a part only:
-    // step t there is step t + offset of other tensors. They hold the steps before `first`, too, whose state is read.
+    // step t there is step t + offset of other tensors. They also hold steps before `first`, as their state is read.
     unsigned int whole, offset;
     unsigned int direction;             // the first direction in this launch
     unsigned int item_rows, item_tiles; // batch rows, and tiles of hidden units, per work-item

@@ -43,7 +43,7 @@ struct backward { // arguments for one direction and step
     size_t time;                // this step in the whole sequence, for dy, lengths and initial states
 };
 
-// Initialises the accumulators with the gradient of h from dy and (gru) from the next step's part without multiply.
+// Initialises the accumulators with dy and, for gru, the next step's gradient of h that bypasses the multiply.
 static void backward_start(const struct backward *b, uint tile, size_t n, uint rows, real *acc)
 {
     const uint H = b->H;
@@ -61,7 +61,7 @@ static void backward_start(const struct backward *b, uint tile, size_t n, uint r
         }
 }
 
-// The gradient that the next step passes back to the cell (lstm), or to h without the multiply (gru).
+// The gradient that the next step passes back to the cell (lstm), or to h past the multiply (gru).
 static realv handed_on(const struct backward *b, size_t n, uint unit)
 {
     const uint H = b->H;
@@ -154,8 +154,8 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
     }
 }
 
-// Prefetches what backward_start and backward_unit will read of the tile `next`. If `next` is not after `tile`, it is
-// of the next step. Its numbers were written so long ago that the caches no longer hold them.
+// Prefetches what backward_start and backward_unit will read of the tile `next`. If next <= tile, it is a
+// tile of the step processed next. Its numbers were written so long ago that the caches no longer hold them.
 static void backward_prefetch(const struct backward *b, uint tile, uint next, size_t n, uint rows)
 {
     const uint H = b->H;
@@ -179,10 +179,10 @@ static void backward_prefetch(const struct backward *b, uint tile, uint next, si
         }
 }
 
-// Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches another part of the tile `next`.
+// Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches other weights of the tile `next`.
 static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, uint next, uint i, uint stripes)
 {
-    // gru: column block 3 is the hidden state's part of n
+    // gru: column block 3 has the gradient of W_hn h + b_hn, the hidden state's part of gate n
     const uint H = b->H, low = CELL == CELL_GRU ? 2 * H : GATES * H;
     const size_t size = (size_t)GATES * H * P * WIDTH;
     global const real *a = b->gates + (b->after * b->N + n) * RESERVE * H;

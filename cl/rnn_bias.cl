@@ -27,13 +27,13 @@ kernel void rnn_bias_partial(global const real *gates, global real *partial, uin
 kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global real *db_hh0,
                          global real *db_ih1, global real *db_hh1, uint H, uint blocks, uint D)
 {
-    // With one gate a constant, because Intel's CPU runtime compiles an id that can only be 0 wrongly.
+    // `gate` is a constant if GATES is 1, because Intel's CPU runtime compiles an id that can only be 0 wrongly.
     const uint j = get_global_id(0) * WIDTH, gate = GATES == 1 ? 0 : get_global_id(1);
     const size_t d = get_global_id(2);
     if (j >= H || gate >= GATES || d >= D)
         return;
 
-    // gru: column block 3 is the hidden state's part of n
+    // gru: column block 3 has the gradient of W_hn h + b_hn, the hidden state's part of gate n
     const uint hidden = CELL == CELL_GRU && gate == 2 ? 3 : gate;
     global const real *p = partial + d * blocks * RESERVE * H;
     global real *db_ih = d ? db_ih1 : db_ih0, *db_hh = d ? db_hh1 : db_hh0;

@@ -26,7 +26,7 @@
 static inline realv rnn_activation(realv s)
 {
 #if RELU
-    return s < 0.0f ? (realv)(0.0f) : s; // NaN stays
+    return s < 0.0f ? (realv)(0.0f) : s; // NaN stays NaN
 #else
     return tanh_vec(s);
 #endif

@@ -13,7 +13,7 @@
 #define P 4
 #define SLOTS 4
 #define TILE_UNITS WIDTH
-#else // r, z, n of one vector of units; the two parts of n are separate slots
+#else // gates r, z, n of one vector of units; input and state part of n have separate slots
 #define P 3
 #define SLOTS 4
 #define TILE_UNITS WIDTH
@@ -267,7 +267,7 @@ static void forward_prefetch(const struct forward *f, uint tile, size_t n, uint 
     }
 }
 
-// Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches another part of the tile `next`.
+// Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches other weights of the tile `next`.
 static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, uint next, uint i, uint stripes)
 {
     const uint C = f->C, H = f->H;

@@ -21,7 +21,7 @@
 #include "rnn_cell.h"
 
 #define WIDE (LANES * LANE_UNITS) // hidden units, padded to a multiple of LANES
-#define K_WIDE (PARTS * PART)     // rows of the weights, padded likewise
+#define K_WIDE (PARTS * PART)     // rows of the weights, padded to a multiple of PARTS
 #define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // (row, unit) pairs whose cell a work-item computes
 #define STATE(row, k) (((local real *)state)[(row) * K_WIDE + (k)])
 #define SUM(part, row, p, unit) sums[(((part) * ROWS + (row)) * COLUMNS + (p)) * WIDE + (unit)]
@@ -71,7 +71,7 @@ struct span {
     size_t longest;
 };
 
-// low: the launch's first step in time.
+// Returns the span of a launch; `low` is the index in its buffers of the launch's earliest time step.
 static inline struct span span_of(const struct rnn_args *args, uint longest, uint low)
 {
     struct span s;

@@ -21,7 +21,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
     const struct span s = span_of(&args, longest_of(lengths, first_row, N, args.whole), d ? args.first : T - args.last);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
-    const bool goes_on = args.first > 0; // an earlier launch took the step after; its gradients are in `gates`
+    const bool goes_on = args.first > 0; // an earlier launch took the next time step; its gradients are in `gates`
     struct weights w;
     // next: activations; next_dy: dy; now: h or c of this step; before: h or c of the step before in forward order
     real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], pass[PAIRS];

@@ -21,7 +21,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
     const struct span s = span_of(&args, longest_of(lengths, first_row, N, args.whole), d ? T - args.last : args.first);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
-    const bool goes_on = args.first > 0; // an earlier launch took the step before; its state is in y and cell
+    const bool goes_on = args.first > 0; // an earlier launch took the previous step; its state is in y and cell
     global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
     struct weights w;
     real bias[PAIRS][RESERVE], next[PAIRS][RESERVE], now[PAIRS];

@@ -10,7 +10,7 @@
 #include "rnn_cell.h"
 #include "transpose.h"
 
-// Vectors of a tile of sums in registers: 24 of the 32 registers with AVX-512, else 12 of 16.
+// Number of vectors in a tile of sums: they take 24 of the 32 vector registers with AVX-512, else 12 of 16.
 #if WIDTH == 16
 #define SUMS 24
 #define P 4 // vectors side by side in backward's multiplies
@@ -115,7 +115,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
             turn_weights((d ? w1 : w0) + ((size_t)g * H + j) * C, units, C, panel + (p * GATES + g) * WIDTH);
     }
     for (uint n = first; n < last; n += ROWS) {
-        global const real *row[ROWS]; // rows beyond the last read the last row again and are not stored
+        global const real *row[ROWS]; // beyond the last row, that row is read again and its sums are not stored
         realv sum[ROWS][V];
 
 #pragma unroll
@@ -126,7 +126,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
                 sum[r][v] = 0.0f;
         }
         for (uint k = 0; k < C; k++) {
-            if (ROWS < V) { // beside the sums, 16 registers hold only the fewer of rows' numbers and weights
+            if (ROWS < V) { // 16 registers hold the sums and, of inputs and weights, only the fewer
                 realv one[ROWS];
 
 #pragma unroll
@@ -228,7 +228,7 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
         }
     }
     for (uint g = 0; g < GATES; g++) {
-        const uint hidden = CELL == CELL_GRU && g == 2 ? 3 : g; // gru: block 3 is the hidden state's part of n
+        const uint hidden = CELL == CELL_GRU && g == 2 ? 3 : g; // gru: block 3: hidden state's part of gate n
 
         if (b->db_ih[d])
             store_units(sum[g] + part[g], b->db_ih[d] + g * H, j, H);
@@ -257,7 +257,7 @@ static inline __attribute__((always_inline)) void product_tile(const struct prod
 {
     real out[TILE * P * WIDTH];
     realv sum[TILE][P];
-    size_t row[TILE]; // rows beyond the last read the last row again and are not stored
+    size_t row[TILE]; // beyond the last row, that row is read again and its sums are not stored
 
 #pragma unroll
     for (int i = 0; i < TILE; i++) {

@@ -120,7 +120,7 @@ static uint stripes_of(uint rows)
     return (rows + ROWS - 1) / ROWS;
 }
 
-// Where stripe i of `stripes` begins to prefetch in the tile at `next`, which is P parts of `part` numbers.
+// Returns where stripe i of `stripes` begins to prefetch in the tile at `next`, which has P times `part` numbers.
 static struct ahead ahead_of(global const real *next, size_t part, uint i, uint stripes)
 {
     return (struct ahead){next + i % P * part, stripes * part};

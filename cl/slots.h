@@ -59,10 +59,10 @@ enum {
     RANDOM_DROPOUT = 1, // a: step, b: the dropout's number in the model; index: element / 4
     RANDOM_SHUFFLE = 2, // a: epoch
     RANDOM_INIT = 3,    // a: parameter
-    RANDOM_SYNTH = 4,   // a: part of the data set, b: which numbers of it
+    RANDOM_SYNTH = 4,   // a: sample or other index, b: purpose in the data set (DRAW_...)
     RANDOM_SPLIT = 5,
     RANDOM_PROBE = 6, // free for use by tests, self-test and doctor
-    RANDOM_SWEEP = 7  // a: 0 for lists, else the number of the range; b: which numbers
+    RANDOM_SWEEP = 7  // a: number of the varied key, from 1; b: 0 permutation, 1 position in a range
 };
 
 #endif

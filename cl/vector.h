@@ -184,7 +184,7 @@ static inline real sum_of(realv v)
 // with a relative error below 1e-7 also near 0). x must be in [-87, 88]; NaN stays NaN.
 static inline realv exp_parts(realv x, realv *scale)
 {
-    const realv shifted = FMA(x, (realv)(1.44269504f), (realv)(12582912.0f)); // n in the low bits
+    const realv shifted = FMA(x, (realv)(1.44269504f), (realv)(12582912.0f)); // the low bits hold n
     const realv n = shifted - 12582912.0f;
     const realv r = FMA(n, (realv)(2.12194440e-4f), FMA(n, (realv)(-0.693359375f), x));
     realv p = (realv)(1.9875691500e-4f);

@@ -29,7 +29,7 @@ static inline real divisor(uint t, int length, uint K, uint stride, uint padding
 #endif
 }
 
-// Computes WIDTH numbers of y from column c on, for window t of sample n, which has `length` steps. 0: t is padding.
+// Computes WIDTH numbers of y from column c on, for window t of sample n, of `length` steps; 0: t is padding.
 static inline void forward_at(global const real *x, int length, global real *y, global int *argmax, uint t, uint n,
                               uint c, uint N, uint C, uint K, uint stride, uint dilation, uint padding)
 {
@@ -59,7 +59,7 @@ static inline void forward_at(global const real *x, int length, global real *y, 
 
             if (step >= 0 && step < length) {
                 const realv v = load(x + ((size_t)step * N + n) * C + c, left);
-                // takes the first valid step, then larger numbers only (the first of equals stays), and any NaN
+                // takes the first valid step, then only larger numbers (of equals the first is kept), and any NaN
                 const intv take = AS_INTV(v > best) | AS_INTV(v != v) | (taken < 0);
 
                 best = WHERE(best, v, take);
@@ -133,7 +133,7 @@ kernel void window_bwd(global const int *old_lengths, global const int *new_leng
     }
 }
 
-// Writes the number of windows of each sample. span: steps that a window covers less all padding.
+// Writes the number of windows of each sample. span: number of steps that a window covers, minus padding at both ends.
 kernel void window_lengths(global const int *old, global int *new, uint N, uint T_out, int span, uint stride)
 {
     const uint n = get_global_id(0);

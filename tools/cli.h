@@ -38,7 +38,7 @@ struct cli {
     const char *device, *gemm;
     struct cli_list set;
     struct cli_work {
-        double began, share; // time at which the bar of the current work was first drawn, and its share then
+        double began, share; // time when the current work's bar was first drawn; share of work done then
         int drawn;           // columns of the bar that are on the terminal
     } work;
     bool json, quiet, verbose, no_tune;
@@ -55,7 +55,7 @@ struct cli {
 
 /** Removes the progress bar of long work from the terminal, before something else is printed. */
 void cli_clear_work(struct cli *cli);
-/** Draws that bar. It is the `progress` function of a struct clrnn_log; `user` is a struct cli. */
+/** Draws the progress bar of long work: `progress` of a struct clrnn_log. `user` is a struct cli. */
 void cli_show_work(void *user, const char *what, double share);
 
 /** A command's own part of its help and usage. */
@@ -65,7 +65,7 @@ struct cli_spec {
     size_t least, most; // least and most positional arguments
     bool takes_json;
     bool json_takes_file;                // --json takes a file of any name, not only one that ends in .json
-    bool without_device, without_config; // --device and the like have no effect here; --set has none
+    bool without_device, without_config; // device options have no effect on the command; --set has none
     size_t option_count;
     const struct cli_option *option;
     const char *examples;

@@ -70,7 +70,7 @@ static struct start measure_start(int argc, char **argv, const char *cache)
     return start;
 }
 
-// Measures a cold start with empty caches, then a warm one with the caches that it filled.
+// Measures a cold start with empty caches, then a warm one with the caches that the cold start filled.
 static enum clrnn_status measure_starts(const struct cli *cli, int argc, char **argv, struct start *cold,
                                         struct start *warm)
 {

@@ -110,7 +110,7 @@ int cmd_compare(int argc, char **argv)
     if (st == CLRNN_OK && cli.json_file)
         st = cli_check_out(&cli, cli.json_file, 1, &params.init);
     if (st == CLRNN_OK && out.baseline)
-        st = clrnn_compare_baseline(&cli.log, out.baseline, NULL, NULL); // reads it before a long run
+        st = clrnn_compare_baseline(&cli.log, out.baseline, NULL, NULL); // checks the file before a long run
     if (st == CLRNN_OK)
         st = clrnn_compare(&cli.log, config, &params, &result);
     if (st == CLRNN_OK)

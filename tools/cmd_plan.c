@@ -26,7 +26,7 @@ static bool read_network(const char *text, struct clrnn_network *network)
     return network->bytes_per_s > 0;
 }
 
-// Under mpirun: measures the connection, unless --network gives it. *leads: this is rank 0, which goes on.
+// Under mpirun: measures the connection, unless --network gives it. Sets *leads on rank 0, which goes on.
 static enum clrnn_status measure(struct cli *cli, struct clrnn_network *network, bool *leads)
 {
     const bool paper = network->bytes_per_s > 0;

@@ -44,8 +44,8 @@ static void wait_for_reader(void)
         nanosleep(&moment, NULL);
 }
 
-// Sends MPICH's launcher PMI's request to end all processes, as MPI_Abort does. It does not notice the end of
-// a process without MPI initialised, for which the others wait; other launchers see a status that is not 0.
+// Sends MPICH's launcher PMI's request to end all processes, as MPI_Abort does. That launcher does not notice
+// that a process ends before MPI_Init, and the others would wait; other launchers see a nonzero status.
 static void end_all(int status)
 {
     const char *fd = getenv("PMI_FD");
@@ -109,7 +109,7 @@ void guard_start(void)
     sigaddset(&own_alone, SIGCHLD);
     sigprocmask(SIG_UNBLOCK, &own_alone, NULL);
     if (child < 0)
-        return;    // without a guard
+        return;    // fork failed: go on without a guard
     setpgid(0, 0); // the launcher signals the group of the guard, which passes each signal on once
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != own)

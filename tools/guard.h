@@ -9,7 +9,7 @@
  * SIGINT, SIGTERM, SIGHUP and SIGUSR1 stay blocked: call interrupt_start() next. */
 void guard_start(void);
 
-/** Tells the guard that this process has joined the other ranks: from now on MPI tells these if it ends. */
+/** Tells the guard that this process has joined the other ranks, to which MPI from now on reports its end. */
 void guard_joined(void);
 
 #endif

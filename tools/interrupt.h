@@ -13,15 +13,15 @@
  * message. */
 void interrupt_start(void);
 
-/** From now on the first of these signals only sets the returned flag, and the next one ends the program.
+/** From now on the first signal (interrupt_start) only sets the returned flag, the next one ends the program.
  * Call it after the config has been read: the config may be a pipe, and nothing checks the flag while waiting
  * for it. A process that MPI's launcher started calls it before interrupt_start(): the other ranks would wait
  * for a rank that ends before MPI is initialised.
  * */
 const volatile sig_atomic_t *interrupt_flag(void);
 
-/** From now on these signals do nothing, even if one has come already: another process decides when this one
- * ends. */
+/** From now on SIGINT, SIGTERM, SIGUSR1 and SIGHUP do nothing, even if one has come already: another process
+ * decides when this one ends. */
 void interrupt_ignore(void);
 
 #endif

@@ -119,7 +119,7 @@ static enum clrnn_status unknown_key(const struct cli *cli, const struct clrnn_c
 {
     const char *like = NULL;
 
-    for (size_t i = 0; i < count && !like; i++) { // or it may be the last word of a key
+    for (size_t i = 0; i < count && !like; i++) { // `key` may be the last word of a path
         const char *point = strrchr(keys[i].path, '.');
 
         if (point && !strcmp(point + 1, key))

@@ -12,7 +12,7 @@ struct source_options {
     struct clrnn_source data; // filled in by source_check
     struct device_list devices;
     struct clrnn_model
-        *model[MOST_DEVICES]; // one on each device, from source_open_models; model[0] shares with the others
+        *model[MOST_DEVICES]; // one on each device, from source_open_models; model[0] shares its batches
 };
 
 // Texts for the commands' help.

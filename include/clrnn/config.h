@@ -46,7 +46,7 @@ enum clrnn_pool_over { CLRNN_POOL_LAST, CLRNN_POOL_FINAL, CLRNN_POOL_MEAN, CLRNN
 
 /** Initialisers, as torch.nn.init has them. */
 enum clrnn_initializer_kind {
-    CLRNN_INITIALIZER_DEFAULT, // the layer's own
+    CLRNN_INITIALIZER_DEFAULT, // the layer's default initialiser
     CLRNN_INITIALIZER_ZEROS,
     CLRNN_INITIALIZER_ONES,
     CLRNN_INITIALIZER_XAVIER_UNIFORM,
@@ -68,7 +68,7 @@ struct clrnn_initializer {
 struct clrnn_layer_init {
     bool on;
     struct clrnn_initializer all, weight, bias, weight_ih, weight_hh, weight_hr, bias_ih,
-        bias_hh; // bias: both
+        bias_hh; // `bias` in recurrent layers: both bias_ih and bias_hh
     struct clrnn_initializer gamma_ih, gamma_hh, gamma_c, beta_c, v;
     double forget_bias;  // is added to the forget gate's part of bias_ih
     bool forget_default; // forget_bias is not given: 1 with model.init: keras, else 0
@@ -79,17 +79,17 @@ struct clrnn_layer {
     enum clrnn_layer_kind kind;
     char *name; // state-dict prefix, from malloc; NULL: the layer's index
     int line;   // of the layer's entry in the config file; 0: made in code
-    // recurrent
+    // of recurrent layers
     uint32_t hidden_size, num_layers;
-    bool bidirectional, bias, relu; // bias: linear too; relu: nonlinearity of rnn
+    bool bidirectional, bias, relu; // bias: also of linear; relu: rnn with nonlinearity relu
     double dropout;                 // between the layers of a recurrent stack
-    // normalising
+    // of normalising layers
     double eps, momentum;
     bool cumulative; // batchnorm: momentum is null, so that running statistics are averages of all batches
     bool affine;     // layernorm: elementwise_affine
     bool track_running_stats;
     bool sync; // with train.shards: take statistics over the whole batch, not over each shard
-    // dense
+    // of linear, embedding, dropout and pool layers
     uint32_t out_features, num_embeddings, embedding_dim;
     int32_t padding_idx; // -1: none
     double p;            // dropout
@@ -105,7 +105,7 @@ struct clrnn_layer {
     uint32_t attention_size; // attention_pool
     bool variational;        // dropout: one mask for all steps
     uint32_t num_groups;     // groupnorm
-    bool gelu_tanh;          // gelu: approximate: tanh
+    bool gelu_tanh;          // gelu with approximate: tanh
     struct clrnn_layer_init init;
     // residual, concat: the layers inside one follow it in the config's list; `inner` is how many of them
     // there are at all depths.
@@ -123,7 +123,7 @@ enum clrnn_loss_kind {
     CLRNN_LOSS_SMOOTH_L1,
     CLRNN_LOSS_HUBER,
     CLRNN_LOSS_QUANTILE,
-    CLRNN_LOSS_CTC // stays last: unlike the losses above it has an op and tests of its own
+    CLRNN_LOSS_CTC // stays last: unlike the losses above it has a separate op and tests
 };
 /** Optimisers, as train.optimizer names them. */
 enum clrnn_optimizer_kind {
@@ -177,7 +177,7 @@ struct clrnn_scheduler_config {
     double T_max, eta_min;                                                               // cosine
     double start_factor, end_factor, total_iters;                                        // linear
     double max_lr, pct_start, base_momentum, max_momentum, div_factor, final_div_factor; // one cycle
-    int64_t total_steps, epochs, steps_per_epoch; // one cycle; 0: from the run itself
+    int64_t total_steps, epochs, steps_per_epoch; // one cycle; 0: taken from the run
     bool linear_anneal, three_phase, cycle_momentum;
     double factor, threshold, min_lr, plateau_eps; // plateau
     int64_t patience, cooldown;
@@ -238,13 +238,13 @@ struct clrnn_source {
     char *x, *y, *lengths, *weights, *y_lengths;
     char *csv, *label;
     char *columns, *target;              // csv: names or numbers of columns, one a line
-    char *delimiter, *comment, *decimal; // csv: one character each; NULL: detected; no comments; a point
+    char *delimiter, *comment, *decimal; // csv: a character each; NULL means detected, none, a point
     char *label_from;                    // csv of several files: path of a table with each file's label
     char *ts;                            // a .ts file, in place of x and csv
     char *missing;                       // csv: error (NULL), zero, mean or forward
     char *time, *group;                  // csv: names of the columns with times and with series
     uint32_t csv_steps;                  // csv: steps T into which a row's columns are folded; 0: T = 1
-    uint32_t window, horizon, stride;    // csv: rows. 0: no windows; CLRNN_HORIZON_OF_TARGET; 0: stride 1
+    uint32_t window, horizon, stride;    // csv, in rows. window 0: none; stride 0: 1; CLRNN_HORIZON_OF_TARGET
     uint32_t season;                     // csv: rows of a season of the seasonal baseline; 0: no baseline
     bool split;                          // csv: hold out the end of each group for validation
     double split_valid;                  // the share of each group's rows that is held out

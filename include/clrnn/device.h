@@ -100,12 +100,12 @@ CLRNN_API bool clrnn_device_is_tuned(const struct clrnn_device_info *info);
 /** The training step by which devices are compared: forward, backward and update of one batch of N samples of
  * T steps and C features by an lstm of hidden size H. */
 #define CLRNN_STEP_MODEL "lstm, N 64, T 32, C 64, H 128, cross_entropy, adam"
-/** Milliseconds of that step, as `clrnn tune` measured it on this device with this driver; NaN: not measured,
- * or what was stored is damaged. */
+/** Milliseconds of a training step of CLRNN_STEP_MODEL, as `clrnn tune` measured it on this device with this
+ * driver; NaN: not measured, or the stored value is damaged. */
 CLRNN_API double clrnn_device_step_ms(const struct clrnn_device_info *info);
-/** Stores the milliseconds of that step in the user's cache, where later choices of a default device find
- * them. NaN removes them. Errors: CLRNN_ERR_ARG on ref or if `step_ms` is not positive; CLRNN_ERR_DISK: the
- * file cannot be written; CLRNN_ERR_MEMORY. */
+/** Stores the milliseconds of a training step of CLRNN_STEP_MODEL in the user's cache, for later choices of
+ * a default device. NaN removes them. Errors: CLRNN_ERR_ARG on ref or if `step_ms` is not positive;
+ * CLRNN_ERR_DISK: the file cannot be written; CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_device_keep_step_ms(const struct clrnn_log *log,
                                                       const struct clrnn_device_info *info, double step_ms);
 
@@ -114,7 +114,7 @@ CLRNN_API enum clrnn_status clrnn_device_keep_step_ms(const struct clrnn_log *lo
 struct clrnn_tuned_multiply {
     bool transpose_a, transpose_b;
     uint32_t M, N, K;
-    uint32_t count;    // how many per step
+    uint32_t count;    // number of such multiplies in a training step
     double default_ms; // CLBlast with its default settings
     double clblast_ms; // CLBlast with the tuned settings
     double own_ms;     // clRNN's own kernel

@@ -31,7 +31,7 @@ struct clrnn_overfit_result {
     double first_loss, lowest_loss, last_loss, accuracy; // accuracy: NaN for mse
     double target, floor;                                // floor: the lowest value that the loss can have
     const char *floor_reason;                            // why the floor is above 0, or NULL; static
-    bool cannot;       // the layers before the loss keep it above any low target
+    bool cannot;       // the layers before the loss keep the loss above any low target
     bool falling;      // the target was not reached, but the loss was still falling
     const char *ended; // why training ended before `steps` without reaching the target, or NULL; static
     size_t curve_count;
@@ -58,8 +58,8 @@ struct clrnn_grow_stage {
     uint32_t overfit_steps;
     double overfit_loss;
     double train_loss, valid_loss, train_accuracy, valid_accuracy; // after the short training; NaN: none
-    bool learns;                                                   // it passed both tests
-    bool breaks; // the stage before learns and this one does not; later stages leave this stage's part out
+    bool learns;                                                   // both in overfitting and in training
+    bool breaks; // the stage before learns, this one does not; later stages omit what this one adds
 };
 
 /** How long to train each stage. Zeroed: the defaults. */
@@ -67,7 +67,7 @@ struct clrnn_grow_params {
     const char *init;
     uint32_t steps;       // training steps to overfit one batch at each stage; 0: 500
     uint32_t train_steps; // training steps of the short training at each stage; 0: 300
-    void (*progress)(void *user, const struct clrnn_grow_stage *stage); // after each stage; may be NULL
+    void (*progress)(void *user, const struct clrnn_grow_stage *stage); // called after each stage; or NULL
     void *progress_user;
     const volatile sig_atomic_t *stop;
 };
@@ -108,8 +108,8 @@ struct clrnn_finding_info {
 /** Returns the table of all findings and its number of rows in *count; static. */
 CLRNN_API const struct clrnn_finding_info *clrnn_findings(size_t *count);
 
-/** What changed when a finding's remedy was tried. NOTHING: a trial that ran to its end made no difference
- * and still learns badly, so the finding does not explain the trouble. */
+/** What changed when a finding's remedy was tried. NOTHING: a trial with the remedy ran to its end, was
+ * no better and still learns badly, so that the finding does not explain the trouble. */
 enum clrnn_tried { CLRNN_TRIED_NOT, CLRNN_TRIED_HELPS, CLRNN_TRIED_NOTHING, CLRNN_TRIED_WORSE };
 
 /** One finding; its strings are owned by the result. */
@@ -180,7 +180,7 @@ struct clrnn_selftest_result {
 /** How long to test. Zeroed: ten seconds, no progress. */
 struct clrnn_selftest_params {
     double seconds;                              // limit for sizes above the smallest; 0: 10
-    void (*doing)(void *user, const char *what); // before each case; may be NULL
+    void (*doing)(void *user, const char *what); // called before each case; or NULL
     void *doing_user;
     const volatile sig_atomic_t *stop;
 };
@@ -217,7 +217,7 @@ struct clrnn_devices_params {
     double timeout_s; // a test that reports no progress for this time hangs; 0: 120
     double seconds;   // as in clrnn_selftest_params
     const volatile sig_atomic_t *stop;
-    void (*progress)(void *user, const struct clrnn_device_info *device); // before each test; may be NULL
+    void (*progress)(void *user, const struct clrnn_device_info *device); // called before each test; or NULL
     void *progress_user;
 };
 
@@ -242,7 +242,7 @@ struct clrnn_deviation {
 struct clrnn_compare_row {
     char spec[24], name[160], platform[160], driver[160], opencl[160];
     bool is_ref;
-    enum clrnn_verdict verdict;    // on the device, from all results; OK for ref itself
+    enum clrnn_verdict verdict;    // verdict on the device from all results; OK for ref
     char reason[512];              // a sentence that explains WRONG or BROKEN
     struct clrnn_device_test test; // its self-test
 
@@ -258,7 +258,7 @@ struct clrnn_compare_row {
     struct clrnn_deviation final; // of final_loss
 
     double build_cold_s, build_warm_s;
-    struct clrnn_timing step_ms; // of a training step, over windows of several
+    struct clrnn_timing step_ms; // of a training step; a measured window has several steps
     double samples_per_s, flops, bytes, gflops, gb_per_s;
     struct clrnn_peak peak;
     char unmeasured[256]; // a sentence: why speed or peak is NaN; "": nothing failed. Not part of `verdict`
@@ -277,7 +277,7 @@ struct clrnn_compare_params {
     const char *gemm;          // as in clrnn_device_params
     bool no_tune;
     const volatile sig_atomic_t *stop;
-    void (*progress)(void *user, const char *what); // before each part; may be NULL
+    void (*progress)(void *user, const char *what); // called before each part of the work; or NULL
     void *progress_user;
 };
 
@@ -290,7 +290,7 @@ struct clrnn_compare_result {
     size_t param_count;
     char (*param)[80]; // [param_count] names of the trained parameters
     double *bound;     // [steps] bound of |loss - reference| / max(|reference|, 0.01)
-    double *deviation; // [row_count, steps] that value for each row
+    double *deviation; // [row_count, steps] for each row the difference that `bound` limits
     size_t row_count;
     struct clrnn_compare_row *row; // [row_count], ref last
     bool agree;

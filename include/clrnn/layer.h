@@ -103,7 +103,7 @@ struct clrnn_layer_gradients {
 
 /**
  * Computes the gradients of the inputs and weights of a forward pass and overwrites what their arrays held.
- * Waits for the device. May be called again for the same pass, which then runs forward again with its masks.
+ * Waits for the device. Each further call for the pass first repeats forward with the same dropout masks.
  *
  * Errors  CLRNN_ERR_ARG: dx after no_dx; dh0 or dc0 without h0 or c0; the layer's weights have changed since
  *         the forward and `weights` is NULL. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.

@@ -33,7 +33,7 @@ struct clrnn_lr_params {
     uint32_t steps;       // most steps of each short training, about; 0: 1000
     bool no_trials;       // run only the range test, and suggest by its curve
     int plot;             // 1: yes, 0: no, -1: if gnuplot is installed
-    void (*progress)(void *user, const char *what); // before each part: "short training at lr 0.01"
+    void (*progress)(void *user, const char *what); // called before each part: "short training at lr 0.01"
     void *progress_user;
     const volatile sig_atomic_t *stop; // non-zero: end with CLRNN_INTERRUPTED
 };
@@ -53,7 +53,7 @@ struct clrnn_lr_result {
     struct clrnn_lr_point *curve;
     struct clrnn_lr_trial *trial; // sorted by lr
     bool valid;                   // the trainings are judged by the validation set
-    uint32_t epochs, steps;       // of a short training; with fewer steps than an epoch it is a part of one
+    uint32_t epochs, steps;       // of a short training; if `epochs` is 1, it may end before the epoch does
 };
 
 /**
@@ -92,7 +92,7 @@ struct clrnn_sweep_params {
     const char *device, *gemm; // for every trial, as in clrnn_device_params
     bool no_tune;
     int plot;                                       // 1: yes, 0: no, -1: if gnuplot is installed
-    void (*progress)(void *user, const char *what); // after each training: "trial 3: valid_loss 0.41"
+    void (*progress)(void *user, const char *what); // called after each training: "trial 3: valid_loss 0.41"
     void *progress_user;
     const volatile sig_atomic_t *stop; // non-zero: end with CLRNN_INTERRUPTED; the same call then resumes
 };

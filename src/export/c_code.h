@@ -76,7 +76,7 @@ const char *clrnn_c_input_type(const struct clrnn_c_code *code);
 /** Steps of NAME_predict's output for T input steps; 1 if there is one output for a sequence. */
 int64_t clrnn_c_output_steps(const struct clrnn_c_code *code, int64_t T);
 
-/** The largest int16 value of a quantised input of an int8 matrix: a sum of `cols` products fits int32. */
+/** The largest int16 value of a quantised input for which a sum of `cols` products with int8 fits int32. */
 double clrnn_c_levels(uint32_t cols);
 
 #endif

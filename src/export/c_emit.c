@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Functions that the writers of generated functions share.
+// Functions that c_functions.c and c_public.c share to write generated functions.
 #include "export/c_emit.h"
 
 void clrnn_c_emit(struct clrnn_c_emit *e, const char *format, ...)

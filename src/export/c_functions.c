@@ -7,7 +7,7 @@
 #include "export/c_emit.h"
 #include "model/layer.h"
 
-// ---------------------------------------------------------------- where values are
+// ---------------------------------------------------------------- storage of results
 
 static bool in_pass(const struct clrnn_c_emit *e)
 {
@@ -398,7 +398,7 @@ static void put_op(struct clrnn_c_emit *e, size_t op)
     release(e, op);
 }
 
-// Writes what completes a pool, attention pool or flatten after the last time step of a sequence.
+// Writes code that completes a pool, attention pool or flatten after the last time step of a sequence.
 static void put_pooled(struct clrnn_c_emit *e, size_t op)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];

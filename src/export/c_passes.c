@@ -92,7 +92,7 @@ static size_t base_of(const struct division *d, size_t value)
     return value ? d->passes->place[value - 1].base : 0;
 }
 
-// Finds or makes the base with the number of steps that windows leave of `parent`.
+// Finds or makes the base whose number of steps is the number of windows `w` over the steps of base `parent`.
 static enum clrnn_status find_base(struct division *d, const struct clrnn_windows *w, size_t parent,
                                    size_t *base)
 {
@@ -144,7 +144,7 @@ static enum clrnn_status find_pass(struct division *d, size_t first, struct clrn
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- which operation runs where
+// ---------------------------------------------------------------- assigning operations to passes
 
 // Marks a bidirectional level and the chain of operations from it to a pool or the output, if all of these
 // treat features separately: each direction's pass can then run them on its half of the features.
@@ -175,8 +175,8 @@ static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
     return false;
 }
 
-// Whether the operation runs in every pass that reads it: a cheap one whose source is the input, both
-// directions of a level, or another operation that runs again.
+// Whether the operation runs in every pass that reads its result. A cheap operation does if its source is the
+// input, both directions of a recurrent level, or another operation that runs again.
 static bool runs_again(const struct division *d, size_t op)
 {
     const struct clrnn_export_op *o = &d->p->op[op];
@@ -238,7 +238,7 @@ static enum clrnn_status place_op(struct division *d, size_t op)
     if (o->kind == CLRNN_EXPORT_CELL && o->D == 2)
         mark_halves(d, op);
     place->again = runs_again(d, op);
-    if (place->half && o->kind != CLRNN_EXPORT_CELL) { // it runs in the passes of its level
+    if (place->half && o->kind != CLRNN_EXPORT_CELL) { // it runs in the passes of its recurrent level
         place->pass = d->passes->place[place->half - 1].pass;
         place->back = d->passes->place[place->half - 1].back;
         return CLRNN_OK;
@@ -333,7 +333,7 @@ static enum clrnn_status find_buffers(struct division *d)
             if (!place->buffered || place->pass != pass)
                 continue;
             if (d->p->op[i].kind == CLRNN_LAYER_FLATTEN && source && d->passes->place[source - 1].buffered)
-                place->buffer = d->passes->place[source - 1].buffer; // it holds the same values
+                place->buffer = d->passes->place[source - 1].buffer; // flatten keeps the values
             else
                 TRY(find_buffer(d, i));
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writes what is around the bodies: signatures, locals, NAME_state, NAME_reset, NAME_predict and NAME_step.
+// Writes code around the bodies: signatures, locals, NAME_state, NAME_reset, NAME_predict and NAME_step.
 #include <stdio.h>
 #include <string.h>
 
@@ -85,7 +85,7 @@ static void put_locals(struct clrnn_c_emit *e)
     e->code->pass_bytes = MAX2(e->code->pass_bytes, values * sizeof(float));
 }
 
-// Resets what is known about a body before the dry run.
+// Resets what is known about the body of a pass's function, before its dry run.
 static void begin(struct clrnn_c_emit *e, size_t pass)
 {
     e->pass = pass;

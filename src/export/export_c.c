@@ -186,7 +186,7 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     }
     for (size_t i = 0; i < FILES && st == CLRNN_OK; i++) {
         code->text.out = out[i];
-        code->text.constant_bytes = constants; // each write_file counts up from here
+        code->text.constant_bytes = constants; // write_file adds to this number
         st = write_file(code, vector, i);
         if (st == CLRNN_OK)
             st = clrnn_out_flush(out[i]);

@@ -20,7 +20,7 @@ struct clrnn_onnx_build {
     struct clrnn_export_program program;
     bool states;                    // h and c are inputs and outputs of the graph
     struct clrnn_onnx_value now;    // input of the current operation, which replaces it by its result
-    struct clrnn_onnx_value *value; // [program.count + 1]: 0 the input, i + 1 the result of op[i]; free
+    struct clrnn_onnx_value *value; // [program.count + 1]: 0: input, i + 1: result of op[i]; from calloc
     const char *h, *c;              // states of the current recurrent layer
     const char *h_out, *c_out;
 };
@@ -51,7 +51,7 @@ enum clrnn_status clrnn_onnx_add_parameter(struct clrnn_onnx_build *build, size_
 /** Adds a constant [C] of ones. */
 enum clrnn_status clrnn_onnx_add_ones(struct clrnn_onnx_build *build, int64_t C, const char **name);
 
-/** Small groups of nodes that several operations use. First: 0, 1, ... (size of x along `axis`) - 1. */
+/** Adds nodes that give the tensor 0, 1, ..., n - 1, where n is the size of x along `axis`. */
 const char *clrnn_onnx_count_up(struct clrnn_onnx *onnx, const char *x, int64_t axis);
 /** The size of dimension `axis` of x, as a tensor [1]. */
 const char *clrnn_onnx_size_of(struct clrnn_onnx *onnx, const char *x, int64_t axis);

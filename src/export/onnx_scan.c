@@ -86,7 +86,7 @@ static const char *gru_step(struct clrnn_onnx *o, const char *x, const char *h_g
     return CLRNN_ONNX_NODE(o, "Add", n, CLRNN_ONNX_NODE(o, "Mul", z, CLRNN_ONNX_NODE(o, "Sub", h, n)));
 }
 
-// Adds the Scan's body: next h and c from h, c and the input's part of the gates. In padding both stay.
+// Adds the Scan's body: next h and c from h, c and the input's part of the gates. In padding h and c stay.
 static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, const struct weights *w,
                      bool masked)
 {
