@@ -182,9 +182,9 @@ static inline struct range block_of(uint block, uint lead, uint rows, uint K)
 }
 
 // Global size: column blocks of n_block (a multiple of PANEL); row blocks of m_block (a multiple of TILE); parts of K.
-// Without `paired`, row blocks of the second multiply follow those of the first. Blocks of K (k_lead) exclude `paired`
-// and split-K. With PACKED, B is the result of gemm_pack. k_step is at most KC, unless PACKED without TRANSPOSE_A. An
-// epilogue needs beta 0 and all of K in one step.
+// Two multiplies without `paired` have twice the row blocks, the first's come first. With PACKED, B is the result of
+// gemm_pack. The caller must see to it: with k_lead, no `paired` and one part of K; k_step at most KC, unless PACKED
+// without TRANSPOSE_A; with an epilogue, beta 0 and all of K in one step.
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,

@@ -75,9 +75,9 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
     }
 }
 
-// Does what accumulate_rows does for any number of rows up to ROWS. The tile is in memory before and after, so that
-// only this code is generated once for each number of rows. It is not inlined, because inside the large kernels LLVM
-// keeps part of the tile on the stack, which costs backward of an LSTM half its speed.
+// accumulate_rows for a number of rows, up to ROWS, that is known only at run time: a switch over a copy for each. The
+// tile is passed in memory, so that callers need no copies. Not inlined, because inside the large kernels LLVM keeps
+// part of the tile on the stack, which costs backward of an LSTM half its speed.
 static __attribute__((noinline)) void accumulate(real *tile, uint rows, int last_slot,
                                                  global const real *a, size_t ld, global const real *w, uint K,
                                                  struct ahead ahead)

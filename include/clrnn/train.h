@@ -22,7 +22,7 @@ struct clrnn_progress {
     double lr;                       // learning rate of the last step
     double samples_per_s, seconds_left;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; // NaN: there is none
-    double train_mae, valid_mae, valid_rmse, valid_r2;             // for mse only, else NaN
+    double train_mae, valid_mae, valid_rmse, valid_r2;             // for real targets but quantile, else NaN
     double grad_norm, seconds; // norm of the last step's gradients; duration of this epoch so far
     bool best;                 // this epoch's weights became best.safetensors
     const char *metrics; // this epoch's line of metrics.jsonl, a JSON object; NULL: not the end of an epoch

@@ -37,7 +37,7 @@ static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
            yaml_emitter_emit(emitter, &event);
 }
 
-// The root and its children are never written in one line.
+// The root and its children are written in block style, unless they are empty.
 static bool emit(yaml_emitter_t *emitter, const struct clrnn_node *node, int depth)
 {
     const bool map = node->kind == CLRNN_NODE_MAP;

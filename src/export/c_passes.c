@@ -301,7 +301,8 @@ static size_t last_reader(const struct division *d, size_t op)
     return last;
 }
 
-// Gives the operation's result a buffer: one of the same base that no pass reads any more, or a new one.
+// Gives the operation's result a buffer: one for the same number of steps (`base`) that is not read from this
+// pass on, or a new one.
 static enum clrnn_status find_buffer(struct division *d, size_t op)
 {
     struct clrnn_c_passes *s = d->passes;

@@ -36,7 +36,8 @@ static const struct slots *slots_of(const struct clrnn_graph *g, size_t op)
     return NULL;
 }
 
-// Gives the forward op of a level its initial states as inputs and its final states as outputs.
+// Gives the forward op of a level (one of num_layers) its initial states as inputs, its final ones as
+// outputs.
 static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
                                     const struct slots *at, struct clrnn_states *s)
 {

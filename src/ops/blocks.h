@@ -15,8 +15,9 @@ struct clrnn_blocks {
 /** Steps in a block on this device. */
 uint32_t clrnn_block_steps(const struct clrnn_device *device);
 
-/** The blocks of steps [begin, steps) of direction d, with N rows a step, counted from the direction's first
- * step. A part of a sequence must begin where a block begins. `all`: steps of the whole sequence. */
+/** Divides steps [begin, steps), with N rows each, into blocks. Steps are numbered in the order in which
+ * direction d takes them. A part of a sequence must begin where a block begins. `all`: steps of the whole
+ * sequence; if they fit in one block, there are no blocks (rows 0). */
 struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *launches, uint32_t d, uint32_t begin,
                                     uint32_t steps, uint32_t all, uint32_t N);
 

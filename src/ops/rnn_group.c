@@ -71,8 +71,8 @@ static uint32_t operands_of(const struct tiling *c)
     return 4 * (c->columns * c->lane_units + c->rows);
 }
 
-// Divides `left` registers: first for loads in flight in the loop over weights in memory, whose latency is
-// the bound, then for weights that stay in registers. The state for the latter is loaded at once, too.
+// Divides `left` free registers: first to unroll the loop that reads weights from memory, which is bound by
+// their latency; the rest holds weights over all steps, and the state that these are multiplied with.
 static void divide_registers(uint32_t left, struct tiling *c)
 {
     const uint32_t one = operands_of(c), fours = c->part / 4;

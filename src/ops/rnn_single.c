@@ -61,7 +61,8 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
 {
     const uint32_t blocks = clrnn_divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
     const uint32_t cores = MAX2(clrnn_device_info(clrnn_launches_device(l))->compute_units, 1u);
-    // Each work-item transposes its weights: rows are divided among more of them only if cores would be idle.
+    // Each work-item transposes the weights of its units: rows are divided among several work-items only if
+    // there are fewer blocks of units than cores.
     const uint32_t row_items = clrnn_divide_up(cores, blocks * r->D),
                    item_rows = clrnn_divide_up(r->N, MIN2(row_items, r->N));
     struct rnn_args args = clrnn_rnn_args(r, false);

@@ -29,9 +29,8 @@ static void name_key(const struct clrnn_train_config *train, struct clrnn_lr_res
                  clrnn_optimizer_word(train->optimizer.kind));
 }
 
-// Chooses the length of a short training: a fifth of the run's epochs, but at least five if it has them, and
-// at most about params->steps steps. It is a number of whole epochs, or part of one if an epoch has more
-// steps.
+// Chooses the length of a short training: a fifth of the run's epochs, at least five or all if it has fewer,
+// at most about params->steps steps. It is in whole epochs, or params->steps steps if one epoch has more.
 static void choose_length(struct clrnn_lr_finder *f)
 {
     struct clrnn_lr_result *r = f->result;

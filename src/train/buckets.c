@@ -423,7 +423,7 @@ enum clrnn_status clrnn_buckets_wait(struct clrnn_buckets *b)
     return b->count > 1 ? wait_for(b, &b->read, b->queued.count) : CLRNN_OK;
 }
 
-// Queues `job`, the shard's next bucket, for the threads. A single bucket is read here instead.
+// Queues `job`, the shard's next bucket, for the threads. If there is only one bucket, it is read here.
 static enum clrnn_status give(struct clrnn_buckets *b, struct job job)
 {
     struct job *next = &b->job[((b->taken - 1) * b->count + job.bucket)];

@@ -64,7 +64,8 @@ enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const
 
 /** Whether multiplies can gather rows of their operands: clRNN's kernels on CPUs can. */
 bool clrnn_device_gathers(const struct clrnn_device *device);
-/** Whether multiplies can be `fixed` and sum in blocks: clRNN's on CPUs can, unless loops are limited. */
+/** Whether multiplies can be `fixed` and sum in blocks (k_lead): clRNN's on CPUs, if the driver does not
+ * limit the rounds of a loop (quirk loop_rounds). */
 bool clrnn_device_sums_blocks(const struct clrnn_device *device);
 
 #endif

@@ -33,8 +33,8 @@ struct clrnn_builders_job {
     size_t arg_count;
     const struct clrnn_arg *args;
 };
-/** Gives a kernel to the builders, unless it is the only one before clrnn_builders_wait. A kernel that they
- * do not compile is compiled by the caller's first run. */
+/** Queues a kernel for the builders. If they are idle, it is held back until another one is added, since one
+ * alone is compiled as fast here. What they do not compile is compiled in this process when it first runs. */
 void clrnn_builders_add(struct clrnn_builders *builders, const struct clrnn_device *device,
                         const struct clrnn_builders_job *job);
 /** Waits until all kernels are compiled, or the builders have failed. */

@@ -75,7 +75,8 @@ static void write_arguments(FILE *out, const struct kernel *k)
     }
 }
 
-// Writes the kernel in one line, so that line numbers stay, then the signature of its body's function.
+// Writes, in one line so that line numbers stay, a kernel that only calls NAME_body, and the head of that
+// function, of which the kernel's original body becomes the body.
 static void write_kernel(FILE *out, const struct kernel *k)
 {
     const int n = (int)k->name_length;

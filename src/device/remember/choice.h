@@ -34,8 +34,8 @@ struct clrnn_choice {
 /** The different choices asked for so far, in order; NULL for an index beyond the last. */
 const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
 
-/** Forces alternative `option` for the choice `key`, or for all choices whose keys end in that word
- * ("variant"), where they have it. NULL: no longer forced. For measuring and tests. */
+/** Forces alternative `option` for the choice `key`. A `key` that is only the last word of keys ("variant")
+ * stands for all of them that have such an alternative. NULL: no longer forced. For measuring and tests. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
 /** Forces the choices in environment CLRNN_CHOICES, "variant=steps,group=128", whose syntax

@@ -82,8 +82,8 @@ struct clrnn_gradient_error {
 
 // The next checks judge given measurements; they use no device.
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v);
-/** Turns findings on a first loss that was somewhat off, and on padding in front without lengths, into notes
- * if the training loss, `trained`, came down all the same. */
+/** Lowers two findings to notes if the training loss `trained` came down all the same: that the first loss
+ * was somewhat off, and that padding stands in front in data without lengths. */
 void clrnn_doctor_excuse(struct clrnn_examination *v, double trained);
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak);
 /** most [m->entry_count]: largest |gradient| of each parameter. Sets v->no_gradient and v->batch_is_off. */

@@ -17,8 +17,8 @@
 
 // A part breaks the short training if the stage before has at least SKILL_BELOW (0: no better than the
 // constant answer, 1: perfect) and this stage keeps less than SKILL_KEPT of it. A stage with a smaller sum of
-// lr may keep less, one with a larger sum must keep more. A stage whose weights hardly move (sum of lr below
-// TRAVEL_) is not judged: a warm-up, or a small lr that can overfit one batch, is slow, not broken.
+// lr may keep less (_SLOWER), one with a larger sum must keep more (_FASTER). Skill is not compared if the
+// sum is below TRAVEL_: during a warm-up, or with a small lr, weights hardly move, which is slow, not broken.
 #define SKILL_BELOW 0.3
 #define SKILL_KEPT 0.5
 #define SKILL_KEPT_SLOWER 0.25
