@@ -63,6 +63,12 @@ struct clrnn_buckets {
     bool end;
 };
 
+// Whether the step has further buckets, so that the sums of this one are not needed soon.
+static bool others_follow(const struct clrnn_buckets *b, uint32_t bucket)
+{
+    return bucket + 1 < b->count;
+}
+
 static void add_floats(void *left, const void *right, size_t count)
 {
     float *to = left;
@@ -238,16 +244,6 @@ static void *run_reduce(void *user)
     return NULL;
 }
 
-// The number of pieces in all buckets up to this one.
-static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
-{
-    size_t count = 0;
-
-    while (count < b->piece_count && b->piece[count].bucket <= bucket)
-        count++;
-    return count;
-}
-
 // Waits until `wanted` pieces of all steps are reduced; if `pause` is not 0, at most that many nanoseconds.
 static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wanted, long pause,
                                          uint64_t *reduced)
@@ -272,26 +268,20 @@ static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wante
     return st;
 }
 
-// Returns whether the step has buckets after the one that contains `piece`, so that the sums of `piece` are
-// not needed soon.
-static bool others_follow(const struct clrnn_buckets *b, uint64_t piece)
-{
-    return b->piece[piece % b->piece_count].bucket + 1 < b->count;
-}
-
 // Waits until piece `next`, and possibly a few after it, are reduced. While sums of the pieces [at, next)
 // have not arrived, it returns in time to poll for them.
 static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t next, long *pause,
                               uint64_t *reduced)
 {
-    const uint64_t bucket_end =
-        next - next % b->piece_count + pieces_up_to(b, b->piece[next % b->piece_count].bucket);
-    const uint64_t wanted = others_follow(b, next) ? MIN2(next + PIECES_AT_ONCE, bucket_end) : next + 1;
+    const struct piece *p = &b->piece[next % b->piece_count];
+    const size_t left = clrnn_tree_pieces(b->tree[p->bucket]) - p->number; // of the bucket
+    const uint64_t wanted = next + (others_follow(b, p->bucket) ? MIN2(PIECES_AT_ONCE, left) : 1);
     long sleep = 0;
     bool busy;
 
     if (at < next) {
-        clrnn_ranks_pause(clrnn_ranks_count() > 1 ? CLRNN_PIECE_BYTES : 0, others_follow(b, at), pause);
+        clrnn_ranks_pause(clrnn_ranks_count() > 1 ? CLRNN_PIECE_BYTES : 0,
+                          others_follow(b, b->piece[at % b->piece_count].bucket), pause);
         sleep = *pause;
     } else {
         TRY(clrnn_ranks_progress(clrnn_device_log(b->model->device), &busy));
@@ -365,7 +355,7 @@ static enum clrnn_status make_tree(struct clrnn_buckets *b, uint32_t bucket, uin
         .count = m->bucket[bucket].count + (bucket ? 0 : RECORD_FIELDS),
         .size = sizeof(float),
         .piece = clrnn_ranks_count() > 1 && b->count > 1 ? (size_t)MAX2(bytes / sizeof(float), 1) : 0,
-        .patient = bucket + 1 < b->count,
+        .patient = others_follow(b, bucket),
         .sum = add_floats};
 
     TRY(clrnn_tree_create(b->reduce, &params, &b->tree[bucket]));
@@ -468,6 +458,16 @@ enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *b, struct clrnn_plan *
         TRY(give(b, (struct job){.bucket = i, .slot = slot, .empty = !plan}));
     }
     return plan ? run(plan, at, launches, alone) : CLRNN_OK;
+}
+
+// The number of pieces in all buckets up to this one.
+static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
+{
+    size_t count = 0;
+
+    while (count < b->piece_count && b->piece[count].bucket <= bucket)
+        count++;
+    return count;
 }
 
 static void divide(float *sums, size_t count, float weight)
