@@ -104,7 +104,7 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 
 /** Whether any layer changes the number of steps, which windows over time do. */
 bool clrnn_model_changes_steps(const struct clrnn_model *model);
-/** Ensures that carried[level] has room for the states of `samples` samples: P features of h, H of the cell
+/** Ensures that carried[level] can hold the states of `samples` samples: P features of h, H of the cell
  * state (0: it has none). */
 enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P,
                                     uint32_t H);

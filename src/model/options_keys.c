@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "model/options.h"
 
-// A walk over all keys. With key and text NULL it counts keys and bytes; otherwise it also fills them in.
+// Visits all keys. With key and text NULL it counts keys and bytes; otherwise it also fills them in.
 struct pass {
     struct clrnn_config_key *key;
     char *text;

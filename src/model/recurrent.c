@@ -162,7 +162,7 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
     return clrnn_buffer_write_f32(layer->model->entry[index].value, 0, layer->param[index].count, values);
 }
 
-// Appends room for the token of one more transfer. NULL, with an error logged: no memory.
+// Appends an element for the token of one more transfer. NULL, with an error logged: no memory.
 static uint64_t *next_token(struct clrnn_recurrent *layer)
 {
     if (ARRAY_GROW(layer->pending, layer->pending_count))

@@ -22,7 +22,7 @@ struct loader {
     struct clrnn_table *table;
     struct clrnn_place *place; // [width]
     size_t *first, *next;      // [columns], [width]: a column's first place + 1, its next place + 1; 0: none
-    size_t capacity;           // numbers that `values` has room for
+    size_t capacity;           // numbers that `values` can hold
     struct clrnn_table_file *file; // of a large CSV file: rows are appended there
     double *row;                   // [width] the next row for `file`
     struct clrnn_text_index classes, groups;

@@ -50,7 +50,7 @@ enum clrnn_status clrnn_tensorboard_step(struct clrnn_tfevents *events, uint64_t
     return clrnn_tfevents_scalar(events, step, "step/lr", lr);
 }
 
-// Adds histograms of all trained parameters and their gradients. `values` has room for the largest parameter.
+// Adds histograms of all trained parameters and their gradients. `values` can hold the largest parameter.
 static enum clrnn_status put_histograms(struct clrnn_tfevents *events, uint64_t step,
                                         struct clrnn_model *model, double *values)
 {
