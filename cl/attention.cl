@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Attention pooling: the work around the matrix multiplies.
-// Shapes: x, dx [T, N, C]; hidden, dhidden [T * N, A]; score, dscore, share (softmax of score) [T, N]; y, dy
-// [N, C]; bias, v [A].
+// Attention pooling: everything but the matrix multiplies, which are launches of their own.
+//
+// Shapes: x, dx [T, N, C]; hidden, dhidden [T * N, A], where A is the size of the hidden layer that computes the
+// scores; score, dscore, share (softmax of score over the steps of a sample) [T, N]; y, dy [N, C]; bias, v [A].
 #include "reduce.h"
 
-// hidden is the product of weight and x on entry and becomes tanh(hidden + bias), 0 in padding. score = v . hidden.
+// hidden: on entry x weight^T, on return tanh(x weight^T + bias), and 0 in padding. score: the dot product of v and
+// each row of hidden. A team of LANES work-items (reduce.h) computes `chunk` rows.
 kernel void attention_score(global real *hidden, global const int *lengths, global const real *bias,
                             global const real *v, global real *score, uint rows, uint N, uint A, uint chunk,
                             local real *scratch)
@@ -31,7 +33,7 @@ kernel void attention_score(global real *hidden, global const int *lengths, glob
     }
 }
 
-// Replaces score by its softmax over the valid steps of each sample; 0 in padding.
+// Replaces score by its softmax over the valid steps of each sample, and by 0 in padding.
 kernel void attention_softmax(global real *score, global const int *lengths, uint T, uint N)
 {
     const uint n = get_global_id(0);
@@ -65,7 +67,8 @@ kernel void attention_sum(global const real *x, global const int *lengths, globa
     store(sum.sum, y + at, left);
 }
 
-// dscore[r] = dy . x[r], 0 in padding
+// Writes to dscore[r] the gradient of share[r]: the dot product of x[r] and dy of the sample, and 0 in padding.
+// attention_dscore then turns dscore into the gradient of score.
 kernel void attention_dot(global const real *x, global const int *lengths, global const real *dy,
                           global real *dscore, uint rows, uint N, uint C, uint chunk, local real *scratch)
 {
@@ -85,7 +88,8 @@ kernel void attention_dot(global const real *x, global const int *lengths, globa
     }
 }
 
-// Backward of the softmax share of a sample's scores: dscore becomes share (dscore - sum over steps of share dscore).
+// Backward of the softmax over a sample's steps. dscore: on entry the gradient of share, on return the gradient of
+// score, share * (dscore - sum over steps of share * dscore).
 kernel void attention_dscore(global const real *share, global real *dscore, uint T, uint N)
 {
     const uint n = get_global_id(0);
@@ -101,7 +105,8 @@ kernel void attention_dscore(global const real *share, global real *dscore, uint
         dscore[(size_t)t * N + n] = share[(size_t)t * N + n] * (dscore[(size_t)t * N + n] - mean);
 }
 
-// dhidden = dscore v (1 - hidden^2). weighted = dscore hidden, whose column sums are the gradient of v.
+// Computes dhidden = dscore * v * (1 - hidden^2), the gradient before tanh, and weighted = dscore * hidden. The column
+// sums of `weighted` are the gradient of v.
 kernel void attention_dhidden(global const real *hidden, global const real *v, global const real *dscore,
                               global real *dhidden, global real *weighted, uint rows, uint A, uint chunk)
 {
@@ -122,7 +127,7 @@ kernel void attention_dhidden(global const real *hidden, global const real *v, g
     }
 }
 
-// Adds share dy to dx, and sets dx to 0 in padding.
+// Adds share * dy to dx, which on entry holds the gradient that goes through the scores, and sets dx to 0 in padding.
 kernel void attention_dx(global const real *share, global const int *lengths, global const real *dy,
                          global real *dx, uint rows, uint N, uint C, uint chunk)
 {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Declarations of the OpenCL functions that kernels use, in place of clang's header with all of them. PoCL reads that
-// header, 18000 lines, twice for each program unless _OPENCL_H_ is defined; this takes an eighth of a second, longer
-// than most programs take to build. So programs for PoCL are built with _OPENCL_H_ defined and begin with this file
-// (src/device/program/program.c). A function that is missing here costs only that time, because a program that does
-// not build with this file is built without it. Each function is declared here with all types that a call could choose
-// from, so that a call means the same with either header.
+// Declares the OpenCL functions that kernels use. It replaces clang's header, which declares all OpenCL functions in
+// 18000 lines. PoCL reads clang's header twice for each program unless _OPENCL_H_ is defined. Reading it takes an
+// eighth of a second, longer than most programs take to build. So programs for PoCL are built with _OPENCL_H_ defined
+// and begin with this file (src/device/program/program.c).
 //
-// SIZES(X, f, T) declares f for scalars and vectors: X(f, float) X(f, float2) ... for T float.
+// A program that uses a function that is missing here does not build with this file. It is then built with clang's
+// header, which only takes longer. Each function is declared here for all types among which a call could choose, so a
+// call means the same with either header.
+//
+// SIZES(X, f, T) declares f for scalars and vectors: X(f, float) X(f, float2) ... if T is float.
 #define SIZES(X, f, T) X(f, T) X(f, T##2) X(f, T##4) X(f, T##8) X(f, T##16)
 #define VECTORS(X, f, T) X(f, T, 2) X(f, T, 4) X(f, T, 8) X(f, T, 16)
 #define INTEGERS(X, f) SIZES(X, f, int) SIZES(X, f, uint) SIZES(X, f, long) SIZES(X, f, ulong)

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: MIT
-// A chain runs many launches as stages of one kernel, on CPUs, where queueing a small kernel and waking the threads for
-// it takes longer than the kernel itself. This text follows the kernels' text, which src/device/list/chain_source.c
-// turns into functions. CHAIN_CALLS has a case for each function; CHAIN_SLOTS and CHAIN_BASES list the buffers.
+// A chain is one kernel that runs many launches, each as a stage. Chains are for CPUs, where queueing a small kernel
+// and waking the threads for it takes longer than the kernel itself. src/device/list/chain_source.c writes the program:
+// the source of the kernels, turned into functions, and after it this file. The program also defines CHAIN_CALLS, a
+// switch case for each function; CHAIN_SLOTS, the buffers as kernel parameters; and CHAIN_BASES, the buffers as array
+// elements.
 //
 // A work-group is one work-item, which one thread runs to its end. Groups go through the stages in order: a group takes
 // items of the stage while there are any, then waits until the items that other groups took are done. This cannot
 // deadlock, whichever groups the driver runs at the same time: a group waits only for items that a running group has
 // taken, and a single group would do all the work.
 //
-// Every group first takes items from its own share of a stage, then items that are left in other shares. The rows that
-// one stage wrote are then in the cache of the core that reads them in the next.
+// The items of a stage are divided into shares, one for each group (at most CHAIN_LINE). A group first takes items of
+// its own share, then items that are left in other shares. So a core mostly reads rows that it has itself written in
+// the stage before, and that are still in its cache.
 //
-// The result does not depend on which group computes an item; it has the same bits as that of separate launches.
+// Results do not depend on which group computes an item. They have the same bits as those of separate launches.
 
 #include "slots.h"
 
-// An argument of a kernel takes two words of `args`. The first is a number, an offset in bytes into `scratch` for local
-// memory, the index of a struct in `args`, or a buffer's slot. Only a buffer uses the second, an offset in words.
+// Each kernel argument has two 32-bit words in `args`. The first word is, for a number, the number; for local memory,
+// its offset in `scratch` in bytes; for a struct, the index in `args` of its first word; for a buffer, its index in
+// `base`. The second word is used only for a buffer: the offset at which it begins, in words.
 #define ARG_UINT(i) args[2 * (i)]
 #define ARG_INT(i) as_int(args[2 * (i)])
 #define ARG_REAL(i) as_float(args[2 * (i)])
@@ -37,7 +41,8 @@ static inline void run_item(uint function, const uint *item, global uint *const 
     }
 }
 
-// Runs work-items [i, last) of a stage, which are numbered with the first dimension of its range fastest.
+// Runs work-items [i, last) of a stage. Consecutive numbers are consecutive ids in dimension 0 of the stage's range,
+// then in dimensions 1 and 2.
 static inline void run_items(global const uint *stage, uint i, uint last, global uint *const *base,
                              global const uint *args, local char *scratch)
 {
@@ -51,8 +56,11 @@ static inline void run_items(global const uint *stage, uint i, uint last, global
     }
 }
 
-// state [CHAIN_LINE (1 + 2 count)] is zero before and after the launch. One cache line counts the groups that are done.
-// Each stage has two lines: portions taken from each of its shares, and items done. stages [count, STAGE_FIELDS].
+// Runs `count` stages, stages [count, STAGE_FIELDS]. A group takes a portion of STAGE_PORTION items at a time.
+//
+// state [CHAIN_LINE * (1 + 2 count)] is all zero before and after the launch. Its first cache line counts the groups
+// that have ended. Then follow two lines for each stage: the first has for each share the number of portions that were
+// taken from it; the second has the number of items that are done.
 kernel void chain(global uint *state, global const uint *stages, global const uint *args, uint count,
                   local char *scratch, CHAIN_SLOTS)
 {

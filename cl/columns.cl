@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Column sums of a matrix in fixed order by two kernels: column_sum adds the rows of a block, block_sum the blocks.
+// Sums the columns of a matrix in a fixed order, in two launches: column_sum adds up the rows of each block of rows,
+// then block_sum adds up the sums of the blocks.
 #include "reduce.h"
 
 // Writes partial [blocks, C], the sums of x [rows, C] over the valid rows of each block. get_global_id(1) is the block.
@@ -19,7 +20,8 @@ kernel void column_sum(global const real *x, global const int *lengths, global r
     store(sum.sum, partial + (size_t)block * C + c, C - c);
 }
 
-// Sums partial [blocks, count], which begins at element `start`, over the blocks into out [count].
+// Adds up partial [blocks, count] over the blocks, and writes the sums to out [count]. `partial` begins at element
+// `start` of its buffer.
 kernel void block_sum(global const real *partial, uint start, global real *out, uint blocks, uint count)
 {
     const uint c = get_global_id(0) * WIDTH;

@@ -18,16 +18,17 @@ typedef float16 real16;
 #define LIKELY(condition) (condition)
 #endif
 
-// ROLLED stands before a loop that is short or rare. It keeps compilers for CPUs from vectorising and unrolling the
-// loop, which would take them longer than compiling everything around it.
+// ROLLED is written before a loop that is short or rarely executed. ROLLED keeps compilers for CPUs from vectorising
+// and unrolling the loop, which would take longer than compiling all the code around it.
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
 #define ROLLED _Pragma("clang loop vectorize(disable) unroll(disable)")
 #else
 #define ROLLED
 #endif
 
-// Prefetches the cache line of *p, by a builtin of compilers for CPUs, as OpenCL's own function does nothing in PoCL.
-// src/device/core/quirks.c defines BUILTIN_PREFETCH.
+// Prefetches the cache line of *p: PREFETCH for a later read, PREFETCH_WRITE for a later write. Both use the compiler's
+// builtin where there is one, because OpenCL's own prefetch() does nothing in PoCL. The host defines BUILTIN_PREFETCH
+// for other drivers whose compiler has the builtin (src/device/core/quirks.c).
 #if defined(BUILTIN_PREFETCH) || defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #define PREFETCH_WRITE(p) __builtin_prefetch(p, 1, 3)
@@ -36,14 +37,14 @@ typedef float16 real16;
 #define PREFETCH_WRITE(p)
 #endif
 
-// 1 / (1 + exp(-x)) without overflow: for x < -88 exp(-x) is infinite and the quotient 0.
+// Returns 1 / (1 + exp(-x)). For x < -88, exp(-x) is infinite and the result 0.
 static inline real sigmoid(real x)
 {
     return 1.0f / (1.0f + exp(-x));
 }
 
-// Returns v.hi without a shuffle, because Oclgrind 21.10 takes lane 11 of any shuffle for uninitialised. Compilers
-// generate the same code for both.
+// Returns v.hi, built from single elements: a compiler turns `v.hi` into a shuffle, and Oclgrind 21.10 takes element 11
+// of any shuffle for uninitialised. Compilers generate the same machine code for both.
 static inline real8 upper(real16 v)
 {
     return (real8)(v.s8, v.s9, v.sa, v.sb, v.sc, v.sd, v.se, v.sf);

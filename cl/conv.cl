@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Convolution over time: the work around the matrix multiplies (im2col).
+// Convolution over time is a matrix multiply of `columns` and the weights (im2col). These kernels copy x to columns in
+// forward and add up columns to dx in backward, and they reorder the weights.
+//
 // Shapes: x, dx [T, N, C]; columns [T_out * N, K, C]; weight [O, C, K] and, for the multiplies, [O, K, C].
 #include "vector.h"
 
-// to[i] = from[i] for i < count. Rows are often so short that a vector of eight is half a row.
+// Copies to[i] = from[i] for i < count: vectors of WIDTH, then vectors of 8, because rows are often shorter than WIDTH.
 static inline void copy(global real *to, global const real *from, uint count)
 {
     uint i = 0;
@@ -16,7 +18,7 @@ static inline void copy(global real *to, global const real *from, uint count)
         to[i] = from[i];
 }
 
-// columns[r, k] = x at the step that tap k of output row r reads, or 0 if that is outside of the sample.
+// Writes to columns[r, k] the row of x that tap k reads for output row r, or 0 if that step is outside the sample.
 kernel void conv_gather(global const real *x, global const int *lengths, global real *columns, uint T, uint N,
                         uint C, uint T_out, uint K, uint stride, uint dilation, uint padding, uint chunk)
 {
@@ -47,7 +49,7 @@ kernel void conv_gather(global const real *x, global const int *lengths, global 
     }
 }
 
-// dx at a step = the sum of the gradients in `columns` of all taps that read the step, in the order of k.
+// Writes to dx at each step the sum of the gradients, in `columns`, of all taps that read the step, in the order of k.
 kernel void conv_scatter(global const real *columns, global const int *lengths, global real *dx, uint T,
                          uint N, uint C, uint T_out, uint K, uint stride, uint dilation, uint padding,
                          uint chunk)
@@ -75,7 +77,7 @@ kernel void conv_scatter(global const real *columns, global const int *lengths, 
     }
 }
 
-// out [O, second, first] = in [O, first, second]
+// Swaps the last two dimensions: out [O, second, first] = in [O, first, second].
 kernel void conv_swap(global const real *in, global real *out, uint O, uint first, uint second)
 {
     const uint i = get_global_id(0), o = get_global_id(1);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Connectionist temporal classification. x, dx [T, N, C]; target [L, N]; stats [T * N, 2] and best [T * N], one entry
-// for each row of x, come from cl/ctc_rows.cl.
-// The states of a sample are blanks and labels in turn, from blank to blank: 2 labels + 1. A team of LANES work-items
-// computes a sample, WIDTH states at a time.
+// Connectionist temporal classification; formulas: doc/maths.md, "CTC".
 //
-// A row of states has `stride` numbers: PAD times -INFINITY, the states up to a multiple of WIDTH, and PAD again, so
-// that neighbours can be read without a test. alpha [T, N, stride]; work [N, WORK_ROWS, stride].
+// x, dx [T, N, C]; target [L, N]. stats [T * N, 2] and best [T * N] have an entry for each row of x, which
+// cl/ctc_rows.cl has computed. The states of a sample alternate between blanks and labels. The first and the last state
+// are blanks, so there are 2 * labels + 1 states. A team of LANES work-items (reduce.h) computes a sample, WIDTH states
+// at a time.
+//
+// A row of alpha or work has a number for each state, in `stride` numbers: PAD times -INFINITY, the states rounded up
+// to a multiple of WIDTH, and PAD numbers again. So the two states before and after each state can be read without a
+// test. alpha [T, N, stride]; work [N, WORK_ROWS, stride].
 //
 // Defines: LANES; WIDTH 1 or 16; PAD 2; WORK_ROWS 5.
 #include "reduce.h"
@@ -17,8 +20,9 @@
 #define LANE_FENCE()
 #endif
 
-// Rows of `work`, a number for each state. CLASS: the state's class. SKIP: 0 if a path may skip the state before it
-// (a blank between different labels), else -INFINITY. EMIT: log probability of CLASS at a step. BETA: beta of 2 steps.
+// Rows of `work`. ROW_CLASS: the state's class, blank or a label. ROW_SKIP: 0 if a path may go to the state from two
+// states before it (over a blank between two different labels), else -INFINITY. ROW_EMIT: log probability of the
+// state's class at the current step. ROW_BETA and the row after it: beta of the current step and of the step after it.
 #define ROW_CLASS 0
 #define ROW_SKIP 1
 #define ROW_EMIT 2
@@ -45,7 +49,7 @@ static inline global real *row_at(const ctc_sample *s, uint row)
     return s->work + (size_t)row * s->stride + PAD;
 }
 
-// Fills the rows CLASS and SKIP, which are the same in all steps, and the other rows with -INFINITY.
+// Fills ROW_CLASS and ROW_SKIP, which are the same in all steps, and sets the other rows of `work` to -INFINITY.
 static inline void prepare(const ctc_sample *s)
 {
     for (uint i = LANE; i < s->stride; i += LANES) {
@@ -62,7 +66,8 @@ static inline void prepare(const ctc_sample *s)
     LANE_FENCE();
 }
 
-// Fills the row EMIT for step t. A lane reads only the states that it has written itself.
+// Fills ROW_EMIT for step t. There is no barrier after it: a lane later reads only those states of ROW_EMIT that it has
+// written itself.
 static inline void emissions(const ctc_sample *s, uint t)
 {
     const size_t r = (size_t)t * s->N + s->n;
@@ -74,7 +79,7 @@ static inline void emissions(const ctc_sample *s, uint t)
         emit[i] = (row[(uint)label[i]] - top) - log_sum;
 }
 
-// ln(e^a + e^b + e^c)
+// Returns ln(e^a + e^b + e^c).
 static inline realv log_add(realv a, realv b, realv c)
 {
     const realv top = fmax(fmax(a, b), c), base = top == -INFINITY ? (realv)(0.0f) : top;
@@ -82,14 +87,15 @@ static inline realv log_add(realv a, realv b, realv c)
     return top + log_vec(exp_vec(a - base) + exp_vec(b - base) + exp_vec(c - base));
 }
 
-// The number to subtract from a row of log probabilities whose largest is `top`; 0 if all are -INFINITY.
+// Returns the number to subtract from a row of log probabilities: `top`, its largest, or 0 if all are -INFINITY.
 static inline real shift_of(real top)
 {
     return top > -INFINITY ? top : 0.0f;
 }
 
-// Computes alpha, the log probability of all paths from the first step to each state, less the maximum of each earlier
-// step's row. Returns the log probability of the target, -INFINITY if there is no path.
+// Computes a row of alpha for each step: the log probability of all paths from the first step to each state. The
+// largest number of each row is subtracted from all later rows, so that numbers stay small. Returns the log probability
+// of the target, -INFINITY if no path gives the target.
 static inline real forward(const ctc_sample *s, global real *alpha, size_t step, uint steps, local real *scratch)
 {
     global const real *emit = row_at(s, ROW_EMIT), *skip = row_at(s, ROW_SKIP);
@@ -121,7 +127,7 @@ static inline real forward(const ctc_sample *s, global real *alpha, size_t step,
         corrected = top - lost;
         next = sum + corrected;
         lost = isinf(next) ? 0.0f : (next - sum) - corrected;
-        sum = isnan(s->stats[2 * ((size_t)t * s->N + s->n) + 1]) ? NAN : next; // fmax ignores NaN
+        sum = isnan(s->stats[2 * ((size_t)t * s->N + s->n) + 1]) ? NAN : next; // fmax has ignored NaN
     }
     if (s->states == 1)
         return sum;
@@ -133,7 +139,8 @@ static inline real forward(const ctc_sample *s, global real *alpha, size_t step,
     }
 }
 
-// dx[t, n, c] = factor (softmax of x - P(class c at step t | target)), where P sums over the target's paths.
+// Computes dx[t, n, c] = factor * (softmax of x - P), where P is the share of the target's paths, by probability, that
+// have class c at step t.
 static inline void backward(const ctc_sample *s, global real *alpha, size_t step, uint T, uint steps, real factor,
                             global real *dx, local real *scratch)
 {
@@ -145,7 +152,7 @@ static inline void backward(const ctc_sample *s, global real *alpha, size_t step
     for (uint t = steps; t-- > 0;) {
         const size_t r = (size_t)t * s->N + s->n;
         global real *row = alpha + t * step + PAD, *slope = dx + r * s->C;
-        global real *now = row_at(s, ROW_BETA + (t & 1)); // beta, with this step's EMIT added
+        global real *now = row_at(s, ROW_BETA + (t & 1)); // beta + ROW_EMIT of this step
         global const real *after = row_at(s, ROW_BETA + (~t & 1)), *x = s->x + r * s->C;
         realv part = -INFINITY, ahead = -INFINITY, shares = 0.0f, blanks = 0.0f;
         real top, share, blank;
@@ -204,7 +211,8 @@ static inline void backward(const ctc_sample *s, global real *alpha, size_t step
     }
 }
 
-// Whether greedy decoding (equal neighbours merged, blanks dropped) gives the target.
+// Checks whether greedy decoding gives the target: the best class of each step, equal neighbours merged, blanks
+// dropped.
 static inline bool decodes(const ctc_sample *s, global const real *best, uint steps)
 {
     uint found = 0;
@@ -223,8 +231,9 @@ static inline bool decodes(const ctc_sample *s, global const real *best, uint st
     return 2 * found + 1 == s->states;
 }
 
-// Writes result [N, 2]: a sample's weighted loss, and 1 if its greedy decoding is right, else 0. A team takes `chunk`
-// samples. dx and weight may be NULL. With `total`, dx is the gradient of the losses' sum, not of their mean.
+// Writes result [N, 2]: the weighted loss of each sample, and 1 if its greedy decoding is the target, else 0. A team
+// computes `chunk` samples. dx and weight may be NULL. If `total`, dx is the gradient of the sum of the losses, not of
+// their mean.
 kernel void ctc_samples(global const real *x, global const real *stats, global const real *best,
                         global const int *lengths, global const int *target, global const int *target_lengths,
                         global const real *weight, global real *dx, global real *alpha, global real *work,
@@ -265,7 +274,7 @@ kernel void ctc_samples(global const real *x, global const real *stats, global c
         }
         if (dx == 0)
             continue;
-        for (uint t = counts ? steps : 0; t < T; t++) // padding, or all steps if there is no path
+        for (uint t = counts ? steps : 0; t < T; t++) // steps that `backward` does not write
             for (uint c = LANE; c < C; c += LANES)
                 dx[((size_t)t * N + n) * C + c] = t < steps && !none ? NAN : 0.0f;
         if (counts)
@@ -273,7 +282,7 @@ kernel void ctc_samples(global const real *x, global const real *stats, global c
     }
 }
 
-// Adds up the samples' results into one record.
+// Adds up the samples' results into one record (RECORD_... in slots.h).
 kernel void ctc_finish(global const real *result, global const real *weight, global const uint *counter,
                        global real *record, uint N, uint slots)
 {

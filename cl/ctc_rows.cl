@@ -4,8 +4,8 @@
 // Defines: LANES; WIDTH 1 or 16.
 #include "reduce.h"
 
-// Writes for each row the largest x and ln(sum of e^(x - largest)) to stats, and the first class with the largest x to
-// best. A team takes `chunk` rows.
+// Writes two numbers to stats for each row: the largest x, and ln(sum of e^(x - largest x)). Writes to best the first
+// class with the largest x. A team of LANES work-items (reduce.h) computes `chunk` rows.
 kernel void ctc_rows(global const real *x, global const int *lengths, global real *stats, global real *best,
                      uint rows, uint N, uint C, uint chunk, local real *scratch)
 {
@@ -30,7 +30,7 @@ kernel void ctc_rows(global const real *x, global const int *lengths, global rea
         if (LANE == 0) {
             stats[2 * (size_t)r] = top;
             stats[2 * (size_t)r + 1] = log(sum);
-            best[r] = (real)(at < end ? at : 0); // stored as a real, because scratch memory holds only reals
+            best[r] = (real)(at < end ? at : 0); // stored as a real, because scratch memory has only reals
         }
     }
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Dropout. Forward and backward run the same kernel, which draws the mask anew each time (doc/maths.md, "Dropout").
+// Dropout. Forward and backward run the same kernel, which draws the same mask again (doc/maths.md, "Dropout").
+//
+// Defines: WIDTH 16 or 1.
 #include "random.h"
 #include "slots.h"
 #include "vector.h"
 
 #if WIDTH == 16
-// Philox 4x32-10, as random.h defines it, for 16 counters at a time. wide_product takes the even and the odd lanes as
-// 64-bit numbers to get the high and low halves of 32 x 32 bit products: every compiler turns these into plain vector
-// multiplies, while mul_hi on vectors often becomes 16 scalar ones.
+// Philox 4x32-10, as in random.h, for 16 counters at a time. wide_product computes the high and the low halves of 32 x
+// 32 bit products. It multiplies the even and the odd elements of the vector separately, as 64-bit numbers: every
+// compiler turns this into vector multiplies, but mul_hi on vectors often into 16 scalar multiplies.
 static inline void wide_product(uint16 a, ulong m, uint16 *high, uint16 *low)
 {
     const ulong8 whole = as_ulong8(a), even = (whole & 0xffffffffUL) * m, odd = (whole >> 32) * m;
@@ -32,7 +34,7 @@ static inline void philox16(uint16 w[4], uint key0, uint key1)
     }
 }
 
-// Returns the random words of counters a to d, in the order of the elements that they belong to.
+// The random words of counters a to d, four for each counter, in the order of the elements that they are for.
 #define IN_ORDER(a, b, c, d) \
     (uint16)(w[0].s##a, w[1].s##a, w[2].s##a, w[3].s##a, w[0].s##b, w[1].s##b, w[2].s##b, w[3].s##b, \
              w[0].s##c, w[1].s##c, w[2].s##c, w[3].s##c, w[0].s##d, w[1].s##d, w[2].s##d, w[3].s##d)
@@ -43,8 +45,8 @@ static inline real16 kept(uint16 word, real16 x, uint threshold, real scale)
 }
 #endif
 
-// Applies one mask [count] to all steps of x [steps, count]; the result is y. A work-item computes `chunk` elements of
-// each step, a multiple of 64, or with WIDTH 1 of 4.
+// Applies one mask [count] to all steps of x [steps, count] and writes the result to y. A work-item computes `chunk`
+// elements of each step. `chunk` is a multiple of 64, or of 4 if WIDTH is 1.
 kernel void dropout(global const real *x, global const uint *counter, global real *y, uint count, uint steps,
                     uint stream, uint threshold, real scale, uint chunk)
 {
@@ -83,8 +85,9 @@ kernel void dropout(global const real *x, global const uint *counter, global rea
     }
 }
 
-// Applies dropout to some samples of a batch, from sample COUNTER_SAMPLE on, with the mask that they have in the whole
-// batch of COUNTER_SAMPLES samples. A row has `row` numbers, C per sample. A work-item computes `chunk` elements.
+// Does what `dropout` does for a part of a batch: the samples from number COUNTER_SAMPLE on of a batch of
+// COUNTER_SAMPLES samples. They get the mask that they have in the whole batch. A row of x has `row` numbers, C for
+// each sample of the part. A work-item computes `chunk` elements of each step.
 kernel void dropout_part(global const real *x, global const uint *counter, global real *y, uint count,
                          uint steps, uint stream, uint threshold, real scale, uint chunk, uint row, uint C)
 {

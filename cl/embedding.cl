@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Embedding: forward gathers rows of a table by tokens; backward sums their gradients without atomics.
-// x [rows] tokens; weight, dweight [V, C]; y, dy [rows, C].
+// Embedding. Forward copies, for each token, its row of the table `weight`. Backward adds up dy for each row of the
+// table, without atomics. x [rows] tokens; weight, dweight [V, C]; y, dy [rows, C].
 #include "vector.h"
 
 kernel void embedding_fwd(global const int *x, global const real *weight, global real *y, uint rows, uint C,
@@ -21,9 +21,9 @@ kernel void embedding_fwd(global const int *x, global const real *weight, global
     }
 }
 
-// Work-item (g, s) computes `columns` columns, from g * columns on, of dweight for the tokens v with v % slices == s
-// (slices is a power of two). So no two work-items write the same number, and since each adds rows in their order, the
-// order of additions is fixed.
+// Work-item (g, s) computes columns [g * columns, (g + 1) * columns) of dweight for the tokens v with v % slices == s
+// (slices is a power of two). No two work-items write the same number, and each adds rows of dy in ascending order. So
+// the order of additions is fixed.
 kernel void embedding_bwd(global const int *x, global const real *dy, global real *dweight, uint rows, uint C,
                           uint V, int padding, uint slices, uint columns)
 {

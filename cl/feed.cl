@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Makes a batch from a data set: gathers samples by index, makes them time-major, normalises, blanks padding.
-// Needs -DTOKENS (whether x holds ints), -DTARGET (targets: 0 none, 1 ints, 2 reals), -DTARGET_STEPS (whether each step
-// has a target), -DTARGETS (numbers per target).
+// Makes a batch from a data set: gathers samples by index, makes them time-major, normalises x, and sets padding to 0
+// (tokens to -1, class targets to INT_MIN).
+//
+// Defines: TOKENS, whether x has tokens (ints) and not reals; TARGET, what targets are (0 none, 1 ints, 2 reals);
+// TARGET_STEPS, whether each step has a target and not each sample; TARGETS, numbers in a target; WIDTH as in vector.h.
 #include "slots.h"
 #include "vector.h"
 
@@ -18,10 +20,13 @@ typedef int target_type;
 #define NO_TARGET INT_MIN
 #endif
 
-// x [S, T_data, C]; y [S, TARGETS] or [S, T_data, TARGETS]; lengths, weight [S]; index [N]; mean, deviation
-// [C]; out_x [T, N, C]; out_y [N, TARGETS] or [T, N, TARGETS]; out_lengths, out_weight [N]. These may be NULL: lengths;
-// out_lengths; mean and deviation; y and out_y; weight and out_weight. A work-item takes `chunk` rows of out_x, or if
-// chunk is 0 a single number. If counter is not NULL, the batch begins at step COUNTER_FIRST of the samples.
+// The data set has S samples, the batch N. x [S, T_data, C]; y [S, TARGETS] or [S, T_data, TARGETS]; lengths, weight
+// [S]; index [N], the samples of the batch; mean, deviation [C]; out_x [T, N, C]; out_y [N, TARGETS] or
+// [T, N, TARGETS]; out_lengths, out_weight [N]. These may be NULL: lengths; out_lengths; mean and deviation; y and
+// out_y; weight and out_weight.
+//
+// A work-item writes `chunk` rows of out_x or, if chunk is 0, a single number. If counter is not NULL, the batch begins
+// at step COUNTER_FIRST of the samples.
 kernel void feed(global const x_type *x, global const target_type *y, global const int *lengths,
                  global const uint *index, global const real *mean, global const real *deviation,
                  global const real *weight, global const uint *counter, global x_type *out_x,
@@ -71,8 +76,8 @@ kernel void feed(global const x_type *x, global const target_type *y, global con
     }
 }
 
-// Gathers targets whose number of steps differs from x's: the first `steps` steps of y [S, steps_data, TARGETS] into
-// out_y [steps, N, TARGETS], and lengths [S] into out_lengths [N] (or NULL).
+// Gathers targets that have a number of steps of their own (ctc): copies the first `steps` steps of y
+// [S, steps_data, TARGETS] to out_y [steps, N, TARGETS], and lengths [S] to out_lengths [N], which may be NULL.
 kernel void feed_targets(global const target_type *y, global const int *lengths, global const uint *index,
                          global target_type *out_y, global int *out_lengths, uint steps, uint N,
                          uint steps_data)

@@ -2,19 +2,23 @@
 // Matrix multiply for CPUs: C = alpha op(A) op(B) + beta C, row-major, any shape, stride and offset.
 //
 // A work-group is one work-item and computes a block of C, for one part of K (split-K). It loops over K in steps of KC.
-// In each step it packs a panel of B, [KC, PANEL], into local memory (on CPUs: the core's cache), transposing a B that
-// is stored (N, K). Then it goes down the rows of A with a tile of TILE x PANEL sums in registers; for each k it loads
-// PANEL / WIDTH vectors of B and TILE broadcast numbers of A. A is read in place; but if it is stored (K, M), where the
-// next k is a whole row away, A is packed first, too.
+// In each step it packs a panel of B, [KC, PANEL], into local memory (on CPUs: the core's cache). A B that is stored
+// (N, K) is transposed by the packing. Then the work-item goes down the rows of A with a tile of TILE x PANEL sums in
+// registers. For each k it loads PANEL / WIDTH vectors of B and TILE broadcast numbers of A. An A that is stored (M, K)
+// is read in place. An A that is stored (K, M) is packed first, because there the next k is a whole row away.
 //
-// If many work-items need the same panels of a B that must be transposed, or several multiplies have the same B,
-// gemm_pack packs all panels first.
+// If many work-items need the same panels of a B that must be transposed, or several multiplies have the same B, a
+// launch of gemm_pack packs all panels first.
 //
-// B's rows may be gathered through the index b_rows, so that samples are multiplied where they are in the data set.
+// Rows of the stored B may be gathered: row i of B is then row b_rows[i] of the buffer. So samples are multiplied where
+// they are in the data set, without a copy.
 //
-// Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows, at most 8, and PANEL columns (a multiple of WIDTH) of
-// the tile; KC; PACKED, whether gemm_pack ran before; GATHER, whether b_rows is used; TRANSPOSE_A.
-// Every element's sum has a fixed order: over k within a step of KC, then over steps, blocks of K (if any), parts of K.
+// Defines: WIDTH 4, 8 or 16 floats in a vector; TILE, rows of the tile, at most 8; PANEL, its columns, a multiple of
+// WIDTH; KC; PACKED, whether gemm_pack has run; GATHER, whether b_rows is used; TRANSPOSE_A, whether A is stored (K,
+// M).
+//
+// Every element of C is summed in a fixed order: over k within a step of KC, then over the steps, then over blocks of K
+// (if any), then over parts of K.
 
 #include "vector.h"
 #include "gemm_args.h"
@@ -27,7 +31,8 @@
 #define PANEL_SPACE local
 #endif
 
-// A stored matrix from some column on. Row i begins at i * ld or, if index is not NULL, at index[i] * ld.
+// A matrix in memory. `at` points to row 0, at the first column that is wanted. Row i begins at at + i * ld or, if
+// index is not NULL, at at + index[i] * ld.
 struct stored {
     global const real *at;
     uint ld;
@@ -43,11 +48,11 @@ static inline global const real *row_of(struct stored m, uint i)
     return m.at + (size_t)i * m.ld;
 }
 
-// pack_rows prefetches ROWS_AHEAD rows ahead, because rows are far apart, often by a power of two, and the hardware
-// prefetcher misses them.
+// pack_rows prefetches ROWS_AHEAD rows ahead. Rows are far apart, often by a power of two, so the hardware prefetcher
+// does not fetch them.
 #define ROWS_AHEAD 16
 
-// to[k, j] = from[first + k, j] for k < rows, j < cols; zeros for cols <= j < PANEL.
+// Packs to[k, j] = from[first + k, j] for k < rows and j < cols, and zeros for cols <= j < PANEL.
 static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint k = 0; k < rows; k++) {
@@ -64,12 +69,14 @@ static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint firs
 }
 
 #if TRANSPOSE_A
-// Numbers that a tile's packed rows of A [KC, TILE] take, and space for the last store, which writes 8 numbers.
+// Size of the packed rows of A of one tile: [KC, TILE] numbers, and 8 more because each store writes 8 numbers.
 #define ROWS_SIZE (KC * TILE + 8)
-// Steps of K that are packed for one tile before the next tile: tiles are pages apart, and the TLB holds few pages.
+// How many steps of K pack_tiles packs for one tile before it goes on to the next tile. Tiles are several memory pages
+// apart and the TLB has few entries, so that going to another tile at each step would miss the TLB.
 #define PACK_STEPS 8
 
-// Packs A into to [tiles, ROWS_SIZE]: in tile t, to[k, i] = from[first + k, t * TILE + i]; 0 for cols <= t * TILE + i.
+// Packs A into to [tiles, ROWS_SIZE]. In tile t, to[k, i] = from[first + k, t * TILE + i], and 0 where t * TILE + i >=
+// cols.
 static inline void pack_tiles(local real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint k = 0, some; k < rows; k += some) {
@@ -91,7 +98,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
 }
 #endif
 
-// to[k, j] = from[first + j, k] for k < rows, j < cols; zeros for cols <= j < PANEL.
+// Packs and transposes: to[k, j] = from[first + j, k] for k < rows and j < cols, and zeros for cols <= j < PANEL.
 static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint j0 = 0; j0 < PANEL; j0 += WIDTH) {
@@ -120,7 +127,7 @@ static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint f
     }
 }
 
-// to = x + beta * to for min(cols, WIDTH) elements that are `step` apart.
+// Computes to = x + beta * to for the first min(cols, WIDTH) numbers of x; those of `to` are `step` elements apart.
 static inline void store_scaled(global real *to, uint step, realv x, uint cols, real beta)
 {
     if (step == 1 && cols >= WIDTH) {
@@ -137,8 +144,8 @@ static inline void store_scaled(global real *to, uint step, realv x, uint cols, 
     }
 }
 
-// Adds the biases to x and applies the activation. Biases belong to the columns of C from n on, or to `row` if C is
-// computed transposed.
+// Adds the biases to x and applies the activation. x has columns [n, n + WIDTH) of a row of C, and biases are added by
+// column. If C is computed transposed, all of x gets the bias of row `row`.
 static inline realv apply_epilogue(realv x, uint kind, uint transposed, global const real *bias0,
                                  global const real *bias1, uint row, uint n, uint N)
 {
@@ -151,7 +158,8 @@ static inline realv apply_epilogue(realv x, uint kind, uint transposed, global c
 }
 
 #if PACKED
-// Packs all of B as [panels of PANEL columns, K, PANEL], with zeros beyond N. Global size: panels, parts of k_part.
+// Packs all of B into packed [panels, K, PANEL], with zeros beyond column N. Global size: number of panels, then number
+// of parts of K of length k_part.
 kernel void gemm_pack(struct gemm_args g, global const real *restrict B, global const uint *b_rows,
                       global real *restrict packed)
 {
@@ -171,7 +179,7 @@ struct range {
     uint first, end;
 };
 
-// Returns the range of K that block number `block` covers: block 0 covers `lead` rows of B, each other block `rows`.
+// Returns the range of K of block number `block`. Block 0 has length `lead`, each other block length `rows`.
 static inline struct range block_of(uint block, uint lead, uint rows, uint K)
 {
     struct range r;
@@ -181,16 +189,18 @@ static inline struct range block_of(uint block, uint lead, uint rows, uint K)
     return r;
 }
 
-// Global size: column blocks of n_block (a multiple of PANEL); row blocks of m_block (a multiple of TILE); parts of K.
-// Two multiplies without `paired` have twice the row blocks, the first's come first. With PACKED, B is the result of
-// gemm_pack. The caller must see to it: with k_lead, no `paired` and one part of K; k_step at most KC, unless PACKED
-// without TRANSPOSE_A; with an epilogue, beta 0 and all of K in one step.
+// Global size: number of column blocks (of n_block columns, a multiple of PANEL); number of row blocks (of m_block
+// rows, a multiple of TILE); number of parts of K. Two multiplies without `paired` have twice as many row blocks: first
+// those of the first multiply, then those of the second. With PACKED, B and B2 are results of gemm_pack.
+//
+// The host must ensure: if k_lead is not 0, `paired` is 0 and K has one part; k_step is at most KC, unless PACKED
+// without TRANSPOSE_A; with an epilogue, beta is 0 and k_step covers all of K.
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,
                  global const real *bias21, local realv *scratch)
 {
-    local realv *out = scratch; // [TILE, VECS]; after it a panel unless PACKED, then the packed rows of A
+    local realv *out = scratch; // [TILE, VECS]; then a panel of B unless PACKED; then packed rows of A
     local real *behind = (local real *)(scratch + TILE * VECS);
     const uint M = g.M, N = g.N, K = g.K, a_ld = g.a_ld, b_ld = g.b_ld, c_ld = g.c_ld, c_step = g.c_step;
     const uint m_block = g.m_block, paired = g.paired, kind = g.epilogue, blocks = (M + m_block - 1) / m_block;
@@ -201,7 +211,9 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
     const uint m_end = min(m_first + m_block, M);
     const uint k_first = get_global_id(2) * g.k_part, k_end = min(k_first + g.k_part, K);
     const uint lead0 = g.k_lead[0], lead1 = g.k_lead[1], descending0 = g.descending[0], descending1 = g.descending[1];
-    const uint lead = second ? lead1 : lead0, k_block = g.k_block; // an argument's arrays need constant indices
+    // `second` does not index the arrays of g: Mesa assumes that an index into a kernel argument is the same for all
+    // work-items.
+    const uint lead = second ? lead1 : lead0, k_block = g.k_block;
     const uint k_blocks = lead && lead < K ? 1 + (K - lead + k_block - 1) / k_block : 1;
     const bool descending = second ? descending1 : descending0;
 
@@ -254,7 +266,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 #if TRANSPOSE_A
                     local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
 #else
-                    // For tile rows beyond A's last row, the last row is read again; their sums are not stored.
+                    // For rows of the tile beyond the last row of A, the last row is read again; their sums are not
+                    // stored.
                     global const real *from = of_second ? A2 : A, *a[TILE];
 
 #pragma unroll
@@ -269,7 +282,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                         for (int v = 0; v < VECS; v++)
                             sum[i][v] = 0.0f;
                     for (size_t k = 0, stop; k < kc;) {
-                        // Increments addresses: adding 32-bit indices would take execution ports that the fma need.
+                        // b_k is incremented: adding 32-bit indices would take execution ports that the fma need.
                         for (stop = min((size_t)kc, k + KC); k < stop; k++, b_k += PANEL) {
                             realv b[VECS];
 
@@ -324,8 +337,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                         }
                         continue;
                     }
-                    // The tile goes through memory, so that the code for partly filled vectors is generated once,
-                    // not for each vector.
+                    // Copies the tile to local memory first, so that the code for partly filled vectors is generated
+                    // once, not for each vector of the tile.
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
 #pragma unroll
@@ -344,8 +357,9 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
     }
 }
 
-// Split-K's second launch: C = alpha (sum of the `parts` matrices [count, M, N] in P, which are c_part elements apart)
-// + beta C. A work-item computes n_block columns of m_block of the count * M rows. Strides and epilogue: as in gemm.
+// The second launch of split-K. Computes C = alpha * (sum of the parts' results) + beta C. P has `parts` results
+// [count, M, N], c_part elements apart. A work-item computes n_block columns of m_block rows, of count * M rows in all.
+// Strides and epilogue are as in gemm.
 kernel void gemm_sum(struct gemm_args g, global const real *restrict P, global real *C, global real *C2,
                      global const real *bias0, global const real *bias1, global const real *bias20,
                      global const real *bias21)

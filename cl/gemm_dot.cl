@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiply for CPUs of an A with few rows by a B stored (N, K), where packing B, as cl/gemm.cl does, would take
-// longer than multiplying.
+// Matrix multiply for CPUs if A has few rows (or, with few columns, B) and B is stored (N, K). Packing B, as cl/gemm.cl
+// does, would take longer than the multiply.
 //
 // Defines: WIDTH 4, 8 or 16.
 #include "vector.h"
 #include "gemm_args.h"
 
-// C = alpha A B' + beta C with A (M, K) and B (N, K), strides as in cl/gemm.cl. A work-item computes n_block columns of
-// C, DOT x DOT dot products at a time, each in WIDTH partial sums. Beyond A's or B's last row that row is read again.
+// Computes C = alpha A B' + beta C with A (M, K) and B (N, K); strides as in gemm_args.h. A work-item computes n_block
+// columns of C, DOT x DOT dot products at a time, each in WIDTH partial sums. For rows beyond the last row of A or B,
+// the last row is read again; their sums are not stored.
 #define DOT 4
 
 kernel void gemm_dot(struct gemm_args g, global const real *restrict A, global const real *restrict B,

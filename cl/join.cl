@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Sums of two tensors, and copies of columns from one matrix into another.
+// Adds two tensors, copies columns from one matrix into another, and transposes the first two dimensions of a tensor.
 #include "vector.h"
 
-// y = a + b, all [count].
+// Computes y = a + b; all are [count].
 kernel void add(global const real *a, global const real *b, global real *y, uint count, uint chunk)
 {
     const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
@@ -11,8 +11,8 @@ kernel void add(global const real *a, global const real *b, global real *y, uint
         store(load(a + e, (uint)(last - e)) + load(b + e, (uint)(last - e)), y + e, (uint)(last - e));
 }
 
-// Copies columns [from_first, from_first + C) of from [rows, from_width] into to [rows, to_width], from column to_first
-// on.
+// Copies columns [from_first, from_first + C) of from [rows, from_width] to columns [to_first, to_first + C) of to
+// [rows, to_width].
 kernel void copy_columns(global const real *from, global real *to, uint rows, uint C, uint from_first,
                          uint from_width, uint to_first, uint to_width, uint chunk)
 {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Linear layers: bias and padding for layers with matrix multiplies, and whole layers if there are few outputs.
+// Linear layers. linear_bias completes the product that a matrix multiply has computed. linear_fwd and linear_bwd
+// compute whole layers with few outputs, without a separate multiply. OUTPUTS: the number of outputs, O.
+//
 // Shapes: x, dx [rows, C]; weight, dweight [O, C]; y, dy [rows, O]; bias, dbias [O].
 #include "reduce.h"
 
@@ -32,7 +34,8 @@ kernel void linear_bias(global real *y, global const int *lengths, global const 
     }
 }
 
-// The whole forward pass for few outputs; LANES work-items compute a row together.
+// Computes the whole forward pass of a layer with few outputs. A team of LANES work-items (reduce.h) computes `chunk`
+// rows.
 kernel void linear_fwd(global const real *x, global const int *lengths, global const real *weight,
                        global const real *bias, global real *y, uint rows, uint N, uint C, uint O, uint chunk,
                        local real *scratch)
@@ -57,7 +60,7 @@ kernel void linear_fwd(global const real *x, global const int *lengths, global c
     }
 }
 
-// Computes `chunk` numbers of dx.
+// Computes `chunk` numbers of dx, from number item * chunk on.
 static inline void input_gradient(global const real *dy, global const int *lengths, global const real *weight,
                                   global real *dx, uint rows, uint N, uint C, uint chunk, uint item)
 {
@@ -98,7 +101,8 @@ static inline void bias_gradient(global const int *lengths, global const real *d
     }
 }
 
-// For one block of rows, computes WIDTH columns of dweight [blocks, OUTPUTS, C] and dbias [blocks, OUTPUTS] (or NULL).
+// For one block of rows, computes columns [c, c + WIDTH) of dweight [blocks, OUTPUTS, C] and, if c is 0, dbias
+// [blocks, OUTPUTS]. Both may be NULL.
 static inline void weight_gradient(global const real *x, global const int *lengths, global const real *dy,
                                    global real *dweight, global real *dbias, uint rows, uint N, uint C, uint c,
                                    uint block, uint block_rows)
@@ -129,9 +133,9 @@ static inline void weight_gradient(global const real *x, global const int *lengt
         bias_gradient(lengths, dy, dbias + (size_t)block * OUTPUTS, first, last, N);
 }
 
-// The whole backward pass for few outputs. The first dx_items work-items compute dx, the others the gradients of weight
-// and bias, `columns` work-items for each block of rows. Outputs may be NULL: without dx, dx_items is 0; without weight
-// and bias gradients there are no further work-items.
+// Computes the whole backward pass of a layer with few outputs. The first dx_items work-items compute dx. The others
+// compute the gradients of weight and bias, `columns` work-items for each block of rows. Outputs may be NULL: without
+// dx, dx_items is 0; without dweight and dbias, there are no other work-items.
 kernel void linear_bwd(global const real *x, global const int *lengths, global const real *weight,
                        global const real *dy, global real *dx, global real *dweight, global real *dbias, uint rows,
                        uint N, uint C, uint dx_items, uint chunk, uint columns, uint block_rows)

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Losses of a batch, their gradients and the batch's record (slots.h). Needs -DLOSS_KIND (below),
-// -DCOOPERATE: whether all lanes of a team work on one row at a time (many classes) or each on a row of its own,
-// -DQUANTILES: the number of quantiles, else 1, -DMISSING: whether NaN targets are left out, -DTOTAL: whether dx
-// is the gradient of the sum, not of the mean.
+// Losses of a batch, their gradients, and the batch's record (RECORD_... in slots.h). Formulas: doc/maths.md, "Losses".
 //
-// Shapes: x, dx [rows, C]; target [rows] classes, or real [rows, C / QUANTILES]; weight [C] (class weights,
-// pos_weight) or [QUANTILES]; label_weight [C]; sample_weight [N]; scale [2, C / QUANTILES]: deviation and mean by
-// which targets were standardised; they make recorded losses be in the targets' own units.
-// A batch is cut into blocks of items; an item is a row if targets are classes, else an element of x. A single block
-// needs only loss_whole; several need loss_weights, loss_rows and loss_finish.
+// Defines: LOSS_KIND, one of LOSS_...; COOPERATE, whether all lanes of a team (reduce.h) compute one row together (for
+// many classes) or each lane computes rows of its own; QUANTILES, the number of quantiles, 1 for other losses; MISSING,
+// whether NaN targets are left out; TOTAL, whether dx is the gradient of the sum of the losses, not of their mean.
+//
+// Shapes: x, dx [rows, C]; target [rows] classes, or real [rows, C / QUANTILES]; weight [C] (class weights, or
+// pos_weight) or [QUANTILES] (the quantiles); label_weight [C]; sample_weight [N]; scale [2, C / QUANTILES]: deviation
+// and mean by which targets were standardised, with which the recorded losses are computed in the original units of the
+// targets.
+//
+// An item is a row if targets are classes, else an element of x. A batch is divided into blocks of items. For a single
+// block there is one launch, loss_whole; for several blocks there are three: loss_weights, loss_rows and loss_finish.
 #include "enums.h"
 #include "slots.h"
 #include "reduce.h"
@@ -28,7 +31,7 @@ typedef real target_type;
 #define COLUMN_STEP (LANES * WIDTH)
 #define ROW_SUM(v, scratch) LANE_SUM(v, scratch)
 #define ROW_MAX(v, scratch) LANE_MAX(v, scratch)
-#define TEAM_SUM(v, scratch) (v) // all lanes work on the same rows, so that each has the whole sum
+#define TEAM_SUM(v, scratch) (v) // all lanes work on the same rows, so that each lane has the whole sum
 #else
 #define FIRST_ROW LANE
 #define ROW_STEP LANES
@@ -39,21 +42,21 @@ typedef real target_type;
 #define TEAM_SUM(v, scratch) LANE_SUM(v, scratch)
 #endif
 
-#define SUMS RECORD_NORM // number of record fields that are sums over rows; they come first
+#define SUMS RECORD_NORM // number of fields of a record that are sums over items; they are its first fields
 
-// The tensors and parameters that every kernel here needs.
+// The tensors and parameters of a loss.
 typedef struct {
     global const real *x;
     global const int *lengths;
     global const target_type *target;
-    global const uint *index; // target index of row r; NULL: r itself
+    global const uint *index; // row r has the target of row index[r] of `target`; NULL: of row r
     global const real *weight;
     global const real *label_weight;  // or NULL
     global const real *sample_weight; // or NULL
     global const real *scale;         // or NULL
     global real *dx;
     uint rows, N, C;
-    real parameter; // label smoothing, beta or delta
+    real parameter; // label smoothing (cross_entropy), beta (smooth_l1) or delta (huber)
     int ignore;
 } task;
 
@@ -100,7 +103,7 @@ static inline bool item_counts(const task *t, uint r)
     return target != t->ignore && target >= 0 && (uint)target < t->C;
 }
 
-// The weight of row r in the loss, which is added to RECORD_WEIGHT, the denominator of the mean.
+// Returns the weight of row r in the loss. RECORD_WEIGHT, the denominator of the mean, is the sum of these weights.
 static inline real item_weight(const task *t, uint r)
 {
     const real weight = t->weight != 0 ? t->weight[target_of(t, r)] : 1.0f;
@@ -122,9 +125,9 @@ static inline realv class_weight(const task *t, uint c)
     return WHERE((realv)(0.0f), (realv)(1.0f), (int)c + INDEXES < (int)t->C);
 }
 
-// Adds the loss of row r to the sums, and writes its gradient. The cost of class c is -log p_c = (top - x_c) + log_sum
-// for logits, and -x_c for log probabilities. A row that does not count takes the same path without reading anything,
-// because lanes must not diverge.
+// Adds the loss of row r to *s, and writes its gradient, divided by `whole`. The cost of class c is -log p_c = (top -
+// x_c) + log_sum for logits, and -x_c for log probabilities. A row that does not count (padding, ignored target)
+// executes the same code but reads nothing of x, because all lanes must reach the same barriers.
 static inline void class_row(const task *t, uint r, real whole, record_sums *s, local real *scratch)
 {
     global const real *x = t->x + (size_t)r * t->C;
@@ -142,7 +145,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
         const intv index = (int)c + INDEXES;
 
         part = fmax(part, v);
-        // The target class is the argmax unless an earlier class is as high or a later one is higher.
+        // The target class is the argmax unless an earlier class has an equal or larger x, or a later class a larger x.
         beaten += WHERE((realv)(0.0f), (realv)(1.0f),
                         (index < own && !(v < own_x)) || (index > own && !(v <= own_x)));
     }
@@ -157,7 +160,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
         if (t->dx != 0)
             store(e, t->dx + (size_t)r * t->C + c, n);
         if (smooth) {
-            const realv w = class_weight(t, c); // is 0 beyond the last class
+            const realv w = class_weight(t, c); // w is 0 beyond the last class
 
             smooth_weight += w;
             smooth_cost += WHERE((realv)(0.0f), w * (top - v), w != 0.0f);
@@ -227,7 +230,7 @@ static inline real item_weight(const task *t, uint i)
     return t->sample_weight != 0 ? sample_weight(t, i / t->C) : 1.0f;
 }
 
-// The sign of d. NaN stays NaN.
+// Returns the sign of d: 1, 0 or -1. NaN stays NaN.
 static inline real side_of(real d)
 {
     return d > 0.0f ? 1.0f : d < 0.0f ? -1.0f : d;
@@ -236,14 +239,14 @@ static inline real side_of(real d)
 // Returns the loss of one output x for the target y, and its derivative with respect to x in *g.
 static inline real real_loss(const task *t, uint c, real x, real y, real *g)
 {
-#if LOSS_KIND == LOSS_BCE_WITH_LOGITS // log(1 + e^-x) without overflow
+#if LOSS_KIND == LOSS_BCE_WITH_LOGITS
     const real positive = t->weight != 0 ? t->weight[c] : 1.0f;
     const real label = t->label_weight != 0 ? t->label_weight[c] : 1.0f;
-    const real softplus = log1p(exp(-fabs(x))) + fmax(-x, 0.0f);
+    const real softplus = log1p(exp(-fabs(x))) + fmax(-x, 0.0f); // log(1 + e^-x) without overflow
     const real loss = (1.0f - y) * x + (1.0f + (positive - 1.0f) * y) * softplus;
 
     *g = label * ((positive * y + 1.0f - y) * sigmoid(x) - positive * y);
-    return label * (isnan(x) ? x : loss); // fmax would lose NaN
+    return label * (isnan(x) ? x : loss); // fmax in `softplus` drops NaN
 #else
     const real d = x - y, size = fabs(d);
 
@@ -270,7 +273,7 @@ static inline real real_loss(const task *t, uint c, real x, real y, real *g)
 #endif
 }
 
-// Adds the loss of item i, output i % C of row i / C, to the sums, and writes its gradient.
+// Adds the loss of item i, which is output i % C of row i / C, to *s. Writes its gradient, divided by `whole`.
 static inline void real_item(const task *t, uint i, real whole, record_sums *s)
 {
     const uint r = i / t->C, c = i - r * t->C;
@@ -307,12 +310,12 @@ static inline void real_item(const task *t, uint i, real whole, record_sums *s)
     add(s, RECORD_YY, y * y);
 #endif
     add(s, RECORD_LOSS, w * loss);
-    if (t->dx != 0) // a gradient of 0 stays 0, even if `whole` is 0 because all weights are 0
+    if (t->dx != 0) // 0 stays 0, even if `whole` is 0 because all weights are 0
         t->dx[i] = w * g == 0.0f ? 0.0f : w * g / whole;
 }
 #endif
 
-// The sum of the weights of items [first, last).
+// Returns the sum of the weights of items [first, last).
 static inline real weight_of_items(const task *t, uint first, uint last, local real *scratch)
 {
     record_sums s;
@@ -324,7 +327,7 @@ static inline real weight_of_items(const task *t, uint first, uint last, local r
     return LANE_SUM(s.sum[0], scratch);
 }
 
-// Computes items [first, last), and writes their sums to out [SUMS] unless it is NULL.
+// Computes the losses and gradients of items [first, last). Writes the sums over them to out [SUMS] unless out is NULL.
 static inline void loss_of_items(const task *t, uint first, uint last, real whole, global real *out,
                                 local real *scratch)
 {
@@ -352,8 +355,8 @@ static inline void loss_of_items(const task *t, uint first, uint last, real whol
         x, lengths, target, index, weight, label_weight, sample_weight, scale, dx, rows, N, C, parameter, ignore \
     }
 
-// Computes the whole batch with one team of LANES work-items. record [slots, RECORD_FIELDS] is not written if the slot
-// is out of range.
+// Computes the whole batch with one team of LANES work-items. record [slots, RECORD_FIELDS] is not written if the
+// batch's slot is out of range.
 kernel void loss_whole(global const real *x, global const int *lengths, global const target_type *target,
                        global const uint *index, global const real *weight, global const real *label_weight,
                        global const real *sample_weight, global const real *scale, global real *dx, uint rows,
@@ -382,7 +385,8 @@ kernel void loss_weights(global const int *lengths, global const target_type *ta
         weights[TEAM] = sum;
 }
 
-// Computes each block, given all blocks' weights, and writes its sums to sums [blocks, SUMS].
+// Computes the losses and gradients of each block, and writes its sums to sums [blocks, SUMS]. weights [blocks] is the
+// result of loss_weights.
 kernel void loss_rows(global const real *x, global const int *lengths, global const target_type *target,
                       global const uint *index, global const real *weight, global const real *label_weight,
                       global const real *sample_weight, global const real *scale, global real *dx, uint rows,
@@ -401,7 +405,7 @@ kernel void loss_rows(global const real *x, global const int *lengths, global co
                   first < item_count(&t) ? sums + TEAM * SUMS : 0, scratch);
 }
 
-// Adds up the blocks' sums into the record; a work-item takes one field.
+// Adds up the blocks' sums and writes them to the record. A work-item computes one field of the record.
 kernel void loss_finish(global const real *sums, uint blocks, global const uint *counter, uint slots,
                         global real *record)
 {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Batch normalisation over the rows and layer normalisation over the features of [rows, C].
+// Batch normalisation over the rows, and layer normalisation over the features, of x [rows, C].
 //
-// Statistics of many rows come from blocks: each block's mean and sum of squared deviations are computed in two passes
-// over its rows, then the blocks' are joined (Chan, Golub, LeVeque). Means are relative to x of row 0, which is never
-// padding, so that x = 1e4 + noise keeps its variance: differences of means are then not lost in rounding.
+// The statistics of many rows are computed in blocks of rows. Two passes over the rows of a block give its mean and its
+// sum of squared deviations. Then the results of all blocks are combined (formula of Chan, Golub and LeVeque). Means
+// are relative to x of row 0: so differences of means are not lost in rounding, and x = 1e4 + noise has the right
+// variance. Row 0 is padding only in some pieces of a batch with train.bptt, and x is 0 there.
 #include "reduce.h"
 
 // ---------------------------------------------------------------- batchnorm
@@ -13,7 +14,7 @@ typedef struct {
     real count;
 } moments;
 
-// Moments of the WIDTH columns from c on over the valid rows in [first, last).
+// Computes the moments of columns [c, c + WIDTH) over the valid rows of [first, last).
 static inline moments block_moments(global const real *x, global const int *lengths, realv shift, uint first,
                                     uint last, uint N, uint C, uint c)
 {
@@ -39,14 +40,14 @@ static inline moments block_moments(global const real *x, global const int *leng
                 rest = total_add(rest, d);
                 squares = total_add(squares, d * d);
             }
-    // Corrects for the rounding of the mean.
+    // `rest`, the sum of the deviations, would be 0 without the rounding error of the mean: corrects that error.
     m.squares = fmax(squares.sum - rest.sum * rest.sum / m.count, 0.0f);
     m.mean += rest.sum / m.count;
     return m;
 }
 
-// Writes mean and invstd [C] from the moments, and updates the running statistics (may be NULL), in which the new batch
-// has the weight `momentum`.
+// Writes mean and invstd [C] from the moments of the batch. Updates the running statistics (may be NULL) by
+// running = (1 - momentum) * running + momentum * batch.
 static inline void keep_statistics(moments m, global real *mean, global real *invstd,
                                    global real *running_mean, global real *running_var, real eps,
                                    real momentum, uint C, uint c)
@@ -63,7 +64,7 @@ static inline void keep_statistics(moments m, global real *mean, global real *in
               running_var + c, C - c);
 }
 
-// y = (x - mean) invstd weight + bias for rows [first, last); 0 in padding.
+// Computes y = (x - mean) * invstd * weight + bias for rows [first, last), and y = 0 in padding.
 static inline void normalise(global const real *x, global const int *lengths, global const real *weight,
                              global const real *bias, realv mean, realv invstd, global real *y, uint first,
                              uint last, uint N, uint C, uint c)
@@ -79,8 +80,9 @@ static inline void normalise(global const real *x, global const int *lengths, gl
     }
 }
 
-// The momentum of this step. Increments num_batches_tracked only if no other work-item reads it; otherwise
-// batchnorm_count does so afterwards.
+// Returns the momentum of this step: if `cumulative`, 1 / (number of batches, with this one), else `momentum`. Also
+// increments `batches` (num_batches_tracked), unless `cumulative`: other work-items then read `batches`, so that the
+// next launch, batchnorm_count, increments it.
 static inline real momentum_now(global int *batches, int cumulative, real momentum, uint c)
 {
     if (batches == 0)
@@ -98,7 +100,8 @@ kernel void batchnorm_count(global int *batches)
         batches[0]++;
 }
 
-// Batchnorm of a small training batch in a single launch. Work-item g computes WIDTH columns from g * WIDTH on.
+// Computes batchnorm of a small training batch in a single launch. Work-item g computes columns [g * WIDTH, (g + 1) *
+// WIDTH).
 kernel void batchnorm_whole(global const real *x, global const int *lengths, global const real *weight,
                             global const real *bias, global real *y, global real *mean, global real *invstd,
                             global real *running_mean, global real *running_var, global int *batches,
@@ -134,7 +137,8 @@ kernel void batchnorm_blocks(global const real *x, global const int *lengths, gl
     store(m.squares, out + 2 * C, C - c);
 }
 
-// Joins the blocks' moments, partial [blocks, 3, C], of WIDTH columns from c on. The mean is relative to x of row 0.
+// Combines the blocks' moments, partial [blocks, 3, C], of columns [c, c + WIDTH). The mean that it returns is relative
+// to x of row 0.
 static inline moments joined_moments(global const real *partial, uint blocks, uint C, uint c)
 {
     kahan sum = kahan_zero(), squares = kahan_zero();
@@ -142,7 +146,7 @@ static inline moments joined_moments(global const real *partial, uint blocks, ui
     moments m;
 
     m.count = 0.0f;
-    shift = load(partial + C + c, C - c); // block 0 is empty only if a piece (train.bptt) begins with padding
+    shift = load(partial + C + c, C - c); // 0 if block 0 has no valid row (train.bptt)
     for (uint b = 0; b < blocks; b++) {
         global const real *p = partial + (size_t)b * 3 * C + c;
 
@@ -176,7 +180,7 @@ kernel void batchnorm_finish(global const real *x, global const real *partial, u
                     momentum_now(batches, cumulative, momentum, c), C, c);
 }
 
-// Writes the joined moments, count, mean and squares [C] each.
+// Writes the moments of all rows (of a shard of the batch): count, mean and squares, each [C].
 kernel void batchnorm_moments(global const real *x, global const real *partial, uint blocks,
                               global real *count, global real *mean, global real *squares, uint C)
 {
@@ -191,7 +195,8 @@ kernel void batchnorm_moments(global const real *x, global const real *partial, 
     store(m.squares, squares + c, C - c);
 }
 
-// Normalises x. `second` is the variance (evaluation) or, with is_invstd, 1 / sqrt(variance + eps).
+// Normalises x by mean [C] and second [C]. `second` is the variance (evaluation) or, if is_invstd,
+// 1 / sqrt(variance + eps).
 kernel void batchnorm_apply(global const real *x, global const int *lengths, global const real *weight,
                             global const real *bias, global const real *mean, global const real *second,
                             global real *y, uint rows, uint N, uint C, real eps, int is_invstd,
@@ -236,7 +241,8 @@ static inline sums block_sums(global const real *x, global const int *lengths, g
     return s;
 }
 
-// dx = weight invstd (dy - sum(dy) / M - xhat sum(dy xhat) / M), where M is the number of valid rows; 0 in padding.
+// Computes dx = weight * invstd * (dy - sum(dy) / M - xhat * sum(dy * xhat) / M), where M is the number of valid rows,
+// and dx = 0 in padding.
 static inline void input_gradient(global const real *x, global const int *lengths, global const real *dy,
                                   global const real *weight, realv mean, realv invstd, realv mean_dy,
                                   realv mean_dy_xhat, global real *dx, uint first, uint last, uint N, uint C,
@@ -257,7 +263,7 @@ static inline void input_gradient(global const real *x, global const int *length
     }
 }
 
-// Backward of a small batch in a single launch. dx, dweight, dbias may be NULL.
+// Computes backward of a small batch in a single launch. dx, dweight and dbias may be NULL.
 kernel void batchnorm_bwd_whole(global const real *x, global const int *lengths, global const real *weight,
                                 global const real *mean, global const real *invstd, global const real *dy,
                                 global real *dx, global real *dweight, global real *dbias, uint rows, uint N,
@@ -302,7 +308,7 @@ kernel void batchnorm_bwd_blocks(global const real *x, global const int *lengths
     store(s.dweight, out + 2 * C, C - c);
 }
 
-// Joins the blocks' sums into means [2, C], of dy and of dy xhat, and into dweight and dbias (may be NULL).
+// Adds up the blocks' sums. Writes means [2, C], the means of dy and of dy * xhat, and dweight and dbias (may be NULL).
 kernel void batchnorm_bwd_finish(global const real *partial, uint blocks, global real *means,
                                  global real *dweight, global real *dbias, uint C)
 {
@@ -344,9 +350,9 @@ kernel void batchnorm_bwd_apply(global const real *x, global const int *lengths,
 
 // ---------------------------------------------------------------- layernorm
 
-// Layer normalisation of each row of x [rows, C]. For group normalisation a row is one of the `groups` groups of a
-// step's features, and weight and bias are [groups, C]. A team of LANES work-items computes `chunk` rows. mean, invstd
-// [rows] may be NULL.
+// Normalises each row of x [rows, C]. For group normalisation, a row is here one group of the features of a step, one
+// of `groups`, and weight and bias are [groups, C]. A team of LANES work-items (reduce.h) computes `chunk` rows. mean
+// and invstd [rows] may be NULL.
 kernel void layernorm_fwd(global const real *x, global const int *lengths, global const real *weight,
                           global const real *bias, global real *y, global real *mean, global real *invstd,
                           uint rows, uint N, uint C, uint groups, real eps, uint chunk, local real *scratch)
@@ -391,7 +397,7 @@ kernel void layernorm_fwd(global const real *x, global const int *lengths, globa
     }
 }
 
-// dy times weight for WIDTH features of a row, from feature c on.
+// Returns dy times weight for features [c, c + WIDTH) of a row.
 static inline realv weighted(global const real *dy, global const real *weight, uint of_group, uint c, uint n)
 {
     const realv g = load(dy + c, n);
@@ -436,8 +442,8 @@ kernel void layernorm_dx(global const real *x, global const int *lengths, global
     }
 }
 
-// Writes dweight, dbias [blocks, C] (or NULL), the sums over the rows of each block. mean, invstd [rows, groups]; WIDTH
-// is 1 if there is more than one group.
+// Writes dweight and dbias [blocks, C] (may be NULL), the sums over the rows of each block. Here C counts the features
+// of all groups; mean and invstd are [rows, groups]. WIDTH is 1 if there is more than one group.
 kernel void layernorm_dparams(global const real *x, global const int *lengths, global const real *mean,
                               global const real *invstd, global const real *dy, global real *dweight,
                               global real *dbias, uint rows, uint N, uint C, uint groups, uint block_rows)

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Without -DOPTIM_KIND: the norm of all gradients. With it: an optimiser's update of flat parameters, by the formulas
-// of torch.optim 1.13 in its order of operations. The update also needs, as 0 or 1, -DNESTEROV -DAMSGRAD -DCENTERED
-// -DMOMENTUM and -DSQUARES (whether it sums the gradients' squares, too).
+// Without the define OPTIM_KIND: the norm of all gradients. With OPTIM_KIND, one of OPTIMIZER_...: the optimiser's
+// update of all parameters, which lie in one flat array. Formulas and order of operations are those of torch.optim
+// 1.13.
+//
+// Further defines for the update, 0 or 1: NESTEROV, AMSGRAD, CENTERED and MOMENTUM, options of the optimisers; SQUARES,
+// whether the update also sums the squares of the gradients, for their norm.
 #include "enums.h"
 #include "slots.h"
 #include "reduce.h"
 
-#define ACCUMULATORS 4 // independent sums, so that additions need not wait for each other
+#define ACCUMULATORS 4 // number of independent sums, so that additions need not wait for each other
 
 // ---------------------------------------------------------------- norm
 
 #if !defined(OPTIM_KIND) || SQUARES
-// A power of two by which v becomes near 1, so that squares neither overflow nor underflow. NaN gives 1.
+// Returns a power of two, by which v is scaled to between 1 and 2: its square then neither overflows nor underflows.
+// For NaN returns 1.
 static inline real scale_for(real v)
 {
     return v > 0.0f ? ldexp(1.0f, clamp(-ilogb(v), -126, 126)) : v == 0.0f ? 0x1p126f : 1.0f;
@@ -19,7 +23,8 @@ static inline real scale_for(real v)
 
 #define STEP (LANES * WIDTH)
 
-// The sum of squares of the numbers [first, last), each times `scale`; *most: their largest magnitude, times `scale`.
+// Returns the sum of the squares of numbers [first, last), each multiplied by `scale` before. Sets *most to their
+// largest magnitude, multiplied by `scale`.
 static inline real squares(global const real *grads, uint first, uint last, real scale, real *most,
                            local real *scratch)
 {
@@ -45,13 +50,14 @@ static inline real squares(global const real *grads, uint first, uint last, real
     return LANE_SUM(sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])), scratch);
 }
 
-// Whether squares of numbers up to `most` may overflow or underflow.
+// Checks whether squares of numbers up to `most` may overflow or underflow.
 static inline bool risky(real most)
 {
     return !(most > 1e-15f && most < 1e15f);
 }
 
-// Writes partial [2]: a scale, and the sum of squares of the numbers [first, last) times that scale.
+// Writes partial [2]: a scale, and the sum of the squares of numbers [first, last), each multiplied by this scale. The
+// scale is not 1 only if squares would overflow or underflow.
 static inline void block_squares(global const real *grads, uint first, uint last, global real *partial,
                                  local real *scratch)
 {
@@ -69,7 +75,7 @@ static inline void block_squares(global const real *grads, uint first, uint last
 #endif
 
 #ifndef OPTIM_KIND
-// Each team writes the result of block_squares for its block to partial [blocks, 2]. Each block begins before `count`.
+// Each team (reduce.h) calls block_squares for one block of the `count` gradients; results: partial [blocks, 2].
 kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block,
                         local real *scratch)
 {
@@ -78,7 +84,8 @@ kernel void norm_blocks(global const real *grads, global real *partial, uint cou
     block_squares(grads, first, first + min(block, count - first), partial + 2 * TEAM, scratch);
 }
 
-// Writes norm [1], computed by a single work-item, and RECORD_NORM of the record if that is not NULL.
+// Computes the norm from partial [blocks, 2], by a single work-item. Writes it to norm [1] and, if `record` is not
+// NULL, to RECORD_NORM of the record that COUNTER_SLOT selects.
 kernel void norm_finish(global const real *partial, uint blocks, global real *norm,
                         global const uint *counter, uint slots, global real *record)
 {
@@ -104,7 +111,7 @@ kernel void norm_finish(global const real *partial, uint blocks, global real *no
 #else
 // ---------------------------------------------------------------- update
 
-// Buffers and parameters of an update. m, v, vmax: as in src/ops/op.h; NULL if the optimiser has no such state.
+// Buffers and parameters of an update. m, v, vmax: the optimiser's states, as in src/ops/optim.h; NULL if it has none.
 struct update {
     global real *params, *m, *v, *vmax;
     global const real *grads;
@@ -113,7 +120,7 @@ struct update {
     bool first_step;
 };
 
-// Updates min(n, WIDTH) parameters from e on, and returns their gradients before clipping.
+// Updates min(n, WIDTH) parameters from number e on. Returns their gradients before clipping.
 static inline realv update_at(const struct update *u, size_t e, uint n)
 {
     const realv plain = load(u->grads + e, n);
@@ -174,7 +181,7 @@ static inline realv update_at(const struct update *u, size_t e, uint n)
 }
 
 #if SQUARES
-// Writes partial [2] as block_squares does, from sums and maxima that the update has computed already.
+// Writes partial [2] as block_squares does, but from sums and maxima that the update has already computed.
 static inline void leave_squares(global const real *grads, size_t first, size_t last, const realv sum[ACCUMULATORS],
                                  const realv top[ACCUMULATORS], global real *partial)
 {
@@ -189,8 +196,8 @@ static inline void leave_squares(global const real *grads, size_t first, size_t 
 }
 #endif
 
-// Updates all parameters; a work-item takes `chunk` of them. norm NULL: no clipping. With SQUARES it also writes
-// partial as in norm_blocks, one block per work-item.
+// Updates all parameters; a work-item updates `chunk` of them. If norm is NULL, gradients are not clipped. With SQUARES
+// the kernel also writes partial [blocks, 2] as norm_blocks does, with one block for each work-item.
 kernel void optim(global real *params, global const real *grads, global real *m, global real *v,
                   global real *vmax, global const real *hyper, global const real *norm, global real *partial,
                   real max_norm, real weight_decay, real dampening_rest, real decay2, real decay2_rest, real eps,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Measures the peak of a device: multiply-adds in registers, and copying.
+// Kernels with which the host measures the peak rates of a device: of multiply-adds in registers, and of copying.
 //
-// Defines: WIDTH, on CPUs that of a register, because sums in wider vectors need more registers than there are.
+// Defines: WIDTH as in vector.h. On CPUs it is the width of a vector register: for wider vectors the sums would need
+// more registers than there are.
 #include "vector.h"
 
-#define CHAINS 12 // independent sums: more than any device needs to hide an fma's latency
+#define CHAINS 12 // number of independent sums: more than any device needs to hide the latency of an fma
 
-// Each work-item does rounds * CHAINS * WIDTH multiply-adds. `out` keeps compilers from dropping them.
+// Each work-item computes rounds * CHAINS * WIDTH multiply-adds. The results go to `out`, so that compilers cannot drop
+// the computation.
 kernel void peak_fma(global real *out, real a, uint rounds)
 {
     realv sum[CHAINS];
@@ -27,7 +29,7 @@ kernel void peak_fma(global real *out, real a, uint rounds)
     store(all, out + get_global_id(0) * WIDTH, WIDTH);
 }
 
-// Work-item i copies `chunk` elements from i * chunk on, WIDTH at a time. With chunk == WIDTH neighbouring work-items
+// Work-item i copies elements [i * chunk, (i + 1) * chunk), WIDTH at a time. If chunk is WIDTH, neighbouring work-items
 // copy neighbouring elements.
 kernel void peak_copy(global const real *from, global real *to, uint chunk)
 {

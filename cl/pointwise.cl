@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Activations of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
-// x, y, dy, dx [rows, C]; first, second: parameters of the function; lengths may be NULL; scratch: LANES numbers, used
-// by functions of rows.
+// Activations of single numbers, and of rows (softmax, log_softmax), with their gradients. Define FUNCTION, one of
+// FUNCTION_... (src/ops/pointwise.h), selects the activation. x, y, dy, dx [rows, C]. first, second: parameters of the
+// function. lengths may be NULL. scratch: local memory for LANES numbers, used only by functions of rows.
 #include "enums.h"
 #include "reduce.h"
 
@@ -35,7 +35,7 @@ static inline realv value(realv x, real a, real b)
 #endif
 }
 
-// The gradient dx of the function, which the first four functions compute from y, the others from x.
+// Returns dx. relu, tanh and sigmoid compute it from y, the other functions from x; that of round is 0.
 static inline realv gradient(realv x, realv y, realv dy, real a, real b)
 {
 #if FUNCTION == FUNCTION_RELU
@@ -52,7 +52,7 @@ static inline realv gradient(realv x, realv y, realv dy, real a, real b)
     return dy * (0.5f * erfc(-ROOT_HALF * x) + 0.5f * GELU_K * x * exp(-0.5f * x * x));
 #elif FUNCTION == FUNCTION_GELU_TANH
     const realv u = 2.0f * GELU_K * (x + GELU_CUBE * x * x * x), s = sigmoid_vec(u);
-    const realv slope = 2.0f * GELU_K * (1.0f + 3.0f * GELU_CUBE * fmin(x * x, (realv)(1e6f))); // avoids 0 * inf
+    const realv slope = 2.0f * GELU_K * (1.0f + 3.0f * GELU_CUBE * fmin(x * x, (realv)(1e6f))); // fmin avoids 0 * inf
 
     return dy * s * (1.0f + x * sigmoid_vec(-u) * slope);
 #elif FUNCTION == FUNCTION_SILU
@@ -66,7 +66,8 @@ static inline realv gradient(realv x, realv y, realv dy, real a, real b)
 #endif
 }
 
-// The end, at most `last`, of a run of elements from e on that are all padding or all valid, which *valid says.
+// Returns the end, at most `last`, of a range of elements that begins at e and is all padding or all valid. Sets *valid
+// to whether it is valid.
 static inline size_t run_end(global const int *lengths, uint N, uint C, size_t e, size_t last, bool *valid)
 {
     const uint r = (uint)e / C;
@@ -116,7 +117,8 @@ kernel void pointwise_bwd(global const real *x, global const int *lengths, globa
     }
 }
 #else
-// A team of LANES work-items computes `chunk` rows. For a row of padding its sums are over no elements.
+// A team of LANES work-items (reduce.h) computes `chunk` rows. A padding row takes part in the reductions, whose
+// barriers all work-items must reach, but without elements.
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
                           uint C, real first, real second, uint chunk, local real *scratch)
 {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Pooling over time. Needs -DOVER. x, dx [T, N, C]; y, dy [N, C]; argmax [N, C] or NULL; lengths [N] or
-// NULL; `forward_features` is C, or with POOL_FINAL the number of features of the forward direction.
+// Pooling over time. Define OVER, one of POOL_LAST, POOL_FINAL, POOL_MEAN and POOL_MAX, selects the pool.
+//
+// x, dx [T, N, C]; y, dy [N, C]; argmax [N, C] or NULL; lengths [N] or NULL. forward_features: for POOL_FINAL, how many
+// of the C features are of the forward direction; otherwise C.
 #include "enums.h"
 #include "reduce.h"
 
@@ -10,7 +12,8 @@ static inline uint valid_steps(global const int *lengths, uint n, uint T)
 }
 
 #if OVER == POOL_LAST || OVER == POOL_FINAL
-// The time step from which each of the features c to c + WIDTH - 1 is taken.
+// Returns the time step from which each of the features c to c + WIDTH - 1 is taken: the last valid step, or step 0 for
+// features of the backward direction.
 static inline intv step_of(uint c, uint length, uint forward_features)
 {
     return WHERE((intv)0, (intv)((int)length - 1), (int)c + INDEXES < (int)forward_features);
@@ -60,7 +63,7 @@ kernel void pool_fwd(global const real *x, global const int *lengths, global rea
 #endif
 }
 
-// A work-item computes dx at `steps` time steps from get_global_id(2) * steps on.
+// A work-item computes dx at `steps` time steps, from step get_global_id(2) * steps on.
 kernel void pool_bwd(global const int *lengths, global const int *argmax, global const real *dy,
                      global real *dx, uint T, uint N, uint C, uint forward_features, uint steps)
 {

@@ -4,10 +4,10 @@
 #ifndef CLRNN_CL_RANDOM_H
 #define CLRNN_CL_RANDOM_H
 
-#define R123_STATIC_INLINE static inline // a function that is only inline may have no definition, as in C99
+#define R123_STATIC_INLINE static inline // as in C99, `inline` without `static` may leave a function undefined
 #include <Random123/philox.h>
 
-// The four random words at counter `index`. Word k belongs to element 4 * index + k of the stream.
+// Returns four random words, those of counter {index, a, b, stream}. Word k is for element 4 * index + k.
 static inline uint4 random_block(uint seed_lo, uint seed_hi, uint stream, uint a, uint b, uint index)
 {
     const philox4x32_ctr_t counter = {{index, a, b, stream}};

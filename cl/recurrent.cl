@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT
-// One time step, after its multiplies, of a recurrent layer with layer normalisation, a projection or dropout of its
-// hidden state: forward and backward, and sums for the gradients. Formulas: doc/maths.md.
+// Kernels for recurrent layers with layer normalisation, a projection or dropout of the hidden state. They compute what
+// remains of a time step after its matrix multiplies, forward and backward, and sums for the gradients. Formulas:
+// doc/maths.md.
 //
-// Defines: CELL; RELU (rnn); NORM: with layer_norm; WIDTH and LANES as in reduce.h. A team of LANES work-items takes
-// a row of the batch. All loops over H give a unit to the same lane, so that a lane reads only what it wrote itself.
+// Defines: CELL and RELU as in rnn_cell.h; NORM, whether the layer has layer_norm; WIDTH and LANES as in reduce.h. A
+// team of LANES work-items computes a row of the batch. All loops over H give a hidden unit to the same lane. So a lane
+// reads only what it has written itself, and no barrier is needed between the loops.
 //
-// A launch is for one direction d; direction 1 goes backward in time. Row r = t * N + n; there are G*H gate columns.
-// input, product [D, rows, G*H]: W_ih x and W_hh h, which NORM replaces by their normalised values. stats [D, rows, 4]:
-// 1 / deviation of these two, and mean and 1 / deviation of the cell. gates [D, rows, 4*H]: activations; gru: r, z, n
-// and W_hn h + b_hn. cell [D, rows, H]. Biases and lengths may be NULL. Padding: h, cell and gradients become 0.
+// A launch computes one direction d. Direction 1 goes backward in time. Row r = t * N + n. There are G*H gate columns;
+// G: number of gates. input, product [D, rows, G*H]: W_ih x and W_hh h, which NORM replaces by their normalised values.
+// stats [D, rows, 4]: 1 / deviation of `input` and of `product`, then mean and 1 / deviation of the cell. gates
+// [D, rows, 4*H]: activations of the gates; for gru r, z, n and W_hn h + b_hn. cell [D, rows, H]. Biases and lengths
+// may be NULL. In padding h, cell and gradients become 0.
 //
-// Initial states of the direction; NULL: zero. begin [N, G*H]: W_hh h0, the product for a sample's first step. state
-// [D, N, H]: c0 (lstm), h0 (gru).
+// Initial states; NULL: they are zero. begin [N, G*H]: W_hh h0 of direction d, which replaces `product` in a sample's
+// first step. state [D, N, H]: c0 (lstm) or h0 (gru).
 //
 // A sequence of `whole` steps may be processed in parts. Buffers then have T steps, and their step t is step t + offset
-// of dy and lengths. States are also read from the buffers' steps just before and after those that are processed.
+// of dy and lengths. The buffers also have the step before and the step after those that are processed, if the sequence
+// has such steps, and states are read from there.
 #include "random.h"
 #include "reduce.h"
 #include "rnn_cell.h"
@@ -23,7 +27,7 @@
 #define EPS 1e-5f
 #define FOR_LANE(c, C) for (uint c = LANE * WIDTH; c < (C); c += LANES * WIDTH)
 
-// Whether t is the first step of sample n in the order of direction d.
+// Checks whether t is the step of sample n that direction d visits first. Direction 1 begins at the last valid step.
 static inline bool takes_first(global const int *lengths, uint d, uint n, uint t, uint T)
 {
     return t == (d ? (lengths ? (uint)lengths[n] : T) - 1 : 0);
@@ -48,7 +52,8 @@ static inline void moments(global const real *a, uint C, local real *scratch, re
     *scale = 1.0f / sqrt(sum / (real)C + EPS);
 }
 
-// One step forward. hidden: the step's output y or, with proj_size, the hidden state that weight_hr then projects.
+// Computes one step forward. hidden: receives y or, if the layer has a projection (proj_size), the hidden state, which
+// weight_hr then projects to y.
 kernel void recurrent_step_fwd(struct recurrent_args args, global real *input, global real *product,
                                global real *stats, global const real *bias_ih, global const real *bias_hh,
                                global const real *gamma_ih, global const real *gamma_hh,
@@ -154,9 +159,9 @@ kernel void recurrent_step_fwd(struct recurrent_args args, global real *input, g
     }
 }
 
-// Computes a row of dh [P], the gradient of h at step t of sample n. It is the sum of dy; of through [N, P], the
-// gradient from the multiply of the next step, times the dropout mask [N, P], if any; and for gru of carry [N, P], the
-// gradient that bypasses this multiply.
+// Computes a row of dh [P], the gradient of h at step t of sample n. It is the sum of: dy; `through` [N, P], the
+// gradient that the next step passes back through its multiply, times the dropout mask [N, P] (if any); and for gru
+// `carry` [N, P], the gradient that bypasses this multiply.
 static inline void join_row(struct recurrent_args args, uint t, uint n, global const real *dy,
                             global const real *through, global const real *mask, global const real *carry,
                             global real *dh)
@@ -180,7 +185,7 @@ static inline void join_row(struct recurrent_args args, uint t, uint n, global c
     }
 }
 
-// Writes the rows of a step in dh [D, rows, P], before the multiply with the projection's weights.
+// Computes dh [D, rows, P] for all rows of a step. A later launch multiplies dh by the weights of the projection.
 kernel void recurrent_join(struct recurrent_args args, global const real *dy, global const real *through,
                            global const real *mask, global const real *carry, global real *dh,
                            global const int *lengths)
@@ -198,11 +203,16 @@ kernel void recurrent_join(struct recurrent_args args, global const real *dy, gl
         FOR_LANE(j, P) store_units((realv)(0.0f), to, j, P);
 }
 
-// One step backward. dh [N, H]: the gradient of h before the projection; without one, when dy is not NULL, it is
-// computed here. carry [N, H]: in, the gradient of the cell (gru: of h) from the next step; out, the gradient for the
-// step before or, after the last launch, for the initial state. carried [D, N, H]: gradient of the final cell, or NULL.
-// da, db [D, rows, G*H]: gradients of the input's and the state's part of the gates. NORM: ga, gb: gradients of W_ih x
-// and W_hh h; dc [D, rows, H]: gradient of gamma_c times the normalised cell, which overwrites the cell.
+// Computes one step backward. "Next" and "previous" step are meant in the order of the forward pass.
+//
+// dh [N, H]: the gradient of h before the projection. If dy is not NULL, the layer has no projection and dh is computed
+// here. carry [N, H]: on entry the gradient of the cell (gru: of h) that the next step passes back; on return the
+// gradient for the previous step or, after the last launch, for the initial state. carried [D, N, H]: gradient of the
+// final cell, or NULL. da, db [D, rows, G*H]: gradients of the input's and of the hidden state's part of the gates
+// before activation.
+//
+// With NORM: ga, gb [D, rows, G*H]: gradients of W_ih x and of W_hh h. dc [D, rows, H]: gradient of
+// gamma_c * normalised cell + beta_c. The normalised cell overwrites `cell`, for the gradient of gamma_c.
 kernel void recurrent_step_bwd(struct recurrent_args args, global const real *input, global const real *product,
                                global const real *stats, global const real *gamma_ih,
                                global const real *gamma_hh, global const real *gamma_c,
@@ -219,7 +229,7 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
         return;
 
     const uint t = d ? step : T - 1 - step, r = t * N + n, before = d ? r + N : r - N, time = t + offset;
-    const bool start = step + 1 == T; // this is the first step of the forward pass
+    const bool start = step + 1 == T; // forward computed this step first
     const size_t row = (size_t)d * T * N + r, at = row * GATES * H;
     global const real *gate = gates + row * 4 * H, *stat = stats + row * 4;
     global real *above = dh + (size_t)n * H;
@@ -342,12 +352,13 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
 #endif
 }
 
-// How many rows ahead to prefetch: rows are so far apart that the hardware prefetcher misses them.
+// How many rows ahead recurrent_sums prefetches: rows are so far apart that the hardware prefetcher does not fetch
+// them.
 #define SUMS_AHEAD 16u
 
-// Writes dbias, dgain [blocks, C] (or NULL), from block `begun` on: the sums of g and of g x over each block's valid
-// rows. The `rows` rows begin at row `start` of g and x [.., C], which is row `row` of the sequence. Blocks are counted
-// from the first of them or, if `reverse`, from the last.
+// Writes dbias and dgain [blocks, C] (may be NULL), from block `begun` on: for each block of rows the sums of g and of
+// g * x over its valid rows. The blocks divide `rows` rows, which begin at row `start` of g and x [.., C] and at row
+// `row` of the sequence. Block `begun` has the first of these rows or, if `reverse`, the last.
 kernel void recurrent_sums(global const real *g, global const real *x, global const int *lengths,
                            global real *dbias, global real *dgain, uint start, uint rows, uint row, uint N, uint C,
                            uint block_rows, uint begun, uint reverse)
@@ -378,8 +389,9 @@ kernel void recurrent_sums(global const real *g, global const real *x, global co
         store(gain_sum.sum, dgain + (size_t)(begun + block) * C + c, C - c);
 }
 
-// Draws mask [count], P numbers per sample, each 0 or `scale`. The first sample is number COUNTER_SAMPLE of the batch.
-// A work-item draws four numbers, which come from one block of random words or from two.
+// Draws the dropout mask [count], P numbers for each sample, each 0 or `scale`. The first sample is sample
+// COUNTER_SAMPLE of the whole batch. A work-item computes four numbers of the mask, whose random words are in one block
+// or in two.
 kernel void recurrent_mask(global const uint *counter, global real *mask, uint count, uint P, uint stream,
                            uint threshold, real scale)
 {
@@ -398,7 +410,7 @@ kernel void recurrent_mask(global const uint *counter, global real *mask, uint c
         mask[first + i] = words[shift + i] >= threshold ? scale : 0.0f;
 }
 
-// out [rows, P] = mask [N, P] times rows of y [.., D*P], the first of which begins at element `first`.
+// Computes out [rows, P] = mask [N, P] * rows of y. The rows begin at element `first` of y and are ld elements apart.
 kernel void recurrent_drop(global const real *y, global const real *mask, global real *out, uint first, uint rows,
                            uint N, uint P, uint ld)
 {
@@ -411,8 +423,8 @@ kernel void recurrent_drop(global const real *y, global const real *mask, global
     FOR_LANE(j, P) store_units(load_units(kept, j, P) * load_units(from, j, P), out + (size_t)r * P, j, P);
 }
 
-// Writes the gradient of h0, `through` times the dropout mask, if any, to dh0 [N, P] from element `first` on, or adds
-// it to what dh0 holds if `add`.
+// Computes the gradient of h0, `through` times the dropout mask (if any). Writes it to dh0 [N, P], which begins at
+// element `first`, or adds it to dh0 if `add`.
 kernel void recurrent_initial(global const real *through, global const real *mask, global real *dh0, uint count,
                               uint first, uint add)
 {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Sums and maxima in a fixed order: within a work-item, and over the LANES work-items of a group.
+// Sums and maxima in a fixed order: over the numbers of one work-item, and over a team of LANES work-items.
 //
-// Defines: WIDTH as in vector.h; LANES, work-items that reduce together: 1 on CPUs, a work-group on GPUs.
+// A team is LANES work-items that compute one row or one sum together. With LANES 1 (always on CPUs) it is a single
+// work-item, otherwise a work-group. A lane is a work-item of a team. TEAM is the number of the work-item's team, LANE
+// its number in the team.
+//
+// Defines: WIDTH as in vector.h; LANES, 1 or a power of two.
 #ifndef CLRNN_CL_REDUCE_H
 #define CLRNN_CL_REDUCE_H
 
@@ -11,7 +15,7 @@
 #define LANES 1
 #endif
 
-// The largest number of v. fmax ignores NaN; the result is NaN only if all numbers are.
+// Returns the largest number of v. fmax ignores NaN; the result is NaN only if all numbers of v are NaN.
 static inline real max_of(realv v)
 {
 #if WIDTH == 1
@@ -24,8 +28,8 @@ static inline real max_of(realv v)
 #endif
 }
 
-// A sum that adds up runs of RUN numbers and then the runs' sums, so that the rounding error grows with RUN + count /
-// RUN instead of count. An addition depends on only one earlier addition.
+// A sum in two levels: `part` adds up RUN numbers, then total_run adds `part` to `sum`. So the rounding error grows
+// with RUN + count / RUN instead of count. Each addition depends on only one earlier addition.
 #define RUN 32
 
 typedef struct {
@@ -47,7 +51,7 @@ static inline total total_add(total t, realv v)
     return t;
 }
 
-// Ends a run of RUN numbers: adds its sum to the others'.
+// Adds `part` to `sum` and sets `part` to 0. To be called after every RUN calls of total_add and at the end.
 static inline total total_run(total t)
 {
     t.sum += t.part;
@@ -55,8 +59,9 @@ static inline total total_run(total t)
     return t;
 }
 
-// A running sum that keeps the rounding error (Kahan): accurate to a few units in the last place for any
-// number of additions. Needs strict float arithmetic.
+// A running sum that corrects its rounding errors (Kahan summation): `lost` is the rounding error of the last addition.
+// The sum is accurate to a few units in the last place for any number of additions. The compiler must not reorder
+// float arithmetic (as -cl-fast-relaxed-math allows).
 typedef struct {
     realv sum, lost;
 } kahan;
@@ -74,14 +79,14 @@ static inline kahan kahan_add(kahan k, realv v)
 {
     const realv corrected = v - k.lost, sum = k.sum + corrected;
 
-    k.lost = WHERE((sum - k.sum) - corrected, (realv)(0.0f), isinf(sum)); // an infinite sum stays infinite
+    k.lost = WHERE((sum - k.sum) - corrected, (realv)(0.0f), isinf(sum)); // else infinity becomes NaN
     k.sum = sum;
     return k;
 }
 
-// LANE_SUM and LANE_MAX reduce over the LANES work-items of a group, all of which must call them. `scratch` holds LANES
-// numbers. It is a kernel argument, because in PoCL 3.1 work-groups that run at the same time share a local array that
-// is declared inside the kernel.
+// LANE_SUM and LANE_MAX return the sum and the maximum of v over the lanes of a team. All lanes must call them.
+// `scratch` is local memory for LANES numbers. It is a kernel argument and not an array declared in the kernel: in PoCL
+// 3.1, work-groups that run at the same time share such an array.
 #if LANES == 1
 #define LANE 0u
 #define TEAM ((uint)get_global_id(0))
@@ -95,7 +100,7 @@ static inline kahan kahan_add(kahan k, realv v)
 
 static inline real lane_sum(real v, local real *scratch)
 {
-    barrier(CLK_LOCAL_MEM_FENCE); // no work-item still reads `scratch`
+    barrier(CLK_LOCAL_MEM_FENCE); // waits until no lane reads `scratch` of an earlier call
     scratch[LANE] = v;
     barrier(CLK_LOCAL_MEM_FENCE);
     for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
@@ -120,7 +125,7 @@ static inline real lane_max(real v, local real *scratch)
 }
 #endif
 
-// Whether row r = t * N + n is a valid step, not padding. lengths NULL: all rows are valid.
+// Checks whether row r = t * N + n is valid (t < lengths[n]), not padding. If lengths is NULL, all rows are valid.
 static inline bool row_valid(global const int *lengths, uint N, uint r)
 {
     return lengths == 0 || (int)(r / N) < lengths[r % N];

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MIT
-// One time step of a recurrent layer after its multiplies, forward and backward, on any device. Formulas:
-// doc/maths.md.
+// What remains of a time step of a recurrent layer after its matrix multiplies, forward and backward, on any device.
+// Formulas: doc/maths.md.
 //
-// Defines: CELL; RELU (rnn); WIDTH hidden units in a vector. On GPUs WIDTH is 1 and an item takes one unit of one row;
-// on CPUs it takes whole rows. Loops cover the rows and units that exceed the global size.
+// Defines: CELL and RELU as in rnn_cell.h; WIDTH, hidden units in a vector. On GPUs WIDTH is 1 and a work-item computes
+// one unit of one row. On CPUs a work-item computes whole rows. Loops cover rows and units beyond the global size.
 //
-// Row r = t * N + n; D directions, of which direction 1 goes backward in time. pre [D, T, N, RESERVE*H]: in,
-// pre-activations without bias; out, activations (rnn: pre is y, [T, N, D*H]). gru: on entry r, z, n have the input's
-// part, r and z also the hidden state's part, and column block 3 is W_hn h. cell [D, T, N, H], without save [D, N, H].
-// biases and lengths may be NULL.
+// Row r = t * N + n. There are D directions; direction 1 goes backward in time. pre [D, T, N, RESERVE*H]: on entry
+// pre-activations without bias, on return activations. For rnn, pre is y [T, N, D*H]. For gru the column blocks on
+// entry are: r, z and n with the input's part (r and z also with the hidden state's part), and W_hn h. cell
+// [D, T, N, H]; if not `save`, [D, N, H]. Biases and lengths may be NULL.
 //
-// Padding: y, cell and gradients are written as 0, so that padding adds nothing to multiplies over all rows, and
-// direction 1, which meets padding first, starts from a zero state.
+// In padding y, cell and the gate gradients are 0. So padding adds nothing to multiplies over all rows, and direction
+// 1, which visits padding before the valid steps, starts from a zero state.
 //
-// Initial states; NULL: zero. start [D, N, GATES*H]: h0 W_hh^T, which is added to the pre-activations of a sample's
-// first step. past [D, N, H]: c0 (lstm), h0 (gru).
+// Initial states; NULL: they are zero. start [D, N, GATES*H]: h0 W_hh^T, which is added to the pre-activations of a
+// sample's first step. past [D, N, H]: c0 (lstm) or h0 (gru).
 #include "rnn_cell.h"
 
 #define FOR_UNITS(j, H) for (uint j = get_global_id(0) * WIDTH; j < (H); j += get_global_size(0) * WIDTH)
 #define FOR_ROWS_OF_BATCH(n, N) for (size_t n = get_global_id(1); n < (N); n += get_global_size(1))
 
-// Whether t is the first step of sample n in the order of direction d.
+// Checks whether t is the step of sample n that direction d visits first. Direction 1 begins at the last valid step.
 static inline bool is_first(global const int *lengths, size_t d, size_t n, size_t t, uint T)
 {
     return t == (d ? (lengths ? (size_t)lengths[n] : (size_t)T) - 1 : 0);
@@ -73,7 +73,7 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
                 if (CELL == CELL_LSTM || g != 2)
                     a[g] += load_units(product + min(g, (int)GATES - 1) * H, j, H);
 #if CELL == CELL_LSTM
-            // without save there is one cell, which each step overwrites
+            // if not `save`, there is one cell for each row of the batch, which each step overwrites
             global real *c = cell + (d * (save ? T : 1) * N + (save ? row : n)) * H;
             global real *c_before = cell + (d * (save ? T : 1) * N + (save ? before : n)) * H;
             const realv now = lstm_cell(a, past && first ? load_units(state, j, H)
@@ -96,11 +96,18 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
     }
 }
 
-// One step backward; steps are counted from the last one that forward took. gates [D, T, N, RESERVE*H]: in, activations
-// (rnn: not read); out, gradients of the pre-activations (gru: of r, z, n and of W_hn h + b_hn). through [D, N, H]: in,
-// the gradient of h from the next step; gru writes to it the part for the previous h that bypasses the multiply. carry
-// [D, N, H]: lstm: the gradient of the cell, likewise; gru: a copy of that part, or NULL. After the last step both are
-// gradients of the initial states. carried [D, N, H]: the gradient of the final cell (lstm), or NULL.
+// Computes one step backward. Steps are counted from the step that forward computed last; "next" and "previous" step
+// are meant in the order of the forward pass.
+//
+// gates [D, T, N, RESERVE*H]: on entry activations (not read for rnn), on return gradients of the pre-activations (gru:
+// of r, z, n and of W_hn h + b_hn). through [D, N, H]: on entry the gradient of h that the next step passes back. For
+// gru, on return the part of the gradient of the previous h that bypasses the multiply; the next launch, a multiply,
+// adds the rest.
+//
+// carry [D, N, H]: for lstm, on entry the gradient of the cell that the next step passes back, on return that of the
+// previous cell. For gru, on return a copy of `through`, or NULL. After the last step carry is the gradient of c0
+// (lstm) or the part of the gradient of h0 that bypasses the multiply (gru). carried [D, N, H]: the gradient of the
+// final cell (lstm), or NULL.
 kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const real *y,
                          global const real *cell, global const real *dy, global real *through, global real *carry,
                          global const int *lengths, global const real *past, global const real *carried)
@@ -117,7 +124,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
     {
         const size_t row = t * N + n, state = (d * N + n) * H;
         const bool padding = lengths && (int)time >= lengths[n];
-        const bool initial = past && is_first(lengths, d, n, time, args.whole); // the step that reads the initial state
+        const bool initial = past && is_first(lengths, d, n, time, args.whole); // whether forward read `past` here
 
         FOR_UNITS(j, H)
         {
@@ -129,7 +136,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
 #if CELL == CELL_RNN
             da[0] = rnn_gradient(dh, load_units(y + row * ld + d * H, j, H));
 #else
-            const bool last = step + 1 == T; // this is the first step of the forward pass
+            const bool last = step + 1 == T; // forward computed this step first
             const size_t row_before = d ? row + N : row - N;
             realv a[RESERVE];
 
@@ -165,13 +172,16 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
 
 // ---------------------------------------------------------------- initial and final states
 
-// Loops over the W numbers of a row. On CPUs a work-item handles the whole row (global size 1 in dimension 0), on GPUs
-// one number of it.
+// Loops over the W numbers of a row. On CPUs a work-item computes the whole row (global size 1 in dimension 0), on GPUs
+// one number of the row.
 #define FOR_ROW(j, W) for (uint j = get_global_id(0); j < (W); j += get_global_size(0))
 
-// Writes final states to out [D, N, W]: for sample n (id 1) and direction d (id 2) the last step in the order of d.
-// Row r of direction d begins at r * ld + d * ld_direction in `from`. A sample without steps gets `initial` [D, N, W]
-// (NULL: zero). `from` has only steps [begin, begin + steps), from its step `low` on; others are skipped.
+// Writes final states to out [D, N, W]: for sample n (id 1) and direction d (id 2) the state of the step that d visits
+// last. A sample without steps gets `initial` [D, N, W] (NULL: zero).
+//
+// In `from`, row r of direction d begins at r * ld + d * ld_direction. Only steps [begin, begin + steps) of the
+// sequence are in `from`; the first of them is step `low` of `from`. Samples whose last step is another step are
+// skipped.
 kernel void rnn_final(global const real *from, global const int *lengths, global const real *initial,
                       global real *out, uint T, uint N, uint W, uint D, uint ld, uint ld_direction, uint begin,
                       uint steps, uint low)
@@ -191,8 +201,8 @@ kernel void rnn_final(global const real *from, global const int *lengths, global
     FOR_ROW(j, W) out[(d * N + n) * W + j] = row ? row[j] : 0.0f;
 }
 
-// Writes out [T, N, D*W] = dy (NULL: zero), plus final [D, N, W], the gradient of the final state, at each sample's
-// last step. id 1: row; id 2: direction.
+// Writes dy (NULL: zero) to out [T, N, D*W] and adds final [D, N, W], the gradient of the final state, at the step of
+// each sample that the direction visits last. id 1: row; id 2: direction.
 kernel void rnn_join_final(global const real *dy, global const real *final, global const int *lengths,
                            global real *out, uint T, uint N, uint W, uint D)
 {
@@ -213,8 +223,8 @@ kernel void rnn_join_final(global const real *dy, global const real *final, glob
     }
 }
 
-// Writes out [N, W]: for each sample (id 1) the row of its first step in the order of direction d. `from` [rows, W]
-// begins at element `offset`.
+// Writes to out [N, W], for each sample (id 1), the row of `from` of the step that direction d visits first. from
+// [rows, W] begins at element `offset` of its buffer.
 kernel void rnn_first(global const real *from, global const int *lengths, global real *out, uint T, uint N, uint W,
                       uint d, uint offset)
 {

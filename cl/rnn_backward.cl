@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer backward through time on CPUs, all time steps in one launch. Method: cl/rnn_tile.h;
-// formulas: doc/maths.md; padding: as in cl/rnn.cl.
+// The backward pass of a recurrent layer on CPUs; a launch computes some or all time steps. Method and terms:
+// cl/rnn_tile.h; formulas: doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL; RELU (rnn); WIDTH, ROWS, AHEAD (cl/rnn_tile.h); TILE unit vectors in a tile.
+// Defines: CELL and RELU as in rnn_cell.h; WIDTH, ROWS and AHEAD as in rnn_tile.h; TILE, vectors of hidden units in a
+// tile.
 #include "rnn_cell.h"
 #define P TILE
 #define SLOTS TILE
@@ -12,8 +13,8 @@
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
-// Packs the weights w [GATES*H, H] of each direction into tiles, packed [D, TILES, GATES*H, P, WIDTH], with
-// zeros where there is no unit. A work-item copies `item_rows` rows of a tile.
+// Packs the weights w [GATES*H, H] of each direction into tiles, packed [D, TILES, GATES*H, P, WIDTH], with zeros
+// beyond the last unit. A work-item copies `item_rows` rows of a tile.
 kernel void rnn_pack_bwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
                          uint item_rows)
 {
@@ -38,12 +39,14 @@ struct backward { // arguments for one direction and step
     global real *gates, *carry, *bias;
     global const int *lengths;
     uint T, N, H, DH;
-    size_t d, t, after, before; // t: this step; after, before: its neighbours in forward order, or t if none
-    size_t earlier;             // the step before `before`, or `before` if none
-    size_t time;                // this step in the whole sequence, for dy, lengths and initial states
+    // t: this step. before, after: the steps that forward computed before and after step t, or t if there is none.
+    size_t d, t, after, before;
+    size_t earlier; // the step that forward computed before `before`, or `before` if there is none
+    size_t time;    // number of this step in the whole sequence, for dy, lengths and initial states
 };
 
-// Initialises the accumulators with dy and, for gru, the next step's gradient of h that bypasses the multiply.
+// Initialises the accumulators with dy and, for gru, the gradient of h that step `after` passes back without the
+// multiply.
 static void backward_start(const struct backward *b, uint tile, size_t n, uint rows, real *acc)
 {
     const uint H = b->H;
@@ -61,7 +64,7 @@ static void backward_start(const struct backward *b, uint tile, size_t n, uint r
         }
 }
 
-// The gradient that the next step passes back to the cell (lstm), or to h past the multiply (gru).
+// Returns the gradient that step `after` passes back to the cell (lstm), or to h without the multiply (gru).
 static realv handed_on(const struct backward *b, size_t n, uint unit)
 {
     const uint H = b->H;
@@ -71,7 +74,7 @@ static realv handed_on(const struct backward *b, size_t n, uint unit)
     return CELL == CELL_LSTM && b->carried ? load_units(b->carried + n * H, unit, H) : (realv)(0.0f);
 }
 
-// Writes the results of a tile whose rows are all padding.
+// Writes the results of a tile if step t is padding for all its rows.
 static void backward_skip(const struct backward *b, uint tile, size_t n, uint rows)
 {
     const uint H = b->H, first = tile * TILE_UNITS, last = min(first + TILE_UNITS, H);
@@ -85,7 +88,7 @@ static void backward_skip(const struct backward *b, uint tile, size_t n, uint ro
         }
 }
 
-// Computes the gate gradients of a row and a vector of units from dh and (lstm) t = tanh(c), and adds them to sum.
+// Computes the gate gradients of a vector of units in a row, from dh and for lstm t = tanh(c), and adds them to sum.
 static void backward_unit(const struct backward *b, size_t n, uint unit, realv dh, realv t, realv sum[RESERVE])
 {
     const uint H = b->H;
@@ -143,7 +146,7 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
 #pragma unroll
         for (uint g = 0; g < RESERVE; g++)
             sum[g] = b->bias ? load_units(b->bias + g * H, unit, H) : (realv)(0.0f);
-        // First tanh(c) of all rows, which are independent, as in forward_finish of cl/rnn_forward.cl.
+        // Computes tanh(c) of all rows first: rows are independent, so a core works on several at a time.
         for (uint r = 0; CELL == CELL_LSTM && r < rows; r++)
             vec_store(tanh_vec(load_units(b->cell + (b->t * b->N + n + r) * H, unit, H)), r, t);
         for (uint r = 0; r < rows; r++)
@@ -154,8 +157,8 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
     }
 }
 
-// Prefetches what backward_start and backward_unit will read of the tile `next`. If next <= tile, it is a
-// tile of the step processed next. Its numbers were written so long ago that the caches no longer hold them.
+// Prefetches what backward_start and backward_unit will read for the tile `next`. If next <= tile, this is the first
+// tile of the next step to be computed. These numbers were written so long ago that they are no longer in the caches.
 static void backward_prefetch(const struct backward *b, uint tile, uint next, size_t n, uint rows)
 {
     const uint H = b->H;
@@ -179,7 +182,8 @@ static void backward_prefetch(const struct backward *b, uint tile, uint next, si
         }
 }
 
-// Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches other weights of the tile `next`.
+// Computes one tile for stripe i, which has `rows` rows from row n on. While it multiplies, it prefetches a part of the
+// weights of the tile `next`; each stripe prefetches another part.
 static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, uint next, uint i, uint stripes)
 {
     // gru: column block 3 has the gradient of W_hn h + b_hn, the hidden state's part of gate n
@@ -204,11 +208,12 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
     backward_finish(b, tile, n, rows, acc);
 }
 
-// Takes steps [first, last), counted from the last one that forward took; ids and sizes as in rnn_forward.
+// Computes steps [first, last) of rnn_args, counted from the step that forward computed last. Ids and sizes are as in
+// rnn_forward.
 //
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. carry [D, N, H]: the gradient that a step passes back to
-// the cell (lstm) or to h without the multiply (gru); at the end it is for the initial states. bias [D, items,
-// RESERVE*H]: sums of each work-item's gate gradients, or NULL. lengths, past and carried may be NULL.
+// the cell (lstm), or to h without the multiply (gru); after the last step it is for the initial state. bias
+// [D, items, RESERVE*H]: the sums of each work-item's gate gradients, or NULL. lengths, past and carried may be NULL.
 kernel void rnn_backward(struct rnn_args args, global const real *packed, global real *gates,
                          global const real *y, global const real *cell, global const real *dy, global real *carry,
                          global real *bias, global const int *lengths, global const real *past,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The bias gradients of a recurrent layer, on any device. They are a program of their own, because layers that run
-// cl/rnn_forward.cl or cl/rnn_group_forward.cl need nothing else from cl/rnn.cl.
+// The bias gradients of a recurrent layer, on any device. These kernels have a file of their own, so that cl/rnn.cl
+// need not be compiled for layers whose time steps run in cl/rnn_forward.cl or cl/rnn_group_forward.cl.
 //
-// Defines: CELL; RELU (rnn); WIDTH columns in a vector.
+// Defines: CELL and RELU as in rnn_cell.h; WIDTH, columns in a vector.
 #include "rnn_cell.h"
 
-// Writes partial [D, blocks, columns], from block `first` of direction `direction` on: column sums over blocks of
-// block_rows rows, counted from the direction's first step, of gates [D, stride, columns], rows [start, start + rows).
+// Sums the columns of gates [D, stride, columns], rows [start, start + rows) of each direction, in blocks of block_rows
+// rows. Writes the sums to partial [D, blocks, columns], from block `first` and direction `direction` on. Blocks are
+// counted from the step that the direction visits first.
 kernel void rnn_bias_partial(global const real *gates, global real *partial, uint start, uint rows, uint stride,
                              uint columns, uint block_rows, uint blocks, uint first, uint direction, uint D)
 {
@@ -23,11 +24,11 @@ kernel void rnn_bias_partial(global const real *gates, global real *partial, uin
     store_units(sum, partial + (d * blocks + first + block) * columns, j, columns);
 }
 
-// Sums partial [D, blocks, RESERVE*H] over the blocks, in order. Outputs may be NULL.
+// Adds up partial [D, blocks, RESERVE*H] over the blocks, in ascending order. Outputs may be NULL.
 kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global real *db_hh0,
                          global real *db_ih1, global real *db_hh1, uint H, uint blocks, uint D)
 {
-    // `gate` is a constant if GATES is 1, because Intel's CPU runtime compiles an id that can only be 0 wrongly.
+    // If GATES is 1, `gate` is a constant: Intel's CPU runtime miscompiles an id that can only be 0.
     const uint j = get_global_id(0) * WIDTH, gate = GATES == 1 ? 0 : get_global_id(1);
     const size_t d = get_global_id(2);
     if (j >= H || gate >= GATES || d >= D)

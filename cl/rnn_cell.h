@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The cells of recurrent layers and their gradients, on vectors of hidden units, for the whole-sequence and the step
-// kernels. Formulas: doc/maths.md.
+// The cells of recurrent layers and their gradients, on vectors of hidden units. Kernels that compute a whole sequence
+// and kernels that compute one step use them. Formulas: doc/maths.md.
 //
-// Defines: CELL; RELU (rnn); WIDTH.
+// Defines: CELL, one of CELL_RNN, CELL_LSTM and CELL_GRU; RELU (only for CELL_RNN), whether the activation is relu and
+// not tanh; WIDTH as in vector.h.
 #ifndef CLRNN_CL_RNN_CELL_H
 #define CLRNN_CL_RNN_CELL_H
 
@@ -10,8 +11,9 @@
 #include "rnn_args.h"
 #include "vector.h"
 
-// GATES: number of blocks of H rows in the weights. RESERVE: number of blocks of H columns in `gates`, which backward
-// reads and replaces by gradients; for gru these are r, z, n and W_hn h + b_hn.
+// GATES: number of blocks of H rows in the weights. RESERVE: number of blocks of H columns in `gates`. Forward stores
+// activations there, and backward replaces them by gradients. The column blocks are: lstm i, f, g, o; gru r, z, n and
+// W_hn h + b_hn.
 #if CELL == CELL_RNN
 #define GATES 1u
 #define RESERVE 1u
@@ -41,7 +43,8 @@ static inline realv rnn_gradient(realv dh, realv h)
 #endif
 }
 
-// a: in, the pre-activations of i, f, g, o; out, their activations. Returns c; h is o tanh(c).
+// Computes an LSTM cell. a: on entry the pre-activations of i, f, g, o, on return their activations. before: c of the
+// previous step. Returns c; the caller computes h = o tanh(c).
 static inline realv lstm_cell(realv a[4], realv before)
 {
     a[0] = sigmoid_vec(a[0]);
@@ -51,14 +54,15 @@ static inline realv lstm_cell(realv a[4], realv before)
     return FMA(a[1], before, a[0] * a[2]);
 }
 
-// a: in, the activations r and z, the input's part of n, and W_hn h + b_hn; out, r, z, n, W_hn h + b_hn. Returns h.
+// Computes h of a GRU from the activations of r and z. a: on entry r, z, the input's part of n before activation, and
+// W_hn h + b_hn; on return r, z, n and W_hn h + b_hn. before: h of the previous step. Returns h.
 static inline realv gru_output(realv a[4], realv before)
 {
     a[2] = tanh_vec(FMA(a[0], a[3], a[2]));
     return FMA(a[1], before - a[2], a[2]);
 }
 
-// Does the same as gru_output from the pre-activations of r and z.
+// Does the same as gru_output, but a has on entry the pre-activations of r and z.
 static inline realv gru_cell(realv a[4], realv before)
 {
     a[0] = sigmoid_vec(a[0]);
@@ -66,8 +70,8 @@ static inline realv gru_cell(realv a[4], realv before)
     return gru_output(a, before);
 }
 
-// Computes da, the gradients of the pre-activations, from dh, from dc, the gradient of the cell that the next step
-// passes back, and from t = tanh(c). Returns the gradient of the previous step's cell.
+// Computes da, the gradients of the pre-activations of i, f, g, o. dh: gradient of h. dc: gradient of c that the next
+// step passes back. t: tanh(c). before: c of the previous step. a: the activations. Returns the gradient of `before`.
 static inline realv lstm_gradient(realv dh, realv dc, realv t, realv before, const realv a[4], realv da[4])
 {
     const realv i = a[0], f = a[1], g = a[2], o = a[3];
@@ -80,8 +84,9 @@ static inline realv lstm_gradient(realv dh, realv dc, realv t, realv before, con
     return dc * f;
 }
 
-// Computes da, the gradients of r, z, n before activation and of W_hn h + b_hn. Returns the part of the gradient of the
-// previous h that does not go through the multiply.
+// Computes da, the gradients of r, z, n before activation and of W_hn h + b_hn. dh: gradient of h. before: h of the
+// previous step. a: r, z, n, W_hn h + b_hn. Returns the part of the gradient of `before` that does not go through the
+// multiply by the recurrent weights.
 static inline realv gru_gradient(realv dh, realv before, const realv a[4], realv da[4])
 {
     const realv q = a[0], z = a[1], m = a[2], hn = a[3];

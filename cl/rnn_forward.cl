@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer forward on CPUs, all time steps in one launch. Method: cl/rnn_tile.h; formulas:
-// doc/maths.md; padding: as in cl/rnn.cl.
+// The forward pass of a recurrent layer on CPUs; a launch computes some or all time steps. Method and terms:
+// cl/rnn_tile.h; formulas: doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL; RELU (rnn); WIDTH, ROWS, AHEAD (cl/rnn_tile.h); TILE unit vectors in a tile of rnn.
+// Defines: CELL and RELU as in rnn_cell.h; WIDTH, ROWS and AHEAD as in rnn_tile.h; TILE, for cell rnn the vectors of
+// hidden units in a tile.
 #include "rnn_cell.h"
 
 #if CELL == CELL_RNN
 #define P TILE
 #define SLOTS TILE
 #define TILE_UNITS (TILE * WIDTH)
-#elif CELL == CELL_LSTM // the 4 gates of one vector of units, so that one tile has all that a unit needs
+#elif CELL == CELL_LSTM // a tile has the 4 gates of one vector of units
 #define P 4
 #define SLOTS 4
 #define TILE_UNITS WIDTH
-#else // gates r, z, n of one vector of units; input and state part of n have separate slots
+#else // a tile has gates r, z, n of one vector of units; the input's and the hidden state's part of n have a slot each
 #define P 3
 #define SLOTS 4
 #define TILE_UNITS WIDTH
@@ -24,7 +25,7 @@
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
-// The rows of the weights that make vector v of a tile: `count` rows from gate * H + unit on.
+// Which rows of the weights are vector v of a tile: `count` rows, from row gate * H + unit on.
 struct column {
     uint gate, unit, count;
 };
@@ -39,9 +40,9 @@ static struct column column_of(uint tile, uint v, uint H)
     return c;
 }
 
-// Packs the weights w [G*H, K] of each direction, transposed so that a tile's vectors are contiguous, into packed [D,
-// TILES, K_all, P, WIDTH], from row k_first of K_all on, with zeros where there is no unit. A work-item transposes one
-// vector.
+// Packs the weights w [GATES*H, K] of each direction into packed [D, TILES, K_all, P, WIDTH], from row k_first of K_all
+// on. The weights are transposed, so that the vectors of a tile are contiguous; beyond the last unit they are 0. A
+// work-item computes one of the P vectors of a tile for all K.
 kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
                          uint K, uint k_first)
 {
@@ -76,8 +77,8 @@ kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global con
     }
 }
 
-// Packs the sums of input and hidden biases into packed [D, TILES, SLOTS, WIDTH]; for gru's n the two stay separate. A
-// work-item computes one tile.
+// Packs the sums of input bias and hidden bias into packed [D, TILES, SLOTS, WIDTH]. For n of gru the two biases stay
+// separate. A work-item computes one tile.
 kernel void rnn_pack_bias(struct rnn_args args, global const real *ih0, global const real *hh0,
                           global const real *ih1, global const real *hh1, global real *packed)
 {
@@ -107,11 +108,11 @@ struct forward { // arguments for one direction and step
     global real *pre, *cell, *y;
     global const int *lengths;
     uint T, N, C, H, DH, save;
-    size_t d, t, before; // t: this step; before: the previous one in the direction's order, or t if none
-    size_t time;         // this step in the whole sequence, for x, lengths and initial states
+    size_t d, t, before; // t: this step; before: the step that the direction visits before t, or t if there is none
+    size_t time;         // number of this step in the whole sequence, for x, lengths and initial states
 };
 
-// Whether this step is the first of sample n in the direction's order.
+// Checks whether this step is the one of sample n that the direction visits first.
 static bool is_first(const struct forward *f, size_t n)
 {
     return f->time == (f->d ? (f->lengths ? (size_t)f->lengths[n] : (size_t)f->T) - 1 : 0);
@@ -122,7 +123,7 @@ static bool is_padding(const struct forward *f, size_t n)
     return f->lengths && (int)f->time >= f->lengths[n];
 }
 
-// load_tile loads a row's gates from the accumulators; save_gates stores their activations for backward.
+// load_tile loads the gates of a row from the accumulators. save_gates stores the activations of a row for backward.
 static inline void load_tile(realv a[4], const real *acc)
 {
 #pragma unroll
@@ -138,8 +139,8 @@ static inline void save_gates(const struct forward *f, uint unit, size_t n, cons
             store_units(a[s], f->pre + (f->t * f->N + n) * 4 * f->H + s * f->H, unit, f->H);
 }
 
-// Initialises the accumulators with the biases, with the input's product if an earlier launch computed it, and with the
-// initial state's product in a sample's first step.
+// Initialises the accumulators with the biases. Adds the product of x and its weights if an earlier launch has computed
+// it. Adds the product of the initial state and its weights in a sample's first step.
 static void forward_start(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
 {
 #pragma unroll
@@ -162,9 +163,9 @@ static void forward_start(const struct forward *f, uint tile, size_t n, uint row
     }
 }
 
-// forward_finish computes the activations of a stripe's tile and stores h, the cell and what backward reads. It does so
-// in passes over all rows. Rows are independent, so that in a pass a core works on several at a time; the operations
-// from the gates to h of a single row would each wait for the one before.
+// forward_finish computes the activations of one tile of a stripe and stores h, the cell and what backward reads. For
+// lstm and gru it makes two passes over all rows: rows are independent, so a core works on several at a time. In one
+// pass, each operation from the gates to h of a row would wait for the operation before it.
 #if CELL == CELL_RNN
 static void forward_finish(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
 {
@@ -177,11 +178,11 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, uint ro
         }
 }
 #elif CELL == CELL_LSTM
-// The first pass for one row: computes all but h. Leaves o and the cell in acc[0] and acc[1].
+// The first pass for one row: computes the gates and the cell. Writes o and the cell to vectors 0 and 1 of acc.
 static void forward_cell(const struct forward *f, uint unit, size_t n, real *acc)
 {
     const uint H = f->H;
-    const size_t cell_step = f->save ? f->N * H : 0; // in inference each step overwrites the cell
+    const size_t cell_step = f->save ? f->N * H : 0; // if not `save`, each step overwrites the cell
     const bool padding = is_padding(f, n);
     const realv zero = 0.0f;
     global real *cell = f->cell + n * H;
@@ -209,7 +210,7 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, uint ro
                     f->y + (f->t * f->N + n + r) * f->DH, unit, f->H);
 }
 #else
-// The second pass for one row: computes h from r, z and the parts of n.
+// The second pass for one row: computes h from r, z and the two parts of n.
 static void forward_output(const struct forward *f, uint unit, size_t n, const real *acc)
 {
     const uint H = f->H;
@@ -226,7 +227,7 @@ static void forward_output(const struct forward *f, uint unit, size_t n, const r
 
 static void forward_finish(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
 {
-    for (uint i = 0; i < 2 * rows; i++) { // the first pass: r and z
+    for (uint i = 0; i < 2 * rows; i++) { // the first pass: computes r and z
         const uint at = i / 2 * SLOTS + i % 2;
 
         vec_store(sigmoid_vec(vec_load(at, acc)), at, acc);
@@ -236,7 +237,7 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, uint ro
 }
 #endif
 
-// Writes the results of a tile whose rows are all padding.
+// Writes the results of a tile if step t is padding for all its rows.
 static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows)
 {
     const uint H = f->H, first = tile * TILE_UNITS, last = min(first + TILE_UNITS, H);
@@ -249,7 +250,7 @@ static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows
         }
 }
 
-// Prefetches the lines that forward_finish will write.
+// Prefetches the cache lines that forward_finish will write.
 static void forward_prefetch(const struct forward *f, uint tile, size_t n, uint rows)
 {
     const uint H = f->H, unit = tile * TILE_UNITS;
@@ -267,7 +268,8 @@ static void forward_prefetch(const struct forward *f, uint tile, size_t n, uint 
     }
 }
 
-// Computes one tile for stripe i of `rows` rows from n on. Each stripe prefetches other weights of the tile `next`.
+// Computes one tile for stripe i, which has `rows` rows from row n on. While it multiplies, it prefetches a part of the
+// weights of the tile `next`; each stripe prefetches another part.
 static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, uint next, uint i, uint stripes)
 {
     const uint C = f->C, H = f->H;
@@ -291,12 +293,13 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
     forward_finish(f, tile, n, rows, acc);
 }
 
-// Takes steps [first, last) (rnn_args.h). A work-item computes item_rows rows from item_rows * id 0 on, item_tiles
-// tiles from item_tiles * id 1 on, and direction id 2. For more than one step an item must have all tiles of its rows.
+// Computes steps [first, last) of rnn_args. A work-item computes item_rows rows from row item_rows * id 0 on,
+// item_tiles tiles from tile item_tiles * id 1 on, and direction `direction` + id 2. In a launch of more than one step,
+// a work-item must have all tiles of its rows.
 //
-// x [T, N, C], if the input is multiplied here, too; else C is 0 and pre holds the product. pre [D, T, N, 4H] (rnn: y
-// itself) receives the activations if `save`; it is NULL if it is needed for neither. cell [D, T, N, H], without save
-// [D, N, H] (lstm). lengths, start and past may be NULL.
+// x [T, N, C]: multiplied by its weights here, unless C is 0. If C is 0, pre has the product on entry. pre
+// [D, T, N, 4H] (rnn: pre is y) receives the activations if `save`. It may be NULL if C is not 0 and `save` is 0. cell
+// [D, T, N, H] (lstm); if not `save`, [D, N, H]. lengths, start and past may be NULL.
 kernel void rnn_forward(struct rnn_args args, global const real *x, global const real *packed,
                         global const real *bias, global real *pre, global real *cell, global real *y,
                         global const int *lengths, global const real *start, global const real *past)

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
-// Persistent recurrent kernels for GPUs: a work-group owns ROWS batch rows of one direction and loops over the time
-// steps. Its work-items meet at barriers; groups never wait for each other.
+// Persistent recurrent kernels for GPUs: one launch computes many time steps. A work-group computes ROWS batch rows of
+// one direction in all steps. Its work-items wait for each other at barriers; work-groups never wait for each other.
 //
-// The state that a step passes to the next is in local memory: `state` [ROWS, K_WIDE] times the recurrent weights gives
-// `sums`. The multiply is divided twice. Columns are divided among lanes: lane l of LANES computes units l, l + LANES,
-// ..., LANE_UNITS of them, with all COLUMNS of each (forward: its gates). K is divided among teams (split-K), so that
-// small layers fill a group, too: each of PARTS teams of LANES items takes PART rows of the weights, and whoever reads
-// a sum adds the teams' parts in order. Packed weights have four rows together, and units side by side: neighbouring
-// items read neighbouring 16 bytes.
+// What a step passes to the next step is in local memory: `state` [ROWS, K_WIDE], h in forward and gate gradients in
+// backward. The multiply of `state` by the recurrent weights gives `sums`. It is divided among work-items in two
+// dimensions. Units are divided among lanes: lane l of LANES computes LANE_UNITS units, l, l + LANES, ..., and all
+// COLUMNS columns of each unit (in forward: its gates). K is divided among teams (split-K), so that small layers employ
+// a whole work-group: each of PARTS teams of LANES work-items multiplies PART rows of the weights. The code that reads
+// a sum adds up the teams' results in a fixed order.
 //
-// An item keeps the first HELD groups of four rows of its weights in registers for all steps, and reads the others from
-// the caches in each step, UNROLL groups at a time.
+// In the packed weights, four rows of a column lie together, and the columns of consecutive units lie side by side: so
+// neighbouring work-items read neighbouring 16 bytes. A work-item keeps the first HELD groups of four rows of its
+// weights in registers for all steps. It reads the other groups from the caches in each step, UNROLL groups at a time.
 //
-// Defines: CELL, RELU, WIDTH as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, LANE_UNITS, HELD, UNROLL; PART,
-// a multiple of 4; ITEMS, the work-group's size. The including file defines the matrix: K, its rows; COLUMNS, its
-// blocks of HIDDEN columns; WEIGHT(w, k, p, u), its element in row k and column u of block p.
+// Defines: CELL, RELU, WIDTH as in rnn_cell.h; HIDDEN, the number of hidden units; ROWS, PARTS, LANES, LANE_UNITS,
+// HELD, UNROLL; PART, a multiple of 4; ITEMS, the size of a work-group. The file that includes this header defines the
+// matrix of the weights: K, number of rows; COLUMNS, number of blocks of HIDDEN columns; WEIGHT(w, k, p, u), the
+// element in row k and in column u of block p.
 #ifndef CLRNN_CL_RNN_GROUP_H
 #define CLRNN_CL_RNN_GROUP_H
 
@@ -22,23 +24,24 @@
 
 #define WIDE (LANES * LANE_UNITS) // hidden units, padded to a multiple of LANES
 #define K_WIDE (PARTS * PART)     // rows of the weights, padded to a multiple of PARTS
-#define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // (row, unit) pairs whose cell a work-item computes
+#define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // number of (row, unit) pairs whose cell a work-item computes
 #define STATE(row, k) (((local real *)state)[(row) * K_WIDE + (k)])
 #define SUM(part, row, p, unit) sums[(((part) * ROWS + (row)) * COLUMNS + (p)) * WIDE + (unit)]
 
-// Loops over a work-item's pairs q of a row of the group, PAIR_ROW(q), and a unit, PAIR_UNIT(q). Skips the body for
-// pairs beyond the last of `pairs`.
+// Loops over the pairs q of a work-item. A pair is a row of the work-group, PAIR_ROW(q), and a hidden unit,
+// PAIR_UNIT(q). The work-group has `pairs` pairs; the body is skipped for pairs beyond them.
 #define FOR_PAIRS(q)                                                             \
     _Pragma("unroll") for (uint q = 0; q < PAIRS; q++) if (PAIR(q) < pairs)
 #define PAIR(q) ((uint)get_local_id(0) + (q) * ITEMS)
 #define PAIR_ROW(q) (PAIR(q) / HIDDEN)
 #define PAIR_UNIT(q) (PAIR(q) % HIDDEN)
 
-// Packs the weights into packed [D, K_WIDE / 4, COLUMNS, WIDE], groups of four rows of the matrix, zero beyond its end.
+// Packs the weights into packed [D, K_WIDE / 4, COLUMNS, WIDE]. An element is four rows of a column of the matrix.
+// Numbers beyond the last row or the last unit are 0.
 kernel void rnn_group_pack(global const real *w0, global const real *w1, global real4 *packed, uint D)
 {
     const uint unit = get_global_id(0), p = get_global_id(1) % COLUMNS, d = get_global_id(2);
-    // a constant if it can only be 0, for the reason given in rnn_bias_sum of cl/rnn_bias.cl
+    // k4 is a constant if it can only be 0, for the reason given in rnn_bias_sum of cl/rnn_bias.cl
     const uint k4 = K_WIDE == 4 ? 0 : get_global_id(1) / COLUMNS;
     if (unit >= WIDE || k4 >= K_WIDE / 4 || d >= D)
         return;
@@ -52,7 +55,7 @@ kernel void rnn_group_pack(global const real *w0, global const real *w1, global 
         (real4)(four[0], four[1], four[2], four[3]);
 }
 
-// The number of steps of the group's longest row.
+// Returns the number of steps of the longest row of the work-group, at most T.
 static inline uint longest_of(global const int *lengths, uint first_row, uint N, uint T)
 {
     uint longest = 0;
@@ -64,14 +67,15 @@ static inline uint longest_of(global const int *lengths, uint first_row, uint N,
     return min(longest, T);
 }
 
-// The time steps of a launch, counted as in its buffers: in [first, end) at least one row is valid, in [end, all) all
-// rows are padding. longest: steps of the longest row, counted likewise.
+// The time steps of a launch, numbered as in its buffers. In steps [first, end) at least one row of the work-group is
+// valid; in steps [end, all) all its rows are padding. longest: the step at which its longest row ends.
 struct span {
     uint first, end, all;
     size_t longest;
 };
 
-// Returns the span of a launch; `low` is the index in its buffers of the launch's earliest time step.
+// Returns the span of a launch. low: the earliest time step of the launch, numbered as in its buffers. longest: the
+// result of longest_of.
 static inline struct span span_of(const struct rnn_args *args, uint longest, uint low)
 {
     struct span s;
@@ -83,15 +87,15 @@ static inline struct span span_of(const struct rnn_args *args, uint longest, uin
     return s;
 }
 
-// A work-item's part of the weights. All indices into `held` are constants after unrolling, so that it is in registers.
+// A work-item's part of the weights. `held` is in registers, because all indices into it are constants after unrolling.
 struct weights {
 #if HELD
     real4 held[HELD][COLUMNS][LANE_UNITS];
 #endif
-    global const real4 *at; // first weight of the item's team and lane
+    global const real4 *at; // first weight of the work-item's team and lane
 };
 
-#define WORKS ((uint)get_local_id(0) < PARTS * LANES) // whether the item takes part in the multiply
+#define WORKS ((uint)get_local_id(0) < PARTS * LANES) // whether the work-item takes part in the multiply
 #define LANE ((uint)get_local_id(0) % LANES)
 #define TEAM ((uint)get_local_id(0) / LANES)
 
@@ -113,7 +117,8 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 #endif
 }
 
-// acc += four rows of the weights, which `from`(k4, p, i) reads, times the matching four values of the state.
+// Adds to acc the products of group k4 of four rows of the weights, which from(k4, p, i) reads, and of the four numbers
+// of `state` for these rows.
 #define MULTIPLY4(k4, from)                                                      \
     {                                                                            \
         real4 s[ROWS];                                                           \
@@ -132,7 +137,7 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 #define FROM_REGISTERS(k4, p, i) w->held[k4][p][i]
 #define FROM_MEMORY(k4, p, i) WEIGHT4(w, k4, p, i)
 
-// Computes a team's part of sums = state times weights.
+// Computes the team's part of sums = state * weights.
 static inline __attribute__((always_inline)) void multiply(const struct weights *w, local const real4 *state,
                                                             local real *sums)
 {
@@ -174,9 +179,9 @@ static inline real sum_of_parts(local const real *sums, uint row, uint p, uint u
     return sum;
 }
 
-// Sets state and sums to zero before the first step. Call it right before the loop over the steps: without its barrier
-// there, compilers move branches that differ between items into the loop's entry, and PoCL 3.1 then runs all work-items
-// through the branch of the first.
+// Sets state and sums to zero before the first step. To be called right before the loop over the steps, because of the
+// barrier at its end. Without a barrier there, compilers move branches that differ between work-items into the entry of
+// the loop, and PoCL 3.1 then runs all work-items through the branch of the first work-item.
 static inline void group_clear(local real4 *state, local real *sums)
 {
     for (uint i = get_local_id(0); i < ROWS * K_WIDE; i += ITEMS)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer backward through time on GPUs, all time steps in one launch. Method and defines:
-// cl/rnn_group.h; formulas: doc/maths.md; padding: as in cl/rnn.cl.
+// The backward pass of a recurrent layer on GPUs; a launch computes all time steps, or those of a part. Method and
+// defines: cl/rnn_group.h; formulas: doc/maths.md; padding: as in cl/rnn.cl.
 #define K (GATES * HIDDEN)
 #define COLUMNS 1u
 #define WEIGHT(w, k, p, u) ((w)[(size_t)(k) * HIDDEN + (u)])
 
 #include "rnn_group.h"
 
-// gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. y, dy [T, N, D*H]; cell [D, T, N, H] (lstm).
-// lengths may be NULL, and so may past, carried and carry, which belong to initial and final states (cl/rnn.cl). The
-// local `state` holds the gate gradients that are multiplied with the weights (gru: of r, z, W_hn h + b_hn).
+// gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. y, dy [T, N, D*H]; cell [D, T, N, H] (lstm). lengths,
+// past, carried and carry may be NULL; the last three are for initial and final states, as in rnn_step_bwd. `state` in
+// local memory has the gate gradients that are multiplied by the weights (gru: of r, z, W_hn h + b_hn).
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_backward(struct rnn_args args, global const real4 *packed, global real *gates, global const real *y,
                    global const real *cell, global const real *dy, global const int *lengths,
@@ -21,9 +21,11 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
     const struct span s = span_of(&args, longest_of(lengths, first_row, N, args.whole), d ? args.first : T - args.last);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
-    const bool goes_on = args.first > 0; // an earlier launch took the next time step; its gradients are in `gates`
+    const bool goes_on = args.first > 0; // an earlier launch computed step AFTER; its gradients are in `gates`
     struct weights w;
-    // next: activations; next_dy: dy; now: h or c of this step; before: h or c of the step before in forward order
+    // next, next_dy: activations and dy of the step to be computed. now: its h (rnn) or c (lstm). before: h (gru) or c
+    // (lstm) of the step that forward computed before it. pass: the gradient that is passed back to c (lstm), or to h
+    // without the multiply (gru). steps: number of valid steps of the row.
     real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], pass[PAIRS];
     uint steps[PAIRS];
 
@@ -39,7 +41,9 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
 #endif
 #define TIME(step) ((size_t)(d ? s.first + (step) : s.end - 1 - (step)))
 #define AFTER ((size_t)(d ? args.first - 1 : T - args.first))
-// Whether the sequence and the buffers have a step before `step` in forward order.
+// TIME: the time step that is computed as number `step` of the launch. AFTER: the time step that forward computed right
+// after those of the launch. PRECEDED: whether a step precedes `step` in the order in which the forward pass visits the
+// steps of this direction. PRECEDED counts only steps within the buffers' T and the longest row.
 #define PRECEDED(step) (d ? TIME(step) + 1 < T && TIME(step) + 1 < s.longest : TIME(step) > 0)
 #define LOAD(step_, q)                                                           \
     {                                                                            \
@@ -115,7 +119,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         if (step + 1 < s.end - s.first) {
-            // these loads proceed during the multiply
+            // these loads overlap with the multiply
             FOR_PAIRS(q)
             LOAD(step + 1, q)
             multiply(&w, state, sums);

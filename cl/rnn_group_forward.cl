@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer forward on GPUs, all time steps in one launch. Method and defines: cl/rnn_group.h; formulas:
-// doc/maths.md; padding: as in cl/rnn.cl.
+// The forward pass of a recurrent layer on GPUs; a launch computes all time steps, or those of a part. Method and
+// defines: cl/rnn_group.h; formulas: doc/maths.md; padding: as in cl/rnn.cl.
 #define K HIDDEN
 #define COLUMNS GATES
 #define WEIGHT(w, k, p, u) ((w)[((size_t)(p) * HIDDEN + (u)) * HIDDEN + (k)])
 
 #include "rnn_group.h"
 
-// pre [D, T, N, 4H] (rnn: pre is y): in, the input's part of the pre-activations (gru: three of the four); out, if
-// `save`, the activations. cell [D, T, N, H], if `save` (lstm). y [T, N, D*H]. bias and lengths may be NULL, and so may
-// start and past, which belong to initial states (cl/rnn.cl).
+// pre [D, T, N, 4H] (rnn: pre is y): on entry the input's part of the pre-activations (gru: column blocks 0 to 2); on
+// return, if `save`, the activations. cell [D, T, N, H] (lstm), if `save`. y [T, N, D*H]. Biases, lengths, start and
+// past may be NULL; start and past are for initial states, as in cl/rnn.cl.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_forward(struct rnn_args args, global const real4 *packed, global const real *bias_ih0,
                   global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
@@ -21,7 +21,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
     const struct span s = span_of(&args, longest_of(lengths, first_row, N, args.whole), d ? T - args.last : args.first);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
-    const bool goes_on = args.first > 0; // an earlier launch took the previous step; its state is in y and cell
+    const bool goes_on = args.first > 0; // an earlier launch computed step BEFORE; its state is in y and cell
     global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
     struct weights w;
     real bias[PAIRS][RESERVE], next[PAIRS][RESERVE], now[PAIRS];
@@ -50,7 +50,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
             now[q] = CELL == CELL_LSTM ? cell[(BEFORE * step_rows + n) * H + unit]
                                        : y[(BEFORE * step_rows + n) * DH + unit];
         for (uint g = 0; g < RESERVE; g++) {
-            // gru: the input's and the hidden state's bias of n stay separate
+            // gru: the input bias and the hidden bias of n stay separate
             bias[q][g] = !ih                  ? 0.0f
                          : CELL != CELL_GRU || g < 2 ? ih[g * H + unit] + hh[g * H + unit]
                          : g == 2             ? ih[2 * H + unit]
@@ -106,7 +106,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         if (step + 1 < s.end - s.first) {
-            // these loads proceed during the multiply
+            // these loads overlap with the multiply
             FOR_PAIRS(q)
             {
                 for (uint g = 0; g < INPUTS; g++)

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-// A small recurrent layer over a single time step on CPUs. Forward is one launch and so is backward, multiplies
-// included, because each launch costs as much as such a multiply. Formulas: doc/maths.md.
+// A small recurrent layer with a single time step, on CPUs. Forward is one launch and backward is one launch,
+// multiplies included, because launching a kernel takes as long as a multiply of this size. Formulas: doc/maths.md.
 //
-// x [N, C] or, if x_rows is not NULL, rows x_rows[n] of a data set; y, dy [N, D*H]; gates, cell as in cl/rnn.cl with T
-// 1. The initial state is zero, so that the recurrent weights have no effect.
+// x [N, C] or, if x_rows is not NULL, a data set of which row x_rows[n] is sample n; y, dy [N, D*H]; gates and cell as
+// in cl/rnn.cl with T = 1. The initial state is zero, so the recurrent weights have no effect.
 //
-// Defines: CELL; RELU (rnn); WIDTH 4, 8 or 16; PARTS, vectors of units that a forward work-item computes (lstm, gru:
-// 1); TILE, rows of a tile of backward's multiplies.
+// Defines: CELL and RELU as in rnn_cell.h; WIDTH 4, 8 or 16; PARTS, vectors of units that a work-item computes in
+// forward (lstm, gru: 1); TILE, rows of a tile of the multiplies in backward.
 #include "rnn_cell.h"
 #include "transpose.h"
 
-// Number of vectors in a tile of sums: they take 24 of the 32 vector registers with AVX-512, else 12 of 16.
+// Number of vectors in a tile of sums. They take 24 of the 32 vector registers of AVX-512, or 12 of the 16 or more
+// registers of other CPUs.
 #if WIDTH == 16
 #define SUMS 24
 #define P 4 // vectors side by side in backward's multiplies
@@ -28,8 +29,7 @@ static inline size_t sample(global const uint *x_rows, uint n)
 
 // ---------------------------------------------------------------- forward
 
-// Writes the transposed rows of w [units, C] to one of the V vectors of to [C, V, WIDTH], with zeros where there is no
-// unit.
+// Transposes w [units, C] into one of the V vectors of to [C, V, WIDTH], with zeros beyond the last unit.
 static inline void turn_weights(global const real *w, uint units, uint C, local real *to)
 {
     uint k = 0;
@@ -50,7 +50,8 @@ static inline void turn_weights(global const real *w, uint units, uint C, local 
             to[k * V * WIDTH + i] = i < units ? w[(size_t)i * C + k] : 0.0f;
 }
 
-// Loads the biases of WIDTH units from j on: the sums of input and hidden biases, which for gru's n stay separate.
+// Loads the biases of units [j, j + WIDTH): the sums of input bias and hidden bias. For n of gru they stay separate, in
+// bias[2] and bias[3].
 static inline void load_biases(global const real *ih, global const real *hh, uint j, uint H, realv bias[4])
 {
     for (int g = 0; g < 4; g++)
@@ -63,8 +64,8 @@ static inline void load_biases(global const real *ih, global const real *hh, uin
     }
 }
 
-// Computes the activations of a row's WIDTH units from j on from the input's product, and stores y, gates and cell of
-// the row; the last two may be NULL.
+// Computes the activations of units [j, j + WIDTH) of a row. in: the product of x and its weights. Stores y, gates and
+// cell of the row; gates and cell may be NULL.
 static inline void finish_row(const realv in[GATES], const realv bias[4], global real *y, global real *gates,
                               global real *cell, uint j, uint H)
 {
@@ -90,8 +91,8 @@ static inline void finish_row(const realv in[GATES], const realv bias[4], global
 #endif
 }
 
-// Forward. A work-item computes PARTS vectors of units (id 0) for `item_rows` rows (id 1) of a direction (id 2).
-// Biases, gates and cell may be NULL. panel: C * V * WIDTH numbers.
+// Computes the forward pass. A work-item computes PARTS vectors of units (id 0) in `item_rows` rows (id 1) of a
+// direction (id 2). Biases, gates and cell may be NULL. panel: local memory for C * V * WIDTH numbers.
 kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global const real *bias_ih0,
                            global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
@@ -115,7 +116,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
             turn_weights((d ? w1 : w0) + ((size_t)g * H + j) * C, units, C, panel + (p * GATES + g) * WIDTH);
     }
     for (uint n = first; n < last; n += ROWS) {
-        global const real *row[ROWS]; // beyond the last row, that row is read again and its sums are not stored
+        global const real *row[ROWS]; // beyond the last row, the last row again; its sums are not stored
         realv sum[ROWS][V];
 
 #pragma unroll
@@ -126,7 +127,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
                 sum[r][v] = 0.0f;
         }
         for (uint k = 0; k < C; k++) {
-            if (ROWS < V) { // 16 registers hold the sums and, of inputs and weights, only the fewer
+            if (ROWS < V) { // 16 registers hold only the sums and the fewer of inputs and weights
                 realv one[ROWS];
 
 #pragma unroll
@@ -169,9 +170,9 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
 
 // ---------------------------------------------------------------- backward
 
-#define RUN 32 // rows of a partial sum, so that rounding errors grow with RUN + N / RUN instead of N
+#define RUN 32 // number of rows in a partial sum: rounding errors grow with RUN + N / RUN instead of N
 
-// Buffers of the backward pass. Gradients that are not wanted or belong to a missing second direction are NULL.
+// Buffers of the backward pass. Gradients are NULL if they are not wanted, or if there is no second direction.
 struct backward {
     global const real *x, *y, *cell, *dy, *w[2];
     global const uint *x_rows;
@@ -180,7 +181,7 @@ struct backward {
     uint N, C, H, D;
 };
 
-// Computes the gate gradients of WIDTH units from j on in row n.
+// Computes the gate gradients of units [j, j + WIDTH) in row n.
 static inline void gate_gradients(const struct backward *b, size_t d, size_t n, uint j, realv da[RESERVE])
 {
     const uint H = b->H;
@@ -205,7 +206,8 @@ static inline void gate_gradients(const struct backward *b, size_t d, size_t n, 
         da[g] = padding ? zero : da[g];
 }
 
-// Writes gate gradients of WIDTH units in all rows, their sums (bias gradients), and zero recurrent weight gradients.
+// Writes for units [j, j + WIDTH): the gate gradients in all rows, their sums over the rows (the bias gradients), and
+// zeros as the gradients of the recurrent weights.
 static void unit_gradients(const struct backward *b, size_t d, uint j)
 {
     const uint N = b->N, H = b->H;
@@ -228,7 +230,7 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
         }
     }
     for (uint g = 0; g < GATES; g++) {
-        const uint hidden = CELL == CELL_GRU && g == 2 ? 3 : g; // gru: block 3: hidden state's part of gate n
+        const uint hidden = CELL == CELL_GRU && g == 2 ? 3 : g; // gru: block 3 is W_hn h + b_hn
 
         if (b->db_ih[d])
             store_units(sum[g] + part[g], b->db_ih[d] + g * H, j, H);
@@ -240,9 +242,9 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
     }
 }
 
-// A multiply with a result of `rows` <= TILE rows of `columns` numbers. Row i becomes (if `add`: is increased by) the
-// sum over k < K of a[i * a_row + k * a_step] times row k of b. Rows of b are b_ld apart; with index, row k is the
-// stored row index[k].
+// A multiply whose result `to` has `rows` <= TILE rows of `columns` numbers. Row i of `to` becomes the sum over k < K
+// of a[i * a_row + k * a_step] * row k of b; if `add`, the sum is added to the row. Rows of b are b_ld elements apart.
+// If index is not NULL, row k of b is the stored row index[k].
 struct product {
     global const real *a, *b;
     size_t a_row, a_step, b_ld;
@@ -252,12 +254,12 @@ struct product {
     bool add;
 };
 
-// Computes `vectors` vectors of the product from column c on.
+// Computes `vectors` vectors, P or 1, of each row of the product, from column c on.
 static inline __attribute__((always_inline)) void product_tile(const struct product *m, const int vectors, uint c)
 {
     real out[TILE * P * WIDTH];
     realv sum[TILE][P];
-    size_t row[TILE]; // beyond the last row, that row is read again and its sums are not stored
+    size_t row[TILE]; // beyond the last row, the last row again; its sums are not stored
 
 #pragma unroll
     for (int i = 0; i < TILE; i++) {
@@ -298,7 +300,7 @@ static inline __attribute__((always_inline)) void product_tile(const struct prod
     }
 }
 
-// Not inlined, because the code is long and copies of it would take time to compile.
+// Computes a product. Not inlined, because the code is long and copies of the code would take time to compile.
 static __attribute__((noinline)) void product(const struct product *m)
 {
     uint c = 0;
@@ -309,7 +311,7 @@ static __attribute__((noinline)) void product(const struct product *m)
         product_tile(m, 1, c);
 }
 
-// Computes the gradients of the input weights of WIDTH units, whose gate gradients are in memory.
+// Computes the gradients of the input weights of units [j, j + WIDTH). Reads their gate gradients from b->gates.
 static void weight_gradients(const struct backward *b, size_t d, uint j)
 {
     const uint H = b->H, last = min(j + WIDTH, H);
@@ -332,8 +334,8 @@ static void weight_gradients(const struct backward *b, size_t d, uint j)
 }
 
 #if CELL == CELL_RNN
-// Computes TILE rows of dx. It computes the gate gradients of these rows again, into through [N, D, H], because other
-// work-items may not have written them to `gates` yet.
+// Computes TILE rows of dx, from row `first` on. Computes the gate gradients of these rows again, into through
+// [N, D, H], because other work-items may not have written them to `gates` yet.
 static void input_gradients(const struct backward *b, uint first)
 {
     const uint rows = min((uint)TILE, b->N - first), H = b->H;
@@ -364,8 +366,9 @@ static void input_gradients(const struct backward *b, uint first)
 }
 #endif
 
-// Backward. The first work-items compute WIDTH units of a direction each, the others (rnn only) TILE rows of dx each.
-// gates: in, activations (rnn: not read); out, gradients. lengths may be NULL, and must be if dw_ih or dx is wanted.
+// Computes the backward pass. The first work-items compute WIDTH units of a direction each; the other work-items (cell
+// rnn only) compute TILE rows of dx each. gates: on entry activations (not read for rnn), on return gradients. lengths
+// may be NULL, and must be NULL if dw_ih or dx is wanted.
 kernel void rnn_single_bwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global real *gates,
                            global const real *y, global const real *cell, global const real *dy,

@@ -1,29 +1,33 @@
 // SPDX-License-Identifier: MIT
-// The register tile of the whole-sequence recurrent kernels for CPUs: sums of up to ROWS batch rows times P vectors of
-// WIDTH hidden units. Each fma multiplies a broadcast number by a vector of the packed weights.
+// The register tile of the recurrent kernels for CPUs, rnn_forward.cl and rnn_backward.cl. A register tile is the sums
+// of up to ROWS batch rows and P vectors of WIDTH hidden units (or gates of units). Each fma multiplies a broadcast
+// number by a vector of the packed weights.
 //
-// A work-item owns some batch rows of one direction, divided into stripes of at most ROWS, and loops over the steps
-// without waiting for others, since rows are independent. In each step it takes one tile of units after the other, and
-// in each tile all stripes: a tile's weights come from memory at most once a step and then from the second-level cache.
-// Meanwhile the next tile's weights are prefetched: each stripe prefetches AHEAD of their P vectors per step of K.
+// A work-item computes some batch rows of one direction, divided into stripes of at most ROWS rows. It loops over the
+// time steps without waiting for other work-items, since rows are independent. The hidden units are divided into tiles.
+// In each step the work-item computes one tile after the other, and for each tile one stripe after the other. So the
+// weights of a tile are read from memory at most once in a step, and then from the second-level cache. Meanwhile the
+// weights of the next tile are prefetched: for each k, each stripe prefetches AHEAD of their P vectors.
 //
-// Defines: WIDTH; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8; AHEAD, P / the number of stripes, rounded up.
+// Defines: WIDTH; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8; AHEAD, 1 if the weights are small enough to
+// stay in the second-level cache, else P / (number of stripes), rounded up.
 #ifndef CLRNN_CL_RNN_TILE_H
 #define CLRNN_CL_RNN_TILE_H
 
 #include "vector.h"
 
-// Loops over rows go to ROWS and test r < rows, because `rows` is a constant only after inlining. Compilers then unroll
-// the loops fully, which keeps the tile in registers.
+// Loops over the rows of a stripe. The loop goes to ROWS and tests r < rows, because `rows` is a constant only after
+// inlining. Compilers then unroll the loop fully, which keeps the tile in registers.
 #define FOR_ROWS(r) _Pragma("unroll") for (int r = 0; r < ROWS; r++) if (r < rows)
 
-// The weights that a stripe prefetches while it multiplies: for each step of K AHEAD vectors, `spacing` numbers apart.
+// The weights that a stripe prefetches while it multiplies: for each k AHEAD vectors, which are `spacing` numbers
+// apart.
 struct ahead {
     global const real *next;
     size_t spacing;
 };
 
-// tile[r][p] += the sum over k < K of a[r][k] w[k][p]. The last vector goes to tile[r][last_slot].
+// Adds to tile[r][p] the sum over k < K of a[r][k] * w[k][p]. The sums of the last vector are in tile[r][last_slot].
 static inline __attribute__((always_inline)) void accumulate_rows(real *tile, const int rows, int last_slot,
                                                                   global const real *a, size_t ld,
                                                                   global const real *w, uint K, struct ahead ahead)
@@ -40,8 +44,8 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
 #pragma unroll
         for (int i = 0; i < AHEAD; i++)
             PREFETCH(ahead.next + i * ahead.spacing);
-        // Beside a tile of 12 vectors, 16 registers cannot hold both the rows' numbers and the weights' vectors: the
-        // fewer of the two stay in registers.
+        // A tile of 12 vectors leaves 4 of 16 registers, not enough for the numbers of the rows and the vectors of the
+        // weights: the fewer of the two stay in registers.
         if (rows < P) {
             realv ak[ROWS];
 
@@ -75,9 +79,10 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
     }
 }
 
-// accumulate_rows for a number of rows, up to ROWS, that is known only at run time: a switch over a copy for each. The
-// tile is passed in memory, so that callers need no copies. Not inlined, because inside the large kernels LLVM keeps
-// part of the tile on the stack, which costs backward of an LSTM half its speed.
+// Calls accumulate_rows for a number of rows, up to ROWS, that is known only at run time. There is a copy of
+// accumulate_rows for each number, and a switch between them. The tile is passed in memory, so that the callers are not
+// copied for each number, too. Not inlined: inside the large kernels LLVM would keep part of the tile on the stack,
+// which costs backward of an LSTM half its speed.
 static __attribute__((noinline)) void accumulate(real *tile, uint rows, int last_slot,
                                                  global const real *a, size_t ld, global const real *w, uint K,
                                                  struct ahead ahead)
@@ -100,7 +105,7 @@ static __attribute__((noinline)) void accumulate(real *tile, uint rows, int last
     }
 }
 
-// Whether step t is padding for all rows of a stripe.
+// Checks whether step t is padding for all rows of a stripe. lengths: of these rows.
 static bool all_padding(global const int *lengths, uint rows, uint t)
 {
     bool padding = true;
@@ -110,7 +115,8 @@ static bool all_padding(global const int *lengths, uint rows, uint t)
     return padding;
 }
 
-// Splits a work-item's rows into as few stripes as possible, of nearly equal height.
+// A stripe of a work-item's rows. stripes_of and stripe_at divide the rows into as few stripes as possible, whose sizes
+// differ by at most one row.
 struct stripe {
     uint row, rows;
 };
@@ -120,7 +126,7 @@ static uint stripes_of(uint rows)
     return (rows + ROWS - 1) / ROWS;
 }
 
-// Returns where stripe i of `stripes` begins to prefetch in the tile at `next`, which has P times `part` numbers.
+// Returns what stripe i of `stripes` prefetches of the tile at `next`, which has P times `part` numbers.
 static struct ahead ahead_of(global const real *next, size_t part, uint i, uint stripes)
 {
     return (struct ahead){next + i % P * part, stripes * part};

@@ -3,7 +3,7 @@
 #include "slots.h"
 #include "vector.h"
 
-// Copies `from` to to [count], or writes zeros if COUNTER_CARRY says that no state is carried on.
+// Writes to [count]: a copy of from [count] if COUNTER_CARRY is set, otherwise zeros.
 kernel void state(global const real *from, global const uint *counter, global real *to, uint count, uint chunk)
 {
     const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);

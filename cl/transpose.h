@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Transposing square blocks of numbers in vectors.
+// Transposes a square block of WIDTH x WIDTH numbers that is in WIDTH vectors.
 //
 // Defines: WIDTH 4, 8 or 16.
 #ifndef CLRNN_CL_TRANSPOSE_H
@@ -19,7 +19,7 @@
 #define ZIP_HI 2, 6, 3, 7
 #endif
 
-// Uses clang's builtin where there is one, because PoCL's shuffle2 moves numbers one by one.
+// Shuffles by clang's builtin where there is one, because PoCL's shuffle2 moves numbers one by one.
 #if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
 #define SHUFFLED(a, b, order) __builtin_shufflevector(a, b, order)
 #else
@@ -33,7 +33,8 @@
         to[2 * z + 1] = SHUFFLED(from[z], from[z + WIDTH / 2], ZIP_HI);          \
     }
 
-// Transposes x: swaps x[i].s[j] and x[j].s[i], in log2(WIDTH) rounds that interleave rows i and i + WIDTH / 2.
+// Transposes x: swaps element j of x[i] and element i of x[j]. This takes log2(WIDTH) rounds, each of which interleaves
+// vectors i and i + WIDTH / 2.
 static inline __attribute__((always_inline)) void transpose(realv x[WIDTH])
 {
     realv y[WIDTH];

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Vectors of WIDTH numbers, by which CPUs and GPUs share one kernel body: loads and stores of whole vectors and of
-// partly filled ones at the end of a row, and functions of vectors.
+// Vectors of WIDTH numbers, with which one kernel body serves both CPUs and GPUs; with WIDTH 1 a vector is a single
+// number. There are loads and stores of whole vectors, loads and stores of the first n numbers only (at the end of a
+// row), and mathematical functions.
 //
-// Defines: WIDTH, which src/ops/split.h chooses: on GPUs 1; on CPUs, where a work-item does much work, 16, or in gemm
-// and rnn the device's own width of 4, 8 or 16.
+// Defines: WIDTH. It is 1 on GPUs and 16 (for short rows 1) on CPUs (src/ops/split.h). The gemm and rnn kernels for
+// CPUs use the width of the device's vector registers instead: 4, 8 or 16 numbers.
 #ifndef CLRNN_CL_VECTOR_H
 #define CLRNN_CL_VECTOR_H
 
@@ -45,8 +46,8 @@ typedef JOIN(int, WIDTH) intv;
 #endif
 
 #if WIDTH > 1
-// load_part and store_part do the work of load_or and store for n < WIDTH. They are not inlined, because they are rare
-// and larger than the code around their calls.
+// load_part and store_part do the work of load_or and store (below) for n < WIDTH. They are not inlined: such calls are
+// rare, and the code of these functions is longer than the code around a call.
 static __attribute__((noinline)) realv load_part(global const real *p, uint n, real rest)
 {
     real part[WIDTH];
@@ -124,7 +125,7 @@ static inline void store(realv v, global real *p, uint n)
 #endif
 }
 
-// Loads WIDTH units from `unit` on of a row of H units; those beyond the row's end are 0.
+// Loads units [unit, unit + WIDTH) of a row of H units. Elements of the vector beyond the row's end become 0.
 static inline realv load_units(global const real *row, uint unit, uint H)
 {
     return load(row + unit, H - unit);
@@ -180,11 +181,12 @@ static inline real sum_of(realv v)
 #endif
 }
 
-// Splits exp(x) into 2^n exp(r) with |r| <= ln 2 / 2: stores 2^n in *scale and returns exp(r) - 1 (Cephes' polynomial,
-// with a relative error below 1e-7 also near 0). x must be in [-87, 88]; NaN stays NaN.
+// Splits exp(x) into 2^n * exp(r), where n is an integer and |r| <= ln 2 / 2. Stores 2^n in *scale. Returns exp(r) - 1,
+// computed by the polynomial of the Cephes library with a relative error below 1e-7, also for x close to 0. x must be
+// in [-87, 88]. NaN stays NaN.
 static inline realv exp_parts(realv x, realv *scale)
 {
-    const realv shifted = FMA(x, (realv)(1.44269504f), (realv)(12582912.0f)); // the low bits hold n
+    const realv shifted = FMA(x, (realv)(1.44269504f), (realv)(12582912.0f)); // + 1.5 * 2^23: the low bits hold n
     const realv n = shifted - 12582912.0f;
     const realv r = FMA(n, (realv)(2.12194440e-4f), FMA(n, (realv)(-0.693359375f), x));
     realv p = (realv)(1.9875691500e-4f);
@@ -202,7 +204,7 @@ static inline realv exp_parts(realv x, realv *scale)
 #define exp_vec(x) exp(x)
 #define log_vec(x) log(x)
 #else
-// exp(x) for x <= 88. The result is 0 below -87, where exp(x) is denormal. NaN stays NaN.
+// Returns exp(x) for x <= 88. For x < -87, where exp(x) is below 2e-38 (close to denormal), returns 0. NaN stays NaN.
 static inline realv exp_vec(realv x)
 {
     realv scale;
@@ -211,8 +213,8 @@ static inline realv exp_vec(realv x)
     return WHERE(FMA(scale, e, scale), (realv)(0.0f), x < -87.0f);
 }
 
-// ln(x) for normal positive x, as e ln 2 + ln(m) with sqrt(1/2) <= m < sqrt(2) (Cephes' polynomial). x = 0 gives a
-// number below -80.
+// Returns ln(x) for positive x that is not denormal. Splits x into 2^e * m with sqrt(1/2) <= m < sqrt(2) and computes
+// e * ln 2 + ln(m), with ln(m) by the polynomial of the Cephes library. For x = 0 returns a number below -80.
 static inline realv log_vec(realv x)
 {
     const intv bits = AS_INTV(x) - 0x3f3504f3;
@@ -232,7 +234,8 @@ static inline realv log_vec(realv x)
 }
 #endif
 
-// 1 / (1 + exp(-x)). Comparisons with NaN are false, so that NaN passes through.
+// Returns 1 / (1 + exp(-x)). Limits x by comparisons and not by fmin and fmax: a comparison with NaN is false, so NaN
+// stays NaN.
 static inline realv sigmoid_vec(realv x)
 {
     realv scale;
@@ -243,7 +246,8 @@ static inline realv sigmoid_vec(realv x)
     return 1.0f / (1.0f + FMA(scale, e, scale));
 }
 
-// tanh(|x|) = (exp(2|x|) - 1) / (exp(2|x|) + 1), with exp - 1 computed without cancellation; the sign is put back.
+// Returns tanh(x): computes tanh(|x|) = (exp(2|x|) - 1) / (exp(2|x|) + 1), where exp(2|x|) - 1 is computed without
+// cancellation, and gives the result the sign of x.
 static inline realv tanh_vec(realv x)
 {
     realv scale, z = fabs(x);

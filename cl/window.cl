@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Maximum and mean of windows over time. x, dx [T, N, C]; y, dy, argmax [T_out, N, C]; lengths may be NULL.
-// Needs -DMEAN (mean, not maximum) and -DCOUNT_PADDING (the mean divides by K). A work-item takes `columns` columns of
-// `samples` samples at one step.
+// Maximum and mean over windows of K time steps (max_pool1d, avg_pool1d). x, dx [T, N, C]; y, dy, argmax [T_out, N, C].
+// old_lengths: numbers of steps in the samples of x; new_lengths: numbers of windows, steps of y. Both may be NULL. A
+// work-item computes `columns` columns of `samples` samples at one step.
+//
+// Defines: MEAN, whether y is the mean and not the maximum; COUNT_PADDING, whether the mean divides by K and not by the
+// number of steps that are in the sample; WIDTH as in vector.h.
 #include "vector.h"
 
 #ifndef MEAN
@@ -11,13 +14,14 @@
 #define COUNT_PADDING 0
 #endif
 
-// The number of steps of sample n, at most T.
+// Returns the number of steps of sample n, at most T.
 static inline int steps_of(global const int *lengths, uint n, uint T)
 {
     return lengths != 0 ? min(lengths[n], (int)T) : (int)T;
 }
 
-// The divisor of the mean of window t: the number of its steps that are inside a sample of `length` steps, or K.
+// Returns the divisor of the mean of window t: K, or the number of its steps that are inside the sample, which has
+// `length` steps.
 static inline real divisor(uint t, int length, uint K, uint stride, uint padding)
 {
 #if COUNT_PADDING
@@ -29,7 +33,8 @@ static inline real divisor(uint t, int length, uint K, uint stride, uint padding
 #endif
 }
 
-// Computes WIDTH numbers of y from column c on, for window t of sample n, of `length` steps; 0: t is padding.
+// Computes columns [c, c + WIDTH) of y for window t of sample n. The sample has `length` steps; if length is 0, row t
+// of y is padding.
 static inline void forward_at(global const real *x, int length, global real *y, global int *argmax, uint t, uint n,
                               uint c, uint N, uint C, uint K, uint stride, uint dilation, uint padding)
 {
@@ -59,7 +64,7 @@ static inline void forward_at(global const real *x, int length, global real *y, 
 
             if (step >= 0 && step < length) {
                 const realv v = load(x + ((size_t)step * N + n) * C + c, left);
-                // takes the first valid step, then only larger numbers (of equals the first is kept), and any NaN
+                // takes the first valid step, then only larger numbers (the first of equal ones stays), and any NaN
                 const intv take = AS_INTV(v > best) | AS_INTV(v != v) | (taken < 0);
 
                 best = WHERE(best, v, take);
@@ -89,8 +94,8 @@ kernel void window_fwd(global const real *x, global const int *old_lengths, glob
     }
 }
 
-// Computes WIDTH numbers of dx at step t: the sum over the windows that contain the step, in the order of k. The sample
-// has `windows` windows; 0: the step is padding.
+// Computes columns [c, c + WIDTH) of dx at step t: the sum over the windows that contain the step, in the order of k.
+// The sample has `windows` windows; if windows is 0, the step is padding.
 static inline void backward_at(int length, int windows, global const int *argmax, global const real *dy,
                                global real *dx, uint t, uint n, uint c, uint N, uint C, uint K, uint stride,
                                uint dilation, uint padding)
@@ -133,7 +138,8 @@ kernel void window_bwd(global const int *old_lengths, global const int *new_leng
     }
 }
 
-// Writes the number of windows of each sample. span: number of steps that a window covers, minus padding at both ends.
+// Writes the number of windows of each sample. span: the number of steps that a window covers, minus the padding at
+// both ends of a sample.
 kernel void window_lengths(global const int *old, global int *new, uint N, uint T_out, int span, uint stride)
 {
     const uint n = get_global_id(0);
