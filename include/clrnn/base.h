@@ -27,7 +27,7 @@
 
 CLRNN_BEGIN
 
-// X(name, exit status of the clrnn command, text)
+// Every status: X(name, exit status of the program clrnn, static English phrase)
 #define CLRNN_STATUS_LIST(X) \
     X(OK, 0, "done") \
     X(FAILED, 1, "the work was done and its verdict is negative") \
@@ -43,21 +43,23 @@ CLRNN_BEGIN
 /** The result of a function. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes, not errors. A function that
  * returns a CLRNN_ERR_ code has logged one sentence that says what went wrong.
  *
- * A NULL argument gives CLRNN_ERR_ARG unless its documentation allows NULL. Functions that return no status
- * then return 0, NULL or false; functions that destroy or finish do nothing. A NULL log means no messages. */
+ * A function returns CLRNN_ERR_ARG if a pointer argument is NULL, unless the function's documentation allows
+ * NULL for this argument. A function that returns no status returns 0, NULL or false instead. A function
+ * named ..._destroy or ..._finish does nothing if its argument is NULL. Every function accepts a NULL log and
+ * then logs no messages. */
 enum clrnn_status {
 #define X(name, exit_status, text) CLRNN_##name,
     CLRNN_STATUS_LIST(X)
 #undef X
 };
 
-/** One static English phrase for a status. Never NULL. */
+/** Returns a static English phrase that describes the status. Never NULL. */
 CLRNN_API const char *clrnn_status_text(enum clrnn_status status);
 
-/** The exit status of the clrnn command for a status (0 to 5, 130). */
+/** Returns the exit status by which the program clrnn reports `status`: 0 to 5, or 130. */
 CLRNN_API int clrnn_status_exit(enum clrnn_status status);
 
-/** The library's version, "MAJOR.MINOR.PATCH", static. */
+/** Returns the version of the library as a static string, "MAJOR.MINOR.PATCH". */
 CLRNN_API const char *clrnn_version(void);
 
 /** The severity of a message, most severe first. */
@@ -68,20 +70,21 @@ enum clrnn_log_level {
     CLRNN_LOG_DEBUG,
 };
 
-/** Receives one message, a line without its newline. `line` is valid only during the call. */
+/** A function that receives one message. `line` has no newline and is valid only during the call. */
 typedef void clrnn_log_fn(void *user, enum clrnn_log_level level, const char *line);
 
-/** Where messages go. Functions that create an object keep the pointer for the object's lifetime. NULL, or a
- * NULL fn: no messages. A function that fails logs exactly one sentence with the facts at CLRNN_LOG_ERROR and
- * returns the matching status.
+/** Where messages are sent. A function that creates an object stores its log pointer in the object, so the
+ * log must live as long as the object. If the log pointer or `fn` is NULL, no messages are sent. A function
+ * that fails logs exactly one sentence with the facts at CLRNN_LOG_ERROR and returns the matching status.
  */
 struct clrnn_log {
     clrnn_log_fn *fn;
     void *user;
     enum clrnn_log_level level; // less severe messages are dropped
-    /** Reports the progress of long work, from time to time and in the thread that does it: `share` of `what`
-     * ("reading sales.csv, 520 MB") is done, from 0 to 1; 1 is the last report. NULL: one message at
-     * CLRNN_LOG_INFO says that the work goes on. `what` is valid only during the call. */
+    /** Reports the progress of long work. It is called from time to time, in the thread that does the work.
+     * `what` names the work ("reading sales.csv, 520 MB") and is valid only during the call. `share` is the
+     * fraction of the work that is done, from 0 to 1; a report with 1 is the last one. If `progress` is NULL,
+     * one message at CLRNN_LOG_INFO names the work instead, once it has taken longer than a second. */
     void (*progress)(void *user, const char *what, double share);
 };
 

@@ -8,12 +8,13 @@
 
 CLRNN_BEGIN
 
-/** The recurrent state of one sequence: h, and for an LSTM c, of every recurrent level of a model. Opaque;
- * holds no weights. States of one model are independent of each other. */
+/** The recurrent state of one sequence: h, and for an LSTM c, of every recurrent level of a model. A level is
+ * one of the num_layers stacked in a recurrent layer. Opaque; holds no weights. Several states of one model
+ * are independent of each other. */
 struct clrnn_state;
 
-/** Makes a state for the model with all values zero, the beginning of a sequence. The model must be causal:
- * no layer may read later steps, as bidirectional layers and all pools but `last` do.
+/** Creates a state for the model, with all values zero as at the beginning of a sequence. The model must be
+ * causal: no layer may read later steps. Bidirectional layers and all pools except `last` read later steps.
  *
  * Owner   the caller: clrnn_state_destroy, before the model is destroyed.
  * Errors  CLRNN_ERR_CONFIG: a layer is not causal (the message names it). CLRNN_ERR_DATA: as
@@ -21,31 +22,32 @@ struct clrnn_state;
  */
 CLRNN_API enum clrnn_status clrnn_state_create(struct clrnn_model *model, struct clrnn_state **state);
 
-/** Frees the state and sets *state to NULL; does nothing where it is NULL. */
+/** Frees the state and sets *state to NULL; does nothing if *state is NULL. */
 CLRNN_API void clrnn_state_destroy(struct clrnn_state **state);
 
-/** Takes one step: reads x, updates the state, and writes the output of the last layer, in the units of the
- * targets. It runs on the CPU in double precision whatever the model's device is, so that a sequence gives
- * the same bits on every machine and however it is cut into calls; clrnn_model_predict on a device agrees
- * within float32 rounding. The first call, and the first after the weights have changed, copies the weights.
+/** Runs the model on the next time step: reads x, updates the state, and writes the output of the last layer,
+ * in the units of the targets. The computation is done on the CPU in double precision, whatever the model's
+ * device is. A sequence therefore gives the same bits on every machine; clrnn_model_predict on a device
+ * agrees within float32 rounding. The function works on a copy of the weights, and copies the weights again
+ * if the model's weights have changed since the last call.
  *
  * Shapes  x [C], or [1] holding the token if the model reads tokens. out [outputs]. The caller owns both.
- * Errors  CLRNN_ERR_ARG: the state belongs to another model, or a token out of range. CLRNN_ERR_MEMORY,
+ * Errors  CLRNN_ERR_ARG: the state belongs to another model, or a token is out of range. CLRNN_ERR_MEMORY,
  *         CLRNN_ERR_DEVICE. The state is then unchanged.
  */
 CLRNN_API enum clrnn_status clrnn_model_predict_step(struct clrnn_model *model, struct clrnn_state *state,
                                                      const float *x, float *out);
 
-/** Sets the state to zero: the beginning of a sequence. */
+/** Sets all values of the state to zero, for the beginning of a new sequence. */
 CLRNN_API void clrnn_state_reset(struct clrnn_state *state);
 
-/** Copies a state into another one of the same model. CLRNN_ERR_ARG: they belong to different models. */
+/** Copies the values of `from` to `to`, a state of the same model. CLRNN_ERR_ARG: the models differ. */
 CLRNN_API enum clrnn_status clrnn_state_copy(struct clrnn_state *to, const struct clrnn_state *from);
 
-/** The number of values in the state; 0 for NULL. */
+/** Returns the number of values in the state; 0 for NULL. */
 CLRNN_API size_t clrnn_state_size(const struct clrnn_state *state);
 
-/** Copies the state's values out: h, then c (LSTM), of one recurrent level after the other.
+/** Copies the state's values to `values`: for one recurrent level after the other h, then c (LSTM).
  *
  * Shapes  values [clrnn_state_size]; owned by the caller.
  * Errors  CLRNN_ERR_ARG: an argument is NULL.
@@ -63,8 +65,8 @@ CLRNN_API enum clrnn_status clrnn_state_write(struct clrnn_state *state, const d
  */
 CLRNN_API enum clrnn_status clrnn_state_save(const struct clrnn_state *state, const char *path);
 
-/** Reads the state from a file that clrnn_state_save wrote. CLRNN_ERR_DATA: no such file, or it holds the
- * state of another model; `state` is then unchanged. CLRNN_ERR_MEMORY. */
+/** Reads the state from a file that clrnn_state_save wrote. CLRNN_ERR_DATA: there is no such file, or it
+ * has the state of a different model; `state` is then unchanged. CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_state_load(struct clrnn_state *state, const char *path);
 
 CLRNN_END
