@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Small helpers for sizes and memory.
+// Small helpers for sizes, and for arrays that grow.
 #ifndef CLRNN_SRC_BASE_ARRAY_H
 #define CLRNN_SRC_BASE_ARRAY_H
 
@@ -13,22 +13,21 @@
 #define MAX2(a, b) ((a) > (b) ? (a) : (b))
 #define MIN2(a, b) ((a) < (b) ? (a) : (b))
 
-/** *product = a * b; false where it does not fit. */
+/** Sets *product to a * b. Returns false if the product does not fit into size_t. */
 static inline bool clrnn_mul_size(size_t a, size_t b, size_t *product)
 {
     return !__builtin_mul_overflow(a, b, product);
 }
 
-/** a / b, rounded up. */
+/** Returns a / b, rounded up. */
 static inline uint32_t clrnn_divide_up(uint32_t a, uint32_t b)
 {
     return a / b + (a % b != 0);
 }
 
-/** Grows `array`, which holds `count` elements, so that it has capacity for one more. The array must start as
- * NULL and grow only through this macro: the capacity doubles at powers of two and is not stored. Returns
- * false without memory; the array is then unchanged.
- */
+/** Grows `array`, which has `count` elements, to a capacity of at least one more element. The array pointer
+ * must start as NULL and change only through this macro, because the capacity is not stored: it doubles
+ * whenever `count` is a power of two. Returns false if memory runs out; the array is then unchanged. */
 #define ARRAY_GROW(array, count) clrnn_array_grow(&(array), (count), sizeof(*(array)))
 
 static inline bool clrnn_array_grow(void *array, size_t count, size_t size)

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-#define LOOK_MS 100 // interval of checking the heartbeat and stop
+#define LOOK_MS 100 // milliseconds between checks of the heartbeat and of *stop
 
 void *clrnn_shared_create(size_t bytes)
 {
@@ -51,6 +51,7 @@ void clrnn_child_log(void *user, enum clrnn_log_level level, const char *line)
         snprintf(report->error, sizeof(report->error), "%s", line);
 }
 
+// Prepares a new child process: its signals, and its standard streams.
 static void be_child(pid_t parent)
 {
     static const int deadly[] = {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGTERM, SIGINT};
@@ -82,10 +83,10 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
     int fd[2];
 
     *child = (struct clrnn_child){.pid = -1, .report = report, .alive = -1};
-    if (pipe2(fd, O_CLOEXEC)) // O_CLOEXEC: compilers that a driver starts must not keep it open
+    if (pipe2(fd, O_CLOEXEC)) // O_CLOEXEC: compilers that a driver starts must not keep the pipe open
         return clrnn_error(log, CLRNN_ERR_DEVICE, "a pipe to a child process cannot be made: %s",
                            strerror(errno));
-    fflush(NULL); // buffered output must not be written twice
+    fflush(NULL); // otherwise the child would have, and might write, the same buffered output
     pid = fork();
     if (pid < 0) {
         close(fd[0]);
@@ -96,10 +97,10 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
         close(fd[0]);
         be_child(parent);
         work(user);
-        _exit(0); // without the exit handlers, which belong to the parent
+        _exit(0); // does not run the exit handlers, which belong to the parent
     }
     close(fd[1]);
-    child->pid = pid; // only in the parent: `child` may be in memory that both share
+    child->pid = pid; // set only in the parent: `child` may be in memory that parent and child share
     child->alive = fd[0];
     return CLRNN_OK;
 }
@@ -109,7 +110,8 @@ static int64_t now_ms(void)
     return (int64_t)(1e3 * clrnn_clock());
 }
 
-// Returns false if the child had to be killed.
+// Waits until the child ends, and returns true. Returns false if the child must be killed, because there was
+// no heartbeat for `patience_ms` or *stop is set; *stopped: *stop is set.
 static bool watch(const struct clrnn_child *child, int64_t patience_ms, const volatile sig_atomic_t *stop,
                   bool *stopped)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Jobs in a subprocess, so that a driver that crashes or hangs ends only that subprocess.
-// A child is a fork: it has a copy of the parent's memory and returns results through shared memory, which
-// keeps what was written even if the child crashes. A process that has loaded OpenCL drivers must not fork
-// such children, because fork() does not copy the drivers' threads.
+// Runs functions in child processes, so that a driver that crashes or hangs ends only the child.
+// A child is made by fork(): it has a copy of the parent's memory. It returns results through shared memory,
+// whose contents stay valid even if the child crashes. A process that has loaded OpenCL drivers must not
+// start such children, because fork() does not copy the drivers' threads.
 #ifndef CLRNN_SRC_BASE_CHILD_H
 #define CLRNN_SRC_BASE_CHILD_H
 
@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-/** Allocates zeroed memory that this process shares with its children. NULL: no memory. */
+/** Allocates zeroed memory that this process shares with its children. Returns NULL if memory runs out. */
 void *clrnn_shared_create(size_t bytes);
 void clrnn_shared_destroy(void *memory, size_t bytes);
 
@@ -23,32 +23,33 @@ struct clrnn_child_report {
 };
 /** In the child: sets the current action, printf style, and counts a heartbeat. */
 void clrnn_child_doing(struct clrnn_child_report *report, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** A clrnn_log_fn for the child, with the report as `user`: keeps the first error and drops the rest. */
+/** A clrnn_log_fn for the child, with the report as its user data: keeps only the first error. */
 void clrnn_child_log(void *report, enum clrnn_log_level level, const char *line);
 
 struct clrnn_child {
     pid_t pid;
     struct clrnn_child_report *report;
-    int alive; // one end of a pipe; the child holds the other, which closes when it ends
+    int alive; // read end of a pipe; the child has the write end open, which closes when the child ends
 };
 
-/** Runs `work` in a child, which exits when `work` returns. The child's standard streams are /dev/null, if
- *  that exists; the child is killed when its parent ends. CLRNN_ERR_DEVICE: the pipe or the fork fails. */
+/** Starts a child that runs `work` and exits when `work` returns. The child's standard streams are /dev/null,
+ * if that file exists. The child is killed when its parent ends. CLRNN_ERR_DEVICE: the pipe or the child
+ * cannot be created. */
 enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(void *user), void *user,
                                     struct clrnn_child_report *report, struct clrnn_child *child);
 
 #define CLRNN_ENDING_SIZE 320
-/** The default time limit between two heartbeats. It is long because compiling a kernel can be slow. */
+/** The default time limit between two heartbeats; it is long because compiling a kernel can be slow. */
 #define CLRNN_CHILD_PATIENCE_S 120.0
 /** Waits until the child ends. Kills it `patience_s` seconds (0: CLRNN_CHILD_PATIENCE_S) after its last
- * heartbeat, or at once when *stop is set (`stop` may be NULL). `ending` is "" if the child exited normally
- * without an error, otherwise how it ended: "crashed with signal 11 (Segmentation fault) while building
- * cl/rnn.cl".
+ * heartbeat, or at once when *stop is set (`stop` may be NULL). Sets `ending` to "" if the child exited
+ * normally without logging an error, otherwise to a phrase that says how the child ended: "crashed with
+ * signal 11 (Segmentation fault) while building cl/rnn.cl".
  */
 void clrnn_child_wait(struct clrnn_child *child, double patience_s, const volatile sig_atomic_t *stop,
                       char ending[CLRNN_ENDING_SIZE]);
 
-/** clrnn_child_start, then clrnn_child_wait. CLRNN_INTERRUPTED: *stop was set. */
+/** Calls clrnn_child_start, then clrnn_child_wait. CLRNN_INTERRUPTED: *stop was set. */
 enum clrnn_status clrnn_child_run(const struct clrnn_log *log, void (*work)(void *user), void *user,
                                   struct clrnn_child_report *report, double patience_s,
                                   const volatile sig_atomic_t *stop, char ending[CLRNN_ENDING_SIZE]);

@@ -3,7 +3,7 @@
 #ifndef CLRNN_SRC_BASE_CLOCK_H
 #define CLRNN_SRC_BASE_CLOCK_H
 
-/** Seconds on the monotonic clock since an arbitrary start. */
+/** Returns the seconds on the monotonic clock since an arbitrary start. */
 double clrnn_clock(void);
 
 #endif

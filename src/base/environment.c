@@ -66,7 +66,7 @@ static bool is_folders(const char *text)
     return true;
 }
 
-// Whether the text has the form "variant=steps,group=128", with known names and words.
+// Whether the text has the form "variant=steps,group=128", with the names and words in the tables below.
 static bool is_choices(const char *text)
 {
     static const char *const number[] = {"group", "lanes", "items", "rows"};

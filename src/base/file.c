@@ -15,7 +15,7 @@
 
 struct clrnn_out {
     const struct clrnn_log *log;
-    char *path, *target;               // as given; after following links
+    char *path, *target;               // the path as given; the path after following links
     struct clrnn_temporary *temporary; // NULL: writes go directly to the target
     FILE *file;
     enum clrnn_status status; // status of the first failure
@@ -28,7 +28,7 @@ static enum clrnn_status out_fail(struct clrnn_out *out, int error, const char *
     return out->status;
 }
 
-// The descriptor of this process that a path such as /dev/stdout or /dev/fd/3 names, else -1.
+// Returns the descriptor of this process that a path such as /dev/stdout or /dev/fd/3 names, or -1.
 static int descriptor_of(const char *path)
 {
     const char *name = strrchr(path, '/');
@@ -43,8 +43,9 @@ static int descriptor_of(const char *path)
     return fd;
 }
 
-// Follows links, also to a file that does not exist. *fd: the descriptor if the target is one, else -1.
-// Returns 0 or an errno.
+// Follows symbolic links, the last of which may point to a file that does not exist. Sets *target to the path
+// at the end, and *fd to the descriptor of this process that this path names, or to -1. Returns 0 or an errno
+// value.
 static int follow(const char *path, char **target, int *fd)
 {
     char link[4096], *folder, *next;
@@ -170,7 +171,7 @@ static void sync_folder(const char *path)
     const int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
     if (fd >= 0) {
-        fsync(fd); // may fail on some file systems; the rename is done anyway
+        fsync(fd); // may fail on some file systems; the file is renamed all the same
         close(fd);
     }
     free(folder);
@@ -226,7 +227,7 @@ enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path
     struct clrnn_out *out;
 
     TRY(clrnn_out_open(log, path, &out));
-    clrnn_out_write(out, text, strlen(text)); // clrnn_out_commit returns a failure
+    clrnn_out_write(out, text, strlen(text)); // a failure is returned by clrnn_out_commit
     return clrnn_out_commit(&out);
 }
 

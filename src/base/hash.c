@@ -35,7 +35,7 @@ void clrnn_hash_add(struct clrnn_hash *h, const void *data, size_t size)
         memcpy(&word, bytes, 8);
         add_word(h, word);
     }
-    word = (uint64_t)size << 56; // the last word includes the length of the tail
+    word = (uint64_t)size << 56; // the last word also has the number of remaining bytes
     memcpy(&word, bytes, size);
     add_word(h, word);
 }

@@ -13,7 +13,7 @@ struct clrnn_hash {
 
 void clrnn_hash_init(struct clrnn_hash *h);
 void clrnn_hash_add(struct clrnn_hash *h, const void *data, size_t size);
-void clrnn_hash_add_text(struct clrnn_hash *h, const char *text); // adds its length, too; NULL counts as ""
+void clrnn_hash_add_text(struct clrnn_hash *h, const char *text); // also adds the length; NULL counts as ""
 void clrnn_hash_hex(const struct clrnn_hash *h, char hex[33]);
 
 #endif

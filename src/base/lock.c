@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Locks a file that several processes use: flock on a lock file beside it.
+// Locks a file that several processes use, by flock on a lock file in the same folder.
 #include "base/lock.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 
-// Whether the name still refers to the open file: the previous holder of the lock may have removed it.
+// Whether `path` still refers to the open lock file: the previous holder of the lock may have removed it.
 static bool is_current(int fd, const char *path)
 {
     struct stat open_file, named;
@@ -54,7 +54,7 @@ void clrnn_lock_release(struct clrnn_lock *lock)
 {
     if (!lock->path)
         return;
-    unlink(lock->path); // before unlocking: a waiting process notices and creates a new file
+    unlink(lock->path); // before unlocking, so that a waiting process notices and creates a new lock file
     close(lock->fd);
     free(lock->path);
     *lock = (struct clrnn_lock){NULL, -1};

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-#define TELL_AFTER_S 1.0
-#define TELL_AGAIN_S 0.1
+#define TELL_AFTER_S 1.0 // seconds from the start of long work to the first report of its progress
+#define TELL_AGAIN_S 0.1 // minimum seconds from one report to the next
 
 const char *clrnn_status_text(enum clrnn_status status)
 {
@@ -44,7 +44,8 @@ const char *clrnn_version(void)
     return VERSION(CLRNN_VERSION_MAJOR, CLRNN_VERSION_MINOR, CLRNN_VERSION_PATCH);
 }
 
-// Escapes the line: names from outside in it must not control the terminal or start a new line.
+// Passes the line to the log, escaped: the line may contain names from outside the program, such as file
+// names, which must not control the terminal or start a new line.
 static void pass_on(const struct clrnn_log *log, enum clrnn_log_level level, const char *line)
 {
     char *escaped;

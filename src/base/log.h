@@ -5,7 +5,7 @@
 
 #include "clrnn/base.h"
 
-/** Logs the sentence at CLRNN_LOG_ERROR and returns `status`: `return clrnn_error(log, ...)`. */
+/** Logs the sentence at CLRNN_LOG_ERROR and returns `status`. For use as `return clrnn_error(log, ...)`. */
 enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status status, const char *format, ...)
     CLRNN_PRINTF(3, 4);
 
@@ -16,20 +16,20 @@ void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const ch
 /** Logs each line of a text as a separate message. */
 void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, const char *text);
 
-/** State of reporting the progress of long work: clrnn_log_work calls log->progress, or logs one message if
- * that is NULL. */
+/** The state of clrnn_log_work for one piece of long work. All fields must be zero before the work begins. */
 struct clrnn_work {
-    double began, told; // times of the start and of the last report, by clrnn_clock; 0: not yet
+    double began, told; // clrnn_clock at the start and at the last report; 0: none yet
 };
-/** Call repeatedly during the work that `what` describes; `share`, 0 to 1, is the fraction that is done.
- * Nothing is reported in the first second. */
+/** Reports the progress of long work by log->progress or, if that is NULL, by one message. Call the function
+ * repeatedly during the work. `what` describes the work; `share`, from 0 to 1, is the fraction of the work
+ * that is done. Nothing is reported in the first second. */
 void clrnn_log_work(const struct clrnn_log *log, struct clrnn_work *work, const char *what, double share);
 
-/** Logs a failed allocation of `bytes` (0: unknown) for `what` ("the optimiser's moments"); returns
- *  CLRNN_ERR_MEMORY. */
+/** Logs that an allocation of `bytes` (0: unknown) for `what` ("the optimiser's moments") failed, and returns
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what);
 
-/** Returns from the calling function unless the expression is CLRNN_OK. */
+/** Evaluates the expression, and returns its value from the calling function unless it is CLRNN_OK. */
 #define TRY(expression) \
     do { \
         enum clrnn_status try_status_ = (expression); \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory-mapped reading of files that may be truncated meanwhile.
+// Reads files by memory mapping, although another program may truncate a file while it is mapped.
 #include "base/file.h"
 
 #include <errno.h>
@@ -13,12 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// A mapped address range, for the signal handler. The handler takes no lock, so ranges are reused, never
-// freed.
+// A mapped address range, for the signal handler. The handler takes no lock, so a range is never freed, but
+// reused for another file.
 struct clrnn_map_range {
-    atomic_uintptr_t first; // 0: free
+    atomic_uintptr_t first; // first address; 0: the range is not in use
     atomic_size_t size;
-    atomic_bool torn; // pages beyond the truncated end were read, as zeros
+    atomic_bool torn; // the file was truncated, and zeros were read beyond its new end
     struct clrnn_map_range *next;
 };
 static _Atomic(struct clrnn_map_range *) ranges;
@@ -45,7 +45,7 @@ static struct clrnn_map_range *range_create(const void *data, size_t size)
     return r;
 }
 
-// Maps zeros from the faulting page to the end of a truncated file's mapping.
+// The SIGBUS handler: replaces the mapping of a truncated file by zeros, from the faulting page on.
 static void on_bus_error(int signal, siginfo_t *info, void *context)
 {
     const uintptr_t at = (uintptr_t)info->si_addr, page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -63,7 +63,7 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
         return;
     }
     sigaction(SIGBUS, &action_before,
-              NULL); // not in a mapped file: the access faults again, with the previous action
+              NULL); // the address is in no mapped file: the access is repeated and takes the previous action
     if (info->si_code <= 0)
         raise(signal);
 }
@@ -147,7 +147,7 @@ void clrnn_map_read(const struct clrnn_map *map, size_t first, size_t size, void
             memset(to, 0, size);
             return;
         }
-        if (got < 0) // pread failed; read through the mapping
+        if (got < 0) // pread failed: the rest is read through the mapping
             break;
         to += got;
         first += (size_t)got;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Paths and formatted text in fresh memory.
+// Builds paths and formatted text in newly allocated memory.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -40,14 +40,15 @@ double clrnn_random_normal(const struct clrnn_random *r, uint64_t index)
 
 float clrnn_random_normal_portable(const struct clrnn_random *r, uint64_t index)
 {
-    int64_t sum = 0; // twelve uniforms of variance 1/12: the sum has variance 1
+    int64_t sum = 0; // of twelve uniform numbers, each of variance 1/12: the sum has variance 1
 
     for (uint64_t i = 0; i < 6; i++) {
         const uint32_t word = clrnn_random_u32(r, 6 * index + i);
 
         sum += (int64_t)(word & 0xffff) + (int64_t)(word >> 16);
     }
-    // each 16-bit number k stands for the uniform (k + 0.5) / 65536; the sum of twelve has the mean 6
+    // A 16-bit number k stands for the uniform number (k + 0.5) / 65536. The mean of the sum, 6, is
+    // subtracted.
     return (float)((double)(2 * sum + 12 - 12 * 65536) / 131072.0);
 }
 
@@ -58,7 +59,7 @@ void clrnn_random_permutation(const struct clrnn_random *r, uint32_t count, uint
     for (uint32_t i = 0; i < count; i++)
         order[i] = i;
     for (uint32_t i = count; i > 1; i--) {
-        const uint32_t unbiased = UINT32_MAX - UINT32_MAX % i; // larger draws are rejected
+        const uint32_t unbiased = UINT32_MAX - UINT32_MAX % i; // draws of this value or more are rejected
         uint32_t draw, kept;
 
         do

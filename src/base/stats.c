@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Order statistics of samples in double.
+// Statistics that need sorted samples, in double.
 #include "base/stats.h"
 
 #include <math.h>
@@ -32,7 +32,7 @@ double clrnn_ks_distance(const double *a, size_t n, const double *b, size_t m)
     for (size_t i = 0, j = 0; i < n && j < m;) {
         const double x = fmin(a[i], b[j]);
 
-        while (i < n && !(a[i] > x)) // skips NaN, too
+        while (i < n && !(a[i] > x)) // also skips NaN
             i++;
         while (j < m && !(b[j] > x))
             j++;

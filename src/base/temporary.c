@@ -19,13 +19,13 @@
     1000 // a name may be in use by another process, or by another machine that shares the folder
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct clrnn_temporary *all; // temporaries of this process; protected by `lock`
+static struct clrnn_temporary *all; // temporary files of this process; protected by `lock`
 static unsigned counter;            // protected by `lock`
 
 static bool remove_at(int parent, const char *name);
 
-// Removes the entries of a folder; returns whether any was removed. Does not use opendir, which allocates:
-// temporary files are removed also when there is no memory.
+// Removes the entries of a folder; returns whether any entry was removed. Does not use opendir, because
+// opendir allocates memory, and temporary files must be removed even if memory has run out.
 static bool remove_entries(int folder)
 {
     _Alignas(struct dirent64) char entries[2048];
@@ -44,8 +44,9 @@ static bool remove_entries(int folder)
     return some;
 }
 
-// Removes a file, or a folder with its contents; links are removed, not followed. A failure does not stop the
-// removal of the others. Returns whether it is gone.
+// Removes a file, or a folder with its contents; symbolic links are removed, not followed. If an entry of the
+// folder cannot be removed, the other entries are still removed. Returns whether the file or folder was
+// removed.
 static bool remove_at(int parent, const char *name)
 {
     int folder;
@@ -55,7 +56,7 @@ static bool remove_at(int parent, const char *name)
     folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
         return false;
-    while (remove_entries(folder)) // after removals, some file systems do not list all that remain
+    while (remove_entries(folder)) // repeated: after a removal, some file systems do not list all entries
         ;
     close(folder);
     return !unlinkat(parent, name, AT_REMOVEDIR);
@@ -96,7 +97,8 @@ static void remove_leftovers(const char *folder)
 
 // ---------------------------------------------------------------- creating
 
-// Creates and opens a file or folder. -1 with errno EEXIST: another name is to be tried.
+// Creates and opens a file or folder. Returns -1 on failure; errno EEXIST: the caller should try another
+// name.
 static int open_new(const char *path, bool is_folder)
 {
     int fd;
@@ -111,12 +113,12 @@ static int open_new(const char *path, bool is_folder)
     return fd;
 }
 
-// Locks the new file `fd`. False: another process had locked it, or has removed its name before the lock.
+// Locks the new file `fd`. Returns false if another process locked it first, or removed it before the lock.
 static bool take(int fd)
 {
     struct stat st;
 
-    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // other errors: the file system cannot lock
+    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // other errors: the file system has no locks
         return false;
     return !fstat(fd, &st) && st.st_nlink > 0;
 }
@@ -152,7 +154,7 @@ int clrnn_temporary_create(const char *folder, bool is_folder, struct clrnn_temp
 
 // ---------------------------------------------------------------- renaming and removing
 
-// Removes a temporary from the list and frees it. The caller holds `lock`.
+// Removes *temporary from the list `all`, closes and frees it. The caller holds `lock`.
 static void forget(struct clrnn_temporary **temporary)
 {
     struct clrnn_temporary *t = *temporary, **at = &all;
@@ -191,7 +193,7 @@ int clrnn_temporary_rename(struct clrnn_temporary **temporary, const char *path)
 
 void clrnn_temporary_remove_all(void)
 {
-    pthread_mutex_lock(&lock); // never unlocked, so that other threads cannot create another
+    pthread_mutex_lock(&lock); // never unlocked, so that no other thread creates a temporary file
     for (const struct clrnn_temporary *t = all; t; t = t->next)
         remove_tree(t->path);
 }

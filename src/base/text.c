@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Escaping of text from outside.
+// Escapes text that comes from outside the program (see text.h).
 #include "base/text.h"
 
 #include <stdint.h>
@@ -33,13 +33,13 @@ static size_t character(const unsigned char *at, uint32_t *code)
     return *code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000) ? 0 : length;
 }
 
-// Whether the character controls the terminal instead of being shown.
+// Whether the character controls the terminal or the direction of text instead of being shown.
 static bool is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x061c || // Arabic letter mark
            (code >= 0x200e && code < 0x2010) ||
-           (code >= 0x2028 && code < 0x202f) ||                 // marks, lines, overrides
-           (code >= 0x2066 && code < 0x206a) || code == 0xfeff; // isolates, BOM
+           (code >= 0x2028 && code < 0x202f) ||                 // line separators, changes of direction
+           (code >= 0x2066 && code < 0x206a) || code == 0xfeff; // changes of direction, byte order mark
 }
 
 static int hex_digit(char c)
@@ -53,10 +53,11 @@ static int hex_digit(char c)
 static bool is_escape(const char *at)
 {
     return at[0] == '\\' && at[1] == 'x' && hex_digit(at[2]) >= 0 && hex_digit(at[3]) >= 0 &&
-           hex_digit(at[2]) + hex_digit(at[3]) > 0; // no text holds the byte 0
+           hex_digit(at[2]) + hex_digit(at[3]) > 0; // not \x00: a C string has no byte 0
 }
 
-// The length of the next unit at `at`: a character or a single byte; *stays: whether it needs no escape.
+// Returns the length in bytes of the unit at `at`: a UTF-8 character, or a single byte that is not UTF-8.
+// Sets *stays to whether the unit is left as it is, without an escape.
 static size_t piece(const char *at, enum clrnn_text_escape what, bool *stays)
 {
     uint32_t code;
@@ -158,7 +159,7 @@ char *clrnn_json_dump(const json_t *value, size_t flags)
         free(text);
         return NULL;
     }
-    for (const char *at = text; *at;) { // outside of strings JSON is ASCII; only newlines are kept
+    for (const char *at = text; *at;) { // newlines are never inside a string, and are kept
         uint32_t code;
         const size_t length = character((const unsigned char *)at, &code);
 

@@ -1,43 +1,46 @@
 // SPDX-License-Identifier: MIT
-// Escaping of text from outside (names of files, tensors, columns, devices), so that it is safe to store and
-// to print.
+// Escapes text that comes from outside the program (names of files, tensors, columns, devices), which is then
+// safe to store and to print.
 #ifndef CLRNN_SRC_BASE_TEXT_H
 #define CLRNN_SRC_BASE_TEXT_H
 
 #include <jansson.h>
 #include <stdbool.h>
 
-/** Which bytes are escaped as \xNN (two hexadecimal digits). The escape is the same in messages, results,
- * JSON and YAML. Paths may hold any bytes; model files, JSON and YAML hold UTF-8.
- */
+/** Which bytes are escaped as \xNN (two hexadecimal digits). Escaping is needed because paths may have any
+ * bytes, while model files, JSON and YAML must be UTF-8. The escape is the same in messages, results, JSON
+ * and YAML. */
 enum clrnn_text_escape {
     CLRNN_TEXT_BYTES,  // bytes that are not UTF-8
-    CLRNN_TEXT_STORED, // these, and a backslash that would start an escape, so that clrnn_text_unescape
-                       // restores every byte
-    CLRNN_TEXT_SHOWN   // bytes that are not UTF-8, control characters, line separators, changes of direction
+    CLRNN_TEXT_STORED, // bytes that are not UTF-8, and each backslash that is followed by xNN;
+                       // clrnn_text_unescape then restores the original bytes
+    CLRNN_TEXT_SHOWN   // bytes that are not UTF-8, control characters, line separators, and characters that
+                       // change the writing direction
 };
 
-/** Whether the text needs no escape. */
+/** Whether the text has nothing to escape. */
 bool clrnn_text_is_clean(const char *text, enum clrnn_text_escape what);
 
-/** Returns the escaped text (to be freed). NULL: no memory. */
+/** Returns the escaped text, which the caller frees. Returns NULL if memory runs out. */
 char *clrnn_text_escape(const char *text, enum clrnn_text_escape what);
 
-/** Like clrnn_text_escape, and frees `text`. NULL for NULL. */
+/** Like clrnn_text_escape, but also frees `text`. Returns NULL if `text` is NULL or memory runs out. */
 char *clrnn_text_take(char *text, enum clrnn_text_escape what);
 
-/** Escapes the text (CLRNN_TEXT_SHOWN) and fits it to |width| characters: cuts off its end, or adds spaces
- * before it (width > 0) or behind it (width < 0), as printf does with bytes. To be freed. NULL: no memory. */
+/** Returns the escaped text (CLRNN_TEXT_SHOWN), made exactly |width| characters long. A longer text loses its
+ * end. A shorter text gets spaces before it (width > 0) or after it (width < 0), as printf does with bytes.
+ * The caller frees the result. Returns NULL if memory runs out. */
 char *clrnn_text_fit(const char *text, int width);
 
-/** Replaces each \xNN by its byte, in place; \x00, which would end the text, stays. */
+/** Replaces each \xNN by the byte NN, in place. \x00 is not replaced, since the byte 0 would end the text. */
 void clrnn_text_unescape(char *text);
 
-/** A JSON string of any bytes, escaped as CLRNN_TEXT_STORED; null for NULL. NULL: no memory. */
+/** Returns a new JSON string with `text` escaped as by CLRNN_TEXT_STORED, or the JSON value null if `text` is
+ * NULL. Returns NULL if memory runs out. */
 json_t *clrnn_json_text(const char *text);
 
-/** Like clrnn_json_dumps, but also writes control characters that JSON allows unescaped (DEL, C1) as \uNNNN.
- * To be freed. NULL: as for clrnn_json_dumps. */
+/** Like clrnn_json_dumps, but also escapes, as \uNNNN, control characters that JSON allows without an escape
+ * (DEL, C1). The caller frees the text. Returns NULL when clrnn_json_dumps does, or if memory runs out. */
 char *clrnn_json_dump(const json_t *value, size_t flags);
 
 #endif

@@ -14,9 +14,10 @@
 
 #include "base/array.h"
 
-#define MAX_TEXT 64 // limit for numbers, and for words that get a suggestion
+#define MAX_TEXT 64 // limit of characters in a number, and in a word that gets a suggestion
 
-// Copies `text` without underscores between digits. False: too long, or an underscore elsewhere.
+// Copies `text` without the underscores between digits. Returns false if the text is empty or too long, or
+// has an underscore elsewhere.
 static bool strip(const char *text, char plain[MAX_TEXT])
 {
     size_t n = 0;
@@ -36,14 +37,15 @@ static bool strip(const char *text, char plain[MAX_TEXT])
 }
 
 static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;
-static locale_t c_locale; // never freed; 0: no memory for it
+static locale_t c_locale; // never freed; 0: memory ran out
 
 static void make_c_locale(void)
 {
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-// Sets the C locale for this thread, for numbers with a decimal point, until leave_c_locale.
+// Sets the C locale for this thread, in which numbers have a decimal point. Returns the previous locale,
+// which leave_c_locale restores.
 static locale_t enter_c_locale(void)
 {
     pthread_once(&c_locale_once, make_c_locale);
@@ -70,7 +72,7 @@ bool clrnn_number_parse(const char *text, double *value)
             return true;
         }
     }
-    // strtod also accepts "nan", "inf" and hexadecimal
+    // strtod also accepts "nan", "inf" and hexadecimal numbers, which are refused here
     if (!isdigit((unsigned char)digits[0]) && !(digits[0] == '.' && isdigit((unsigned char)digits[1])))
         return false;
     if (!strip(text, plain) || strpbrk(plain, "xXpP"))
@@ -146,7 +148,7 @@ void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE])
             break;
     }
     leave_c_locale(before);
-    if (!strchr(text, '.')) { // 1e-05 is not a number in YAML 1.1; 1.0e-05 is
+    if (!strchr(text, '.')) { // YAML 1.1 takes 1.0e-05 as a number, but not 1e-05
         const size_t mantissa = strcspn(text, "e");
 
         memmove(text + mantissa + 2, text + mantissa, strlen(text + mantissa) + 1);
@@ -154,7 +156,8 @@ void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE])
     }
 }
 
-// The optimal string alignment distance: insertions, deletions, changes, swaps of neighbours; ignores case.
+// The optimal string alignment distance: the number of insertions, deletions, changes and swaps of
+// neighbouring letters; ignores case.
 size_t clrnn_word_distance(const char *word, const char *candidate)
 {
     size_t row[3][MAX_TEXT + 1];
@@ -182,7 +185,8 @@ size_t clrnn_word_distance(const char *word, const char *candidate)
     distance = row[a % 3][b];
     if (distance <= 1 + MAX2(a, b) / 4 && distance < MAX2(a, b))
         return distance;
-    // one word contains the other: "batchnorm1d", "cross_entropy_loss", "lr_step"
+    // If one word contains the other ("batchnorm1d", "cross_entropy_loss"), the distance is finite, but
+    // larger.
     if (MIN2(a, b) >= 3 && (strcasestr(word, candidate) || strcasestr(candidate, word)))
         return MAX_TEXT + MAX2(a, b) - MIN2(a, b);
     return SIZE_MAX;

@@ -8,31 +8,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Parses a decimal number: "3", "-0.5", "1e-4", "1_000", ".inf". False if the text is not a number.
- * Independent of the locale.
- */
+/** Parses a decimal number: "3", "-0.5", "1e-4", "1_000", ".inf". Returns false if the text is not a number.
+ * Independent of the locale. */
 bool clrnn_number_parse(const char *text, double *value);
 
-/** Parses an integer, decimal or 0x..., into sign and magnitude, so that both int64 and uint64 fit. */
+/** Parses an integer, decimal or 0x..., into sign and magnitude. These can be any int64 or uint64 value. */
 bool clrnn_integer_parse(const char *text, bool *negative, uint64_t *magnitude);
 
-/** Parses "true", "yes", "on" and their opposites, as in YAML 1.1. */
+/** Parses "true", "yes", "on", "false", "no" and "off", as in YAML 1.1. */
 bool clrnn_bool_parse(const char *text, bool *value);
 
-/** Whether the text is "", "~" or "null". */
+/** Whether the text is null in YAML: "", "~" or "null". */
 bool clrnn_null_word(const char *text);
 
 #define CLRNN_NUMBER_SIZE 32
-/** Prints the shortest text that parses back to the same bits, always with a point or an exponent. */
+/** Prints the shortest decimal number that parses back to the same bits, always with a decimal point. */
 void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE]);
 
-/** The value, with the sign of a NaN cleared: printf would print "-nan". */
+/** Returns the value; a NaN is returned without its sign, because printf would print "-nan". */
 static inline double clrnn_unsigned_nan(double value)
 {
     return isnan(value) ? fabs(value) : value;
 }
 
-/** Edit distance from a misspelt `word` to `candidate`: smaller is closer, SIZE_MAX is too far to suggest. */
+/** Returns a distance from a misspelt `word` to the word `candidate`, for suggestions: smaller is closer, and
+ * SIZE_MAX is too far for a suggestion. */
 size_t clrnn_word_distance(const char *word, const char *candidate);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 
-// Memory of a node. A root also stores the file name that its nodes point to.
+// The memory of a node. The memory of a root also has the file name to which all nodes of the tree point.
 struct holder {
     struct clrnn_node node;
     char name[];
@@ -81,7 +81,7 @@ struct clrnn_node *clrnn_node_add(struct clrnn_node *parent, const char *key, st
         if (!child->key)
             goto fail;
     }
-    if ((parent->count & (parent->count - 1)) == 0) { // full at each power of two
+    if ((parent->count & (parent->count - 1)) == 0) { // the array is full when the count is a power of two
         struct clrnn_node **grown =
             realloc(parent->child, (parent->count ? 2 * parent->count : 1) * sizeof(*grown));
 

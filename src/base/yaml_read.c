@@ -13,7 +13,7 @@
 
 // Limits, as doc/config.md states them.
 #define MAX_BYTES ((size_t)4 << 20) // configs have a few kilobytes; a data set given by mistake is refused
-#define MAX_NODES 200000            // aliases of aliases grow exponentially
+#define MAX_NODES 200000            // needed because aliases of aliases can expand exponentially
 #define MAX_DEPTH 64
 #define MAX_KEYS 4096
 #define MAX_ANCHORS 256
@@ -24,16 +24,16 @@ struct anchor {
     struct clrnn_node *node;
     yaml_mark_t mark;
     bool owned; // `node` is a copy of a key and not part of the tree
-    bool open;  // its node is still being read
+    bool open;  // the node is still being read
 };
 
 // The tree is built from libyaml's events, so that the limits are checked while reading. libyaml's document
 // loader would read everything first, and is quadratic in nesting and anchors.
 struct loader {
     const struct clrnn_log *log;
-    const char *name, *file; // name as the caller gave it; copy of it in the root
+    const char *name, *file; // name: as the caller gave it; file: the copy of `name` in the root node
     yaml_parser_t *parser;
-    size_t nodes, bytes; // read so far; bytes: of all texts and keys
+    size_t nodes, bytes; // nodes read so far; bytes of all texts and keys read so far
     struct anchor anchor[MAX_ANCHORS];
     size_t anchors;
 };
@@ -69,7 +69,7 @@ static enum clrnn_status next_event(const struct loader *l, yaml_event_t *event)
     return yaml_parser_parse(l->parser, event) ? CLRNN_OK : fail_parse(l->log, l->name, l->parser);
 }
 
-// Counts a text of `length` bytes against the limit.
+// Adds a text of `length` bytes to the total, and checks the limit.
 static enum clrnn_status count_text(struct loader *l, yaml_mark_t mark, size_t length)
 {
     l->bytes += length;
@@ -109,7 +109,7 @@ static int compare_keys(const void *a, const void *b)
     return order ? order : (*x)->line != (*y)->line ? (*x)->line - (*y)->line : (*x)->column - (*y)->column;
 }
 
-// Checks that no two keys are equal; the error names the place of the second.
+// Checks that no two keys of a map are equal; the error message has the position of the second key.
 static enum clrnn_status check_keys(const struct loader *l, const struct clrnn_node *map)
 {
     struct clrnn_node **sorted;
@@ -132,7 +132,8 @@ static enum clrnn_status check_keys(const struct loader *l, const struct clrnn_n
     return st;
 }
 
-// Stores a node under the event's anchor; *index is SIZE_MAX if it has none.
+// Stores a node under the event's anchor. Sets *index to the anchor's index, or to SIZE_MAX without an
+// anchor.
 static enum clrnn_status add_anchor(struct loader *l, const yaml_event_t *event, struct clrnn_node *node,
                                     size_t *index)
 {
@@ -246,7 +247,8 @@ static enum clrnn_status load_key(struct loader *l, const yaml_event_t *event, c
 static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, int depth,
                                    struct clrnn_node *node);
 
-// Reads an entry of a list or map. `event` is the first event of its value, or in a map of its key.
+// Reads an entry of a list or map. `event` is the first event of the entry: of its key in a map, of its value
+// in a list.
 static enum clrnn_status load_entry(struct loader *l, const yaml_event_t *event, int depth,
                                     struct clrnn_node *parent)
 {
@@ -341,7 +343,7 @@ static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, 
     return st;
 }
 
-// Skips events `a` and `b`.
+// Reads events until one is neither of type `a` nor of type `b`, and sets *event to this event.
 static enum clrnn_status skip_events(const struct loader *l, yaml_event_type_t a, yaml_event_type_t b,
                                      yaml_event_t *event)
 {
@@ -366,7 +368,7 @@ static enum clrnn_status load_stream(struct loader *l, struct clrnn_node **root)
     }
     (*root)->line = (*root)->column = 1;
     l->file = (*root)->file;
-    if (event.type == YAML_STREAM_END_EVENT) { // an empty file is null
+    if (event.type == YAML_STREAM_END_EVENT) { // an empty file means null
         yaml_event_delete(&event);
         (*root)->text = calloc(1, 1);
         return (*root)->text ? CLRNN_OK : clrnn_error_memory(l->log, 1, "a YAML document");
@@ -454,7 +456,7 @@ enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path,
         return clrnn_error_memory(log, 0, path);
     if (!file)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: cannot be opened: %s", path, strerror(errno));
-    do { // the size of a pipe is unknown
+    do { // reads to the end, since a pipe's size is unknown
         if (size == capacity) {
             char *grown = capacity <= MAX_BYTES ? realloc(text, capacity ? 2 * capacity : 8192) : NULL;
 

@@ -12,7 +12,7 @@
 
 #define NAME "--set" // the file name of nodes that come from the command line; their line is 0
 
-// Maps that hold a single entry, whose key is its kind (such as adam); * matches any path component.
+// Maps that may have only one entry, whose key is a kind (such as adam); * matches any path component.
 static const char *const one_entry[] = {"train.loss", "train.optimizer", "train.scheduler", "model.layers.*"};
 
 static bool holds_one_entry(char *const *step, size_t count)
@@ -61,7 +61,7 @@ static bool is_null(const struct clrnn_node *node)
     return node->kind == CLRNN_NODE_SCALAR && !node->quoted && clrnn_null_word(node->text);
 }
 
-// Turns null into an empty map and a bare name into a map with that one key.
+// Turns null into an empty map, and any other scalar into a map with the scalar's text as its only key.
 static bool make_map(struct clrnn_node *node)
 {
     struct clrnn_node *child = NULL;
@@ -81,7 +81,8 @@ static bool make_map(struct clrnn_node *node)
     return !child || clrnn_node_add(node, NULL, child);
 }
 
-// Finds or creates the child for the last of `count` path components. CLRNN_ERR_CONFIG, CLRNN_ERR_MEMORY.
+// Replaces *at by its child for path component step[count - 1], which is created if a map lacks it.
+// CLRNN_ERR_CONFIG, CLRNN_ERR_MEMORY.
 static enum clrnn_status descend(const struct clrnn_log *log, const char *assignment, char *const *step,
                                  size_t count, struct clrnn_node **at)
 {

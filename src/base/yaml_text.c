@@ -11,7 +11,8 @@
 
 #define WIDTH 100 // a map or list of scalars no longer than this is written in one line
 
-// The node's width in one line; WIDTH + 1, so that it does not fit, if a map is inside.
+// Returns the number of characters that the node takes on one line. If the node contains a map that is not
+// empty, returns WIDTH + 1, so the node is not written on one line.
 static size_t width(const struct clrnn_node *node)
 {
     size_t sum = 2;
@@ -37,7 +38,8 @@ static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
            yaml_emitter_emit(emitter, &event);
 }
 
-// The root and its children are written in block style, unless they are empty.
+// Writes a node and its children. The root and its children are written in block style, unless they are
+// empty.
 static bool emit(yaml_emitter_t *emitter, const struct clrnn_node *node, int depth)
 {
     const bool map = node->kind == CLRNN_NODE_MAP;
@@ -80,7 +82,7 @@ char *clrnn_yaml_text(const struct clrnn_node *root)
     }
     yaml_emitter_set_output_file(&emitter, stream);
     yaml_emitter_set_unicode(&emitter, 1);
-    yaml_emitter_set_width(&emitter, -1); // paths are not broken over lines
+    yaml_emitter_set_width(&emitter, -1); // no line breaks within paths
     good = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) &&
            yaml_emitter_emit(&emitter, &event) &&
            yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cells as numbers and times.
+// Parses cells as numbers and times.
 #include "formats/cell.h"
 
 #include <math.h>
@@ -9,9 +9,10 @@
 
 #include "base/array.h"
 
-#define MOST_DIGITS 15 // digits that a double always holds exactly
+#define MOST_DIGITS 15 // a double represents every integer of so many decimal digits exactly
 
-// Reads a plain decimal of at most 15 digits: a quotient of two exact doubles, so it is rounded as by strtod.
+// Parses a plain decimal number of at most 15 digits, without an exponent. It is the quotient of two doubles
+// that are exact, so the result is rounded as by strtod.
 static bool read_plain(const char *text, size_t length, char decimal, double *value)
 {
     static const double power[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -70,7 +71,7 @@ bool clrnn_cell_is_missing(const char *text, size_t length)
     return false;
 }
 
-// Days from 1970-01-01 to a date of the Gregorian calendar, for years from 1 (Howard Hinnant's
+// Returns the days from 1970-01-01 to a date of the Gregorian calendar, for years from 1 (Howard Hinnant's
 // days_from_civil).
 static double days_of(int year, int month, int day)
 {

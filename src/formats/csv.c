@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Streaming a CSV file's cells with libcsv.
+// Reads a CSV file cell by cell with libcsv.
 #include "formats/csv.h"
 
 #include <csv.h>
@@ -11,7 +11,7 @@
 
 // Limits, as doc/config.md states them.
 enum { MAX_COLUMNS = 1 << 20, MAX_CELL_BYTES = 1 << 20, CHUNK_BYTES = 64 << 10 };
-enum { LOOKED_AT_LINES = 8 }; // lines in which the delimiter is searched
+enum { LOOKED_AT_LINES = 8 }; // number of first lines from which the delimiter is detected
 
 struct reader {
     const struct clrnn_log *log;
@@ -21,7 +21,7 @@ struct reader {
     size_t columns;
     char **names;             // [columns]
     size_t column, record;    // position of the next cell; record 0 is the header
-    bool quoted, commented;   // state at the end of the previous chunk
+    bool quoted, commented;   // whether the previous chunk ended inside quotes; inside a comment
     enum clrnn_status status; // status of the first failure; later cells are ignored
     struct clrnn_work work;
 };
@@ -86,7 +86,7 @@ static void fail_parse(struct reader *r, struct csv_parser *parser)
 
 // ---------------------------------------------------------------- steps before libcsv parses
 
-// Takes comments out of a chunk in place; returns its new size.
+// Removes the comments from a chunk, in place; returns the chunk's new size.
 static size_t strip_comments(struct reader *r, char *chunk, size_t size)
 {
     size_t kept = 0;
@@ -108,8 +108,8 @@ static size_t strip_comments(struct reader *r, char *chunk, size_t size)
     return kept;
 }
 
-// Finds the delimiter that occurs equally often in each of the first lines, outside quotes; else the one that
-// is most frequent in the header.
+// Returns the delimiter that occurs outside quotes, and equally often in each of the first lines. If there is
+// no such delimiter, returns the most frequent one in the header.
 static char find_delimiter(const struct reader *r, const char *text, size_t size)
 {
     static const char candidate[] = {',', ';', '\t'};
@@ -165,11 +165,11 @@ static void parse_chunk(struct reader *r, struct csv_parser *parser, char *chunk
 // Reads the file in chunks until the first error.
 static void parse(struct reader *r, struct csv_parser *parser, const struct clrnn_map *map)
 {
-    static const unsigned char mark[] = {0xef, 0xbb, 0xbf}; // UTF-8's mark, which spreadsheets write
+    static const unsigned char mark[] = {0xef, 0xbb, 0xbf}; // UTF-8 byte order mark, which spreadsheets write
     const bool marked = map->size >= sizeof(mark) && !memcmp(map->data, mark, sizeof(mark));
     const char *kind = marked ? "" : clrnn_file_kind(map->data, map->size);
     char *chunk = malloc(CHUNK_BYTES);
-    char *work = clrnn_format("reading %s, %.0f MB", r->path, (double)map->size * 1e-6); // NULL: no memory
+    char *work = clrnn_format("reading %s, %.0f MB", r->path, (double)map->size * 1e-6); // or NULL
 
     if (!chunk)
         r->status = clrnn_error_memory(r->log, CHUNK_BYTES, r->path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Element types of files and their conversion.
+// The element types that files can have, and conversion from them.
 #include "formats/dtype.h"
 
 #include <math.h>
@@ -66,7 +66,7 @@ static bool byte_to_bool(uint8_t byte)
     return byte != 0;
 }
 
-// Converts a double to int64, saturating; NaN becomes INT64_MIN.
+// Converts a double to int64. A value out of range becomes the nearest int64, and NaN becomes INT64_MIN.
 static int64_t double_to_i64(double value)
 {
     if (value >= 0x1p63)
@@ -80,7 +80,8 @@ static int64_t u64_to_i64(uint64_t value)
 }
 
 #define SAME(x) (x)
-// One case of a conversion: reads `ctype` elements at any alignment and applies `widen`, then `to`.
+// One case of a switch over the dtype: reads elements of type `ctype` at any alignment, and converts each by
+// `widen`, then by `to`.
 #define CASE(name, ctype, widen, to) \
     case CLRNN_DTYPE_##name: \
         for (size_t i = 0; i < count; i++) { \

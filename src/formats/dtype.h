@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Element types of files and their conversion.
+// The element types that files can have, and conversion from them.
 #ifndef CLRNN_SRC_FORMATS_DTYPE_H
 #define CLRNN_SRC_FORMATS_DTYPE_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// X(name, bytes, npy descriptor or "", safetensors name, NumPy's word)
+// Every type: X(name, bytes, npy descriptor or "" if npy lacks the type, safetensors name, NumPy's name)
 #define CLRNN_DTYPE_LIST(X) \
     X(F16, 2, "<f2", "F16", "float16") \
     X(BF16, 2, "", "BF16", "bfloat16") \
@@ -33,7 +33,8 @@ size_t clrnn_dtype_bytes(enum clrnn_dtype dtype);
 const char *clrnn_dtype_word(enum clrnn_dtype dtype);
 bool clrnn_dtype_is_float(enum clrnn_dtype dtype);
 
-/** Converts `count` elements; `in` may be unaligned. */
+/** Convert `count` elements of type `dtype` at `in`, which may be unaligned, to float32, float64 or int64. To
+ * int64, a float is truncated, a value out of range becomes the nearest int64, and NaN becomes INT64_MIN. */
 void clrnn_dtype_to_f32(enum clrnn_dtype dtype, const void *in, size_t count, float *out);
 void clrnn_dtype_to_f64(enum clrnn_dtype dtype, const void *in, size_t count, double *out);
 void clrnn_dtype_to_i64(enum clrnn_dtype dtype, const void *in, size_t count, int64_t *out);

@@ -9,7 +9,7 @@
 #include "formats/kind.h"
 
 static const char magic[] = "\x93NUMPY";
-enum { MAGIC_BYTES = 6, MAX_HEADER_BYTES = 65535 }; // as doc/config.md states it
+enum { MAGIC_BYTES = 6, MAX_HEADER_BYTES = 65535 }; // the limit is documented in doc/config.md
 
 // ---------------------------------------------------------------- the header: a Python dict literal
 
@@ -37,7 +37,7 @@ static bool take(struct header *h, char c)
     return true;
 }
 
-// Reads a quoted string into `word`; false if there is none or it is too long.
+// Reads a quoted string into `word`. Returns false if there is no string or it is too long.
 static bool take_string(struct header *h, char *word, size_t size)
 {
     char quote;
@@ -83,7 +83,7 @@ static bool take_shape(struct header *h)
         if (!digits)
             return h->trouble = "its shape holds something that is no number", false;
         h->shape[h->ndim++] = dim;
-        if (take(h, 'L') || take(h, ',')) // Python 2 wrote 3L
+        if (take(h, 'L') || take(h, ',')) // Python 2 wrote 3 as 3L
             take(h, ',');
     }
     return true;
@@ -123,7 +123,7 @@ static bool take_header(struct header *h)
     return !h->trouble;
 }
 
-// Finds the dtype of a descriptor such as "<f4"; false if it is not supported.
+// Finds the dtype of a descriptor such as "<f4". Returns false if the descriptor is not supported.
 static bool find_dtype(const char *descr, enum clrnn_dtype *dtype)
 {
     static const char *const descriptors[] = {
@@ -134,7 +134,7 @@ static bool find_dtype(const char *descr, enum clrnn_dtype *dtype)
 
     for (size_t i = 0; i < ARRAY_SIZE(descriptors); i++) {
         const char *known = descriptors[i];
-        // '=' is native; for one byte the order is irrelevant
+        // '=' is native byte order, which is little endian; types of one byte ('|') accept any byte order
         const bool order = *known && (*descr == *known || *descr == '=' || *known == '|');
 
         if (order && !strcmp(descr + 1, known + 1)) {
@@ -166,7 +166,7 @@ static enum clrnn_status bad_dtype(const struct clrnn_log *log, const char *path
                  : "convert it with numpy's astype");
 }
 
-// Fills `npy` from the mapped bytes; the data starts at *start.
+// Parses the header of the mapped file into `npy`. Sets *start to the byte offset of the data.
 static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *npy,
                                const struct clrnn_map *map, size_t *start)
 {
@@ -293,7 +293,7 @@ void clrnn_npy_close(struct clrnn_npy **npy)
 
 // ---------------------------------------------------------------- elements
 
-// The position of the C-order element `index` in a Fortran-order file.
+// Returns the position in a Fortran-order file of the element whose index in C order is `index`.
 static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
 {
     size_t position = 0, stride = npy->count;
@@ -322,7 +322,7 @@ static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
 static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
     READ(clrnn_npy_read_i64, i64, int64_t)
 
-    // Large reads do not use the mapping: see clrnn_map_read.
+    // Large reads of float32 do not use the mapping: see clrnn_map_read.
     void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out)
 {
     const struct clrnn_map *map = &npy->map_;
@@ -402,7 +402,7 @@ enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path
         }
     }
     length += snprintf(header + length, sizeof(header) - (size_t)length, "), }");
-    total = ((size_t)length + 1 + 10 + 63) / 64 * 64 - 10; // the data starts at a multiple of 64
+    total = ((size_t)length + 1 + 10 + 63) / 64 * 64 - 10; // the data starts at a multiple of 64 bytes
     memset(header + length, ' ', total - (size_t)length);
     header[total - 1] = '\n';
 
@@ -412,7 +412,7 @@ enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path
         const unsigned char start[10] = {
             0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)total, (unsigned char)(total >> 8)};
 
-        clrnn_out_write(w->out, start, sizeof(start)); // commit reports a failure
+        clrnn_out_write(w->out, start, sizeof(start)); // a failure is returned by commit
         clrnn_out_write(w->out, header, total);
     }
     *writer = w;

@@ -26,7 +26,7 @@ const char *clrnn_npz_member(const char *path)
 
 #ifdef CLRNN_HAVE_LIBZIP
 
-// Returns the names of the archive's first 20 arrays, as "X, y". NULL: no memory.
+// Returns the names of the archive's first 20 arrays, as "X, y". Returns NULL if memory runs out.
 static char *list_members(zip_t *zip)
 {
     const zip_int64_t count = zip_get_num_entries(zip, 0);
@@ -84,7 +84,7 @@ static enum clrnn_status unpack(const struct clrnn_log *log, zip_t *zip, const c
     if (st == CLRNN_OK)
         st = copy_member(log, path, from, temporary->fd);
     if (st == CLRNN_OK)
-        st = clrnn_npy_open_as(log, temporary->path, path, npy); // stays mapped when the file is removed
+        st = clrnn_npy_open_as(log, temporary->path, path, npy); // the mapping stays when the file is removed
     if (from)
         zip_fclose(from);
     clrnn_temporary_remove(&temporary);

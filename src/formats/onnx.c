@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ONNX graphs: protobuf-c messages in memory of one arena, packed straight into the file.
+// Builds ONNX graphs of protobuf-c messages in the memory of one arena, and writes them straight into a file.
 #include "formats/onnx.h"
 
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 
 #define TYPE(word) CLRNN_ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##word
 
-// An allocation of the arena, which is freed with the graph.
+// One allocation of the arena. All are freed with the graph.
 struct piece {
     struct piece *next;
     max_align_t data[];
@@ -22,14 +22,14 @@ struct piece {
 struct clrnn_onnx {
     const struct clrnn_log *log;
     struct piece *pieces;
-    bool failed; // memory ran out
-    unsigned names;
+    bool failed;    // memory ran out
+    unsigned names; // number of names generated so far
     ClrnnOnnx__ModelProto model;
-    ClrnnOnnx__GraphProto graph, *now; // now: the graph or the body that nodes are added to
-    ClrnnOnnx__GraphProto **body;      // all bodies; the last one is given to the next set_body
+    ClrnnOnnx__GraphProto graph, *now; // now: the graph or body to which nodes are added
+    ClrnnOnnx__GraphProto **body;      // [bodies]; clrnn_onnx_set_body takes the last one
     size_t bodies;
     ClrnnOnnx__OperatorSetIdProto opset, *opsets[1];
-    ClrnnOnnx__NodeProto *last;
+    ClrnnOnnx__NodeProto *last; // the node appended last
 };
 
 // ---------------------------------------------------------------- memory
@@ -64,7 +64,7 @@ static char *new_name(struct clrnn_onnx *o, const char *stem)
     return copy(o, text);
 }
 
-// Makes a new message in the arena; `descriptor` is protobuf-c's.
+// Creates a message of a type in the arena, with the type's descriptor of protobuf-c. NULL: memory ran out.
 #define NEW(o, type, descriptor) ((type *)make(o, sizeof(type), &(descriptor)))
 
 static void *make(struct clrnn_onnx *o, size_t size, const ProtobufCMessageDescriptor *descriptor)
@@ -76,7 +76,8 @@ static void *make(struct clrnn_onnx *o, size_t size, const ProtobufCMessageDescr
     return message;
 }
 
-// Appends to a repeated field, whose array is not in the arena: clrnn_onnx_destroy frees it.
+// Appends a message to the array of a repeated field. The array is not in the arena; clrnn_onnx_destroy frees
+// it.
 #define APPEND(o, array, count, message) \
     do { \
         void *message_ = (message); \
@@ -303,7 +304,7 @@ const char *clrnn_onnx_node(struct clrnn_onnx *o, const char *op, ...)
         APPEND(o, node->input, node->n_input, copy(o, input));
     va_end(inputs);
     while (!o->failed && node->n_input && !*node->input[node->n_input - 1])
-        node->n_input--; // trailing inputs that are left out need no name, and some runtimes reject one
+        node->n_input--; // drops omitted inputs at the end, because some runtimes reject them
     node->name = new_name(o, op);
     APPEND(o, node->output, node->n_output, copy(o, node->name));
     return o->failed ? NULL : node->output[0];
@@ -460,7 +461,7 @@ struct sink {
 
 static void append_to_file(ProtobufCBuffer *buffer, size_t size, const uint8_t *data)
 {
-    clrnn_out_write(((struct sink *)buffer)->out, data, size); // clrnn_out_commit returns a failure
+    clrnn_out_write(((struct sink *)buffer)->out, data, size); // a failure is returned by clrnn_out_commit
 }
 
 enum clrnn_status clrnn_onnx_write(struct clrnn_onnx *o, const char *path)

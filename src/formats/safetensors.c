@@ -8,8 +8,8 @@
 #include "base/array.h"
 #include "base/json.h"
 
-// Limits, as doc/library.md states them. Punctuation marks are limited because the memory of parsed JSON
-// depends on them, not on the bytes.
+// Limits, as doc/library.md states them. The number of punctuation marks in the header's JSON is limited,
+// because the memory that the parsed JSON takes depends on this number more than on the number of bytes.
 enum { MAX_HEADER_BYTES = 16 << 20, MAX_TENSORS = 40960, MAX_HEADER_MARKS = 12 * MAX_TENSORS };
 
 static const char *const dtype_names[] = {
@@ -30,7 +30,8 @@ static bool find_dtype(const char *name, enum clrnn_dtype *dtype)
     return false;
 }
 
-// Reads one entry of the header; the data area has `data_bytes` bytes.
+// Reads one entry of the header into *t. The area of the tensors' data begins at `data` and has `data_bytes`
+// bytes.
 static enum clrnn_status read_tensor(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                      const char *name, const json_t *entry, const unsigned char *data,
                                      size_t data_bytes, struct clrnn_safetensor *t)
@@ -88,10 +89,10 @@ static int by_place(const void *a, const void *b)
 
     if (p != q)
         return p < q ? -1 : 1;
-    return (*s)->count < (*t)->count ? -1 : (*s)->count > (*t)->count; // empty ones first
+    return (*s)->count < (*t)->count ? -1 : (*s)->count > (*t)->count; // tensors without elements come first
 }
 
-// Checks that the tensors cover the data area without overlap or gap.
+// Checks that the tensors cover the area of the data without overlap or gap.
 static enum clrnn_status check_tiling(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                       const unsigned char *data, size_t data_bytes)
 {
@@ -159,7 +160,7 @@ static enum clrnn_status read_metadata(const struct clrnn_log *log, struct clrnn
     return CLRNN_OK;
 }
 
-// Checks, before it is parsed, that the header's JSON is within the limits.
+// Checks that the header's JSON is within the limits, before the JSON is parsed.
 static enum clrnn_status check_header(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                       const unsigned char *text, size_t length)
 {
@@ -328,11 +329,11 @@ enum clrnn_status clrnn_safetensors_add(struct clrnn_safetensors_writer *writer,
     if (!ARRAY_GROW(w->data, w->count) || !ARRAY_GROW(w->size, w->count))
         goto memory;
     for (unsigned i = 0; i < ndim; i++) {
-        bytes *= shape[i]; // the data is in memory, so this cannot overflow
+        bytes *= shape[i]; // cannot overflow, since the data is in memory
         if (json_array_append_new(dims, json_integer((json_int_t)shape[i])))
             goto memory;
     }
-    // json_pack steals `dims` ("o") even where it fails
+    // json_pack takes ownership of `dims` ("o") even if json_pack fails
     if (json_object_set_new(w->header, name,
                             json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_names[dtype], "shape", dims,
                                       "data_offsets", (json_int_t)w->bytes, (json_int_t)(w->bytes + bytes))))
@@ -372,10 +373,10 @@ enum clrnn_status clrnn_safetensors_write(struct clrnn_safetensors_writer *write
     if (!header)
         return clrnn_error_memory(writer->log, 0, path);
     length = strlen(header);
-    padded = (length + 7) / 8 * 8; // spaces follow the header, so that the data is 8-byte aligned
+    padded = (length + 7) / 8 * 8; // up to 7 spaces follow the header, which aligns the data to 8 bytes
     st = clrnn_out_open(writer->log, path, &out);
     if (st == CLRNN_OK) {
-        clrnn_out_write(out, &padded, 8); // commit reports the first failure
+        clrnn_out_write(out, &padded, 8); // the first failure is returned by commit
         clrnn_out_write(out, header, (size_t)length);
         clrnn_out_write(out, "       ", (size_t)(padded - length));
         for (size_t i = 0; i < writer->count; i++)

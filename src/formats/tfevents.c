@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// TFRecord framing around TensorFlow's Event messages.
+// Writes TFRecord files of TensorFlow's Event messages.
 //
-// A record: length (8 bytes, little endian), its masked CRC-32C, the message, its masked CRC-32C.
+// A record has four parts: the length of the message (8 bytes, little endian), the masked CRC-32C of the
+// length (4 bytes), the message, and the masked CRC-32C of the message (4 bytes).
 #include "formats/tfevents.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ struct clrnn_tfevents {
 
 // ---------------------------------------------------------------- records
 
-// CRC-32C (Castagnoli), masked as TFRecord does: rotated, and a constant added.
+// Returns the CRC-32C (Castagnoli), masked as in TFRecord: rotated, with a constant added.
 static uint32_t masked_crc(const uint8_t *data, size_t size)
 {
     uint32_t crc = UINT32_MAX;
@@ -56,7 +57,8 @@ static uint64_t get_le(const uint8_t *from, int bytes)
     return value;
 }
 
-// The size of the record at `data`, where `left` bytes remain; 0: the record is damaged or incomplete.
+// Returns the size of the record at `data`, where `left` bytes remain; 0: the record is damaged or
+// incomplete.
 static size_t record_size(const uint8_t *data, size_t left)
 {
     uint64_t size;
@@ -110,7 +112,7 @@ static enum clrnn_status append(struct clrnn_tfevents *e, uint64_t step, ClrnnTf
 
 // ---------------------------------------------------------------- opening
 
-// Whether a complete record holds an event of step `steps` or before.
+// Whether a complete record has an event of step `steps` or of an earlier step.
 static bool is_kept(const uint8_t *record, size_t size, uint64_t steps)
 {
     ClrnnTf__Event *event = clrnn_tf__event__unpack(NULL, size - HEAD - TAIL, record + HEAD);
@@ -135,7 +137,7 @@ static enum clrnn_status truncate_after(const struct clrnn_tfevents *e, uint64_t
     for (size_t at = 0; st == CLRNN_OK && at < map.size && (size = record_size(map.data + at, map.size - at));
          at += size)
         if (is_kept(map.data + at, size, steps))
-            clrnn_out_write(out, map.data + at, size); // clrnn_out_commit returns a failure
+            clrnn_out_write(out, map.data + at, size); // a failure is returned by clrnn_out_commit
     if (st == CLRNN_OK)
         st = clrnn_out_commit(&out);
     clrnn_map_close(&map);
@@ -292,7 +294,7 @@ enum clrnn_status clrnn_tfevents_picture(struct clrnn_tfevents *e, uint64_t step
     if (size < PNG_HEAD || memcmp(png, signature, sizeof(signature)) != 0)
         return CLRNN_OK;
     image.has_height = image.has_width = image.has_colorspace = image.has_encoded_image_string = true;
-    image.width = (int32_t)get_be(png + 16, 4); // IHDR is the first chunk
+    image.width = (int32_t)get_be(png + 16, 4); // width and height in the chunk IHDR, which comes first
     image.height = (int32_t)get_be(png + 20, 4);
     image.colorspace = RGB;
     image.encoded_image_string = (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)png};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Event files of TensorBoard: records with checksums, each appended by one write, so that the file that a
-// killed process leaves can be read.
+// Writes event files of TensorBoard: records with checksums. Each record is appended by a single write, so
+// the file can be read even if the process was killed.
 #ifndef CLRNN_SRC_FORMATS_TFEVENTS_H
 #define CLRNN_SRC_FORMATS_TFEVENTS_H
 
@@ -8,9 +8,9 @@
 
 struct clrnn_tfevents;
 
-/** Opens a file for appending, and creates it if it is missing. From an existing file it first removes events
- * after step `steps`, and all from the first damaged record on. *fresh: no event is left, the file begins
- * anew.
+/** Opens a file for appending, and creates the file if it is missing. From an existing file, the function
+ * first removes the events after step `steps`, and everything from the first damaged record on. Sets *fresh
+ * to whether no event is left, and the file begins anew.
  *
  * Owner   the caller: clrnn_tfevents_close.
  * Errors  CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. *events is then NULL. */
@@ -18,8 +18,10 @@ enum clrnn_status clrnn_tfevents_open(const struct clrnn_log *log, const char *p
                                       struct clrnn_tfevents **events, bool *fresh);
 void clrnn_tfevents_close(struct clrnn_tfevents **events);
 
-/** Append an event: a number; a histogram of values, left out if one is not finite; a text in Markdown; a
- * picture, the `size` bytes of a PNG file, left out if they are no PNG. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
+/** Append an event of training step `step`: a number; a histogram of values [count]; a text in Markdown; or
+ * a picture, the `size` bytes of a PNG file. No event is written for a histogram with a value that is not
+ * finite or without values, or for a picture that is no PNG file. Errors: CLRNN_ERR_DISK,
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tfevents_scalar(struct clrnn_tfevents *events, uint64_t step, const char *tag,
                                         double value);
 enum clrnn_status clrnn_tfevents_histogram(struct clrnn_tfevents *events, uint64_t step, const char *tag,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading .ts files line by line.
+// Reads .ts files line by line.
 #include "formats/ts.h"
 
 #include <ctype.h>
@@ -17,7 +17,7 @@ struct reader {
     const struct clrnn_log *log;
     const char *path;
     const struct clrnn_ts_sink *sink;
-    size_t line, cases, dimensions, count; // count: number of values
+    size_t line, cases, dimensions, count; // count: number of elements in `values`
     double *values;
     bool data, labels;
 };
@@ -35,7 +35,7 @@ static CLRNN_PRINTF(2, 3) enum clrnn_status bad(const struct reader *r, const ch
     return CLRNN_ERR_DATA;
 }
 
-// Whether a line of the header begins with `word` and says true, as "@classLabel true A B".
+// Whether a line of the header begins with `word`, followed by true, as "@classLabel true A B".
 static bool says(const char *line, const char *word)
 {
     const size_t length = strlen(word);
@@ -59,7 +59,8 @@ static enum clrnn_status read_header(struct reader *r, const char *line)
                : CLRNN_OK;
 }
 
-// Appends the values of one dimension, which `text` holds separated by commas, to r->values.
+// Appends the values of one dimension to r->values. `text` has the values, separated by commas. Sets *steps
+// to their number.
 static enum clrnn_status read_dimension(struct reader *r, char *text, size_t dimension, size_t *steps)
 {
     *steps = 0;

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
-// The .ts files of the UCR and UEA archives of time series.
+// Reads the .ts files of the UCR and UEA archives of time series.
 #ifndef CLRNN_SRC_FORMATS_TS_H
 #define CLRNN_SRC_FORMATS_TS_H
 
 #include "base/log.h"
 
-/** One case of a file. */
+/** One case of a file: a time series, or several of the same length, and a label. */
 struct clrnn_ts_case {
     size_t number; // from 1
     size_t dimensions, steps;
-    const double *values; // [dimensions, steps]; NaN: missing, written as ?
-    const char *label;    // NULL: the file has none
+    const double *values; // [dimensions, steps]; NaN: a missing value, which the file has as ?
+    const char *label;    // NULL: the file has no labels
 };
 
+/** The callback for the cases. If it returns a status other than CLRNN_OK, reading ends. */
 struct clrnn_ts_sink {
     void *user;
-    enum clrnn_status (*take)(void *user, const struct clrnn_ts_case *c); // logs its errors
+    enum clrnn_status (*take)(void *user, const struct clrnn_ts_case *c); // must log its errors
 };
 
-/** Reads the file case by case. CLRNN_ERR_DATA with line, dimension and value: no @data, time stamps, a value
- * that is no number, dimensions of unequal length or number. */
+/** Reads the file case by case. CLRNN_ERR_DATA: there is no @data; or, with the line in the message, values
+ * have time stamps, a value is no number, or dimensions are of unequal length or number. */
 enum clrnn_status clrnn_ts_stream(const struct clrnn_log *log, const char *path,
                                   const struct clrnn_ts_sink *sink);
 
