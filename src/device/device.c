@@ -51,7 +51,8 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     return CLRNN_OK;
 }
 
-// CLRNN_KERNEL_FORM=cpu|gpu overrides the device's type: tests run the GPUs' form on CPUs.
+// Whether the kernels for CPUs are used (see clrnn_device_cpu_form). CLRNN_KERNEL_FORM=cpu|gpu overrides the
+// device's type: tests run the kernels for GPUs on CPUs.
 static bool takes_cpu_form(const struct clrnn_device_info *info)
 {
     const char *form = clrnn_environment("CLRNN_KERNEL_FORM");
@@ -68,8 +69,9 @@ static enum clrnn_status open_ref(struct clrnn_device *d)
     return d->backend->open(d);
 }
 
-// Runs in a builder process, whose parent has tried the drivers in children. As they are loaded first here,
-// clrnn_device_open does not try them again.
+// Opens the device in a builder process (list/builders.h). The parent process has already tried the drivers
+// in child processes. So this function loads the drivers first, and clrnn_device_open then does not try them
+// again.
 static struct clrnn_device *open_in_builder(const char *select)
 {
     struct clrnn_device *device;
@@ -84,7 +86,7 @@ static struct clrnn_device *open_in_builder(const char *select)
                                                                                                    : NULL;
 }
 
-// Starts the processes that compile kernels beside this one, unless CLRNN_BUILDERS is 0.
+// Starts the processes that compile kernels in parallel with this one, unless CLRNN_BUILDERS is 0.
 static void start_builders(struct clrnn_device *d)
 {
     const char *most = clrnn_environment("CLRNN_BUILDERS");

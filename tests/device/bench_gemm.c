@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Speed of matrix multiplies in the shapes that recurrent nets are made of.
+// Measures the speed of matrix multiplies in the shapes that the training of recurrent networks needs.
 //
 //     bench_gemm [own|clblast|auto]     the device is CLRNN_DEVICE's, else the first CPU
 //
-// A line a shape: the fastest and the median of repeated runs, launches, and the processor time of a run
-// over all threads, which tells more than the clock does where other programs run beside.
+// Prints one line per shape: the fastest and the median time of repeated runs, the number of launches, and
+// the CPU time of a run over all threads. If other programs run at the same time, the CPU time is more
+// reliable than the elapsed time.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// For tests that run on a device: opening the one that CLRNN_DEVICE names, else the first CPU.
+// For tests that run on a device: opens the device that CLRNN_DEVICE names, else the first CPU.
 #ifndef CLRNN_TESTS_DEVICE_DEVICE_TEST_H
 #define CLRNN_TESTS_DEVICE_DEVICE_TEST_H
 
@@ -7,8 +7,9 @@
 #include "tests/test.h"
 
 /**
- * Opens the device to test on: CLRNN_DEVICE, else "cpu". Prints which. NULL: there is none, and the
- * reason has been printed; a test then calls skip(). A device that is named must open.
+ * Opens the device to test on: the one that CLRNN_DEVICE names or, if it is not set, "cpu". Prints the
+ * device's name. NULL: there is no device, and the reason has been printed; a test then calls skip(). If
+ * CLRNN_DEVICE is set, the device must open, or the test fails.
  */
 static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
 {
@@ -30,7 +31,7 @@ static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
     return device;
 }
 
-/** Setup and teardown of groups whose state is a device. */
+/** Setup and teardown (cmocka) of test groups whose state is a device. */
 static inline int test_device_open_ref(void **state)
 {
     const struct clrnn_device_params params = {.select = "ref", .log = &test_print_log};
@@ -52,7 +53,7 @@ static inline int test_device_close(void **state)
 
 enum { TEST_BUFFERS = 8 };
 
-/** A device, a list of launches on it, buffers, and the messages logged: the state of tests of launches. */
+/** The state of tests of launches: a device, a list of launches on it, buffers, and the messages logged. */
 struct test_launches {
     struct test_log log;
     struct clrnn_device *d; // NULL: there is none to test on
@@ -61,7 +62,7 @@ struct test_launches {
     size_t count;
 };
 
-/** Setup and teardown of cmocka. */
+/** Setup and teardown (cmocka) of tests whose state is a struct test_launches. */
 static inline int test_launches_open(void **state)
 {
     struct test_launches *t = calloc(1, sizeof(*t));
@@ -88,7 +89,7 @@ static inline int test_launches_close(void **state)
     return 0;
 }
 
-/** Skips the test where there is no device. */
+/** Returns the test's state. Skips the test if there is no device. */
 static inline struct test_launches *test_launches_need(void **state)
 {
     struct test_launches *t = *state;
@@ -98,7 +99,7 @@ static inline struct test_launches *test_launches_need(void **state)
     return t;
 }
 
-/** A buffer that the teardown destroys. */
+/** Creates a buffer that the teardown destroys. */
 static inline struct clrnn_buffer *test_buffer(struct test_launches *t, enum clrnn_type type, size_t count)
 {
     assert_true(t->count < TEST_BUFFERS);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL driver that fails as FAKE_ICD tells it: "load" crashes when asked for its platforms, "devices"
-// crashes when asked for its devices, "hang" hangs there, "exit" ends the process there, "load-hang" hangs
-// when asked for its platforms; otherwise it is a platform without devices.
+// An OpenCL driver that fails as the environment variable FAKE_ICD says. When it is asked for its platforms,
+// it crashes with "load" and hangs with "load-hang". When it is asked for its devices, it crashes with
+// "devices", hangs with "hang" and ends the process with "exit". Without these values it has one platform,
+// without devices.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl_icd.h>
 
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 struct _cl_platform_id {
-    const cl_icd_dispatch *dispatch; // first, as the loader wants it
+    const cl_icd_dispatch *dispatch; // the ICD loader requires it to be the first member
 };
 
 CL_API_ENTRY void *CL_API_CALL clGetExtensionFunctionAddress(const char *name);
@@ -81,7 +82,7 @@ CL_API_ENTRY void *CL_API_CALL clGetExtensionFunctionAddress(const char *name)
 {
     cl_int(CL_API_CALL * platforms)(cl_uint, cl_platform_id *, cl_uint *) = get_platforms;
     cl_int(CL_API_CALL * info)(cl_platform_id, cl_platform_info, size_t, void *, size_t *) = platform_info;
-    void *address = NULL; // filled by memcpy: C has no cast for this
+    void *address = NULL; // set by memcpy: C has no cast from function to data pointers
 
     if (strcmp(name, "clIcdGetPlatformIDsKHR") == 0)
         memcpy(&address, &platforms, sizeof(address));

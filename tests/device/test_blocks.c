@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Multiplies whose bits do not depend on how many rows or blocks of a sum are multiplied at once (gemm.h:
-// fixed).
+// Tests `fixed` multiplies (gemm.h). Several multiplies that each compute some rows of C, or sum some blocks
+// of K, must give the same bits as one multiply.
 #include <math.h>
 
 #include "base/random.h"
@@ -34,11 +34,12 @@ static struct clrnn_buffer *upload(struct clrnn_device *device, size_t count, ui
     return b;
 }
 
-// A multiply of matrices without gaps, with its operands on the device and here.
+// A multiply of matrices without gaps between rows, with its operands on the device (g) and on the host (a,
+// b).
 struct multiply {
     struct clrnn_device *device;
     struct clrnn_gemm g;
-    float *a, *b, *whole, *parts; // whole, parts: [M, N], C of all at once and of one after the other
+    float *a, *b, *whole, *parts; // [M, N]: `whole` is C of one multiply, `parts` of several multiplies
 };
 
 static struct multiply make(struct clrnn_device *device, struct clrnn_gemm g)
@@ -79,7 +80,8 @@ static void launch(const struct multiply *m, const struct clrnn_gemm *g)
     clrnn_launches_destroy(&launches);
 }
 
-// Rows [first, + count) of K, of which the first block has `lead`.
+// Sums over elements [first, first + count) of K, in blocks: the first block has `lead` elements. If `add`,
+// adds to C, otherwise overwrites C.
 static void sum_part(const struct multiply *m, uint32_t first, uint32_t count, uint32_t lead, bool add)
 {
     struct clrnn_gemm g = m->g;
@@ -134,10 +136,11 @@ static void check_blocks(struct clrnn_device *device, struct clrnn_gemm shape, u
     unmake(&m);
 }
 
-// All blocks of a sum in one launch, and parts that end with a block, in the order of the blocks.
+// Sums all blocks of K in one launch, and in two launches that each sum some of the blocks, in the blocks'
+// order. Both must give the same bits.
 static void test_blocks(void **state)
 {
-    static const uint32_t shapes[][5] = {// M, N, K, the first block and the others
+    static const uint32_t shapes[][5] = {// M, N, K, size of the first block, size of the others
                                          {5, 7, 40, 3, 8},
                                          {64, 64, 1700, 96, 96},
                                          {4, 3, 900, 31, 290},
@@ -163,7 +166,8 @@ static void test_blocks(void **state)
     clrnn_device_destroy(&device);
 }
 
-// Rows of C whatever others are multiplied with them, alone or added to what is there.
+// Computes all rows of C in one multiply, and in five multiplies of some rows each, with beta 0 and 1. Both
+// must give the same bits.
 static void test_rows(void **state)
 {
     struct clrnn_device *device = open_device();

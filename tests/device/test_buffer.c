@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory and transfers, on an OpenCL device and on ref.
+// Tests memory and transfers, on an OpenCL device and on ref.
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,14 +66,14 @@ static void test_transfers(void **state)
     assert_int_equal(clrnn_buffer_copy(u, 0, i, 1, 2), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_i32(u, 0, 2, words), CLRNN_OK);
     assert_true(words[0] == -2 && words[1] == INT32_MIN);
-    assert_int_equal(clrnn_buffer_copy(b, 3, b, 0, 2), CLRNN_OK); // within one buffer, apart
+    assert_int_equal(clrnn_buffer_copy(b, 3, b, 0, 2), CLRNN_OK); // inside one buffer, without overlap
     assert_int_equal(clrnn_buffer_read_f64(b, 3, 2, got64), CLRNN_OK);
     assert_true(got64[0] == 0.5);
     assert_int_equal(clrnn_buffer_zero(b), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(b, 0, 5, got), CLRNN_OK);
     for (int k = 0; k < 5; k++)
         assert_true(got[k] == 0);
-    assert_int_equal(clrnn_buffer_write_f32(b, 5, 0, f), CLRNN_OK); // nothing, at the end
+    assert_int_equal(clrnn_buffer_write_f32(b, 5, 0, f), CLRNN_OK); // 0 elements at the end: allowed
     assert_int_equal(clrnn_buffer_read_f32(b, 5, 0, got), CLRNN_OK);
     clrnn_buffer_destroy(&b);
     clrnn_buffer_destroy(&i);
@@ -81,8 +81,8 @@ static void test_transfers(void **state)
     assert_null(b);
 }
 
-/** Writes keep their order, and the caller may reuse its memory at once, even far ahead of the device
- * (with more writes than the ring has slots). */
+/** Writes must keep their order, and the caller may reuse its memory at once, even with many more writes in
+ * the queue (700) than the ring of staging memory has slots (256). */
 static void test_many_writes(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -105,7 +105,8 @@ static void test_many_writes(void **state)
     clrnn_buffer_destroy(&all);
 }
 
-/** Large writes far ahead of the device use a bounded amount of host memory and arrive complete. */
+/** Queues more bytes of large writes than the ring of staging memory may hold. The last write must arrive
+ * complete. */
 static void test_large_writes(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -116,14 +117,14 @@ static void test_large_writes(void **state)
     assert_non_null(data);
     assert_non_null(got);
     for (int k = 0; k < WRITES; k++) {
-        const size_t count = k % 3 ? MOST : 1000; // 12 MB, now and then a small one
+        const size_t count = k % 3 ? MOST : 1000; // 12 MB; every third write is small
 
         for (size_t i = 0; i < count; i++)
             data[i] = (float)(i % 1000 + (size_t)k);
         assert_int_equal(clrnn_buffer_write_f32(b, 0, count, data), CLRNN_OK);
     }
     assert_int_equal(clrnn_buffer_read_f32(b, 0, MOST, got), CLRNN_OK);
-    assert_memory_equal(got, data, MOST * sizeof(float)); // the last was whole
+    assert_memory_equal(got, data, MOST * sizeof(float)); // the last write has MOST elements
     clrnn_buffer_destroy(&b);
     free(data);
     free(got);
@@ -142,19 +143,19 @@ static void test_async(void **state)
     assert_int_equal(clrnn_device_flush(d), CLRNN_OK);
     assert_int_equal(clrnn_device_wait(d, token[1]), CLRNN_OK);
     assert_int_equal(clrnn_device_wait(d, token[0]), CLRNN_OK);
-    assert_int_equal(clrnn_device_wait(d, token[0]), CLRNN_OK); // done is done
+    assert_int_equal(clrnn_device_wait(d, token[0]), CLRNN_OK); // a second wait for a token is allowed
     assert_int_equal(clrnn_device_wait(d, 0), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(b, 0, 8, got), CLRNN_OK);
     assert_memory_equal(got, data, sizeof(data));
     for (size_t k = 0; k < 2; k++)
         assert_int_equal(clrnn_buffer_read_async(b, 4 * k, 4, got + 4 - 4 * k, &token[k]), CLRNN_OK);
-    assert_int_equal(clrnn_buffer_zero(b), CLRNN_OK); // after the reads
+    assert_int_equal(clrnn_buffer_zero(b), CLRNN_OK); // must not change what the reads return
     assert_int_equal(clrnn_device_flush(d), CLRNN_OK);
     assert_int_equal(clrnn_device_wait(d, token[1]), CLRNN_OK);
     assert_int_equal(clrnn_device_wait(d, token[0]), CLRNN_OK);
     assert_memory_equal(got, data[1], sizeof(data[1]));
     assert_memory_equal(got + 4, data[0], sizeof(data[0]));
-    assert_int_equal(clrnn_buffer_write_async(b, 0, 4, data[1], &token[0]), CLRNN_OK); // never waited for
+    assert_int_equal(clrnn_buffer_write_async(b, 0, 4, data[1], &token[0]), CLRNN_OK); // no wait follows
     assert_int_equal(clrnn_device_finish(d), CLRNN_OK);
     clrnn_buffer_destroy(&b);
 }
@@ -210,7 +211,8 @@ static void check_read_after(struct clrnn_device *d, struct clrnn_buffer *b)
     clrnn_buffer_destroy(&r.part);
 }
 
-/** Another thread reads what is final while the queue goes on with other parts. */
+/** Another thread reads a part of a buffer after a mark, while this thread queues writes to another part. The
+ * reads must return what was written before the mark. */
 static void test_read_after(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -224,7 +226,8 @@ static void test_read_after(void **state)
     clrnn_buffer_destroy(&b);
 }
 
-/** Memory that the host shares stays until what is queued has used it. */
+/** Destroys a buffer in shared memory while a copy from the buffer is queued. The memory must stay until the
+ * copy is done. */
 static void test_shared(void **state)
 {
     enum { COUNT = 1 << 20, TIMES = 20 };
@@ -264,7 +267,7 @@ static void test_parts(void **state)
     assert_int_equal(clrnn_buffer_sub(b, align, CLRNN_REAL, 2, &part), CLRNN_OK);
     assert_int_equal(clrnn_buffer_sub(b, 2 * align, CLRNN_I32, 2, &words), CLRNN_OK);
     clrnn_device_memory(d, &now, NULL);
-    assert_int_equal(now, before); // parts hold no memory of their own
+    assert_int_equal(now, before); // sub-buffers have no memory of their own
     assert_int_equal(clrnn_buffer_count(part), 2);
     assert_int_equal(clrnn_buffer_type(words), CLRNN_I32);
     assert_ptr_equal(clrnn_buffer_device(words), d);
@@ -277,7 +280,7 @@ static void test_parts(void **state)
     assert_memory_equal(got_w, w, sizeof(w));
     assert_true((clrnn_buffer_host(part) != NULL) == clrnn_device_is_ref(d));
 
-    clrnn_buffer_destroy(&b); // the parts keep it
+    clrnn_buffer_destroy(&b); // the sub-buffers keep the parent's memory
     clrnn_device_memory(d, &now, NULL);
     assert_int_equal(now, before);
     assert_int_equal(clrnn_buffer_read_i32(words, 0, 2, got_w), CLRNN_OK);
@@ -295,16 +298,16 @@ static void test_retain(void **state)
     struct clrnn_buffer *b = make(d, CLRNN_REAL, 0), *again = clrnn_buffer_retain(b);
     uint64_t now;
 
-    assert_int_equal(clrnn_buffer_count(b), 1); // 0 is made 1
+    assert_int_equal(clrnn_buffer_count(b), 1); // count 0 is treated as 1
     clrnn_buffer_destroy(&b);
     assert_int_equal(clrnn_buffer_zero(again), CLRNN_OK);
     clrnn_buffer_destroy(&again);
-    clrnn_buffer_destroy(&again); // nothing
+    clrnn_buffer_destroy(&again); // NULL: no effect
     clrnn_device_memory(d, &now, NULL);
     assert_int_equal(now, 0);
 }
 
-/** A device with its own log, for errors. */
+/** Opens the device of `like` again, with its own log, to check error messages. */
 static struct clrnn_device *reopen(struct clrnn_device *like, struct test_log *log)
 {
     struct clrnn_device *d;
@@ -360,7 +363,7 @@ static void test_errors(void **state)
     clrnn_device_destroy(&d);
 }
 
-// Mappings of this process for which pages of 2 MB have been asked.
+// Returns the number of this process's memory mappings for which pages of 2 MB were requested.
 static unsigned large_mappings(void)
 {
     FILE *maps = fopen("/proc/self/smaps", "r");
@@ -381,7 +384,7 @@ static void test_large_pages(void **state)
     unsigned before;
 
     if (!clrnn_device_quirks(d)->is_pocl || access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK))
-        skip(); // other drivers may hand out a copy
+        skip(); // other drivers may map a copy of the buffer
     before = large_mappings();
     large = make(d, CLRNN_REAL, 4 << 20);
     assert_int_equal(large_mappings(), before + 1);
@@ -408,7 +411,7 @@ static void test_memory(void **state)
     clrnn_device_destroy(&d);
 }
 
-/** With the argument "ref": on ref. */
+/** With the argument "ref", tests the reference device, otherwise an OpenCL device. */
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {

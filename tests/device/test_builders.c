@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Processes that compile kernels: what they leave in PoCL's cache, and that nobody waits for those that fail;
-// what is said of that cache.
+// Tests builders, the processes that compile kernels: which kernels they leave in PoCL's cache, and that
+// waiting ends if they fail. Also tests the advice about a full disk of PoCL's cache.
 #include <glob.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,7 +29,8 @@ static struct clrnn_device *crash(const char *select)
     return NULL;
 }
 
-// Before the test that loads drivers.
+// Builders that cannot open the device, or that crash. Waiting for them must end. Must run before the test
+// that loads drivers.
 static void test_failing(void **state)
 {
     clrnn_builder_open_fn *const opens[] = {open_nothing, crash};
@@ -43,7 +44,7 @@ static void test_failing(void **state)
         struct clrnn_builders *b = clrnn_builders_create(opens[i], 2);
 
         assert_non_null(b);
-        clrnn_builders_wait(b); // nothing to do
+        clrnn_builders_wait(b); // must end at once: there are no jobs
         for (size_t k = 0; k < 4; k++) {
             clrnn_builders_add(b, &device, &job[k % 2]);
             if (k % 2)
@@ -55,7 +56,7 @@ static void test_failing(void **state)
     }
 }
 
-static atomic_uint *opened; // in memory that builders share
+static atomic_uint *opened; // calls of count_open, counted in memory that builders share
 
 static struct clrnn_device *count_open(const char *select)
 {
@@ -64,7 +65,7 @@ static struct clrnn_device *count_open(const char *select)
     return NULL;
 }
 
-// While a program is built that no cache has, builders start, though there is no job yet.
+// While a program is being built that no cache has, builders must start, even if there is no job yet.
 static void test_expecting(void **state)
 {
     const struct clrnn_device device = {.info = {.type = CLRNN_DEVICE_REF}};
@@ -96,7 +97,7 @@ static size_t kernels_in(const char *folder)
     return count;
 }
 
-// Doubles the buffer's eight numbers, by a program of its own for each `version`.
+// Appends a launch that doubles the buffer's eight numbers. Each `version` has a program of its own.
 static void launch(struct test_launches *t, struct clrnn_buffer *b, long version)
 {
     assert_int_equal(clrnn_launch_kernel(t->l, "scale", "scale_matrix", DEFINES({"VERSION", version}),
@@ -122,7 +123,7 @@ static void test_compiling(void **state)
         b = test_buffer(t, CLRNN_REAL, 8);
         launch(t, b, 1);
         clrnn_builders_wait(t->d->builders);
-        assert_int_equal(kernels_in(folder), 0); // one alone is the caller's
+        assert_int_equal(kernels_in(folder), 0); // a single kernel is left to the caller
         launch(t, b, 2);
         launch(t, b, 2);
         launch(t, b, 3);
@@ -133,7 +134,7 @@ static void test_compiling(void **state)
         assert_int_equal(clrnn_buffer_read_f64(b, 0, 8, got), CLRNN_OK);
         for (int i = 0; i < 8; i++)
             assert_true(got[i] == 16 * numbers[i]);
-        assert_int_equal(kernels_in(folder), 3); // what builders compiled is what runs
+        assert_int_equal(kernels_in(folder), 3); // only the first kernel was compiled by the run
     } else {
         fprintf(stderr, "# no PoCL, whose kernels would be compiled beside\n");
     }
@@ -142,7 +143,7 @@ static void test_compiling(void **state)
     free(folder);
 }
 
-static unsigned long free_blocks; // of each disk, as the library sees it
+static unsigned long free_blocks; // what statvfs below reports as free on each disk
 
 int statvfs(const char *path, struct statvfs *st)
 {
@@ -151,7 +152,7 @@ int statvfs(const char *path, struct statvfs *st)
     return 0;
 }
 
-// PoCL does not say that the disk of its cache is full.
+// The advice must say that the disk of PoCL's cache is full, because PoCL itself does not say it.
 static void test_full_disk(void **state)
 {
     const struct clrnn_device_info pocl = {.platform_name = "Portable Computing Language"}, other = {0};

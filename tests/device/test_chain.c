@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Chains give the same results as single launches, in order, with every kind of argument, when replayed.
+// Tests that chains give the same results as single launches: in order, with several kinds of arguments, and
+// in every replay.
 #include <math.h>
 
 #include "device/device_test.h"
@@ -37,7 +38,7 @@ static int setup_trial(void **state)
     return open_after(state, NULL);
 }
 
-/** Whether the device builds chains: CPUs, except llvmpipe. */
+/** Whether the device builds chains: a CPU does, except llvmpipe. */
 static bool chains(const struct test_launches *f)
 {
     return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) &&
@@ -51,7 +52,8 @@ static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *curs
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
 }
 
-/** Stages run in order, replay after replay; a fill between them is not a kernel and splits the chain. */
+/** Launches in a chain must run in order, in every replay. A fill between launches is not a kernel, so it
+ * must divide the chain. */
 static void test_order(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -75,14 +77,14 @@ static void test_order(void **state)
         assert_int_equal(clrnn_replay_run(r), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_i32(cursor, 0, 1, &used), CLRNN_OK);
     assert_int_equal(used, 20);
-    assert_int_equal(clrnn_buffer_read_i32(order, 17, 3, got), CLRNN_OK); // what the last fill left
+    assert_int_equal(clrnn_buffer_read_i32(order, 17, 3, got), CLRNN_OK); // written after the last fill
     assert_memory_equal(got, expected, sizeof(expected));
     assert_int_equal(clrnn_launches_info(f->l, 4)->runs, 4);
     clrnn_replay_destroy(&r);
 }
 
-/** Arguments of every kind; more work-items than cores; sub-buffers; one kernel with two sets of defines.
- * */
+/** A chain with buffers, sub-buffers, a NULL buffer and numbers as arguments; with more work-items than
+ * cores; and with one kernel under two sets of defines. All results must be right. */
 static void test_arguments(void **state)
 {
     enum { COUNT = 1000, PART = 512 };
@@ -128,8 +130,8 @@ static void test_arguments(void **state)
     clrnn_buffer_destroy(&part);
 }
 
-/** Work-items of a stage see all results of the stage before, whichever thread computed them: sums over
- * neighbours, repeated many times. */
+/** Work-items of a launch in a chain must see all results of the launch before, whichever thread computed
+ * them. Each launch reads its input in reverse order, so work-items read results of other threads. */
 static void test_stages_wait(void **state)
 {
     enum { COUNT = 4096, STAGES = 40 };
@@ -162,7 +164,8 @@ static void test_stages_wait(void **state)
     clrnn_replay_destroy(&r);
 }
 
-/** A run part by part, between places where it may stop: chains end there. */
+/** Runs a list part by part, between places where a run may stop (clrnn_launches_stop). Chains must end at
+ * these places. */
 static void test_parts(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -175,10 +178,10 @@ static void test_parts(void **state)
         assert_int_equal(note(f, cursor, order, i), CLRNN_OK);
     clrnn_launches_stop(f->l, 2);
     clrnn_launches_stop(f->l, 5);
-    clrnn_launches_stop(f->l, 7); // the end: nothing new
+    clrnn_launches_stop(f->l, 7); // the end of the list: no effect
     assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
     assert_int_equal(clrnn_replay_queued(r), chains(f) ? 3 : 7);
-    for (int run = 0; run < 2; run++) { // the first makes the chains
+    for (int run = 0; run < 2; run++) { // the first run builds the chains
         assert_int_equal(clrnn_replay_run_part(r, 0, 2), CLRNN_OK);
         assert_int_equal(clrnn_replay_run_part(r, 2, run ? 7 : 5), CLRNN_OK);
         if (!run)
@@ -194,7 +197,7 @@ static void test_parts(void **state)
     clrnn_replay_destroy(&r);
 }
 
-/** A list becomes a chain by itself after as many replays as CLRNN_CHAIN_AFTER says. */
+/** Chains must be built after as many replays as CLRNN_CHAIN_AFTER says, not before. */
 static void test_after(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -230,7 +233,7 @@ static void test_never(void **state)
     clrnn_replay_destroy(&r);
 }
 
-/** During the trial and after it every run counts, with or without chains. */
+/** Each run during the trial (replay.h) and after it must do all its work, with or without chains. */
 static void test_trial(void **state)
 {
     enum { MOST = 400 };
@@ -261,7 +264,8 @@ static void test_trial(void **state)
     clrnn_replay_destroy(&r);
 }
 
-/** The trial ends, too, where another list is replayed after each run, as a layer's backward is. */
+/** The trial must also end if another list is replayed after each run, as a layer's backward is after its
+ * forward. */
 static void test_trial_in_turn(void **state)
 {
     enum { MOST = 400 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Choices between variants: asked only with a class, answered from the file or by force, written and read
-// again; work-group sizes as the device layer's own choice.
+// Tests choices between variants: a choice needs a class, its answer comes from the file or is forced, and
+// choices can be written and read again. Also tests that the device layer chooses work-group sizes.
 #include <math.h>
 #include <unistd.h>
 
@@ -37,7 +37,7 @@ static unsigned ask(struct clrnn_device *device, const char *class, struct clrnn
     assert_true(!c == !class);
     if (c && choice)
         *choice = *c;
-    assert_null(clrnn_launches_choice(l, 1)); // asked twice, listed once
+    assert_null(clrnn_launches_choice(l, 1)); // asked for twice, listed once
     clrnn_launches_destroy(&l);
     return taken;
 }
@@ -96,12 +96,12 @@ static void test_file(void **state)
     assert_int_equal(clrnn_device_force(device, c.key, NULL), CLRNN_OK);
     assert_int_equal(clrnn_device_force(device, "variant", "group"), CLRNN_OK);
     assert_int_equal(ask(device, "op T4", NULL), 2);
-    assert_int_equal(clrnn_device_force(device, c.key, "shared"), CLRNN_OK); // the whole key counts more
+    assert_int_equal(clrnn_device_force(device, c.key, "shared"), CLRNN_OK); // the whole key takes precedence
     assert_int_equal(ask(device, "op T4", NULL), 1);
     assert_int_equal(clrnn_device_force(device, c.key, NULL), CLRNN_OK);
     assert_int_equal(clrnn_device_force(device, "variant", NULL), CLRNN_OK);
 
-    // written, read again, used by devices opened later, but not with no_tune
+    // written, read again, and used by devices opened later, except with no_tune
     put(device, &c, true);
     assert_true(clrnn_device_is_tuned(clrnn_device_info(device)));
     assert_int_equal(clrnn_choice_file_open(device, &file), CLRNN_OK);
@@ -116,7 +116,7 @@ static void test_file(void **state)
     device = open_device(true);
     assert_int_equal(ask(device, "op T4", NULL), 0);
 
-    // times measured with other multiplies are not valid, failures are
+    // times measured with other CLBlast parameters are not valid, but failures are
     assert_int_equal(clrnn_tune_load_file(NULL, path, &root), CLRNN_OK);
     json_object_set_new(json_object_get(root, "use"), "Xgemm", json_integer(17));
     assert_int_equal(clrnn_tune_save(NULL, path, root), CLRNN_OK);
@@ -158,8 +158,8 @@ static void test_environment(void **state)
     unsetenv("CLRNN_CHOICES");
 }
 
-/** Truncated files and flipped bits: the answer is still one of the alternatives, and the file can be
- * updated. */
+/** Damages the file at every fifth byte: truncates it, or changes a bit. The file must not be used, and it
+ * must still be possible to replace it. */
 static void test_damage(void **state)
 {
     struct clrnn_device *device;
@@ -181,7 +181,7 @@ static void test_damage(void **state)
     unlink(path);
     put(device, &c, false);
     text = read_file(path);
-    for (size_t at = 0; at < strlen(text); at += 5) { // each is written to the disk
+    for (size_t at = 0; at < strlen(text); at += 5) { // not every byte: each file is written to the disk
         const char former = text[at];
 
         text[at] = at % 2 ? 0 : (char)(former ^ 4);
@@ -202,7 +202,8 @@ static void test_damage(void **state)
     test_cache_home(NULL);
 }
 
-/** In the GPU form a kernel with an open work-group size gets 64 work-items, or the measured best. */
+/** With the kernels for GPUs, a kernel that is launched without a local size must get 64 work-items per
+ * work-group, or the forced number. */
 static void test_groups(void **state)
 {
     const char *form = getenv("CLRNN_KERNEL_FORM");
@@ -244,7 +245,7 @@ static void test_groups(void **state)
         c = clrnn_launches_choice(l, 0);
         assert_non_null(c);
         assert_non_null(strstr(c->key, "op T4 scale_matrix group"));
-        if (c->count >= 4) // as many items are possible
+        if (c->count >= 4) // the device can run such work-groups
             assert_non_null(strstr(clrnn_launches_info(l, 0)->shape, local[pass]));
         assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
         assert_int_equal(clrnn_buffer_read_f32(b, 0, 3000, got), CLRNN_OK);

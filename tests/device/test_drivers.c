@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Drivers that crash or hang are listed with their error; the others stay usable. Each case runs in a
-// process of its own, since a process loads drivers once.
+// Tests that drivers that crash or hang are listed with their error, and that the other drivers stay usable.
+// Each case runs in a process of its own, because a process loads drivers only once.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +25,8 @@ static int setup_group(void **state)
     return setenv("OCL_ICD_VENDORS", test_folder, 1);
 }
 
-/** In a child: lists devices with FAKE_ICD=mode; the exit status tells what is wrong, 0: nothing. */
+/** Runs in a child: lists devices with FAKE_ICD=mode. Returns the exit status, which tells what is wrong; 0:
+ * nothing. */
 static int list_in_child(const char *mode, const char *trouble)
 {
     struct clrnn_device_list *list;
@@ -48,7 +49,7 @@ static int list_in_child(const char *mode, const char *trouble)
     if (!found)
         return 12;
     if (strcmp(getenv("OCL_ICD_VENDORS"), test_folder) != 0)
-        return 13; // the environment must be as it was
+        return 13; // the variable must have its former value again
     if (pocl) {
         const struct clrnn_device_params params = {.log = &test_print_log, .select = "pocl"};
         struct clrnn_device *device;

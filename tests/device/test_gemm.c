@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clRNN's matrix multiplies against sums in double: awkward sizes, all transposes, strides and offsets.
+// Compares clRNN's matrix multiplies with sums in double: awkward sizes, all transposes, strides and offsets.
 #include <math.h>
 
 #include "base/random.h"
@@ -20,7 +20,7 @@ static int open_device(void **state)
     return 0;
 }
 
-// Simulators and Mesa need milliseconds for what PoCL does in microseconds.
+// Whether to test fewer cases: simulators and Mesa need milliseconds for what PoCL does in microseconds.
 static bool is_slow(const struct clrnn_device *device)
 {
     return !clrnn_device_info(device)->is_pocl;
@@ -35,7 +35,8 @@ static struct clrnn_device *need_device(void **state)
     return *state;
 }
 
-// A stored matrix; the memory around it is filled with `around`.
+// A matrix as stored in a buffer, on the host. `make` sets the elements outside the matrix to its argument
+// `around`.
 struct stored {
     size_t offset, ld, rows, cols, count;
     float *data;
@@ -71,7 +72,8 @@ static struct clrnn_buffer *upload(struct clrnn_device *device, const struct sto
     return b;
 }
 
-// The same matrix with its rows in reverse order, and the row indices.
+// Uploads the same matrix with its rows in reverse order. *rows: the indices by which a multiply gathers the
+// rows in their original order.
 static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const struct stored *s,
                                          struct clrnn_buffer **rows)
 {
@@ -98,7 +100,7 @@ static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const stru
 
 enum apart { TOGETHER, A_APART, B_APART };
 
-// The expected element (i, j); *size: the sum of the magnitudes of its terms.
+// Returns the expected element (i, j) of C. *size: the sum of the magnitudes of its terms.
 static double want_at(const struct clrnn_gemm *g, const struct stored *a, const struct stored *b,
                       double before, const struct stored bias[2], int kind, size_t i, size_t j, double *size)
 {
@@ -127,7 +129,8 @@ static double want_at(const struct clrnn_gemm *g, const struct stored *a, const 
     return kind == EPILOGUE_BIAS ? want : kind == EPILOGUE_TANH ? tanh(want) : fmax(want, 0);
 }
 
-// Whether the epilogue `kind` was fused. Runs it twice and checks every number of C and around it.
+// Runs a multiply twice, with the epilogue `kind`. Every element of C must be right, elements around C must
+// be unchanged, and both runs must give the same bits. Returns whether the epilogue was fused.
 static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int kind, enum apart apart,
                            size_t gap, uint64_t seed)
 {
@@ -212,7 +215,7 @@ static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
     check_epilogue(device, g, EPILOGUE_NONE, apart, gap, seed);
 }
 
-// Each size in each position, combined with random others.
+// Tests each size as M, N and K, combined with random sizes in the other two positions.
 static void test_awkward_sizes(void **state)
 {
     static const uint32_t sizes[] = {1, 2, 15, 16, 17, 31, 33, 63, 65, 130};
@@ -244,7 +247,8 @@ static void test_awkward_sizes(void **state)
         }
 }
 
-// Long sums over few outputs use split-K; long and thin results are computed transposed.
+// Tests shapes that occur in training. For a large K with few elements of C, the multiply uses split-K; a
+// long and thin C is computed transposed.
 static void test_shapes_of_training(void **state)
 {
     static const struct {
@@ -278,8 +282,8 @@ static void test_shapes_of_training(void **state)
 
 enum { ALONE, BATCHED, SAME_PANELS };
 
-// Two multiplies as a batch, and with one B packed for both, give what they give alone, whatever operands
-// they share.
+// Runs two multiplies alone, as a batch, and with one B packed for both. The results must be the same but for
+// rounding, whether the two multiplies share A, B, both or neither.
 static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b,
                        uint64_t seed)
 {
@@ -321,7 +325,8 @@ static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool sa
         assert_int_equal(clrnn_launches_run(launches), CLRNN_OK);
         assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, how == ALONE ? alone : got), CLRNN_OK);
         clrnn_launches_destroy(&launches);
-        // Terms are at most 1: two roundings for every addition, in another order
+        // Each term is at most 1. The two results add the terms in different orders, with one rounding per
+        // addition each.
         for (size_t i = 0; i < c.count && how != ALONE; i++)
             if (!(fabs((double)got[i] - alone[i]) <= fmin(g.K + 3.0, 40) * 0x1p-23 * (g.K + 2.0)))
                 fail_msg("%s %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g",
@@ -360,12 +365,13 @@ static void test_pairs(void **state)
         }
 }
 
-// Bias and activation, and a bias alone, with and without split-K, C as it is and transposed.
+// Tests biases with an activation, and a bias alone: with and without split-K, and with C computed
+// transposed.
 static void test_epilogue(void **state)
 {
     static const uint32_t shapes[][3] = {{64, 60, 1100}, {33, 70, 1700}, {7, 129, 2474},
-                                         {130, 5, 1000}, {50, 128, 96}, // whose K is one step
-                                         {700, 1, 1100}};               // whose C is the same transposed
+                                         {130, 5, 1000}, {50, 128, 96}, // K 96 is a single step of the sum
+                                         {700, 1, 1100}}; // C and its transpose are stored alike
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 1 : sizeof(shapes) / sizeof(shapes[0]);
     unsigned fused = 0;
@@ -392,7 +398,7 @@ static void test_epilogue(void **state)
         assert_true(fused >= count * 8);
 }
 
-// Without a sum there is beta alone.
+// With K 0, C must become beta C. With M or N 0, nothing must be written.
 static void test_nothing_to_sum(void **state)
 {
     struct clrnn_device *device = need_device(state);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Launches: arguments checked against the kernel, order of replays, sizes, scratch, times.
+// Tests launches: checks of arguments against the kernel, order in replays, sizes, scratch memory, times.
 #include "base/array.h"
 #include "device/device_test.h"
 
@@ -18,8 +18,8 @@ static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *curs
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
 }
 
-/** Launches run in order, each with its own arguments even if they share a kernel; replays repeat them; a
- * part can be run by itself. */
+/** Launches must run in order, each with its own arguments even if launches share a kernel. Replays must
+ * repeat them, and a part of the list can be run by itself. */
 static void test_order(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -50,7 +50,8 @@ static void test_order(void **state)
     assert_int_equal(clrnn_launches_run_part(f->l, 4, 6), CLRNN_ERR_ARG);
 }
 
-/** Which launches use parts of a buffer: kernels, fills and multiplies, by parts of it and by the whole. */
+/** clrnn_launches_use must find the launches that use parts of a buffer: kernels and fills, which use the
+ * whole buffer or sub-buffers. */
 static void test_use(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -115,7 +116,7 @@ static void test_arguments(void **state)
     assert_true(clrnn_launches_info(f->l, 0)->cost.flops == 10);
 }
 
-/** The append must fail with CLRNN_ERR_ARG, one sentence with `words` in it, and append nothing. */
+/** Appending must fail with CLRNN_ERR_ARG, log one sentence that contains `words`, and append nothing. */
 #define EXPECT_ARG(f, words, ...) \
     do { \
         const size_t before_ = clrnn_launches_count((f)->l); \
@@ -167,8 +168,8 @@ static void test_wrong_arguments(void **state)
     }
 }
 
-/** In a long list launches share kernels: each still has its own arguments, also after a refused one, when
- * the list is run again and when a part of it is run. */
+/** In a long list, launches share kernel objects. Each launch must still have its own arguments: after
+ * another launch was refused, if the list is run again, and if a part of the list is run. */
 static void test_long(void **state)
 {
     enum { LONG = (1 << 14) + 50 };
@@ -259,23 +260,24 @@ static void test_scratch(void **state)
     assert_ptr_not_equal(x, y);
     assert_int_equal(clrnn_launches_op(f->l, "two"), CLRNN_OK);
     assert_int_equal(clrnn_launches_scratch(f->l, 80, &z), CLRNN_OK);
-    assert_ptr_equal(z, x); // large enough, and free again
+    assert_ptr_equal(z, x); // the first buffer is large enough, and free again
     clrnn_device_memory(f->d, &before, NULL);
     assert_int_equal(clrnn_launches_create(f->d, &other), CLRNN_OK);
     assert_int_equal(clrnn_launches_scratch(other, 100, &w), CLRNN_OK);
-    assert_ptr_equal(w, x); // shared by the device's lists
+    assert_ptr_equal(w, x); // all lists of a device share scratch memory
     clrnn_device_memory(f->d, &now, NULL);
     assert_int_equal(now, before);
     assert_int_equal(clrnn_launches_op(other, "larger"), CLRNN_OK);
     assert_int_equal(clrnn_launches_scratch(other, 1000, &w), CLRNN_OK);
     assert_true(clrnn_buffer_count(w) >= 1000);
-    assert_int_equal(clrnn_buffer_zero(x), CLRNN_OK); // the older list's memory lives on
+    assert_int_equal(clrnn_buffer_zero(x), CLRNN_OK); // the older list keeps its buffer
     clrnn_launches_destroy(&other);
     assert_null(other);
     clrnn_launches_destroy(&other);
 }
 
-// In tests of ops, unwritten scratch memory can be recognised.
+// With CLRNN_TEST_SCRATCH=1, every run must set scratch memory to CLRNN_UNWRITTEN, so that tests of ops
+// recognise what an op has not written.
 static void test_scratch_unwritten(void **state)
 {
     struct clrnn_device *d;
@@ -335,15 +337,15 @@ static void test_profile(void **state)
         assert_true(clrnn_launches_info(l, i)->seconds >= 0 && clrnn_launches_info(l, i)->seconds < 10);
     }
     assert_true(clrnn_launches_info(l, 0)->seconds > 0);
-    assert_int_equal(clrnn_launches_run(l), CLRNN_OK); // times that nobody fetches
+    assert_int_equal(clrnn_launches_run(l), CLRNN_OK); // nobody reads these times
     clrnn_launches_destroy(&l);
     clrnn_buffer_destroy(&cursor);
     clrnn_buffer_destroy(&order);
     clrnn_device_destroy(&d);
 }
 
-/** Denormal results become zero: they would cost CPUs a factor of a hundred. The build option is
- * required; its effect is printed, and checked only on PoCL. */
+/** Denormal results must become zero, because denormal numbers slow CPUs down a hundred times. All programs
+ * are built with the option for that. What the option does is printed, and is checked only on PoCL. */
 static void test_denormal(void **state)
 {
     struct test_launches *f = test_launches_need(state);

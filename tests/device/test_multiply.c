@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The checks of matrix multiplies, their edge cases, and CLBlast.
+// Tests which matrix multiplies are refused, edge cases, and multiplies by CLBlast.
 #include <math.h>
 
 #include "device/device_test.h"
@@ -56,7 +56,8 @@ static void test_refused(void **state)
     clrnn_buffer_destroy(&part);
 }
 
-/** With inner size 0 only beta is applied, and beta 0 overwrites a NaN. Without rows nothing happens. */
+/** With K 0, C must become beta C, and beta 0 must overwrite a NaN. With M or N 0, nothing must be
+ * appended. */
 static void test_edges(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -88,7 +89,7 @@ static void test_edges(void **state)
     assert_int_equal(clrnn_launches_count(f->l), 2);
 }
 
-/** Element (i, j) of op(X), stored with rows ld apart. */
+/** Returns element (i, j) of op(X), if X is stored with rows `ld` elements apart. */
 static double element(const float *x, bool transposed, size_t ld, size_t i, size_t j)
 {
     return transposed ? x[j * ld + i] : x[i * ld + j];
@@ -102,7 +103,7 @@ static void test_clblast(void **state)
                         *c = test_buffer(f, CLRNN_REAL, ROOM);
     float x[ROOM], y[ROOM], z[ROOM], got[ROOM];
 
-    for (int i = 0; i < ROOM; i++) { // exact in float32 and in every order of summing
+    for (int i = 0; i < ROOM; i++) { // sums are exact in float32, in every order
         x[i] = (float)(i * 7 % 13 - 6);
         y[i] = (float)(i * 5 % 11 - 5) / 4;
         z[i] = (float)(i * 3 % 7 - 3);
@@ -110,7 +111,7 @@ static void test_clblast(void **state)
     assert_int_equal(clrnn_buffer_write_f32(a, 0, ROOM, x), CLRNN_OK);
     assert_int_equal(clrnn_buffer_write_f32(b, 0, ROOM, y), CLRNN_OK);
     for (int form = 0; form < 8; form++) {
-        // PoCL compiles each pair of transposes for seconds: only NT and TN are tested there
+        // PoCL compiles for seconds for each pair of transposes: only NT and TN are tested there
         if (clrnn_device_info(f->d)->is_pocl && form != 2 && form != 5)
             continue;
         const bool ta = form & 1, tb = form & 2;

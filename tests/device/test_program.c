@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Programs: includes and lines, defines, failed builds, caching in memory and on disk.
+// Tests programs: expanded includes and line numbers, defines, failed builds, caching in memory and on disk.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -31,9 +31,9 @@ static void test_flatten(void **state)
     test_log_init(&log);
     assert_int_equal(clrnn_source_flatten(&log.log, TEST_KERNEL_DIR, "probe", &text), CLRNN_OK);
     assert_non_null(strstr(text, "#line 1 \"probe.cl\""));
-    assert_non_null(strstr(text, "#line 1 \"Random123/philox.h\"")); // from the table
+    assert_non_null(strstr(text, "#line 1 \"Random123/philox.h\"")); // from the built-in table
     assert_non_null(strstr(text, "#line 1 \"Random123/features/openclfeatures.h\""));
-    assert_null(strstr(strstr(text, "#line 1 \"slots.h\"") + 1, "#line 1 \"slots.h\"")); // once
+    assert_null(strstr(strstr(text, "#line 1 \"slots.h\"") + 1, "#line 1 \"slots.h\"")); // only once
     assert_null(strstr(text, "#include \"common.h\""));
     free(text);
     assert_int_equal(clrnn_source_flatten(&log.log, NULL, "probe", &text), CLRNN_ERR_ARG);
@@ -52,7 +52,8 @@ static size_t count_of(const char *text, const char *word)
     return count;
 }
 
-// Every kernel of the CPU form gives its body away; what is formatted otherwise stays.
+// The body of every kernel in cl/ must become a function of its own. A kernel that is formatted in another
+// style, or only declared, must be copied unchanged.
 static void test_bodies(void **state)
 {
     static const char other[] = "kernel void other(int a[4])\n{\n}\n",
@@ -94,7 +95,7 @@ static void test_defines(void **state)
     int32_t got[3];
     unsigned built, cached;
 
-    for (int i = 0; i < 2; i++) // the second is in memory
+    for (int i = 0; i < 2; i++) // the second time, the program is in memory
         assert_int_equal(clrnn_launch_kernel(t->l, "probe", "constants",
                                              DEFINES({"FIRST", 64}, {"SECOND", -1}), RANGE1(1), FREE,
                                              ARGS(BUF(b))),
@@ -115,13 +116,13 @@ static void test_broken(void **state)
         CLRNN_ERR_BUILD);
     fprintf(stderr, "%s\n", t->log.text);
     assert_int_equal(t->log.errors, 1);
-    assert_non_null(strstr(t->log.text, "cl/broken.cl"));                // file
-    assert_non_null(strstr(t->log.text, "-D H=12"));                     // options
-    assert_non_null(strstr(t->log.text, clrnn_device_info(t->d)->name)); // device
+    assert_non_null(strstr(t->log.text, "cl/broken.cl"));                // names the file
+    assert_non_null(strstr(t->log.text, "-D H=12"));                     // names the options
+    assert_non_null(strstr(t->log.text, clrnn_device_info(t->d)->name)); // names the device
     assert_non_null(strstr(t->log.text, "CL_BUILD_PROGRAM_FAILURE"));
-    assert_non_null(strstr(t->log.all, "no_such_thing"));            // the compiler's words
-    if (!strstr(clrnn_device_info(t->d)->platform_name, "Oclgrind")) // which ignores #line
-        assert_non_null(strstr(t->log.all, "broken.cl:8"));          // the line, despite the include
+    assert_non_null(strstr(t->log.all, "no_such_thing"));            // the compiler's message
+    if (!strstr(clrnn_device_info(t->d)->platform_name, "Oclgrind")) // Oclgrind ignores #line
+        assert_non_null(strstr(t->log.all, "broken.cl:8"));          // the right line, despite the include
     assert_int_equal(clrnn_launches_count(t->l), 0);
     assert_int_equal(clrnn_launch_kernel(t->l, "absent", "absent", NO_DEFINES, RANGE1(1), FREE, 0, NULL),
                      CLRNN_ERR_ARG);
@@ -148,7 +149,7 @@ static void put(const char *path, const unsigned char *bytes, size_t size)
     assert_int_equal(fclose(f), 0);
 }
 
-/** Entries read back; every kind of damage counts as missing. */
+/** An entry must read back as written; an entry with any kind of damage must count as missing. */
 static void test_cache_file(void **state)
 {
     const unsigned char data[] = "a program's binary";
@@ -172,29 +173,30 @@ static void test_cache_file(void **state)
     file_size = fread(bytes, 1, sizeof(bytes), f);
     fclose(f);
     assert_in_range(file_size, sizeof(data) + 1, sizeof(bytes) - 1);
-    for (size_t at = 0; at < file_size; at++) { // one bit turned
+    for (size_t at = 0; at < file_size; at++) { // one bit is flipped
         bytes[at] ^= 0x10;
         put(path, bytes, file_size);
         assert_null(clrnn_cache_read(folder, "0123", &size));
         bytes[at] ^= 0x10;
     }
-    for (size_t length = 0; length < file_size; length++) { // cut short
+    for (size_t length = 0; length < file_size; length++) { // truncated
         put(path, bytes, length);
         assert_null(clrnn_cache_read(folder, "0123", &size));
     }
     bytes[file_size] = 0;
-    put(path, bytes, file_size + 1); // too long
+    put(path, bytes, file_size + 1); // one byte too long
     assert_null(clrnn_cache_read(folder, "0123", &size));
     put(path, bytes, file_size);
     got = clrnn_cache_read(folder, "0123", &size);
     assert_non_null(got);
     free(got);
-    clrnn_cache_write("/proc/nowhere", "0123", data, sizeof(data)); // costs nothing but time
+    clrnn_cache_write("/proc/nowhere", "0123", data, sizeof(data)); // must have no effect
     clrnn_remove_folder(folder);
     free(folder);
 }
 
-/** A folder that others may have written to is neither read nor written. */
+/** A folder or file that other users may have written must not be read; such a folder must not be written
+ * either. */
 static void test_cache_foreign(void **state)
 {
     const unsigned char data[] = "a program's binary";
@@ -216,10 +218,10 @@ static void test_cache_foreign(void **state)
     got = clrnn_cache_read(folder, "0123", &size);
     assert_non_null(got);
     free(got);
-    if (geteuid() == 0) { // only root gives files away
+    if (geteuid() == 0) { // only root can change the owner of a file
         assert_int_equal(chown(path, 12345, 12345), 0);
         assert_null(clrnn_cache_read(folder, "0123", &size));
-        clrnn_cache_write(folder, "0123", data, sizeof(data)); // takes its place
+        clrnn_cache_write(folder, "0123", data, sizeof(data)); // replaces the file
         got = clrnn_cache_read(folder, "0123", &size);
         assert_non_null(got);
         free(got);
@@ -231,7 +233,7 @@ static void test_cache_foreign(void **state)
     free(folder);
 }
 
-/** Above its limit the folder loses the least recently used entries, and files of killed writers. */
+/** If the folder exceeds its limit, the least recently used entries must be removed. */
 static void test_cache_limit(void **state)
 {
     const unsigned char data[1000] = {1};
@@ -254,7 +256,7 @@ static void test_cache_limit(void **state)
         snprintf(path, sizeof(path), "%s/%s.bin", folder, key);
         assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
     }
-    got = clrnn_cache_read(folder, "a", &size); // the oldest, but just used
+    got = clrnn_cache_read(folder, "a", &size); // the oldest entry, but just used
     assert_non_null(got);
     free(got);
     clrnn_cache_write(folder, "d", data, sizeof(data));
@@ -281,7 +283,8 @@ static void test_cache_limit(void **state)
     unsetenv("CLRNN_CACHE_BYTES");
 }
 
-/** Concurrent writers and readers: every entry read is complete, whoever wrote it. */
+/** Three processes write one entry again and again, while this process reads it. Every entry read must be
+ * complete, from any of the writers. */
 static void test_cache_race(void **state)
 {
     enum { WRITERS = 3, ROUNDS = 40, SIZE = 20000 };
@@ -323,7 +326,8 @@ static void test_cache_race(void **state)
     free(folder);
 }
 
-/** Runs `constants` on a new device; counts the programs that were built and that came from disk. */
+/** Runs the kernel `constants` on a newly opened device. Counts the programs that were built, and those read
+ * from disk. */
 static void use(long value, unsigned *built, unsigned *cached)
 {
     struct test_launches *t = NULL;
@@ -343,7 +347,7 @@ static void use(long value, unsigned *built, unsigned *cached)
     test_launches_close((void **)&t);
 }
 
-/** Damages every entry of the program cache; returns their number. */
+/** Damages every entry of the program cache by truncation; returns the number of entries. */
 static size_t damage(const char *folder)
 {
     DIR *d = opendir(folder);
@@ -377,7 +381,7 @@ static void test_cache(void **state)
     assert_int_equal(cached, 0);
     entries = damage(folder);
     if (pocl) {
-        assert_int_equal(entries, 0); // PoCL caches by itself
+        assert_int_equal(entries, 0); // PoCL caches binaries itself
         return;
     }
     if (!entries) {
@@ -385,13 +389,13 @@ static void test_cache(void **state)
         skip();
     }
     use(7, &built, &cached);
-    assert_int_equal(built, 1); // damage is a miss, and mended
+    assert_int_equal(built, 1); // a damaged entry counts as missing and is replaced
     use(7, &built, &cached);
     assert_int_equal(built, 0);
     assert_int_equal(cached, 1);
     use(8, &built, &cached); // other options, other key
     assert_int_equal(built, 1);
-    setenv("OCLGRIND_BUILD_OPTIONS", "-D OTHERWISE=1", 1); // other options too
+    setenv("OCLGRIND_BUILD_OPTIONS", "-D OTHERWISE=1", 1); // changes the options, too
     use(8, &built, &cached);
     assert_int_equal(built, 1);
     unsetenv("OCLGRIND_BUILD_OPTIONS");

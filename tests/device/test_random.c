@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Philox in a kernel against Random123's known answers and against the host.
+// Compares random numbers that a kernel draws by Philox with Random123's known answers, and with the host's.
 #include "base/array.h"
 #include "base/philox_known.h"
 #include "device/device_test.h"
@@ -11,7 +11,7 @@ static int open_device(void **state)
     return 0;
 }
 
-/** Draws `count` blocks of a stream from `first` on with the kernel. */
+/** Draws `count` blocks of 4 words of a random sequence (stream), from block `first` on, with a kernel. */
 static void draw(struct clrnn_device *d, const struct clrnn_random *r, uint32_t first, uint32_t count,
                  uint32_t *words)
 {
@@ -55,7 +55,7 @@ static void test_same_streams(void **state)
     if (!*state || clrnn_device_is_ref(*state))
         skip();
     for (size_t s = 0; s < ARRAY_SIZE(STREAMS); s++) {
-        const uint32_t first = s == 1 ? 0xffffffffu - 10 : (uint32_t)s; // the counter wraps round
+        const uint32_t first = s == 1 ? 0xffffffffu - 10 : (uint32_t)s; // s 1: block numbers overflow
         uint32_t words[4 * COUNT], host[4];
 
         draw(*state, &STREAMS[s], first, COUNT, words);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The rules by which a text selects a device, on made-up lists.
+// Tests the rules by which text selects a device, on made-up device lists.
 #include <math.h>
 
 #include "base/array.h"
@@ -56,7 +56,8 @@ static struct clrnn_device_list *make_list(const struct row *const *rows)
     return list;
 }
 
-/** Expects that `select` selects a row, "P:D", or fails with a status. */
+/** Expects that `select` selects the row with the SPEC `text`, "P:D"; or that it fails with `status` and a
+ * message that contains `text`. */
 static void expect(const char *select, const struct row *const *rows, int status, const char *text)
 {
     struct clrnn_device_list *list = make_list(rows);
@@ -88,14 +89,14 @@ static void test_default(void **state)
     expect(NULL, ROWS(&POCL), CLRNN_OK, "0:0");
     expect("", ROWS(&RUSTICL_EMPTY, &CLOVER, &POCL), CLRNN_OK, "0:0");
     expect(NULL, ROWS(&POCL, &NVIDIA_SMALL, &NVIDIA), CLRNN_OK, "3:0"); // the fastest GPU
-    expect(NULL, ROWS(&LLVMPIPE, &POCL), CLRNN_OK, "0:0");              // one CPU, its better platform
+    expect(NULL, ROWS(&LLVMPIPE, &POCL), CLRNN_OK, "0:0"); // one CPU on two platforms: the better one
     expect(NULL, ROWS(&CLOVER), CLRNN_ERR_DEVICE, "Clover: no devices");
     expect(NULL, (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "install a driver");
     expect("cpu", (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "install a driver");
     expect("0:0", (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "--device ref");
 }
 
-/** Measures a row, as it were; NaN: removes what was measured. */
+/** Stores `ms` as the measured time of a row's training step. NaN: removes the measurement. */
 static void measured(const struct row *row, double ms)
 {
     struct clrnn_device_list *list = make_list((const struct row *const[]){row, NULL});
@@ -108,7 +109,8 @@ static void measured(const struct row *row, double ms)
     clrnn_device_list_destroy(&list);
 }
 
-/** Expects a default, "P:D", and why it is that one, from the listing and from selecting. */
+/** Expects that the default device of a list is `spec`, "P:D", with `reason` as the reason, and that
+ * selecting without a name gives the same device. */
 static void expect_default(const struct row *const *rows, const char *spec, const char *reason)
 {
     struct clrnn_device_list *list = make_list(rows);
@@ -130,17 +132,18 @@ static void test_measured(void **state)
 
     (void)state;
     expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
-    measured(&LLVMPIPE, 3.52); // alone it decides nothing
+    measured(&LLVMPIPE, 3.52); // one measurement alone decides nothing
     expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
     expect_default(ROWS(&LLVMPIPE), "1:0", "the only device");
     measured(&POCL, 6.14);
     expect_default(ROWS(&LLVMPIPE, &POCL), "1:0", "the fastest measured, 3.52 ms a step (0:0 takes 6.14 ms)");
     expect_default(ROWS(&POCL, &LLVMPIPE), "1:0", "the fastest measured, 3.52 ms a step (0:0 takes 6.14 ms)");
-    expect("cpu", ROWS(&POCL, &LLVMPIPE, &NVIDIA), CLRNN_OK, "1:0"); // one CPU, its faster platform
+    expect("cpu", ROWS(&POCL, &LLVMPIPE, &NVIDIA), CLRNN_OK, "1:0"); // one CPU on two platforms: the faster
     expect("pocl", ROWS(&POCL, &LLVMPIPE), CLRNN_OK, "0:0");
     expect("cpu", ROWS(&POCL, &POCL_BASIC), CLRNN_ERR_ARG, "fits several");
 
-    // among kinds, too, if both were measured; not if the first in order was not
+    // Measurements also decide between a CPU and a GPU, if both were measured. They do not decide if the
+    // device that would be the default without measurements was not measured.
     expect_default(ROWS(&POCL, &LLVMPIPE, &NVIDIA), "3:0", "the only GPU");
     measured(&NVIDIA_SMALL, 5);
     expect_default(ROWS(&POCL, &LLVMPIPE, &NVIDIA_SMALL), "1:0",
@@ -157,7 +160,7 @@ static void test_measured(void **state)
     measured(&NVIDIA_SMALL, NAN);
 }
 
-/** Writes a row's file with this part "speed", as the program would. */
+/** Writes `speed` as the part "speed" of a row's file of measurements, as the program would. */
 static void put_speed(const struct row *row, const char *speed)
 {
     struct clrnn_device_list *list = make_list((const struct row *const[]){row, NULL});
@@ -170,7 +173,7 @@ static void put_speed(const struct row *row, const char *speed)
     clrnn_device_list_destroy(&list);
 }
 
-/** What does not hold as a measurement decides nothing. */
+/** A measurement that is not valid must not change the default device. */
 static void test_damaged(void **state)
 {
     static const char *const speeds[] = {"3",
@@ -192,11 +195,11 @@ static void test_damaged(void **state)
         put_speed(&LLVMPIPE, speeds[i]);
         expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
     }
-    put_speed(&LLVMPIPE, "{\"model\": \"" CLRNN_STEP_MODEL "\", \"step_ms\": 3}"); // a whole number is one
+    put_speed(&LLVMPIPE, "{\"model\": \"" CLRNN_STEP_MODEL "\", \"step_ms\": 3}"); // an integer is valid
     expect_default(ROWS(&LLVMPIPE, &POCL), "1:0", "the fastest measured, 3 ms a step (0:0 takes 6 ms)");
     assert_int_equal(clrnn_write_text(NULL, path, "{\"hash\": \"0\"}"), CLRNN_OK);
     expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
-    measured(&LLVMPIPE, 3); // replaces it
+    measured(&LLVMPIPE, 3); // replaces the damaged file
     expect_default(ROWS(&LLVMPIPE, &POCL), "1:0", "the fastest measured, 3 ms a step (0:0 takes 6 ms)");
 
     assert_int_equal(clrnn_device_keep_step_ms(NULL, &list->info[0], 0), CLRNN_ERR_ARG);
@@ -302,7 +305,8 @@ static void test_settings(void **state)
     assert_non_null(strstr(log.text, "cublas"));
 }
 
-/** Quirks are found by names: Intel's CPU runtime has build options that its driver for GPUs has not. */
+/** Quirks are found by names. Intel's CPU runtime must get build options; Intel's driver for GPUs must get
+ * none. */
 static void test_quirks(void **state)
 {
     const struct clrnn_device_info cpu = {.name = "Intel(R) Xeon(R)", .platform_name = "Intel(R) OpenCL"},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tuning: what is stored, what is used of it, and that damage costs only speed.
+// Tests tuning: what is stored, what of it is used later, and that a damaged file costs only speed.
 #include <math.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -28,7 +28,7 @@ static void put(const char *text)
     free(path);
 }
 
-// Writes JSON with the hash that the file requires.
+// Writes a device's file of measurements from JSON text, with the hash that the file requires.
 static void put_sealed(const struct clrnn_device_info *of, const char *text)
 {
     char *path = clrnn_tune_path(of), *folder = clrnn_path_folder(path);
@@ -83,7 +83,7 @@ static void test_classes(void **state)
             .M = cases[i].M, .N = cases[i].N, .K = cases[i].K, .transpose_b = cases[i].b};
         const int own = clrnn_tune_prefers_own(tune, &g);
 
-        if (cases[i].own == -2) // of a class with two measured shapes: either result is right
+        if (cases[i].own == -2) // the class has two measured shapes: either result is right
             assert_true(own >= 0);
         else
             assert_int_equal(own, cases[i].own);
@@ -93,7 +93,7 @@ static void test_classes(void **state)
     test_cache_home(NULL);
 }
 
-// Expects that nothing is read from the file, with one warning.
+// Expects that the file of measurements is not used, and that a warning says `why`.
 static void expect_refused(const char *why)
 {
     struct test_log log;
@@ -107,7 +107,7 @@ static void expect_refused(const char *why)
         fail_msg("\"%s\" is not in: %s", why, log.text);
 }
 
-/** Every truncation, every changed byte and every file of another user or version is refused. */
+/** A file must be refused if it is truncated, changed, writable for other users, or of another version. */
 static void test_damage(void **state)
 {
     char *text, *path = NULL;
@@ -146,7 +146,8 @@ static void test_damage(void **state)
     test_cache_home(NULL);
 }
 
-/** Processes that measure at the same time lose no measurements of each other. */
+/** Four processes write measurements to one file at the same time. The file must have the measurements of
+ * all. */
 static void test_together(void **state)
 {
     enum { WRITERS = 4, ENTRIES = 12 };
@@ -186,7 +187,7 @@ static void test_together(void **state)
         json_object_size(json_object_get(json_object_get(json_object_get(root, "tried"), "one"), "ms")),
         WRITERS * ENTRIES);
     json_decref(root);
-    assert_int_equal(access(lock, F_OK), -1); // nothing is left behind
+    assert_int_equal(access(lock, F_OK), -1); // the lock file is removed
     unlink(path);
     free(path);
     free(lock);
@@ -198,8 +199,9 @@ static void test_together(void **state)
     "\"KWID\": 2, \"VWMD\": " vwmd ", \"VWND\": 1, \"PADA\": 0, \"PADB\": 0}"
 #define ROUTINE(min) "\"GemmRoutine\": {\"XGEMM_MIN_INDIRECT_SIZE\": " min "}"
 
-/** Settings that do not suit the device or compute wrong are dropped, and the multiply is still right. In
- * a process of its own, since CLBlast keeps parameters. */
+/** Loads a file with the settings `use` and passes them to CLBlast. Settings that do not suit the device or
+ * give wrong results must be dropped with `warning` (NULL: none is expected), and a multiply must still be
+ * right. Runs in a process of its own, because CLBlast keeps parameters. Returns the exit status. */
 static int multiply_with(const char *use, const char *warning)
 {
     struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .gemm = "clblast"};
@@ -231,8 +233,8 @@ static int multiply_with(const char *use, const char *warning)
     return 0;
 }
 
-/** The check detects a setting with which CLBlast computes wrong, and that it computes right again
- * afterwards. */
+/** clrnn_setting_check must detect that CLBlast gives wrong results with the setting `use`, and that it gives
+ * right results with a good setting afterwards. */
 static int check_wrong(const char *use, const char *unused)
 {
     struct clrnn_device_params params = {
@@ -249,7 +251,7 @@ static int check_wrong(const char *use, const char *unused)
         !clrnn_setting_route(device, true) ||
         !clrnn_setting_override(device, "XgemmDirect", json_object_get(root, "XgemmDirect")))
         return 2;
-    clrnn_setting_check(device, &right[0]); // it may run or not
+    clrnn_setting_check(device, &right[0]); // the multiply may also fail to run
     if (right[0] || !clrnn_setting_override(device, "XgemmDirect", setting) ||
         clrnn_setting_check(device, &right[1]) != CLRNN_OK || !right[1])
         return 3;
@@ -285,7 +287,7 @@ static void test_settings(void **state)
 {
     (void)state;
     if (getenv("CLRNN_TEST_SMALL"))
-        skip(); // CLBlast is slow to build and even slower to run there
+        skip(); // CLBlast takes long to build and to run on simulators
     expect_multiply(ROUTINE("60000") ", " DIRECT("16", "1"), NULL);
     expect_multiply(ROUTINE("60000") ", " DIRECT("7", "1"), "XgemmDirect does not suit the device");
     expect_multiply(ROUTINE("60000") ", " DIRECT("0", "1"), "XgemmDirect does not suit the device");
@@ -297,7 +299,8 @@ static void test_settings(void **state)
     expect_in_child(check_wrong, "{" DIRECT("7", "1") "}", NULL);
 }
 
-/** The search stores measurements from the first setting on, and continues from them. */
+/** The search must store measurements from the first setting on, and a second search must continue from
+ * them. */
 static void test_search(void **state)
 {
     const struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu",
@@ -313,7 +316,7 @@ static void test_search(void **state)
 
     (void)state;
     if (getenv("CLRNN_TEST_SMALL"))
-        skip(); // CLBlast is slow to build and even slower to run there
+        skip(); // CLBlast takes long to build and to run on simulators
     if (clrnn_device_open(&params, &device) != CLRNN_OK)
         skip();
     test_cache_home(test_folder);
@@ -326,9 +329,9 @@ static void test_search(void **state)
     before = shapes[0].default_ms;
     tune = (struct clrnn_tune_search){.seconds = 60, .most_settings = 1};
     assert_int_equal(clrnn_tune_run(device, &tune, shapes, 2), CLRNN_OK);
-    assert_true(fabs(shapes[0].default_ms / before - 1) < 1e-4); // remembered, in six digits
+    assert_true(fabs(shapes[0].default_ms / before - 1) < 1e-4); // stored before, with six digits
     assert_true(3 * shapes[0].clblast_ms + shapes[1].clblast_ms <=
-                1.0001 * (3 * shapes[0].default_ms + shapes[1].default_ms)); // never worse than none
+                1.0001 * (3 * shapes[0].default_ms + shapes[1].default_ms)); // never worse than the defaults
     path = clrnn_tune_path(clrnn_device_info(device));
     unlink(path);
     free(path);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The backend of OpenCL devices: a context and an in-order queue. Writes go through a ring of staging memory,
-// so that they neither wait for the device nor need the caller's memory later.
+// The backend of OpenCL devices: a context and an in-order queue. A write copies the data into a ring of
+// staging memory on the host, so it does not wait for the device and the caller may reuse its memory at once.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,14 +11,14 @@
 #define STAGING_SLOTS 256
 #define LARGE_PAGE ((size_t)2 << 20)
 
-/** Host memory of a pending write. The queue is in order, so the oldest slot of the ring completes first. */
+/** A slot of the ring: memory of a pending write. The queue is in order, so the oldest write ends first. */
 struct staging {
     void *memory;
     size_t capacity;
-    cl_event event; // NULL: free
+    cl_event event; // of the pending write; NULL: the slot is free
 };
 
-/** A transfer from or to the caller's memory whose completion nobody has waited for yet. */
+/** An asynchronous transfer from or to the caller's memory; nobody has waited for its completion yet. */
 struct pending_transfer {
     uint64_t token;
     cl_event event;
@@ -26,8 +26,8 @@ struct pending_transfer {
 
 struct clrnn_transfers {
     struct staging staging[STAGING_SLOTS];
-    size_t first, count; // the busy slots of the ring
-    size_t bytes;        // staging memory of all slots
+    size_t first, count; // the slots with a pending write: `count` from `first` on
+    size_t bytes;        // size of the staging memory of all slots
     uint64_t next_token;
     struct pending_transfer *pending;
     size_t pending_count;
@@ -69,7 +69,7 @@ static enum clrnn_status device_open(struct clrnn_device *d)
                                      d->info.platform, d->info.device, d->info.name);
 }
 
-// Mesa 22.3's clFinish waits for nothing after a clFlush, so this waits for a marker first.
+// Mesa 22.3's clFinish does not wait if clFlush was called before, so this function first waits for a marker.
 static cl_int wait_for_queue(cl_command_queue queue)
 {
     cl_event last = NULL;
@@ -127,9 +127,9 @@ static void device_close(struct clrnn_device *d)
 
 // ---------------------------------------------------------------- memory
 
-/** On CPUs, asks Linux for pages of 2 MB before anything is written. With pages of 4 kB, kernels that go
- * through more than a few megabytes wait for address translation. It is only a request: everything works
- * without such pages. */
+/** On CPUs, asks Linux for pages of 2 MB before the buffer is first written. With pages of 4 kB, kernels that
+ * access more than a few megabytes wait for address translation (TLB misses). Linux may refuse the request;
+ * everything works without large pages. */
 static enum clrnn_status ask_for_large_pages(struct clrnn_buffer *b)
 {
 #ifdef MADV_HUGEPAGE
@@ -162,7 +162,7 @@ static void buffer_destroy(struct clrnn_buffer *b)
 
     if (owns)
         wait_for_queue(b->device->queue); // queued work may use the memory
-    clReleaseMemObject(b->mem);           // the driver keeps it until queued work is done
+    clReleaseMemObject(b->mem);           // the driver frees it when queued work is done
     if (owns)
         clSVMFree(b->device->context, b->shared);
 }
@@ -218,7 +218,7 @@ static enum clrnn_status error_transfer(const struct clrnn_buffer *b, cl_int err
                           count, first, b->count, b->device->info.name);
 }
 
-/** The state of an event: CL_COMPLETE, a state above it, or an error below 0. */
+/** Returns an event's status: CL_COMPLETE (0), above 0 before completion, or a negative error code. */
 static cl_int event_state(cl_event event)
 {
     cl_int state = CL_COMPLETE;
@@ -236,8 +236,8 @@ static void staging_free(struct clrnn_transfers *t, struct staging *s)
     s->capacity = 0;
 }
 
-/** Waits for the oldest write. The next slot takes over its staging memory, which is released instead if it
- * is large and either smaller than the next write, of `bytes`, or more than twice as large. */
+/** Waits for the oldest write. The slot of the next write, of `bytes` bytes, takes over the memory. Memory
+ * above 64 KiB (KEPT) is freed instead if it is smaller than `bytes` or more than twice as large. */
 static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
 {
     enum { KEPT = 1 << 16 };
@@ -262,11 +262,11 @@ static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
     return CLRNN_OK;
 }
 
-/** Returns staging memory of at least `bytes` in a free slot. Waits only if the ring is full or holds too
- * much. */
+/** Finds a free slot with at least `bytes` of staging memory. Waits only if all slots are in use or the
+ * staging memory exceeds 64 MiB (MOST). */
 static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struct staging **slot)
 {
-    enum { MOST = 1 << 26 }; // limit for bytes in flight, not counting this write
+    enum { MOST = 1 << 26 }; // limit in bytes for the staging memory of all slots, without this write
     struct clrnn_transfers *t = d->transfers;
     struct staging *s;
 
@@ -289,7 +289,7 @@ static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struc
     return CLRNN_OK;
 }
 
-/** Queues a write of the slot's contents. */
+/** Queues a write of the slot's contents to the buffer. */
 static enum clrnn_status staging_send(struct clrnn_buffer *b, size_t first, size_t count,
                                       struct staging *slot)
 {
@@ -325,14 +325,14 @@ static enum clrnn_status buffer_write(struct clrnn_buffer *b, size_t first, size
 static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_t count,
                                      enum clrnn_host_type type, void *data)
 {
-    float *words = type == CLRNN_HOST_F64 ? (float *)data + count : data; // the upper half of the memory
+    float *words = type == CLRNN_HOST_F64 ? (float *)data + count : data; // F64: upper half of `data`
     double *to = data;
     const cl_int error =
         clEnqueueReadBuffer(b->device->queue, b->mem, CL_TRUE, first * 4, count * 4, words, 0, NULL, NULL);
 
     if (error != CL_SUCCESS)
         return error_transfer(b, error, "clEnqueueReadBuffer", first, count);
-    for (size_t i = 0; type == CLRNN_HOST_F64 && i < count; i++) { // to[i] ends before words[i + 1] begins
+    for (size_t i = 0; type == CLRNN_HOST_F64 && i < count; i++) { // in place: to[i] ends before words[i + 1]
         float word;
         double value;
 
@@ -354,7 +354,7 @@ static enum clrnn_status device_mark(struct clrnn_device *d, struct clrnn_mark *
     if (error != CL_SUCCESS)
         return clrnn_cl_error(d->log, error, "clEnqueueMarkerWithWaitList", "a mark in the queue of %s",
                               d->info.name);
-    st = device_flush(d); // a read in another queue waits for the event
+    st = device_flush(d); // submits the marker: a read in another queue waits for its event
     if (st == CLRNN_OK)
         mark->event = event;
     else
@@ -375,7 +375,7 @@ static enum clrnn_status buffer_read_after(struct clrnn_buffer *b, const struct 
     const char *call = "clWaitForEvents";
     cl_int error = CL_SUCCESS;
 
-    if (b->shared) { // read here: the driver's threads are busy with what was queued after the mark
+    if (b->shared) { // copy on this thread: the driver's threads are busy with work queued after the mark
         error = clWaitForEvents(1, &event);
         if (error == CL_SUCCESS)
             memcpy(data, b->shared + first * 4, count * 4);
@@ -409,7 +409,7 @@ static enum clrnn_status buffer_copy(struct clrnn_buffer *to, size_t to_first, s
     return error == CL_SUCCESS ? CLRNN_OK : error_transfer(to, error, "clEnqueueCopyBuffer", to_first, count);
 }
 
-// Ensures that the array of pending transfers has capacity for one more.
+// Ensures that the array of pending transfers has capacity for one more transfer.
 static enum clrnn_status grow_pending(const struct clrnn_device *d)
 {
     struct clrnn_transfers *t = d->transfers;
@@ -474,7 +474,7 @@ static enum clrnn_status device_wait(struct clrnn_device *device, uint64_t token
                                   device->info.name);
         break;
     }
-    return CLRNN_OK; // a token without a pending transfer is done
+    return CLRNN_OK; // no pending transfer has this token: it was waited for before
 }
 
 const struct clrnn_backend clrnn_backend_opencl = {

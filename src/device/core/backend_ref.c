@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The backend of ref: host memory, REALs stored as doubles, every call complete when it returns.
+// The backend of the reference device (ref): buffers are host memory, REAL elements are doubles, and every
+// function has finished its work when it returns.
 #include <stdlib.h>
 #include <string.h>
 

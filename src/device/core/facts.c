@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Facts of an open device.
+// Getters and small setters of an open device.
 #include "device/core/internal.h"
 
 const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device)

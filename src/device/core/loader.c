@@ -13,8 +13,8 @@
 #include "base/array.h"
 #include "base/file.h"
 
-// The libraries' file names, unchanged since their first stable versions, and the Debian packages that have
-// them.
+// The file name (soname) of each library, and the Debian package that contains it. The names have not changed
+// since the libraries' first stable versions.
 static const char *const libraries[][2] = {{"libOpenCL.so.1", "ocl-icd-libopencl1"},
                                            {"libclblast.so.1", "libclblast1"}};
 
@@ -39,15 +39,15 @@ static char *load(void)
                    "a pointer to a function is as large as one to data");
     errno = 0;
     for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
-        if (!dlopen(libraries[i][0], RTLD_NOW | RTLD_GLOBAL)) // CLBlast calls OpenCL, too
+        if (!dlopen(libraries[i][0], RTLD_NOW | RTLD_GLOBAL)) // GLOBAL: CLBlast itself calls OpenCL
             return errno == ENOMEM ? NULL
                                    : clrnn_format("%s; install it (Debian: %s)", dlerror(), libraries[i][1]);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        address[i] = dlsym(RTLD_DEFAULT, names[i]); // a preloaded library comes first, as if it were linked
+        address[i] = dlsym(RTLD_DEFAULT, names[i]); // DEFAULT: a preloaded library takes precedence
         if (!address[i] && i < REQUIRED)
             return clrnn_format("%s lacks %s", libraries[strncmp(names[i], "CLBlast", 7) == 0][0], names[i]);
     }
-    memcpy(&clrnn_loaded, address, sizeof(address)); // C has no cast for this
+    memcpy(&clrnn_loaded, address, sizeof(address)); // C has no cast from data to function pointers
     return NULL;
 }
 

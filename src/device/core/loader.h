@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The functions of OpenCL and CLBlast that clRNN uses, from libraries loaded at run time, so that the
-// reference device works without them and messages can name what is missing. The functions' names are macros
-// for entries of one table.
+// The functions of OpenCL and CLBlast that clRNN calls. Both libraries are loaded at run time (dlopen): the
+// reference device works without them, and a message can name a missing library. Macros replace each
+// function's name by a pointer in the table clrnn_loaded.
 #ifndef CLRNN_SRC_DEVICE_LOADER_H
 #define CLRNN_SRC_DEVICE_LOADER_H
 
 #define CL_TARGET_OPENCL_VERSION 200
-#define CL_USE_DEPRECATED_OPENCL_1_2_APIS // OpenCL 1.2 is what every device must have
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS // every device must support at least OpenCL 1.2
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
 #include <clblast_c.h>
@@ -22,11 +22,11 @@
     X(clGetProgramBuildInfo) X(clGetProgramInfo) X(clReleaseCommandQueue) X(clReleaseContext) \
     X(clReleaseEvent) X(clReleaseKernel) X(clReleaseMemObject) X(clReleaseProgram) X(clSetKernelArg) \
     X(clWaitForEvents) X(CLBlastOverrideParameters) X(CLBlastSgemm)
-// OpenCL 2.0 functions; NULL where the ICD loader is older
+// OpenCL 2.0 functions; their pointers are NULL if the ICD loader is older
 #define CLRNN_OPTIONAL_FUNCTIONS(X) X(clSVMAlloc) X(clSVMFree)
 // clang-format on
 
-/** Pointers to these functions, all NULL until clrnn_opencl_load has succeeded. */
+/** Pointers to the functions of both lists, all NULL until clrnn_opencl_load has succeeded. */
 struct clrnn_loaded_functions {
 #define X(name) __typeof__(name) *name;
     CLRNN_LOADED_FUNCTIONS(X)
@@ -36,12 +36,13 @@ struct clrnn_loaded_functions {
 extern struct clrnn_loaded_functions clrnn_loaded;
 
 /**
- * Loads the ICD loader (not yet its drivers) and CLBlast, once in a process; any thread may call it. Returns
- * NULL on success, otherwise the reason in fresh memory ("" where memory is short).
+ * Loads the ICD loader (not yet its drivers) and CLBlast, once in a process; any thread may call this
+ * function. Returns NULL on success, otherwise text with the reason (to be freed); the text is "" if memory
+ * is short.
  */
 char *clrnn_opencl_load(void);
 
-// loader.c needs the original names
+// loader.c needs the original names and defines CLRNN_LOADER_C
 #ifndef CLRNN_LOADER_C
 #define clBuildProgram clrnn_loaded.clBuildProgram
 #define clCreateBuffer clrnn_loaded.clCreateBuffer

@@ -25,8 +25,8 @@ char *clrnn_pocl_cache_folder(void)
     return home ? clrnn_format("%s/.cache/pocl/kcache", home) : clrnn_format("/tmp/pocl/kcache");
 }
 
-// Adds the sizes of all files below a folder, if it exists. False: no memory. fts_open is avoided, since
-// glibc's crashes where memory is short.
+// Adds the sizes of all files below a folder to *bytes. A folder that does not exist adds nothing. False: out
+// of memory. Does not use fts_open, because glibc's fts_open crashes when memory is short.
 static bool add_sizes(const char *folder, uint64_t *bytes)
 {
     DIR *open = opendir(folder);
@@ -89,7 +89,8 @@ char *clrnn_pocl_cache_trouble(void)
     return text;
 }
 
-// Whether the disk has less room than the compiler's files for one kernel take (1 MB). False if not known.
+// Checks whether the disk has less than 1 MB free, which the compiler's files for one kernel take. False if
+// the free space is not known.
 static bool is_disk_full(const char *folder)
 {
     struct statvfs st;

@@ -5,26 +5,27 @@
 
 #include "clrnn/device.h"
 
-// X(type, field, how the rows that apply to a device are merged)
+// The fields of struct clrnn_quirks: X(type, field, merge). If several rows of the table in quirks.c apply to
+// a device, `merge` combines their values.
 #define QUIRK_FIELDS(X) \
     X(bool, is_pocl, EITHER) \
-    /* caches binaries by itself, and compiles again when asked for them */ \
+    /* the driver caches binaries itself, and compiles again when it is asked for a binary */ \
     X(bool, caches_programs, EITHER) \
-    /* compiles a kernel when it is first run, one at a time, into a folder that processes share */ \
+    /* compiles kernels when they first run, one at a time, into a folder that all processes share */ \
     X(bool, compiles_late, EITHER) \
     /* reads clang's header of all OpenCL functions for each program, unless _OPENCL_H_ is defined */ \
     X(bool, reads_builtins, EITHER) \
-    /* generates a kernel's code several times */ \
+    /* generates the machine code of a kernel several times */ \
     X(bool, repeats_kernels, EITHER) \
-    /* takes minutes for kernels that do several things at once */ \
+    /* takes minutes to compile a kernel that combines several operations */ \
     X(bool, builds_slowly, EITHER) \
-    /* limit for the iterations of all loops of a work-item; INFINITY: none */ \
+    /* most loop iterations of a work-item, all its loops together; INFINITY: no limit */ \
     X(double, loop_rounds, LEAST) \
-    /* 32-bit registers that a GPU's work-item can have; its work-group has 64 Ki in all */ \
+    /* 32-bit registers that a work-item can have on a GPU; a work-group can have 64 Ki in total */ \
     X(unsigned, registers, MOST) \
-    /* build options of every program on a CPU, starting with a blank */ \
+    /* build options of every program on a CPU; the text starts with a blank */ \
     X(const char *, cpu_options, FIRST) \
-    /* of several platforms with the same device, the one with the lowest rank is preferred */ \
+    /* if several platforms have the same device, the one with the lowest rank is preferred */ \
     X(unsigned, rank, MOST)
 
 struct clrnn_quirks {
@@ -33,11 +34,11 @@ struct clrnn_quirks {
 #undef X
 };
 
-/** The quirks of a device or platform, by its names. */
+/** Returns the quirks of a device or platform, which is recognised by its names. */
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info);
 
-/** Environment variables by which drivers change how a program is built; NULL for an index beyond the
- * last. */
+/** Returns the name of the environment variable number `index`, from 0, of those that change how a driver
+ * builds a program; NULL for an index beyond the last. */
 const char *clrnn_quirks_build_variable(size_t index);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Child processes that try OpenCL drivers, and hiding broken drivers from the loader.
+// Tries OpenCL drivers in child processes, and hides broken drivers from the ICD loader.
 #include "device/find/drivers.h"
 
 #include <dirent.h>
@@ -29,11 +29,11 @@
 
 /** A driver that the ICD loader would load. */
 struct driver {
-    char *path;    // of the .icd file, absolute where it exists; NULL: OCL_ICD_VENDORS names the library
-    char *library; // the library that the .icd file names; "": none; NULL: the file cannot be read
+    char *path;    // of the .icd file, absolute if the file exists; NULL: OCL_ICD_VENDORS names the library
+    char *library; // the library that the .icd file names; "": it names none; NULL: the file cannot be read
 };
 struct drivers {
-    struct driver driver[MAX_DRIVERS]; // in the order of their names
+    struct driver driver[MAX_DRIVERS]; // sorted by name
     size_t count;
 };
 
@@ -63,7 +63,8 @@ static bool ends_with(const char *text, const char *end)
     return a >= b && strcmp(text + a - b, end) == 0;
 }
 
-/** The library that an .icd file names, in fresh memory: its first line. */
+/** Returns the library that an .icd file names in its first line (to be freed). NULL: the file cannot be
+ * read, or out of memory. */
 static char *read_icd(const char *path)
 {
     struct clrnn_map map;
@@ -78,7 +79,7 @@ static char *read_icd(const char *path)
     return name;
 }
 
-/** Adds an .icd file; takes ownership of its `path`. */
+/** Adds the driver of an .icd file to the list; takes ownership of `path`. */
 static void add_icd(struct drivers *d, char *path)
 {
     char *absolute = path ? realpath(path, NULL) : NULL;
@@ -102,8 +103,9 @@ const char *clrnn_drivers_place(void)
     return named && *named ? named : STANDARD_FOLDER;
 }
 
-/** Lists the drivers that the loader finds, by ocl-icd's rules: those of a folder, a single .icd file (a
- * name without a slash is in the standard folder), or a single library. */
+/** Lists the drivers that the ICD loader would find, by the rules of ocl-icd. clrnn_drivers_place is a folder
+ * of .icd files, or a single .icd file (a name without a slash is in the standard folder), or a single
+ * library. */
 static void drivers_find(struct drivers *d)
 {
     const char *named = clrnn_drivers_place();
@@ -128,19 +130,20 @@ static void drivers_find(struct drivers *d)
 
 // ---------------------------------------------------------------- children
 
-/** A child's progress, in memory shared with the parent: written before each step that may crash. */
+/** What a child is doing and has found, in memory shared with the parent. The child updates `platform` and
+ * `name` before each step that may crash. */
 struct progress {
     struct clrnn_child_report report;
     bool skip[MAX_PLATFORMS];
-    volatile int platform; // -1: the drivers are being loaded
+    volatile int platform; // index of the platform in use; -1: drivers are being loaded or examined
     char name[240];
-    const struct drivers *drivers; // drivers that the child asks why they give no platform
-    bool broken[MAX_DRIVERS];      // drivers that must not be loaded
+    const struct drivers *drivers; // the drivers that the child examines (see examine)
+    bool broken[MAX_DRIVERS];      // whether a driver must not be loaded, because it crashes or hangs
     char why[MAX_DRIVERS][TROUBLE_SIZE];
 };
 
-/** Runs in the child, after the loader has loaded the driver. Sets `why` to the reason that the driver gives
- * no platform, or to "" if it gives one. */
+/** Runs in the child, after the ICD loader has loaded the driver. Sets `why` to the reason why the driver
+ * gives no platform, or to "" if the driver gives one. */
 static void examine(const struct driver *d, char why[TROUBLE_SIZE])
 {
     cl_int(CL_API_CALL * platforms)(cl_uint, cl_platform_id *, cl_uint *);
@@ -160,7 +163,7 @@ static void examine(const struct driver *d, char why[TROUBLE_SIZE])
         return;
     }
     address = dlsym(library, "clGetExtensionFunctionAddress");
-    memcpy(&extension, &address, sizeof(extension)); // C has no cast for this
+    memcpy(&extension, &address, sizeof(extension)); // C has no cast from data to function pointers
     address = address ? extension("clIcdGetPlatformIDsKHR") : NULL;
     if (!address) {
         snprintf(why, TROUBLE_SIZE, "its library %s is no OpenCL driver: it lacks %s", d->library,
@@ -182,7 +185,8 @@ static void child_says(struct progress *b, int platform, const char *name)
     clrnn_child_doing(&b->report, platform < 0 ? "being loaded" : "being asked for its devices");
 }
 
-/** Runs in the child: asks every platform that is not skipped for what the device list needs. */
+/** Runs in the child: makes the queries on which the device list depends, for every platform that is not in
+ * b->skip. Then examines the drivers. */
 static void try_platforms(void *user)
 {
     struct progress *b = user;
@@ -222,18 +226,19 @@ struct outcome {
     char text[160]; // for a message: "its driver crashed ..."
 };
 
-/** What trying the platforms and drivers has found. */
+/** What the child processes have found out about platforms and drivers. */
 struct found {
     struct drivers drivers;
     bool skip[MAX_PLATFORMS];            // platforms that crash or hang when asked for devices
     bool broken[MAX_DRIVERS];            // drivers that crash or hang when loaded
-    char why[MAX_DRIVERS][TROUBLE_SIZE]; // of other drivers: why they give no platform
+    char why[MAX_DRIVERS][TROUBLE_SIZE]; // why a driver that is not broken gives no platform, or ""
 };
 
 #define ALL SIZE_MAX
-/** Runs one child, which records why drivers give no platform. True: it ended normally or could not be
- * started. With `only` ALL, the child tries all platforms but those of found->skip. Otherwise `only` is the
- * index of the one driver to examine, and the loader must have been set to load no other. */
+/** Runs try_platforms in a child process. Stores in found->why why drivers give no platform, and in *outcome
+ * how the child ended. Returns true if the child ended normally or could not be started. With `only` ALL, the
+ * child tries all platforms except those in found->skip. Otherwise `only` is the index of the one driver to
+ * examine; OCL_ICD_VENDORS must then be set so that the ICD loader loads no other driver. */
 static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 {
     struct progress *b = clrnn_shared_create(sizeof(*b));
@@ -301,7 +306,8 @@ bool clrnn_drivers_loaded(void)
     return loaded;
 }
 
-/** Finds which drivers cannot be loaded and makes a folder of links to the others. */
+/** Finds the drivers that cannot be loaded. Makes a folder of links to the .icd files of the other drivers,
+ * and sets OCL_ICD_VENDORS to this folder. */
 static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_probe *probe,
                                      struct found *found)
 {
@@ -315,8 +321,8 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     TRY(clrnn_temporary_folder(log, &probe->folder));
     for (size_t i = 0; i < d->count; i++) {
         setenv("OCL_ICD_VENDORS", driver_name(&d->driver[i]), 1);
-        // A driver that fails only when asked for devices is broken, too: if there are several drivers, the
-        // loader asks each for devices.
+        // A driver that fails only when it is asked for devices counts as broken, too: if there are several
+        // drivers, the ICD loader itself asks each of them for devices.
         found->broken[i] = !run_child(found, i, &last);
         if (found->broken[i])
             TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : driver_name(&d->driver[i]),
@@ -334,8 +340,8 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     return CLRNN_OK;
 }
 
-/** Runs children until one ends normally. After each failure, the platform is skipped or, if loading failed,
- * the broken drivers are hidden. */
+/** Runs child processes until one ends normally. After a failure, the next child skips the platform that
+ * failed. If loading the drivers failed, the broken drivers are hidden from the ICD loader instead. */
 static enum clrnn_status try_all(const struct clrnn_log *log, struct clrnn_probe *p, struct found *found)
 {
     struct outcome last;

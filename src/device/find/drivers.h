@@ -5,8 +5,9 @@
 
 #include "base/log.h"
 
-/** A platform that crashed or hung its child; or, with platform -1, a driver that did so while being loaded
- * or that gave no platform. `name` is then the driver's .icd file or library. */
+/** A platform that crashed or hung the child process that tried it. If `platform` is -1, a driver instead: it
+ * crashed or hung while it was loaded, or it gave no platform; `name` is then the driver's .icd file or
+ * library. */
 struct clrnn_probe_trouble {
     int platform;
     char name[256], text[400];
@@ -15,26 +16,28 @@ struct clrnn_probe_trouble {
 struct clrnn_probe {
     struct clrnn_probe_trouble *trouble;
     size_t count;
-    char *folder;       // links to the working drivers, if others break the loader; else NULL
-    char *kept_vendors; // value of OCL_ICD_VENDORS before it was changed
+    char *folder;       // links to the working drivers, if broken ones had to be hidden; else NULL
+    char *kept_vendors; // value of OCL_ICD_VENDORS before it was changed; NULL: not set
 };
 
 /**
  * Tries every platform in child processes. If a driver cannot even be loaded, sets OCL_ICD_VENDORS to a
- * temporary folder of the other drivers, until clrnn_probe_restore is called: call clGetPlatformIDs before
- * that. Does nothing in a process that has loaded drivers already.
+ * temporary folder with links to the other drivers. clrnn_probe_restore resets the variable; call
+ * clGetPlatformIDs, which loads the drivers, before that. Does nothing in a process that has already loaded
+ * drivers.
  */
 enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_probe **probe);
 void clrnn_probe_restore(struct clrnn_probe *probe);
 void clrnn_probe_destroy(struct clrnn_probe **probe);
 
-/** Whether this process has loaded drivers. They are then known to load, and a fork would be unsafe. */
+/** Checks whether this process has loaded OpenCL drivers. If so, the drivers are known to load, and forking a
+ * child that uses them would be unsafe. */
 bool clrnn_drivers_loaded(void);
 
-/** Where the loader searches for drivers: a folder, an .icd file, or a library. */
+/** Returns where the ICD loader searches for drivers: a folder, an .icd file, or a library. */
 const char *clrnn_drivers_place(void);
 
-/** The trouble of a platform, or NULL if it works. */
+/** Returns what is wrong with a platform, or NULL if the platform works. */
 const struct clrnn_probe_trouble *clrnn_probe_find(const struct clrnn_probe *probe, int platform);
 
 #endif

@@ -11,11 +11,11 @@
 #include "device/core/pocl.h"
 #include "device/core/quirks.h"
 
-// From the headers of extensions that not every OpenCL-Headers package has.
+// Constants of OpenCL extensions, here because some OpenCL-Headers packages lack the extensions' headers.
 #define PCI_BUS_INFO_KHR 0x410F // 4 cl_uint: domain, bus, device, function
 #define PCI_BUS_ID_NV 0x4008
 #define PCI_SLOT_ID_NV 0x4009
-#define TOPOLOGY_AMD 0x4037 // 24 bytes: type 1, ..., bus, device, function
+#define TOPOLOGY_AMD 0x4037 // 24 bytes: type (1: PCI) in byte 0; bus, device, function in bytes 21 to 23
 
 #define MAX_PLATFORMS 64
 #define MAX_DEVICES 64 // of one platform
@@ -121,7 +121,7 @@ static uint64_t device_ulong(cl_device_id id, cl_device_info what)
     return clGetDeviceInfo(id, what, sizeof(value), &value, NULL) == CL_SUCCESS ? value : 0;
 }
 
-/** A copy without the blanks with which some drivers pad names. */
+/** Removes blanks at both ends of `text` in place: some drivers pad names with blanks. Returns `text`. */
 static char *trimmed(char *text)
 {
     if (text) {
@@ -135,7 +135,8 @@ static char *trimmed(char *text)
     return text;
 }
 
-/** Reports an unusable cache: PoCL then has no devices, fails, or ends the process at the first build. */
+/** Sets the row's trouble if PoCL cannot use its cache folder. PoCL then has no devices, fails, or ends the
+ * process at the first build. */
 static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_device_info *row)
 {
     const char *trouble = row->is_pocl ? clrnn_list_keep(list, clrnn_pocl_cache_trouble()) : NULL;
@@ -143,7 +144,8 @@ static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_devic
     row->trouble = trouble ? trouble : row->trouble;
 }
 
-/** A GPU's PCI domain, bus, device and function as one number, 0 if the driver does not report them. */
+/** Returns a GPU's PCI domain, bus, device and function as bit fields of one number; 0: the driver does not
+ * report them. */
 static uint64_t pci_address(cl_device_id id)
 {
     cl_uint khr[4], bus, slot;
@@ -175,7 +177,7 @@ static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_de
     row->device = number;
     if (clGetDeviceInfo(h.id, CL_DEVICE_TYPE, sizeof(type), &type, NULL) != CL_SUCCESS)
         row->trouble = "its driver does not tell the device's type";
-    row->type = type & CL_DEVICE_TYPE_CPU   ? CLRNN_DEVICE_CPU // a simulator claims to be everything
+    row->type = type & CL_DEVICE_TYPE_CPU   ? CLRNN_DEVICE_CPU // Oclgrind claims all types
                 : type & CL_DEVICE_TYPE_GPU ? CLRNN_DEVICE_GPU
                                             : CLRNN_DEVICE_ACCELERATOR;
     row->name = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_NAME)));
@@ -280,7 +282,7 @@ enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_de
     }
     TRY(clrnn_probe_create(log, &probe)); // first, so that only working drivers are called afterwards
     if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS)
-        count = 0; // no driver at all: an empty list
+        count = 0; // there is no driver: the list stays empty
     count = count < MAX_PLATFORMS ? count : MAX_PLATFORMS;
     clrnn_probe_restore(probe);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The list of devices, made by a child and copied.
+// Creates the list of devices in a child process and copies it to this process.
 #include "device/find/list_child.h"
 
 #include <stdio.h>
@@ -13,15 +13,15 @@
 #include "device/find/find.h"
 #include "device/core/pocl.h"
 
-#define PATIENCE_S 120 // seconds for listing all devices; a single driver gets less
+#define PATIENCE_S 120 // time limit in seconds for listing all devices; a single driver gets less (drivers.c)
 #define TEXT_BYTES ((size_t)1 << 20)
 #define MOST_ROWS 256
 
-// Shared memory has the same address in parent and child, so that pointers into it are valid in both.
+// Shared memory has the same address in parent and child, so pointers into it are valid in both processes.
 struct shared_list {
     struct clrnn_child_report report;
     bool done;
-    enum clrnn_status status; // why the listing is not done
+    enum clrnn_status status; // the error if `done` is false
     size_t count, used;
     struct clrnn_device_info info[MOST_ROWS];
     char text[TEXT_BYTES];
@@ -150,7 +150,7 @@ enum clrnn_status clrnn_caches_suspect(const struct clrnn_log *log, const char *
     if (strncmp(ending, "crashed", 7) != 0 && !strstr(ending, "POCL_CACHE_DIR"))
         return CLRNN_OK;
     TRY(clrnn_temporary_folder(log, folder));
-    cache = strstr(ending, "POCL_CACHE_DIR") ? NULL : clrnn_pocl_cache_folder(); // its folder is in `ending`
+    cache = strstr(ending, "POCL_CACHE_DIR") ? NULL : clrnn_pocl_cache_folder(); // `ending` names the folder
     clrnn_log(log, CLRNN_LOG_WARNING, "%s: %s: tried once more with fresh caches; if that helps, delete %s",
               device, ending, cache ? cache : "the driver's");
     free(cache);

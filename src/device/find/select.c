@@ -17,7 +17,7 @@ static bool usable(const struct clrnn_device_info *i)
     return !i->trouble && i->type != CLRNN_DEVICE_REF;
 }
 
-/** Whether two rows are one physical device according to their drivers. */
+/** Checks whether two rows are the same physical device, as far as their drivers tell. */
 static bool asked_same(const struct clrnn_device_list *list, size_t a, size_t b)
 {
     const struct clrnn_handles *h = ((const struct clrnn_list_private *)list->strings_)->handles;
@@ -33,7 +33,7 @@ static bool asked_same(const struct clrnn_device_list *list, size_t a, size_t b)
     if (clGetDeviceInfo(h[a].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_x), &vendor_x, NULL) != CL_SUCCESS ||
         clGetDeviceInfo(h[b].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_y), &vendor_y, NULL) != CL_SUCCESS)
         return false;
-    return vendor_x == vendor_y && x->device == y->device; // the best guess for such drivers
+    return vendor_x == vendor_y && x->device == y->device; // a guess if the drivers report no PCI address
 }
 
 void clrnn_list_mark_same(struct clrnn_device_list *list)
@@ -45,7 +45,7 @@ void clrnn_list_mark_same(struct clrnn_device_list *list)
                 list->info[i].same_as = (int)j;
 }
 
-/** Whether two rows are one physical device, seen through two platforms. */
+/** Checks whether two rows are the same physical device on two platforms, by their `same_as`. */
 static bool same_device(const struct clrnn_device_list *list, size_t a, size_t b)
 {
     const size_t first_a = list->info[a].same_as < 0 ? a : (size_t)list->info[a].same_as;
@@ -54,7 +54,7 @@ static bool same_device(const struct clrnn_device_list *list, size_t a, size_t b
     return first_a == first_b;
 }
 
-/** "P:D name (platform)" of every device in fresh memory. NULL: no memory. */
+/** Lists every device as "P:D name (platform)", for error messages (to be freed). NULL: out of memory. */
 static char *listing(const struct clrnn_device_list *list)
 {
     size_t size;
@@ -90,7 +90,8 @@ static enum clrnn_status no_match(const struct clrnn_log *log, const struct clrn
     return st;
 }
 
-/** Multiply-adds per clock and compute unit, roughly, to tell a fast GPU from a slow one. */
+/** Roughly estimates a GPU's multiply-adds per microsecond, to compare GPUs: lanes of a compute unit (a guess
+ * by vendor) times compute units times clock in MHz. */
 static double speed(const struct clrnn_device_info *i)
 {
     double lanes = 64;
@@ -115,7 +116,8 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
     return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
-/** Whether a row, usable or not, matches `select`. "cpu" and "gpu" also match a platform that failed. */
+/** Whether a row, usable or not, matches `select`. "cpu" and "gpu" also match the row of a platform without
+ * devices, which may have failed. */
 static bool named(const struct clrnn_device_info *i, const char *select)
 {
     if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
@@ -132,8 +134,10 @@ static bool fits(const struct clrnn_device_info *i, const char *select)
     return usable(i) && (!select || named(i, select));
 }
 
-/** The row to take of those that fit `select`: the first in the order of `better` or, if its training step
- * was measured, the fastest measured one. *second: the second fastest measured. list->count: none. */
+/** Returns the row to use of those that fit `select`; list->count: no row fits. This is the first row in the
+ * order of `better`. But if the training step of that row was measured (clrnn_device_step_ms), it is the row
+ * with the fastest measured step. *second becomes the row with the second fastest measured step, or
+ * list->count. */
 static size_t best_of(const struct clrnn_device_list *list, const char *select, size_t *second)
 {
     size_t best = list->count, count = 0, first;
@@ -162,7 +166,7 @@ static size_t best_of(const struct clrnn_device_list *list, const char *select, 
     return best;
 }
 
-/** Whether no driver gave a row, not even one with an error. */
+/** Checks whether the list has no row but ref: no driver was found, not even one that failed. */
 static bool is_empty(const struct clrnn_device_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -171,7 +175,7 @@ static bool is_empty(const struct clrnn_device_list *list)
     return true;
 }
 
-/** The row that reports that OpenCL itself does not load, or NULL. */
+/** Returns the row which reports that OpenCL or CLBlast cannot be loaded; NULL: there is no such row. */
 static const struct clrnn_device_info *no_opencl(const struct clrnn_device_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -267,7 +271,7 @@ enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log, const str
     return select_default(log, list, &row);
 }
 
-/** Parses "3:1" as two numbers; false: it is something else. */
+/** Parses a device SPEC like "3:1" as two numbers. False: `select` has another form. */
 static bool numbers(const char *select, int *platform, int *device)
 {
     int used = 0;
@@ -276,7 +280,8 @@ static bool numbers(const char *select, int *platform, int *device)
            sscanf(select, "%4d:%4d%n", platform, device, &used) == 2 && !select[used];
 }
 
-/** Nothing usable matches: logs the error of the first matching row, otherwise the list of devices. */
+/** Logs why no usable device matches `select`, and returns the status. The reason is that of the first row
+ * that matches; otherwise the message lists the devices. */
 static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                       const char *select)
 {

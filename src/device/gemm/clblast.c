@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/** Name of a CLBlast error code; codes above -1000 are OpenCL's. */
+/** Returns the name of a CLBlast error code; codes above -1000 are OpenCL error codes. */
 static const char *clblast_error_name(int status)
 {
     switch (status) {

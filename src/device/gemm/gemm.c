@@ -7,7 +7,9 @@
 #include "device/list/internal.h"
 #include "device/remember/remember.h"
 
-/** Checks one stored matrix: rows x columns at `offset`, rows `ld` apart, or gathered through `index`. */
+/** Checks that a stored matrix is within its buffer: rows x columns from `offset` on, with rows `ld` elements
+ * apart. If `index` is not NULL, checks instead that it has `rows` row indices, by which rows are
+ * gathered. */
 static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter,
                                       const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
                                       uint32_t columns, const struct clrnn_buffer *index)
@@ -31,7 +33,7 @@ static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *
     return CLRNN_OK;
 }
 
-/** Whether the byte ranges of two matrices overlap, from their first to their last elements. */
+/** Whether the ranges of two matrices overlap in memory, each from its first to its last element. */
 static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_extent,
                     const struct clrnn_buffer *x, size_t x_offset, uint64_t x_extent)
 {
@@ -42,7 +44,7 @@ static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_ex
     return c_first < x_first + x_extent && x_first < c_first + c_extent;
 }
 
-/** Appends C = beta C, for a K of 0. */
+/** Appends C = beta C, the result of a multiply with K = 0. */
 static enum clrnn_status append_scale(struct clrnn_launches *launches, const struct clrnn_gemm *g)
 {
     const struct clrnn_cost cost = {(double)g->M * g->N, 8.0 * g->M * g->N};
@@ -55,7 +57,7 @@ static enum clrnn_status append_scale(struct clrnn_launches *launches, const str
         ARGS(BUF(g->c), UINT(g->c_offset), UINT(g->c_ld), UINT(g->M), UINT(g->N), REAL(g->beta)));
 }
 
-/** Appends clRNN's kernels; each launch is listed as "gemm" with the shape of the multiply. */
+/** Appends a multiply by clRNN's kernels; each launch is listed as "gemm" with the shape of the multiply. */
 static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
                                     uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                     bool *fused)
@@ -81,8 +83,8 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
     return CLRNN_OK;
 }
 
-/** Whether to prefer clRNN's kernels to CLBlast's: those that `clrnn tune` measured as faster; if it has not
- * measured, clRNN's on CPUs (Mesa's CPU device, too) and CLBlast's elsewhere. */
+/** Whether to use clRNN's kernels instead of CLBlast: if `clrnn tune` measured them as faster. If nothing was
+ * measured: on CPUs (including Mesa's CPU device), but not on other devices. */
 static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g)
 {
     const int measured = clrnn_tune_prefers_own(d->tune, g);
@@ -90,8 +92,8 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
     return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
-/** Number of elements from a matrix's first to its last, both included. Rows gathered through `index` may
- * lie anywhere up to the buffer's end. */
+/** Returns the number of elements from a matrix's first to its last, both included. Rows that are gathered
+ * through `index` may be anywhere up to the buffer's end. */
 static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
                       uint32_t columns, const struct clrnn_buffer *index)
 {

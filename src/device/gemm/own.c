@@ -5,11 +5,13 @@
 #include "base/array.h"
 #include "device/gemm/internal.h"
 
-// The register tile and the panels in cache for a device; names as in cl/gemm.cl.
+// Sizes of the register tile, and of the blocks and panels in cache, for a device. `width`: floats in a
+// vector. `rows`, `panel`: rows and columns of a tile. `kc`: depth of a panel of B. `block`: most rows of A
+// in a work-item. cl/gemm.cl has the same in its defines.
 struct tile {
     uint32_t width, rows, panel, kc, block;
-    // Whether the driver limits loops (loop_rounds in device/core/quirks.h), so that a work-item computes
-    // only one tile, over a depth of at most BRIEF_K.
+    // Whether the driver limits loop iterations (loop_rounds in device/core/quirks.h). A work-item then
+    // computes only one tile, over a depth of at most BRIEF_K.
     bool brief;
 };
 enum {
@@ -23,19 +25,19 @@ enum {
     MOST_PACKED = 1 << 24
 };
 
-enum { LEAST_BLOCK = 48, BLOCK_STEP = 24 }; // rows of A, multiples of both tile heights
+enum { LEAST_BLOCK = 48, BLOCK_STEP = 24 }; // rows of A; both are multiples of both tile heights, 6 and 8
 
-// One way to divide C and K: a work-item computes m_block rows, n_block columns and k_part of K.
+// A division of C and K: a work-item computes m_block rows and n_block columns of C, over k_part of K.
 struct tiling {
     uint32_t m_block, n_block, k_part;
     uint32_t m_count, n_count, parts; // work-items along M, N and K; parts above 1: split-K
     bool packed;                      // B is packed first, by a separate launch
-    bool paired;                      // each item computes its blocks of both multiplies
-    double cycles;                    // estimated, for the whole batch
+    bool paired;                      // each work-item computes its blocks of both multiplies of a pair
+    double cycles;                    // estimated clock cycles for the whole batch
 };
 
-// One or two multiplies of one shape, as the kernels compute them. If `transposed`, the kernels compute
-// C' = op(B)' op(A)', whose rows are C's columns.
+// One or two multiplies of one shape, in the form that the kernels compute. If `transposed`, the kernels
+// compute the transposed C, which is op(B)^T op(A)^T; its rows are C's columns.
 struct batch {
     struct clrnn_gemm gemm[2];
     uint32_t count;
@@ -43,14 +45,15 @@ struct batch {
     bool transposed;
 };
 
-// Number of floats that a block's rows of A take when packed tile by tile.
+// Returns the number of floats that a block's rows of A take when they are packed tile by tile.
 static uint32_t packed_rows_size(const struct tile *t)
 {
     return t->block / t->rows * (t->kc * t->rows + 8);
 }
 
-// Local memory for the widest panel and any height, in bytes. It does not depend on the tile, and so kc does
-// not either: kc sets the order of sums, which must be the same whichever tile is taken.
+// Returns the bytes of local memory for the widest panel (4 vectors) and any tile height. The result is the
+// same for every tile, so kc, which follows from it, does not depend on the tile either. kc sets the order of
+// sums, which must not depend on the tile.
 static uint64_t most_local_bytes(const struct tile *t)
 {
     const uint64_t panel = 4ull * t->width;
@@ -58,10 +61,11 @@ static uint64_t most_local_bytes(const struct tile *t)
     return 4 * (t->kc * panel + t->kc * t->block + t->block / 6 * 8 + 8 * panel);
 }
 
-// The tile for panels of `vectors` vectors, at most 4. Accumulators take 24 of 32 registers with AVX-512 (16
-// with 2 vectors), 12 of 16 with AVX, SSE and (leaving some unused) NEON. With KC 128, a panel of 64 columns
-// fits the first-level cache. That is faster where A is packed anyway; elsewhere, reading and writing C twice
-// as often is slower. A multiply and its transposed form have the same KC, as it sets the order of sums.
+// Returns the tile for panels of `vectors` vectors, at most 4. Its sums take 24 of 32 vector registers with
+// AVX-512 (16 with 2 vectors). With AVX and SSE they take 12 of 16, and with NEON 12 of 32. With KC 128, a
+// panel of 64 columns fits the first-level cache, which is faster if A is packed. If A is not packed, KC is
+// 256: with 128, C would be read and written twice as often, which is slower. A multiply and its transposed
+// form have the same KC, because KC sets the order of sums.
 static struct tile tile_of(const struct clrnn_device *device, const struct clrnn_gemm *g, uint32_t vectors)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
@@ -93,27 +97,28 @@ static bool same_b(const struct batch *b)
     return b->count == 2 && b->gemm[0].b == b->gemm[1].b && b->gemm[0].b_offset == b->gemm[1].b_offset;
 }
 
-// Whether each work-item may compute its blocks of both multiplies of a pair: they must share B, and K must
-// not be summed in blocks, whose order may differ between the two.
+// Whether each work-item may compute its blocks of both multiplies of a pair. The multiplies must share B,
+// and K must not be summed in blocks, because the order of blocks may differ between the two.
 static bool may_pair(const struct batch *b)
 {
     return same_b(b) && !b->gemm[0].k_lead;
 }
 
-// Depth of K that a work-item multiplies before it accumulates into C. If B is packed by a launch of its own
-// and A is read in place, no local memory is needed: the depth is then all of k_part, unless a panel of that
+// Returns how much of K a work-item sums up before it adds the sums to C. If B is packed by a separate launch
+// and A is read in place, no local memory is needed. The result is then all of k_part, unless a panel of that
 // depth exceeds the second-level cache.
 static uint32_t step_of(const struct clrnn_gemm *g, const struct tile *t, const struct tiling *c)
 {
     return c->packed && !g->transpose_a && c->k_part <= MOST_STEP ? MAX2(c->k_part, t->kc) : t->kc;
 }
 
-// Estimated cycles. The weights were fitted to 750 measured tilings of 16 shapes on AVX-512 (two FMA and two
-// loads a cycle); only their proportions matter. The time is that of the busiest core. Several work-items add
-// the cost of waking threads and, on average, a fiftieth of an item's time for waiting for the last one. This
-// and the sums of split-K were fitted again to seven shapes of weight gradients. Vectors of 8 or 4 have
-// narrower panels: fewer columns share an item's first pass over A, which misses the second-level cache, so
-// that it counts (measured on AVX2).
+// Returns the estimated clock cycles of a tiling, which are those of the busiest core. The weights were
+// fitted to 750 measured tilings of 16 shapes on AVX-512 (two FMAs and two loads a cycle); only their
+// proportions matter. Several work-items add the cost of waking threads and 0.02 of a work-item's time, the
+// average wait for the last one. These two terms and the sums of split-K were fitted again to seven shapes of
+// weight gradients. Vectors of 8 or 4 floats have narrower panels, so fewer columns share a work-item's first
+// pass over A. This pass misses the second-level cache, so for these vectors its cost is added, too (read_a,
+// measured on AVX2).
 static double estimate(const struct batch *b, const struct tile *t, uint32_t cores, const struct tiling *c)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
@@ -139,7 +144,8 @@ static double estimate(const struct batch *b, const struct tile *t, uint32_t cor
     return (items > 1 ? (ceil(items / cores) + 0.02) * item + 4000 : item) + pack_all + sum;
 }
 
-// The counts and the estimated time of a tiling; infinite if split-K's partial results would be too large.
+// Returns a tiling with its counts and its estimated time. The time is infinite if the partial results of
+// split-K are too large, or if a pair needs too many rows of A.
 static struct tiling try_tiling(const struct batch *b, const struct tile *t, uint32_t cores, uint32_t rows,
                                 uint32_t panels, uint32_t parts, bool packed, bool paired)
 {
@@ -162,8 +168,9 @@ static struct tiling try_tiling(const struct batch *b, const struct tile *t, uin
 }
 
 // Whether B may be packed by a separate launch; the multiplies of a pair must then have the same B. With B
-// packed, the partial sums over K are added up before C is touched, otherwise each is added to C. If C has a
-// former value, the two round differently. `fixed` sums must not: whether packing pays depends on M and N.
+// packed, the partial sums over K are added up before C is touched; otherwise each is added to C. If beta is
+// not 0, the two orders round differently. Whether packing pays off depends on M and N, on which `fixed` sums
+// must not depend. So B is not packed for `fixed` sums with beta or with blocks.
 static bool may_pack(const struct batch *b, const struct tile *t)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
@@ -176,7 +183,7 @@ static bool may_pack(const struct batch *b, const struct tile *t)
 static struct tiling choose_tiling(const struct batch *b, const struct tile *t, uint32_t cores)
 {
     const uint32_t K = b->gemm[0].K, most = b->gemm[0].fixed ? 1 : 64;
-    const int kept = b->gemm[0].panels && may_pack(b, t); // 1: B is packed for several multiplies
+    const int kept = b->gemm[0].panels && may_pack(b, t); // 1: B must be packed, for several multiplies
     struct tiling best = {.cycles = INFINITY};
 
     if (t->brief)
@@ -194,7 +201,7 @@ static struct tiling choose_tiling(const struct batch *b, const struct tile *t, 
     return best;
 }
 
-// The same batch with C transposed.
+// Returns the batch that computes the transposed C.
 static struct batch transposed(const struct batch *b)
 {
     struct batch other = *b;
@@ -233,7 +240,7 @@ static struct clrnn_defines defines_of(const struct tile *t, bool transpose_a, b
     return (struct clrnn_defines){7, define};
 }
 
-// The kernel arguments that follow from the batch alone.
+// Returns the kernel arguments that depend only on the batch, not on the tiling.
 static struct gemm_args args_of(const struct batch *b)
 {
     const struct clrnn_gemm *g = &b->gemm[0], *second = &b->gemm[b->count - 1];
@@ -266,7 +273,7 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
 {
     const struct clrnn_gemm *g = &b->gemm[0];
     struct gemm_args args = args_of(b);
-    // Aims at four work-items per core, but each must take at least about 20 microseconds.
+    // Aims at four work-items per core, but each work-item must take at least about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
 
     args.n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;
@@ -276,7 +283,8 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
         ARGS(STRUCT(gemm_args, &args), BUF(g->a), BUF(g->b), BUF(g->c)));
 }
 
-// Packs B into panels, from which every work-item then reads.
+// Appends a launch that packs B into panels in scratch memory, from which every work-item of the multiply
+// reads.
 static enum clrnn_status append_pack(struct clrnn_launches *launches, const struct batch *b,
                                      const struct tile *t, struct clrnn_defines defines,
                                      struct clrnn_buffer **packed)
@@ -293,7 +301,7 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
                                ARGS(STRUCT(gemm_args, &args), BUF(g->b), BUF(g->b_rows), BUF(*packed)));
 }
 
-// Appends the reduction of split-K, with the epilogue.
+// Appends the launch that sums the partial results of split-K and applies the epilogue.
 static enum clrnn_status append_sum(struct clrnn_launches *launches, const struct batch *b,
                                     const struct tile *t, struct clrnn_defines defines, struct gemm_args args,
                                     struct clrnn_buffer *partial, struct clrnn_buffer *const bias[4])
@@ -301,7 +309,8 @@ static enum clrnn_status append_sum(struct clrnn_launches *launches, const struc
     const struct clrnn_gemm *g = &b->gemm[0];
 
     args.n_block = SUM_BLOCK;
-    args.m_block = t->brief ? 1 : clrnn_divide_up(SUM_NUMBERS, g->N); // reads long runs of numbers
+    // A work-item then reads long runs of contiguous numbers.
+    args.m_block = t->brief ? 1 : clrnn_divide_up(SUM_NUMBERS, g->N);
     return clrnn_launch_kernel(launches, "gemm", "gemm_sum", defines,
                                (struct clrnn_range){2,
                                                     {clrnn_divide_up(g->N, SUM_BLOCK),
@@ -313,7 +322,8 @@ static enum clrnn_status append_sum(struct clrnn_launches *launches, const struc
                                     BUF(bias[3])));
 }
 
-// With split-K, partial results go to `partial`, [parts, count, M, N], and are reduced afterwards.
+// Appends the launches of a multiply with a given tiling. With split-K, the kernel writes partial results to
+// `partial`, [parts, count, M, N], and a further launch sums them.
 static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct batch *b,
                                       const struct tile *t, const struct tiling *c, bool *fused)
 {
@@ -335,7 +345,7 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     if (c->packed && !packed)
         TRY(append_pack(launches, b, t, defines, &packed));
     if (c->parts > 1) {
-        args.c_part = b->count * g->M * g->N; // no overflow: it is at most MOST_PARTIAL
+        args.c_part = b->count * g->M * g->N; // no overflow: at most MOST_PARTIAL (try_tiling)
         TRY(clrnn_launches_scratch(launches, (size_t)c->parts * args.c_part, &partial));
     }
     tiles = args;
@@ -376,8 +386,8 @@ static bool counts_in_32_bits(const struct clrnn_gemm *g)
            g->M <= INT32_MAX && g->N <= INT32_MAX && g->K <= INT32_MAX;
 }
 
-// Chooses whether a batch is computed as it is or transposed, and its tiling. Only rows of B can be
-// gathered.
+// Chooses whether a batch is computed as it is or transposed (*b is then changed), and returns its tiling.
+// Only rows of B can be gathered, so a batch that gathers rows of A is transposed.
 static struct tiling choose_side(struct batch *b, const struct tile *t, uint32_t cores)
 {
     const struct batch other = transposed(b);
@@ -389,8 +399,8 @@ static struct tiling choose_side(struct batch *b, const struct tile *t, uint32_t
     return other_c;
 }
 
-// As choose_side, but also chooses the tile. One with narrower panels needs another program, so it is taken
-// only if it is faster by a tenth.
+// As choose_side, but also chooses the tile. A tile with narrower panels needs another program, so it is
+// chosen only if it is faster by a tenth.
 static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_device *device,
                             uint32_t cores)
 {
@@ -411,7 +421,8 @@ static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_
     return best;
 }
 
-// Whether gemm_dot computes a multiply: it has few rows or columns, and nothing is packed.
+// Whether the kernel gemm_dot computes a multiply: C has at most 4 rows or 4 columns, and neither A nor B
+// needs packing.
 static bool is_dot(const struct clrnn_gemm *g, const struct tile *t)
 {
     return !g->fixed && !g->transpose_a && g->transpose_b && !g->a_rows && !g->b_rows &&

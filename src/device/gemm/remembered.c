@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Applies what was measured: which multiplies use clRNN's kernels, and which settings CLBlast uses.
+// Applies the measurements of `clrnn tune`: which multiplies use clRNN's kernels, and which settings CLBlast
+// uses.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ uint32_t clrnn_tune_size(uint32_t size)
     return power;
 }
 
-// The shape class as text, "64x128x4096 NT": sizes are rounded up to powers of two.
+// Writes the shape class of a multiply as text, "64x128x4096 NT": sizes are rounded up to powers of two.
 static void class_of(const struct clrnn_gemm *gemm, char text[64])
 {
     const struct clrnn_gemm rounded = {.transpose_a = gemm->transpose_a,
@@ -101,8 +102,9 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
     return found;
 }
 
-// Applies the first of the fixed sequence of settings that suits the device, to a kernel for which CLBlast no
-// longer has its default.
+// Passes to CLBlast the first setting for a kernel, from the fixed sequence (clrnn_setting_get), that suits
+// the device. Called after a bad setting was passed, because CLBlast then no longer has its default for this
+// kernel.
 static void override_with_first(struct clrnn_device *device, bool direct)
 {
     for (size_t i = 0; i < 16; i++) {
@@ -119,7 +121,9 @@ static void override_with_first(struct clrnn_device *device, bool direct)
     }
 }
 
-// Applies one kernel's parameters if they suit the device and a small multiply with them is right.
+// Passes one kernel's stored parameters to CLBlast, if they suit the device, and checks a small multiply with
+// them. If the result is wrong, replaces them by other parameters. Logs a warning if the stored ones are not
+// used.
 static void apply_kernel(const struct clrnn_tune *tune, struct clrnn_device *device, const char *kernel,
                          const json_t *parameters)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // CLBlast's parameters: which settings suit a device, the sequence in which they are tried, passing them to
-// CLBlast, and checking by a small multiply that it computes right with them.
+// CLBlast, and checking by a small multiply that CLBlast computes correctly with them.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,8 @@ static const char *const indirect_names[INDIRECT_PARAMETERS] = {
 // Parameters that are 0 or 1; all others are positive.
 static const char *const switches[] = {"PADA", "PADB", "SA", "SB", "STRM", "STRN", "GEMMK"};
 
-// Hand-chosen, tried first. Few large work-items with a register tile suit CPUs, many small ones GPUs.
+// Hand-chosen settings, tried first. Few large work-items with a register tile suit CPUs; many small
+// work-items suit GPUs.
 static const uint8_t direct_first[][DIRECT_PARAMETERS] = {
     {32, 8, 8, 8, 8, 2, 4, 4, 0, 0}, {64, 8, 8, 8, 8, 2, 1, 1, 0, 0},     {32, 16, 8, 16, 8, 2, 2, 2, 1, 1},
     {16, 8, 8, 8, 8, 2, 1, 1, 0, 0}, {64, 16, 16, 16, 16, 2, 4, 4, 0, 0}, {32, 8, 8, 8, 8, 8, 4, 4, 0, 0},
@@ -40,7 +41,8 @@ static uint32_t draw(uint64_t *state, uint32_t below)
 }
 #define DRAW(state, ...) ((const uint8_t[]){__VA_ARGS__})[draw(state, sizeof((const uint8_t[]){__VA_ARGS__}))]
 
-// Divisibility constraints of the kernels' loops and vectors, as in CLBlast's own tuners.
+// These check the divisibility constraints of CLBlast's kernels, as CLBlast's own tuners do, and the device's
+// limits.
 static bool direct_fits(const uint8_t *v, const struct clrnn_device_info *info)
 {
     const unsigned wgd = v[0], mc = v[1], nc = v[2], ma = v[3], nb = v[4], items = mc * nc;
@@ -61,8 +63,8 @@ static bool indirect_fits(const uint8_t *v, const struct clrnn_device_info *info
            4 * kwg * (v[10] * mwg + v[11] * nwg) <= info->local_bytes;
 }
 
-// Setting number `index` of a fixed sequence: both kernels in turn, hand-chosen ones first, then random
-// ones. False if it does not suit the device.
+// Gets setting number `index` of a fixed sequence. Settings for both kernels alternate; hand-chosen settings
+// come first, then random ones. False: the setting does not suit the device.
 static bool setting(size_t index, const struct clrnn_device_info *info, bool *direct,
                     uint8_t v[INDIRECT_PARAMETERS])
 {
@@ -145,7 +147,7 @@ static bool is_switch(const char *name)
     return false;
 }
 
-// A parameter that is an integer from `least` to `most`; otherwise -1.
+// Returns the parameter `name` if it is an integer from `least` to `most`, otherwise -1.
 static int number(const json_t *parameters, const char *name, int least, int most)
 {
     const json_t *v = json_object_get(parameters, name);
@@ -204,7 +206,7 @@ bool clrnn_setting_route(struct clrnn_device *device, bool direct)
 
 // ---------------------------------------------------------------- checking a setting by a small multiply
 
-enum { CHECK_M = 37, CHECK_N = 29, CHECK_K = 45 }; // no multiples of any tile
+enum { CHECK_M = 37, CHECK_N = 29, CHECK_K = 45 }; // sizes that are no multiples of any tile
 
 static float operand(size_t i)
 {
@@ -221,7 +223,7 @@ static enum clrnn_status make_operand(struct clrnn_device *device, size_t count,
     return clrnn_buffer_write_f32(*buffer, 0, count, data);
 }
 
-// Whether C = A B^T is right: A (M, K) and B (N, K) hold operand(index).
+// Whether c is the product A B^T of A [M, K] and B [N, K]; element number i of A and of B is operand(i).
 static bool is_product(const float *c)
 {
     for (size_t m = 0; m < CHECK_M; m++)
@@ -230,7 +232,7 @@ static bool is_product(const float *c)
 
             for (size_t k = 0; k < CHECK_K; k++)
                 sum += (double)operand(m * CHECK_K + k) * operand(n * CHECK_K + k);
-            if (!(fabs(c[m * CHECK_N + n] - sum) <= 4e-7 * (CHECK_K + 16))) // NaN is wrong, too
+            if (!(fabs(c[m * CHECK_N + n] - sum) <= 4e-7 * (CHECK_K + 16))) // true for NaN, too
                 return false;
         }
     return true;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Processes that compile kernels: a keeper, forked before this process loads drivers, sleeps until there is a
-// kernel to compile, or a program that no cache has. It then forks builders, each of which loads the driver,
-// opens the device and takes one job after another from memory that all share. A builder runs a kernel's
-// first work-item on zeros, which makes PoCL compile it.
+// Builders: processes that compile kernels in parallel with this one. Before this process loads drivers, it
+// forks a process, the keeper. The keeper sleeps until there is a kernel to compile, or until a program is
+// built that no cache has. It then forks builders. Each builder loads the driver, opens the device and takes
+// one job after another from memory that all processes share. A builder runs a kernel's first work-group on
+// zeros, which makes PoCL compile the kernel.
 #include "device/list/builders.h"
 
 #include <signal.h>
@@ -24,13 +25,13 @@
 
 enum { MOST_JOBS = 512, MOST_ARGS = 40, MOST_DEFINES = 24, MOST_DATA = 1024, NAME = 64, MOST_BUILDERS = 6 };
 #define LARGEST_BYTES ((uint64_t)1 << 32) // limit for a job's buffers; untouched pages take no memory
-#define WIDE 65535                        // from this global size on, PoCL compiles another variant
-#define IDLE_S 1.0                        // a builder ends after so long without a job
-#define PATIENCE_S 60.0                   // longest wait for a job
-#define CACHED_S 0.1                      // a program that takes longer to build is in no cache
-#define LOOK_NS 1000000                   // nanoseconds between two looks for a job, or for the end of jobs
+#define WIDE 65535      // from this global size on, PoCL compiles another variant of a kernel
+#define IDLE_S 1.0      // seconds without a job after which a builder ends
+#define PATIENCE_S 60.0 // most seconds that the caller waits for the next job to be done
+#define CACHED_S 0.1    // seconds; a program that takes longer to build did not come from a cache
+#define LOOK_NS 1000000 // polling interval in nanoseconds
 
-// A kernel to compile, described without pointers, as processes share it.
+// A job: a kernel to compile. It has no pointers, because processes share it.
 struct job {
     char stem[NAME], name[NAME];
     struct {
@@ -43,8 +44,8 @@ struct job {
     double flops;
     struct {
         enum clrnn_arg_kind kind;
-        uint64_t size; // bytes of a buffer (0: NULL), local memory or a struct; else the scalar's 32 bits
-        size_t data;   // offset of the struct in `data`
+        uint64_t size; // bytes of a buffer (0: NULL), local memory or a struct; or the bits of a scalar
+        size_t data;   // offset of the struct in the job's `data`
     } arg[MOST_ARGS];
     unsigned char data[MOST_DATA];
     atomic_int taken;
@@ -52,11 +53,11 @@ struct job {
 
 // Memory that this process, the keeper and the builders share.
 struct shared {
-    struct clrnn_child_report report; // in which the keeper reports
+    struct clrnn_child_report report; // written by the keeper
     char select[24];
     unsigned most;
     atomic_uint posted, done;
-    atomic_bool building; // a program is being built, whose kernels may follow
+    atomic_bool building; // a program is being built; jobs for its kernels may follow
     atomic_bool failed;   // a builder has crashed, or cannot open the device
     struct job job[MOST_JOBS];
 };
@@ -67,7 +68,7 @@ struct clrnn_builders {
     clrnn_builder_open_fn *open;
     int wake[2]; // a socket pair: each job is announced by a byte sent from wake[1] to wake[0]
     unsigned most;
-    bool holds; // a job is held back until another is added: the caller compiles a single one
+    bool holds; // whether a job is held back until another one is added; a single job stays with the caller
 };
 
 static bool is_builder;
@@ -79,7 +80,8 @@ static void doze(void)
 
 // ---------------------------------------------------------------- in a builder
 
-// Maps zeros for a job's buffers, one after the other in whole pages. NULL: no memory, or no buffer.
+// Maps zeroed memory for all buffers of a job, one after the other, each in whole pages. NULL: out of memory,
+// or the job has no buffers.
 static unsigned char *map_buffers(const struct job *job, size_t *bytes)
 {
     void *memory;
@@ -111,7 +113,7 @@ static cl_int set_arg(cl_kernel kernel, const struct job *job, cl_uint i, const 
     }
 }
 
-// Sets the arguments and runs the first work-group.
+// Sets the kernel's arguments and runs its first work-group.
 static void run(struct clrnn_device *d, cl_kernel kernel, const struct job *job, unsigned char *zeros)
 {
     cl_mem buffer[MOST_ARGS] = {NULL};
@@ -159,7 +161,8 @@ static void compile(struct clrnn_device *d, const struct job *job)
         clReleaseKernel(kernel);
 }
 
-// Takes the job with the most FLOPs, as it takes the longest to compile. NULL: none is left.
+// Takes the job with the most FLOPs, because its kernel probably takes the longest to compile. NULL: all jobs
+// are taken.
 static struct job *take(struct shared *s)
 {
     const unsigned posted = atomic_load(&s->posted);
@@ -197,12 +200,12 @@ static void work(const struct clrnn_builders *b)
         atomic_fetch_add(&s->done, 1);
         since = clrnn_clock();
     }
-    _exit(0); // without the driver's clean-up, which nobody needs
+    _exit(0); // skips the driver's clean-up, which is not needed
 }
 
 // ---------------------------------------------------------------- in the keeper
 
-// Starts the builders and waits for their end.
+// Starts the builders and waits until they have ended.
 static void build(const struct clrnn_builders *b)
 {
     const pid_t keeper = getpid();
@@ -229,7 +232,8 @@ static void build(const struct clrnn_builders *b)
             atomic_store(&b->shared->failed, true);
 }
 
-// Closes the files that the parent had open: while they are open here, their readers see no end of file.
+// Closes the file descriptors that the keeper has inherited, except `kept` and the standard streams. While
+// the keeper has a pipe's writing end open, the pipe's reader sees no end of file.
 static void close_others(int kept)
 {
     for (int fd = STDERR_FILENO + 1, most = (int)sysconf(_SC_OPEN_MAX); fd < MIN2(most, 1024); fd++)
@@ -242,7 +246,7 @@ static bool has_jobs(struct shared *s)
     return atomic_load(&s->done) < atomic_load(&s->posted);
 }
 
-// Whether builders are needed: there are jobs or, after a wait of up to CACHED_S, a program is still built.
+// Whether builders are needed: there are jobs, or a program is still being built after CACHED_S seconds.
 static bool needed(struct shared *s)
 {
     const double start = clrnn_clock();
@@ -295,7 +299,7 @@ void clrnn_builders_destroy(struct clrnn_builders **builders)
     *builders = NULL;
     if (!b)
         return;
-    kill(b->keeper.pid, SIGKILL); // this ends the builders, too
+    kill(b->keeper.pid, SIGKILL); // the builders die with the keeper
     close(b->wake[1]);
     clrnn_child_wait(&b->keeper, PATIENCE_S, NULL, ending);
     clrnn_shared_destroy(b->shared, sizeof(*b->shared));
@@ -310,7 +314,8 @@ static bool copy_name(char to[NAME], const char *from)
     return true;
 }
 
-// Copies an argument into a job, of whose data `used` bytes are taken. False: the struct does not fit.
+// Copies an argument into a job. *used is the number of bytes in use in the job's `data`. False: the struct
+// does not fit there.
 static bool copy_arg(struct job *job, const struct clrnn_arg *a, size_t *used)
 {
     const float real = (float)a->real;
@@ -330,7 +335,8 @@ static bool copy_arg(struct job *job, const struct clrnn_arg *a, size_t *used)
     return true;
 }
 
-// Copies the caller's job. False: a builder would compile another variant, or the job exceeds a limit.
+// Copies the caller's job. False: the job exceeds a limit, or has such a large global size (WIDE) that PoCL
+// would compile another variant of the kernel than the builder.
 static bool copy(struct job *to, const struct clrnn_builders_job *from)
 {
     uint64_t bytes = 0;
@@ -376,7 +382,7 @@ static void wake(struct clrnn_builders *b, const struct clrnn_device *device)
         clrnn_device_spec(&device->info, s->select);
         s->most = b->most ? b->most : MAX2(MIN2(device->info.compute_units, MOST_BUILDERS), 1);
     }
-    send(b->wake[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // full: the keeper wakes; closed: it has ended
+    send(b->wake[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // if full, the keeper is being woken already
 }
 
 void clrnn_builders_expect(struct clrnn_builders *b, const struct clrnn_device *device, bool building)
@@ -406,7 +412,7 @@ void clrnn_builders_add(struct clrnn_builders *b, const struct clrnn_device *dev
     wake(b, device);
 }
 
-// Whether a process has ended, which is left for clrnn_child_wait to collect.
+// Whether a child process has ended. Leaves it as a zombie for clrnn_child_wait to collect.
 static bool has_ended(pid_t pid)
 {
     siginfo_t info = {.si_pid = 0};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Building chains from a list's kernels, and queueing them. replay.c decides whether they are worth it.
+// Builds chains (chain.h) from a list's kernels, and queues them. replay.c decides whether they pay off.
 #include "device/list/chain.h"
 
 #include <math.h>
@@ -10,16 +10,17 @@
 #include "device/program/program.h"
 #include "slots.h"
 
-// PORTIONS: a stage's work-items are divided into this many portions per core, so that fast cores take more.
+// PORTIONS: the work-items of a stage (one launch of the chain) are divided into this many portions per core.
+// A fast core takes more portions than a slow one.
 enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
 
-// State while a chain of launches first..last-1 is built.
+// State while a chain of launches first to last - 1 is built.
 struct making {
     struct clrnn_launches *launches;
     size_t first, last;
-    struct clrnn_chain_function *function; // the launches' functions, without duplicates
+    struct clrnn_chain_function *function; // the different kernels of the launches
     size_t function_count;
-    const struct clrnn_buffer *slot[MOST_SLOTS]; // the arguments' buffers; for a sub-buffer, its parent
+    const struct clrnn_buffer *slot[MOST_SLOTS]; // buffers of the arguments; for a sub-buffer, its parent
     uint32_t slot_count;
     uint32_t *stages, *args;
     size_t arg_words, local_bytes, most_items;
@@ -30,8 +31,9 @@ static size_t aligned(size_t bytes)
     return (bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
 }
 
-// Whether the device can run chains: CPUs with kernels in the CPU form can, unless loops are limited,
-// launches are timed, or CLRNN_CHAIN_AFTER is "never".
+// Whether the device can run chains: a CPU for which the kernels for CPUs are used (clrnn_device_cpu_form).
+// The driver must not limit loop iterations, launches must not be timed one by one (profile), and
+// CLRNN_CHAIN_AFTER must not be "never".
 static bool can_chain(const struct clrnn_device *device)
 {
     return !device->profile && device->chain_after != UINT64_MAX && device->info.type == CLRNN_DEVICE_CPU &&
@@ -64,7 +66,8 @@ static double items_of(const struct clrnn_launch *l)
     return items;
 }
 
-// Whether a launch can be in a chain: a kernel with one work-item per work-group, and sizes within 32 bits.
+// Whether a launch can be in a chain: it must be a kernel with one work-item per work-group, whose sizes fit
+// 32 bits and whose local memory fits the device.
 static bool fits(const struct clrnn_device *d, const struct clrnn_launch *l)
 {
     if (l->run != clrnn_kernel_run || items_of(l) > INT32_MAX || local_bytes(l) > d->info.local_bytes)
@@ -81,7 +84,8 @@ static bool fits(const struct clrnn_device *d, const struct clrnn_launch *l)
     return true;
 }
 
-// The slot of a buffer's memory; MOST_SLOTS if no slot is left.
+// Returns the slot of a buffer, which is the index of a buffer argument of the chain's kernel. A sub-buffer
+// has the slot of its parent. A new buffer gets the next free slot; MOST_SLOTS: no slot is left.
 static uint32_t slot_of(struct making *m, const struct clrnn_buffer *b)
 {
     uint32_t s = 0;
@@ -93,7 +97,8 @@ static uint32_t slot_of(struct making *m, const struct clrnn_buffer *b)
     return s;
 }
 
-// Assigns slots to all buffers of a launch; if there are too few, releases the new ones and returns false.
+// Assigns slots to all buffers of a launch. If there are too few slots, releases the new ones and returns
+// false.
 static bool take_slots(struct making *m, const struct clrnn_launch *l)
 {
     const uint32_t before = m->slot_count;
@@ -111,7 +116,7 @@ static bool take_slots(struct making *m, const struct clrnn_launch *l)
 
 // ---------------------------------------------------------------- functions and arguments of a chain
 
-// The number of a launch's function, which is added if it is new.
+// Returns the index in m->function of a launch's kernel, which is added if it is not there yet.
 static uint32_t function_of(struct making *m, const struct clrnn_launch *l)
 {
     struct clrnn_chain_function *f = m->function;
@@ -140,7 +145,7 @@ static void add_args(struct making *m, const struct clrnn_launch *l)
     const size_t first = m->arg_words;
     size_t local_size = 0;
 
-    m->arg_words += ARG_WORDS * l->kernel.arg_count; // the words of structs are added behind
+    m->arg_words += ARG_WORDS * l->kernel.arg_count; // the contents of structs follow
     for (size_t i = 0; i < l->kernel.arg_count; i++) {
         const struct clrnn_arg *a = &l->kernel.args[i];
         uint32_t *word = m->args + first + ARG_WORDS * i;
@@ -272,7 +277,7 @@ static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
     return set_args(m, c);
 }
 
-// Builds a chain of launches first..last-1 and appends it.
+// Builds a chain of launches m->first to m->last - 1 and appends it to `chains`.
 static enum clrnn_status append(struct making *m, struct clrnn_chains *chains)
 {
     struct clrnn_chain chain = {.first = m->first, .last = m->last};
@@ -291,7 +296,8 @@ static enum clrnn_status append(struct making *m, struct clrnn_chains *chains)
     return st;
 }
 
-// Finds the next launches from `at` on, at least two, that can form a chain; false: there are none.
+// Finds the next consecutive launches from `at` on, at least two, that can form a chain; stores their range
+// in *m. False: there are none.
 static bool next(struct clrnn_launches *launches, size_t at, struct making *m)
 {
     const struct clrnn_device *d = launches->device;

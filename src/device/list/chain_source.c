@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The text of a chain: kernels as functions of one program, each with its own defines.
+// Writes the source of a chain's program: kernels become functions of one program, each with its own defines.
 //
-// A stem's text is included unchanged, once for each set of defines. Its definitions would clash with those
-// of other stems, so a #define before it gives every name a suffix, and #undefs follow it. A kernel becomes a
-// function that gets its ids as an argument, since get_global_id is a macro there. All this rests on how
-// kernels are formatted: definitions begin at the start of a line, kernels with "kernel void NAME(".
+// A chain can have several kernels of one file cl/<stem>.cl, and of several files. The program contains a
+// file's text once for each set of defines. Names that the text defines would clash with those of the other
+// texts. So #defines before the text add a suffix to every name, and #undefs follow the text. A kernel
+// becomes a function that gets the work-item's ids as an argument; get_global_id becomes a macro that reads
+// this argument. The format of kernel files makes this possible: definitions begin at the start of a line,
+// kernels with "kernel void NAME(".
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +34,7 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
-// The word that ends right before `end` and begins at `line` or later; length 0: there is none.
+// Returns the identifier that ends right before `end` and begins at `line` or later; length 0: there is none.
 static struct word word_before(const char *line, const char *end)
 {
     const char *first = end;
@@ -51,7 +53,8 @@ static struct word word_at(const char *first)
     return (struct word){first, length};
 }
 
-// The name of the function, type or struct that a line defines at file scope; length 0: none.
+// Returns the name of the function, type or struct that a line defines at file scope; length 0: there is
+// none.
 static struct word defined_name(const char *line, size_t length)
 {
     const char *end = line + length, *at = line;
@@ -75,7 +78,7 @@ static struct word defined_name(const char *line, size_t length)
     return (struct word){line, 0};
 }
 
-// The name that a line #defines; length 0: none.
+// Returns the name of the macro that a line defines with #define; length 0: there is none.
 static struct word defined_macro(const char *line, size_t length)
 {
     static const char define[] = "#define ";
@@ -84,7 +87,8 @@ static struct word defined_macro(const char *line, size_t length)
                                                            : (struct word){line, 0};
 }
 
-// Files that a program includes once and whose names stay, since they do not depend on defines.
+// Whether a file is a header that does not depend on a kernel's defines. The names of such a header are
+// neither renamed nor undefined, so its include guard lets the program contain the header only once.
 static bool is_common(const char *name)
 {
     static const char *const header[] = {"Random123/", "common.h\"",   "gemm_args.h\"",
@@ -98,8 +102,9 @@ static bool is_common(const char *name)
 
 enum pass { RENAME, TEXT, FORGET };
 
-// Writes, in one pass over a stem's flattened text, either the #defines that rename its names, or the text
-// itself, or the #undefs that follow it.
+// Goes once over the text of a kernel file, whose includes are expanded. Writes either the #defines that
+// rename the names it defines (RENAME), or the text itself (TEXT), or the #undefs that follow the text
+// (FORGET). `piece` is the number that renamed names get as a suffix.
 static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass)
 {
     bool common = false;
@@ -128,7 +133,7 @@ static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass
     }
 }
 
-// Writes defines ("WIDTH=16 LANES=1") as #define lines (`begin`) or as #undef lines.
+// Writes defines ("WIDTH=16 LANES=1") as #define lines (`begin` true) or as #undef lines (false).
 static void write_defines(FILE *out, const char *defines, bool begin)
 {
     while (*defines) {
@@ -143,8 +148,8 @@ static void write_defines(FILE *out, const char *defines, bool begin)
     }
 }
 
-// The index of the first function with the same stem and defines as function `at`. It is the number of the
-// text that these functions share.
+// Returns the index of the first function that has the same stem and defines as function `at`. These
+// functions share one text, and the index is the suffix of its names.
 static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
 {
     size_t first = 0;

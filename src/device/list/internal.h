@@ -9,22 +9,23 @@
 struct clrnn_gemm;
 struct clrnn_launch;
 
-/** Queues one launch (on ref: runs it). `event` is NULL unless times are wanted. */
+/** A function that queues one launch (on ref: runs it). If `event` is not NULL, *event becomes the command's
+ * event, for timing. */
 typedef enum clrnn_status clrnn_run_fn(struct clrnn_launches *launches, struct clrnn_launch *launch,
                                        cl_event *event);
 
 struct clrnn_launch {
     struct clrnn_launch_info info;
-    char *name;  // a kernel's name, to which info.kernel points; NULL: no kernel
-    void *owned; // freed with the launch: args, gemm
+    char *name;  // the kernel's name, to which info.kernel points; NULL: the launch is no kernel
+    void *owned; // freed with the launch: the memory of `args` or `gemm`
     clrnn_run_fn *run;
     bool stop;                             // whether a run may stop before this launch
-    const struct clrnn_buffer *operand[3]; // buffers of a launch that is no kernel; all NULL: not known
+    const struct clrnn_buffer *operand[3]; // for a launch that is no kernel: its buffers; all NULL: unknown
     union {
         struct {
-            cl_kernel kernel;           // owned; its arguments are set once. NULL: see `shared`
-            size_t shared;              // 0, or 1 + the index of a shared kernel, which also owns `name`
-            const char *stem, *defines; // within `name`, one after the other: "gemm", "WIDTH=16 TILE=6"
+            cl_kernel kernel;           // owned, its arguments are set already; NULL: see `shared`
+            size_t shared;              // 0, or 1 + the index of a shared kernel, which then owns `name`
+            const char *stem, *defines; // in the memory of `name`, after it: "gemm" and "WIDTH=16 TILE=6"
             cl_uint dims;
             size_t global[3], local[3];
             struct clrnn_arg *args;
@@ -42,17 +43,18 @@ struct clrnn_launch {
     };
 };
 
-/** An event whose times have not been read yet. */
+/** The event of a launch, whose times have not been read yet. */
 struct clrnn_launch_event {
     cl_event event;
     size_t launch;
 };
 
-/** A kernel object that many launches of a long list share; its arguments are set anew before each. */
+/** A kernel object that many launches of a long list share. Its arguments are set again before each
+ * launch. */
 struct clrnn_shared_kernel {
     cl_kernel kernel;
-    char *name; // followed by stem and defines, as in its launches
-    size_t set; // the launch whose arguments are set; SIZE_MAX: none
+    char *name; // followed in memory by stem and defines, as `name` of a launch
+    size_t set; // index of the launch whose arguments are set; SIZE_MAX: none
 };
 
 struct clrnn_launches {
@@ -61,24 +63,24 @@ struct clrnn_launches {
     size_t count;
     struct clrnn_shared_kernel *shared;
     size_t shared_count;
-    char **op; // names; the last is the current one
+    char **op; // the names of ops; the last is the current op's
     size_t op_count;
-    struct clrnn_buffer **scratch;      // retained
-    size_t scratch_count, scratch_next; // next: calls since the last clrnn_launches_op
-    char class[112];                    // what the current op computes: the first part of its choices' keys
-    struct clrnn_choice *choice;        // choices asked for so far
+    struct clrnn_buffer **scratch;      // references to scratch buffers
+    size_t scratch_count, scratch_next; // scratch_next: scratch buffers that the current op uses
+    char class[112]; // class of the current op, the first part of its choices' keys (remember/choice.h)
+    struct clrnn_choice *choice; // the choices asked for so far (remember/choice.h)
     size_t choice_count;
     struct clrnn_launch_event *timing;
     size_t timing_count;
 };
 
-/** Appends an empty launch of the current op. */
+/** Appends a launch to the current op. The caller fills in what depends on the kind of launch. */
 enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
                                      struct clrnn_cost cost, struct clrnn_launch **launch);
-/** Queues a kernel launch; `event` is NULL unless times are wanted. */
+/** Queues a kernel launch. If `event` is not NULL, *event becomes the command's event, for timing. */
 enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *launch,
                                    cl_event *event);
-/** Removes the launches from `count` on. */
+/** Removes all launches but the first `count`. */
 void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
 
 #endif

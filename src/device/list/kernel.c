@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kernel launches: checks arguments against the kernel, chooses work-group sizes, and queues.
+// Kernel launches: checks arguments against the kernel's parameters, chooses work-group sizes, queues the
+// kernels.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +60,9 @@ static bool same_arg(const struct clrnn_arg *a, const struct clrnn_arg *b)
     }
 }
 
-// Sets those arguments of a shared kernel that differ from its previous launch's. OpenCL copied the previous
-// ones when that launch was queued.
+// Sets the arguments of a shared kernel object for a launch, except arguments that are the same as those of
+// the launch set before. OpenCL copied the earlier arguments when that launch was queued, so they may be
+// changed.
 static enum clrnn_status set_shared(struct clrnn_launches *launches, const struct clrnn_launch *l)
 {
     struct clrnn_shared_kernel *shared = &launches->shared[l->kernel.shared - 1];
@@ -109,8 +111,8 @@ static bool one_of(const char *type, const char *const *names)
     return false;
 }
 
-/** Whether a scalar argument of this kind fits a parameter of this type; types that clRNN's kernels do
- * not use are accepted. */
+/** Whether a scalar argument of this kind fits a kernel parameter of this type. Accepts every argument for
+ * types that clRNN's kernels do not use. */
 static bool scalar_fits(enum clrnn_arg_kind kind, const char *type)
 {
     static const char *const reals[] = {"real", "float", NULL};
@@ -125,7 +127,8 @@ static bool scalar_fits(enum clrnn_arg_kind kind, const char *type)
     return kind == CLRNN_ARG_REAL ? is_real : kind == CLRNN_ARG_UINT ? is_uint : is_int;
 }
 
-/** Whether a buffer's elements are of the kind that a pointer of this type reads. */
+/** Whether a buffer's elements (reals or integers) match a pointer parameter of this type. Accepts NULL, and
+ * every buffer for types that clRNN's kernels do not use. */
 static bool buffer_fits(const struct clrnn_buffer *b, const char *type)
 {
     const bool real = strncmp(type, "real", 4) == 0 || strncmp(type, "float", 5) == 0;
@@ -134,7 +137,7 @@ static bool buffer_fits(const struct clrnn_buffer *b, const char *type)
     return (!real && !word) || !b || (b->type == CLRNN_REAL) == real;
 }
 
-/** Checks one argument against the parameter's type, if the driver reports it. */
+/** Checks one argument against the type of the kernel's parameter, if the driver reports that type. */
 static enum clrnn_status check_type(const struct clrnn_device *d, const char *stem, const char *name,
                                     cl_kernel kernel, cl_uint i, const struct clrnn_arg *arg)
 {
@@ -197,7 +200,8 @@ static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem
 
 // ---------------------------------------------------------------- sizes
 
-/** Work-items per work-group: 64, or the number measured as fastest; at most `most` and the global size. */
+/** Returns the number of work-items per work-group: 64, or the number that was measured as fastest. It is at
+ * most `most`, and no larger than the global size needs. */
 static size_t choose_items(struct clrnn_launches *launches, const char *name, const struct clrnn_range *range,
                            size_t most)
 {
@@ -215,9 +219,9 @@ static size_t choose_items(struct clrnn_launches *launches, const char *name, co
     return MIN2(size[clrnn_choose(launches, text, MIN2(2, count - 1), count, word)], MAX2(most, 1));
 }
 
-/** Sets local sizes that the caller left open: the kernel's required size; 1 in the CPU form (CPU drivers
- * run a work-group on one thread); otherwise a chosen number of work-items, along the first dimension as far
- * as it goes. */
+/** Sets the local size if the caller left it open. If the kernel requires a size (reqd_work_group_size), that
+ * size is used. Kernels for CPUs get size 1, because CPU drivers run a work-group on one thread. Other
+ * kernels get the number of work-items of choose_items, first along dimension 0, then along the others. */
 static void choose_local(struct clrnn_launches *launches, const char *name, cl_kernel kernel,
                          const struct clrnn_range *range, size_t local[3])
 {
@@ -254,7 +258,8 @@ static void print_shape(char shape[64], const struct clrnn_launch *l)
         at += snprintf(shape + at, 64 - (size_t)at, "x%zu", l->kernel.local[k]);
 }
 
-/** Fixes dimensions and sizes; the global size becomes a multiple of the local one. */
+/** Sets a launch's dimensions and its global and local sizes. Rounds global sizes up to multiples of local
+ * sizes. */
 static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn_launch *l,
                                    const struct clrnn_range *range)
 {
@@ -283,7 +288,7 @@ static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn
 
 // ---------------------------------------------------------------- launches
 
-/** Stores name, stem and defines in one allocation. */
+/** Stores the launch's kernel name, stem (of the file cl/<stem>.cl) and defines in one allocation. */
 static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_launch *l, const char *stem,
                                      const char *name, struct clrnn_defines defines)
 {
@@ -303,7 +308,7 @@ static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_
     return clrnn_error_memory(d->log, 0, "a launch");
 }
 
-/** Copies the arguments, for chains and shared kernels, which set them later. */
+/** Copies the arguments into the launch, for chains and shared kernel objects, which set them later. */
 static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_launch *l, size_t count,
                                    const struct clrnn_arg *args)
 {
@@ -326,11 +331,12 @@ static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_la
     return CLRNN_OK;
 }
 
-// Launches of a list beyond this number share kernel objects, each of which takes 1 kB or more. Lists get
-// that long where layers have launches for each step of a long sequence.
+// Launches of a list after this number share kernel objects, because each object takes 1 kB or more. Lists
+// get so long if a layer has launches for each time step of a long sequence.
 enum { SHARED_FROM = 1 << 14 };
 
-/** Reports that clCreateKernel has failed: the kernel is not in the source, or the driver has lost it. */
+/** Logs why clCreateKernel failed: the source has no such kernel, or the driver lost it. Returns the
+ * status. */
 static enum clrnn_status error_no_kernel(const struct clrnn_device *d, const char *stem, const char *name,
                                          cl_int error)
 {
@@ -366,7 +372,8 @@ static void use_shared(struct clrnn_launches *launches, struct clrnn_launch *l, 
     l->kernel.shared = shared + 1;
 }
 
-/** Gives a launch its kernel object: its own or, in a long list, the one for its name, stem and defines. */
+/** Gives a launch its kernel object: an object of its own or, in a long list (SHARED_FROM), the object shared
+ * by launches with the same name, stem and defines. */
 static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clrnn_launch *l,
                                      cl_program program)
 {
@@ -392,8 +399,8 @@ static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clr
     return CLRNN_OK;
 }
 
-// Gets a program. If the device's first one takes long to build, builders start meanwhile, since its kernels
-// will need compiling, too.
+// Gets a program. If it is the device's first program and takes long to build, builders (builders.h) start
+// meanwhile, because the program's kernels will have to be compiled, too.
 static enum clrnn_status get_program(struct clrnn_device *d, const char *stem, struct clrnn_defines defines,
                                      cl_program *program)
 {

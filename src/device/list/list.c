@@ -165,7 +165,7 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
     if (slot == d->scratch_count)
         d->scratch[d->scratch_count++] = NULL;
     if (!d->scratch[slot] || d->scratch[slot]->count < count) {
-        clrnn_buffer_destroy(&d->scratch[slot]); // lists that use it retain it
+        clrnn_buffer_destroy(&d->scratch[slot]); // lists that use it have references
         TRY(clrnn_buffer_create(d, CLRNN_REAL, count, "scratch memory", &d->scratch[slot]));
     }
     *buffer = launches->scratch[launches->scratch_count++] = clrnn_buffer_retain(d->scratch[slot]);
@@ -231,7 +231,7 @@ static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launc
 
 // ---------------------------------------------------------------- running
 
-// Launches queued between two waits for the device: each one in the queue costs the driver memory.
+// Launches that a run queues between two waits for the device. Each queued launch costs the driver memory.
 enum { MOST_QUEUED = 1 << 14 };
 
 static enum clrnn_status run_one(struct clrnn_launches *launches, size_t at)
@@ -245,7 +245,7 @@ static enum clrnn_status run_one(struct clrnn_launches *launches, size_t at)
     l->info.runs++;
     if (event)
         return keep_time(launches, at, event);
-    if (profile) // a launch without an event is done already
+    if (profile) // a launch without an event has run already
         l->info.seconds += clrnn_clock() - start;
     return CLRNN_OK;
 }

@@ -5,7 +5,7 @@
 
 #include "device/memory/buffer.h"
 
-/** An ordered list of launches on one device. Buffers in arguments must outlive it. */
+/** An ordered list of launches on one device. Buffers in arguments must outlive the list. */
 struct clrnn_launches;
 
 enum clrnn_status clrnn_launches_create(struct clrnn_device *device, struct clrnn_launches **launches);
@@ -15,7 +15,8 @@ struct clrnn_device *clrnn_launches_device(const struct clrnn_launches *launches
 /** Names the op that following launches belong to, for profiles and listings ("rnn.l0 rnn_fwd"). */
 enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char *op);
 
-/** Compile-time constants of a program: -D name=value. Part of what identifies the built program. */
+/** A compile-time constant of a program: -D name=value. Programs with different constants are built
+ * separately. */
 struct clrnn_define {
     const char *name;
     long value;
@@ -29,8 +30,9 @@ struct clrnn_defines {
                             (struct clrnn_define[]){__VA_ARGS__}})
 #define NO_DEFINES ((struct clrnn_defines){0, NULL})
 
-/** Global and local sizes; local 0: work-group size 1 in the CPUs' form, the device layer's choice elsewhere.
- *  A kernel must tolerate a global size rounded up to a multiple of the local size. */
+/** Global and local sizes of a kernel. Local size 0: the device layer chooses the work-group size; it is 1 if
+ * the kernels for CPUs are used (clrnn_device_cpu_form). The global size is rounded up to a multiple of the
+ * local size, and the kernel must tolerate the additional work-items. */
 struct clrnn_range {
     unsigned dims;
     size_t global[3], local[3];
@@ -49,7 +51,7 @@ enum clrnn_arg_kind {
     CLRNN_ARG_LOCAL,
     CLRNN_ARG_STRUCT
 };
-struct clrnn_arg { // a long sequence has millions of these
+struct clrnn_arg { // small, because a long sequence has millions of arguments
     enum clrnn_arg_kind kind;
     union {
         uint32_t word;
@@ -60,7 +62,7 @@ struct clrnn_arg { // a long sequence has millions of these
         double real;
         const void *data; // the struct
     };
-    const char *type; // "gemm_args", for a struct of 32-bit numbers declared in a header of cl/
+    const char *type; // the struct's name, "gemm_args": 32-bit numbers, declared in a header of cl/
 };
 #define BUF(b) ((struct clrnn_arg){.kind = CLRNN_ARG_BUFFER, .buffer = (b)})
 #define UINT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_UINT, .word = (uint32_t)(v)})
@@ -76,63 +78,73 @@ struct clrnn_arg { // a long sequence has millions of these
         __VA_ARGS__ \
     }
 
-/**
- * Appends a launch of kernel `name` of cl/<stem>.cl, built with the defines. Checks the arguments' number
- * and, if the driver reports them, types. `flops` and `bytes` are those of one replay, for plan and bench;
- * 0 if they are not counted. Errors: CLRNN_ERR_BUILD (file, options, device and the full log),
- * CLRNN_ERR_ARG (argument count), CLRNN_ERR_DEVICE, CLRNN_ERR_MEMORY.
- */
+/** The cost of one run of a launch, for the listings of plan and bench: floating-point operations, and bytes
+ * read or written. 0: not counted. */
 struct clrnn_cost {
     double flops, bytes;
 };
+/**
+ * Appends a launch of kernel `name` of cl/<stem>.cl, built with the defines, and copies `args`. Checks the
+ * number of arguments and, if the driver reports the types of the kernel's parameters, the arguments' types.
+ * Errors: CLRNN_ERR_BUILD (the message has file, options, device and the full build log), CLRNN_ERR_ARG (the
+ * arguments do not fit), CLRNN_ERR_DEVICE, CLRNN_ERR_MEMORY.
+ */
 enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args);
 
-/** Appends a host function; on ref devices only. `context` must outlive the list. */
+/** Appends a call of a host function, on ref devices only. `context` must outlive the list. */
 typedef enum clrnn_status clrnn_host_fn(const void *context);
 enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_fn *fn, const void *context);
 
-/** Appends a fill with zeros. */
+/** Appends a launch that fills a buffer with zeros. */
 enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrnn_buffer *buffer);
 
-/** Memory for use within one op: at least `count` REALs with arbitrary content, shared by all ops of the
- *  device (in-order queue: an op's scratch is free again after its last launch). Each call between two
- *  clrnn_launches_op gives different memory. Belongs to the list. */
+/** Returns scratch memory for use within one op: *buffer has at least `count` REALs with arbitrary content.
+ * All ops of the device share scratch memory. The queue is in order, so an op's memory is free again after
+ * its last launch. Each call between two calls of clrnn_launches_op gives different memory. *buffer belongs
+ * to the list. */
 enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t count,
                                          struct clrnn_buffer **buffer);
 
-/** Lets parts of an op share scratch: what was given out since the mark is given out again after a reset. */
+/** Let parts of an op share scratch memory: what was given out after clrnn_launches_mark is given out again
+ * after clrnn_launches_reset with that mark. */
 size_t clrnn_launches_mark(const struct clrnn_launches *launches);
 void clrnn_launches_reset(struct clrnn_launches *launches, size_t mark);
 
-/** Elements of a buffer, and the launches [begin, end) that may read or write some of them. */
+/** A range of elements of a buffer, and the launches [begin, end) that may read or write some of these
+ * elements. */
 struct clrnn_use {
     size_t first, count; // elements
-    size_t begin, end;   // launches; if none, begin is the number of launches and end is 0
+    size_t begin, end;   // launches; if there are none, begin is the number of launches and end is 0
 };
-/** Finds begin and end of each use. `buffer` is no sub-buffer; launches that use parts of it count. */
+/** Sets begin and end of each of `count` uses. `buffer` must not be a sub-buffer; launches that use
+ * sub-buffers of it count, too. */
 void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrnn_buffer *buffer,
                         size_t count, struct clrnn_use *use);
-/** Lets runs stop before launch `at`: no chain crosses it. Call it before a replay is created. */
+/** Lets runs stop before launch `at`, so that no chain (replay.h) crosses this place. Call this function
+ * before the replay is created. */
 void clrnn_launches_stop(struct clrnn_launches *launches, size_t at);
 
-/** Queues every launch once, in order; waits only for builders, and within very long lists.
- * CLRNN_ERR_DEVICE names launch and op. */
+/** Queues every launch once, in order. Waits only for builders (builders.h) and, in lists of more than 16384
+ * launches, for the device. Errors: CLRNN_ERR_DEVICE; the message names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
-/** Queues launches first..last-1 only, each by itself (for checks op by op). */
+/** Queues only launches first to last - 1, never as chains. Serves, for example, to check the results of one
+ * op. */
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last);
 
-/** One row per launch, for `plan`, `--profile` and `bench`. Strings belong to the list. */
+/** Facts about one launch, for the listings of `clrnn plan`, `--profile` and `bench`. Strings belong to the
+ * list. */
 struct clrnn_launch_info {
-    const char *op, *kernel; // "gemm" for a multiply of ours or CLBlast's, "host" on ref
+    const char *op, *kernel; // kernel: its name; "gemm": a multiply by clRNN or CLBlast; "host": on ref
     char shape[64];          // "64x128x2474 NT" or "global 64x128 local 1x1"
     struct clrnn_cost cost;
-    double seconds; // summed over replays where the device was opened with profile
+    double seconds; // time of all runs, if the device was opened with `profile`; else 0
     uint64_t runs;
 };
 size_t clrnn_launches_count(const struct clrnn_launches *launches);
-/** Reads the event times of past runs (waits for the queue when profiling). */
+/** Adds the event times of past runs to `seconds` of each launch. Waits for the queue if there are such
+ * events. */
 enum clrnn_status clrnn_launches_profile(struct clrnn_launches *launches);
 const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches *launches, size_t index);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Replaying a list, and deciding whether it runs as chains.
+// Replays a list, and decides whether the list runs as chains.
 #include "device/list/replay.h"
 
 #include <math.h>
@@ -8,14 +8,15 @@
 #include "base/clock.h"
 #include "device/list/chain.h"
 
-// A build costs as much as thousands of small launches: short trainings are faster without chains.
+// Chains are built after this many runs and this many seconds. Building a chain costs as much time as
+// thousands of small launches, so short trainings are faster without chains.
 enum { CHAIN_AFTER = 32 };
 #define CHAIN_AFTER_S 1.0
 
-// The trial alternates windows with chains and without. The first two have one run each: in the first,
-// drivers build kernels, the second is timed. Each further window counts, and has as many runs as take
-// TRIAL_S, at most TRIAL_RUNS. Chains slower by more than MOST_SLOWDOWN, which exceeds the noise of a busy
-// machine, are dropped.
+// The trial times runs with and without chains in alternating windows. The first two windows have one run
+// each. In the first, drivers build kernels; the time of the second sets the number of runs of later windows.
+// Only later windows count: each has as many runs as take TRIAL_S seconds, at most TRIAL_RUNS. Chains that
+// take more than MOST_SLOWDOWN times as long are dropped. This factor exceeds the noise of a busy machine.
 enum { TRIAL_WINDOWS = 6, TRIAL_RUNS = 32 };
 #define TRIAL_S 0.02
 #define MOST_SLOWDOWN 1.25
@@ -26,14 +27,14 @@ struct clrnn_replay {
     enum { REPLAY_OPEN, REPLAY_TRIAL, REPLAY_SETTLED } state;
     size_t queued; // commands that a run queues with chains
     uint64_t count;
-    double first_s; // time of the first run
+    double first_s; // clrnn_clock() at the first run
     bool chained;   // whether the run in progress uses chains
     struct {
         unsigned window, runs, size; // current window; its runs so far; runs per window from the third on
-        uint64_t replays;            // the device's replays at the previous run
-        bool apart;                  // runs are timed one by one, as other lists are replayed in between
-        double start_s, window_s;    // when the current timing began; the window's time so far
-        double taken_s[2];           // total of the windows without and with chains
+        uint64_t replays;            // value of device->replays at the previous run
+        bool apart;               // whether runs are timed one by one: other lists are replayed between them
+        double start_s, window_s; // when the current timing began; the window's time so far
+        double taken_s[2];        // total seconds of the windows without [0] and with chains [1]
     } trial;
 };
 
@@ -69,7 +70,7 @@ enum clrnn_status clrnn_replay_chain(struct clrnn_replay *r)
                   "building the %zu kernels of a step into few, to try whether that is faster on %s",
                   r->launches->count, d->info.name);
     d->told_of_chain = true;
-    d->ops = 0; // progress messages then name no op, as a chain spans several
+    d->ops = 0; // progress messages then name no op, because a chain spans several ops
     st = clrnn_chains_create(r->launches, &r->chains);
     r->state = st != CLRNN_OK || r->launches->device->chain_forced ? REPLAY_SETTLED : REPLAY_TRIAL;
     return st;
@@ -102,8 +103,8 @@ static void end_trial(struct clrnn_replay *r)
         clrnn_chains_destroy(&r->chains);
 }
 
-// Begins a run of the trial. If another list was replayed within a window, the window begins again, and from
-// then on each run is timed by itself, waiting for the device before and after it.
+// Begins one run of the trial. If another list was replayed between two runs of a window, the window
+// begins again. From then on each run is timed by itself: the host waits for the device before and after it.
 static enum clrnn_status begin_trial(struct clrnn_replay *r)
 {
     struct clrnn_device *d = r->launches->device;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Which launches of a list use which memory.
+// Finds which launches of a list use which parts of a buffer.
 #include "base/array.h"
 #include "device/list/internal.h"
 
-// Extends the ranges of launches of the uses that overlap `b` to `launch`; `b` NULL: of all uses.
+// Extends the range [begin, end) of each use whose elements overlap `b`, so that it includes `launch`; if `b`
+// is NULL, of every use. The elements of use [count] are in `buffer`.
 static void widen(const struct clrnn_buffer *b, size_t launch, const struct clrnn_buffer *buffer,
                   size_t count, struct clrnn_use *use)
 {
@@ -31,7 +32,7 @@ void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrn
     for (size_t at = 0; at < launches->count; at++) {
         const struct clrnn_launch *l = &launches->launch[at];
 
-        if (l->run != clrnn_kernel_run && !l->operand[0]) // its buffers are not known
+        if (l->run != clrnn_kernel_run && !l->operand[0]) // a launch whose buffers are not known
             widen(NULL, at, buffer, count, use);
         for (size_t i = 0; i < ARRAY_SIZE(l->operand); i++)
             if (l->operand[i])

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Device memory: creating, dividing, zeroing and counting it. Transfers are in transfer.c.
+// Device memory: creates buffers and sub-buffers, fills them with zeros, counts bytes in use. Transfers are
+// in transfer.c.
 #include "device/memory/buffer.h"
 
 #include <stdio.h>
@@ -19,7 +20,7 @@ size_t clrnn_buffer_align(const struct clrnn_device *device)
     return MAX2(device->info.base_align_bytes, 64);
 }
 
-/** Allocates the struct of a buffer, not yet its elements. NULL: no memory. */
+/** Allocates the struct of a buffer, not yet its elements. NULL: out of memory. */
 static struct clrnn_buffer *buffer_alloc(struct clrnn_device *device, enum clrnn_type type, size_t count)
 {
     struct clrnn_buffer *b = calloc(1, sizeof(*b));
@@ -74,7 +75,7 @@ static enum clrnn_status create(struct clrnn_device *device, enum clrnn_type typ
     }
     device->held_bytes += b->bytes;
     device->peak_bytes = MAX2(device->peak_bytes, device->held_bytes);
-    st = clrnn_buffer_zero(b); // many drivers allocate only at the first write
+    st = clrnn_buffer_zero(b); // also allocates: many drivers do so only at the first write
     if (st != CLRNN_OK)
         clrnn_buffer_destroy(&b);
     *buffer = b;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Moving numbers between host and device, in queue order: checks, then the device's backend.
+// Transfers between host and device, in queue order: checks the arguments, then calls the device's backend.
 #include "device/core/internal.h"
 
-/** Checks that [first, first + count) is within a buffer of one of the types that `reals` allows. */
+/** Checks that elements [first, first + count) are within the buffer, and that its type is REAL (`reals`
+ * true) or an integer type (`reals` false). `verb` is for the error message. */
 static enum clrnn_status check(const struct clrnn_buffer *b, size_t first, size_t count, bool reals,
                                const char *verb)
 {
@@ -107,7 +108,8 @@ void clrnn_mark_destroy(struct clrnn_device *device, struct clrnn_mark *mark)
     mark->event = NULL;
 }
 
-// Whether `count` elements may be copied: one device, types, bounds, no overlap.
+// Checks that `count` elements can be copied: both buffers are on one device and both are REAL or both
+// integers, the elements are in bounds, and source and destination do not overlap.
 static enum clrnn_status check_copy(const struct clrnn_buffer *to, size_t to_first,
                                     const struct clrnn_buffer *from, size_t from_first, size_t count)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Kernels whose code a compiler generates once instead of several times.
+// Rewrites kernels so that a compiler generates their machine code once instead of several times.
 #ifndef CLRNN_SRC_DEVICE_PROGRAM_BODIES_H
 #define CLRNN_SRC_DEVICE_PROGRAM_BODIES_H
 
-/** A program's text in which each kernel only calls a function, which has the kernel's former body and gets
- * the ids as an argument. For the CPU form, whose kernels use only global ids and sizes. A kernel that is not
- * formatted like those in cl/ stays as it is. In fresh memory; NULL: no memory. */
+/** Returns a copy of a program's text (to be freed) in which each kernel only calls a function. The function
+ * has the kernel's former body and gets the work-item's ids as an argument. Only for the kernels for CPUs
+ * (clrnn_device_cpu_form), which use no ids but global ids and sizes. A kernel that is not formatted like
+ * those in cl/ is copied unchanged. NULL: out of memory. */
 char *clrnn_source_bodies(const char *text);
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Program binaries on disk, $XDG_CACHE_HOME/clrnn/programs/<key>.bin: magic word, length and hash of the
-// payload, payload. The key hashes everything that affects a binary, so an entry is never outdated. Files
-// are written under a temporary name and renamed, so concurrent writers leave one complete file. A file
-// that is damaged, or that another user may have written, counts as missing. The least recently used files
-// are removed when the folder exceeds its limit.
+// Program binaries on disk: $XDG_CACHE_HOME/clrnn/programs/<key>.bin. A file has a magic word, the length and
+// hash of the payload, and the payload. The key is a hash of everything that affects a binary, so an entry is
+// never outdated. A file is written under a temporary name and renamed, so concurrent writers leave one
+// complete file. A file that is damaged, or that another user may have written, counts as missing. If the
+// folder exceeds its limit, the least recently used files are removed.
 #include "device/program/cache.h"
 
 #include <dirent.h>
@@ -21,7 +21,7 @@
 #include "base/hash.h"
 #include "clrnn/device.h"
 
-#define MOST_BYTES ((uint64_t)256 << 20) // of a folder, unless CLRNN_CACHE_BYTES says otherwise
+#define MOST_BYTES ((uint64_t)256 << 20) // limit of the folder, unless CLRNN_CACHE_BYTES is set
 
 struct header {
     char magic[16];
@@ -30,7 +30,8 @@ struct header {
 };
 static const char MAGIC[16] = "clrnn binary 1\n";
 
-// The base folder, from the environment; NULL: neither variable is set. *below: the cache's path in it.
+// Returns the folder in which the cache folder is, from the environment; NULL: neither XDG_CACHE_HOME nor
+// HOME is set. *below becomes the cache folder's path below the returned folder.
 static const char *cache_base(const char **below)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -103,7 +104,7 @@ unsigned char *clrnn_cache_read(const char *folder, const char *key, size_t *siz
             *size = map.size - sizeof(found);
             memcpy(data, map.data + sizeof(found), *size);
             utimensat(AT_FDCWD, path, NULL,
-                      0); // marks it as used now; no matter if the folder is not writable
+                      0); // marks the file as used now; a failure (folder not writable) does not matter
         }
     }
     clrnn_map_close(&map);
@@ -132,7 +133,7 @@ static void entries_finish(struct entries *e)
     *e = (struct entries){0};
 }
 
-/** Adds the files that are named like cache entries; false without memory. */
+/** Adds the file `name` if it is named like a cache entry. False: out of memory. */
 static bool entries_add(struct entries *e, const char *folder, const char *name)
 {
     const char *suffix = strstr(name, ".bin");
@@ -155,7 +156,8 @@ static bool entries_add(struct entries *e, const char *folder, const char *name)
     return true;
 }
 
-/** Reads all entries. A folder that does not exist or is not ours has none. */
+/** Lists the cache entries of a folder. A folder that does not exist, or that clrnn_cache_is_ours rejects,
+ * has none. */
 static enum clrnn_status entries_read(const struct clrnn_log *log, const char *folder, struct entries *e)
 {
     DIR *dir;
@@ -185,7 +187,8 @@ static int by_use(const void *a, const void *b)
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
-/** Removes the least recently used files until the folder is within its limit; other processes may, too. */
+/** Removes the least recently used files until the folder is within its limit. Other processes may do the
+ * same at the same time. */
 static void prune(const char *folder)
 {
     const uint64_t most = clrnn_environment_bytes("CLRNN_CACHE_BYTES", MOST_BYTES);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Programs: built once per stem and defines, kept in memory and, as binaries, on disk.
+// OpenCL programs: built once per kernel file (stem) and set of defines, kept in memory and, as binaries, on
+// disk.
 #include "device/program/program.h"
 
 #include <stdio.h>
@@ -17,28 +18,30 @@
 #include "device/program/cache.h"
 #include "device/program/sources.h"
 
-// Denormals cost CPUs a factor of a hundred and are not needed here. No relaxed maths: it changes results and
-// lets compilers assume that there is no NaN.
+// Denormal numbers slow CPUs down a hundred times and are not needed, so they become zero. Relaxed maths is
+// not enabled: it changes results and lets compilers assume that there is no NaN.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
 
-/** Build options. Only kernel developers get warnings: drivers print them, or their number, unasked. */
+/** Returns the build options. Warnings are off (-w) unless CLRNN_KERNEL_DIR is set, because some drivers
+ * print warnings, or their number, even if nobody asks for the log. */
 static const char *options_of(const struct clrnn_device *d)
 {
     return d->kernel_dir ? OPTIONS : OPTIONS " -w";
 }
 
-#define TELL_AFTER_S 0.3 // build time before the first message; a warm start takes less
+#define TELL_AFTER_S 0.3 // seconds of building before the first message; filled caches need less
 #define TELL_AGAIN_S 2.0
-#define COMPILED_FROM_S 0.1 // CPU time of this thread; a program from a cache takes a tenth of that
+#define COMPILED_FROM_S 0.1 // CPU seconds of this thread; a program from a cache takes a tenth of that
 
-/** A program built from a stem and defines. */
+/** A program built from a kernel file cl/<stem>.cl with defines. */
 struct clrnn_program {
-    char *key; // "rnn -D H=64"
+    char *key; // stem and options: "rnn -cl-std=CL1.2 ... -D H=64"
     cl_program program;
     struct clrnn_program *next;
 };
 
-/** "-cl-std=CL1.2 ... -D H=64 -D RELU=1" in fresh memory. NULL: no memory. */
+/** Returns the build options of a program, "-cl-std=CL1.2 ... -D H=64 -D RELU=1" (to be freed). NULL: out of
+ * memory. */
 static char *make_options(const struct clrnn_device *d, struct clrnn_defines defines)
 {
     size_t size;
@@ -55,7 +58,7 @@ static char *make_options(const struct clrnn_device *d, struct clrnn_defines def
     return text;
 }
 
-/** The driver's log in fresh memory, "" where it keeps none. NULL: no memory. */
+/** Returns the driver's build log (to be freed), "" if the driver has none. NULL: out of memory. */
 static char *build_log(const struct clrnn_device *d, cl_program program)
 {
     size_t size = 0;
@@ -91,7 +94,7 @@ static void cache_key(const struct clrnn_device *d, const char *source, const ch
     clrnn_hash_hex(&h, key);
 }
 
-/** The program from a binary on disk, or NULL. */
+/** Builds a program from its binary on disk. NULL: there is no binary, or the driver refuses it. */
 static cl_program from_cache(struct clrnn_device *d, const char *key, const char *options)
 {
     size_t size;
@@ -127,7 +130,8 @@ static void to_cache(const struct clrnn_device *d, const char *key, cl_program p
     free(data);
 }
 
-/** Builds a program from `count` texts. *program is NULL if it cannot be created. */
+/** Builds a program from `count` texts and returns OpenCL's error. *program is NULL if it cannot be
+ * created. */
 static cl_int build(struct clrnn_device *d, cl_uint count, const char **texts, const char *options,
                     cl_program *program)
 {
@@ -137,7 +141,7 @@ static cl_int build(struct clrnn_device *d, cl_uint count, const char **texts, c
     return *program ? clBuildProgram(*program, 1, &d->handles.id, options, NULL, NULL) : error;
 }
 
-/** Logs what the compiler says of a program. */
+/** Logs the compiler's messages about a program, if there are any. */
 static void log_build(const struct clrnn_device *d, cl_program program, enum clrnn_log_level level,
                       const char *stem, const char *options)
 {
@@ -150,7 +154,8 @@ static void log_build(const struct clrnn_device *d, cl_program program, enum clr
     free(log);
 }
 
-/** Builds with cl/builtins.h in place of the driver's header. False: the driver's header is needed. */
+/** Builds a program with cl/builtins.h in place of the driver's header, which is faster. False: the build
+ * failed; the program may need the driver's header. */
 static bool with_builtins(struct clrnn_device *d, const char *stem, const char *source, const char *options,
                           cl_program *program)
 {
@@ -200,7 +205,7 @@ static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, c
     return CLRNN_ERR_BUILD;
 }
 
-/** The program known by `key`, or NULL. */
+/** Returns the program that is in memory under `key`, or NULL. */
 static cl_program find(const struct clrnn_device *d, const char *key)
 {
     for (const struct clrnn_program *p = d->programs; p; p = p->next)
@@ -209,7 +214,8 @@ static cl_program find(const struct clrnn_device *d, const char *key)
     return NULL;
 }
 
-/** If builds take long, logs once that kernels are built, then from time to time how many ops are done. */
+/** If builds take long, logs once that kernels are being built, then from time to time for how many ops they
+ * are built. */
 static void tell(struct clrnn_device *d)
 {
     const double now = clrnn_clock();
@@ -232,7 +238,8 @@ static double thread_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/** Builds a program, or takes it from disk. The device keeps it, and takes ownership of `key`. */
+/** Builds a program, or reads its binary from disk. The device keeps the program, and takes ownership of
+ * `key`. */
 static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem, const char *source,
                              const char *options, cl_program *program)
 {

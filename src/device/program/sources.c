@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Flattening the includes of a kernel file.
+// Expands the includes of a kernel file, so that the file becomes one text.
 #include "device/program/sources.h"
 
 #include <stdbool.h>
@@ -27,7 +27,8 @@ struct flatten {
     size_t seen_count;
 };
 
-/** The text of a file in fresh memory; NULL where there is none or no memory (*missing tells which). */
+/** Returns the text of a file (to be freed). NULL: there is no such file (*missing is true), or memory is
+ * short (*missing is false). */
 static char *load(const struct flatten *f, const char *name, bool *missing)
 {
     struct clrnn_map map;
@@ -58,7 +59,8 @@ static const char *skip_blanks(const char *line, const char *end)
     return line;
 }
 
-/** The name between "" or <> of an #include line in fresh memory; NULL: no such line, or no memory. */
+/** Returns the name between "" or <> if the line is an #include (to be freed). NULL: the line is none, or out
+ * of memory. */
 static char *included_name(const char *line, size_t length)
 {
     const char *end = line + length, *first, *last;
@@ -79,7 +81,8 @@ static char *included_name(const char *line, size_t length)
 
 static enum clrnn_status flatten_text(struct flatten *f, const char *name, const char *text);
 
-/** Writes the file that `wanted` names in `includer`; *done is false if it is unknown. */
+/** Writes the file that `includer` includes as `wanted`, unless the text has that file already. *done is
+ * false if the file is unknown. */
 static enum clrnn_status flatten_include(struct flatten *f, const char *includer, const char *wanted,
                                          bool *done)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Choices between variants: answered from the device's file, and stored when measured.
+// Choices between variants: looks them up in the device's file of measurements, and stores what was measured
+// there.
 #include "device/remember/choice.h"
 
 #include <math.h>
@@ -29,7 +30,8 @@ static unsigned find_option(const struct clrnn_choice *c, const char *name)
     return i;
 }
 
-// The alternative that was forced, else the one measured as best; c->count: neither.
+// Returns the index of the alternative that was forced, else of the one measured as best; c->count: there is
+// neither.
 static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice *c)
 {
     unsigned found = find_option(c, json_string_value(json_object_get(d->forced, c->key)));
@@ -39,7 +41,8 @@ static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice 
     return found < c->count ? found : find_option(c, clrnn_tune_option(d->tune, c->key));
 }
 
-// Records a choice for measuring, each key once. Without memory it is not measured, which costs only speed.
+// Records a choice, so that it can be measured; each key once. If memory is short, the choice is not
+// measured, which costs only speed.
 static void remember(struct clrnn_launches *l, const struct clrnn_choice *c)
 {
     for (size_t i = 0; i < l->choice_count; i++)
@@ -93,7 +96,7 @@ enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device)
     char name[32], option[CLRNN_CHOICE_OPTION];
     int used = 0;
 
-    while (rest && sscanf(rest, "%31[a-z]=%23[a-z0-9]%n", name, option, &used) == 2) { // else it is refused
+    while (rest && sscanf(rest, "%31[a-z]=%23[a-z0-9]%n", name, option, &used) == 2) { // syntax checked
         TRY(clrnn_device_force(device, name, option));
         rest += used + (rest[used] == ',');
     }
@@ -106,7 +109,7 @@ struct clrnn_choice_file {
     const struct clrnn_log *log;
     const struct clrnn_device_info *info;
     json_t *root;
-    char use[17]; // hexadecimal hash of CLBlast's parameters in use
+    char use[17]; // hexadecimal hash of the parameters that CLBlast uses now
 };
 
 enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file)
@@ -120,7 +123,7 @@ enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clr
         return clrnn_error_memory(device->log, sizeof(*f), "tuning");
     f->log = device->log;
     f->info = &device->info;
-    st = clrnn_tune_update(device->log, &device->info, false, NULL, &f->root); // also tests writing
+    st = clrnn_tune_update(device->log, &device->info, false, NULL, &f->root); // also tests writing the file
     use = clrnn_json_dumps(json_object_get(f->root, "use"), JSON_SORT_KEYS | JSON_COMPACT);
     if (st == CLRNN_OK && !use)
         st = clrnn_error(device->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The file of measured choices, $XDG_CACHE_HOME/clrnn/tune/<device>.json: JSON whose first key is the hash
-// of the text after it. A file that is damaged, or that others may have written, is not used.
+// A device's file of measurements, $XDG_CACHE_HOME/clrnn/tune/<device>.json: JSON whose first key is the hash
+// of the text after it. A file that is damaged, or that another user may have written, is not used.
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #include "device/remember/internal.h"
 
 #define HASH_DIGITS 32
-static const char hash_key[] = "{\"hash\": \""; // followed by the digits, ",", and the hashed text
+static const char hash_key[] = "{\"hash\": \""; // then come digits, a quote, a comma, and the hashed text
 
 char *clrnn_tune_path(const struct clrnn_device_info *info)
 {
@@ -47,7 +47,7 @@ static void hash_text(const char *text, size_t size, char hex[HASH_DIGITS + 1])
 
 json_t *clrnn_tune_parse(const char *text, size_t size, const char **why)
 {
-    const size_t at = strlen(hash_key), rest = at + HASH_DIGITS + 2; // behind the digits: a quote, a comma
+    const size_t at = strlen(hash_key), rest = at + HASH_DIGITS + 2; // after the digits: a quote and a comma
     char hex[HASH_DIGITS + 1];
     json_t *root;
 
@@ -95,7 +95,7 @@ enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *
     return st == CLRNN_ERR_MEMORY ? clrnn_error_memory(log, 0, "what was measured") : CLRNN_OK;
 }
 
-// The contents of a file without measurements. NULL: no memory.
+// Returns the contents of a file without measurements. NULL: out of memory.
 static json_t *make_root(const struct clrnn_device_info *info)
 {
     return json_pack("{s:i, s:s, s:s, s:s, s:{}, s:{}, s:{}, s:{}}", "version", CLRNN_TUNE_VERSION, "device",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A device's speed at one fixed training step, the part "speed" of its file: {"model": ..., "step_ms": ...}.
+// A device's speed: the time of one fixed training step (CLRNN_STEP_MODEL). It is the part "speed" of the
+// device's file of measurements: {"model": ..., "step_ms": ...}.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ double clrnn_device_step_ms(const struct clrnn_device_info *info)
     double ms;
 
     if (path)
-        clrnn_tune_load_file(NULL, path, &root); // opening the device warns of a bad file
+        clrnn_tune_load_file(NULL, path, &root); // no warning: opening the device warns of a bad file
     speed = json_object_get(root, "speed");
     model = json_string_value(json_object_get(speed, "model"));
     ms = json_number_value(json_object_get(speed, "step_ms"));

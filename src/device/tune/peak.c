@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A quick measurement of what a device can do: float32 multiply-adds and copies.
+// Measures quickly what a device can do at most: float32 multiply-adds and copies per second.
 #include <math.h>
 
 #include "base/array.h"
@@ -11,13 +11,13 @@ enum { LEAST_ELEMENTS = 1 << 14 };
 static const double long_enough = 4e-3; // minimum seconds of a measurement, far above a launch's overhead
 static const double too_long = 0.2; // maximum seconds of measurements on a slow device, such as a simulator
 
-// The shortest of a few runs of the list.
+// Measures the shortest of a few runs of the list.
 static enum clrnn_status shortest(struct clrnn_launches *launches, double *seconds)
 {
     struct clrnn_device *device = clrnn_launches_device(launches);
     const double began = clrnn_clock();
 
-    TRY(clrnn_launches_run(launches)); // a first run, in which drivers build for these sizes
+    TRY(clrnn_launches_run(launches)); // a first run, not timed, in which drivers build for these sizes
     TRY(clrnn_device_finish(device));
     *seconds = INFINITY;
     for (int i = 0; i < TRIES && (i == 0 || clrnn_clock() - began < too_long); i++) {
@@ -30,7 +30,7 @@ static enum clrnn_status shortest(struct clrnn_launches *launches, double *secon
     return CLRNN_OK;
 }
 
-// Width of vectors and number of items that keep the device busy.
+// Sets the vector width in floats and the number of work-items that keep the device busy.
 static void shape(const struct clrnn_device *device, uint32_t *width, size_t *items)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
@@ -60,11 +60,11 @@ static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width
         clrnn_launches_destroy(&some);
         TRY(st);
     } while (seconds < long_enough && all_rounds < 1 << 24);
-    *gflops = 1e-9 * 2.0 * 12 /* CHAINS */ * width * (double)items * all_rounds / seconds;
+    *gflops = 1e-9 * 2.0 * 12 /* CHAINS of cl/peak.cl */ * width * (double)items * all_rounds / seconds;
     return CLRNN_OK;
 }
 
-// Copies 1 / `part` of the buffer.
+// Copies the first 1 / `part` of the buffer. *bytes: bytes read and written; *seconds: the shortest time.
 static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width,
                                    size_t items, size_t part, double *bytes, double *seconds)
 {
@@ -86,7 +86,7 @@ static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffe
     return st;
 }
 
-// Copies the whole buffer, unless a part of it already takes long.
+// Measures copies of the whole buffer or, on a slow device, of a part of the buffer.
 static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width,
                                       size_t items, double *gb_per_s)
 {
@@ -98,7 +98,7 @@ static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_bu
     return CLRNN_OK;
 }
 
-// Measures with buffers of `count` elements.
+// Measures multiply-adds and copies with buffers of `count` elements.
 static enum clrnn_status measure(struct clrnn_device *device, size_t count, uint32_t width, size_t items,
                                  struct clrnn_peak *peak)
 {
@@ -129,7 +129,7 @@ enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_pe
         return CLRNN_OK;
     shape(device, &width, &items);
     log = clrnn_device_set_log(device, &silent);
-    do // smaller buffers where memory is short; the size is a multiple of every chunk
+    do // uses smaller buffers if memory is short; the size is a multiple of every chunk
         st = measure(device, MAX2(count / (items * width), 1) * items * width, width, items, peak);
     while (st == CLRNN_ERR_MEMORY && (count /= 4) >= LEAST_ELEMENTS);
     clrnn_device_set_log(device, log);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Finds which of CLBlast's parameters are fastest for given multiplies, and whether clRNN's kernels are
 // faster. CLBlast has two implementations: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster
-// kernel between copies that pad. It uses Xgemm if M N K is at least the cube of XGEMM_MIN_INDIRECT_SIZE
-// ("GemmRoutine"). Parameters apply to a device as a whole, so the best have the least total time over all
-// shapes.
+// kernel between copies that pad the matrices. CLBlast uses Xgemm if M N K is at least the cube of
+// XGEMM_MIN_INDIRECT_SIZE ("GemmRoutine"). Parameters apply to a whole device, so the best ones have the
+// least total time over all shapes.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +23,8 @@ struct search {
     struct clrnn_tuned_multiply *shape;
     size_t count;
     struct clrnn_buffer *a, *b, *c;
-    struct clrnn_launches **clblast, **own; // one a shape
-    float **expected;                       // C of each shape, by clRNN's kernels if they support it
+    struct clrnn_launches **clblast, **own; // one list for each shape
+    float **expected; // expected C of each shape, by clRNN's kernels or CLBlast's defaults
     json_t *root;
 };
 
@@ -55,8 +55,8 @@ static void shape_text(const struct search *s, size_t i, char text[64])
 
 // ---------------------------------------------------------------- measuring
 
-/** The fastest of several runs in milliseconds, after a first run, which builds. Stops after three runs that
- * are slower than `hopeless` milliseconds. */
+/** Measures the fastest of several runs in milliseconds, after a first run in which the driver builds. Stops
+ * after three runs if all are slower than `hopeless` milliseconds. */
 static enum clrnn_status measure(struct clrnn_launches *launches, double hopeless, double *ms)
 {
     struct clrnn_device *d = clrnn_launches_device(launches);
@@ -77,7 +77,7 @@ static enum clrnn_status measure(struct clrnn_launches *launches, double hopeles
         *ms = fmin(*ms, 1e3 * one / inner);
         if (*ms > hopeless && run >= 2) // three runs, as a single one may be slow by chance
             break;
-        if (run == 0) // long enough to be measured, short enough to be seldom interrupted by other programs
+        if (run == 0) // a time that can be measured, but is seldom interrupted by other programs
             inner = (int)fmin(100, 1 + 0.2 / *ms);
     }
     return CLRNN_OK;
@@ -93,7 +93,7 @@ static enum clrnn_status read_result(struct search *s, size_t i, float **result)
     return clrnn_buffer_read_f32(s->c, 0, count, *result);
 }
 
-/** Whether the last multiply's result is right. Its elements are sums of K products of numbers in [-1, 1]. */
+/** Sets *right: whether the last multiply's C, sums of K products of numbers in [-1, 1], is correct. */
 static enum clrnn_status is_right(struct search *s, size_t i, bool *right)
 {
     const double bound = 4e-7 * (s->shape[i].K + 16.0);
@@ -114,8 +114,8 @@ static double number(const json_t *object, const char *key)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-/** Measures one shape with CLBlast's defaults and with clRNN's kernels, unless an earlier call did;
- * `text` is its key. Settings are later compared with clRNN's results, if it has a kernel for the shape. */
+/** Measures one shape (its key is `text`) with CLBlast's defaults and with clRNN's kernels, unless an earlier
+ * call did. Stores the expected C, by clRNN's kernels if they support the shape, to check settings later. */
 static enum clrnn_status measure_default(struct search *s, size_t i, json_t *entry, const char *text)
 {
     struct clrnn_tuned_multiply *h = &s->shape[i];
@@ -137,7 +137,7 @@ static enum clrnn_status measure_default(struct search *s, size_t i, json_t *ent
     return CLRNN_OK;
 }
 
-/** Measures shapes until the time `end`, at least one; this call leaves the others out. */
+/** Measures shapes until the time `end`, but at least one; this search then ignores the other shapes. */
 static enum clrnn_status measure_defaults(struct search *s, double end)
 {
     json_t *shapes = json_object_get(s->root, "shapes");
@@ -162,7 +162,7 @@ static enum clrnn_status measure_defaults(struct search *s, double end)
     return CLRNN_OK;
 }
 
-// "XgemmDirect WGD=32 MDIMCD=8 ...": the key of a setting among those tried. NULL: no memory.
+// Returns a setting's key in "tried", "XgemmDirect WGD=32 MDIMCD=8 ..." (to be freed). NULL: out of memory.
 static char *setting_key(bool direct, json_t *parameters)
 {
     char *key = clrnn_format(direct ? "XgemmDirect" : "Xgemm"), *longer;
@@ -194,8 +194,8 @@ static bool has_all_shapes(const struct search *s, const json_t *entry)
     return true;
 }
 
-/** Measures one setting with every shape and stores it in its entry. Errors of CLBlast or the driver are
- * stored, too. */
+/** Measures one setting with every shape and stores the times in `entry`; or, as "trouble", an error of
+ * CLBlast or of the driver, or that a result is wrong. */
 static enum clrnn_status try_setting(struct search *s, bool direct, const json_t *parameters, json_t *entry)
 {
     const struct clrnn_log *log = s->device->log, silent = {.level = CLRNN_LOG_ERROR};
@@ -213,7 +213,7 @@ static enum clrnn_status try_setting(struct search *s, bool direct, const json_t
         char text[64];
 
         shape_text(s, i, text);
-        s->device->log = &silent; // a setting that fails is no error of the run
+        s->device->log = &silent; // does not log the errors of a setting that fails
         st = clrnn_buffer_zero(s->c);
         if (st == CLRNN_OK)
             st = measure(s->clblast[i], 3 * s->shape[i].default_ms, &one);
@@ -237,7 +237,7 @@ static enum clrnn_status try_setting(struct search *s, bool direct, const json_t
 
 // ---------------------------------------------------------------- choosing
 
-/** The tried setting of one kernel with the least time over all shapes, or NULL. */
+/** Returns the tried setting of one kernel with the least time over all shapes; NULL: there is none. */
 static const json_t *best_of(const struct search *s, const char *kernel)
 {
     json_t *tried = json_object_get(s->root, "tried"), *entry;
@@ -258,7 +258,7 @@ static const json_t *best_of(const struct search *s, const char *kernel)
             shape_text(s, k, text);
             total += s->shape[k].count * number(json_object_get(entry, "ms"), text);
         }
-        if (total < least) { // false for NaN: not all shapes
+        if (total < least) { // false for NaN: a shape is not measured
             least = total;
             best = entry;
         }
@@ -271,8 +271,8 @@ static double size_of(const struct clrnn_tuned_multiply *h)
     return cbrt((double)h->M * h->N * h->K);
 }
 
-/** The total time if shapes of size `min` or more (size_of) use Xgemm and the others XgemmDirect. ms, if not
- * NULL: the time of each shape. */
+/** Returns the total milliseconds if shapes of size `min` or more (size_of) use Xgemm and the others
+ * XgemmDirect. Writes the milliseconds of each shape to `ms`, unless `ms` is NULL. */
 static double total_ms(const struct search *s, const json_t *direct, const json_t *indirect, double min,
                        double *ms)
 {
@@ -292,7 +292,7 @@ static double total_ms(const struct search *s, const json_t *direct, const json_
     return total;
 }
 
-// The best parameters by kernel, as new JSON, and their times for all shapes. NULL: no memory.
+// Returns the best parameters by kernel, as new JSON. ms [count]: their times. NULL: out of memory.
 static json_t *best_use(const struct search *s, double *ms)
 {
     const json_t *direct = best_of(s, "XgemmDirect"), *indirect = best_of(s, "Xgemm");
@@ -325,8 +325,8 @@ static json_t *best_use(const struct search *s, double *ms)
     return use;
 }
 
-// Writes to the file the measurements of the shapes, those of settings in `tried` (or NULL), and the best
-// parameters so far.
+// Writes to the file the times of the shapes, the times of the settings in `tried` (may be NULL), and the
+// best parameters so far.
 static enum clrnn_status choose(struct search *s, json_t *tried)
 {
     json_t *measured = json_object_get(s->root, "shapes"), *shapes = json_object(), *use, *changes;
@@ -401,7 +401,7 @@ static enum clrnn_status prepare(struct search *s)
     return CLRNN_OK;
 }
 
-// Measures one setting, unless that was done, and stores it; *measured: whether it was measured now.
+// Measures one setting and stores its times, unless they are stored already; *measured: whether it did.
 static enum clrnn_status take_setting(struct search *s, bool direct, json_t *parameters, bool *measured)
 {
     char *key = setting_key(direct, parameters);
@@ -467,7 +467,7 @@ enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn
                                                        : " with what was remembered in use");
     for (size_t i = 0; i < count; i++)
         shape[i].default_ms = shape[i].clblast_ms = shape[i].own_ms = NAN;
-    // written first: if it cannot be stored, nothing need be measured
+    // update the file first: if it cannot be written, measuring is useless
     TRY(clrnn_tune_update(device->log, &device->info, params->restart, NULL, &s.root));
     s.clblast = calloc(count + 1, sizeof(*s.clblast));
     s.own = calloc(count + 1, sizeof(*s.own));

@@ -17,14 +17,14 @@ kernel void add(global const real *a, global const real *b, global real *sum, ui
         sum[i] = a[i] + factor * b[i];
 }
 
-// order[cursor[0]++] = mark: one item
+// One work-item sets order[cursor[0]++] = mark, so that a test can check the order of launches.
 kernel void note(global uint *cursor, global int *order, int mark)
 {
     if (get_global_id(0) == 0)
         order[cursor[0]++] = mark;
 }
 
-// Sums a work-group's items through local memory.
+// sums[g] = sum of `values` over the work-items of work-group g, computed through local memory.
 kernel void group_sum(global const int *values, local int *share, global int *sums)
 {
     const uint l = get_local_id(0);
@@ -39,7 +39,7 @@ kernel void group_sum(global const int *values, local int *share, global int *su
     }
 }
 
-// to[i] = 1 + element count - 1 - i of `from`
+// to[i] = 1 + from[count - 1 - i]
 kernel void mirror(global const real *from, global real *to, uint count)
 {
     const uint i = get_global_id(0);
@@ -48,7 +48,7 @@ kernel void mirror(global const real *from, global real *to, uint count)
         to[i] = 1.0f + from[count - 1 - i];
 }
 
-// Whether the kernel sees a NULL buffer as NULL.
+// answer[0] = 1 if the kernel sees a NULL buffer as NULL, else 0.
 kernel void is_null(global const real *nothing, global int *answer)
 {
     answer[0] = nothing == 0;
@@ -61,7 +61,7 @@ kernel void constants(global int *values)
     values[2] = RECORD_FIELDS;
 }
 
-// words [count, 4]: blocks first, first + 1, ... of a stream.
+// words [count, 4] = blocks first, first + 1, ... of a random sequence (stream); a block has 4 words.
 kernel void blocks(global uint *words, uint seed_lo, uint seed_hi, uint stream, uint a, uint b, uint first,
                    uint count)
 {
@@ -72,7 +72,7 @@ kernel void blocks(global uint *words, uint seed_lo, uint seed_hi, uint stream, 
     vstore4(random_block(seed_lo, seed_hi, stream, a, b, first + i), i, words);
 }
 
-// A product that is a denormal number, and one that is not.
+// values[2] = values[0] * values[1], which is a denormal number if the factors are small enough.
 kernel void denormal(global real *values)
 {
     values[2] = values[0] * values[1];

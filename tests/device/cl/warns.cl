@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Compiles with a warning, which must not be an error.
+// Compiles with a warning, which must not make the build fail.
 #include "common.h"
 #warning "a warning that nobody minds"
 
