@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Computes the lowest mean loss that an output which does not depend on the input can have.
+// Computes the lowest mean loss that a constant answer, an output that does not depend on the input, can
+// have.
 #include "diagnose/constant.h"
 
 #include <math.h>
@@ -34,7 +35,8 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
     return loss / weight;
 }
 
-// The loss of a prediction that differs from its target by `error`; q: the quantile of a quantile loss.
+// Returns the loss of a prediction that differs from its target by `error`. q: the quantile, for a quantile
+// loss.
 static double loss_of(const struct clrnn_loss_config *l, double q, double error)
 {
     const double size = fabs(error);
@@ -65,7 +67,8 @@ static double mean_loss(const struct clrnn_loss_config *l, double q, size_t coun
     return sum / (double)count;
 }
 
-// The lowest loss of a constant answer to sorted y, by ternary search: all losses are convex in the answer.
+// Returns the lowest mean loss of a constant answer to sorted targets y. Finds it by ternary search, since
+// all losses are convex in the answer.
 static double least_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y)
 {
     double low = y[0], high = y[count - 1];
@@ -127,7 +130,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
     case CLRNN_LOSS_MSE:
         return target_variance;
-    case CLRNN_LOSS_L1: // the losses from here on do not follow from target_variance: see constant.h
+    case CLRNN_LOSS_L1: // target_variance does not determine the losses from here on: see constant.h
     case CLRNN_LOSS_SMOOTH_L1:
     case CLRNN_LOSS_HUBER:
     case CLRNN_LOSS_QUANTILE:

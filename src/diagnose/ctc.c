@@ -8,10 +8,11 @@
 #include "base/array.h"
 #include "base/log.h"
 
-#define ROWS 200u  // maximum number of rows looked at
+#define ROWS 200u  // maximum number of rows that are read
 #define SHARES 24u // number of probabilities of the blank that are tried
 
-// The minimum number of steps that `count` labels need: one for each, and one blank between equal neighbours.
+// Returns the minimum number of steps that `count` labels need: one for each label, and one for a blank
+// between two equal labels.
 static size_t least_steps(size_t count, const int32_t *label)
 {
     size_t steps = count;
@@ -25,10 +26,10 @@ struct constant {
     const struct clrnn_dataset *set;
     uint32_t classes, blank, rows, stride;
     int32_t *y;    // labels of one sample
-    double *state; // [2 labels + 1] log-probability of each state of the recursion
+    double *state; // [2 * labels of a sample + 1] log-probability of each state of the recursion
     double *log_p; // [classes] log-probabilities of the answer
     double *count; // [classes] how often each label occurs in these rows
-    double labels;
+    double labels; // number of labels in these rows
 };
 
 static bool is_label(const struct constant *c, int32_t y)
@@ -36,7 +37,7 @@ static bool is_label(const struct constant *c, int32_t y)
     return y >= 0 && (uint32_t)y < c->classes && (uint32_t)y != c->blank;
 }
 
-// Reads the labels of a row into c->y; returns how many.
+// Reads the valid labels of a row into c->y. Returns how many there are.
 static size_t read_row(const struct constant *c, uint32_t row)
 {
     const size_t all = clrnn_dataset_y_valid(c->set, row);
@@ -56,7 +57,8 @@ static double log_add(double a, double b)
     return top == -INFINITY ? top : top + log1p(exp(fmin(a, b) - top));
 }
 
-// The loss of one row, divided by its number of labels; `steps`: the row's number of output steps.
+// Returns the loss of one row, divided by its number of labels `count`. `steps`: the row's number of output
+// steps.
 static double row_loss(const struct constant *c, size_t count, uint32_t steps)
 {
     const size_t states = 2 * count + 1;
@@ -65,7 +67,7 @@ static double row_loss(const struct constant *c, size_t count, uint32_t steps)
     for (size_t i = 0; i < states; i++)
         state[i] = i < 2 ? c->log_p[i ? (uint32_t)c->y[0] : c->blank] : -INFINITY;
     for (uint32_t t = 1; t < steps; t++)
-        for (size_t i = states; i-- > 0;) { // downwards, as lower states must still be those of step t - 1
+        for (size_t i = states; i-- > 0;) { // downwards: lower states must still be those of step t - 1
             const bool label = i % 2;
             double sum = state[i];
 
@@ -94,8 +96,8 @@ static double mean_loss(const struct constant *c)
     return rows > 0 ? sum / rows : NAN;
 }
 
-// The mean loss of the answer in which the blank has the probability `blank`, and the labels share the rest
-// in proportion to how often they occur.
+// Returns the mean loss of the constant answer that gives the blank the probability `blank`, and divides the
+// rest among the labels in proportion to how often they occur.
 static double loss_with_blank(const struct constant *c, double blank)
 {
     for (uint32_t k = 0; k < c->classes; k++)

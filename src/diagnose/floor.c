@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lower bounds of a loss: from smoothed or soft targets, from equal rows with different labels, and from
-// activations between the last weights and the loss.
+// Computes lower bounds of a loss, which come from smoothed or soft targets, from equal rows with different
+// labels, and from activations between the last weights and the loss.
 #include "diagnose/floor.h"
 
 #include <math.h>
@@ -12,17 +12,17 @@
 #include "model/nest.h"
 #include "model/network.h"
 
-#define MOST_ROWS_COMPARED 4096u // maximum number of rows, which are compared pair by pair
+#define MOST_ROWS_COMPARED 4096u // with more rows, equal rows are not searched: all pairs would be compared
 
 // ---------------------------------------------------------------- ranges
 
 // The range of values that the last layers can pass to the loss.
 struct value_range {
-    double low, high; // of each output; infinite if unbounded
-    bool simplex;     // outputs of a softmax: those of a row sum to 1
-    bool log_simplex; // outputs of a log_softmax
-    bool whole;       // values are rounded to whole numbers
-    long layer;       // index of the layer that sets the bounds, -1: none
+    double low, high; // bounds of each output; infinite if unbounded
+    bool simplex;     // the values are outputs of a softmax: the outputs of a sample (or step) sum to 1
+    bool log_simplex; // the values are outputs of a log_softmax
+    bool whole;       // the values are rounded to whole numbers
+    long layer;       // index of the layer that sets the bounds; -1: none
 };
 
 static double sigmoid(double x)
@@ -30,7 +30,8 @@ static double sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
-// The range of each of C outputs of a softmax whose inputs differ by at most `width`.
+// Sets r->low and r->high to the range of each of C outputs of a softmax whose inputs differ by at most
+// `width`.
 static void softmax_range(double C, double width, struct value_range *r)
 {
     r->high = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(-width)) : 1.0;
@@ -56,8 +57,8 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 {
     struct value_range r = {.low = -INFINITY, .high = INFINITY, .layer = -1};
 
-    // layers inside a residual or concat are skipped, as they do not bound its output: that is a sum, or
-    // several layers side by side
+    // Skips layers inside a residual or concat: they do not bound its output, which is a sum or consists of
+    // the outputs of several branches.
     for (size_t i = 0; i < model->config->layer_count; i = clrnn_layer_end(model->config, i)) {
         const struct clrnn_layer *layer = &model->config->layer[i];
         const double C = model->layer[i].out;
@@ -115,20 +116,21 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 
 // ---------------------------------------------------------------- targets
 
-// The targets that are not ignored, in groups of equal rows, for which the model has the same output.
+// The targets that are not ignored, in groups. The samples of a group have equal rows, so the model's outputs
+// for them are equal.
 struct targets {
     const struct clrnn_model *m;
     const struct clrnn_dataset *set;
-    uint32_t S, steps; // steps: number of labels of a sample
-    uint32_t *group;   // [S] the first sample with the same row
-    int32_t *y;        // [steps] of one sample
-    float *real;
-    double *q;       // [C] sum over one group of each class's target
-    bool equal_rows; // some group has several samples
-    bool soft;       // bce: targets between 0 and 1
+    uint32_t S, steps; // number of samples; of labels of a sample
+    uint32_t *group;   // [S] index of the first sample with an equal row
+    int32_t *y;        // class labels of one sample
+    float *real;       // real targets of one sample
+    double *q;         // [C] for each class, the sum of its targets (smoothed one-hot) over one group
+    bool equal_rows;   // some group has several samples
+    bool soft;         // bce: targets between 0 and 1
 };
 
-// The index after the last sample that can belong to a group; `first` is the first one.
+// Returns the index after the last sample that may belong to the group whose first sample is `first`.
 static uint32_t group_end(const struct targets *t, uint32_t first)
 {
     return t->equal_rows ? t->S : first + 1;
@@ -143,7 +145,8 @@ static void read_row(const struct targets *t, uint32_t sample, float *row)
         clrnn_dataset_x(t->set, sample, row);
 }
 
-// Whether sample b equals sample a, which `row` holds; b is read into `row` after it. width: values per step.
+// Whether the rows of samples a and b are equal. `row` [2, T, width]: contains the row of a, then becomes
+// also the row of b. width: number of values per step.
 static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t width, float *row)
 {
     float *other = row + clrnn_dataset_info(t->set)->T * width;
@@ -155,7 +158,8 @@ static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t wid
     return !memcmp(row, other, length * width * sizeof(*row));
 }
 
-// Finds equal rows if each row has one label; labels of single steps would depend on the steps around them.
+// Sets t->group. Searches equal rows only if each row has one label: a label of a single step depends on the
+// steps around that step as well.
 static enum clrnn_status find_groups(struct targets *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
@@ -192,8 +196,8 @@ static enum clrnn_status find_groups(struct targets *t)
 
 // ---------------------------------------------------------------- lowest possible losses
 
-// cross_entropy: the minimum of the sum over classes of -q log p, over all p that the range allows;
-// *from_layers: how much of it is due to the range.
+// Returns the lowest cross_entropy of a group: the minimum of the sum over classes of -q log p, over all p
+// that the range allows. *from_layers: the part of it that is due to the range.
 static double class_floor(const struct targets *t, const struct value_range *r, double *from_layers)
 {
     const double C = t->m->outputs, width = r->high - r->low;
@@ -209,8 +213,9 @@ static double class_floor(const struct targets *t, const struct value_range *r, 
     *from_layers = 0;
     if (r->log_simplex || C <= 1.0 || isinf(width))
         return free_floor;
-    // The best bounded logits for hard targets: the target class at the upper end, the others at the lower
-    // one (the outputs of a softmax share the rest). Only softer targets can have a lower loss.
+    // With hard targets, the best logits in the range are: the target class at the upper end, and the others
+    // at the lower end (behind a softmax, the others divide the rest). Only softer targets can have a lower
+    // loss.
     held = r->simplex ? (1.0 - r->high) / (C - 1.0) - r->high : -width;
     if (top / sum < 1.0 / (1.0 + (C - 1.0) * exp(held)))
         return free_floor;
@@ -228,7 +233,7 @@ static double clamp(const struct value_range *r, double x)
     return x < r->low ? r->low : x > r->high ? r->high : x;
 }
 
-// The bce loss of logit x over equal rows, with a = sum of pos_weight * y and b = sum of 1 - y.
+// Returns the sum of the bce losses of logit x over equal rows. a: sum of pos_weight * y; b: sum of 1 - y.
 static double binary_loss(double a, double b, double x)
 {
     const double p = log1p(exp(-fabs(x))) + fmax(-x, 0.0), n = log1p(exp(-fabs(x))) + fmax(x, 0.0);
@@ -245,10 +250,12 @@ static double binary_floor(const struct value_range *r, double a, double b, doub
     return least + *from_layers;
 }
 
-// Sums over the groups: the minimum loss, the part of it due to the layers, and the losses' denominator.
+// Sums over all groups.
 struct sums {
+    // lowest loss; the part of it that is due to the layers; the weight by which losses are divided; for real
+    // targets: sum, sum of squares and number
     double floor, layers, weight, y, yy, count;
-    double binary[2]; // counts of y > 0.5
+    double binary[2]; // number of y <= 0.5; of y > 0.5
 };
 
 static void add_class(const struct targets *t, int32_t y, struct sums *s)
@@ -351,7 +358,7 @@ static void sum_reals(struct targets *t, const struct value_range *r, uint32_t f
         end_reals(t, r, &g, s);
 }
 
-// Whether the minimum loss of real targets is implemented: one output, mse or bce_with_logits.
+// Whether this file can compute the lowest loss for real targets: for one output with mse or bce_with_logits.
 static bool real_floor_known(const struct targets *t)
 {
     const enum clrnn_loss_kind kind = t->m->config->train.loss.kind;
@@ -389,7 +396,7 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
     bool *seen;
 
     if (loss->kind == CLRNN_LOSS_CTC)
-        return CLRNN_OK; // the floor is 0 if a path reaches the labels
+        return CLRNN_OK; // the floor is 0 if there are enough steps for the labels
     seen = calloc(t->m->outputs, sizeof(*seen));
     if (!seen)
         return clrnn_error_memory(t->m->log, t->m->outputs, "classes");

@@ -7,14 +7,14 @@
 #include "train/dataset.h"
 
 struct clrnn_loss_floor {
-    double floor;       // the lowest loss that any weights can reach; 0 in most cases
-    double scale;       // unit of losses: 1; mse: variance of the targets; other regression: at most its root
+    double floor; // the lowest loss that any weights can reach; 0 in most cases
+    double scale; // what counts as a large loss: 1; mse: the targets' variance; other regression: see floor.c
     const char *reason; // static text that says why `floor` is above 0, or NULL
     bool blocked;       // the layers before the loss keep the loss well above 0 for any weights
     uint32_t classes;   // number of different classes among the samples; 0 for regression
 };
 
-/** Finds the floor of the model's loss on the samples of `set`. CLRNN_ERR_MEMORY. */
+/** Computes the floor of the model's loss on the samples of `set`. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_loss_floor(const struct clrnn_model *model, const struct clrnn_dataset *set,
                                    struct clrnn_loss_floor *floor);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Overfitting one batch: the first test of a model that does not learn.
+// Overfits one batch: the first test of a model that does not learn.
 #include "diagnose/overfit.h"
 
 #include <math.h>
@@ -14,9 +14,9 @@
 #define DEFAULT_STEPS 1000u
 #define DEFAULT_TARGET 0.01
 #define ABOVE_FLOOR 0.05     // the default target exceeds the floor by this fraction of the floor
-#define STILL_STEPS 10u      // steps with a gradient of exactly 0 after which nothing will ever change
-#define LATE_STILL_STEPS 50u // the same once there was a gradient: moments and running statistics may move on
-#define WRONG_STEPS 50u      // steps at the floor, or below 0, that end a run that cannot reach the target
+#define STILL_STEPS 10u      // number of steps with a gradient of exactly 0 after which nothing will change
+#define LATE_STILL_STEPS 50u // the same if there was a gradient before: moments may still move the weights
+#define WRONG_STEPS 50u      // number of steps at the floor, or below 0, after which an impossible run ends
 
 // ---------------------------------------------------------------- when to end
 
@@ -24,9 +24,9 @@ struct overfitting {
     struct clrnn_session *session;
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
-    uint32_t still;    // steps at the end with a gradient of exactly 0
-    uint32_t at_floor; // steps at the floor (below 0 if there is none) if the target cannot be reached
-    double started;
+    uint32_t still;    // number of the most recent steps, without a break, with a gradient of exactly 0
+    uint32_t at_floor; // if the target cannot be reached: steps at the floor (without a floor: below 0)
+    double started;    // on clrnn_clock
 };
 
 // Whether weight decay moves weights even without a gradient.
@@ -66,7 +66,7 @@ static bool ends(struct overfitting *c, double grad_norm)
 
 // ---------------------------------------------------------------- steps
 
-// The mean of the losses; *variance: the variance of that mean.
+// Returns the mean of the losses. *variance: the variance of that mean.
 static double mean(const double *loss, size_t count, double *variance)
 {
     double sum = 0.0, square = 0.0, m;
@@ -80,7 +80,8 @@ static double mean(const double *loss, size_t count, double *variance)
     return m;
 }
 
-// Whether the loss still fell from the third to the last quarter, by more than dropout's noise.
+// Whether the mean loss still fell from the third to the last quarter of the run, by more than noise from
+// dropout.
 static bool still_falls(const struct clrnn_overfit_result *r)
 {
     const size_t quarter = r->curve_count / 4;
@@ -210,7 +211,7 @@ static enum clrnn_status overfit(struct clrnn_device *device, const struct clrnn
     return st;
 }
 
-// A copy of a config without dropout and scheduler.
+// Makes a copy of a config without dropout and scheduler.
 static enum clrnn_status make_plain(const struct clrnn_log *log, const struct clrnn_config *config,
                                     struct clrnn_config **plain)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Overfitting a given batch.
+// Overfitting a given batch: training on that batch alone until the loss is close to its lowest value.
 #ifndef CLRNN_SRC_DIAGNOSE_OVERFIT_H
 #define CLRNN_SRC_DIAGNOSE_OVERFIT_H
 
@@ -13,12 +13,13 @@ struct clrnn_overfit_task {
     const char *init; // or NULL
     uint32_t steps;   // maximum number of steps
     double seconds;   // time limit; 0: none
-    double target;    // 0: the default of struct clrnn_overfit_params
+    double target;    // loss to reach; 0: the default of struct clrnn_overfit_params
     const volatile sig_atomic_t *stop;
 };
 
-/** Trains on task->batch alone until the loss reaches task->target or a limit is met. Errors: as
- * clrnn_overfit. Call clrnn_overfit_finish also after an error. */
+/** Trains on task->batch alone until the loss reaches task->target, or a limit of steps or time is reached.
+ * The caller calls clrnn_overfit_finish on *result, also after an error.
+ * Errors  as clrnn_overfit. */
 enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct clrnn_overfit_task *task,
                                       struct clrnn_overfit_result *result);
 

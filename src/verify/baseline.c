@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Compares the result of a comparison with an earlier result, written by `clrnn compare --json`.
+// Compares the result of `clrnn compare` with an earlier result, which `clrnn compare --json` wrote to a
+// file.
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,8 +11,8 @@
 #include "base/log.h"
 #include "clrnn/diagnose.h"
 
-#define SLOWER 1.1 // ratio to the earlier value that is slower; step times must also leave both runs' spread
-#define BUILD_SLOWER_S 0.5
+#define SLOWER 1.1         // ratio to the earlier value above which a time is slower (steps: compare_speed)
+#define BUILD_SLOWER_S 0.5 // seconds by which a build must also be longer
 
 const char *clrnn_verdict_word(enum clrnn_verdict verdict)
 {
@@ -20,9 +21,9 @@ const char *clrnn_verdict_word(enum clrnn_verdict verdict)
     return (size_t)verdict < ARRAY_SIZE(words) ? words[verdict] : NULL;
 }
 
-// A device that is in both runs.
+// A device that is in both results.
 struct device_pair {
-    const json_t *then; // the device's object of the earlier run
+    const json_t *then; // the device's object in the earlier result
     const struct clrnn_compare_result *r;
     size_t row;
     struct clrnn_baseline_result *out;
@@ -44,7 +45,7 @@ static void CLRNN_PRINTF(2, 3) note(struct device_pair *b, const char *format, .
     va_end(arguments);
 }
 
-// The number that the earlier run has under `key`; NaN: it has none.
+// Returns the number under `key` in the device's object of the earlier result; NaN: there is none.
 static double then_number(const struct device_pair *b, const char *key)
 {
     const json_t *value = json_object_get(b->then, key);
@@ -121,7 +122,7 @@ static void compare_speed(struct device_pair *b)
              bytes);
 }
 
-// Finds the device in the earlier run by name and platform, since device numbers change.
+// Finds the device in the earlier result by name and platform, since the numbers of devices may change.
 static const json_t *find_then(const json_t *devices, const struct clrnn_compare_row *row)
 {
     size_t i;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Finds the op of a step to blame: each op runs on the device, and on the reference with the device's
-// inputs.
+// Finds the op of a step that computes wrong numbers: runs each op of the step on the device, and on the
+// reference with the same inputs.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +16,11 @@
 struct search {
     const struct clrnn_compare *c;
     struct clrnn_compare_block *block;
-    uint32_t pass, wanted; // training passes so far; the pass to examine, 0: all evaluation passes
-    bool differs;          // earlier steps had other losses than in the first run
+    uint32_t pass, wanted; // training passes so far; training pass to examine, 0: all evaluation passes
+    bool differs;          // steps before that pass had other losses than in the first run
 };
 
-// ---------------------------------------------------------------- an op's tensors as a check's slots
+// ---------------------------------------------------------------- reading an op's tensors for the check
 
 static enum clrnn_status read_tensor(const struct clrnn_tensor *t, const struct clrnn_log *log, float **real,
                                      int32_t **word)
@@ -37,7 +37,8 @@ static enum clrnn_status read_tensor(const struct clrnn_tensor *t, const struct 
     return clrnn_buffer_read_i32(t->buffer, 0, t->count, values);
 }
 
-// Whether an op reads this output before it writes it: tensors outside of the arena, except gradients.
+// Whether an op reads this output before it writes it, as an optimiser does with weights. True for all
+// tensors but activations and gradients.
 static bool is_updated(const struct clrnn_tensor *t)
 {
     return t->role != CLRNN_ROLE_ACTIVATION && t->role != CLRNN_ROLE_GRAD;
@@ -153,11 +154,11 @@ static enum clrnn_status run_pass(void *user, struct clrnn_plan *plan)
     s->pass += training;
     if (s->block->blamed || (training ? s->pass != s->wanted : s->wanted != 0))
         return clrnn_plan_run(plan);
-    return look_into(s, plan); // nothing after the op to blame is needed
+    return look_into(s, plan); // the ops after the one to blame need not run
 }
 
-// Runs the steps up to the wanted one; those before it give the same bits as in the first run, unless the
-// device is not deterministic.
+// Runs the steps up to s->wanted. If the device is deterministic, the earlier steps give the same bits as in
+// the first run; otherwise sets s->differs.
 static enum clrnn_status replay(struct search *s, struct clrnn_session *t)
 {
     const uint32_t steps = s->wanted ? s->wanted : s->c->steps;

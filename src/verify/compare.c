@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The comparison of devices: runs the reference and its perturbed runs, each device in child processes, and
-// judges.
+// Compares devices: runs the training on the reference, also with perturbed numbers, and on each device, all
+// in child processes, and judges the results.
 #include "verify/compare.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@
 #include "verify/selftest.h"
 
 #define STEPS 20u
-#define JUDGED 512u // maximum number of samples for the final loss, since the reference is slow
+#define JUDGED 512u // maximum number of samples for the final loss: the reference is slow
 
 // ---------------------------------------------------------------- shared blocks
 
@@ -53,10 +53,10 @@ static void block_destroy(struct clrnn_compare_block **block)
 
 struct job {
     const struct clrnn_compare *c;
-    bool start; // the first two steps alone, to measure builds
+    bool start; // run only the first two steps, to measure the time that building programs takes
     const char *spec;
-    uint32_t disturb;
-    const char *caches; // the folder for all caches; NULL: the drivers' own
+    uint32_t disturb;   // as in clrnn_compare_run
+    const char *caches; // folder for all kernel caches; NULL: the drivers' own caches
     struct clrnn_compare_block *block;
 };
 
@@ -114,7 +114,8 @@ static void CLRNN_PRINTF(2, 3) progress(const struct clrnn_compare *c, const cha
 
 // ---------------------------------------------------------------- the reference
 
-// Runs the reference and its disturbed runs, as many at a time as there are processors.
+// Runs the training on the reference, once as it is and COMPARE_NOISE_RUNS times with perturbed numbers. Runs
+// as many of these at a time as there are processors.
 static enum clrnn_status run_reference(struct clrnn_compare *c)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -162,7 +163,7 @@ static enum clrnn_status run_once(const struct clrnn_compare *c, struct job *job
                            ending);
 }
 
-// Runs a job, and runs it again with empty caches if the driver's own may be damaged.
+// Runs a job. If the driver's own kernel caches may be damaged, runs the job again with empty caches.
 static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *job,
                                  char ending[CLRNN_ENDING_SIZE])
 {
@@ -190,8 +191,8 @@ static enum clrnn_status self_test(const struct clrnn_compare *c, struct clrnn_c
     return clrnn_selftest_device(c->log, &open, &params, &row->test);
 }
 
-// Measures how much longer the first step takes than later ones: with empty kernel caches, then with the
-// caches that this filled.
+// Measures how much longer the first step takes than the second: first with empty kernel caches, then with
+// the caches that the first measurement filled.
 static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
     enum clrnn_status st = clrnn_temporary_folder(c->log, &c->caches);
@@ -292,7 +293,7 @@ static enum clrnn_status choose_rows(struct clrnn_compare *c, const struct clrnn
 
 // ---------------------------------------------------------------- the run
 
-// Finds the sizes of the model's parameters on ref, which needs no driver.
+// Creates the model on ref, which needs no driver, to find the names and sizes of its parameters.
 static enum clrnn_status learn_shapes(struct clrnn_compare *c)
 {
     const struct clrnn_device_params open = {.select = "ref", .log = c->log};
@@ -306,7 +307,7 @@ static enum clrnn_status learn_shapes(struct clrnn_compare *c)
     TRY(clrnn_device_open(&open, &device));
     st = clrnn_model_create(device, c->config, &shape, &m);
     if (st == CLRNN_OK && c->params->init)
-        st = clrnn_model_init(m, c->params->init, false); // errors of the file are reported once, here
+        st = clrnn_model_init(m, c->params->init, false); // reports errors of the file once, before any child
     if (st == CLRNN_OK) {
         r->param = calloc(MAX2(m->entry_count, 1), sizeof(*r->param));
         c->grad_first = calloc(MAX2(m->entry_count, 1), sizeof(*c->grad_first));
@@ -326,7 +327,8 @@ static enum clrnn_status learn_shapes(struct clrnn_compare *c)
     return st;
 }
 
-// Chooses random samples of `from`, since files are often sorted by class; each run chooses the same ones.
+// Sets c->judged to random samples of `from`, since files are often sorted by class. The choice depends only
+// on the seed.
 static enum clrnn_status choose_judged(struct clrnn_compare *c, struct clrnn_dataset *from)
 {
     const struct clrnn_random r = {c->config->train.seed, RANDOM_PROBE, 0, 0};
@@ -352,7 +354,7 @@ static enum clrnn_status open_data(struct clrnn_compare *c)
     info = clrnn_dataset_info(c->data.train);
     if (c->config->data.standard && !info->tokens)
         TRY(clrnn_data_sets_moments(c->log, &c->data));
-    for (uint32_t k = 0; c->data.mean && k < info->C; k++) { // devices hold them as float32
+    for (uint32_t k = 0; c->data.mean && k < info->C; k++) { // devices store both as float32
         c->data.mean[k] = (float)c->data.mean[k];
         c->data.std[k] = (float)c->data.std[k];
     }
@@ -398,7 +400,7 @@ static void conclude(struct clrnn_compare *c)
     }
 }
 
-// A hash of the config's text.
+// Sets the result's config_key to a hash of the config's text.
 static enum clrnn_status find_config_key(const struct clrnn_compare *c)
 {
     char *text = clrnn_config_text(c->config);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bounds from the reference's perturbed runs, a device's deviation from the reference, and the verdict.
+// Computes bounds from the reference's perturbed runs, a device's deviations from the reference, and the
+// verdict.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,10 +8,11 @@
 #include "base/array.h"
 #include "verify/compare.h"
 
-#define DRIFT_FACTOR 10.0 // bound, as a multiple of the largest effect of a disturbance
-#define LEAST_BOUND 1e-6  // a few units in the last place
+#define DRIFT_FACTOR 10.0 // bound, divided by the largest deviation of a perturbed run from the reference
+#define LEAST_BOUND 1e-6  // added to each bound: a few units in the last place of float32
+// Deviations are relative to the largest value of a tensor, but at least to these values.
 #define LOGIT_FLOOR 0.01
-#define GRADIENT_FLOOR 1e-4 // share of the largest gradient of all parameters
+#define GRADIENT_FLOOR 1e-4 // as a share of the largest gradient of all parameters
 
 double clrnn_compare_deviation(double value, double reference, double floor)
 {
@@ -29,7 +31,8 @@ static double largest(const double *v, size_t count, double floor)
     return floor;
 }
 
-// The largest difference, divided by the largest |value| of `want` (at least `floor`).
+// Returns the largest difference between got and want, divided by the largest |value| of want, or by `floor`
+// if that is larger.
 static double distance(const double *got, const double *want, size_t count, double floor)
 {
     const double scale = largest(want, count, floor);
@@ -76,7 +79,7 @@ static double gradient_bound(const struct clrnn_compare *c, size_t param)
     return bound_of(drift);
 }
 
-// Bounds never shrink from step to step, since a difference may persist.
+// A step's bound is never smaller than that of the step before, since a difference may persist.
 void clrnn_compare_find_bounds(struct clrnn_compare *c)
 {
     double drift = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The pictures of a comparison: every device's losses, and their speed as bars.
+// Draws the pictures of a comparison: the losses of every device, and the devices' speed as bars.
 #include <math.h>
 #include <stdlib.h>
 
@@ -11,12 +11,12 @@
 
 #define LOSSES "compare-loss.svg"
 #define SPEEDS "compare-speed.svg"
-#define DEVICES_CHARACTERS 72u // maximum length of all names under the bars together
+#define DEVICES_CHARACTERS 72u // maximum total length of all names under the bars
 
 static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
                                       "#ff7f0e", "#17becf", "#8c564b"};
 
-// A device's label, "0:0 Quadro P4000", to be freed. NULL: no memory.
+// Returns a device's label, "0:0 Quadro P4000", which the caller frees. NULL if memory runs out.
 static char *name_of(const struct clrnn_compare_row *row)
 {
     return clrnn_format("%s %.40s", row->spec, row->is_ref ? "double precision" : row->name);
@@ -30,7 +30,8 @@ static void label(const struct clrnn_picture *p, const struct clrnn_compare_row 
     free(text);
 }
 
-// ref is drawn last and thin, so that it is visible on top of curves that agree.
+// Writes the curves of all devices. The thin curve of ref is drawn last, to be visible on top of curves that
+// agree with it.
 static void write_losses(const struct clrnn_picture *p, const struct clrnn_compare_result *r)
 {
     FILE *f = p->script;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The training run of a comparison on one device, in a child process.
+// Runs the training of a comparison on one device, in a child process.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "verify/compare.h"
 
 #define DISTURBANCE 0x1p-21 // 4 units in the last place of float32
-#define BENCH_SECONDS 0.6   // for training steps, and again for inference
-#define SLOW_STEP_S 0.25    // the speed of slower devices is taken from the run's own steps
+#define BENCH_SECONDS 0.6   // seconds of training steps, and as many seconds of inference, to measure speed
+#define SLOW_STEP_S 0.25    // with slower steps, the speed is taken from the steps of the run itself
 
 // ---------------------------------------------------------------- at the start
 
@@ -55,11 +55,11 @@ enum clrnn_status clrnn_compare_open(const struct clrnn_compare *c, struct clrnn
 
 struct disturbed {
     struct clrnn_compare_block *block;
-    uint32_t run;   // 0: undisturbed
+    uint32_t run;   // number of the perturbed run, which seeds the perturbation; 0: nothing is perturbed
     uint32_t count; // number of passes so far
 };
 
-// Perturbs an op's outputs by up to 4 units in the last place, as a float32 device may.
+// Perturbs an op's outputs by up to 4 units in the last place of float32, as rounding on a device may.
 static void disturb(const struct clrnn_plan *p, const struct clrnn_op *op, struct clrnn_random *r)
 {
     uint64_t drawn = 0;
@@ -111,7 +111,8 @@ static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct c
     return CLRNN_OK;
 }
 
-// Records the cost of a step, and timings from `each` [count], the seconds of the steps after the first.
+// Writes into *b the cost of a step, and timings computed from `each` [count], the seconds of each step after
+// the first. Sorts `each`.
 static void time_steps(const struct clrnn_session *t, double *each, uint32_t count,
                        struct clrnn_compare_block *b)
 {
@@ -165,8 +166,9 @@ static void keep_reason(void *user, enum clrnn_log_level level, const char *line
         snprintf(b->unmeasured, sizeof(b->unmeasured), "%s", line);
 }
 
-// Measures windows of many steps without waiting in between, unless the device is too slow for that. A
-// measurement for which there is no memory is left out and affects no verdict.
+// Measures the speed by running many steps without waiting for each, unless the device is too slow for that.
+// Also measures the device's peak speed. If there is too little memory for a measurement, leaves it out,
+// which does not affect the verdict.
 static enum clrnn_status measure_speed(const struct clrnn_compare *c, struct clrnn_device *device,
                                        struct clrnn_compare_block *b)
 {

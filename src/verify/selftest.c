@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Runs the self-test's cases, and every device's self-test in a child process.
+// Runs the cases of the self-test on a device, and the self-test of every device in a child process.
 #include "verify/selftest.h"
 
 #include <math.h>
@@ -24,10 +24,10 @@ struct clrnn_selftest_run {
     struct clrnn_check check;
     const struct clrnn_selftest_params *params;
     struct clrnn_selftest_result *result;
-    double deadline; // on the monotonic clock; cases after it are left out
+    double deadline; // on clrnn_clock; cases that would begin later are left out
 };
 
-// Runs the case in `check` with its op's bounds, and records the result.
+// Runs the case in `check` with the bounds of its op, and adds the result to the op's row.
 static enum clrnn_status run_case(void *user)
 {
     struct clrnn_selftest_run *s = user;
@@ -58,8 +58,8 @@ static enum clrnn_status run_case(void *user)
     return CLRNN_OK;
 }
 
-// All cases of the smallest sizes always run. The others run while time lasts: sizes around the widths of
-// vectors and tiles, and wide and tall matrices.
+// Sizes of the cases. All cases of the smallest size always run. The others run while time lasts: sizes just
+// above and below the widths of vectors and tiles, and wide and tall matrices.
 static const struct clrnn_case_size smallest = {.T = 3, .N = 5, .C = 7, .H = 6, .D = 2, .padded = true};
 static const struct clrnn_case_size awkward[] = {
     {.T = 5, .N = 17, .C = 33, .H = 31, .D = 1, .padded = true},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Faults of nested layers, windows, attention, states and ctc, planted in made-up numbers.
+// Faults of nested layers, windows over time, attention, train.stateful, train.bptt and ctc, which the tests
+// plant in made-up numbers.
 #include "faults.h"
 
 #include "base/array.h"
@@ -42,7 +43,7 @@ static void jumps_between_rows(struct made *m)
     m->d.train_scan.join_next = 1;
 }
 
-// y (N, 2), each label by itself.
+// y (N, 2): each sample has two labels, and each label is 1 in half of the samples.
 static void several_labels(struct made *m)
 {
     static uint64_t count[2][2] = {{S / 2, S / 2}, {S / 2, S / 2}};

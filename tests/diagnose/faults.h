@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Faults that are planted in the made-up numbers of made.h.
+// Faults that the tests plant in the made-up numbers of made.h.
 #ifndef CLRNN_TESTS_DIAGNOSE_FAULTS_H
 #define CLRNN_TESTS_DIAGNOSE_FAULTS_H
 
@@ -16,14 +16,15 @@
 #define CTC "loss: ctc, optimizer: {adam: {lr: 0.001}}, epochs: 20, batch_size: 16, shuffle: true"
 #define WANT(ident, severity) CLRNN_FINDING_##ident, CLRNN_SEVERITY_##severity
 
+/** A fault, and the finding that the doctor must report for it. */
 struct made_fault {
     enum clrnn_finding_kind kind;
     enum clrnn_severity severity;
-    const char *layers, *train;
-    void (*plant)(struct made *m); // or NULL: it lies in the config
+    const char *layers, *train;    // model.layers and train of the config
+    void (*plant)(struct made *m); // changes the numbers; NULL: the fault is in the config itself
 };
 
-/** Faults of nested layers, windows, attention, states and ctc. */
+/** Faults of nested layers, windows over time, attention, train.stateful, train.bptt and ctc. */
 extern const struct made_fault made_faults_of_layers[];
 extern const size_t made_fault_of_layers_count;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Made-up numbers of a healthy training, and the doctor's checks on them.
+// Made-up numbers of a healthy data set and training, and a run of the doctor's checks on these numbers.
 #include "made.h"
 
 #include <math.h>
@@ -61,7 +61,8 @@ static struct clrnn_activity make_activity(double *time)
     };
 }
 
-// 100 steps in which the loss falls from ln 2 to 0.03, on validation data as well.
+// Makes the trace of 100 steps (STEPS) in which the training loss falls from 0.7 (ln 2) to 0.03, and the
+// validation loss falls as well.
 static void make_trace(struct made *m)
 {
     m->trace = (struct clrnn_trace){
@@ -121,7 +122,7 @@ void made_open(struct made *m, const char *layers, const char *train)
         .outputs = K,
         .T = T,
         .batches = S / 16,
-        .valid = (struct clrnn_dataset *)&m->valid, // is only asked whether it is there
+        .valid = (struct clrnn_dataset *)&m->valid, // checks only compare the pointer with NULL
     };
     make_scan(&m->train, "train", 1, &m->d.train_scan);
     make_scan(&m->valid, "valid", 2, &m->d.valid_scan);
@@ -168,7 +169,7 @@ void made_open(struct made *m, const char *layers, const char *train)
     m->largest[0] = m->largest[1] = 0.1;
 }
 
-// In the order of the doctor.
+// Runs the checks in the order in which the doctor runs them.
 void made_judge(struct made *m)
 {
     const struct clrnn_model model = {.entry = m->entry, .entry_count = PARAMS};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The doctor: each finding from config and data on a tiny case made for it, no finding on the same case
-// without the fault, probes and the short training on ref, and the fixed config.
+// Tests the doctor. Findings on config and data: a small case with a fault must give the finding, and a
+// healthy case must give neither error nor warning. Also tests findings of probes and of the short training
+// on ref, and the config with the remedies applied.
 #include <math.h>
 
 #include "base/array.h"
@@ -9,29 +10,29 @@
 #include "diagnose/thresholds.h"
 #include "tests/model/scratch.h"
 
-// The faults in a case's data.
+// How a case's data differ from healthy data of 64 rows, 6 steps and 3 features; flags.
 enum {
     WELL = 0,
-    ONE_STEP = 1, // T = 1
-    NAN_VALUE = 2,
-    SCALED = 4,         // times 1e4
-    CONSTANT = 8,       // feature 1
-    SORTED = 16,        // by label
-    DOUBLED = 32,       // each row twice
-    LEAKED = 64,        // valid's rows are train's
-    SHIFTED = 128,      // valid: X + 5
-    OTHER_SHARES = 256, // valid: labels 1 mostly
-    RARE = 512,         // 1 of 64 labels
-    SINGLE = 1024,
-    FROM_ONE = 2048,   // labels 1 and 2
-    PADDED = 4096,     // zeros at the ends
-    LONG = 8192,       // T = 200
-    FEW = 16384,       // 6 rows
-    ODD = 32768,       // 65 rows
-    LEARNABLE = 65536, // y: sign of the last step's feature 0
-    ONE_FEATURE = 131072,
-    REAL = 262144,   // y in [-3, 3]
-    OFFSET = 524288, // X + 4
+    ONE_STEP = 1,         // T = 1
+    NAN_VALUE = 2,        // one value of X is NaN
+    SCALED = 4,           // X times 1e4
+    CONSTANT = 8,         // feature 1 is constant
+    SORTED = 16,          // rows are sorted by label
+    DOUBLED = 32,         // each training row occurs twice
+    LEAKED = 64,          // the validation rows equal the training rows
+    SHIFTED = 128,        // validation set: X + 5
+    OTHER_SHARES = 256,   // validation set: most labels are 1
+    RARE = 512,           // only one row has label 1
+    SINGLE = 1024,        // all labels are 0
+    FROM_ONE = 2048,      // labels are 1 and 2 instead of 0 and 1
+    PADDED = 4096,        // rows end in zeros
+    LONG = 8192,          // T = 200
+    FEW = 16384,          // 6 rows
+    ODD = 32768,          // 65 training rows
+    LEARNABLE = 65536,    // y is 1 where feature 0 of the last step (without OFFSET) is positive
+    ONE_FEATURE = 131072, // C = 1
+    REAL = 262144,        // real targets in [-3, 3]
+    OFFSET = 524288,      // X + 4
 };
 
 struct shape {
@@ -117,7 +118,8 @@ static void write_part(const struct scratch *s, unsigned data, bool valid)
     free(real);
 }
 
-// A config of `layers` and extra train keys, with data of the given kind.
+// Writes data with the given flags, and returns a config with these model.layers and train keys, and with the
+// keys `extra` added to `data`.
 static struct clrnn_config *make_case(struct scratch *s, unsigned data, const char *layers, const char *train,
                                       const char *extra)
 {
@@ -158,7 +160,7 @@ static void tell(const struct clrnn_doctor_result *r)
 #define TRAIN ADAM RUN SHUFFLE
 
 static const struct static_case {
-    const char *id; // the finding expected; NULL: neither error nor warning
+    const char *id; // the finding that must be reported; NULL: there must be neither errors nor warnings
     enum clrnn_severity severity;
     unsigned data;
     const char *layers, *train, *extra;
@@ -255,8 +257,9 @@ static void static_findings(struct scratch *s)
         const struct static_case *c = &cases[i];
         struct clrnn_doctor_result r;
         struct clrnn_config *config;
-        enum clrnn_severity last =
-            CLRNN_SEVERITY_ERROR; // among causes; in these cases no cause is less severe than its effect
+        // severity of the previous cause: causes must be sorted by severity, since in these cases no effect
+        // is more severe than its cause
+        enum clrnn_severity last = CLRNN_SEVERITY_ERROR;
         size_t others = 0;
 
         config = make_case(s, c->data, c->layers, c->train, c->extra);
@@ -286,11 +289,12 @@ static void static_findings(struct scratch *s)
     }
 }
 
-// A small version of the question's network: exactly its faults are found, and the result of --fix is free
-// of them.
+// A small network with several faults: round and softmax as last layers, a scheduler stepped per batch, one
+// time step. The doctor must report exactly these faults and their effects as errors and warnings. The config
+// with the remedies applied must have none of these faults except the single time step of the data.
 static void broken_and_fixed(struct scratch *s)
 {
-    // in the order of cause
+    // the findings in the order in which they must be reported: each cause before its effects
     static const char *const ids[] = {"non-differentiable-op",    "zero-gradient",
                                       "cannot-overfit-one-batch", "softmax-before-cross-entropy",
                                       "scheduler-per-batch",      "single-time-step"};
@@ -346,7 +350,7 @@ static void broken_and_fixed(struct scratch *s)
 }
 
 static const struct run_case {
-    const char *id; // NULL: neither error nor warning
+    const char *id; // the finding that must be reported; NULL: there must be neither errors nor warnings
     unsigned data;
     const char *layers, *train;
 } run_cases[] = {
@@ -367,7 +371,8 @@ static const struct run_case {
     {"train-eval-mismatch", LEARNABLE | ONE_STEP | OFFSET,
      "  - linear: {out_features: 8, bias: false}\n  - batchnorm: {momentum: 0.0}\n  - tanh\n" HEAD,
      "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.02}}\n  epochs: 30\n  batch_size: 16\n" SHUFFLE},
-    // batchnorm cannot process the last batch of one: the training on shuffled labels leaves it out as well
+    // batchnorm cannot process the last batch, of one row: the training on shuffled labels must leave it out
+    // as well
     {"labels-look-random", ODD | ONE_STEP, "  - linear: {out_features: 64}\n  - batchnorm\n  - tanh\n" HEAD,
      "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.02}}\n  epochs: 10\n  batch_size: 16\n" SHUFFLE},
     {"loss-not-finite", LEARNABLE | SCALED, "  - rnn: {hidden_size: 6, nonlinearity: relu}\n" POOL HEAD,
@@ -403,7 +408,8 @@ static void findings_by_running(struct scratch *s)
     }
 }
 
-// Compares a device's gradients with the reference's; skipped without an OpenCL device.
+// The gradient check must find no difference between the device and the reference. Skipped if there is no
+// OpenCL device.
 static void gradients_on_a_device(struct scratch *s)
 {
     const struct clrnn_doctor_params params = {.no_train = true};
@@ -435,7 +441,7 @@ static void missing_data(struct scratch *s)
     clrnn_config_destroy(&config);
 }
 
-// The linear baseline learns a linear problem.
+// The linear baseline must learn a problem that a linear model can solve.
 static void linear_baseline(struct scratch *s)
 {
     struct clrnn_dataset *train, *valid;
@@ -452,7 +458,7 @@ static void linear_baseline(struct scratch *s)
     assert_int_equal(clrnn_linear_fit(&s->log, config, train, valid, 2, 10, &r), CLRNN_OK);
     print_message("# accuracy %g in %u iterations\n", r.quality, r.iterations);
     assert_true(r.done);
-    assert_true(r.quality > 0.8); // 64 rows, 18 inputs, one of which decides
+    assert_true(r.quality > 0.8); // from 64 rows with 18 inputs, of which only one determines the label
     clrnn_dataset_close(&train);
     clrnn_dataset_close(&valid);
     clrnn_config_destroy(&config);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every finding of the table from made-up numbers: scans and traces without data or training. Each case
-// plants one fault in healthy numbers; no device and no file is used.
+// Tests every finding of the table on made-up numbers, without data, device or training. Each case plants one
+// fault in healthy numbers (made.h), and the doctor's checks must then report the finding with its severity.
 #include <math.h>
 
 #include "base/array.h"
@@ -29,7 +29,7 @@ static void sorted(struct made *m)
     m->d.train_scan.changes = 1;
 }
 
-// The better result of the same training with shuffled rows.
+// Sorted rows, and a training with shuffled rows that was tried and is far better than the one as given.
 static void sorted_to_harm(struct made *m)
 {
     sorted(m);
@@ -225,7 +225,7 @@ static void no_gradient(struct made *m)
     m->largest[0] = 0;
 }
 
-// The trace of a model that learns nothing.
+// Changes the trace to that of a model that learns nothing: its loss stays at ln 2.
 static void stuck(struct made *m)
 {
     for (int i = 0; i < WINDOWS; i++)
@@ -427,14 +427,14 @@ static void healthy(void **state)
     assert_int_equal(m.result.count, 0);
     made_close(&m);
     made_open(&m, NET, TRAIN);
-    m.trace.trained.loss = m.trace.train_mode = log(2); // learnt, then lost it again
+    m.trace.trained.loss = m.trace.train_mode = log(2); // the loss fell, then rose again: no underfitting
     made_judge(&m);
     for (size_t i = 0; i < m.result.count; i++)
         assert_string_not_equal(m.result.finding[i].id, "underfitting");
     made_close(&m);
 }
 
-// The i-th fault of both tables.
+// Returns fault i of both tables, `faults` and then made_faults_of_layers.
 static const struct made_fault *fault(size_t i)
 {
     return i < ARRAY_SIZE(faults) ? &faults[i] : &made_faults_of_layers[i - ARRAY_SIZE(faults)];
@@ -470,11 +470,11 @@ static void planted(void **state)
     }
 }
 
-// Every finding in the table must have a planted fault here.
+// Every finding of the doctor must be shown by some planted fault, with the severity that the table names.
 static void all_have_a_fault(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < CLRNN_FINDING_ZERO_GRAD_MISSING; kind++) { // from there on: of scripts
+    for (int kind = 0; kind < CLRNN_FINDING_ZERO_GRAD_MISSING; kind++) { // later ones are for scripts only
         bool gravest = false;
 
         for (size_t i = 0; i < fault_count(); i++)

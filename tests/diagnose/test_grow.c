@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Growing: which stages a config has and what they consist of, the part that is blamed for broken configs,
-// and no blame for healthy ones.
+// Tests `clrnn grow`: which stages a config has and which layers each stage has, that the right part is
+// blamed for a broken config, and that nothing is blamed for a healthy one.
 #include <math.h>
 
 #include "base/array.h"
@@ -9,7 +9,7 @@
 
 // ---------------------------------------------------------------- the ladder
 
-// "name: layers" of every stage, a line each.
+// Prints one line "name: layers" for each stage into text.
 static void ladder_text(struct scratch *s, const struct clrnn_config *config, uint32_t outputs,
                         const char *init, char *text, size_t size)
 {
@@ -30,7 +30,7 @@ static void ladder_text(struct scratch *s, const struct clrnn_config *config, ui
         used += (size_t)snprintf(text + used, size - used, "%s: %s\n", i ? ladder.part[i - 1].name : "base",
                                  layers);
         free(layers);
-        if (i == ladder.count && !init) { // the last stage is the config itself, except for names
+        if (i == ladder.count && !init) { // the last stage must be the config itself, except for layer names
             char *a, *b;
 
             for (size_t k = 0; k < variant->layer_count; k++) {
@@ -71,8 +71,9 @@ static const struct ladder_case {
      "+ step_lr per batch: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
      "+ order of the file: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n",
      2, NULL},
-    // a recurrent layer inside a residual is the base, until the residual is in; a pool stands for a
-    // concat of pools
+    // The only recurrent layer that may be the base is inside a residual: it must be in the stages in place
+    // of the residual until the residual is added. A pool must be there in place of a concat whose branches
+    // end in pools.
     {"model: {layers: [{conv1d: {out_channels: 8, kernel_size: 3}}, relu, {residual: {layers: [layernorm, "
      "{lstm: {hidden_size: 4, bidirectional: true}}]}}, {groupnorm: {num_groups: 2}}, {concat: {branches: "
      "[[{gru: {hidden_size: 3}}, {pool: {over: final}}], [{attention_pool: {attention_size: 2}}]]}}, "
@@ -88,12 +89,13 @@ static const struct ladder_case {
      "+ groupnorm: conv1d, relu, residual (layernorm, bilstm 4), groupnorm, "
      "concat (gru 3, final state | attention_pool), linear 2\n",
      2, NULL},
-    // with a label for each step the windows say how many there are
+    // with a label for each step, the conv1d sets the number of labels: it must be in every stage
     {"model: {layers: [{conv1d: {out_channels: 8, kernel_size: 3, stride: 2}}, {gru: {hidden_size: 4}}, "
      "{linear: {out_features: 2}}]}\n"
      "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
      "linear: conv1d, linear 2\nbase: conv1d, gru 4, linear 2\n", 2, NULL},
-    // no linear layer at the end, weights from a file; the pool of the final state is kept
+    // No linear layer at the end, and weights from a file. The pool of the final state must become the last
+    // step while a layernorm comes directly before it.
     {"model: {layers: [{embedding: {num_embeddings: 9, embedding_dim: 5}}, {gru: {hidden_size: 4}}, "
      "layernorm, {lstm: {hidden_size: 3, num_layers: 2, dropout: 0.2}}, {pool: {over: final}}]}\n"
      "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
@@ -105,7 +107,8 @@ static const struct ladder_case {
      "- linear: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n"
      "+ weights of a.safetensors: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n",
      3, "some/where/a.safetensors"},
-    // dense layers with their activations; nll with its log_softmax; small clipping
+    // Each linear layer must be one part with its activation, and nll one part with its log_softmax. A small
+    // clip_grad_norm must be part of the optimiser's stage.
     {"model: {layers: [{pool: {over: max}}, {linear: {out_features: 8}}, relu, {linear: {out_features: "
      "6}}, tanh, "
      "{linear: {out_features: 4}}, log_softmax]}\n"
@@ -133,7 +136,8 @@ static void ladders(struct scratch *s)
     }
 }
 
-// The training of stages before that of the optimiser: Adam at 1e-3, no scheduler, shuffled, plain loss.
+// Stages before the optimiser's own stage must train with Adam and an lr of 1e-3, without scheduler, with
+// shuffled rows, and without class weights and label smoothing.
 static void base_training(struct scratch *s)
 {
     struct clrnn_ladder ladder;
@@ -156,7 +160,7 @@ static void base_training(struct scratch *s)
 
     assert_string_equal(ladder.part[0].name, "+ label smoothing 0.1, class weights");
     assert_string_equal(ladder.part[1].name, "+ sgd, lr 9");
-    ladder.part[1].off = true; // a disabled part stays out
+    ladder.part[1].off = true; // a part that is off must be left out of later stages
     assert_int_equal(clrnn_ladder_variant(&ladder, ladder.count, &variant), CLRNN_OK);
     assert_int_equal(variant->train.optimizer.kind, CLRNN_OPTIMIZER_ADAM);
     assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHEDULER_EXPONENTIAL_LR);
@@ -235,7 +239,8 @@ static void healthy(struct scratch *s)
     clrnn_grow_finish(&r);
 }
 
-// The question's faults, each a stage of its own and each found despite the others.
+// Softmax, round and a scheduler stepped per batch: each is a stage of its own, and each must be found
+// although the config has the other faults as well. Then an lr that is too small.
 static void broken(struct scratch *s)
 {
     struct seen seen;
@@ -253,7 +258,7 @@ static void broken(struct scratch *s)
     assert_non_null(strstr(r.cause, "'+ softmax' breaks learning: the loss cannot fall under 0.3133"));
     assert_non_null(strstr(r.cause, "'+ round': the gradient is exactly 0"));
     assert_non_null(strstr(r.cause, "'+ exponential_lr per batch'"));
-    assert_true(r.stage[5].learns); // without softmax and round
+    assert_true(r.stage[5].learns); // the stage "+ adam, lr 0.002", without softmax and round
     assert_false(r.stage[r.count - 1].learns);
     clrnn_grow_finish(&r);
 
@@ -263,7 +268,8 @@ static void broken(struct scratch *s)
     clrnn_grow_finish(&r);
 }
 
-// A batchnorm over one sample cannot be run in train mode: a result of its stage, no error of grow.
+// A batchnorm over one sample cannot be run in train mode. clrnn_grow must report this as the result of the
+// stage and return no error.
 static void cannot_run(struct scratch *s)
 {
     struct seen seen;
@@ -280,7 +286,7 @@ static void cannot_run(struct scratch *s)
     clrnn_grow_finish(&r);
 }
 
-// Labels unrelated to constant inputs: no part is to blame.
+// Constant inputs, to which the labels are unrelated: no stage can learn, and no part must be blamed.
 static void nothing_learns(struct scratch *s)
 {
     struct seen seen;
@@ -316,7 +322,7 @@ static void stops(struct scratch *s)
     clrnn_config_destroy(&config);
 }
 
-// ---------------------------------------------------------------- judging, on made-up outcomes
+// ---------------------------------------------------------------- judging stages by made-up outcomes
 
 static const struct clrnn_stage_outcome well = {
     .ran = true,
@@ -337,8 +343,8 @@ static bool learns(struct clrnn_stage_outcome o, const struct clrnn_stage_outcom
     return clrnn_stage_learns(&grow, &o, below, &part);
 }
 
-// Overfitting one batch: reached, nearly reached, or slowed by dropout; a lower bound due to the layers is
-// no success.
+// Overfitting one batch. A stage must count as learning if the loss reached the target, is still falling, or
+// is low for a stage that adds dropout. It must not if layers keep the loss above the target.
 static void judged_by_heart(void **state)
 {
     struct clrnn_stage_outcome o = well;
@@ -354,15 +360,15 @@ static void judged_by_heart(void **state)
     assert_false(learns(o, &well, CLRNN_PART_NORM));
     o = well;
     o.overfit.reached = false;
-    o.overfit.lowest_loss = 0.1; // a seventh of the first
+    o.overfit.lowest_loss = 0.1; // a seventh of the first loss: low enough only for a dropout part
     assert_false(learns(o, &well, CLRNN_PART_NORM));
     assert_true(learns(o, &well, CLRNN_PART_DROPOUT));
     o.overfit.last_loss = NAN;
     assert_false(learns(o, &well, CLRNN_PART_DROPOUT));
 }
 
-// The short training: a stage must keep the skill of the one before, less of it with a smaller lr, more
-// with a larger one, and is not judged if its weights hardly change.
+// The short training. A stage must keep a part of the skill of the stage before: a smaller part with a
+// smaller lr, a larger part with a larger lr. Skill must not be judged if the weights hardly change.
 static void judged_by_training(void **state)
 {
     struct clrnn_stage_outcome o = well;
@@ -387,7 +393,7 @@ static void judged_by_training(void **state)
     assert_false(learns(o, NULL, CLRNN_PART_NORM));
     o = well;
     o.skill = 0.3;
-    o.skill_error = 0.4; // few samples: may be chance
+    o.skill_error = 0.4; // with few samples the lower skill may be chance
     assert_true(learns(o, &well, CLRNN_PART_NORM));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the doctor says of several labels, weights of samples, missing targets, lengths that say nothing,
-// targets of another size, and layers that leave no gradient; and that it is silent where labels are noisy.
+// Tests what the doctor reports about several labels per sample, sample weights, missing targets, wrong
+// lengths, targets far from 0, and layers that pass no gradient. With noisy labels it must report nothing.
 #include <math.h>
 
 #include "base/array.h"
@@ -24,7 +24,8 @@ static void write_x(const struct scratch *s, float x[ROWS * STEPS * FEATURES])
     scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
 }
 
-// Runs the doctor; `data` are keys below data, `train` below train.
+// Runs the doctor on a config with model.layers `layers`, the keys `train` under train and the keys `data`
+// under data. `run`: with stages 2 and 3, not only on config and data.
 static void examine_layers(struct scratch *s, const char *layers, const char *train, const char *data,
                            bool run, struct clrnn_doctor_result *r)
 {
@@ -44,7 +45,7 @@ static void examine_layers(struct scratch *s, const char *layers, const char *tr
     clrnn_config_destroy(&config);
 }
 
-// Likewise, on a gru with `outputs` outputs.
+// As examine_layers, with a gru and a linear layer with `outputs` outputs.
 static void examine(struct scratch *s, unsigned outputs, const char *train, const char *data, bool run,
                     struct clrnn_doctor_result *r)
 {
@@ -55,7 +56,7 @@ static void examine(struct scratch *s, unsigned outputs, const char *train, cons
     examine_layers(s, layers, train, data, run, r);
 }
 
-// The finding of this id that is no note; NULL: none.
+// Returns the first error or warning with this id; NULL: there is none.
 static const struct clrnn_finding *finding(const struct clrnn_doctor_result *r, const char *id)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -72,7 +73,7 @@ static const struct clrnn_finding *finding(const struct clrnn_doctor_result *r, 
 
 // ---------------------------------------------------------------- several labels
 
-// Label 1 of 3 is 1 in every `every`th row; 0: never.
+// Writes three labels per row. Label 1 (counted from 0) is 1 in every `every`th row; `every` 0: in no row.
 static void write_three_labels(const struct scratch *s, const float *x, uint32_t every)
 {
     int64_t y[ROWS * 3];
@@ -131,12 +132,13 @@ static void targets_that_are_missing(struct scratch *s)
         assert_int_equal(finding(&r, "labels-all-ignored") != NULL, !present);
         clrnn_doctor_finish(&r);
     }
-    examine(s, 1, "  loss: mse\n", SPLIT, false, &r); // missing and not ignored
+    examine(s, 1, "  loss: mse\n", SPLIT, false, &r); // NaN targets that are not ignored must be reported
     assert_non_null(finding(&r, "label-range"));
     clrnn_doctor_finish(&r);
 }
 
-// Weights 1 of class 0, which is three times as common, and `light` of class 1.
+// Class 0 is three times as common as class 1; its samples have the weight `heavy`, those of class 1 the
+// weight `light`. Weights that favour class 0, or leave out a class, must be reported.
 static void weights_of_samples(struct scratch *s)
 {
     static const struct {
@@ -174,7 +176,7 @@ static void lengths_that_say_nothing(struct scratch *s)
     float x[ROWS * STEPS * FEATURES];
     int64_t y[ROWS], length[ROWS];
 
-    for (uint32_t kind = 0; kind < 3; kind++) { // T for every row, 1 for every row, the right ones
+    for (uint32_t kind = 0; kind < 3; kind++) { // lengths: T for every row; 1 for every row; the right ones
         struct clrnn_doctor_result r;
 
         for (uint32_t n = 0; n < ROWS; n++) {
@@ -196,7 +198,8 @@ static void lengths_that_say_nothing(struct scratch *s)
     }
 }
 
-// Windows of one series of noise repeat its steps in other rows, and are not reshaped.
+// Rows that are overlapping windows of one series of noise have equal steps in other rows. They must not be
+// reported as X with exchanged axes.
 static void windows_of_noise(struct scratch *s)
 {
     float x[ROWS * STEPS];
@@ -217,7 +220,8 @@ static void windows_of_noise(struct scratch *s)
 
 // ---------------------------------------------------------------- with training
 
-// A rare label that is hardly found, until balanced weights are tried; the page shows each label.
+// A rare label that the net hardly ever finds must be reported, with balanced weights as its change. The HTML
+// page must show how often each label is found.
 static void rare_label(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -247,7 +251,8 @@ static void rare_label(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
-// Targets some way from 0, which the net does not reach; another size of the same is learnt.
+// Targets of about 60, which the net does not reach, must be reported first. The same targets around 0 must
+// not be reported.
 static void targets_of_another_size(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES], y[ROWS];
@@ -272,7 +277,8 @@ static void targets_of_another_size(struct scratch *s)
     }
 }
 
-// Labels of which a third is drawn: the net is as good as can be, and nothing keeps it from learning.
+// Labels that are partly noise: the net learns as much as possible, so there must be neither errors nor
+// warnings.
 static void noisy_labels(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -291,7 +297,7 @@ static void noisy_labels(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
-// Parameters without a gradient, with the change that gives them one.
+// Layers whose parameters get no gradient must be reported first, with the change that gives them a gradient.
 static void layers_without_gradient(struct scratch *s)
 {
     static const struct {
@@ -325,7 +331,8 @@ static void layers_without_gradient(struct scratch *s)
     }
 }
 
-// Layers without a nonlinear one, on labels that no linear model learns.
+// A net without a nonlinear layer, on labels that no linear model can learn: the net must be blamed, not the
+// labels.
 static void linear_net(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -349,7 +356,7 @@ static void linear_net(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
-// Gradients clipped to next to nothing.
+// Gradients clipped to a tiny norm must be reported first, with a usual clip_grad_norm as the remedy.
 static void clipped_to_nothing(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];

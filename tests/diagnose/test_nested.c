@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The doctor on layers inside residual and concat, and on ctc: nothing on healthy models, and a fault by the
-// name that `--set` gives its layer.
+// Tests the doctor on layers inside residual and concat, and on ctc. It must report nothing for healthy
+// models. A faulty layer must be named as `--set` names it.
 #include "base/array.h"
 #include "clrnn/diagnose.h"
 #include "tests/model/scratch.h"
@@ -14,7 +14,7 @@ static float noise(uint64_t seed, uint32_t at)
     return (float)clrnn_random_normal(&r, at);
 }
 
-// y: the sign of the last step's feature 0.
+// Writes X, and y: whether feature 0 of the last step is positive.
 static void write_classes(const struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -28,8 +28,8 @@ static void write_classes(const struct scratch *s)
     scratch_i64(s, "y.npy", y, ROWS, 0);
 }
 
-// A label for each step that conv1d with a stride of 2 leaves, rows of unequal length: the sign of its
-// middle.
+// Writes rows of unequal length, with a label for each output step of a conv1d with a kernel size of 3 and a
+// stride of 2: whether feature 0 is positive at the middle step of the window.
 static void write_steps(const struct scratch *s)
 {
     enum { LEFT = (STEPS - 3) / 2 + 1 };
@@ -48,7 +48,8 @@ static void write_steps(const struct scratch *s)
     scratch_i64(s, "lengths.npy", length, ROWS, 0);
 }
 
-// Labels 1 and 2, each a step at which its feature is high, with a quiet step between.
+// Writes rows with 1 to 3 labels for ctc. Label 1 (2) is a step at which feature 1 (2) is high; the step
+// after it has only noise.
 static void write_labels(const struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -129,7 +130,7 @@ static void healthy_models_are_examined(struct scratch *s)
 
 static const struct fault {
     enum data data;
-    const char *layers, *id, *where, *set; // set: NULL: none
+    const char *layers, *id, *where, *set; // id, where and set of the finding that must be reported
 } faults[] = {
     {CLASSES, IN RESIDUAL(", round") ", " CONCAT("final", "") OUT, "non-differentiable-op",
      "model.layers[1].residual.layers[2] (round)", "delete model.layers.1.residual.layers.2 (round)"},
@@ -146,7 +147,7 @@ static const struct fault {
      "model.layers[2] (softmax)", "delete model.layers.2 (softmax)"},
 };
 
-// Each fault alone is found, and the config with the change offered is free of it.
+// Each fault must be the only finding. The config with the change that it offers must have no finding.
 static void faults_inside_are_named_and_mended(struct scratch *s)
 {
     const struct clrnn_doctor_params params = {.static_only = true};
@@ -175,7 +176,8 @@ static void faults_inside_are_named_and_mended(struct scratch *s)
     }
 }
 
-// f(x) of another width than x, and rows too short for a window inside: one sentence, also without a run.
+// A residual whose f(x) has another width than x, and rows too short for a conv1d inside a concat. The doctor
+// must refuse both with one sentence, even if it does not run the model.
 static void misfits_are_refused(struct scratch *s)
 {
     static const struct {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Overfitting one batch: which models can, which cannot and why, the lower bound of each loss, and that the
-// batch is training's first.
+// Tests overfitting one batch: which models can overfit it, which cannot and why, the lower bound of each
+// loss, and that the batch is the first batch of training.
 #include <math.h>
 
 #include "base/array.h"
@@ -70,7 +70,7 @@ static void learns(struct scratch *s)
     assert_true(a.accuracy == 1);
     b = run(s, BODY, TRAIN, (struct clrnn_overfit_params){0});
     assert_int_equal(a.steps, b.steps);
-    assert_memory_equal(a.curve, b.curve, a.steps * sizeof(*a.curve)); // the same device twice: the same bits
+    assert_memory_equal(a.curve, b.curve, a.steps * sizeof(*a.curve)); // a second run must give the same bits
     clrnn_overfit_finish(&b);
 
     b = run(s, BODY, TRAIN, (struct clrnn_overfit_params){.samples = 5, .steps = 3});
@@ -80,14 +80,15 @@ static void learns(struct scratch *s)
     clrnn_overfit_finish(&b);
 
     b = run(s, BODY, TRAIN, (struct clrnn_overfit_params){.samples = 1000, .target = 0.5});
-    assert_int_equal(b.samples, 48); // all that there are
+    assert_int_equal(b.samples, 48); // fewer than were asked for: all samples of the set
     assert_true(b.reached && b.target == 0.5 && b.last_loss < 0.5);
     clrnn_overfit_finish(&b);
     clrnn_overfit_finish(&a);
-    clrnn_overfit_finish(&a); // twice does nothing
+    clrnn_overfit_finish(&a); // a second call must do nothing
 }
 
-// The question's two faults: the loss is its lower bound plus the error rate, and no step changes it.
+// Softmax and round as last layers, together and alone. With both, no step may change the loss, which must be
+// its lower bound plus the error rate.
 static void softmax_and_round(struct scratch *s)
 {
     const double floor = log(1 + exp(-1));
@@ -100,24 +101,24 @@ static void softmax_and_round(struct scratch *s)
     assert_non_null(r.ended);
     assert_true(r.steps < 20);
     assert_float_equal(r.floor, floor, 1e-12);
-    assert_float_equal(r.last_loss, floor + 1 - r.accuracy, 1e-5); // float32, a mean of 16
+    assert_float_equal(r.last_loss, floor + 1 - r.accuracy, 1e-5); // a mean of 16 losses in float32
     clrnn_overfit_finish(&r);
 
     r = run(s, BODY ", softmax", TRAIN, (struct clrnn_overfit_params){0});
     assert_false(r.reached);
     assert_true(r.cannot);
     assert_float_equal(r.floor, floor, 1e-12);
-    assert_true(r.lowest_loss > floor - 1e-6 && r.lowest_loss < floor + 0.02); // it comes near, and not below
+    assert_true(r.lowest_loss > floor - 1e-6 && r.lowest_loss < floor + 0.02); // close to it, but not below
     assert_non_null(strstr(r.floor_reason, "its own softmax"));
     clrnn_overfit_finish(&r);
 
     r = run(s, BODY ", log_softmax", TRAIN, (struct clrnn_overfit_params){0});
-    assert_true(r.reached); // harmless
+    assert_true(r.reached); // a log_softmax before cross_entropy does no harm
     clrnn_overfit_finish(&r);
 
     r = run(s, BODY ", round", TRAIN, (struct clrnn_overfit_params){0});
     assert_false(r.reached);
-    assert_false(r.cannot); // integer logits would suffice: it is the gradient that is missing
+    assert_false(r.cannot); // whole numbers as logits could reach a low loss, but there is no gradient
     assert_non_null(strstr(r.ended, "gradient is exactly 0"));
     clrnn_overfit_finish(&r);
 }
@@ -140,7 +141,7 @@ static void schedulers_and_plain(struct scratch *s)
     assert_true(r.reached);
     assert_true(r.last_lr == 0.002);
     clrnn_overfit_finish(&r);
-    // 48 samples in batches of 16: an epoch of the run has three steps, so the lr halves every six
+    // 48 samples in batches of 16: an epoch has three steps, so the lr must halve every six steps
     r = run(s, BODY, per_epoch, (struct clrnn_overfit_params){.steps = 7, .target = 1e-9});
     assert_true(r.last_lr == 0.0025);
     clrnn_overfit_finish(&r);
@@ -185,8 +186,8 @@ static void stops_and_errors(struct scratch *s)
 
 // ---------------------------------------------------------------- floors
 
-// Computed by hand: the lower bound of each loss for alternating labels 0 and 1, of a last layer with two
-// outputs (or one).
+// The lower bound of each loss, for labels that alternate between 0 and 1, must equal the value computed by
+// hand.
 static void floors(struct scratch *s)
 {
     const double smooth = -0.95 * log(0.95) - 0.05 * log(0.05), e = exp(1);
@@ -206,7 +207,7 @@ static void floors(struct scratch *s)
         {"{linear: {out_features: 2}}, sigmoid", "cross_entropy", log(1 + 1 / e), true},
         {"{linear: {out_features: 2}}, tanh", "cross_entropy", log(1 + exp(-2)), true},
         {"{linear: {out_features: 2}}, tanh, {linear: {out_features: 2}}", "cross_entropy", 0, false},
-        // a softmax of a softmax: its larger output is at most 1 / (1 + 1/e)
+        // a softmax of a softmax: the larger output of the second one is at most 1 / (1 + 1/e)
         {"{linear: {out_features: 2}}, softmax, softmax", "cross_entropy", log(1 + exp(-(e - 1) / (e + 1))),
          true},
         {"{linear: {out_features: 2}}, log_softmax", "nll", 0, false},
@@ -255,7 +256,8 @@ static void floors(struct scratch *s)
     }
 }
 
-// Equal rows with labels 0, 0, 0, 1: a quarter of the labels cannot be predicted.
+// Four equal rows each have the labels 0, 0, 0, 1: the lower bound must be the entropy of these labels. Then
+// all labels are 0: a warning must say that the batch has one label only.
 static void contradictions(struct scratch *s)
 {
     const double entropy = -0.75 * log(0.75) - 0.25 * log(0.25);
@@ -287,7 +289,7 @@ static void contradictions(struct scratch *s)
     clrnn_overfit_finish(&r);
 }
 
-// Targets of any size: mse is relative to their variance.
+// Large targets: the default target of the mse must be 0.01 of the targets' variance.
 static void regression(struct scratch *s)
 {
     struct clrnn_overfit_result r;
@@ -304,7 +306,8 @@ static void regression(struct scratch *s)
             "loss: mse, optimizer: {adam: {lr: 10.0}}", (struct clrnn_overfit_params){0});
     assert_true(r.reached);
     assert_true(isnan(r.accuracy));
-    assert_float_equal(r.target, 0.01 * 1e4 * (255.0 / 12) / 256, 1e-3); // variance of 0, 1/16, ... 15/16
+    // y is 300 + 100 * (0, 1/16, ... 15/16); the variance of the numbers in parentheses is 255 / 12 / 256
+    assert_float_equal(r.target, 0.01 * 1e4 * (255.0 / 12) / 256, 1e-3);
     clrnn_overfit_finish(&r);
 }
 

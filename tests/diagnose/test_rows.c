@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the doctor reads from how rows lie: windows of one stretch on both sides of a split, columns that
-// count, windows that lie in the features, padding in front.
+// Tests what the doctor finds by comparing rows: windows of the same stretch of a series in both training and
+// validation set, columns that number the rows, steps stored as features, exchanged axes, padding in front,
+// order of stateful rows.
 #include <math.h>
 
 #include "base/array.h"
@@ -40,7 +41,7 @@ static struct clrnn_config *config_of(struct scratch *s, const char *layers)
     return scratch_config(s, text);
 }
 
-// Whether the doctor names `id` from config and data alone.
+// Whether the doctor, from config and data alone, reports the error or warning `id`.
 static bool finds(struct scratch *s, const char *layers, const char *id)
 {
     struct clrnn_config *config = config_of(s, layers);
@@ -61,7 +62,7 @@ static bool finds(struct scratch *s, const char *layers, const char *id)
 
 // ---------------------------------------------------------------- windows of a series
 
-/** Where the window of row n of a set of windows begins in the series. */
+/** Returns the step of the series at which the window in row n begins. */
 typedef uint32_t start_fn(uint32_t n);
 
 static uint32_t even(uint32_t n)
@@ -84,7 +85,7 @@ static uint32_t same_place(uint32_t n)
     return 5 * STEPS * n;
 }
 
-// Windows of `C` features of a series in which every `still`th step differs from the one before.
+// Writes windows of a series of C features, whose values change only at every `still`th step.
 static void write_windows(const struct scratch *s, const char *name, uint32_t C, uint32_t still,
                           start_fn *start)
 {
@@ -108,9 +109,8 @@ static void windows_on_both_sides(struct scratch *s)
         {3, 1, even, odd, true},
         {1, 1, even, far_behind, false},
         {3, 1, even, far_behind, false},
-        {1, 1, same_place, same_place, false}, // the same rows, not moved
-                                               // than single windows
-        {1, 1000000, even, odd, false},        // one value all along: it says nothing about where it stands
+        {1, 1, same_place, same_place, false}, // equal rows without a time shift: must not be reported
+        {1, 1000000, even, odd, false},        // a constant series: equal steps prove nothing
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -123,7 +123,8 @@ static void windows_on_both_sides(struct scratch *s)
     }
 }
 
-// Words of few letters have parts in common by chance.
+// Rows of tokens with only 4 different values have steps in common by chance. This must not be reported as
+// overlap of the training and validation set.
 static void words(struct scratch *s)
 {
     int64_t x[ROWS * STEPS];
@@ -140,7 +141,7 @@ static void words(struct scratch *s)
 
 // ---------------------------------------------------------------- columns
 
-/** Value of a row's feature 1. */
+/** Returns the value of feature 1 in row n. */
 typedef double column_fn(uint32_t n);
 
 static double row_number(uint32_t n)
@@ -217,13 +218,13 @@ static void steps_as_features(struct scratch *s)
         scratch_f32(s, "X.npy", x, ROWS, 1, 4);
         scratch_f32(s, "X_valid.npy", x, ROWS, 1, 4);
         assert_int_equal(finds(s, GRU POOL, "axes-swapped"), moved);
-        assert_false(
-            finds(s, "  - linear: {out_features: 4}\n", "axes-swapped")); // lags, as for any regression
+        assert_false(finds(s, "  - linear: {out_features: 4}\n",
+                           "axes-swapped")); // steps as features are usual without a recurrent layer
     }
 }
 
-// Waves whose phase differs from row to row, in memory as (T, N) or as (N, T); noise alone has no axis to
-// exchange.
+// Sine waves with a random phase in each row must be reported if they are stored as (T, N), and must not be
+// if they are stored as (N, T). Noise must not be reported.
 static void reshaped_rows(struct scratch *s)
 {
     float x[ROWS * STEPS];
@@ -263,12 +264,13 @@ static void tokens_behind_padding(struct scratch *s)
                   "padding-in-front"),
             front);
         assert_false(finds(s, "  - embedding: {num_embeddings: 10, embedding_dim: 3}\n" GRU POOL,
-                           "padding-in-front")); // nothing says that 0 is padding
+                           "padding-in-front")); // without padding_idx, 0 is a token like any other
     }
 }
 
-// One series cut into rows, with train.stateful: in the file's order row n + 8 starts from the state of row
-// n; by strips of the series that is where it goes on.
+// One series divided into rows, with train.stateful and batches of 8: row n + 8 starts from the final state
+// of row n. If the rows are in the order of the series, row n + 8 does not continue row n: must be reported.
+// If the series is first divided into 8 strips and row n is from strip n % 8, it does: must not be reported.
 static void rows_that_carry_states(struct scratch *s)
 {
     enum { BATCH = 8, PARTS = ROWS / BATCH };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A made-up comparison against made-up files of earlier ones: what is reported as a change.
+// Compares a made-up result with made-up files of earlier runs: which differences must be reported as
+// changes.
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ static struct clrnn_compare_row row = {.spec = "0:0",
 static const struct clrnn_compare_result result = {
     .steps = 2, .speed = true, .bound = bound, .row_count = 1, .row = &row, .config_key = "k"};
 
-// Compares with a file that contains this text.
+// Writes `text` to a file, and compares with this file as the earlier run.
 static enum clrnn_status against(const char *text, const struct clrnn_compare_result *r,
                                  struct clrnn_baseline_result *changes)
 {
@@ -43,7 +44,7 @@ static enum clrnn_status against(const char *text, const struct clrnn_compare_re
 static void changes_are_named(void **state)
 {
     static const struct {
-        const char *top, *device, *change; // change: its beginning, NULL: nothing changed
+        const char *top, *device, *change; // change: how the reported change begins; NULL: nothing changed
     } cases[] = {
         {"\"config_key\": \"k\"", DEVICE ", \"loss\": [0.5, 0.25]", NULL},
         {"\"config_key\": \"k\"", DEVICE ", \"loss\": [0.5, 0.2500001]",

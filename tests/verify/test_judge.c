@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// compare's verdict on made-up runs: what rounding explains, and each way in which a device can be wrong.
+// The verdict of clrnn compare on made-up runs: differences that rounding explains, and each kind of error
+// that a device can have.
 #include <math.h>
 
 #include "base/array.h"
@@ -13,7 +14,8 @@ struct run {
     double curve[STEPS], logits[LOGITS], grads[GRADS];
 };
 
-// A reference, its perturbed runs and a device; two parameters of three and two elements.
+// A run of the reference, its perturbed runs and a run of a device. There are two parameters, of three and
+// two elements.
 struct made {
     struct clrnn_compare c;
     struct clrnn_compare_result result;
@@ -25,7 +27,7 @@ struct made {
     struct clrnn_compare_row row;
 };
 
-// The reference's numbers times 1 + off.
+// Makes a run whose numbers are the reference's times 1 + off.
 static void make_run(struct run *r, double off)
 {
     static const double curve[STEPS] = {1, 0.8, 0.6, 0.5, 0.4}, logits[LOGITS] = {-1, 2, 0.5, 0},
@@ -48,7 +50,8 @@ static void make_run(struct run *r, double off)
     };
 }
 
-// Perturbed by at most 1e-5: bounds are slightly above 1e-4.
+// Makes all runs. The reference's numbers are perturbed by at most 1e-5, so the bounds are slightly above
+// 1e-4; the device's are off by 5e-5.
 static void make(struct made *m)
 {
     *m = (struct made){.grad_first = {0, 3}, .param = {"0.weight_ih_l0", "1.bias"}};
@@ -67,7 +70,7 @@ static void make(struct made *m)
     make_run(&m->device, 5e-5);
 }
 
-// Judges as a device's child and its parent do.
+// Judges the device's run, as its child process and the parent do.
 static enum clrnn_verdict judge(struct made *m, const char *ending)
 {
     clrnn_compare_find_bounds(&m->c);
@@ -82,7 +85,7 @@ static void deviations(void **state)
     (void)state;
     assert_true(clrnn_compare_deviation(1.1, 1, 0.01) > 0.0999 &&
                 clrnn_compare_deviation(1.1, 1, 0.01) < 0.1001);
-    assert_true(clrnn_compare_deviation(0.001, 0, 0.01) == 0.1); // against the floor
+    assert_true(clrnn_compare_deviation(0.001, 0, 0.01) == 0.1); // relative to the floor
     assert_true(clrnn_compare_deviation(NAN, NAN, 0.01) == 0);
     assert_true(clrnn_compare_deviation(INFINITY, INFINITY, 0.01) == 0);
     assert_true(isinf(clrnn_compare_deviation(NAN, 1, 0.01)));
@@ -103,7 +106,7 @@ static void rounding_is_fine(void **state)
         assert_true(fabs(m.bound[s] - (1e-4 + 1e-6)) < 1e-9);
 }
 
-// A difference may persist: bounds never shrink.
+// A difference in one step may persist in later steps: bounds must not become smaller from step to step.
 static void bounds_keep(void **state)
 {
     struct made m;
@@ -171,7 +174,7 @@ static void verdicts(void **state)
         void (*plant)(struct made *m);
         enum clrnn_verdict verdict;
         const char *reason, *ending;
-        bool agrees; // the first step
+        bool agrees; // whether the first step must agree
     } cases[] = {
         {curve, CLRNN_VERDICT_WRONG, "the loss leaves the reference at step 4", "", true},
         {curve_nan, CLRNN_VERDICT_WRONG, "the loss leaves the reference at step 4", "", true},
@@ -199,7 +202,7 @@ static void verdicts(void **state)
     assert_false(clrnn_compare_first_step_agrees(&m.c, &m.device.block));
 }
 
-// What is blamed stands in the reason.
+// The reason must name what is to blame.
 static void blamed(void **state)
 {
     struct made m;

@@ -10,9 +10,9 @@
 #include "device/memory/buffer.h"
 #include "diagnose/doctor/run.h"
 
-#define GATE_ROWS 4096u // (step, sample) pairs whose gates are recomputed
-#define GATE_END 4.595  // sigmoid(4.595) = 0.99
-#define TANH_END 0.99
+#define GATE_ROWS 4096u // approximate maximum number of (step, sample) pairs whose gates are recomputed
+#define GATE_END 4.595  // |pre-activation| above which a gate is saturated: sigmoid(4.595) = 0.99
+#define TANH_END 0.99   // |output| above which a tanh is saturated; a sigmoid: above this or below 1 - this
 
 void clrnn_activity_finish(struct clrnn_activity *a)
 {
@@ -98,9 +98,9 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
     double *dx = NULL;
     enum clrnn_status st;
 
-    for (size_t i = 0; i < g->op_count; i++) // ops run backward: the last match is the first recurrent layer
+    for (size_t i = 0; i < g->op_count; i++) // the last layer's backward op is first: takes the last match
         if ((g->op[i].kind == CLRNN_OP_RNN_BWD || g->op[i].kind == CLRNN_OP_RECURRENT_BWD) &&
-            g->op[i].out[RNN_DX] >= 0) // RECURRENT_DX is the same slot
+            g->op[i].out[RNN_DX] >= 0) // RECURRENT_DX has the same value as RNN_DX
             op = &g->op[i];
     if (!op || op->T < 2)
         return CLRNN_OK;
@@ -125,14 +125,16 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
 
 // ---------------------------------------------------------------- saturated and dead units
 
-// Whether step t of sample n is valid. `length` [N]: the samples' lengths at the op; NULL: none is padded.
+// Whether step t of sample n is valid. `length` [N]: the samples' lengths at the op; NULL: no sample is
+// padded.
 static bool is_valid(const int32_t *length, uint32_t t, uint32_t n)
 {
     return !length || t < (uint32_t)length[n];
 }
 
-// Sets u->saturated to the fraction of values near the ends of tanh or sigmoid; for relu sets u->dead to the
-// fraction of columns that are always 0.
+// Judges the outputs y [T, N, C] of an activation. For tanh and sigmoid sets u->saturated to the fraction of
+// values that are saturated (TANH_END). For relu sets u->dead to the fraction of the C columns that are
+// always 0.
 static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const int32_t *lengths,
                          enum clrnn_function function, struct clrnn_activity_units *u)
 {
@@ -185,7 +187,8 @@ static enum clrnn_status read_weights(const struct clrnn_session *p, const struc
     return clrnn_session_read(p, in[RNN_BIAS_HH], &w->bias_hh);
 }
 
-// Returns the pre-activation of gate row j, which decides whether a sigmoid gate saturates.
+// Returns the pre-activation of row j of the gates' weights for the input x [C] and the previous state h [H]
+// (NULL: zeros).
 static double gate(const struct clrnn_op *op, const struct gate_weights *w, size_t j, const double *x,
                    const double *h)
 {
@@ -199,7 +202,8 @@ static double gate(const struct clrnn_op *op, const struct gate_weights *w, size
     return sum;
 }
 
-// Counts saturated gates of an lstm (i, f, o) or gru (r, z), recomputed from the layer's input and output.
+// Sets u->saturated to the fraction of saturated gates of an lstm (i, f, o) or gru (r, z). The gates are
+// recomputed from the layer's input x and output y.
 static enum clrnn_status count_gates(const struct clrnn_session *p, const struct clrnn_op *op,
                                      const double *x, const double *y, const int32_t *lengths,
                                      struct clrnn_activity_units *u)

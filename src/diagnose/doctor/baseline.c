@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Computes the losses of two answers that need no net: the best constant answer, and the answer 0.
+// Computes the losses of two answers that need no net: the best constant answer, and 0 for every target.
 #include <math.h>
 #include <stdlib.h>
 
@@ -11,7 +11,8 @@
 #define ROWS 2048u    // maximum number of training rows looked at
 #define VALUES 20000u // maximum number of targets of one output
 
-// Copies finite targets of one output, from rows spread over the set, to y [VALUES]; returns how many.
+// Copies finite targets of one output, from rows spread over the set, to y [VALUES]. Returns how many it
+// copied.
 static size_t take_output(const struct clrnn_doctor *d, uint32_t output, float *row_y, double *y)
 {
     const struct clrnn_dataset_info *info = d->train_scan.info;

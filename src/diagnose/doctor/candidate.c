@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Makes candidate remedies: another lr, scaled inputs, clipping, wider layers, gated layers.
+// Makes candidate remedies, which the doctor tries for findings that offer no change of their own: another
+// lr, scaled inputs, clipping, wider layers, gated layers and others.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,8 @@ static char *other_lr(const struct clrnn_config *c, double factor)
     return clrnn_format("train.optimizer.%s.lr=%s", clrnn_optimizer_word(t->optimizer.kind), number);
 }
 
-// Joins the change lines that `line` makes for each layer ("": none). NULL: no memory.
+// Calls `line` for each layer and joins the change lines that it returns ("": no change). Returns NULL if
+// memory runs out.
 static char *of_layers(const struct clrnn_config *c, char *(*line)(const struct clrnn_config *, size_t))
 {
     char *text = clrnn_format("%s", "");
@@ -139,7 +141,8 @@ static char *as_tanh(const struct clrnn_config *c, size_t at)
     return clrnn_format("%s", "");
 }
 
-// Deletes a relu behind the last layer with weights: if it is off for all samples, nothing gets a gradient.
+// Deletes a relu after the last layer with weights: if its output is 0 for all samples, no parameter has a
+// gradient.
 static char *no_last_relu(const struct clrnn_config *c, size_t at)
 {
     char entry[CLRNN_ENTRY_SIZE];
@@ -158,8 +161,9 @@ static char *own_init(const struct clrnn_config *c, size_t at)
                                 : clrnn_format("%s", "");
 }
 
-// Whether layer `at` may be widened. It may not if it sets the width of a residual's f(x), which must equal
-// that of x, or if the next layer that depends on its width is a residual or concat.
+// Whether layer `at` may be widened. Returns false if it sets the width of f(x) in a residual, since f(x) and
+// x must have the same width. Returns false also if the next layer that depends on its width is a residual or
+// concat.
 static bool may_widen(const struct clrnn_config *c, size_t at)
 {
     size_t next = at;
@@ -218,7 +222,8 @@ static char *balanced(const struct clrnn_loss_config *l)
 
 static char *make(const struct clrnn_doctor *d, enum kind kind)
 {
-    // not offered with --init, whose weights do not fit these changes or replace what a layer's init sets
+    // These changes are not offered with --init: the weights of that file would not fit the changed layers,
+    // or would replace what a layer's init sets.
     static char *(*const other_shapes[])(const struct clrnn_config *, size_t) = {
         [NO_INIT] = own_init, [GATED] = gated, [NO_LAST_RELU] = no_last_relu, [WIDER] = wider};
     const struct clrnn_config *c = d->config;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: whether the short training's model answers only with the common class, with the last value, or
-// far from the targets; and the result of the same training with shuffled rows, or a larger lr.
+// Stage 3: checks whether the model of the short training predicts only the commonest class, predicts no
+// better than the repeated last value, or stays far from the targets. To find causes, runs the same training
+// with shuffled rows, a larger lr for sgd, normalised targets, or a pool over all time steps.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #define NAIVE_ROWS 2048u
 #define NAIVE_FEATURES 64u
 #define NAIVE_OUTPUTS 16u
-#define LEAST_SUPPORT 5u // labels that a class must have for its recall to count
+#define LEAST_SUPPORT 5u // minimum number of labels of a class whose recall is judged
 
 // ---------------------------------------------------------------- trials
 
@@ -35,7 +36,8 @@ static enum clrnn_status try_changes(struct clrnn_examination *v, const struct c
     return st;
 }
 
-// The largest |change| / |weight| of all parameters in a step, as the median over the measured steps.
+// Returns the median, over the measured steps, of the largest |change| / |weight| of all parameters in a
+// step.
 static double fastest_update(const struct clrnn_trace *c)
 {
     double most[ARRAY_SIZE(c->update_most)];
@@ -44,7 +46,8 @@ static double fastest_update(const struct clrnn_trace *c)
     return clrnn_median(most, c->update_count);
 }
 
-// Whether sgd's lr is so small that steps are small relative to the weights, although there is a gradient.
+// Whether the lr of sgd is so small that the whole run hardly changes the weights, although there is a
+// gradient.
 static bool sgd_may_be_slow(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_doctor *d = v->d;
@@ -88,8 +91,9 @@ static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_t
     return CLRNN_OK;
 }
 
-// If targets lie or range far from 0, and the net is hardly better than a constant answer or worse than a
-// linear model: runs the same training with normalised targets, kept in c->scaled if it is far better.
+// Runs the same training with normalised targets, if the targets' mean or deviation is large and the net is
+// hardly better than a constant answer or worse than a linear model. Keeps the result in c->scaled if it is
+// far better.
 static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor *d = v->d;
@@ -108,8 +112,8 @@ static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct 
     return CLRNN_OK;
 }
 
-// If labels look random and the gradient fades over time: trains with a pool that takes the mean over all
-// steps, and keeps the result in c->mean if it is better.
+// If the labels look random and the gradient fades over time, runs the same training with a pool that takes
+// the mean over all time steps. Keeps the result in c->mean if it is better.
 static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_activity *a = v->end.time ? &v->end : &v->start;
@@ -127,12 +131,13 @@ static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trac
 }
 
 struct repeats {
-    double off[NAIVE_OUTPUTS]
-              [NAIVE_FEATURES]; // squared differences of each output's targets and each feature
-    double y, yy, count;
+    // sum of squared differences between the targets of each output and each feature
+    double off[NAIVE_OUTPUTS][NAIVE_FEATURES];
+    double y, yy, count; // sum, sum of squares and number of all targets
 };
 
-// Adds the differences of a row's last step or, if each step has a target, of every step.
+// Adds the differences between a row's targets and the features of its last step or, if each time step has a
+// target, the features of that step.
 static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t row, const float *x,
                         const float *y)
 {
@@ -155,7 +160,8 @@ static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t 
     }
 }
 
-// Finds the feature closest to each output, and the R2 over all outputs.
+// For each output, finds the feature that is closest to its targets. Sets c->naive to the R2, over all
+// outputs, of predicting these features.
 static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint32_t outputs,
                            uint32_t features)
 {
@@ -174,7 +180,8 @@ static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint3
     c->naive_equal = off == 0 && r->count > outputs;
 }
 
-// Computes how well repeating an input forecasts the target, on validation or, without them, training rows.
+// Computes how well a repeated input predicts the target, on the validation rows or, if there are none, on
+// the training rows.
 static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -209,8 +216,8 @@ static bool shuffled_is_better(const struct clrnn_examination *v, const struct c
                                                        &c->shuffled_rows, false) == CLRNN_GAIN_BETTER;
 }
 
-// Runs the same training with shuffled rows. If that is no better, compares again with the changes of other
-// findings applied to both trainings.
+// Runs the same training with shuffled rows. If the result is no better, trains once without and once with
+// shuffled rows, both times with the changes that other findings offer.
 static enum clrnn_status train_with_shuffled_rows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor_result *r = v->d->result;
@@ -285,8 +292,9 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
         clrnn_doctor_set(d, "train.optimizer.sgd.momentum=%s", momentum);
 }
 
-// Returns how large an output can become. A step moves a weight by at most lr, so that the bias, and each
-// weight of the last linear layer for an input of size 1, adds at most lr * steps. sgd has no such bound.
+// Returns how large an output can become in the whole run; infinity for sgd. A step of any other optimiser
+// moves a weight by at most lr. For inputs of size 1, the bias and each of the `width` weights of an output
+// of the last linear layer therefore add at most lr * steps.
 static double reach(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_config *config = v->d->config;
@@ -338,8 +346,9 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
     clrnn_doctor_set(d, "data.normalize_targets=standard");
 }
 
-// Finds the classes of which hardly any row is answered correctly and that are far rarer than class `common`
-// (`labels`: the labels whose ones are far rarer than their zeros). Returns the commonest; *count: how many.
+// Finds the classes whose samples are hardly ever predicted correctly, and that are far rarer than class
+// `common`. If `labels`, finds the labels whose ones are hardly ever found, and are far rarer than their
+// zeros. Returns the commonest of these classes or labels; *count: how many there are.
 static uint32_t find_lost(const struct clrnn_eval_result *r, uint32_t common, bool labels, uint32_t *count)
 {
     const double rows = (double)r->counted / MAX2(r->classes, 1u);
@@ -404,7 +413,8 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
         clrnn_doctor_balance(d);
 }
 
-// The repeated value as text: "feature 0's last value"; several targets: "the last values of the features".
+// Prints the repeated value into text, and returns text: "feature 0's last value", or for several targets
+// "the last values of the features".
 static const char *repeated(const struct clrnn_doctor *d, const struct clrnn_trace *c, char text[64])
 {
     const struct clrnn_dataset_info *info = d->train_scan.info;
@@ -441,7 +451,7 @@ static void judge_naive(struct clrnn_examination *v, const struct clrnn_trace *c
                           best);
 }
 
-// Reports a forecast that a linear model makes as well, even if no repeated value does.
+// Reports that a linear model predicts as well as the net, unless a repeated value was reported to do so.
 static void judge_as_linear(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;

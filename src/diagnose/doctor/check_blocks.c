@@ -5,7 +5,8 @@
 #include "diagnose/doctor/doctor.h"
 #include "model/nest.h"
 
-// Whether the input of layer `at` also reaches the loss past that layer, by a residual or another branch.
+// Whether the input of layer `at` also reaches the loss without that layer, because a residual or a concat
+// with several branches contains the layer.
 static bool is_bypassed(const struct clrnn_config *c, size_t at)
 {
     for (size_t i = clrnn_layer_parent(c, at); i != SIZE_MAX; i = clrnn_layer_parent(c, i))
@@ -67,7 +68,7 @@ static void check_windows(struct clrnn_doctor *d, size_t at)
     }
 }
 
-// Reports attention over padding: without lengths, padded steps take part in its softmax.
+// Reports attention over padding: without lengths, padded steps take part in the softmax of the attention.
 static void check_attention(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_scan *s = &d->train_scan;

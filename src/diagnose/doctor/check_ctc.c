@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checks ctc: labels equal to the blank, targets longer than the input allows, outputs that are all blank.
+// Checks ctc: labels equal to the blank, more labels than the output steps allow, predictions of only blanks.
 #include <math.h>
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "diagnose/doctor/trace.h"
 
-#define ROWS 64u // training rows whose answers are looked at
+#define ROWS 64u // maximum number of training rows whose predictions are examined
 
 void clrnn_ctc_scan_row(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t row, size_t count,
                         const float *y)
@@ -93,9 +93,10 @@ void clrnn_doctor_check_ctc(struct clrnn_doctor *d)
     check_room(d);
 }
 
-// ---------------------------------------------------------------- answers
+// ---------------------------------------------------------------- predictions
 
-// Adds the output steps to *steps, and those whose most probable class is the blank to *blanks.
+// Adds the number of output steps to *steps, and the number of steps whose most probable class is the blank
+// to *blanks.
 static void count_blanks(const struct clrnn_session *s, const float *out, double *blanks, double *steps)
 {
     const uint32_t K = s->model->outputs, blank = s->config->train.loss.blank;
@@ -146,7 +147,7 @@ void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trac
     struct clrnn_doctor *d = v->d;
     char run[64];
 
-    // a ctc net at first answers blanks only, so a run that was cut short does not show what it learns
+    // At first every ctc net predicts only blanks: this is a finding only if the whole run was trained.
     if (d->config->train.loss.kind != CLRNN_LOSS_CTC || !c->finite || !(c->blank_steps == 1) ||
         !c->complete || v->no_gradient)
         return;

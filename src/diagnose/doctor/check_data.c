@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks of X and y of each set.
+// Stage 1: checks X and y of the training and the validation set.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,8 +47,8 @@ static void check_finite(struct clrnn_doctor *d)
     d->not_run = "its inputs are not finite.";
 }
 
-// Whether a layer that removes scale and offset comes in [first, end) before every layer that depends on
-// them.
+// Whether, among the layers [first, end), a batchnorm or layernorm comes before every layer that depends on
+// the scale and offset of its input. A concat counts as such a norm if this is true of each of its branches.
 static bool scales_itself(const struct clrnn_config *c, size_t first, size_t end)
 {
     for (size_t i = first; i < end; i = clrnn_layer_end(c, i)) {
@@ -83,7 +83,7 @@ static void check_scale(struct clrnn_doctor *d)
     largest = s->counter == 0 && s->C > 1;
     for (uint32_t c = 0; c < s->C; c++) {
         sorted[c] = s->rms[c];
-        if (c == s->counter) // the row counter has a finding of its own
+        if (c == s->counter) // a feature that numbers the rows has a finding of its own
             continue;
         large += s->rms[c] > clrnn_threshold.feature_rms;
         if (s->rms[c] > s->rms[largest])
@@ -246,7 +246,7 @@ static void check_range(struct clrnn_doctor *d)
     d->not_run = "some labels do not fit its outputs.";
 }
 
-// Reports class weights that favour the common class even more.
+// Reports class weights that give the commonest class a larger weight than the rarest class.
 static void check_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -340,7 +340,7 @@ void clrnn_doctor_check_labels(struct clrnn_doctor *d)
 {
     clrnn_doctor_check_ctc(d);
     check_range(d);
-    if (!d->train_scan.bad_labels &&                  // bad labels distort class shares
-        d->config->train.loss.kind != CLRNN_LOSS_CTC) // in ctc rare letters are usual
+    if (!d->train_scan.bad_labels &&                  // bad labels distort the classes' shares
+        d->config->train.loss.kind != CLRNN_LOSS_CTC) // rare labels are usual for ctc
         check_balance(d);
 }

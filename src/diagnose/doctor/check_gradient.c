@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 2: compares the device's gradients with the reference's in double, and those with finite
-// differences of the loss.
+// Stage 2: compares the gradients that the device computes with those that the reference computes in double.
+// If they differ, also computes finite differences of the loss on the reference.
 #include <math.h>
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@
 
 #define CHECK_ROWS 8u
 #define CHECK_STEPS 24u
-#define CHECK_FLOPS 1e9 // maximum operations of a check: about 2 s on the reference
+#define CHECK_FLOPS 1e9 // maximum number of operations of the check: about 2 s on the reference
 
 struct check {
     struct clrnn_examination *v;
@@ -47,7 +47,8 @@ static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most
     if (st == CLRNN_OK && find_most) {
         c->most = fmax(c->most, sqrt(norm));
     } else if (st == CLRNN_OK) {
-        // the divisor is at least 1e-3 of the largest norm, as far smaller gradients are rounding errors
+        // The divisor is at least 1e-3 of the largest norm, since gradients far smaller than that are only
+        // rounding errors.
         error = sqrt(error) / (fmax(sqrt(norm), 1e-3 * c->most) + 1e-30);
         if (error > c->error.error) {
             c->worst = i;
@@ -67,7 +68,7 @@ static enum clrnn_status compare(struct check *c)
     TRY(clrnn_doctor_again(c->here, CLRNN_MODE_GRADIENT, &near));
     TRY(clrnn_doctor_again(c->there, CLRNN_MODE_GRADIENT, &far));
     if (!isfinite(far.loss) || !isfinite(far.grad_norm) || far.grad_norm > 1e6)
-        return CLRNN_OK; // float32 cannot represent such gradients, which other findings report
+        return CLRNN_OK; // other findings report such gradients, which float32 cannot compute accurately
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < c->here->model->entry_count; i++)
             if (c->here->model->entry[i].param.trained)
@@ -75,7 +76,8 @@ static enum clrnn_status compare(struct check *c)
     return CLRNN_OK;
 }
 
-// (L(w + h) - L(w - h)) / 2h in double, for the most deviating element of the most deviating parameter.
+// Sets *slope to (L(w + h) - L(w - h)) / 2h in double, where L is the loss, h is 1e-5, and w is the element
+// that differs most of the parameter whose gradient differs most.
 static enum clrnn_status difference(struct check *c, double *slope)
 {
     struct clrnn_model *m = c->there->model;
@@ -109,8 +111,8 @@ static enum clrnn_status difference(struct check *c, double *slope)
     return st;
 }
 
-// Whether the error exceeds its limit, which is higher with many saturated units, since float32 represents
-// their 1 - y and y (1 - y) with little accuracy.
+// Whether the error exceeds its limit. The limit is higher if many units are saturated: float32 represents
+// the 1 - y and y (1 - y) of such units with little accuracy.
 static bool is_off(const struct clrnn_examination *v, double error)
 {
     const struct clrnn_activity *a = &v->start;
@@ -153,7 +155,8 @@ static enum clrnn_status prepare(struct check *c)
 {
     const struct clrnn_device_params params = {.select = "ref", .log = c->v->d->log};
     const uint32_t rows = MIN2(CHECK_ROWS, c->v->train_rows), steps = MIN2(CHECK_STEPS, c->v->d->T);
-    // keeps the batch small for the reference: a weight is used once per step and sample in three passes
+    // Limits the time steps of the batch, since the reference is slow: each weight takes 6 operations per
+    // step and sample (a multiply and an add in each of three passes).
     const double scale = 6.0 * (double)clrnn_model_size(c->v->session->model) * rows * steps / CHECK_FLOPS;
     const struct clrnn_session_params session = {
         .view = {.row = c->v->rows,

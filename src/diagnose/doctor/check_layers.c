@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks of each layer's options, with the sizes of the data.
+// Stage 1: checks the options of each layer, given the sizes of the data.
 #include <math.h>
 
 #include "base/array.h"
@@ -13,7 +13,8 @@ static bool is_affine_norm(const struct clrnn_layer *layer)
 }
 
 // Counts the layers with weights whose only path to the loss leads through layer `at`. If a residual, or a
-// concat of several branches, holds `at`, the layers before it have another path and are not counted.
+// concat of several branches, contains `at`, the layers before that block have another path and are not
+// counted.
 static size_t weights_below(const struct clrnn_config *c, size_t at)
 {
     size_t count = 0;
@@ -45,7 +46,8 @@ static void check_round(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_remove_layer(d, at);
 }
 
-// Reports that `p`, the dropout probability of a recurrent layer's `key`, leaves few of its `units`.
+// Reports that the dropout probability p, the value of `key` in a recurrent layer, leaves few of `units`
+// units. `what`: which units they are.
 static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key, double p, uint32_t units,
                              const char *what)
 {
@@ -132,8 +134,8 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_remedy(d, "%s.dropout.p=0.5 or less", clrnn_layer_entry(c, at, entry));
         clrnn_doctor_set_layer(d, at, "p=0.5");
     }
-    // activations and pools pass the changed variance on to a batchnorm; a linear layer between them does so,
-    // too, but that stack is common and learns
+    // Dropout changes the variance, and activations and pools pass the change on to a batchnorm. A linear
+    // layer passes it on as well, but is not skipped here: dropout, linear, batchnorm is common and learns.
     while (next != SIZE_MAX &&
            (clrnn_layer_is_activation(&c->layer[next]) || c->layer[next].kind == CLRNN_LAYER_POOL))
         next = clrnn_layer_after(c, next);

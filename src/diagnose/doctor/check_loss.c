@@ -6,12 +6,12 @@
 #include "diagnose/doctor/doctor.h"
 #include "model/nest.h"
 
-// The index of the last activation, if all layers after it keep its range of values; SIZE_MAX: none.
+// Returns the index of the last activation, if all layers after it keep its range of values; SIZE_MAX: none.
 static size_t last_activation(const struct clrnn_config *c)
 {
     for (size_t i = clrnn_layer_last(c); i != SIZE_MAX; i = clrnn_layer_before(c, i)) {
         if (clrnn_layer_is_activation(&c->layer[i]))
-            return c->layer[i].kind == CLRNN_LAYER_LEAKY_RELU ? SIZE_MAX : i; // leaky_relu bounds nothing
+            return c->layer[i].kind == CLRNN_LAYER_LEAKY_RELU ? SIZE_MAX : i; // its outputs have no bounds
         if (c->layer[i].kind != CLRNN_LAYER_DROPOUT && c->layer[i].kind != CLRNN_LAYER_ROUND &&
             c->layer[i].kind != CLRNN_LAYER_POOL)
             return SIZE_MAX;
@@ -142,7 +142,7 @@ static void check_nll(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     const size_t last = clrnn_layer_last(d->config);
 
     if (kind == CLRNN_LAYER_LOG_SOFTMAX ||
-        clrnn_layer_nests(&d->config->layer[last])) // the block may end in a log_softmax
+        clrnn_layer_nests(&d->config->layer[last])) // the layers inside may end in a log_softmax
         return;
     mismatch(d, at, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_evidence(

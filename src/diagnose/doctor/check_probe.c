@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 2: checks that take a few steps: the first loss, zero gradients, samples that affect others of their
-// batch, overfitting one batch.
+// Stage 2: checks that need only a few passes: the first loss, zero gradients, samples that affect other
+// samples of their batch, and overfitting one batch.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "model/network.h"
 
 #define OVERFIT_STEPS 600u
-#define ZERO_STEPS 5u // steps after which a parameter that has had no gradient is reported
+#define ZERO_STEPS 5u // number of steps after which parameters without a gradient so far are reported
 #define OVERFIT_TARGET 0.01
 #define NAMES_SHOWN 6u
 
@@ -40,7 +40,7 @@ void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)
     struct clrnn_doctor *d = v->d;
     const double loss = v->initial_loss, expected = v->expected;
 
-    // a batch without a label that counts has the loss 0 / 0
+    // if all labels of the batch are ignored or have weight 0, the loss is 0 / 0
     if (!isfinite(expected) || (isnan(loss) && clrnn_doctor_found(d, CLRNN_FINDING_LABELS_ALL_IGNORED)))
         return;
     if (!isfinite(loss)) {
@@ -67,7 +67,8 @@ void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)
 
 // ---------------------------------------------------------------- gradients that are zero
 
-// Raises most[entry_count] to the largest |gradient| of each parameter; NaN counts as infinite.
+// Raises each element of most [entry_count] to the largest |gradient| of that parameter, if it is larger. NaN
+// counts as infinite.
 static enum clrnn_status largest_gradients(struct clrnn_model *m, double *most)
 {
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -109,7 +110,7 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
         zero += m->entry[i].param.trained && most[i] == 0;
         hidden += m->entry[i].param.trained && most[i] == 0 && explained(v, &m->entry[i]);
     }
-    // on this batch every relu may be off, although other batches have a gradient
+    // all relus may be 0 on this batch, although other batches have a gradient
     v->batch_is_off = trained && zero == trained && v->start.norm > 0;
     if (v->batch_is_off)
         return;
@@ -188,7 +189,8 @@ static enum clrnn_status predict(struct clrnn_examination *v, uint32_t count, fl
     return st;
 }
 
-// Compares the eval-mode outputs of up to 8 rows in a batch by themselves with those in a batch with others.
+// Compares the eval-mode outputs of up to 8 rows in a batch of their own with the outputs of the same rows in
+// a batch with other rows.
 static enum clrnn_status measure_leak(struct clrnn_examination *v, struct clrnn_leak *leak)
 {
     const uint32_t n = MIN2(v->train_rows, 8u), all = MIN2(v->eval_rows, v->train_rows);
@@ -236,10 +238,10 @@ struct overfit {
     struct clrnn_session *session;
     struct clrnn_session *probe; // shares the model of `session`, runs the same batch, and keeps tensors
     double *loss;                // loss of each step
-    double *most;                // largest gradient of each parameter so far
+    double *most;                // [entry_count] largest |gradient| of each parameter so far
 };
 
-// The lowest loss that label smoothing allows; other losses can reach 0.
+// Returns the lowest loss that label smoothing allows; 0 if there is no label smoothing.
 static double smoothing_floor(const struct clrnn_examination *v)
 {
     const struct clrnn_loss_config *l = &v->d->config->train.loss;
@@ -331,7 +333,7 @@ static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overf
             TRY(clrnn_doctor_again(o->probe, CLRNN_MODE_GRADIENT, &r));
             TRY(largest_gradients(o->session->model, o->most));
             clrnn_doctor_check_zero_gradient(v, o->session->model, o->most);
-            until = clrnn_clock() + seconds; // the time counts from here, after the kernels were built
+            until = clrnn_clock() + seconds; // the time limit starts here, since the kernels are now built
         }
         if (i >= ZERO_STEPS && (r.loss < target || !isfinite(r.loss)))
             break;

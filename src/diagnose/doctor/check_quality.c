@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: quality of the trained model: whether it uses its inputs and labels, on training and other rows.
+// Stage 3: checks the quality of the trained model: whether it uses its inputs, fits the labels, and does as
+// well in eval mode and on validation rows.
 #include <math.h>
 #include <stdio.h>
 
@@ -49,8 +50,8 @@ static bool explained(const struct clrnn_doctor *d)
     return false;
 }
 
-// Reports a net whose training loss never got low. A net whose loss was low and rose again, as when a
-// gradient explodes late, is not too small, so it is not reported.
+// Reports a net whose training loss never became low. A net whose loss was low and rose again, for example
+// because a gradient exploded late, is not reported: it is not too small.
 static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -87,7 +88,7 @@ static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_tr
             lowest = c->valid_loss[i];
             at = i;
         }
-    for (size_t i = 0; i < some; i++) // median of several evaluations, since one may be a spike
+    for (size_t i = 0; i < some; i++) // takes the median of the last evaluations, since one may be a spike
         end[i] = c->valid_loss[looks - some + i];
     last = clrnn_median(end, some);
     if (!(last > clrnn_threshold.overfit_ratio * lowest) ||
@@ -100,7 +101,7 @@ static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_tr
         at + 1, c->valid_count, last, c->trained.loss);
 }
 
-// ---------------------------------------------------------------- use of its inputs and modes
+// ---------------------------------------------------------------- train and eval mode, use of the inputs
 
 static void judge_modes(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
@@ -197,12 +198,12 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
     };
     struct clrnn_doctor *d = v->d;
 
-    // a linear model may not be able to learn the real labels either
+    // with real labels, too, a net without nonlinear layers may do no better than with shuffled ones
     if (!clrnn_trace_looks_random(v, c) || d->only_linear)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
         if (clrnn_doctor_found(d, broken[i]))
-            return; // then the model could not have learnt any labels
+            return; // with this fault the model could not have learnt any labels
     clrnn_doctor_finding(d, CLRNN_FINDING_LABELS_LOOK_RANDOM, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y");
     clrnn_doctor_evidence(
@@ -214,8 +215,8 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
         clrnn_doctor_evidence(d, ", a linear model %.3f", c->linear.quality);
 }
 
-// Reports targets so large that errors exceed the threshold (beta, delta; l1: 1) from which on a robust loss
-// is linear, so that its gradient shows only the sign of an error.
+// Reports targets whose deviation is far above the size of an error (beta or delta; l1: 1) above which a
+// robust loss grows linearly. The gradient of the loss then shows only the sign of an error, not its size.
 static void judge_robust(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;

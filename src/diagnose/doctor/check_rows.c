@@ -72,7 +72,7 @@ static void check_counter(struct clrnn_doctor *d)
         s->counter_first, s->counter_last, s->info->S);
 }
 
-// Reports X that was stored as (T, N, C) and is read as (N, T, C).
+// Reports that X was stored as (T, N, C) but is read as (N, T, C).
 static void report_reshaped(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -134,8 +134,8 @@ static void check_axes(struct clrnn_doctor *d)
 // ---------------------------------------------------------------- labels
 
 struct ignored {
-    uint64_t rows;           // rows without a label that counts
-    uint64_t batches, first; // batches without such a label, in file order; the first
+    uint64_t rows;           // number of rows whose labels are all ignored, or whose weight is 0
+    uint64_t batches, first; // number of batches of only such rows, in file order; index of the first one
     double expected;         // expected number of such batches in a random order
 };
 

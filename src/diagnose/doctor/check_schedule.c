@@ -12,11 +12,13 @@
 /** The learning rates of a run. */
 struct forecast {
     double first, last, most, sum, peak; // peak: the lr that the schedule scales
-    uint64_t steps, kept, tiny_from; // kept: steps with at least 1% of the peak lr; tiny_from: the first step
-                                     // from which on every lr is below `tiny` (equal to `steps`: none)
+    // steps: number of steps; kept: how many have at least 1% of the peak lr; tiny_from: index of the step
+    // from which on every lr is below `tiny` (equal to `steps`: there is no such step)
+    uint64_t steps, kept, tiny_from;
 };
 
-// The root mean square of initial weights, which PyTorch draws uniformly from +-1/sqrt(fan).
+// Returns the root mean square of the initial weights, which are drawn uniformly from +-1/sqrt(fan), as in
+// PyTorch, for the widest layer.
 static double typical_weight(const struct clrnn_doctor *d)
 {
     double fan = 1;
@@ -86,7 +88,8 @@ static bool step_is_lr(enum clrnn_optimizer_kind kind)
     return kind != CLRNN_OPTIMIZER_SGD;
 }
 
-// Offers to raise an initial lr below the default as well, since the corrected schedule starts from it.
+// Offers also to raise the config's lr to Adam's default of 0.001 if it is lower, since the corrected
+// schedule starts from that lr.
 static void fix_low_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
@@ -132,7 +135,7 @@ static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind,
         clrnn_doctor_evidence(d, "; after %.0f%% of the run it is under a hundredth of that",
                               100 * (double)f->kept / (double)f->steps);
         clrnn_doctor_remedy(d, "train.scheduler=null");
-        if (c->kind == CLRNN_SCHEDULER_EXPONENTIAL_LR) // this gamma lowers the lr to a tenth
+        if (c->kind == CLRNN_SCHEDULER_EXPONENTIAL_LR) // with this gamma the lr falls to a tenth in the run
             clrnn_doctor_remedy(
                 d, ", or train.scheduler.%s.gamma=%.3g", word,
                 pow(0.1, 1.0 / (double)MAX2(c->per_batch ? f->steps : d->config->train.epochs, 1u)));
@@ -195,7 +198,7 @@ static void odd_lr(struct clrnn_doctor *d, bool high)
 {
     const enum clrnn_optimizer_kind kind = d->config->train.optimizer.kind;
     const char *word = clrnn_optimizer_word(kind);
-    // PyTorch's default lr; sgd has none, so a value that works for recurrent networks
+    // PyTorch's default lr; for sgd, which has no default, a value that works for recurrent networks
     const char *usual = kind == CLRNN_OPTIMIZER_SGD || kind == CLRNN_OPTIMIZER_RMSPROP ? "0.01" : "0.001";
 
     clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
@@ -285,7 +288,7 @@ static void check_shuffle(struct clrnn_doctor *d)
     const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
 
     if (d->config->train.stateful)
-        return; // stateful rows must stay in order of time
+        return; // with train.stateful, rows must stay in time order
     d->sorted = !d->config->train.shuffle && (classes || targets);
     if (!d->config->train.shuffle && !d->sorted && d->batches > 1)
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_NOTE, NULL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: duplicate rows, rows in both sets, and whether both sets have the same distribution.
+// Stage 1: checks for duplicate rows and for rows in both the training and the validation set, and whether
+// both sets have the same distribution.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,9 @@ static int compare_hash(const void *a, const void *b)
 
 // ---------------------------------------------------------------- equal rows
 
-// Natural logarithm of the number of possible rows, from the values seen of each feature. If rows are short
-// and have few values, equal rows mean nothing.
+// Sets *nats to the natural logarithm of the number of possible rows: T times the sum, over features, of
+// log(number of different values in the sample); for tokens, T * log(num_embeddings). If it is low, rows are
+// often equal by chance.
 static enum clrnn_status row_entropy(struct clrnn_doctor *d, double *nats)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -100,7 +102,7 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
     if (!d->valid)
         return CLRNN_OK;
     check_leak(d, leaked, telling);
-    // half of a row must be enough to identify it
+    // below, rows are compared by half of their steps, so half of a row must be enough to identify it
     if (nats / 2 < log(clrnn_threshold.discrete_margin * S * t->info->T))
         return CLRNN_OK;
     TRY(clrnn_doctor_shared_rows(d, &shared));
@@ -110,7 +112,8 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- distributions
 
-// The Kolmogorov-Smirnov distance above which two sets differ beyond chance, and enough to be reported.
+// Returns the Kolmogorov-Smirnov distance above which two samples, of n and m values, differ by more than
+// chance and by enough to be reported.
 static double ks_limit(double n, double m, double alpha)
 {
     return fmax(clrnn_threshold.shift_ks, clrnn_ks_limit(n, m, alpha));
@@ -121,7 +124,7 @@ static void shifted(struct clrnn_doctor *d, const char *where)
     clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_SHIFT, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "%s", where);
     if (d->train_scan.series || d->valid_scan.series ||
-        d->sorted) // a random split would put the series' values into both sets
+        d->sorted) // advises no random split, which would put steps of one stretch into both sets
         clrnn_doctor_remedy(d, "%sa series that drifts is learnt better as differences from step to step",
                             d->config->data.standard
                                 ? ""
@@ -225,7 +228,7 @@ static void compare_targets(struct clrnn_doctor *d)
 
 enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d)
 {
-    // rows that were read wrongly look alike
+    // with these two faults, rows that differ may look equal
     if (!clrnn_doctor_found(d, CLRNN_FINDING_NON_INTEGER_TOKENS) &&
         !clrnn_doctor_found(d, CLRNN_FINDING_PADDING_IN_FRONT))
         TRY(compare_rows(d));

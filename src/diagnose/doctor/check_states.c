@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks whether train.bptt cuts rows into shorter pieces, and whether with train.stateful each row
-// continues the row from whose final state it starts.
+// Stage 1: checks whether train.bptt divides any row into shorter pieces. With train.stateful a row starts
+// from the final state of the row one batch earlier: checks whether it also continues the values of that row.
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,8 +12,9 @@
 #define ROWS 512u // maximum number of rows looked at
 #define STEPS 8u  // maximum number of steps of each row
 
-// `inside`: distances of a step to the one before; `next`: of a row's last step to the next row's first step;
-// `far`: of a row's last step to the first step of the row one batch later.
+// Distances between steps. `inside`: between neighbouring steps of a row; `next`: between a row's last step
+// and the first step of the next row; `far`: between a row's last step and the first step of the row one
+// batch later.
 struct joins {
     uint32_t batch;
     float *x, *other; // [T, C] two rows
@@ -21,7 +22,8 @@ struct joins {
     size_t inside_count, count;
 };
 
-// The distance of two steps: the sum over features of |a - b| in standard deviations.
+// Returns the distance between two steps: the sum over features of |a - b| / standard deviation of the
+// feature.
 static double distance(const struct clrnn_scan *s, const float *a, const float *b)
 {
     double sum = 0;
@@ -48,7 +50,7 @@ static void add(const struct clrnn_scan *s, uint32_t row, struct joins *j)
     j->far[j->count++] = distance(s, last, j->other);
 }
 
-// Sets join_next and join_batch from medians, since a series may have single large jumps.
+// Sets join_next and join_batch. Uses medians, since a series may have a few large jumps.
 static void conclude(const struct clrnn_doctor *d, struct clrnn_scan *s, struct joins *j)
 {
     const double usual = clrnn_median(j->inside, j->inside_count);

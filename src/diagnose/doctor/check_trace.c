@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: checks of the short training's trace.
+// Stage 3: checks the trace of the short training (trace.h).
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 // ---------------------------------------------------------------- gradients and units
 
-// Suggests changes that shorten the gradient's path through time, as far as they apply to this model.
+// Suggests those changes that shorten the gradient's path through time and apply to this model.
 static void remedy_over_time(struct clrnn_doctor *d)
 {
     bool plain = false, end = false;
@@ -171,12 +171,12 @@ static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
     for (size_t i = 0; i < n; i++) {
         most[i] = c->update_most[i];
         early[i] = c->update_median[i];
-        // rmsprop's first steps are larger, since its mean of squares starts at 0
+        // rmsprop's first steps are larger, since its mean of squares starts at 0: this is corrected here
         if (o->kind == CLRNN_OPTIMIZER_RMSPROP && i < first)
             early[i] *= sqrt(1 - pow(o->alpha, (double)i + 1));
     }
     start = clrnn_median(early, MAX2(first, 1));
-    // leaves out the first steps, which were measured more often than later ones
+    // leaves out the first steps, which were measured more densely than later ones
     fastest = clrnn_median(most + (n > first + 4 ? first : 0), n > first + 4 ? n - first : n);
     if (fastest < clrnn_threshold.update_small && c->finite &&
         (clrnn_trace_stuck(v, c, clrnn_threshold.stuck) || fastest < clrnn_threshold.half_ulp)) {
@@ -233,7 +233,8 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
     if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) || c->window_count < 2)
         return;
     high = lowest > clrnn_threshold.flat * v->chance;
-    // initial weights may by chance be slightly better than a constant
+    // The loss also counts as flat if it stays high and hardly falls: the initial weights may by chance be
+    // slightly better than a constant answer.
     still = lowest > clrnn_threshold.stuck * v->chance &&
             c->window[0] - lowest < (1 - clrnn_threshold.flat) * 0.3 * v->chance;
     if (!high && !still)
@@ -262,7 +263,8 @@ static void judge_oscillation(struct clrnn_examination *v, const struct clrnn_tr
 
     if (!c->finite || c->window_count < 4 || !(v->chance > 0))
         return;
-    // ctc starts far above the best constant answer, and falls from there unevenly
+    // A ctc loss starts far above that of the best constant answer and falls unevenly, so its rises are
+    // compared with its start.
     scale = d->config->train.loss.kind == CLRNN_LOSS_CTC ? fmax(v->chance, c->window[0]) : v->chance;
     for (uint32_t w = 1; w < c->window_count; w++)
         rises += fmax(c->window[w] - c->window[w - 1], 0) / (c->window_count - 1);

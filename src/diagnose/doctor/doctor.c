@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The doctor: examines config and data, then the model by probes and a short training, and reports what
-// keeps it from learning.
+// keeps the model from learning.
 #include "diagnose/doctor/doctor.h"
 
 #include <math.h>
@@ -45,7 +45,7 @@ static char *make_verdict(const struct clrnn_doctor *d)
                         d->not_run ? d->not_run : "");
 }
 
-// Fills in missing texts from the table, so that none is NULL.
+// Sets each text of the finding that is still NULL: cost and remedy from the table of findings, others to "".
 static enum clrnn_status complete(struct clrnn_doctor *d, struct clrnn_finding *f)
 {
     char **const text[] = {&f->where, &f->evidence, &f->cost, &f->remedy, &f->tried};
@@ -62,7 +62,7 @@ static enum clrnn_status complete(struct clrnn_doctor *d, struct clrnn_finding *
     return CLRNN_OK;
 }
 
-// Makes the config with all changes that the findings offer.
+// Sets the result's `fixed` to the config with all changes that the findings offer, as text.
 static enum clrnn_status make_fixed(struct clrnn_doctor *d)
 {
     const struct clrnn_doctor_result *r = d->result;
@@ -85,7 +85,7 @@ static enum clrnn_status make_fixed(struct clrnn_doctor *d)
     return st;
 }
 
-// Adds the effect of all changes together to the verdict.
+// Adds to the verdict what the kept changes bring together.
 static enum clrnn_status say_what_all_bring(const struct clrnn_doctor *d)
 {
     char *text, *longer;
@@ -123,7 +123,8 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- data
 
-// Batchnorm cannot normalise a batch of one row, so the search for other faults goes on with larger batches.
+// Sets d->config to a copy of the config with larger batches. Batchnorm cannot normalise a batch of one row,
+// and with larger batches the model can be run to find other faults.
 static enum clrnn_status enlarge_batches(struct clrnn_doctor *d)
 {
     const char *id = clrnn_finding_table[CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM].id;
@@ -157,7 +158,7 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     TRY(clrnn_doctor_compare_sets(d));
     TRY(d->status);
     if (d->sorted && (d->params->static_only || d->params->no_train || d->not_run))
-        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // no trial shows if the order does harm
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // no training shows if the order harms
     if (d->params->static_only || d->not_run || clrnn_doctor_stopped(d))
         return CLRNN_OK;
     if (clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM))

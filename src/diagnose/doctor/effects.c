@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finds out which finding follows from which, by the results of the trials.
+// Finds which finding follows from which other finding, from the results of the trials of remedies.
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_tri
     return best && clrnn_trial_is_far_better(&d->asked, best);
 }
 
-// The root cause of a finding; a finding without a cause is its own.
+// Returns the root cause of a finding; the finding itself if it follows from no other.
 static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
 {
     for (size_t steps = 0; steps < r->count && f->follows_from; steps++) {
@@ -26,8 +26,9 @@ static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, 
     return f;
 }
 
-// Findings that were measured while the model did not learn follow from the finding whose remedy made it
-// learn, unless the remedy of their own root cause helped.
+// If a remedy made the model learn: sets follows_from of the findings that were measured while it did not
+// learn to the finding with that remedy. Leaves out findings that offer a change or whose own root cause has
+// a remedy that helped.
 static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
     static const char *const ids[] = {
@@ -47,7 +48,7 @@ static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *b
                 r->finding[i].follows_from = cause;
 }
 
-// Gives each finding that has a cause and no change of its own the remedy of mending the cause.
+// Sets the remedy of each finding that follows from another one and offers no change: to mend the root cause.
 static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
 {
     struct clrnn_doctor_result *r = d->result;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Adding findings; used by all checks of the doctor.
+// Functions that add findings; all checks of the doctor use them.
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +33,8 @@ void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, 
     r->finding[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
 }
 
-// Appends to the text field at `offset` of the last finding: a line to `set`; to the others the bare text,
-// with line breaks (they can only come from names) escaped.
+// Appends text to the field of the last finding at byte `offset` of struct clrnn_finding. To `set` it adds a
+// new line. In all other fields it escapes line breaks, which can only come from names.
 static void CLRNN_PRINTF(3, 0)
     add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
 {
@@ -80,7 +80,8 @@ void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
     const struct clrnn_layer *l = &d->config->layer[layer];
     char entry[CLRNN_ENTRY_SIZE];
 
-    // `entry` is a text such as "model.layers[1].residual.layers[0]"
+    // `entry` is a text such as "model.layers.1.residual.layers.0"; the loop writes it with brackets, as
+    // "model.layers[1].residual.layers[0]"
     clrnn_layer_entry(d->config, layer, entry);
     for (const char *word = entry; *word;) {
         const size_t length = strcspn(word, ".");

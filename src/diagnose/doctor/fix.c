@@ -12,9 +12,9 @@ struct changes {
     const struct clrnn_config *as_asked; // the config whose entries the changes name
     struct clrnn_config *config;
     size_t layer_count;
-    size_t *order; // [layer_count] the config's layers in their new order
-    bool *removed; // [layer_count]
-    char **key;    // keys that were set so far
+    size_t *order; // [layer_count] order[i]: old index of the layer that comes at index i
+    bool *removed; // [layer_count] by old index
+    char **key;    // [key_count] keys that were set so far
     size_t key_count;
 };
 
@@ -82,8 +82,8 @@ static size_t kept_inside(const struct changes *c, const struct clrnn_layer *lay
     return kept;
 }
 
-// Applies swaps and deletions. Comes after all settings, which use the layer indices of the file. Deleting a
-// layer deletes the layers inside it.
+// Exchanges and deletes layers. Must be called after all settings are applied, since settings name layers by
+// their index in the file. Deleting a layer also deletes the layers inside it.
 static enum clrnn_status move_layers(struct changes *c)
 {
     struct clrnn_layer *layer = malloc(MAX2(c->layer_count, 1) * sizeof(*layer));

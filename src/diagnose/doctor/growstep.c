@@ -32,7 +32,8 @@ void clrnn_growstep_finish(struct clrnn_growstep *s)
     *s = (struct clrnn_growstep){0};
 }
 
-// Trains *variant (made: status of making it) and frees it. *yes: it learns better than the config as given.
+// Trains *variant and frees it. Sets *yes to whether it learns better than the config as given. `made`: the
+// status with which *variant was made; an error is returned as it is.
 static enum clrnn_status learns(struct search *s, enum clrnn_status made, struct clrnn_config **variant,
                                 struct clrnn_trial *trial, bool *yes)
 {
@@ -57,7 +58,7 @@ static enum clrnn_status parts_learn(struct search *s, size_t parts, struct clrn
     return learns(s, st, &variant, trial, yes);
 }
 
-// Returns the change text that removes `part` from the config; "": no change text can.
+// Returns the change text that removes `part` from the config; "": no change text can remove it.
 static char *change_of(const struct clrnn_config *c, const struct clrnn_part *part)
 {
     const char *layer = part->count ? clrnn_layer_word(c->layer[part->layer].kind) : "";
@@ -109,7 +110,7 @@ static enum clrnn_status no_memory(const struct search *s)
     return clrnn_error_memory(s->d->log, 0, "a step of growing");
 }
 
-// Tries the config without the part, to see whether it then learns.
+// Tries whether the config learns without the part.
 static enum clrnn_status try_without(struct search *s, const struct clrnn_part *part,
                                      struct clrnn_growstep *step)
 {
@@ -146,7 +147,8 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
     return step->text ? CLRNN_OK : no_memory(s);
 }
 
-// Does a binary search over the stages from the base, which learns, to the config, which does not.
+// Searches, by bisection, for the first part with which the base no longer learns better than the config. The
+// base alone does learn better.
 static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struct clrnn_growstep *step)
 {
     size_t low = 0, high = s->ladder.count;

@@ -5,17 +5,18 @@
 
 #include "diagnose/doctor/trial.h"
 
-/** Owns its texts and trial: clrnn_growstep_finish. */
+/** The result of clrnn_growstep. Owns its texts and trial: clrnn_growstep_finish frees them. */
 struct clrnn_growstep {
     char *text;               // what was tried and its result; NULL: nothing could be tried
-    char *remedy;             // what to do about it; NULL: nothing is known
+    char *remedy;             // what to do about the part that was found; NULL: nothing is known
     bool nothing_learns;      // not even the simplest net of this kind learns
-    char *change;             // change text as in a finding's `set`, tried in `trial`; NULL: none
-    struct clrnn_trial trial; // of the config with the change
+    char *change;             // change text as in a finding's `set` that helped; NULL: none
+    struct clrnn_trial trial; // the short training of the config with the change
 };
 
-/** Finds the part of the config that breaks learning, by a binary search over the stages from a linear
- * model to the config; then tries the config without that part. `asked`: the config's own training. */
+/** Finds the part of the config that breaks learning, by a binary search over the stages of `clrnn grow`,
+ * which adds the config's parts to a simple net one by one (grow.h). Then tries the config without that part.
+ * `asked`: the short training of the config itself; `steps`: training steps of each stage. */
 enum clrnn_status clrnn_growstep(const struct clrnn_doctor *d, const struct clrnn_trial *asked,
                                  uint32_t steps, struct clrnn_growstep *step);
 void clrnn_growstep_finish(struct clrnn_growstep *step);

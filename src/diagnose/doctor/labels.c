@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Labels and sample weights: baselines of several labels, constant or rare labels, weights that favour the
-// wrong class.
+// Checks labels and sample weights: baselines if a sample has several labels, constant or rare labels,
+// weights that favour the wrong class.
 #include <math.h>
 
 #include "base/array.h"
@@ -23,7 +23,8 @@ double clrnn_scan_constant_accuracy(const struct clrnn_scan *s)
     return total > 0 ? largest / total : NAN;
 }
 
-// The weight (pos_weight) of a label's ones in the loss. count: its zeros and ones.
+// Returns the weight (pos_weight) of a label's ones in the loss. `count`: number of zeros and ones of the
+// label.
 static double positive_weight(const struct clrnn_loss_config *l, uint32_t label, const uint64_t count[2])
 {
     if (l->weight)

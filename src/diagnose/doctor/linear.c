@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Softmax regression and least squares by accelerated gradient descent in double, with a little weight decay.
+// Softmax regression and least squares by Nesterov's accelerated gradient descent in double, with a little
+// weight decay.
 //
-// Not a config trained by train/session: the model sees all T * C inputs of a sample at once, standardised
-// one by one, for which there is no layer; the problem is convex, so that the result depends on no learning
-// rate; and a baseline that shares the trainer's code and settings would share their faults. Measured on 220
-// sequences of 60 steps: this reaches an accuracy of 1.0, Adam with 400 to 1000 steps and three learning
-// rates 0.31 to 0.74; with targets in thousands Adam's R2 is -14, where this has -0.08.
+// This baseline is not a config that the trainer (train/session.h) trains, for three reasons. It reads the
+// whole sample [T, C] at once, with each input standardised by itself, and there is no layer for this. Its
+// problem is convex: the result does not depend on a learning rate. And if it shared the trainer's code and
+// settings, it would share their faults. Measured on 220 sequences of 60 steps: this baseline reaches an
+// accuracy of 1.0; Adam with 400 to 1000 steps and three learning rates reaches 0.31 to 0.74. With targets in
+// the thousands, the R2 of this baseline is -0.08 and that of Adam is -14.
 #include "diagnose/doctor/linear.h"
 
 #include <math.h>
@@ -19,17 +21,17 @@
 
 #define MOST_CELLS 8000000u // maximum number of standardised inputs that are kept
 #define MOST_ITERATIONS 400u
-#define DECAY 1e-3 // weight decay of the mean loss: features may outnumber samples
+#define DECAY 1e-3 // weight decay added to the mean loss, since there may be more features than samples
 
 struct fit {
     const struct clrnn_config *config;
-    uint32_t n, d, K;     // samples, inputs with the constant 1, outputs
-    float *x;             // [n, d] standardised
-    double *mean, *scale; // [d - 1]
+    uint32_t n, d, K;     // number of samples; of inputs, including a constant 1; of outputs
+    float *x;             // [n, d] standardised inputs
+    double *mean, *scale; // [d - 1] of each input; scale: 1 / standard deviation, or 0
     float *y;             // [n] class or target
     double *w, *v, *g;    // [K, d] weights; the point at which the gradient is computed; gradient
-    double *scores;       // [K]
-    float *row;           // [T, C]
+    double *scores;       // [K] outputs of one sample
+    float *row;           // [T, C] one sample as the data set has it
 };
 
 static bool regression(const struct fit *f)
@@ -68,7 +70,7 @@ static enum clrnn_status allocate(struct fit *f, const struct clrnn_log *log, si
     return clrnn_error_memory(log, (size_t)f->n * f->d * sizeof(float), "the linear baseline");
 }
 
-// Reads a row's inputs, zero in padding, followed by the constant 1.
+// Reads a row's inputs into x [d]: zeros in place of padding, and the constant 1 as the last input.
 static void read_row(struct fit *f, const struct clrnn_dataset *set, uint32_t row, float *x)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);

@@ -7,12 +7,13 @@
 #include "train/dataset.h"
 
 struct clrnn_linear_result {
-    bool done;      // false: unsuitable data (tokens, a label per step, too large)
-    double quality; // accuracy on valid (regression: R2)
+    bool done;      // false: the data are unsuitable (tokens, a label per step, too large), or time ran out
+    double quality; // accuracy on the set `valid` (regression: R2)
     uint32_t iterations;
 };
 
-/** Fits on `train` with standardised inputs, evaluates on `valid`. `seconds`: time limit. */
+/** Fits the linear model on `train` with standardised inputs and evaluates it on `valid`. `classes`: number
+ * of classes; not used for regression. `seconds`: time limit. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clrnn_config *config,
                                    const struct clrnn_dataset *train, const struct clrnn_dataset *valid,
                                    uint32_t classes, double seconds, struct clrnn_linear_result *result);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The order of findings: causes first, each followed by its effects.
+// Sorts the findings: causes first, each followed by its effects.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,8 @@ static const struct row causes[] = {
 #undef X
 };
 
-// The first error or warning of this id whose change has not failed (others explain nothing); SIZE_MAX: none.
+// Returns the index of the first finding with this id that can explain other findings: an error or warning
+// whose change was not tried, or helped. SIZE_MAX: there is none.
 static size_t find(const struct clrnn_doctor_result *r, const char *id)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -35,7 +36,7 @@ bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
 
     for (size_t k = 0; k < CLRNN_FINDING_LOSS_NOT_FINITE; k++)
         known = known || clrnn_finding_table[k].id == id;
-    for (size_t i = 0; i < r->count && !known; i++) // a target equal to an input is a fact, too
+    for (size_t i = 0; i < r->count && !known; i++) // also a fact: the target equals an input
         known = r->finding[i].id == id && r->finding[i].severity == CLRNN_SEVERITY_ERROR &&
                 id == clrnn_finding_table[CLRNN_FINDING_NO_BETTER_THAN_NAIVE].id;
     for (size_t i = 0; i < r->count && known; i++)
@@ -43,16 +44,16 @@ bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
     return known;
 }
 
-// Whether `cause` explains `effect`. If swapped axes make T 1, the net still sees all steps, as features:
-// this explains that it does not recur, but not that it does not learn.
+// Whether `cause` explains `effect`. Swapped axes with T = 1 are an exception: the net still sees all steps,
+// as features. They explain only that the net does not use time, not that it does not learn.
 static bool explains(const struct clrnn_doctor_result *r, const char *cause, const char *effect)
 {
     return strcmp(cause, "axes-swapped") || find(r, "single-time-step") == SIZE_MAX ||
            !strcmp(effect, "single-time-step") || !strcmp(effect, "time-ignored");
 }
 
-// The finding that explains `effect`; SIZE_MAX: none. An effect whose own change helps is explained only by a
-// fact (clrnn_doctor_is_fact), which no change can mend.
+// Returns the index of the finding that explains `effect`; SIZE_MAX: none. If the effect's own change helps,
+// only a fact (clrnn_doctor_is_fact) can explain the effect, since no change of the config mends a fact.
 static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *effect)
 {
     for (size_t k = 0; k < ARRAY_SIZE(causes); k++) {
@@ -71,11 +72,12 @@ static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_f
 
 struct order {
     size_t count;
-    size_t *parent;               // index of the cause; SIZE_MAX: none
-    size_t *effects;              // number of its effects, indirect ones included
-    enum clrnn_severity *gravest; // gravest severity of a finding and its effects
-    bool *placed;
-    struct clrnn_finding *finding; // in the new order
+    // [count] each:
+    size_t *parent;                // index of the finding's cause; SIZE_MAX: none
+    size_t *effects;               // number of the finding's effects, including indirect ones
+    enum clrnn_severity *gravest;  // gravest severity of the finding and its effects
+    bool *placed;                  // the finding is already in the new order
+    struct clrnn_finding *finding; // [done] findings in the new order
     size_t done;
 };
 
@@ -88,7 +90,7 @@ static void place(struct order *o, const struct clrnn_doctor_result *r, size_t a
             place(o, r, i);
 }
 
-// The position of finding `id` in the list of causes of "zero-gradient"; SIZE_MAX: not in it.
+// Returns the position of finding `id` in the list of causes of "zero-gradient"; SIZE_MAX: not in that list.
 static size_t rank(const char *id)
 {
     for (size_t k = 0; k < ARRAY_SIZE(causes); k++)
@@ -98,8 +100,12 @@ static size_t rank(const char *id)
     return SIZE_MAX;
 }
 
-// Whether cause a comes before cause b. The first criterion that differs decides: not a mere note, remedy
-// that helps, severity, remedy not tried in vain, more effects, lower rank(), found earlier.
+// Whether cause a comes before cause b. They are compared by these criteria in turn, until one differs:
+// - a cause that is more than a note, or has an effect that is, comes before one that is not;
+// - a cause whose remedy helps comes before others;
+// - the graver severity comes first (of the cause or its effects);
+// - a cause whose remedy was not tried comes before one whose remedy did not help;
+// - the cause with more effects, then with the lower rank(), then the one found earlier comes first.
 static bool before(const struct order *o, const struct clrnn_doctor_result *r, size_t a, size_t b)
 {
     const size_t rank_a = rank(r->finding[a].id), rank_b = rank(r->finding[b].id);
@@ -179,7 +185,7 @@ enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d, bool find_causes)
     return there ? CLRNN_OK : clrnn_error_memory(d->log, 0, "the order of the findings");
 }
 
-// Whether finding `at` follows from finding `cause`, which comes before it.
+// Whether finding `at` follows from finding `cause`, directly or through other findings.
 static bool follows(const struct clrnn_doctor_result *r, size_t at, size_t cause)
 {
     const char *id = r->finding[at].id;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Overall results of a trace: whether the loss fell, how good the model became, whether a linear model is
-// better.
+// Summarises the trace of a short training: whether the loss fell, how good the model became, whether a
+// linear model is better.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +31,8 @@ double clrnn_trace_median(const struct clrnn_trace *c)
     return median;
 }
 
-// Whether time ran out while the loss was still falling or, for ctc, on the plateau on which it may rest
-// before it falls, so that the final loss is unknown.
+// Whether time ran out while the loss was still falling: the final loss is then unknown. A ctc loss may stay
+// on a plateau before it falls, so for ctc only whether time ran out counts.
 bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 {
     const uint32_t n = c->window_count;
@@ -80,7 +80,8 @@ bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struc
            gap > clrnn_threshold.linear_sigma * quality_error(v, c->linear.quality);
 }
 
-// Whether validation quality is better than a constant answer's by no more than chance allows.
+// Whether `quality`, on the validation rows, exceeds that of the best constant answer by no more than chance
+// allows. Also true if it is lower.
 static bool at_chance(const struct clrnn_examination *v, double quality)
 {
     const struct clrnn_scan *s = &v->d->valid_scan;
@@ -102,14 +103,14 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
 {
     const struct clrnn_doctor *d = v->d;
 
-    // a batch need not be fitted to the end to show that the model can learn it
+    // if the loss on one batch was at least halved, the model can learn
     if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient ||
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
         clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
         clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) || c->steps < 20 || d->per_step)
         return false;
     if (clrnn_doctor_found(d, CLRNN_FINDING_TRAIN_VALID_SHIFT))
-        return false; // validation then says nothing
+        return false; // the validation rows then do not show whether the labels were learnt
     return c->valid_count && at_chance(v, c->valid_quality[c->valid_count - 1]) &&
            !(c->linear.done && !at_chance(v, c->linear.quality));
 }
@@ -120,8 +121,8 @@ bool clrnn_trace_looks_random(const struct clrnn_examination *v, const struct cl
                                            clrnn_threshold.random_slack * v->chance;
 }
 
-// Whether training went well enough that overfitting one batch does not matter: a small model, or noisy
-// rows, may not reach zero.
+// Whether training went well enough that it does not matter if one batch cannot be overfitted: with a small
+// model or noisy rows, the loss on one batch may not reach 0.
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance &&

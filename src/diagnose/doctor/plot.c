@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The doctor's pictures: gradient norm by time step and by layer, before and after the short training.
+// Draws the doctor's pictures: gradient norms by time step and by layer, before and after the short training.
 #include <math.h>
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@
 #define BY_LAYER "gradient-by-layer.svg"
 #define BY_TIME "gradient-by-time.svg"
 
-// Writes one series of points at 1, 2, ...; 0 and NaN cannot be drawn on a logarithmic axis.
+// Writes one series of points at x = 1, 2, ... Leaves out 0 and NaN, which a logarithmic axis cannot show.
 static void write_series(FILE *script, const double *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -31,7 +31,7 @@ static bool any_positive(const double *values, size_t count)
     return false;
 }
 
-// Plots the series before and after; `style` in gnuplot's syntax.
+// Plots two series, from before and from after training. `style`: the style of the lines in gnuplot's syntax.
 static void write_both(FILE *script, const double *before, const double *after, size_t count,
                        const char *style)
 {

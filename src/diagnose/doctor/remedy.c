@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tries remedies: first the findings' changes, each on top of the kept ones, then candidate changes.
+// Tries remedies by short trainings: first the changes that findings offer, each in addition to the changes
+// that were kept, then candidate changes for findings that offer none.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,8 @@
 
 #define DOCTOR_SHARE 0.6 // fraction of the doctor's seconds after which no trial begins
 #define FREE_STEPS 600u  // steps of a trial if the config as asked was not trained, or diverged
-#define LEAST_STEPS 30   // minimum number of steps of a training that is cut short for lack of time
-#define LEAST_LEFT 6.0   // minimum seconds that such a training and its trials get
+#define LEAST_STEPS 30   // minimum number of steps of a training that is shortened for lack of time
+#define LEAST_LEFT 6.0   // seconds that a shortened training and its trials get at least
 
 // ---------------------------------------------------------------- changes that findings offer
 
@@ -33,7 +34,7 @@ static enum clrnn_status withdraw(struct clrnn_trying *t, struct clrnn_finding *
     return clrnn_trying_say(t, &f->tried, why);
 }
 
-// Whether this finding is the reason that no parameter has a gradient, which no training result can refute.
+// Whether a zero gradient follows from this finding. If so, no result of a trial can refute the finding.
 static bool stops_gradients(const struct clrnn_trying *t, const struct clrnn_finding *f)
 {
     const struct clrnn_doctor_result *r = t->d->result;
@@ -44,8 +45,9 @@ static bool stops_gradients(const struct clrnn_trying *t, const struct clrnn_fin
     return false;
 }
 
-// Called when a change helps on top of others that made no difference by themselves. It may depend on them,
-// so they count as not tried; a change without which no parameter has a gradient counts as helpful.
+// Called when a change helps in addition to changes that made no difference by themselves. It may help only
+// together with them. Findings whose change made no difference therefore count as not tried; findings from
+// which a zero gradient follows count as helpful.
 static void share_success(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -96,7 +98,8 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
     return st;
 }
 
-// Whether `other`, a finding after `f`, has the same kind and is untried: both are then tried together.
+// Whether `other` comes after `f`, has the same kind, and its change has not been tried. If so, the changes
+// of both are tried together.
 static bool goes_with(const struct clrnn_finding *f, const struct clrnn_finding *other)
 {
     return other > f && other->id == f->id && other->set && !*other->tried;
@@ -120,7 +123,7 @@ static enum clrnn_status run_together(const struct clrnn_trying *t, const struct
     return st;
 }
 
-// Copies the outcome of `f` to the findings that were tried with it.
+// Copies the outcome of `f` to the findings whose changes were tried together with the change of `f`.
 static enum clrnn_status share(struct clrnn_trying *t, struct clrnn_finding *f)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -167,8 +170,8 @@ static enum clrnn_status try_finding(struct clrnn_trying *t, struct clrnn_findin
     return st;
 }
 
-// Used if changes are not tried out: withdraws the change of `f` if it makes the config invalid, and
-// otherwise notes in `f` that it was not tried, because of `why`.
+// Used if no trial is run. Withdraws the change of `f` if it makes the config invalid. Otherwise writes into
+// f that the change was not tried, and `why`.
 static enum clrnn_status check_only(struct clrnn_trying *t, struct clrnn_finding *f, const char *why)
 {
     const char *set = f->set;
@@ -181,7 +184,7 @@ static enum clrnn_status check_only(struct clrnn_trying *t, struct clrnn_finding
     return st == CLRNN_OK ? clrnn_trying_say(t, &f->tried, clrnn_format("not tried: %s", why)) : st;
 }
 
-// ---------------------------------------------------------------- one step of growing
+// ---------------------------------------------------------------- growing a simple net part by part
 
 static bool asks_for_growing(const struct clrnn_finding *f)
 {
@@ -202,7 +205,8 @@ static enum clrnn_status grow(struct clrnn_trying *t, struct clrnn_finding *f)
     if (st == CLRNN_OK && step.text)
         st = clrnn_trying_say(t, &f->tried,
                               clrnn_format("%s%s%s", f->tried, *f->tried ? "; " : "", step.text));
-    // a linear model that learns shows that the data are not to blame, so that advice on data is left out
+    // with worse-than-linear a linear model learns, so the data are not to blame: advice to check them is
+    // left out
     if (st == CLRNN_OK && step.remedy && !(step.nothing_learns && !strcmp(f->id, "worse-than-linear")))
         st = clrnn_trying_say(t, &f->remedy, clrnn_format("%s", step.remedy));
     if (st == CLRNN_OK && step.change) {
@@ -225,8 +229,8 @@ static bool anything_to_try(const struct clrnn_doctor_result *r)
     return false;
 }
 
-// If the training as asked took so long that no trial of as many steps has time, repeats it with fewer steps,
-// which the trials then have, too.
+// If the training of the config as given took so long that there is no time for a trial with as many steps,
+// repeats that training with fewer steps. All trials then have this number of steps, too.
 static enum clrnn_status cut_short(struct clrnn_trying *t)
 {
     struct clrnn_doctor *d = t->d;
@@ -249,8 +253,9 @@ static enum clrnn_status cut_short(struct clrnn_trying *t)
     return CLRNN_OK;
 }
 
-// If the net does as well as a linear model on the validation rows, and nothing that was tried does better,
-// turns underfitting and time-ignored into notes: the rest of the loss may be noise, and order useless.
+// If the net is as good as a linear model on the validation rows and no change that was tried is better,
+// lowers underfitting and time-ignored to notes: the remaining loss may be noise in the labels, and the
+// labels may not depend on the order of time steps.
 static enum clrnn_status excuse_noise(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -288,7 +293,7 @@ static enum clrnn_status try_all(struct clrnn_trying *t)
     for (size_t i = 0; i < r->count; i++)
         if (r->finding[i].set && !*r->finding[i].tried)
             TRY(try_finding(t, &r->finding[i]));
-    TRY(clrnn_doctor_order(t->d, true)); // a finding whose change made no difference is no cause of others
+    TRY(clrnn_doctor_order(t->d, true)); // findings whose change made no difference are now no causes
     for (size_t i = 0;
          i < r->count && clrnn_trying_now(t)->ran && !clrnn_trial_is_good(clrnn_trying_now(t)) &&
          !clrnn_doctor_is_mended(t->d, t->kept ? &t->now : NULL);
@@ -343,7 +348,7 @@ enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d)
     enum clrnn_status st;
 
     t.steps = d->asked.finite && d->asked.steps ? d->asked.steps : FREE_STEPS;
-    if (!d->asked.finite && d->asked.steps && d->asked.seconds > 0) // diverged after some steps
+    if (!d->asked.finite && d->asked.steps && d->asked.seconds > 0) // the training diverged after some steps
         t.steps = MAX2(d->asked.steps,
                        (uint32_t)fmin(FREE_STEPS, d->asked.steps * TRIAL_SECONDS / 2 / d->asked.seconds));
     t.set = malloc((d->result->count + 1) * sizeof(*t.set));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The doctor's HTML page: verdict, findings with charts, the config with its lines marked.
+// Writes the doctor's HTML page: the verdict, the findings with charts, and the config file, in which the
+// lines that findings are about are highlighted.
 #include "diagnose/doctor/report.h"
 
 #include <stdio.h>
@@ -49,7 +50,7 @@ static void entry(FILE *page, const char *name, const char *text, bool code)
     if (!text || !*text)
         return;
     fprintf(page, "<dt>%s</dt><dd>%s", name, code ? "<code>" : "");
-    for (const char *line = text; *line;) { // line ends stay, other control characters are escaped
+    for (const char *line = text; *line;) { // keeps line breaks, escapes other control characters
         const size_t length = strcspn(line, "\n");
         char *piece = strndup(line, length);
 
@@ -86,8 +87,9 @@ static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i,
 
 // ---------------------------------------------------------------- the config
 
-// The line of the deepest existing node on the path with which a text such as "train.scheduler.step_lr: ..."
-// begins; 0: none.
+// Returns the line number, in the config file, to which a text such as "train.scheduler.step_lr: ..." refers
+// by the path of keys at its beginning. If the file has only the first keys of that path, returns the line of
+// the last of these. 0: the file has none of them.
 static int line_of(const struct clrnn_node *root, const char *path)
 {
     const struct clrnn_node *node = path[strcspn(path, ".[]=:, ")] == '.' ? root : NULL;
@@ -148,7 +150,7 @@ static void write_line(FILE *page, const struct clrnn_doctor *d, const struct cl
     fputs("</span>", page);
 }
 
-// Writes the config file, with lines that findings refer to marked and linked.
+// Writes the config file. Highlights each line to which a finding refers, and links it to that finding.
 static void write_config(FILE *page, const struct clrnn_doctor *d)
 {
     const struct clrnn_log silent = {0};

@@ -62,7 +62,8 @@ static const struct row {
     {"overfitting", LOSS | RESULT},
 };
 
-// Writes the mean losses of up to POINTS equal parts of a run to value; returns how many.
+// Divides a run into up to POINTS equal parts and writes the mean loss of each part to value. Returns the
+// number of parts.
 static size_t curve(const struct clrnn_trial *t, double value[POINTS])
 {
     const size_t count = MIN2(t->steps, POINTS);
@@ -96,7 +97,7 @@ static void draw_loss(FILE *page, const struct clrnn_doctor *d)
     double asked[POINTS], best[POINTS];
     size_t n = curve(&d->asked, asked);
     const size_t m = d->best.ran ? curve(&d->best, best) : 0;
-    if (!n && d->asked.ran) { // without a gradient the loss does not change
+    if (!n && d->asked.ran) { // not trained, since no parameter has a gradient: the loss does not change
         asked[0] = asked[1] = d->asked.train.loss;
         n = 2;
     }
@@ -180,7 +181,7 @@ static void draw(FILE *page, const struct clrnn_doctor *d, unsigned pictures)
     fputs("</div>\n", page);
 }
 
-// Links to each finding that already shows some of these pictures.
+// Writes a link to each finding that already shows some of these pictures.
 static void refer(FILE *page, const struct clrnn_doctor *d, unsigned pictures, const size_t at[PICTURES])
 {
     bool said = false;

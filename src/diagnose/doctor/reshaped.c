@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: X that was stored as (T, N, C) and reshaped to (N, T, C) instead of exchanging the axes: the steps
-// of a series then lie N steps apart, in different rows.
+// Stage 1: detects X that was stored as (T, N, C) and reshaped to (N, T, C) instead of exchanging the axes.
+// The steps of a sample are then not in one row, but N steps apart in different rows.
 #include <math.h>
 #include <stdlib.h>
 
@@ -10,16 +10,17 @@
 
 #define STEPS 40000u   // maximum number of steps looked at, over all rows
 #define FEATURES 3u    // maximum number of features looked at
-#define SAMPLES 256u   // approximate number of pairs of steps that first test a distance
+#define SAMPLES 256u   // approximate number of pairs of steps with which each distance is first tested
 #define LEAST_STEPS 4u // minimum number of steps of a row
 
 struct series {
     uint32_t count, features;
-    float *value; // [count, features] standardised over rows, by step and feature
+    float *value; // [count, features] all steps of all rows; each (step, feature) is standardised over rows
 };
 
-// Reads the steps of all rows one after the other, standardised over rows for each step and feature, since
-// what all rows have in common at a step does not belong to a series. False: no memory.
+// Reads all steps of all rows, one row after the other, into z->value. Standardises each (step, feature) over
+// rows, to remove what all rows have in common at a step. Returns false if memory runs out. x [T, C]: scratch
+// memory.
 static bool read_series(const struct clrnn_scan *s, struct series *z, float *x)
 {
     const uint32_t T = s->info->T, rows = z->count / T;
@@ -48,7 +49,8 @@ static bool read_series(const struct clrnn_scan *s, struct series *z, float *x)
     return true;
 }
 
-// The correlation of steps `apart` from each other, over every `stride`th pair; *equal: share of equal pairs.
+// Returns the correlation of steps that are `apart` steps from each other, over every `stride`th such pair.
+// *equal: share of pairs with equal values.
 static double correlate(const struct series *z, uint32_t apart, uint32_t stride, double *equal)
 {
     double sum = 0, count = 0, same = 0;
@@ -66,8 +68,9 @@ static double correlate(const struct series *z, uint32_t apart, uint32_t stride,
     return sum / fmax(count, 1);
 }
 
-// The distance, of at least T steps, at which steps correlate while steps next to each other or next to that
-// distance do not; 0: none.
+// Returns the distance, of at least T steps, at which steps correlate, although neighbouring steps do not,
+// and steps at that distance + 1 or - 1 do not either. 0: there is none. *near, *far: correlation of
+// neighbouring steps, and of steps at that distance.
 static uint32_t find_distance(const struct series *z, uint32_t T, double *near, double *far)
 {
     const double high = clrnn_threshold.reshaped, low = clrnn_threshold.reshaped_other;
@@ -101,7 +104,7 @@ enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrn
     float *x;
     bool there;
 
-    // windows of one series repeat its steps in other rows
+    // overlapping windows of one series are left out, since they, too, repeat steps in other rows
     if (T < LEAST_STEPS || rows < 20 || s->series || s->info->tokens || s->info->has_lengths || s->bad_values)
         return CLRNN_OK;
     x = malloc((size_t)T * s->C * sizeof(*x));

@@ -12,9 +12,10 @@
 #define ROWS 512u      // maximum number of rows looked at
 #define CELLS 4000000u // maximum number of values in these rows
 #define COUNTERS 8u    // candidates for a column that counts rows
-#define COUNTING 0.1   // left_of_line() of row numbers is below this / S (sorted random values: about 1 / S)
+#define COUNTING 0.1 // left_of_line() of row numbers is below this / S; of sorted random values: about 1 / S
 
-// Whether a row's padding is in front: its first T - length steps are all equal, and the last step differs.
+// Whether a row's padding is in front: its first T - length steps are all equal, and its last step differs
+// from them.
 static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const float *x)
 {
     const uint32_t T = s->info->T, C = s->C, padding = T - clrnn_dataset_length(s->set, row);
@@ -25,7 +26,7 @@ static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const floa
     return run == padding && memcmp(x, x + (size_t)(T - 1) * C, C * sizeof(*x));
 }
 
-// The embedding's padding_idx for tokens without lengths; -1: none.
+// Returns the embedding's padding_idx if X holds tokens and the set has no lengths; otherwise -1.
 static int32_t padding_token(const struct clrnn_doctor *d, const struct clrnn_scan *s)
 {
     const struct clrnn_config *c = d->config;
@@ -36,8 +37,8 @@ static int32_t padding_token(const struct clrnn_doctor *d, const struct clrnn_sc
                : -1;
 }
 
-// Sets front_rows: of the rows with the token `padding` at an end, the fraction with it in front only; 0 if
-// few rows have it.
+// Sets front_rows. Of the rows that begin or end with the token `padding`, it is the fraction that only begin
+// with it; 0 if there are few such rows.
 static void look_for_token(struct clrnn_scan *s, int32_t padding, uint32_t rows, uint32_t stride, float *x)
 {
     uint32_t padded = 0, front = 0;
@@ -71,8 +72,8 @@ static enum clrnn_status look_along(const struct clrnn_doctor *d, struct clrnn_s
     return CLRNN_OK;
 }
 
-// T = 1: sets feature_windows, the fraction of rows that equal the row before, shifted by one feature. If it
-// is high, the features are the steps of a series.
+// For T = 1: sets feature_windows, the fraction of rows that equal the previous row shifted by one feature.
+// If the fraction is high, the features are the steps of a series.
 static void look_across(struct clrnn_scan *s, uint32_t rows, float *x)
 {
     const uint32_t C = s->C;
@@ -92,7 +93,7 @@ static void look_across(struct clrnn_scan *s, uint32_t rows, float *x)
 
 // ---------------------------------------------------------------- columns of row numbers
 
-// The fraction of the variation of sorted values that a straight line does not explain.
+// Returns the fraction of the variation of sorted values [S] that a straight line does not explain.
 static double left_of_line(const double *value, uint32_t S, double mean)
 {
     const double n = S;
@@ -105,8 +106,9 @@ static double left_of_line(const double *value, uint32_t S, double mean)
     return yy > 0 ? 1 - xy * xy / (yy * n * (n * n - 1) / 12) : 1;
 }
 
-// Whether sorted values are a row number: they lie on a straight line more closely than measurements would,
-// or are all different multiples of one step with few gaps, as in a random part of all rows.
+// Whether sorted values [S] are row numbers. They are if they lie closer to a straight line than measured
+// values do. They also are if they are all different and are multiples of one step with few gaps: the numbers
+// of rows that were drawn at random from a larger set.
 static bool is_counter(const double *value, uint32_t S, double mean)
 {
     double step = INFINITY;
@@ -152,7 +154,7 @@ static enum clrnn_status find_counter(struct clrnn_doctor *d, struct clrnn_scan 
         const double range = s->most[c] - s->least[c], middle = (s->most[c] + s->least[c]) / 2;
         const double deviation = sqrt(fmax(s->rms[c] * s->rms[c] - s->mean[c] * s->mean[c], 0));
 
-        // the values of a counter are spread evenly
+        // skips features whose values are not spread evenly, as row numbers are
         if (!(deviation > 0) || fabs(range / deviation / sqrt(12) - 1) > 0.1 ||
             fabs(s->mean[c] - middle) > 0.05 * range)
             continue;
@@ -185,8 +187,8 @@ static double correlation(const struct pair_sums *p)
     return va > 1e-9 * p->aa && vb > 1e-9 * p->bb ? (p->ab - p->a * p->b / p->n) / sqrt(va * vb) : 0;
 }
 
-// Sets across_features and across_steps: the mean correlation of a cell (step, feature) with the next feature
-// and with the next step.
+// Sets across_features and across_steps: the mean correlation, over rows, of the value at a (step, feature)
+// with the value at the next feature and with the value at the next step.
 static enum clrnn_status correlate(struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows,
                                    uint32_t stride, float *x)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stages 2 and 3: the model itself, from its making to the short training.
+// Runs stages 2 and 3, which examine the model itself: creates it, probes it and trains it for a short time.
 #include <math.h>
 #include <stdlib.h>
 
@@ -32,7 +32,7 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     v->eval_rows = MAX2(batch, rows);
     v->data = (struct clrnn_data_sets){
         .train = d->train, .valid = d->valid, .batch = batch, .batches = MAX2(d->batches, 1)};
-    // a last batch that batchnorm cannot process was reported; the others are still examined
+    // stage 1 reported a last batch that batchnorm cannot process; the other batches are still examined
     v->drop_last = t->drop_last || (info->S > batch && info->S % batch == 1 &&
                                     clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
     v->chance = clrnn_constant_loss(d->config, d->train_scan.classes, d->train_scan.count,
@@ -59,7 +59,8 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     return clrnn_doctor_session(v, d->device, probe, &v->probe);
 }
 
-// Copies the gradients for the HTML page, which is written at the end.
+// Moves the gradient norms from *a to *d, where the HTML page, which is written at the end, finds them.
+// `when`: 0 before the short training, 1 after it.
 static void keep_gradients(struct clrnn_doctor *d, struct clrnn_activity *a, size_t when)
 {
     d->gradient[when].layer = a->layer_norm;
@@ -83,7 +84,7 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
         clrnn_doctor_report_overfit(&v, false);
         clrnn_doctor_check_dead(&v, true, 0);
     }
-    if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // training would not change it
+    if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // training would not change the model
         d->asked = (struct clrnn_trial){.finite = true, .loss_kind = d->config->train.loss.kind};
         st = clrnn_trial_judge(d, v.session->model, d->train, d->valid, &d->asked);
     }

@@ -6,46 +6,50 @@
 #include "diagnose/doctor/doctor.h"
 #include "train/session.h"
 
-/** Saturated and dead units of one op. */
+/** Saturated and dead units of one op: units whose output is at an end of tanh or of a sigmoid, and relu
+ * units whose output is always 0. */
 struct clrnn_activity_units {
     char layer[48];   // "lstm", "rnn.l1", "3"
-    double saturated; // fraction of values; NaN: the op cannot saturate
-    double dead;      // fraction of units that are always 0; NaN: no relu
+    double saturated; // fraction of values that are saturated; NaN: the op cannot saturate
+    double dead;      // fraction of units that are always 0; NaN: the op has no relu
 };
 
-/** Measurements of one pass in train mode. */
+/** Measurements of one forward and backward pass in train mode. */
 struct clrnn_activity {
     double loss, norm;              // loss of the batch; norm of the whole gradient
     double *layer_norm;             // [config.layer_count] gradient norm of each layer's parameters
     size_t first_layer, last_layer; // first and last config layer with weights
     double first_norm, last_norm;   // gradient norms of these two layers
     uint32_t T;
-    double *time; // [T] gradient norm of the first recurrent layer's input by step; NULL: none
+    double *time; // [T] norm of the gradient of the first recurrent layer's input, by time step; NULL: none
     size_t unit_count;
     struct clrnn_activity_units unit[64];
     const struct clrnn_activity_units *worst_saturated, *worst_dead; // of `unit`; NULL: none
 };
 
+/** The state of stages 2 and 3. */
 struct clrnn_examination {
     struct clrnn_doctor *d;
     struct clrnn_data_sets data; // the doctor's data sets
     uint32_t train_rows, valid_rows;
-    uint32_t *rows;                 // [S] a fixed random order of the training rows
+    uint32_t *rows;                 // [S] the training rows in a random order that depends only on the seed
     uint32_t probe_rows, eval_rows; // batch size of the probe; of evaluation
-    bool drop_last;                 // as configured, or because batchnorm cannot run the last batch
-    double chance;                  // loss of the best constant answer
-    double expected;                // loss of uniform predictions; regression: of the answer 0
+    bool drop_last;                 // train.drop_last, or true because batchnorm cannot run the last batch
+    double chance;                  // loss of the best constant answer (constant.h)
+    double expected;                // loss of uniform predictions; regression: loss if all predictions are 0
 
     struct clrnn_session *session; // of the short training
-    struct clrnn_session
-        *probe; // shares the model of `session`; runs GRADIENT passes over the first of `rows`, keeps tensors
-    struct clrnn_activity start, end;
-    double initial_loss, initial_norm;
+    // shares the model of `session`; runs passes in CLRNN_MODE_GRADIENT over the first of `rows`, and keeps
+    // all tensors readable
+    struct clrnn_session *probe;
+    struct clrnn_activity start, end;  // before and after the short training
+    double initial_loss, initial_norm; // of the batch of `start`
 
     bool no_gradient;  // no parameter has a gradient
-    bool batch_is_off; // no parameter has a gradient on the batch to overfit, only on others
+    bool batch_is_off; // no parameter has a gradient on the batch to overfit, but other batches have one
     bool overfits;     // one batch was overfitted
     uint32_t overfit_steps, overfit_rows;
+    // losses on that batch: first, lowest, last; lowest possible loss with label smoothing
     double overfit_first, overfit_lowest, overfit_last, overfit_floor;
     bool overfit_still; // the loss had stopped falling at the end
 };
@@ -54,58 +58,63 @@ struct clrnn_examination {
  * config). Batches always have the data's T. */
 enum clrnn_status clrnn_doctor_session(struct clrnn_examination *v, struct clrnn_device *device,
                                        struct clrnn_session_params params, struct clrnn_session **session);
-/** Runs a session's only batch again. */
+/** Runs a pass over the first batch of a session, from the start of epoch 0. */
 enum clrnn_status clrnn_doctor_again(struct clrnn_session *session, enum clrnn_mode mode,
                                      struct clrnn_session_record *record);
-/** Reads the gradient of a model's entry into *gradient, to be freed by the caller. */
+/** Reads the gradient of model->entry[entry] into *gradient, which the caller frees. */
 enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
 /** Measures gradients by layer and by time step, and saturated and dead units, on the probe's first batch. */
 enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a);
-/** The input gradient of the first time step, divided by the largest of any step; NaN: not measured. */
+/** Returns a->time[0], the gradient norm at the first time step, divided by the largest of all steps. NaN:
+ * not measured. */
 double clrnn_activity_fading(const struct clrnn_activity *a);
 void clrnn_activity_finish(struct clrnn_activity *a);
 
-/** The change of a row's outputs in eval mode due to other rows in its batch. */
+/** How much the outputs of rows change in eval mode if other rows are in their batch. */
 struct clrnn_leak {
-    uint32_t rows, others;
-    double most, scale; // the largest change; the largest output
+    uint32_t rows, others; // number of rows compared; of other rows in their batch
+    double most, scale;    // the largest change of an output; the largest |output|
 };
 
-/** The parameter whose gradient on the device differs most from the reference's in double. */
+/** The parameter whose gradient on the device differs most from the gradient that the reference computes in
+ * double. */
 struct clrnn_gradient_error {
     const char *param, *device;
     double error;                   // norm of the difference, divided by the gradient's norm
-    double device_value, ref_value; // of the element that differs most
+    double device_value, ref_value; // gradients of the element that differs most
     double slope;                   // gradient of that element by finite differences; NaN: not computed
-    uint32_t N, T;
+    uint32_t N, T;                  // samples and time steps of the batch
 };
 
-// The next checks judge given measurements; they use no device.
+// The checks from here to clrnn_doctor_check_gradient_error judge given measurements and use no device.
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v);
-/** Lowers two findings to notes if the training loss `trained` came down all the same: that the first loss
- * was somewhat off, and that padding stands in front in data without lengths. */
+/** Lowers two kinds of warnings to notes if the short training nevertheless reached a low loss `trained`: a
+ * first loss that is less than 5 times the expected one, and padding in front of tokens without lengths. */
 void clrnn_doctor_excuse(struct clrnn_examination *v, double trained);
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak);
-/** most [m->entry_count]: largest |gradient| of each parameter. Sets v->no_gradient and v->batch_is_off. */
+/** Reports parameters whose gradient is always 0. most [m->entry_count]: largest |gradient| of each
+ * parameter. Sets v->no_gradient and v->batch_is_off. */
 void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
                                       const double *most);
 void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct clrnn_gradient_error *error);
 
-/** Compares the device's gradients with the reference's on a small batch. */
+/** Compares the gradients of the device with those of the reference on a small batch. */
 enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 
-/** bce: sets v->expected, and if a sample has several labels also v->chance. */
+/** For bce: sets v->expected and, if a sample has several labels, also v->chance. */
 void clrnn_doctor_label_baseline(struct clrnn_examination *v);
-/** Sets v->chance and v->expected for real targets: the best constant answer, and the answer 0. */
+/** For real targets: sets v->chance to the loss of the best constant answer, and v->expected to the loss if
+ * all predictions are 0. */
 enum clrnn_status clrnn_doctor_target_baseline(struct clrnn_examination *v);
 
-/** Stage 2 (probe, overfit) and stage 3 (train). */
+/** Run stage 2 (the probe, and overfitting one batch) and stage 3 (the short training). */
 enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v);
 enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v);
-/** Reports a failed overfit; `harmless`: only as a note. */
+/** Reports if the model failed to overfit one batch; if `harmless`, only as a note. */
 void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless);
 enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v);
-/** Reports relu units that are never on. high: the loss stays high. steps: of the short training, 0: none. */
+/** Reports relu units that are never on. `high`: the loss stays high. `steps`: number of steps of the short
+ * training; 0: there was none. */
 void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t steps);
 /** Draws the pictures into the folder params.plot. */
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v);

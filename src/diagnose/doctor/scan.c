@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One pass over a data set: moments and extremes of each feature, hashes of rows, kinds of labels, the
-// rows' last steps, and sample values for comparisons.
+// Computes the statistics of a data set in one pass: moments and extremes of each feature, hashes of rows,
+// counts of labels, padding at the ends of rows, and sample values for comparisons.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +10,13 @@
 #include "base/log.h"
 #include "diagnose/doctor/doctor.h"
 
-#define SAMPLE_ROWS 2048u      // (row, step) pairs kept for comparisons,
-#define SAMPLE_VALUES 8000000u //   and no more values than these
+#define SAMPLE_ROWS 2048u      // maximum number of (row, step) pairs that are kept for comparisons
+#define SAMPLE_VALUES 8000000u // maximum number of values in these pairs
 #define Y_SAMPLE 4096u
-#define PADDING_ROWS 256u  // maximum number of rows read again if rows seem to be padded
-#define RELEASE_ROWS 1024u // mapped pages are released after so many rows
+#define PADDING_ROWS 256u  // maximum number of rows that are read again to see if rows are padded
+#define RELEASE_ROWS 1024u // mapped pages are released each time that so many rows were read
 
-// Sums of one pass, and the positions at which values are sampled.
+// Sums and scratch memory of one pass.
 struct pass {
     struct clrnn_scan *s;
     float *x;              // [T, C] of the current row
@@ -26,7 +26,7 @@ struct pass {
     uint64_t *finite;      // [C]
     uint64_t *end_hash;    // [S] hash of each row's last step
     uint32_t *end_run;     // [S] number of equal steps at the end of each row
-    uint64_t step;         // (row, step) pairs so far
+    uint64_t step;         // number of (row, step) pairs so far, padding included
 };
 
 static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
@@ -179,7 +179,7 @@ static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
            !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
         run++;
     p->end_run[row] = run;
-    // samples (row, step) pairs at equal distances, the same for every feature
+    // samples (row, step) pairs at equal distances, the same pairs for every feature
     for (uint32_t t = 0; t < s->info->T; t++, p->step++) {
         const uint64_t all = (uint64_t)s->info->S * s->info->T;
         const uint64_t at = p->step * s->sample_count / all;
@@ -197,8 +197,9 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Mean length of the runs of step `common` before the equal steps at a row's end; 0: none. Data of few
-// different values repeat `common` there, too, and then a repeated end is no padding.
+// Returns the mean length of the runs of steps with the hash `common`, not counting the run at the end of
+// each row; 0: there is none. If data have few different values, long runs also occur inside rows, and equal
+// steps at the end are then no padding.
 static double usual_run(struct pass *p, uint64_t common)
 {
     uint64_t runs = 0, steps = 0;
@@ -218,7 +219,8 @@ static double usual_run(struct pass *p, uint64_t common)
     return runs ? (double)steps / (double)runs : 0;
 }
 
-// Sets pad_rows and pad_share from the rows that end in the most common last step.
+// Sets pad_rows and pad_share if no row is shorter than T. Rows that end in the most common last step count
+// as padded, if these ends have different lengths and are at least twice as long as such runs inside rows.
 static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
 {
     struct clrnn_scan *s = p->s;
@@ -279,7 +281,7 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
 struct labels {
     double sum, squares, products;
     uint64_t pairs;
-    double last; // label of the row before
+    double last; // label of the previous row
     bool has_last;
 };
 

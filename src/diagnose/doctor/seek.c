@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tries candidate changes for findings that offer none of their own, and keeps the best.
+// Tries candidate changes (candidate.c) for findings that offer no change of their own, and keeps the best.
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 struct candidates {
     struct clrnn_trial best;
     char *change; // change text of the best trial; NULL: none helped
-    char *list;   // trials: "data.normalize=standard (valid accuracy 0.5 -> 0.51 in the same 300 steps)"
+    char *list;   // all trials: "data.normalize=standard (valid accuracy 0.5 -> 0.51 in the same 300 steps)"
 };
 
 static char *in_one_line(const char *change)
@@ -28,7 +28,7 @@ static char *in_one_line(const char *change)
     return line;
 }
 
-// Adds a trial to the list of those run, and keeps it if it is the best so far.
+// Adds a trial to c->list. Moves the trial to c->best if it is the best so far.
 static enum clrnn_status weigh(struct clrnn_trying *t, const struct clrnn_finding *f, const char *change,
                                struct clrnn_trial *trial, struct candidates *c)
 {
@@ -48,7 +48,7 @@ static enum clrnn_status weigh(struct clrnn_trying *t, const struct clrnn_findin
     if (clrnn_trial_compare(before, trial, recall) != CLRNN_GAIN_BETTER)
         return CLRNN_OK;
     if (!strcmp(f->id, "worse-than-linear") && !clrnn_trial_is_better_on_valid(before, trial))
-        return CLRNN_OK; // this finding is about validation rows
+        return CLRNN_OK; // this finding is about validation rows: better training rows are not enough
     clrnn_trial_finish(&c->best);
     c->best = *trial;
     *trial = (struct clrnn_trial){0};

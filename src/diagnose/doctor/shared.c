@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: validation rows that are training rows shifted in time, such as windows of the same series.
+// Stage 1: finds validation rows that are training rows shifted in time, such as other windows of the same
+// series.
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,8 @@
 #define LEAST_STEPS 4u // minimum number of steps of a row that is looked up
 
 struct step {
-    uint64_t hash; // of this step and the next
-    uint32_t row, at;
+    uint64_t hash;    // hash of this step and the next one
+    uint32_t row, at; // row, and time step in that row
 };
 
 struct search {
@@ -22,7 +23,7 @@ struct search {
     struct step *step; // of all training rows, sorted
     size_t count;
     struct step *own;   // [T] of the current validation row
-    struct step *votes; // [vote_capacity] training row and time shift of each match of `own`
+    struct step *votes; // [vote_capacity] for each match of `own`: training row; time shift (in `at`)
     size_t vote_capacity;
     float *x; // [T, C]
 };
@@ -36,8 +37,8 @@ static int by_hash(const void *a, const void *b)
                               : (x->at > y->at) - (x->at < y->at);
 }
 
-// Hashes the steps of a row that differ from the next step, since equal steps do not identify a position in a
-// series; returns how many.
+// Hashes the steps of a row into `step`, and returns how many. Leaves out steps that equal the next step,
+// since repeated steps do not identify a position in a series.
 static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, uint32_t row,
                          struct step *step)
 {
@@ -59,7 +60,8 @@ static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, 
     return count;
 }
 
-// The index of the first training step with this hash, or of the next larger hash.
+// Returns the index of the first training step with this hash or, if there is none, with the next larger
+// hash.
 static size_t find(const struct search *s, uint64_t hash)
 {
     size_t low = 0, high = s->count;
@@ -75,7 +77,8 @@ static size_t find(const struct search *s, uint64_t hash)
     return low;
 }
 
-// The most steps of the row in `own` that one training row contains at one time shift other than 0.
+// Returns how many steps of s->own one training row contains at one time shift other than 0, for the training
+// row and time shift with the most such steps.
 static size_t most_shared(struct search *s, size_t own_count)
 {
     size_t used = 0, most = 0, run = 0;
@@ -93,8 +96,10 @@ static size_t most_shared(struct search *s, size_t own_count)
     return most;
 }
 
-// Whether a step identifies its position in a series. A step of a series comes at most once in each window
-// that holds it, while letters or levels, of which there are few, recur everywhere.
+// Whether a step identifies its position in a series. taken: number of training rows. If the rows are windows
+// of a series, a step occurs once in each window that contains it, so on average at most as often as a row
+// has steps. If steps have few different values, as letters do, they occur far more often; the limit is twice
+// that number.
 static bool steps_tell(const struct search *s, uint32_t taken)
 {
     size_t different = s->count > 0;

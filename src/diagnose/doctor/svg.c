@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Charts of the doctor's page.
+// Draws the charts of the doctor's page.
 #include "diagnose/doctor/svg.h"
 
 #include <limits.h>
@@ -53,7 +53,7 @@ static void label(FILE *page, double x, double y, const char *anchor, const char
     fputs("</text>\n", page);
 }
 
-// Prints three significant digits, as short as possible: 0.123, 4590, 1.2e6.
+// Prints a number with few digits: 0.123, 4590, 1.2e6.
 static const char *number(double value, char text[32])
 {
     const double size = fabs(value);
@@ -105,8 +105,8 @@ static bool any_positive(const struct clrnn_svg_chart *c)
     return false;
 }
 
-// Computes the axes; false: there is nothing to draw. A logarithmic axis without a positive value becomes
-// linear.
+// Computes the y axis. Returns false if there is nothing to draw. Without a positive value, the axis is
+// linear even if the chart asks for a logarithmic one.
 static bool scale(const struct clrnn_svg_chart *c, struct axis *a)
 {
     *a = (struct axis){INFINITY, -INFINITY, c->log && any_positive(c)};
@@ -128,7 +128,7 @@ static bool scale(const struct clrnn_svg_chart *c, struct axis *a)
     return true;
 }
 
-// A horizontal line over the whole width.
+// Draws a horizontal line over the whole width.
 static void across(FILE *page, const char *class, double y)
 {
     fprintf(page, "<line class=\"%s\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", class, LEFT, RIGHT, y,

@@ -10,7 +10,8 @@
 
 #include "clrnn/train.h"
 
-/** Series of a chart; values that are not finite (or not above 0 on a logarithmic axis) are left out. */
+/** A series of a chart. Values that are not finite are left out; on a logarithmic axis, also values of 0 or
+ * less. */
 struct clrnn_svg_series {
     const char *name;    // in the legend
     const double *value; // [count]; NULL: none
@@ -20,22 +21,22 @@ struct clrnn_svg_series {
 struct clrnn_svg_chart {
     const char *title, *x_label;
     bool log;          // whether the y axis is logarithmic
-    double last_x;     // x of the last value; the first has 1
-    char *const *name; // [series[0].count] labels below the values, drawn as dots; NULL: numbers
+    double last_x;     // x of the last value; the x of the first value is 1
+    char *const *name; // [series[0].count] labels on the x axis, and values are drawn as dots; NULL: numbers
     struct clrnn_svg_series series[2]; // with CSS classes s0 and s1
-    double level;                      // horizontal line at the constant answer's loss; NaN: none
+    double level;                      // a horizontal line at the loss of the best constant answer; NaN: none
 };
 
-/** Line chart. */
+/** Draws a line chart. */
 void clrnn_svg_lines(FILE *page, const struct clrnn_svg_chart *chart);
-/** Bars of how many samples of each class, or with `labels` of each label, are answered correctly; at most
- * the first 12 are shown. */
+/** Draws bars that show how many samples of each class are predicted correctly. If `labels`: how many samples
+ * with each label are found. Shows at most the first 12 classes or labels. */
 void clrnn_svg_answers(FILE *page, const char *title, const struct clrnn_class_result *each, uint32_t classes,
                        bool labels);
-/** Target (x) against prediction (y), with the diagonal. */
+/** Draws a scatter plot of target (x axis) and prediction (y axis), with the line where they are equal. */
 void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction,
                      size_t count);
-/** Writes text escaped for HTML, control characters and invalid UTF-8 as \xNN. */
+/** Writes text with HTML escapes. Control characters and invalid UTF-8 become \xNN. */
 void clrnn_html_text(FILE *page, const char *text);
 
 #endif

@@ -11,9 +11,9 @@
 #include "diagnose/doctor/trace.h"
 #include "diagnose/doctor/trial.h"
 
-#define EARLY_UPDATES 20u // first steps, whose updates are all measured
-#define LATE_UPDATES 24u  // approximate number of later steps that are measured
-#define BUILD_STEPS 2u    // first steps, not counted in the time limit since they build kernels
+#define EARLY_UPDATES 20u // number of first steps; the update of each of these is measured
+#define LATE_UPDATES 24u  // approximate number of later steps whose update is measured
+#define BUILD_STEPS 2u    // number of first steps that the time limit leaves out, since they build kernels
 #define MOST_STEPS 20000u
 #define VALID_LOOKS 60u // maximum number of validations in a run
 #define VALID_ROWS 4096u
@@ -22,7 +22,7 @@
 // ---------------------------------------------------------------- updates
 
 struct updates {
-    double *before; // [flat parameters]
+    double *before; // [count] all trained parameters before a step, one after the other
     size_t count;
 };
 
@@ -39,8 +39,8 @@ static enum clrnn_status read_params(struct clrnn_model *m, double *values)
     return CLRNN_OK;
 }
 
-// Writes |change| / |weight| of each matrix to ratio; returns how many. Vectors are left out: biases start at
-// or near 0, where the ratio means nothing.
+// Writes |change| / |weight| (Euclidean norms) of each trained matrix to ratio. Returns the number of
+// matrices. Leaves out vectors: biases start at about 0, where the ratio means nothing.
 static size_t ratios(const struct clrnn_model *m, const double *before, const double *after, double *ratio)
 {
     size_t at = 0, count = 0;
@@ -88,7 +88,7 @@ static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_t
 
 // ---------------------------------------------------------------- the run
 
-// The sum of (y - mean of y)^2, for losses of real targets.
+// For real targets: sets *variation to the sum of (y - mean of y)^2.
 static enum clrnn_status find_variation(const struct clrnn_session *s, double *variation)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
@@ -197,7 +197,7 @@ static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_tr
     TRY(clrnn_session_step(v->session, CLRNN_MODE_TRAIN, &r));
     if (watch)
         TRY(note_update(v, c, u));
-    if (r.sum[RECORD_WEIGHT] == 0) // no label counted: nothing was learnt, but the weights are fine
+    if (r.sum[RECORD_WEIGHT] == 0) // all labels are ignored: repeats the last loss instead of 0 / 0
         r.loss = c->steps ? c->loss[c->steps - 1] : v->initial_loss;
     c->loss[c->steps] = r.loss;
     c->norm[c->steps] = r.grad_norm;
@@ -250,7 +250,7 @@ static void trace_finish(struct clrnn_trace *c)
     *c = (struct clrnn_trace){0};
 }
 
-// Computes the mean loss of each epoch, or of equal parts of the run if there are few epochs.
+// Computes c->window: the mean loss of each epoch or, if there are fewer than 5, of each tenth of the run.
 static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t by_epoch = (uint32_t)MIN2(c->epochs, (uint64_t)c->steps), parts = MIN2(c->steps, 10u);
@@ -274,7 +274,8 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
     return CLRNN_OK;
 }
 
-// Measures losses in train and eval mode on the same rows, with blank inputs, and with shuffled time steps.
+// Measures the trained model's loss on the same rows: in train mode, in eval mode, with each input replaced
+// by its mean, and with the time steps of each row shuffled.
 static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t batches = clrnn_feed_steps(v->probe->feed);
@@ -318,8 +319,8 @@ static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c,
     return st;
 }
 
-// Runs the same training with shuffled labels for up to 400 steps, and stores the mean loss of both trainings
-// over the last quarter of them, unless time runs out before.
+// Runs the same training with shuffled labels for up to 400 steps. Stores the mean loss of both trainings
+// over the last quarter of these steps, unless time runs out first.
 static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};
@@ -380,7 +381,8 @@ static void tell(const struct clrnn_examination *v, const struct clrnn_trace *c)
               c->linear.iterations, c->real_loss, c->random_loss, c->random_steps);
 }
 
-// Stores the result of the config as given, with which changes are compared.
+// Stores the result of this training, of the config as given, in d->asked. Trials of changes are compared
+// with it.
 static enum clrnn_status keep_as_asked(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_loss_config *loss = &v->d->config->train.loss;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The trace of a short training, and the checks of it.
+// The trace of a short training (what it showed step by step), and the checks that judge the trace.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_TRACE_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_TRACE_H
 
@@ -14,77 +14,82 @@ struct clrnn_doctor_score {
 
 struct clrnn_trace {
     uint32_t steps, capacity;
-    uint64_t wanted; // steps that the config asks for
-    uint64_t epochs; // complete epochs that were trained
-    double until;    // when the time limit ends, on clrnn_clock
-    double seconds;  // duration of the training
-    bool finite, timed_out, complete;
-    bool may_rest;                // ctc: the loss may rest on a plateau where all answers are blank
-    double *loss, *norm, *weight; // [steps] of each step; weight: its samples
+    uint64_t wanted;                  // training steps of the config's whole run
+    uint64_t epochs;                  // complete epochs that were trained
+    double until;                     // when the time limit ends, on clrnn_clock
+    double seconds;                   // duration of the training
+    bool finite, timed_out, complete; // the loss stayed finite; time ran out; all `wanted` steps were trained
+    bool may_rest;                // ctc: the loss may stay on a plateau while the net predicts only blanks
+    double *loss, *norm, *weight; // [steps] loss, gradient norm, and number of samples of each step
     uint32_t window_count;
-    double *window;              // mean loss of epochs, or of tenths of the run
-    struct clrnn_session *valid; // on the first validation rows, or NULL
+    double *window;              // [window_count] mean loss of each epoch, or of each tenth of the run
+    struct clrnn_session *valid; // evaluates the first validation rows; NULL: there is no validation set
     size_t valid_count, valid_capacity;
-    double *valid_loss, *valid_quality;
+    double *valid_loss, *valid_quality; // [valid_count] of each evaluation; quality: accuracy or R2
 
-    size_t update_count, update_early;         // measured updates: how many; how many in the first steps
-    double update_median[64], update_most[64]; // over tensors, of |change| / |weight|
+    size_t update_count, update_early;         // steps whose update was measured; those among the first steps
+    double update_median[64], update_most[64]; // median and maximum over matrices of |change| / |weight|
 
-    double blank_steps;          // ctc: share of the steps that answer blank after training; NaN: not known
-    double sgd_lr, sgd_momentum; // sgd values that do better; 0: none tried or found
+    double blank_steps; // ctc: share of steps at which the trained net predicts blank; NaN: not known
+    double sgd_lr, sgd_momentum; // values for sgd that do better; 0: none were tried or found
     double train_mode;           // loss after training, in train mode
-    struct clrnn_doctor_score trained, blank,
-        shuffled; // after training, in eval mode: as is; inputs replaced by their mean; time shuffled
+    // after training, in eval mode: on the data as they are; with inputs replaced by their mean; with the
+    // time steps of each row shuffled
+    struct clrnn_doctor_score trained, blank, shuffled;
     struct clrnn_linear_result linear;
-    double real_loss,
-        random_loss; // losses with real and shuffled labels after the same number of steps; NaN: not tried
+    // losses of trainings on real and on shuffled labels, after the same number of steps; NaN: not tried
+    double real_loss, random_loss;
     uint32_t random_steps;
-    struct clrnn_trial
-        plain; // compared with shuffled_rows if both have other findings' changes; ran false: d->asked is
-    struct clrnn_trial shuffled_rows; // the same training with shuffled rows; ran false: not tried
-    struct clrnn_trial
-        scaled;              // with normalised targets; ran false: not tried, or not far better than without
-    struct clrnn_trial mean; // pooled over all steps, not the last; ran false: not tried, or no better
-    double naive;            // R2 of the best input's last value on validation rows; NaN: not known
-    uint32_t naive_feature;
-    bool naive_equal; // the repeated value always equals the target
+    // the training with which shuffled_rows is compared, if both apply the changes of other findings; if
+    // `ran` is false, shuffled_rows is compared with d->asked
+    struct clrnn_trial plain;
+    struct clrnn_trial shuffled_rows; // the same training with shuffled rows; if `ran` is false: not tried
+    // the same training with normalised targets; if `ran` is false: not tried, or not far better
+    struct clrnn_trial scaled;
+    // the same training with pools that take the mean over time; if `ran` is false: not tried, or no better
+    struct clrnn_trial mean;
+    double naive;           // R2 if the prediction repeats the best input's last value; NaN: not known
+    uint32_t naive_feature; // that input (of the last target, if there are several)
+    bool naive_equal;       // the repeated value always equals the target
 };
 
 // ---------------------------------------------------------------- outcome.c: summary of the trace
 
-/** Lowest and median loss of the windows. */
+/** Return the lowest and the median loss of c->window. */
 double clrnn_trace_lowest(const struct clrnn_trace *c);
 double clrnn_trace_median(const struct clrnn_trace *c);
-/** Whether time ran out while the loss was still falling or, for ctc, possibly before it began to fall. */
+/** Whether time ran out while the loss was still falling. For ctc: whether time ran out, since the loss may
+ * not have begun to fall. */
 bool clrnn_trace_still_falling(const struct clrnn_trace *c);
-/** Whether the loss stays above `share` of the best constant answer's, or became infinite or NaN. */
+/** Whether the loss stayed above `share` * v->chance (the best constant answer), or is infinite or NaN. */
 bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share);
-/** Prints "300 of the run's 8825 steps" into text; returns it. */
+/** Prints "300 of the run's 8825 steps" into text; returns text. */
 const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);
-/** Best accuracy (regression: R2) on the validation rows. */
+/** Returns the best accuracy (regression: R2) of all evaluations on the validation rows. */
 double clrnn_trace_best_quality(const struct clrnn_trace *c);
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Whether the whole run ended better than chance on the validation rows, and no worse than a linear model.
- */
+/** Whether the config's whole run was trained and ended on the validation rows better than a constant answer
+ * by more than chance, and no worse than a linear model. */
 bool clrnn_trace_generalises(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Whether labels may be random, so that the training with shuffled labels should be run. */
+/** Whether the labels may be random. If so, a training with shuffled labels should be run for comparison. */
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Whether shuffled labels were learnt as well as the real ones. */
+/** Whether a training with shuffled labels learnt them as well as the real labels were learnt. */
 bool clrnn_trace_looks_random(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Whether training went so well that overfitting one batch need not be tried. */
+/** Whether training went so well that it is harmless if the model failed to overfit one batch. */
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c);
 
-// ---------------------------------------------------------------- the findings, in this order
+// ---------------------------------------------------------------- the checks, in the order in which they run
 
 void clrnn_doctor_check_trace(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn_trace *c);
 void clrnn_doctor_check_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c);
-/** ctc: finds `blank_steps`; part of clrnn_doctor_check_quality. */
+/** For ctc: sets c->blank_steps. */
 enum clrnn_status clrnn_ctc_find_blanks(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Runs the trials that the findings on answers need: shuffled rows if rows are sorted, a larger lr for sgd,
- * normalised targets, and the mean over steps. Also computes `naive`. */
+/** Runs the short trainings whose results the checks above judge, each where it may help: with
+ * shuffled rows if the rows are sorted, with a larger lr for sgd, with normalised targets, and with a pool
+ * that takes the mean over all time steps. Also sets c->naive, c->naive_feature and c->naive_equal. */
 enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 
 #endif

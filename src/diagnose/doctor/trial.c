@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Short trainings of changed configs, and their comparison with that of the config as given.
+// Runs short trainings of changed configs (trials), and compares them with the training of the config as
+// given.
 #include "diagnose/doctor/trial.h"
 
 #include <math.h>
@@ -13,22 +14,22 @@
 #include "diagnose/fit.h"
 #include "train/session.h"
 
-#define MOST_ROWS 2048u     // maximum number of rows of a set that a trial is judged on
+#define MOST_ROWS 2048u     // maximum number of rows of a set on which a trial is evaluated
 #define MOST_VALUES 2000000 // maximum number of values of X in these rows
 #define LEAST_ROWS 64u
-#define MOST_PAIRS 256u // targets and predictions that are kept
-#define BUILD_STEPS 2u  // first steps, not counted in the time limit since they build kernels
+#define MOST_PAIRS 256u // maximum number of targets, and of their predictions, that are kept
+#define BUILD_STEPS 2u  // number of first steps that the time limit leaves out, since they build kernels
 #define FINITE_LOSS 1e30
 
-// A trial is better or worse than another if it differs by at least these amounts; accuracy by LEAST_GAIN and
-// LEAST_ERRORS standard errors.
+// A trial is better or worse than another one if its figure differs by at least these amounts. For accuracy
+// the amount is LEAST_GAIN plus LEAST_ERRORS standard errors.
 #define LEAST_GAIN 0.02
 #define LEAST_ERRORS 1.5
 #define LEAST_R2 0.05
 #define LEAST_RECALL 0.1
-#define LEAST_LOSS 0.1   // share of the training loss, if both minimise the same loss
-#define GOOD 0.97        // quality from which on a change can hardly show a gain
-#define NOTHING_READ 0.7 // cer from which on a net reads nothing: random labels have 0.8, blanks 1
+#define LEAST_LOSS 0.1   // share of the training loss, if both trials minimise the same loss
+#define GOOD 0.97        // accuracy or R2 from which a change can hardly show a gain
+#define NOTHING_READ 0.7 // edits per label (cer) from which a net counts as useless: random 0.8, blanks 1
 
 void clrnn_trial_finish(struct clrnn_trial *t)
 {
@@ -42,7 +43,8 @@ void clrnn_trial_finish(struct clrnn_trial *t)
 
 // ---------------------------------------------------------------- judging a model
 
-// Reads one target and prediction for each of some rows, those of the last step if each step has one.
+// Reads one target and its prediction for each of the session's rows. If each step has a target, reads that
+// of the last step.
 static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
@@ -125,7 +127,7 @@ enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_m
 
 // ---------------------------------------------------------------- training
 
-// Keeps the first message, the reason that a config is refused.
+// Keeps the first error message, which says why a config was refused.
 static void keep_message(void *user, enum clrnn_log_level level, const char *message)
 {
     char *why = user;
@@ -144,7 +146,7 @@ static enum clrnn_status end_epoch(struct clrnn_session *s, const struct clrnn_d
     return CLRNN_OK;
 }
 
-// Trains until `steps`, the time limit, or a loss that is not finite.
+// Trains until `steps` steps are done, time runs out, or the loss is not finite.
 static enum clrnn_status train(const struct clrnn_doctor *d, struct clrnn_session *s,
                                const struct clrnn_data_sets *data, uint32_t steps, double seconds,
                                struct clrnn_trial *t)
@@ -176,7 +178,7 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
                                          struct clrnn_trial *t)
 {
     const uint32_t S = clrnn_dataset_info(data->train)->S;
-    // as in the config's own training, a last batch that batchnorm cannot process is left out
+    // as in the training of the config as given, leaves out a last batch that batchnorm cannot process
     const bool drop_last =
         config->train.drop_last || (S > data->batch && S % data->batch == 1 &&
                                     clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
@@ -200,7 +202,8 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
         return clrnn_error_memory(d->log, steps * sizeof(*t->loss), "a trial");
     TRY(clrnn_session_open(d->device, &params, &s));
     st = train(d, s, data, steps, seconds, t);
-    // a trial cut short by time is judged if `asked` was not trained, or diverged within half as many steps
+    // A trial that ran out of time is judged only if d->asked was not trained, or diverged within half as
+    // many steps.
     if (st == CLRNN_OK && t->finite && t->steps < steps && d->asked.steps &&
         (d->asked.finite || t->steps < 2 * d->asked.steps))
         snprintf(t->why, sizeof(t->why), "%u steps take more than %.0f s", steps, seconds);
@@ -269,7 +272,7 @@ static double quality(const struct clrnn_trial *t, const struct clrnn_eval_resul
     return recall ? least_recall(r, &class) : r->accuracy;
 }
 
-// Compares two trials on one set by accuracy, R2 or recall.
+// Compares two trials on one set by accuracy, R2 or recall: b is the result of `before`, a that of `after`.
 static enum clrnn_gain compare_set(const struct clrnn_trial *before, const struct clrnn_trial *after,
                                    const struct clrnn_eval_result *b, const struct clrnn_eval_result *a,
                                    bool recall)
@@ -300,10 +303,12 @@ static bool beats_constant(const struct clrnn_trial *t)
     return quality(t, r, false) > (r->classes ? largest / counted : 0) + LEAST_GAIN;
 }
 
-/** The figure by which two trials are compared. */
+/** The figure by which two trials are compared: accuracy, recall or R2 on the validation rows, the same on
+ * the training rows, or the loss on the training rows. */
 enum figure { VALID, TRAIN, TRAIN_LOSS };
 
-// Compares training losses if both trials minimise the same loss; a higher validation loss is no gain.
+// Compares the training losses, if both trials minimise the same loss. If the validation loss is higher, a
+// lower training loss is no gain.
 static enum clrnn_gain compare_losses(const struct clrnn_trial *before, const struct clrnn_trial *after)
 {
     if (before->loss_kind != after->loss_kind || before->weighted != after->weighted)
@@ -334,7 +339,7 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
         return compare_losses(before, after);
     }
     if (after->loss_kind == CLRNN_LOSS_CTC && !beats_constant(after)) {
-        *by = TRAIN_LOSS; // the loss falls long before the net reads labels
+        *by = TRAIN_LOSS; // a ctc loss falls long before the net predicts any label
         return compare_losses(before, after);
     }
     if (!recall && !beats_constant(after))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Functions that all trials of remedies use: kept changes, time, texts.
+// Functions that all trials of remedies use: they handle the kept changes, the time that is left, and the
+// texts.
 #include "diagnose/doctor/trying.h"
 
 #include <stdlib.h>
@@ -53,11 +54,11 @@ enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *mor
     if (!set)
         return clrnn_trying_no_memory(t);
     if (more)
-        set[0] = more; // goes first, since of two changes of one key the first wins
+        set[0] = more; // first, since the first of two changes of the same key wins
     memcpy(set + (more != NULL), t->set, t->count * sizeof(*set));
     st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
     if (st == CLRNN_OK)
-        // if the config's run has few steps, a trial may have more: smaller batches make it longer
+        // if the config's whole run has few steps, a trial may have more: smaller batches make its run longer
         st = clrnn_trial_run(t->d, changed, t->d->asked.wanted < CLRNN_FEW_STEPS ? LONGER_RUN : t->steps,
                              TRIAL_SECONDS, trial);
     clrnn_config_destroy(&changed);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Layers as text, for the names and descriptions of stages.
+// Prints layers as text, for the names and descriptions of stages.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void describe_leaf(const struct clrnn_layer *layer, char *text, size_t si
         snprintf(text, size, "%s", clrnn_layer_word(layer->kind));
 }
 
-// Appends a list of layers, "layernorm, gru 16"; what does not fit is cut.
+// Appends a list of layers to text, "layernorm, gru 16", truncated to `size` bytes in all.
 static void describe_list(const struct clrnn_config *config, size_t first, size_t end, char *text,
                           size_t size)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Grows a linear model to the config part by part, and finds the part that breaks learning.
+// Trains a linear model, then a base model, and adds the config's parts one by one, to find the part that
+// breaks learning (grow.h).
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,9 @@
 
 #define DEFAULT_STEPS 500u
 #define DEFAULT_TRAIN_STEPS 300u
-#define OVERFIT_SECONDS 12.0 // time limit of one stage, so that growing a large model ends, too
-#define TRAIN_SECONDS 6.0
-#define LOOK_SAMPLES 1024u // samples of each set for the losses after the short training
+#define OVERFIT_SECONDS 12.0 // time limit of a stage to overfit one batch, for large models
+#define TRAIN_SECONDS 6.0    // time limit of the short training of a stage
+#define LOOK_SAMPLES 1024u   // maximum number of samples of each set to evaluate after the short training
 
 static bool stopped(const struct clrnn_grow *c)
 {
@@ -26,8 +27,8 @@ static bool stopped(const struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- data
 
-// Sets *counts [c->classes] to the samples of each class, to be freed by the caller, and *occur to the number
-// of classes that occur.
+// Sets *counts [c->classes] to the number of samples of each class, and *occur to the number of classes that
+// occur. The caller frees *counts.
 static enum clrnn_status count_classes(const struct clrnn_grow *c, const struct clrnn_dataset *set,
                                        uint64_t **counts, uint32_t *occur)
 {
@@ -53,7 +54,8 @@ static void find_constant(struct clrnn_grow *c)
     c->constant = total ? (double)most / (double)total : 0.0;
 }
 
-// Takes the batch of `clrnn overfit`, or a shuffled one if that has only one class.
+// Sets c->batch to the first training batch, as `clrnn overfit` does. If it has only one class of several and
+// training does not shuffle, takes a batch of shuffled samples instead.
 static enum clrnn_status take_batch(struct clrnn_grow *c)
 {
     uint32_t in_batch, in_all;
@@ -99,7 +101,7 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- one stage
 
-// Regression: the variance of the targets.
+// Regression: returns the variance of the targets.
 static double spread_of(const struct clrnn_session_record *r)
 {
     const double mean = r->sum[RECORD_Y] / r->sum[RECORD_COUNT];
@@ -113,7 +115,7 @@ static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_re
     const enum clrnn_loss_kind kind = c->config->train.loss.kind;
 
     *error = 0.0;
-    if (kind == CLRNN_LOSS_CTC) // judged by the loss, since whole sequences become right late
+    if (kind == CLRNN_LOSS_CTC) // judged by the loss, since whole sequences become correct only late
         return c->ctc > 0.0 ? 1.0 - r->loss / c->ctc : 0.0;
     if (kind == CLRNN_LOSS_MSE)
         return spread > 0.0 ? 1.0 - r->loss / spread : 0.0;
@@ -158,8 +160,8 @@ static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, st
     return stopped(c) ? CLRNN_INTERRUPTED : CLRNN_OK;
 }
 
-// Runs the short training. If it does not learn, it is run again with twice the steps before it counts as
-// broken, since training may rest on a plateau.
+// Runs the short training of a stage. If the stage does not learn in it, continues for twice as many steps
+// and then judges again, since the loss may first stay on a plateau.
 static enum clrnn_status train_and_judge(struct clrnn_grow *c, const struct clrnn_config *variant,
                                          const char *init, const struct clrnn_stage_outcome *below,
                                          const struct clrnn_part *part, struct clrnn_grow_stage *stage,
@@ -233,7 +235,8 @@ static enum clrnn_status new_stage(struct clrnn_grow *c, const char *name, const
     return (*stage)->name && (*stage)->description ? CLRNN_OK : clrnn_error_memory(c->log, 0, "the ladder");
 }
 
-// Runs a stage. A config that cannot be run is a result as well: its error is logged.
+// Runs a stage. If the config cannot be run, logs the error and returns CLRNN_OK: the stage then does not
+// learn.
 static enum clrnn_status try_stage(struct clrnn_grow *c, const char *name, const struct clrnn_config *variant,
                                    const char *init, const struct clrnn_part *part)
 {
@@ -255,7 +258,7 @@ static enum clrnn_status try_stage(struct clrnn_grow *c, const char *name, const
     return CLRNN_OK;
 }
 
-// Runs the stage that has the first `parts` parts.
+// Runs the stage of the base with the first `parts` parts.
 static enum clrnn_status try_parts(struct clrnn_grow *c, size_t parts, const char *name, const char *init)
 {
     const struct clrnn_part *part = parts ? &c->ladder.part[parts - 1] : NULL;
@@ -281,13 +284,13 @@ static enum clrnn_status try_base(struct clrnn_grow *c)
     TRY(st);
     if (recurrent < 0)
         return CLRNN_OK;
-    c->below = -1; // a linear model may rightly do better or worse than a recurrent one
+    c->below = -1; // does not compare the base with the linear model, which may rightly do better or worse
     snprintf(name, sizeof(name), "%s + linear", clrnn_layer_word(c->config->layer[recurrent].kind));
     return try_parts(c, 0, name, NULL);
 }
 
-// Whether the first `parts` parts make a config whose layers fit each other: a residual or groupnorm may not,
-// where a part before it was left out.
+// Sets *fit to whether the first `parts` parts make a config whose layers fit each other. A residual or
+// groupnorm may not fit if an earlier part is left out.
 static enum clrnn_status parts_fit(const struct clrnn_grow *c, size_t parts, bool *fit)
 {
     const struct clrnn_log silent = {0};
@@ -327,7 +330,7 @@ static enum clrnn_status try_all(struct clrnn_grow *c)
         off |= stage->breaks;
     }
     if (!off && (with_init || !c->params->init))
-        return CLRNN_OK; // the last stage was the config
+        return CLRNN_OK; // the last stage was the config itself
     return try_stage(c, "the config itself", c->config, c->params->init, NULL);
 }
 

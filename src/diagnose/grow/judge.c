@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whether a stage learns, and the sentence about the part that breaks learning.
+// Judges whether a stage learns, and writes the sentence about the part that breaks learning.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,26 +8,27 @@
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
 
-// A stage that did not reach the target has learnt if the loss, less its floor, fell below this fraction of
-// its first value, or below twice that of the stage before. A dropout part has a larger fraction, since
-// dropout raises the loss of a step.
+// How a stage that did not reach the target on one batch is judged. It has learnt if the loss minus its floor
+// (floor.h) fell below FAR_SHARE of its first value, or below twice the value of the stage before. For a
+// stage that adds dropout, which raises the loss of a step, the share is FAR_SHARE_DROPOUT.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
-#define FLOOR_SHARE 0.5 // floor / first loss above which (equal rows, different labels) nothing can be learnt
+#define FLOOR_SHARE 0.5 // floor / first loss from which nothing can be learnt (equal rows, different labels)
 
-// A part breaks the short training if the stage before has at least SKILL_BELOW (0: no better than the
-// constant answer, 1: perfect) and this stage keeps less than SKILL_KEPT of it. A stage with a smaller sum of
-// lr may keep less (_SLOWER), one with a larger sum must keep more (_FASTER). Skill is not compared if the
-// sum is below TRAVEL_: during a warm-up, or with a small lr, weights hardly move, which is slow, not broken.
+// How the short training is judged, by its skill (0: no better than the constant answer, 1: perfect). A part
+// breaks it if the stage before has at least a skill of SKILL_BELOW, and this stage has less than SKILL_KEPT
+// of that skill. The limit is SKILL_KEPT_SLOWER if this stage's sum of lr over its steps is smaller, and
+// SKILL_KEPT_FASTER if it is larger. If this sum is below TRAVEL_ADAM or TRAVEL_SGD, skill is not compared:
+// in a warm-up or with a small lr, weights hardly change, which is slow, but not broken.
 #define SKILL_BELOW 0.3
 #define SKILL_KEPT 0.5
 #define SKILL_KEPT_SLOWER 0.25
 #define SKILL_KEPT_FASTER 0.75
-#define SKILL_ERRORS 2.0 // the loss of skill must also exceed this many standard errors
-#define TRAVEL_ADAM 0.03 // 300 steps at 1e-4
+#define SKILL_ERRORS 2.0 // skill must also fall by more than this many standard errors
+#define TRAVEL_ADAM 0.03 // 300 steps at an lr of 1e-4
 #define TRAVEL_SGD 3.0
-// A stage is also broken if its loss is above LOSS_ABOVE times the constant answer's, while that of the stage
-// before is below LOSS_BELOW times it.
+// A part also breaks the short training if the loss is above LOSS_ABOVE times that of the constant answer,
+// while the loss of the stage before is below LOSS_BELOW times that of the constant answer.
 #define LOSS_BELOW 0.7
 #define LOSS_ABOVE 1.1
 
@@ -88,7 +89,7 @@ bool clrnn_stage_learns(const struct clrnn_grow *c, struct clrnn_stage_outcome *
 
 // ---------------------------------------------------------------- the cause
 
-// Why a stage does not learn, as the end of a sentence.
+// Returns why a stage does not learn, as the end of a sentence. The caller frees it.
 static char *reason(const struct clrnn_grow *c, size_t stage)
 {
     const struct clrnn_stage_outcome *o = &c->outcome[stage];
@@ -118,7 +119,8 @@ static char *reason(const struct clrnn_grow *c, size_t stage)
         it->train_accuracy, it->train_loss);
 }
 
-// The part that a broken stage added, found by its name, which is also that of the stage. NULL: none.
+// Returns the part that a broken stage added. Finds it by its name, which is also the name of the stage.
+// NULL: none.
 static const struct clrnn_part *part_of(const struct clrnn_grow *c, const struct clrnn_grow_stage *stage)
 {
     for (size_t i = 0; i < c->ladder.count; i++)
@@ -173,7 +175,7 @@ static char *cause_of_base(const struct clrnn_grow *c, size_t stage)
     return append(text, clrnn_format("."));
 }
 
-// Whether any stage learns by itself, not only better than the one before.
+// Whether any stage learns by an absolute measure, and not only in comparison with the stage before.
 static bool any_learns(const struct clrnn_grow *c)
 {
     for (size_t i = 0; i < c->result->count; i++)
@@ -189,7 +191,7 @@ enum clrnn_status clrnn_grow_find_cause(struct clrnn_grow *c)
 
     g->first_broken = -1;
     if (g->stage[g->count - 1].learns && any_learns(c))
-        return CLRNN_OK; // the config learns, even if a stage was slow
+        return CLRNN_OK; // the config itself learns, even if an earlier stage was judged not to learn
     for (size_t i = base + 1; i < g->count && g->first_broken < 0; i++)
         if (g->stage[i].breaks)
             g->first_broken = (int)i;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finds the parts of a config, in the order of growth.
+// Finds the parts of a config, in the order in which `clrnn grow` adds them to the base.
 #include "diagnose/grow/grow.h"
 
 #include <stdarg.h>
@@ -41,7 +41,7 @@ static enum clrnn_status CLRNN_PRINTF(5, 6)
     return CLRNN_OK;
 }
 
-// Adds to the last part's name; what does not fit is cut.
+// Appends text to the last part's name, truncated to the size of the name.
 static void CLRNN_PRINTF(2, 3) add_name(struct clrnn_ladder *l, const char *more, ...)
 {
     char *name = l->part[l->count - 1].name;
@@ -67,7 +67,7 @@ static enum clrnn_status add_layers(struct clrnn_ladder *l, enum clrnn_part_kind
     return CLRNN_OK;
 }
 
-// Whether the layer or one inside it has weights.
+// Whether the layer or a layer inside it has weights.
 static bool has_weights(const struct clrnn_config *c, size_t index)
 {
     for (size_t i = index; i < clrnn_layer_end(c, index); i++)
@@ -79,7 +79,7 @@ static bool has_weights(const struct clrnn_config *c, size_t index)
 static void find_ends(struct clrnn_ladder *l)
 {
     const struct clrnn_config *c = l->config;
-    long last = -1, inside = -1; // last layer with weights; first recurrent layer inside another
+    long last = -1, inside = -1; // last top-level layer with weights; first recurrent layer at any level
 
     l->recurrent = l->head = l->holder = -1;
     for (size_t i = 0; i < c->layer_count; i++) {
@@ -102,7 +102,7 @@ static void find_ends(struct clrnn_ladder *l)
         l->head = last;
 }
 
-// The first layer after all layers with weights.
+// Returns the index of the first layer after all layers with weights.
 static size_t tail_of(const struct clrnn_ladder *l)
 {
     size_t tail = 0;
@@ -117,7 +117,7 @@ static enum clrnn_status find_recurrent_parts(struct clrnn_ladder *l)
 {
     const struct clrnn_layer *layer = l->recurrent >= 0 ? &l->config->layer[l->recurrent] : NULL;
 
-    if (!layer || l->holder >= 0) // a block is added as a whole
+    if (!layer || l->holder >= 0) // a residual or concat with its layers is one part
         return CLRNN_OK;
     if (layer->num_layers > 1)
         TRY(add(l, CLRNN_PART_LAYERS, (size_t)l->recurrent, 1, "+ %u layers", layer->num_layers));
@@ -136,7 +136,7 @@ static enum clrnn_status add_each(struct clrnn_ladder *l, enum clrnn_part_kind k
     for (size_t i = 0; i < l->config->layer_count; i = clrnn_layer_end(l->config, i)) {
         if (!is(l, i))
             continue;
-        if (kind == CLRNN_PART_BLOCK) // a description of the inside would be long
+        if (kind == CLRNN_PART_BLOCK) // named by its place, since a description of its layers would be long
             TRY(add(l, kind, i, 1, "+ %s at layers[%zu]", clrnn_layer_word(l->config->layer[i].kind),
                     clrnn_layer_place(l->config, i)));
         else
@@ -190,7 +190,8 @@ static enum clrnn_status find_dense_parts(struct clrnn_ladder *l)
     return CLRNN_OK;
 }
 
-// Blocks and groupnorm depend on the width of their input, so they come after all parts that set it.
+// Adds residuals, concats and groupnorms after all parts that may set the width of their input, since they
+// must fit that width.
 static enum clrnn_status find_layer_parts(struct clrnn_ladder *l)
 {
     TRY(add_each(l, CLRNN_PART_WINDOWS, is_window));
@@ -221,7 +222,7 @@ static enum clrnn_status find_tail(struct clrnn_ladder *l)
 {
     const bool nll = l->config->train.loss.kind == CLRNN_LOSS_NLL;
     const size_t tail = tail_of(l), layers = l->config->layer_count;
-    size_t with_nll = layers; // the activation that belongs to nll: the last one
+    size_t with_nll = layers; // index of the activation that belongs to nll, the last one; `layers`: none
 
     if (l->head < 0)
         TRY(add(l, CLRNN_PART_HEADLESS, 0, 0, "- linear"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Makes the config of a stage, which has the first `parts` parts of a ladder.
+// Makes the config of a stage: the base with the first `parts` parts of the ladder (grow.h).
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "model/nest.h"
 #include "model/options.h"
 
-// Whether the first `parts` parts include one of this kind for this layer, and it is not `off`.
+// Whether one of the first `parts` parts has this kind, belongs to this layer, and is not `off`.
 static bool has(const struct clrnn_ladder *l, size_t parts, enum clrnn_part_kind kind, size_t layer)
 {
     for (size_t i = 0; i < parts; i++)
@@ -29,7 +29,7 @@ static bool is_in(const struct clrnn_ladder *l, size_t parts, size_t layer)
     case CLRNN_LAYER_ATTENTION_POOL:
     case CLRNN_LAYER_FLATTEN:
         return true;
-    case CLRNN_LAYER_CONV1D: // if each step has a target, kept because they set the number of steps
+    case CLRNN_LAYER_CONV1D: // always kept if each step has a target: windows set the number of steps
     case CLRNN_LAYER_MAX_POOL1D:
     case CLRNN_LAYER_AVG_POOL1D:
         return l->per_step || has(l, parts, CLRNN_PART_WINDOWS, layer);
@@ -97,13 +97,14 @@ static struct clrnn_layer make_pool(enum clrnn_pool_over over)
 struct choice {
     const struct clrnn_ladder *l;
     struct clrnn_config *config; // chosen layers are moved to the front of its list
-    bool *keep;                  // [the ladder's layers]
+    bool *keep;                  // [number of the ladder's layers] the layer is in the variant
     bool linear;
     size_t count;
 };
 
-// Replaces a residual or concat that the variant does not have yet: by its recurrent layer if that is the
-// ladder's first one, and by a pool if the block removes the time axis.
+// Replaces a residual or concat that the variant does not have yet. If it contains the base's recurrent
+// layer, that layer takes its place (not in a linear model). If it removes the time axis, a pool takes its
+// place.
 static void replace_block(struct choice *c, size_t index)
 {
     const struct clrnn_ladder *l = c->l;
@@ -113,7 +114,7 @@ static void replace_block(struct choice *c, size_t index)
     if (l->holder == (long)index && !c->linear) {
         recurrent = c->config->layer[l->recurrent];
         c->config->layer[l->recurrent].name = NULL;
-        free(recurrent.name); // it names a place in the block's list
+        free(recurrent.name); // its name is for the list of layers inside the residual or concat
         recurrent.name = NULL;
         recurrent.branch = 0;
     }
@@ -127,8 +128,8 @@ static void replace_block(struct choice *c, size_t index)
         c->config->layer[c->count++] = make_pool(c->linear ? CLRNN_POOL_MEAN : CLRNN_POOL_LAST);
 }
 
-// Keeps the layers with keep[] set. Unnamed ones are named by their index in the config, as in its state
-// dict.
+// Keeps the layers with keep[] set. Layers without a name are named by their index in the config, so that
+// their parameters have the same names as in the config's state dict.
 static enum clrnn_status keep_layers(struct choice *c)
 {
     const struct clrnn_config *asked = c->l->config;
@@ -160,7 +161,8 @@ static enum clrnn_status keep_layers(struct choice *c)
     return CLRNN_OK;
 }
 
-// Replaces pool: final, where no recurrent layer is before it, by the closest other pool, pool: last.
+// Replaces each pool over the final state that has no recurrent layer directly before it by a pool over the
+// last step.
 static void fit_pools(struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i = clrnn_layer_end(c, i)) {
@@ -172,7 +174,7 @@ static void fit_pools(struct clrnn_config *c)
     }
 }
 
-// Appends a linear layer, before final activations and dropouts.
+// Adds a linear layer at the end, but before final activations and dropouts.
 static enum clrnn_status add_head(const struct clrnn_ladder *l, struct clrnn_config *c)
 {
     struct clrnn_layer head, *added = clrnn_config_add_layer(c, CLRNN_LAYER_LINEAR);
@@ -222,7 +224,7 @@ static void fit_training(const struct clrnn_ladder *l, size_t parts, struct clrn
         t->shuffle = true;
 }
 
-// Makes a pool take the mean, for a linear model.
+// For a linear model: replaces a pool or an attention_pool by a pool that takes the mean over time.
 static void simplify(struct clrnn_layer *layer)
 {
     char *name = layer->name;
