@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding a learning rate: the range test, the short trainings, and the folder of the results.
+// Finds a learning rate: runs the range test and the short trainings, and writes the results into a folder.
 #include "search/lr_find.h"
 #include "search/say.h"
 
@@ -29,8 +29,9 @@ static void name_key(const struct clrnn_train_config *train, struct clrnn_lr_res
                  clrnn_optimizer_word(train->optimizer.kind));
 }
 
-// Chooses the length of a short training: a fifth of the run's epochs, at least five or all if it has fewer,
-// at most about params->steps steps. It is in whole epochs, or params->steps steps if one epoch has more.
+// Chooses the length of a short training: a fifth of the config's epochs, but at least five epochs (all, if
+// the config has fewer), and at most about params->steps training steps. A short training has whole epochs.
+// If a single epoch has more than params->steps steps, the short training ends after params->steps steps.
 static void choose_length(struct clrnn_lr_finder *f)
 {
     struct clrnn_lr_result *r = f->result;

@@ -10,18 +10,20 @@ struct clrnn_lr_finder {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     const struct clrnn_config *config;
-    const struct clrnn_lr_params *params; // with zeros replaced by defaults
+    const struct clrnn_lr_params *params; // a copy in which zeros are replaced by defaults
     struct clrnn_data_sets data;
     struct clrnn_lr_result *result;
 };
 
-/** Runs the range test: fills in curve, steepest, lowest, diverged and classic. */
+/** Runs the range test, training steps with a rising learning rate. Fills in curve, steepest, lowest,
+ * diverged and classic of f->result. */
 enum clrnn_status clrnn_lr_range(struct clrnn_lr_finder *f);
 
-/** Runs the short trainings around the lr that the curve suggests, and chooses the lr to suggest. */
+/** Runs short trainings at learning rates around the one that the range test's curve suggests. Fills in
+ * trial, best_trial and suggestion of f->result. */
 enum clrnn_status clrnn_lr_trials(struct clrnn_lr_finder *f);
 
-/** Writes lr-find.json and lr-find.svg into result->folder. */
+/** Writes lr-find.json and, if a picture is wanted, lr-find.svg into f->result->folder. */
 enum clrnn_status clrnn_lr_save(const struct clrnn_lr_finder *f);
 
 #endif

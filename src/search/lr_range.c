@@ -7,11 +7,16 @@
 #include "base/log.h"
 #include "search/lr_find.h"
 
-#define SMOOTHING 0.9 // weight of the average so far
-#define GROWTH 4.0    // ratio of the smoothed loss to its lowest that ends the test
-#define SETTLING 10u  // first steps, which neither end the test nor are read
+#define SMOOTHING 0.9 // weight of the earlier losses in the moving average of the loss
+#define GROWTH 4.0    // the test ends when the smoothed loss is this many times its lowest value
+// In the first SETTLING steps only a loss that is not finite ends the test. When the curve is evaluated,
+// these steps are left out.
+#define SETTLING 10u
 
-// Whether the loss has diverged. If it can be below 0, its growth is measured against its fall since step 1.
+// Checks whether the loss has diverged: it is not finite, or the smoothed loss has grown to GROWTH times its
+// lowest value. `lowest` is that value. Some losses can be negative, so a ratio is no measure if `lowest` is
+// not above 0. The smoothed loss must then exceed `lowest` by (GROWTH - 1) times the loss's fall from step 1
+// to `lowest`, or by (GROWTH - 1) times |lowest| if that is larger.
 static bool diverges(const struct clrnn_lr_result *r, double lowest)
 {
     const struct clrnn_lr_point *now = &r->curve[r->curve_count - 1];
@@ -50,7 +55,7 @@ static enum clrnn_status run(struct clrnn_lr_finder *f, struct clrnn_session *s)
             return CLRNN_INTERRUPTED;
         s->model->schedule.lr = lr;
         TRY(clrnn_session_step(s, CLRNN_MODE_TRAIN, &record));
-        if (record.sum[RECORD_WEIGHT] == 0.0) // a batch without a label that counts
+        if (record.sum[RECORD_WEIGHT] == 0.0) // no label of the batch counts: all are ignored or missing
             continue;
         TRY(append(f, lr, record.loss, &average));
         lowest = fmin(lowest, r->curve[r->curve_count - 1].smoothed);
@@ -62,7 +67,8 @@ static enum clrnn_status run(struct clrnn_lr_finder *f, struct clrnn_session *s)
     return CLRNN_OK;
 }
 
-// Slope of the least-squares line through the smoothed losses around point `at`, over the logarithm of lr.
+// Returns d loss / d log(lr) at point `at`: the slope of the least-squares line through the smoothed losses
+// of points at - AROUND to at + AROUND.
 static double slope(const struct clrnn_lr_result *r, size_t at)
 {
     enum { AROUND = 4 };

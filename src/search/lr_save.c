@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The results of the search for a learning rate as files: JSON, and a picture of curve and trainings.
+// Writes the results of the search for a learning rate: lr-find.json, and lr-find.svg with the range test's
+// curve and the losses of the short trainings.
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -61,7 +62,8 @@ static enum clrnn_status write_json(const struct clrnn_lr_finder *f)
 
 // ---------------------------------------------------------------- lr-find.svg
 
-// Sets a panel's range of losses, without diverged ones, which would flatten the rest.
+// Sets the range of the loss axis in one panel of the picture. Diverged losses may lie outside this range: an
+// axis that includes them would show all other losses as a flat line.
 static void set_range(const struct clrnn_picture *p, const double *loss, size_t count)
 {
     double low = INFINITY, high = -INFINITY, first = NAN;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Telling the caller what a search does.
+// Passes progress messages of a search to its caller.
 #include "search/say.h"
 
 #include <stdarg.h>

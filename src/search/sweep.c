@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sweeps: successive halving over the trials of varied values.
+// Sweeps: train trials with different values of config keys, and select among the trials by successive
+// halving. A rung is a stage of successive halving: all trials that are still in the sweep train up to the
+// same number of epochs.
 #include "search/say.h"
 #include "search/sweep.h"
 
@@ -57,8 +59,9 @@ static enum clrnn_status read_budget(struct clrnn_sweep *s)
     return CLRNN_OK;
 }
 
-// Makes 1 + log(trials) / log(reduction) rungs, rounded down. Each has `reduction` times the epochs of the
-// one before; the last one has train.epochs.
+// Sets the epochs of each rung. There are 1 + log(trials) / log(reduction) rungs, rounded down. The last rung
+// has train.epochs epochs, and each rung has `reduction` times as many epochs as the rung before it. Rungs
+// whose rounded number of epochs is not above that of the rung before are left out.
 static void choose_budget(struct clrnn_sweep *s)
 {
     struct clrnn_sweep_result *r = s->result;
@@ -84,7 +87,8 @@ static bool is_better(const struct clrnn_sweep_result *r, double a, double b)
     return r->highest ? a > b : a < b;
 }
 
-// Sort order: failed trials last; then more rungs passed, better metric, smaller number.
+// Whether trial `a` comes before trial `b` in the result. Failed trials come last. Otherwise the trial that
+// passed more rungs comes first, then the trial with the better metric, then the one with the smaller number.
 static bool stands_before(const struct clrnn_sweep_result *r, const struct clrnn_sweep_trial *a,
                           const struct clrnn_sweep_trial *b)
 {
@@ -97,8 +101,8 @@ static bool stands_before(const struct clrnn_sweep_result *r, const struct clrnn
     return a->number < b->number;
 }
 
-// Writes the best trials, up to `most`, that passed all earlier rungs to `chosen`, best first; returns how
-// many.
+// Selects the trials that train in `rung`: the best of those that passed all earlier rungs, at most `most`.
+// Writes their indices to `chosen`, best first, and returns their number.
 static size_t choose(const struct clrnn_sweep_result *r, size_t rung, size_t most, size_t *chosen)
 {
     size_t count = 0;
@@ -128,7 +132,7 @@ static enum clrnn_status climb(struct clrnn_sweep *s, size_t *chosen)
     for (size_t rung = 0; rung < r->rung_count; rung++, most = MAX2(most / s->params->reduction, 1)) {
         size_t count = choose(r, rung, most, chosen), left = 0;
 
-        for (size_t i = 0; i < count; i++) // leaves out trials that an earlier call finished
+        for (size_t i = 0; i < count; i++) // leaves out trials that an earlier call trained in this rung
             if (r->trial[chosen[i]].rungs == rung && !r->trial[chosen[i]].reason)
                 chosen[left++] = chosen[i];
         if (left)
@@ -170,7 +174,9 @@ static enum clrnn_status parse_vary(struct clrnn_sweep *s)
     return CLRNN_OK;
 }
 
-// Chooses the metric that trials are judged by; the config's checks report an impossible one.
+// Sets r->metric, by which trials are judged, and r->highest, whether the highest value of this metric is
+// best. Reads the config with early stopping on this metric for that, which also checks that the loss has the
+// metric.
 static enum clrnn_status choose_metric(struct clrnn_sweep *s)
 {
     const struct clrnn_early_stopping_config *early = &s->config->train.early_stopping;
@@ -240,7 +246,8 @@ static enum clrnn_status make_trials(struct clrnn_sweep *s)
     return st;
 }
 
-// Locks the sweep's folder. If it is locked, waits a little for the processes of a killed sweep to end.
+// Locks the sweep's folder. If the folder is locked already, tries again for 3 s: after a sweep was killed,
+// its child processes may need that long to end.
 static enum clrnn_status lock_folder(const struct clrnn_sweep *s, int *lock)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
@@ -257,7 +264,7 @@ static enum clrnn_status lock_folder(const struct clrnn_sweep *s, int *lock)
         if (st == CLRNN_ERR_ARG)
             nanosleep(&pause, NULL);
         else
-            left = 1; // tries once more, to log what is wrong
+            left = 1; // the next attempt is the last one, and logs what is wrong
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads the epochs of a sweep's trials, and draws them.
+// Reads the metric of each epoch of a sweep's trials, and draws it as curves.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ enum clrnn_status clrnn_sweep_epochs(const struct clrnn_sweep *s, uint32_t numbe
 
 // ---------------------------------------------------------------- sweep.svg
 
-// The finite values of the metric in all trials.
+// The finite values of the metric in all epochs of all trials.
 struct extent {
     size_t count;
     double *value;
@@ -70,7 +70,9 @@ static void collect(void *user, uint32_t epoch, double value)
         e->value[e->count++] = value;
 }
 
-// Sets *low and *high to the range to draw: diverged values would flatten the rest. False: nothing to draw.
+// Sets *low and *high to the range of values to draw. Values that are far worse than the median lie outside
+// the range: an axis that includes them would show all other curves as flat lines. Returns false if there is
+// no value to draw.
 static bool find_range(const struct clrnn_sweep *s, double *low, double *high)
 {
     const struct clrnn_sweep_result *r = s->result;

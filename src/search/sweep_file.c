@@ -75,11 +75,11 @@ enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished)
                     r->highest ? "highest" : "lowest", "budgets", budgets(r), "finished", (int)finished,
                     "best", best ? json_integer(best->number) : json_null(), "trials", trials);
     return clrnn_folder_json(s->log, r->folder, "sweep.json", all,
-                             JSON_INDENT(1) | JSON_REAL_PRECISION(17), // read back bit for bit
+                             JSON_INDENT(1) | JSON_REAL_PRECISION(17), // 17 digits are read back exactly
                              "", "the sweep's file");
 }
 
-// A cell of CSV, in quotes where it needs them.
+// Writes a cell of a CSV file, in quotes if the text contains a comma, a quote or a line break.
 static void write_cell(struct clrnn_out *out, const char *text)
 {
     if (!text[strcspn(text, ",\"\r\n")]) {
@@ -127,7 +127,8 @@ enum clrnn_status clrnn_sweep_table(const struct clrnn_sweep *s)
 
 // ---------------------------------------------------------------- reading
 
-// Loads the rungs that a trial has passed, and why it failed. False: not an entry of this sweep.
+// Loads the metrics of the rungs that a trial has passed and, if the trial failed, the reason. Returns false
+// if `from` is not an entry of this sweep, or if there is no memory.
 static bool load_trial(const json_t *from, struct clrnn_sweep_result *r)
 {
     const json_int_t n = json_integer_value(json_object_get(from, "trial"));
@@ -154,7 +155,8 @@ static bool load_trial(const json_t *from, struct clrnn_sweep_result *r)
     return !json_is_string(reason) || t->reason;
 }
 
-// The first key of `mine` whose value differs in `theirs`, the sweep in the folder; NULL: none.
+// Compares the parameters of this sweep, `mine`, with those of the sweep in the folder, `theirs`. Returns the
+// first key whose values differ, or NULL if all are equal.
 static const char *difference(json_t *mine, json_t *theirs)
 {
     const char *key;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Training trials of a sweep, several at a time, each in a child process.
+// Trains the trials of a sweep, several at a time, each in a child process.
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,21 +16,21 @@
 #include "search/sweep.h"
 #include "train/run_folder.h"
 
-#define LOOK_MS 100    // interval of looking at params->stop
-#define PATIENCE_S 1e9 // a training may take any time
+#define LOOK_MS 100    // milliseconds between two checks of params->stop
+#define PATIENCE_S 1e9 // seconds; a training may take any length of time
 
-// Memory that a child and its parent share.
+// Memory that a child process and its parent share.
 struct block {
     struct clrnn_child_report report;
     volatile sig_atomic_t stop;
-    volatile bool opened, ended; // the device was opened; the training ended, with `status`
+    volatile bool opened, ended; // opened: the device was opened; ended: the training ended, with `status`
     enum clrnn_status status;
 };
 
-// A training under way.
+// A child process that trains one trial. There are params->jobs jobs, which take one trial after another.
 struct job {
     const struct clrnn_sweep *sweep;
-    struct clrnn_sweep_trial *trial; // NULL: the job is free
+    struct clrnn_sweep_trial *trial; // NULL: the job has no child at the moment
     struct clrnn_config *config;
     uint32_t epochs;
     char *folder;
@@ -61,7 +61,9 @@ static bool goes_on(const struct job *j)
     return goes;
 }
 
-// Rewrites a checkpoint, which holds an earlier rung's train.epochs, as if a single long run had written it.
+// Updates the checkpoint file `name` if it still has the train.epochs of an earlier rung: sets train.epochs
+// and `finished` to what a single run with this rung's train.epochs would have written. `last_epoch`: number
+// of epochs that the trial has trained.
 static enum clrnn_status update(const struct job *j, struct clrnn_device *device, const char *name,
                                 uint64_t last_epoch)
 {
@@ -113,8 +115,8 @@ static void train(void *user)
     clrnn_child_doing(&j->block->report, "reading the data");
     if (st == CLRNN_OK)
         st = clrnn_train(device, &params, &result);
-    if (st == CLRNN_OK &&
-        on) // the best epoch may be an earlier rung's, and the last one too if it stops early
+    // best.safetensors and, after early stopping, last.safetensors may be from an earlier rung
+    if (st == CLRNN_OK && on)
         st = update(j, device, "best.safetensors", result.epochs);
     if (st == CLRNN_OK && on)
         st = update(j, device, "last.safetensors", result.epochs);
@@ -202,7 +204,8 @@ static enum clrnn_status fail(struct clrnn_sweep *s, struct clrnn_sweep_trial *t
     return t->reason ? CLRNN_OK : clrnn_error_memory(s->log, strlen(why) + 1, "a trial");
 }
 
-// Fills in the metric of a trial whose training ended well.
+// Fills in the metric of a trial whose training ended without an error. The trial fails if the metric is not
+// finite.
 static enum clrnn_status pass(struct clrnn_sweep *s, struct clrnn_sweep_trial *t, uint32_t epochs)
 {
     struct clrnn_sweep_result *r = s->result;
@@ -219,7 +222,8 @@ static enum clrnn_status pass(struct clrnn_sweep *s, struct clrnn_sweep_trial *t
     return CLRNN_OK;
 }
 
-// Whether a job failed for a reason that every trial would have, which ends the sweep.
+// Whether a job failed for a reason that concerns every trial: the device cannot be opened, or the disk
+// cannot be written. Such a failure ends the sweep.
 static bool concerns_all(const struct block *b)
 {
     return !b->opened || b->status == CLRNN_ERR_DISK;
@@ -237,7 +241,7 @@ static enum clrnn_status conclude(struct clrnn_sweep *s, struct job *j, const ch
     if (b->status == CLRNN_OK)
         return pass(s, t, j->epochs);
     if (b->status == CLRNN_INTERRUPTED)
-        return CLRNN_OK; // a later call resumes it
+        return CLRNN_OK; // a later call of clrnn_sweep resumes the trial
     if (concerns_all(b))
         return clrnn_error(s->log, b->status, "trial %u: %s", t->number, b->report.error);
     if (b->status == CLRNN_FAILED) {
@@ -248,7 +252,7 @@ static enum clrnn_status conclude(struct clrnn_sweep *s, struct job *j, const ch
     return fail(s, t, b->report.error[0] ? b->report.error : clrnn_status_text(b->status));
 }
 
-// Takes the result of a job whose child has ended.
+// Ends a job whose child has ended: fills in the trial's metric or reason, and writes sweep.json.
 static enum clrnn_status end(struct clrnn_sweep *s, struct job *j)
 {
     struct clrnn_sweep_trial *t = j->trial;
@@ -275,7 +279,8 @@ static bool stopped(const struct clrnn_sweep *s)
     return s->params->stop && *s->params->stop;
 }
 
-// Waits until a child ends or params->stop must be looked at, and takes the results of children that ended.
+// Waits until a child ends, but at most LOOK_MS, so that the caller can check params->stop. Then calls end()
+// for each job whose child has ended.
 static enum clrnn_status wait_for_some(struct clrnn_sweep *s, struct job *job, struct pollfd *alive)
 {
     enum clrnn_status st = CLRNN_OK;

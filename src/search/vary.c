@@ -13,11 +13,11 @@
 #include "base/random.h"
 #include "base/words.h"
 
-#define MOST_COMBINATIONS (1u << 20) // maximum of combinations that are drawn without repetition
+#define MOST_COMBINATIONS (1u << 20) // combinations are counted up to this number
 
 // ---------------------------------------------------------------- parsing
 
-// Reads a number from the first `length` bytes.
+// Parses the first `length` bytes of `text` as a number. Returns false if they are no finite number.
 static bool number(const char *text, size_t length, double *value)
 {
     char part[64];
@@ -51,7 +51,7 @@ static enum clrnn_status parse_range(const struct clrnn_log *log, const char *te
     return CLRNN_OK;
 }
 
-// The end of a list item: a comma outside of brackets and quotes, or the end of the text.
+// Returns the end of the list item at `text`: a comma outside of brackets and quotes, or the end of the text.
 static const char *item_end(const char *text)
 {
     int depth = 0;
@@ -107,7 +107,7 @@ enum clrnn_status clrnn_vary_parse(const struct clrnn_log *log, const char *text
     if (!strcmp(v->key, "train.epochs"))
         return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: the epochs are those of the rungs (--budget)",
                            text);
-    // a path such as ../data/x.npy is no range
+    // a range has a number on at least one side of ".."; a path such as ../data/x.npy has none
     if (dots && (number(equals + 1, (size_t)(dots - equals - 1), &end) ||
                  number(dots + 2, strcspn(dots + 2, ":"), &end)))
         return parse_range(log, text, equals + 1, dots, v);
@@ -143,7 +143,8 @@ enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct cl
     return st;
 }
 
-// A value of a range as text: a whole number, or four significant digits, which a table shows in full.
+// Returns a value of a range as text, to be freed: a whole number, or a number with four significant digits,
+// few enough for tables to show the value in full.
 static char *value_text(const struct clrnn_vary *v, double value)
 {
     return v->whole ? clrnn_format("%.0f", round(value)) : clrnn_format("%.4g", value);
@@ -191,7 +192,8 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
 
 // ---------------------------------------------------------------- drawing
 
-// The number of combinations of all lists, counted up to MOST_COMBINATIONS.
+// Returns the number of combinations of the lists of the first `count` keys, at most MOST_COMBINATIONS. A key
+// with a range counts as a list of one value.
 static uint32_t combinations(const struct clrnn_vary *v, size_t count)
 {
     uint64_t all = 1;
@@ -250,9 +252,9 @@ static uint64_t common_multiple(uint64_t a, uint64_t b)
     return a / x * b;
 }
 
-// Sets pick[k] to the index in list v[k] of its value in combination `number`. Combinations are numbered
-// along diagonals, so that each has one number and the first ones use the values of each list about equally
-// often.
+// Sets pick[k] to the index of the value that list v[k] contributes to combination `number`. Numbers run
+// along diagonals of the grid of all combinations. Each combination thus has one number, and the combinations
+// with the lowest numbers use the values of each list about equally often.
 static void number_combination(const struct clrnn_vary *v, size_t count, uint64_t number, uint64_t *pick)
 {
     for (size_t k = count; k-- > 0;) {
@@ -265,7 +267,7 @@ static void number_combination(const struct clrnn_vary *v, size_t count, uint64_
     }
 }
 
-// Draws the values of key `at`, which has a list, for all trials; `count`: number of keys.
+// Draws the values of key v[at], which has a list, for all trials. `count`: number of all keys.
 static enum clrnn_status draw_list(const struct clrnn_log *log, const struct clrnn_vary *v, size_t at,
                                    size_t count, uint64_t seed, uint32_t trials, char **const *value)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Comparing what ranks train with, by hashes.
+// Compares, by hashes, what the ranks train with: version, config, parameter layout and weights.
 #include "train/agree.h"
 
 #include <stdlib.h>

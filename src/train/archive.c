@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads the cases of a .ts file as a data set.
+// Reads a .ts file (the format of the UCR and UEA archives of time series) as a data set: a case is a sample.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Timing one training step and one inference of a config, on one device or several.
+// Times one training step and one inference of a config, on one device or on several devices.
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,8 +18,8 @@ struct bench {
     uint32_t count;          // number of devices
     struct clrnn_team *team; // workers on all devices
     struct clrnn_dataset *set;
-    struct clrnn_session *train[CLRNN_MOST_DEVICES]; // in shards if the config has train.shards
-    struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // with the model of `train`; NULL: use `train` instead
+    struct clrnn_session *train[CLRNN_MOST_DEVICES]; // train in shards if the config has train.shards
+    struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // infer with the models of `train`; NULL: use `train`
 };
 
 // A pass to be timed: one batch on each of `count` devices.
@@ -44,7 +44,8 @@ static enum clrnn_status queue(const struct pass *p)
     return CLRNN_OK;
 }
 
-// Times `count` passes until they are done: wall-clock seconds, and this thread's CPU seconds for queueing.
+// Runs `count` passes and waits until they are done. *seconds becomes the wall-clock time, *host_seconds the
+// CPU time that this thread took to queue the passes.
 static enum clrnn_status window(const struct pass *p, uint32_t count, double *seconds, double *host_seconds)
 {
     const double start = clrnn_clock(), host_start = thread_seconds();
@@ -58,8 +59,9 @@ static enum clrnn_status window(const struct pass *p, uint32_t count, double *se
     return CLRNN_OK;
 }
 
-// Runs passes until it is decided whether launches run as chains, since that is the speed of long runs.
-// Shards decide at their own pace, the same on all devices, so for them this takes at most `most_s`.
+// Runs passes until it is decided whether launches run as chains (device/list/replay.h): the speed after that
+// decision is the speed of long runs. Without shards, the chains are built and timed at once. With shards,
+// all devices decide by themselves, as in a long run; then this function takes at most `most_s` seconds.
 static enum clrnn_status settle(const struct pass *p, double most_s)
 {
     const double start = clrnn_clock();
@@ -76,7 +78,8 @@ static enum clrnn_status settle(const struct pass *p, double most_s)
     return CLRNN_OK;
 }
 
-// Measures several windows, each of about a thirtieth of the wanted time, until that time is used up.
+// Times several series of passes, each about 1/30 of params->seconds long, until params->seconds are used up.
+// *ms becomes the milliseconds per batch, *host_ms this thread's CPU milliseconds per pass.
 static enum clrnn_status measure(const struct bench *b, const struct pass *p, struct clrnn_timing *ms,
                                  double *host_ms)
 {
@@ -126,7 +129,8 @@ static enum clrnn_status follow(void *shards)
     return clrnn_shards_follow(shards);
 }
 
-// Measures training on all devices: the first one leads, and the others compute their shards of its steps.
+// Measures training on all devices: the first device leads the steps, and the other devices compute their
+// shards of each step. `called`: the time at which clrnn_bench was called, for first_step_s.
 static enum clrnn_status measure_together(const struct bench *b, struct clrnn_bench_result *r, double called)
 {
     struct clrnn_session *s = b->train[0];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// How gradients travel in buckets. The worker's own thread queues kernels and, for each bucket of each shard,
-// a job; two threads take the jobs in this order, which is the same for all workers. If there is only one
-// bucket, the worker's own thread handles it after each shard. Between processes a bucket is sent up and down
-// the tree in pieces, many of them at once, so that little is left to send after the last bucket.
+// Sums gradients over shards, bucket by bucket. The worker's own thread queues kernels and, for each bucket
+// of each shard, a job. Two threads process the jobs in this order, the same for all workers. If there is
+// only one bucket, the worker's own thread processes it after each shard. Between processes, a bucket goes up
+// and down the tree in pieces, many at once, so that little is left to send after the last bucket.
 #include "train/buckets.h"
 
 #include <stdlib.h>
@@ -13,30 +13,30 @@
 #include "base/log.h"
 #include "train/tree.h"
 
-// Time between two polls for messages while there is nothing to share yet. What arrives meanwhile, 5 MB with
-// 10 Gbit/s, fits the system's buffers.
+// Time between two polls for messages while no sum is ready to be sent. At 10 Gbit/s, 5 MB arrive in this
+// time, which fit the buffers of the operating system.
 #define IDLE_NS 4000000
 #define NS_PER_S 1000000000
-// How many pieces are shared together if other buckets follow. Fewer wake-ups are better, because a woken
-// thread takes a core from a CPU device.
+// How many reduced pieces are sent to all workers together if other buckets follow. The thread then wakes
+// less often; a woken thread takes a core from a CPU device.
 #define PIECES_AT_ONCE 8
 
 // A bucket of one shard that is to be read from the device.
 struct job {
-    uint32_t bucket, slot; // slot: index of the shard's record
-    bool empty, last;      // empty: the shard has no samples; last: it is the worker's last shard
-    struct clrnn_mark mark;
+    uint32_t bucket, slot;  // slot: index of the shard's record
+    bool empty, last;       // empty: the shard has no samples; last: it is the worker's last shard
+    struct clrnn_mark mark; // point in the device's queue after which the bucket is final
 };
 
-// A piece of a bucket, which is reduced and then sent to all workers.
+// A piece of a bucket: the unit in which gradients are summed over shards and sent to all workers.
 struct piece {
     uint32_t bucket;
-    size_t number; // index of the piece within its bucket
-    struct clrnn_transfer share;
+    size_t number;               // index of the piece within its bucket
+    struct clrnn_transfer share; // sends the sum to all workers
 };
 
-// Counts events over all steps. At most one thread waits for a counter, and it is woken only when the count
-// it wants is reached: a woken thread takes a core from a CPU device.
+// Counts events over all steps. At most one thread waits for a counter. That thread is woken only when
+// `count` reaches `wanted`, because a woken thread takes a core from a CPU device.
 struct counter {
     uint64_t count, wanted;
     pthread_cond_t reached; // signalled when count >= wanted, and when threads are to end
@@ -63,7 +63,7 @@ struct clrnn_buckets {
     bool end;
 };
 
-// Whether the step has further buckets, so that the sums of this one are not needed soon.
+// Whether further buckets follow in the step, so that the sums of bucket `bucket` are not needed soon.
 static bool others_follow(const struct clrnn_buckets *b, uint32_t bucket)
 {
     return bucket + 1 < b->count;
@@ -140,7 +140,7 @@ static enum clrnn_status read_sums(const struct clrnn_buckets *b, const struct j
                                    sums + bucket->count);
 }
 
-// Gives the gradients that `job` reads from the device, one bucket of one shard, to the tree of that bucket.
+// Reads the gradients of `job`, one bucket of one shard, from the device into the tree of that bucket.
 static enum clrnn_status take(const struct clrnn_buckets *b, struct job *job)
 {
     const size_t count = b->model->bucket[job->bucket].count + (job->bucket ? 0 : RECORD_FIELDS);
@@ -169,7 +169,7 @@ static enum clrnn_status share(const struct clrnn_buckets *b, struct piece *p)
 
 // ---------------------------------------------------------------- threads
 
-// Waits until the counter is at least `count`. CLRNN_INTERRUPTED: the thread is to end.
+// Waits until the counter is at least `count`. Returns CLRNN_INTERRUPTED if the thread is to end.
 static enum clrnn_status wait_for(struct clrnn_buckets *b, struct counter *counter, uint64_t count)
 {
     enum clrnn_status st;
@@ -191,7 +191,7 @@ static void wake_all(struct clrnn_buckets *b)
     pthread_cond_signal(&b->shared.reached);
 }
 
-// Increments a counter, or stores the error, which ends all waits of this process.
+// If `status` is CLRNN_OK, increments a counter; else stores the error, which ends all waits of this process.
 static void done(struct clrnn_buckets *b, enum clrnn_status status, struct counter *counter)
 {
     bool enough = false;
@@ -202,7 +202,7 @@ static void done(struct clrnn_buckets *b, enum clrnn_status status, struct count
     else if (b->failed == CLRNN_OK)
         b->failed = status;
     pthread_mutex_unlock(&b->lock);
-    if (enough) // after unlocking: the woken thread locks at once
+    if (enough) // after unlocking, since the woken thread locks the mutex at once
         pthread_cond_signal(&counter->reached);
     if (status == CLRNN_OK)
         return;
@@ -234,7 +234,7 @@ static void *run_reduce(void *user)
 
         if (st == CLRNN_OK)
             st = take(b, job);
-        done(b, st, &b->read); // the job's memory may soon be reused by another step
+        done(b, st, &b->read); // from now on another step may overwrite *job
         for (; st == CLRNN_OK && last && b->piece[next].bucket == bucket;
              next = (next + 1) % b->piece_count) {
             st = reduce(b, &b->piece[next]);
@@ -244,7 +244,7 @@ static void *run_reduce(void *user)
     return NULL;
 }
 
-// Waits until `wanted` pieces of all steps are reduced; if `pause` is not 0, at most that many nanoseconds.
+// Waits until `wanted` pieces of all steps are reduced, or `pause` nanoseconds have passed (0: no limit).
 static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wanted, long pause,
                                          uint64_t *reduced)
 {
@@ -268,13 +268,13 @@ static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wante
     return st;
 }
 
-// Waits until piece `next`, and possibly a few after it, are reduced. While sums of the pieces [at, next)
-// have not arrived, it returns in time to poll for them.
+// Waits until piece `next`, and possibly a few pieces after it, are reduced. If the sums of pieces [at, next)
+// have not arrived yet, waits at most *pause nanoseconds, so that the caller can poll for these sums.
 static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t next, long *pause,
                               uint64_t *reduced)
 {
     const struct piece *p = &b->piece[next % b->piece_count];
-    const size_t left = clrnn_tree_pieces(b->tree[p->bucket]) - p->number; // of the bucket
+    const size_t left = clrnn_tree_pieces(b->tree[p->bucket]) - p->number; // in the bucket
     const uint64_t wanted = next + (others_follow(b, p->bucket) ? MIN2(PIECES_AT_ONCE, left) : 1);
     long sleep = 0;
     bool busy;
@@ -308,11 +308,11 @@ static enum clrnn_status take_sums(struct clrnn_buckets *b, uint64_t *at, uint64
     return CLRNN_OK;
 }
 
-// Shares the sums of reduced pieces; it also polls for all other messages under way.
+// Thread that sends the sums of reduced pieces to all workers, and polls for all other messages under way.
 static void *run_share(void *user)
 {
     struct clrnn_buckets *b = user;
-    uint64_t at = 0, next = 0; // numbers over all steps: first piece with missing sums, first not sent
+    uint64_t at = 0, next = 0; // counted over all steps: first piece without its sums, first piece not sent
     enum clrnn_status st;
     long pause = 0;
 
@@ -326,7 +326,7 @@ static void *run_share(void *user)
         if (st == CLRNN_OK)
             st = take_sums(b, &at, next);
         if (at > before)
-            pause /= 4; // clrnn_ranks_pause doubles it, if not patient: the next pause is half as long
+            pause /= 4; // clrnn_ranks_pause doubles it (unless patient): the next pause is half as long
     } while (st == CLRNN_OK);
     if (st != CLRNN_INTERRUPTED)
         done(b, st, &b->shared);
@@ -345,7 +345,7 @@ void clrnn_buckets_stop(struct clrnn_buckets *b)
 
 // ---------------------------------------------------------------- the worker's own thread
 
-// Makes a bucket's tree and its pieces. There is one piece in a single process, and for a single bucket.
+// Makes a bucket's tree and pieces. The bucket has only one piece if there is one process, or one bucket.
 static enum clrnn_status make_tree(struct clrnn_buckets *b, uint32_t bucket, uint64_t bucket_bytes)
 {
     const struct clrnn_model *m = b->model;
@@ -367,7 +367,7 @@ static enum clrnn_status make_tree(struct clrnn_buckets *b, uint32_t bucket, uin
     return CLRNN_OK;
 }
 
-// Cuts the gradients into buckets of the size that worker 0 has set.
+// Divides the gradients into buckets of the size that CLRNN_BUCKET_BYTES says for worker 0.
 static enum clrnn_status cut(struct clrnn_buckets *b, const struct clrnn_worker *worker)
 {
     struct clrnn_model *m = b->model;
@@ -413,7 +413,7 @@ enum clrnn_status clrnn_buckets_wait(struct clrnn_buckets *b)
     return b->count > 1 ? wait_for(b, &b->read, b->queued.count) : CLRNN_OK;
 }
 
-// Queues `job`, the shard's next bucket, for the threads. If there is only one bucket, it is read here.
+// Queues `job`, the shard's next bucket, for the threads. If there is only one bucket, reads it at once.
 static enum clrnn_status give(struct clrnn_buckets *b, struct job job)
 {
     struct job *next = &b->job[((b->taken - 1) * b->count + job.bucket)];
@@ -460,7 +460,7 @@ enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *b, struct clrnn_plan *
     return plan ? run(plan, at, launches, alone) : CLRNN_OK;
 }
 
-// The number of pieces in all buckets up to this one.
+// Returns the number of pieces in buckets 0 to `bucket`.
 static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
 {
     size_t count = 0;
@@ -475,7 +475,7 @@ static void divide(float *sums, size_t count, float weight)
     for (size_t i = 0; i < count; i++) {
         const float mean = sums[i] / weight; // unconditional, so that the loop vectorises
 
-        sums[i] = sums[i] == 0.0f ? 0.0f : mean; // stays 0 if no label counts (0 / 0)
+        sums[i] = sums[i] == 0.0f ? 0.0f : mean; // 0 stays 0, even if no label counts (0 / 0)
     }
 }
 

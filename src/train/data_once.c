@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Of the ranks on a host with the same files, the first reads all of the data before the others open them.
+// Of the ranks on a host that use the same files, the first rank reads all of the data before the other ranks
+// open the files.
 #include "train/data_once.h"
 
 #include <stdio.h>
@@ -42,7 +43,7 @@ static enum clrnn_status describe_files(const struct clrnn_log *log, const struc
     return *text ? CLRNN_OK : clrnn_error_memory(log, 0, "the config's text");
 }
 
-// Decides whether this rank is the first of those on its host with the same files.
+// Sets *first: whether this rank is the first of the ranks on its host that open the same files.
 static enum clrnn_status find_first(const struct clrnn_log *log, const struct clrnn_config *config,
                                     enum clrnn_status status, bool *first)
 {
@@ -58,7 +59,8 @@ static enum clrnn_status find_first(const struct clrnn_log *log, const struct cl
     return st == CLRNN_OK ? status : st;
 }
 
-// CLRNN_ERR_CONFIG if this host's data differ from those of rank 0.
+// Checks that all ranks that have read the data found the same as rank 0. If not, returns CLRNN_ERR_CONFIG on
+// all ranks.
 static enum clrnn_status compare(const struct clrnn_log *log, const struct clrnn_data_identity *identity)
 {
     char sets[sizeof(identity->train) + sizeof(identity->valid) + 24];

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Opens the data of a run so that the ranks of a host read all of it only once.
+// Opens the data of a run. Of the ranks on a host that use the same files, only one reads all of the data.
 #ifndef CLRNN_SRC_TRAIN_DATA_ONCE_H
 #define CLRNN_SRC_TRAIN_DATA_ONCE_H
 
 #include "train/run_folder.h"
 #include "train/session.h"
 
-/** Opens the data sets on all ranks and returns the same status on all. One rank of each host reads and
- * checks all of the data and computes the fingerprints. The other ranks of that host with the same files open
- * them afterwards and read only what they train on. `moments`: rank 0 also computes the moments for
- * data.normalize.
+/** Opens the data sets on all ranks and returns the same status on all ranks. One rank of each host reads and
+ * checks all of the data and computes the fingerprints. The other ranks of that host with the same files then
+ * open the files and read only the samples that they train on.
  *
- * `status`    how this rank has fared so far; `config` may be NULL after an error.
- * `identity`  of the data, complete on the ranks that read them, rank 0 among them.
- * Errors      as clrnn_data_sets_open; CLRNN_ERR_CONFIG where a host has other data than that of rank 0. */
+ * `status`    CLRNN_OK, or the error with which this rank has failed before; `config` may then be NULL.
+ * `moments`   if there are several ranks: rank 0 computes mean and std for data.normalize, and all get them.
+ * `identity`  filled in on the ranks that read all of the data, which include rank 0; unchanged on others.
+ * Errors      as clrnn_data_sets_open; CLRNN_ERR_CONFIG: a host's data differ from those of rank 0's host. */
 enum clrnn_status clrnn_data_once(const struct clrnn_log *log, const struct clrnn_config *config,
                                   enum clrnn_status status, bool moments, struct clrnn_data_sets *data,
                                   struct clrnn_data_identity *identity);

@@ -15,7 +15,7 @@
 
 #define FIRST_SAMPLES 2u
 #define FIRST_STEPS 6u
-#define MOST_COLUMNS 1000u // most columns in the text
+#define MOST_COLUMNS 1000u // most columns listed in the text; JSON has all
 
 struct figures {
     double least, most, sum, count;
@@ -44,7 +44,8 @@ static json_t *column(const char *name, const char *role, const struct figures *
 
 // ---------------------------------------------------------------- parts of the description
 
-// Adds the columns of a table with their values as read, each row once.
+// Adds the statistics of a table's columns. Uses the values as read from the file, before missing ones are
+// replaced, and each row once, even if several windows contain it.
 static void table_columns(const struct clrnn_table *t, json_t *columns)
 {
     for (size_t k = 0; k < t->features + t->targets; k++) {
@@ -59,7 +60,8 @@ static void table_columns(const struct clrnn_table *t, json_t *columns)
     }
 }
 
-// Adds the columns of data without a table: features over valid steps, and real targets.
+// Adds the statistics of data without a table: of each feature over all valid time steps, and of each real
+// target.
 static enum clrnn_status array_columns(const struct clrnn_dataset *d, json_t *columns)
 {
     const struct clrnn_dataset_info *info = &d->info;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading an opened data set, sample by sample.
+// Reads an opened data set sample by sample.
 #include "train/dataset.h"
 
 #include <math.h>
@@ -76,7 +76,8 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, siz
     return value;
 }
 
-// Converts to int32 and saturates: padding and unchecked sets may hold larger values, and NaN.
+// Converts to int32. Values outside the range of int32 become its nearest end, and NaN becomes INT32_MIN:
+// padding and unchecked sets may hold such values.
 static int32_t to_i32(double value)
 {
     return !(value > (double)INT32_MIN) ? INT32_MIN : value >= (double)INT32_MAX ? INT32_MAX : (int32_t)value;
@@ -287,11 +288,11 @@ void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
 {
     const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
     const uint32_t S = MAX2(dataset->info.S, 1u);
-    uint64_t bytes = dataset->info.bytes / S, file; // bytes per sample; approximate size of the file
+    uint64_t bytes = dataset->info.bytes / S, file; // bytes: per sample; file: approximate size
     uint32_t often;
 
     file = root->table ? root->table->on_disk : root->info.bytes;
-    bytes = MAX2(bytes, MIN2(file / S, CLRNN_FAULT_BYTES)); // a view may use few of a page's samples
+    bytes = MAX2(bytes, MIN2(file / S, CLRNN_FAULT_BYTES)); // a view may use few samples of each page
     often = (uint32_t)MAX2(RELEASE_BYTES / MAX2(bytes, 1), 1);
 
     if (sample % often == often - 1)

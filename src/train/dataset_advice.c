@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Advice on files that do not fit: what the data look like, and how to convert them.
+// Writes advice on files that do not fit: what the data look like, and how to convert them.
 #include "train/dataset_advice.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "formats/cell.h"
 
-#define MOST_LOOKED_AT 4096u // rows that are examined
+#define MOST_LOOKED_AT 4096u // most rows that are examined
 
 // ---------------------------------------------------------------- labels
 

@@ -6,20 +6,22 @@
 
 #include "train/dataset_private.h"
 
-/** Advice on labels that count from 1, or are -1 and 1. Writes into `text` and returns it; "" if none
- * applies. */
+/** Writes advice on labels that count from 1, or are -1 and 1, into `text`, or "" if neither applies. Returns
+ * `text`. */
 const char *clrnn_label_advice(const struct clrnn_dataset *dataset, char *text, size_t size);
-/** Advice on a 2-D y: "; it is one-hot: ...". T: steps of X. outputs: outputs of the last layer per target, 0
- * if targets are classes. */
+/** Writes advice on a two-dimensional y, such as "; it is one-hot: ...", into `text`, or "" for other
+ * shapes. Returns `text`. `T`: time steps of X. `outputs`: outputs of the last layer per
+ * target, 0 if targets are classes. */
 const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, uint32_t outputs, char *text, size_t size);
-/** Advice on an X with `samples` (N of y) in another dimension than the first. */
+/** Writes advice on an X whose size in another dimension than the first is `samples`, the number of samples
+ * of y, into `text`, or "". Returns `text`. */
 const char *clrnn_samples_advice(const struct clrnn_npy *x, size_t samples, char *text, size_t size);
-/** Advice on an X of one or four dimensions; a static string. */
+/** Returns advice on an X of one or four dimensions, else ""; a static string. */
 const char *clrnn_x_advice(const struct clrnn_npy *x);
 
 /** Says what is wrong with a CSV cell that should hold a number, and how to fix it; the sentence begins with
- * the cell. `trained`: the file is read by the rules of a trained model. The caller frees it. NULL: no
- * memory. */
+ * the cell. `trained`: the file is read by the rules of a trained model. The caller frees the text. Returns
+ * NULL if there is no memory. */
 char *clrnn_no_number(const char *text, char decimal, bool trained, const char *column);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Arrays of a data set beside X and y, namely lengths and weights; and the number of steps that the model
-// makes of each length.
+// Opens the arrays of a data set other than X and y, that is lengths and weights. Computes how many time
+// steps the model puts out for each number of input steps.
 #include <float.h>
 #include <stdio.h>
 
@@ -43,7 +43,7 @@ char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn
     return name;
 }
 
-// Reads S whole numbers from `least` to `most` into new memory.
+// Reads an array of S whole numbers, each from `least` to `most`, into new memory *counts.
 static enum clrnn_status open_counts(const struct clrnn_dataset *d, const struct clrnn_array *array,
                                      const char *path, int32_t least, uint32_t most, const char *what,
                                      int32_t **counts)
@@ -176,8 +176,8 @@ static enum clrnn_status too_short(const struct clrnn_dataset *d, const struct c
                        clrnn_layer_word(config->layer[i].kind), clrnn_layer_entry(config, i, entry));
 }
 
-// Computes how many steps the model puts out for each number of input steps, if it has windows over time. T
-// and lengths must be known.
+// Computes how many steps the model puts out for each number of input steps, if it has layers with windows
+// over time (conv1d, max_pool1d, avg_pool1d). T and lengths must be known.
 enum clrnn_status clrnn_dataset_find_steps(struct clrnn_dataset *d, const struct clrnn_config *config)
 {
     const uint32_t T = d->info.T;

@@ -9,7 +9,7 @@
 #include "base/words.h"
 #include "train/dataset_advice.h"
 
-#define MOST_CLASSES 1000000u // most classes of a set opened unchecked, whose labels may be any number
+#define MOST_CLASSES 1000000u // labels from here on, which unchecked sets may hold, are no classes
 
 static bool all_finite(const float *x, size_t count)
 {
@@ -83,7 +83,7 @@ static enum clrnn_status check_x(const struct clrnn_dataset *d)
     return st;
 }
 
-// Checks each row of the table once, though windows may share rows.
+// Checks each row of the table once, even if several windows contain it.
 static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
 {
     const struct clrnn_table *t = d->table;
@@ -158,7 +158,7 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
             "%s: %s%s holds the target %g, expected a finite number: repair or remove that row%s", d->y_path,
             row, where, value,
             isnan(value) && !d->goal.classes ? ", or set data.missing_targets: ignore" : "");
-    if (*clrnn_label_advice(d, advice, sizeof(advice))) // all labels use another encoding
+    if (*clrnn_label_advice(d, advice, sizeof(advice))) // all labels use another encoding, such as -1 and 1
         return clrnn_error(
             d->log, CLRNN_ERR_DATA, "%s: %s%s holds the label %.9g, expected %s: %s", d->y_path, row, where,
             value, d->goal.binary ? "0 or 1 for bce_with_logits" : "a class, which count from 0", advice);
@@ -195,7 +195,7 @@ static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
 static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_check check)
 {
     const struct clrnn_table *t = d->label ? NULL : d->table;
-    const uint32_t rows = t ? (uint32_t)t->rows : d->info.S; // each row once, though windows may share rows
+    const uint32_t rows = t ? (uint32_t)t->rows : d->info.S; // each row once, even if in several windows
     uint32_t classes = 0;
     bool counts = false; // whether some target is not missing
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening a CSV file as a data set: a row is a sample, or windows are cut from its rows.
+// Opens a CSV file as a data set: each row is a sample, or the samples are windows of consecutive rows.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,7 +145,8 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
 
 // ---------------------------------------------------------------- column means for missing cells
 
-// Marks the rows of the root's table that the set's samples contain.
+// Sets marked[i] to 1 for each row i of the table that a sample of `d` contains. The table is that of the
+// data set of which `d` is a view, or of `d` itself.
 static void mark_rows(const struct clrnn_dataset *d, unsigned char *marked)
 {
     const struct clrnn_series *w = d->windows;

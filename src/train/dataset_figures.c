@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Statistics of a whole data set: class counts, moments, balanced weights, fingerprint.
+// Computes statistics of a whole data set: class counts, moments, balanced weights, fingerprint.
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -30,7 +30,8 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
     return clrnn_dataset_whole(dataset);
 }
 
-// bce: weight [targets] becomes negatives / positives of each label. Positives are the sum of y.
+// For bce_with_logits: sets weight[o] of each label o to negatives / positives, or to 1 without positives. y
+// may lie between 0 and 1, so the number of positives is the sum of y.
 static void balance_labels(const struct clrnn_dataset *dataset, double *weight)
 {
     const uint32_t targets = dataset->info.targets;
@@ -160,7 +161,7 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
         for (size_t c = 0; c < C; c++)
             if (!pass) {
                 mean[c] /= (double)count;
-            } else { // rounding may leave a constant feature a small nonzero deviation
+            } else { // rounding may give a constant feature a deviation just above 0
                 std[c] = sqrt(std[c] / (double)count);
                 if (std[c] <= (double)count * DBL_EPSILON * fabs(mean[c]))
                     std[c] = 1.0;

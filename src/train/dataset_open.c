@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening a data set: the config's requirements, its files, their shapes.
+// Opens a data set: finds what the config requires, opens the files, and checks their shapes.
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
     return goal;
 }
 
-// Sets S, T and C from X: (N, T, C) or (N, C); for tokens (N, T) or (N, T, 1).
+// Sets S, T and C from the shape of X: (N, T, C) or (N, C); for tokens (N, T) or (N, T, 1).
 static enum clrnn_status find_shape(struct clrnn_dataset *d)
 {
     const struct clrnn_npy *x = d->x;
@@ -171,7 +171,7 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     return d->goal.ctc ? clrnn_dataset_make_y_lengths(d) : CLRNN_OK;
 }
 
-// Sets the names of X and y in messages if both are in one file, or if the data are synthetic.
+// Sets x_path and y_path, the names of X and y in messages, if X and y are in one file or are synthetic.
 static enum clrnn_status name_paths(struct clrnn_dataset *d, const struct clrnn_source *source,
                                     const char *folder)
 {
@@ -253,7 +253,8 @@ fail:
 
 // ---------------------------------------------------------------- the sets of a config
 
-// Sets the means that replace missing cells, in the tables of `whole` and `valid`, to those of `train`.
+// Computes the column means that replace missing cells from the rows of `train` alone, and sets them in the
+// tables of `whole` and `valid`.
 static enum clrnn_status refill(struct clrnn_dataset *whole, const struct clrnn_dataset *train,
                                 struct clrnn_dataset *valid)
 {
@@ -271,7 +272,7 @@ enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const s
 {
     struct clrnn_source whole = clrnn_source_as_trained(config, rules->names, source);
 
-    whole.delimiter = source->delimiter; // the format of this file may differ
+    whole.delimiter = source->delimiter; // this file may have another format than the training file
     whole.comment = source->comment;
     whole.decimal = source->decimal;
     if (clrnn_source_is_files(&whole) && !whole.label_from)
@@ -279,7 +280,7 @@ enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const s
     return clrnn_dataset_open_by(log, config, &whole, config->folder, name, check, rules, dataset);
 }
 
-// Opens data.valid; if the training set has names of columns and classes, they are used here too.
+// Opens data.valid with the training set's names of columns and classes, if the training set has names.
 static enum clrnn_status open_data_valid(const struct clrnn_log *log, const struct clrnn_config *config,
                                          enum clrnn_dataset_check check, const struct clrnn_dataset *train,
                                          struct clrnn_dataset **valid)
@@ -313,7 +314,7 @@ static enum clrnn_status open_valid(const struct clrnn_log *log, const struct cl
     st = clrnn_dataset_split(whole, data->valid_fraction, config->train.seed, train, valid);
     if (st == CLRNN_OK)
         st = refill(whole, *train, NULL);
-    clrnn_dataset_close(&whole); // its views keep it open
+    clrnn_dataset_close(&whole); // the views *train and *valid keep the set open
     return st;
 }
 

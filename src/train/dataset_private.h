@@ -10,13 +10,13 @@
 
 /** What the config requires of the data. */
 struct clrnn_data_goal {
-    bool tokens, per_step; // tokens: the first layer is an embedding; per_step: there is no pool layer
+    bool tokens, per_step; // tokens: the first layer is an embedding; per_step: no pool, an output per step
     bool classes, binary;  // classes: y holds classes; binary: the loss is bce_with_logits
     uint32_t vocabulary;   // num_embeddings of the embedding
     uint32_t outputs;      // outputs of the last layer, which is the number of classes
     int32_t ignore;        // label to ignore (ignore_index)
-    bool missing;          // targets may be NaN, and such targets are left out
-    bool ctc;              // y holds label sequences without their steps
+    bool missing;          // targets may be NaN (missing); loss and metrics leave these out
+    bool ctc;              // y holds a sequence of labels for each sample, not a label for each step
     uint32_t blank;        // the blank label of ctc
 };
 
@@ -24,17 +24,17 @@ struct clrnn_dataset {
     const struct clrnn_log *log;
     struct clrnn_dataset_info info;
     struct clrnn_data_goal goal;
-    char *name; // memory of info.name
+    char *name; // owned; info.name points to it
     unsigned references;
 
     uint32_t *steps; // [T + 1] output steps for each number of input steps, if the model has windows over
                      // time (conv1d, max_pool1d, avg_pool1d); else NULL
 
-    struct clrnn_dataset *parent; // of a view: the set that it changes; else NULL
-    uint32_t *row, *label_row;    // [S] samples of the parent; label_row NULL: y also comes from `row`
+    struct clrnn_dataset *parent; // of a view: the set from which it reads; else NULL
+    uint32_t *row, *label_row;    // of a view: [S] parent samples for X and for y; label_row NULL: `row`
     bool blanked;
     double *blank;         // [C]
-    uint32_t *permutation; // [T] of a view with shuffled time: step order of the sample read last
+    uint32_t *permutation; // of a view with shuffled time: [T] order of the steps in the sample read last
 
     struct clrnn_npy *x, *y;
     char *x_path, *y_path, *lengths_path, *weights_path; // for messages
@@ -50,27 +50,32 @@ struct clrnn_dataset {
     uint32_t synthetic_classes;
 };
 
-/** Opens the file at `path`, or, where `array` is given, that array in memory instead. */
+/** Opens the array in memory `array` or, if `array` is NULL, the file at `path`. */
 enum clrnn_status clrnn_dataset_open_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
                                            const char *path, struct clrnn_npy **npy);
-/** The name of an array or file in messages, to be freed; NULL: none, or no memory, which sets *status. */
+/** Returns the name by which messages refer to an array or file; the caller frees it. Returns NULL if there
+ * is neither array nor file, or if there is no memory; in the latter case sets *status. */
 char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
                                const char *folder, const char *path, const char *word,
                                enum clrnn_status *status);
-/** These functions open further arrays of the set. The shape of X must be known. */
+/** Opens the lengths [S] of the samples, at d->lengths_path or in `array`. The shape of X must be known. */
 enum clrnn_status clrnn_dataset_open_lengths(struct clrnn_dataset *d, const struct clrnn_array *array);
-/** Opens the lengths of y [N, L]; y must be open already. */
+/** Opens the y_lengths [S] of ctc: the number of labels in each row of y [S, L]. y must be open already. */
 enum clrnn_status clrnn_dataset_open_y_lengths(struct clrnn_dataset *d, const struct clrnn_source *source,
                                                const char *folder);
-/** Draws label lengths for synthetic ctc data: up to a quarter of the model's output steps. */
+/** Draws the number of labels of each sample for synthetic ctc data: from 1 to a quarter of the model's
+ * output steps. */
 enum clrnn_status clrnn_dataset_make_y_lengths(struct clrnn_dataset *d);
+/** Opens the weights [S] of the samples, if `source` has any. S must be known. */
 enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
                                              const char *folder);
-/** Sets info.y_T and, where windows over time change the number of steps, `steps`; T and lengths must be
- * known. CLRNN_ERR_DATA where a sample has too few steps. */
+/** Sets info.y_T. If the model has windows over time (conv1d, max_pool1d, avg_pool1d), which change the
+ * number of steps, also sets d->steps. T and lengths must be known. CLRNN_ERR_DATA: a sample has too few
+ * steps. */
 enum clrnn_status clrnn_dataset_find_steps(struct clrnn_dataset *d, const struct clrnn_config *config);
 
-/** The set at the bottom of a chain of views. *sample, unless NULL, becomes the sample's index there. */
+/** Follows a chain of views and returns the data set at its end, which is not a view. Replaces *sample, an
+ * index in `d`, by the index of the same sample in the returned set; `sample` may be NULL. */
 static inline const struct clrnn_dataset *clrnn_dataset_root(const struct clrnn_dataset *d, uint32_t *sample)
 {
     for (; d->parent; d = d->parent)
@@ -82,7 +87,7 @@ static inline const struct clrnn_dataset *clrnn_dataset_root(const struct clrnn_
 /** Returns element `index`, below clrnn_dataset_y_count, of a sample's y. */
 double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index);
 
-/** Returns the table row of time step `step` of a sample; steps past the window lie in the horizon. */
+/** Returns the table row of time step `step` of a sample. Steps after the window are those of the horizon. */
 size_t clrnn_dataset_table_row(const struct clrnn_dataset *root, uint32_t sample, size_t step);
 /** Returns element `index` of X [T, C] of a sample whose data are in a table. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t index);
@@ -93,10 +98,10 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
 double clrnn_dataset_table_y(const struct clrnn_dataset *root, uint32_t sample, size_t index);
 /** Like clrnn_dataset_moments, but counts each row of overlapping windows once. */
 void clrnn_series_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
-/** Adds the rows of all windows to a fingerprint, each once. */
+/** Adds the table rows of all windows to a fingerprint, each row once. */
 void clrnn_series_hash(const struct clrnn_dataset *dataset, struct clrnn_hash *hash);
 
-/** How many numbers of y one prediction of the config's model needs on these data. */
+/** Returns how many numbers of y the config's loss compares with one prediction of the model. */
 uint32_t clrnn_dataset_count_targets(const struct clrnn_config *config, const struct clrnn_dataset *d);
 /** Opens the CSV file source->csv, found at d->x_path, into `d`. */
 enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
@@ -105,27 +110,29 @@ enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct c
 /** Whether source->csv names several files, because it is a pattern or label_from is set. */
 bool clrnn_source_is_files(const struct clrnn_source *source);
 /** Opens the files that match the pattern source->csv (d->x_path) in sorted order, each as one sequence.
- * CLRNN_ERR_DATA: no file matches, a file has other columns than the first, a recording has no label or a
- * label no recording. */
+ * CLRNN_ERR_DATA: no file matches, a file has other columns than the first, a file has no label, or a label
+ * has no file. */
 enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct clrnn_config *config,
                                            const struct clrnn_source *source, const char *folder,
                                            const struct clrnn_open_rules *rules);
-/** The path of a source's .ts file (the format of the UCR and UEA archives), or NULL. */
+/** Returns the path of a source's .ts file (the format of the UCR and UEA archives), or NULL. */
 const char *clrnn_source_ts(const struct clrnn_source *source);
-/** Opens the .ts file at d->x_path. CLRNN_ERR_DATA. */
+/** Opens the .ts file at d->x_path. Errors: CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
                                         const struct clrnn_source *source,
                                         const struct clrnn_open_rules *rules);
-/** Sets table->fill to each column's mean over the rows that `dataset` uses. Needed for `missing: mean`. */
+/** Sets table->fill, the replacements for missing cells with the setting `missing: mean`, to each column's
+ * mean over the rows that the samples of `dataset` contain. */
 enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct clrnn_table *table);
-/** Splits windows in time: `train` keeps those before the split point, *valid gets those after it. */
+/** Splits windows in time: `train` keeps the windows before the split point of each group, *valid gets the
+ * windows after it. */
 enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,
                                            struct clrnn_dataset **valid);
 
 /** Call after each sample of a pass over all samples: releases mapped pages at intervals. */
 void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample);
 
-/** Checks every value and sets info.classes. */
+/** Checks every value, unless `check` is CLRNN_CHECK_SHAPES_ONLY, and sets info.classes. */
 enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dataset_check check);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads samples from a table: each is a row, or a window of rows.
+// Reads samples from a table: each sample is a row, or a window of rows.
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -18,7 +18,7 @@ double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, siz
     const size_t C = MAX2(root->info.C, 1u), column = root->windows ? index % C : index;
 
     if (root->windows && root->windows->sequences && index / C >= (size_t)root->length[sample])
-        return 0; // padding behind the sequence
+        return 0; // padding after the sequence's last step
     return clrnn_table_value(root->table, clrnn_dataset_table_row(root, sample, index / C),
                              root->table->feature[column]);
 }
@@ -40,7 +40,7 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
     size_t step = root->windows ? first / t->features : 0, column = first - step * t->features;
     size_t row = root->windows ? clrnn_series_row(root->windows, start + step) : start;
 
-    if (root->windows && root->windows->sequences) { // zeros behind the last step
+    if (root->windows && root->windows->sequences) { // zeros after the last step
         const size_t length = (size_t)root->length[sample] * t->features;
         const size_t there = first < length ? MIN2(count, length - first) : 0;
 
@@ -58,7 +58,7 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
 
 // ---------------------------------------------------------------- statistics over the rows of windows
 
-// Returns a feature of row `at`, counted in the order of the windows, rounded to float32.
+// Returns a feature of the table row at index `at` of the windows' row order, rounded to float32.
 static double feature_at(const struct clrnn_dataset *d, size_t at, size_t feature)
 {
     clrnn_table_passed(d->table, at);

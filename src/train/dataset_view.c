@@ -58,9 +58,9 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
 
 // ---------------------------------------------------------------- splitting
 
-// Computes takes [strata], the number of samples of each stratum that go to the validation part: `fraction`
-// of them, rounded so that the sum is `total`. Largest remainders are rounded up first, lower strata first
-// among equals.
+// Computes takes [strata], the number of samples of each stratum (the samples of one class) that go to the
+// validation part: counts[k] * fraction, rounded so that the sum is `total`. Strata with the largest
+// remainders are rounded up first, of equal remainders the lower stratum. remainders [strata]: scratch.
 static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total,
                       uint32_t *takes, double *remainders)
 {
@@ -86,7 +86,8 @@ static void share_out(const uint32_t *counts, uint32_t strata, double fraction, 
     }
 }
 
-// Finds the stratum of each sample: its class, or the last stratum for ignored labels.
+// Finds the stratum of each sample: its class, or the last stratum for ignored labels. Counts the samples of
+// each stratum.
 static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, uint32_t *stratum,
                         uint32_t *counts)
 {
@@ -101,7 +102,8 @@ static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, ui
     }
 }
 
-// Marks the samples of the validation part: the first ones of a random permutation of each stratum.
+// Sets taken[s] to 1 for each sample s of the validation part: the first takes[k] samples of a random
+// permutation of each stratum k. members: all samples, sorted by stratum; order: scratch.
 static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t strata,
                         const uint32_t *members, uint64_t seed, uint32_t *order, unsigned char *taken)
 {
@@ -115,8 +117,9 @@ static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t 
     }
 }
 
-// Returns by how many steps sample + 1 is shifted against `sample`: its first T - shift steps equal the last
-// ones of `sample`. 0: there is no such shift up to T / 2. x [2, T, C]: scratch.
+// Returns by how many time steps the next sample is shifted against `sample`: the first T - shift steps of
+// the next sample equal the last T - shift steps of `sample`. Returns 0 if this holds for no shift from 1 to
+// T / 2. Scratch: x [2, T, C].
 static uint32_t shift_of(const struct clrnn_dataset *d, uint32_t sample, float *x)
 {
     const size_t width = d->info.C * sizeof(*x), T = d->info.T;
@@ -164,8 +167,8 @@ enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint
     return CLRNN_OK;
 }
 
-// Splits windows of a series: the last ones become the validation part. Windows that share steps with them
-// are left out.
+// Splits windows of one series: the last `taken` windows become the validation part, the windows before them
+// the training part. The apart - 1 windows that share time steps with the validation part are left out.
 static enum clrnn_status split_series(struct clrnn_dataset *dataset, uint32_t taken, uint32_t apart,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid)
 {

@@ -55,15 +55,17 @@ uint32_t clrnn_edit_distance(const int32_t *a, uint32_t a_count, const int32_t *
 
 #define NO_NODE UINT32_MAX
 
-// A prefix, stored as its last label and the node of the prefix before that. Equal prefixes share a node.
+// A prefix, stored as its last label and its `parent`, the node of the prefix without that label. Equal
+// prefixes share a node. The prefixes that are one label longer form a list: `child` is the first of
+// its nodes, and `sibling` leads to the next node of the list.
 struct node {
     uint32_t parent, child, sibling;
     int32_t label;
-    uint32_t entry; // index among the step's entries; NO_NODE: none
+    uint32_t entry; // index of the prefix in beam.next; NO_NODE: not there
 };
 
-// A prefix at one step: log-probabilities of all paths that spell it and end in a blank, or in its last
-// label.
+// A prefix at one step. blank, label: log-probability of all paths (one class for each step so far) that
+// decode to the prefix and end in a blank, or in the prefix's last label.
 struct entry {
     uint32_t node;
     double blank, label;
@@ -96,7 +98,7 @@ static int better_first(const void *a, const void *b)
     return x != y ? (x > y ? -1 : 1) : p->node < q->node ? -1 : p->node > q->node;
 }
 
-// The node of `parent` extended by a label. NO_NODE: no memory.
+// Returns the node of the prefix `parent` extended by a label, added if new; NO_NODE if there is no memory.
 static uint32_t extend(struct beam *b, uint32_t parent, int32_t label)
 {
     for (uint32_t i = b->node[parent].child; i != NO_NODE; i = b->node[i].sibling)
@@ -109,7 +111,7 @@ static uint32_t extend(struct beam *b, uint32_t parent, int32_t label)
     return (uint32_t)b->node_count++;
 }
 
-// The entry of a node at the next step, added if new. NULL: no memory.
+// Returns the entry of a node at the next step, added if new; NULL if there is no memory.
 static struct entry *entry_of(struct beam *b, uint32_t node)
 {
     if (node == NO_NODE)
@@ -123,7 +125,8 @@ static struct entry *entry_of(struct beam *b, uint32_t node)
     return &b->next[b->node[node].entry];
 }
 
-// Extends the prefix `from` by one step with these log-probabilities. False: no memory.
+// Extends the paths of the prefix `from` by one step, whose classes have the log-probabilities log_prob [C],
+// and adds the paths to the entries of the next step. Returns false if there is no memory.
 static bool follow(struct beam *b, const struct entry *from, const double *log_prob, uint32_t C,
                    uint32_t blank)
 {
@@ -195,7 +198,7 @@ enum clrnn_status clrnn_decode_beam(const struct clrnn_log *log, const float *x,
     for (uint32_t t = 0; good && t < T; t++) {
         log_softmax(x + (size_t)t * C, C, log_prob);
         good = step(&b, log_prob, C, blank, width);
-        // step() swapped the arrays; ARRAY_GROW infers the capacity from the count, so `next` must start anew
+        // step() swapped the arrays; ARRAY_GROW infers the capacity from the count, so `next` must be NULL
         free(b.next);
         b.next = NULL;
     }

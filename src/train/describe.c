@@ -14,7 +14,8 @@
 #include "train/session.h"
 #include "train/speedup.h"
 
-// Writes a word and every tensor of the slots, as in "x [32, 64, 2474]".
+// Writes `word`, then name and shape of each tensor in `slots`, as in "x [32, 64, 2474]". slots [count] are
+// tensor ids; a negative id means that there is no tensor.
 static void write_tensors(FILE *out, const char *word, const struct clrnn_graph *graph, const int *slots,
                           size_t count)
 {
@@ -35,7 +36,7 @@ static void write_tensors(FILE *out, const char *word, const struct clrnn_graph 
     fputc('\n', out);
 }
 
-// Writes 1234567 as "1.23 M" and the unit.
+// Writes a number with three digits, a decimal prefix and the unit: 1234567 bytes as "1.23 MB".
 static const char *short_text(double value, const char *unit, char text[32])
 {
     static const char *const scale[] = {"", "k", "M", "G", "T"};
@@ -49,7 +50,8 @@ static const char *short_text(double value, const char *unit, char text[32])
     return text;
 }
 
-// For models with nested layers: writes them as a tree, one per line, with the number of features in and out.
+// Writes the layers of a model that has nested layers as a tree, one layer per line, with the numbers of its
+// input and output features.
 static void write_tree(FILE *out, const struct clrnn_model *m)
 {
     for (size_t i = 0; i < m->config->layer_count; i++) {
@@ -126,7 +128,7 @@ static json_t *slots_json(const struct clrnn_graph *graph, const int *slots, siz
     return array;
 }
 
-// `shards` NULL: batches are not cut into shards.
+// Writes a plan as JSON. `shards` is NULL if batches are not divided into shards.
 static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan,
                                     const struct clrnn_speedup *shards)
 {

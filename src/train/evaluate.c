@@ -10,7 +10,8 @@
 #include "train/metrics.h"
 #include "train/naive.h"
 
-// Opens data.test of the model's config, else its validation set, read as in training.
+// Opens data.test of the model's config or, if there is none, the config's validation set. Reads them as in
+// training.
 static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struct clrnn_dataset **dataset)
 {
     const struct clrnn_data_config *data = &model->config->data;
@@ -30,7 +31,7 @@ static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struc
                                        dataset);
     } else if (data->train.there && (data->valid_fraction > 0.0 || data->train.split)) {
         st = clrnn_dataset_open_named(model->log, model->config, CLRNN_CHECK_ALL, false, &train, dataset);
-        clrnn_dataset_close(&train); // the view keeps it open
+        clrnn_dataset_close(&train); // if *dataset is a view, it keeps the set open
     } else {
         st = clrnn_error(model->log, CLRNN_ERR_ARG,
                          "the model's config has neither data.test nor validation data to work on: "
@@ -41,7 +42,7 @@ static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struc
     return st;
 }
 
-// Opens the data that `source` names, by the column and class names that the model keeps.
+// Opens the data that `source` names, with the column and class names that the model keeps.
 static enum clrnn_status open_named(struct clrnn_model *model, const struct clrnn_source *source,
                                     bool targets, struct clrnn_dataset **dataset)
 {
@@ -127,7 +128,7 @@ static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_turns *turns,
 enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset *dataset,
                                  struct clrnn_eval_result *result)
 {
-    // each sample is read once: stage the set batch by batch
+    // copy the set to the device batch by batch: each sample is read only once
     const struct clrnn_session_params params = {
         .model = model, .set = dataset, .feed = {.resident_bytes = 1}};
     struct clrnn_metrics metrics = {0};

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Helpers of evaluation and prediction.
+// Functions that evaluation and prediction share.
 #ifndef CLRNN_SRC_TRAIN_EVALUATE_H
 #define CLRNN_SRC_TRAIN_EVALUATE_H
 
 #include "clrnn/train.h"
 #include "train/session.h"
 
-/** Opens a data set for a model. A CSV file is read like the training file: by its delimiter and other rules,
- * unless `source` has others, and by the column and class names that the model keeps. `targets`: read y if
- * there is one. Errors: as clrnn_dataset_open; CLRNN_ERR_DATA also if the features differ. */
+/** Opens a data set for a model. A CSV file is read like the training file: with the training file's
+ * delimiter and other settings, unless `source` has its own, and with the column and class names that the
+ * model keeps. `targets`: read y if there is one. Errors: as clrnn_dataset_open; CLRNN_ERR_DATA also if the
+ * data have another number of features than the model. */
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
                                  struct clrnn_dataset **dataset);
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Feeds: the order of samples in an epoch, the data set's copy on the device, and staging per batch if the
-// copy does not fit.
+// Feeds: copy the data set to the device, or batch by batch if it does not fit there (staging), and prepare
+// the batches of an epoch one after the other.
 #include "train/feed.h"
 
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/file.h"
 
-#define STEP_SIZES 16u                 // T of batches is rounded up to at most this many different values
-#define PIECE_BYTES ((size_t)64 << 20) // most bytes of one transfer from a mapped file
-#define CHUNK_BYTES ((size_t)4 << 20)  // most bytes of one transfer of converted rows
-#define SHARED_BYTES ((size_t)64 << 20)
+#define STEP_SIZES 16u                  // T of batches is rounded up to at most this many different values
+#define PIECE_BYTES ((size_t)64 << 20)  // most bytes of one transfer from a mapped file
+#define CHUNK_BYTES ((size_t)4 << 20)   // most bytes of one transfer of converted rows
+#define SHARED_BYTES ((size_t)64 << 20) // largest copy on a device that shares the host's memory
 #define RELEASE_BYTES ((size_t)4 << 20) // mapped pages are released after this many bytes
 
 struct clrnn_feed {
@@ -23,15 +23,15 @@ struct clrnn_feed {
     struct clrnn_plan_cache *cache;
     uint32_t S, batches, batch; // batch: index of the next batch
     uint32_t steps;             // training steps of the epoch; each piece of a batch is one
-    uint32_t begin, taken;      // next piece's first time step, 0: a new batch; time steps in the last piece
+    uint32_t begin, taken;      // first step of the next piece, 0: a new batch; steps of the current piece
     uint32_t samples;           // number of samples in the current batch
     bool first;                 // whether the current piece is its batch's first
     uint32_t *order;            // [S] order of this epoch
     const uint32_t *current;    // [samples] indices of the current batch
     size_t x_width, y_width;    // numbers that a sample has in x, in y
 
-    // If staged: the host gathers x of a batch in one half while the device reads the other. The device's
-    // buffers are written in queue order, so one set of them is enough.
+    // If staged: the host gathers x of a batch in half[turn] while the device copies the other half. The
+    // device needs only one buffer for x, because it executes copies and kernels in the order of its queue.
     bool staged;
     float *half[2];
     uint64_t token[2];
@@ -41,8 +41,8 @@ struct clrnn_feed {
     size_t read_bytes; // bytes read since mapped pages were released
 };
 
-// Counts a read of a sample from a mapped file, and releases mapped pages at intervals. A read maps more
-// pages than the sample has.
+// Counts the bytes read from a mapped file, and releases mapped pages at intervals. Each read counts
+// CLRNN_FAULT_BYTES more than the sample has, because it also makes neighbouring pages resident.
 static void count_read(struct clrnn_feed *f, size_t numbers)
 {
     f->read_bytes += numbers * sizeof(float) + CLRNN_FAULT_BYTES;
@@ -80,7 +80,7 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
     return clrnn_buffer_write_f32(f->data.y, at, count * width, f->reals);
 }
 
-// Writes the lengths of samples and, with ctc, those of their targets.
+// Writes the lengths of samples and, with ctc, the numbers of their labels to the device.
 static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                        const uint32_t *samples)
 {
@@ -95,7 +95,8 @@ static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uin
     return f->data.y_lengths ? clrnn_buffer_write_i32(f->data.y_lengths, at, count, f->words) : CLRNN_OK;
 }
 
-// Writes y, lengths and weights of samples to the device, that is everything except x.
+// Writes y, lengths and weights of `count` samples to the device, that is everything except x. The samples
+// are those in `samples` or, if that is NULL, samples first to first + count - 1.
 static enum clrnn_status write_rest(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                     const uint32_t *samples)
 {
@@ -174,9 +175,10 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
 
 // ---------------------------------------------------------------- making a feed
 
-// Whether the set fits on the device. The limit is `resident_bytes`, else the environment's, else half of the
-// device's memory including what is in use, or SHARED_BYTES if the device shares the host's memory, which
-// holds the file's pages anyway. No buffer may exceed the device's largest allocation.
+// Whether a copy of the set, `needed` bytes, fits on the device. The limit is params.resident_bytes if set,
+// else the environment variable CLRNN_RESIDENT_BYTES if set. Otherwise the copy and all memory in use may
+// take half of the device's memory. A device that shares the host's memory gets at most SHARED_BYTES, because
+// the host keeps the file's pages in memory anyway. No buffer may exceed the device's largest allocation.
 static bool fits_device(const struct clrnn_feed *f, size_t needed)
 {
     const struct clrnn_device_info *device = clrnn_device_info(f->device);
@@ -342,7 +344,8 @@ const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed)
 
 // ---------------------------------------------------------------- batches
 
-// T of a batch: the length of its longest sample, rounded up so that there are few different plans.
+// Returns T of a batch: the length of its longest sample, rounded up to one of STEP_SIZES values. Each T
+// needs its own plan.
 static uint32_t batch_steps(const struct clrnn_feed *f, const uint32_t *sample, uint32_t N)
 {
     const uint32_t T = f->data.T_data, grain = (T + STEP_SIZES - 1) / STEP_SIZES;
@@ -370,8 +373,8 @@ static enum clrnn_status stage(struct clrnn_feed *f, const uint32_t *sample, uin
     return clrnn_dataset_whole(f->dataset);
 }
 
-// Lets plans read N samples of the current batch, from sample `first` on: stages them or writes their
-// indices.
+// Makes N samples of the current batch, from sample `first` on, readable for plans: stages the samples or, if
+// the device has a copy of the set, writes the samples' indices.
 static enum clrnn_status make_ready(struct clrnn_feed *f, uint32_t first, uint32_t N)
 {
     const uint32_t *sample = f->current + first;
@@ -422,7 +425,7 @@ void clrnn_feed_skip(struct clrnn_feed *f, uint32_t batches)
     f->batch += MIN2(batches, f->batches - f->batch);
 }
 
-// With train.bptt: takes the batch's next piece for training. After the last piece the batch is over.
+// With train.bptt: makes the batch's next piece the current one. After the last piece, f->begin is 0.
 static void next_piece(struct clrnn_feed *f, uint32_t bptt)
 {
     const uint32_t pieces = clrnn_feed_pieces(f->dataset, bptt, f->current, f->samples);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The order of samples in an epoch, and its number of training steps.
+// Computes the order of samples in an epoch, and the number of training steps in an epoch.
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "train/feed.h"
 
-#define BUCKET_BATCHES 32u // batches whose samples are sorted by length together
+#define BUCKET_BATCHES 32u // samples of this many batches are sorted by length together
 
 struct clrnn_feed_params clrnn_feed_as_trained(const struct clrnn_config *config)
 {
@@ -36,7 +36,8 @@ enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uin
         S, batch_size);
 }
 
-// Sorts samples by length, longest first: a stable counting sort over lengths 1..T.
+// Sorts order [count] by sample length, longest first: a stable counting sort over lengths 1..T. Scratch:
+// starts [T + 1], sorted [count].
 static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint32_t *order, uint32_t count,
                            uint32_t *starts, uint32_t *sorted)
 {
@@ -50,8 +51,8 @@ static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint
     memcpy(order, sorted, count * sizeof(*order));
 }
 
-// Sorts by length within chunks of the order, so that the samples of a batch have similar lengths. If the
-// order is shuffled, whole batches are shuffled afterwards; the last, smaller one stays last.
+// Sorts samples by length within chunks of BUCKET_BATCHES batches, so that the samples of a batch have
+// similar lengths. With params->shuffle, whole batches are then shuffled; a last, smaller batch stays last.
 static enum clrnn_status bucket(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
                                 const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checks and takes a folder that a command writes into.
+// Checks, creates and locks the folders that commands write into.
 #include "train/folder.h"
 
 #include <dirent.h>
@@ -23,7 +23,7 @@ const char *clrnn_folder_join(char path[PATH_MAX], const char *folder, const cha
     const int length = snprintf(path, PATH_MAX, "%s/%s%s%s", folder, part, *part ? "/" : "", name);
 
     if (length >= PATH_MAX)
-        path[0] = '\0'; // "" names nothing; the kernel refuses longer paths anyway
+        path[0] = '\0'; // "" names no file; the system refuses longer paths anyway
     return path;
 }
 
@@ -106,7 +106,7 @@ enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct cl
     *lock = open(mark, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (*lock < 0)
         st = clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be written: %s", mark, strerror(errno));
-    else if (flock(*lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not every file system can lock
+    else if (flock(*lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // ignores file systems without locks
         st = clrnn_error(
             log, CLRNN_ERR_ARG,
             "%s: another %s writes there now; choose another folder (--out) or wait for it to end", folder,
@@ -117,7 +117,8 @@ enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct cl
 
 // ---------------------------------------------------------------- default names
 
-// The config's file name without its ending; "run" if the config is not from a file. NULL: no memory.
+// Returns the config's file name without its ending, or "run" if the config is not from a file. Returns NULL
+// if there is no memory.
 static char *name_of(const struct clrnn_config *config)
 {
     const char *slash = config->path ? strrchr(config->path, '/') : NULL;
@@ -138,7 +139,7 @@ char *clrnn_folder_default(const struct clrnn_config *config, const char *what)
     if (!localtime_r(&now, &local) || !strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local))
         snprintf(stamp, sizeof(stamp), "%lld", (long long)now);
     path = name ? clrnn_format("runs/%s%s%s-%s", name, dash, what, stamp) : NULL;
-    for (int i = 2; path && access(path, F_OK) == 0 && i < 1000; i++) { // more than one run in a second
+    for (int i = 2; path && access(path, F_OK) == 0 && i < 1000; i++) { // same second as another run
         free(path);
         path = clrnn_format("runs/%s%s%s-%s-%d", name, dash, what, stamp, i);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Folders that commands write into. They are named after the config and the time, marked by a marker file and
-// locked while in use; a folder with files of others is refused.
+// locked while in use. A folder that holds other files is refused.
 #ifndef CLRNN_SRC_TRAIN_FOLDER_H
 #define CLRNN_SRC_TRAIN_FOLDER_H
 
@@ -9,7 +9,7 @@
 
 #include "clrnn/config.h"
 
-/** A kind of folder, such as that of a run. */
+/** A kind of folder, such as the folders of training runs. */
 struct clrnn_folder_kind {
     const char *noun;                        // in messages: "run"
     const char *mark;                        // name of the marker file
@@ -23,21 +23,22 @@ const char *clrnn_folder_join(char path[PATH_MAX], const char *folder, const cha
 /** Whether "<folder>/<part>/<name>" exists; true also if that cannot be determined. */
 bool clrnn_folder_has(const char *folder, const char *part, const char *name);
 
-/** A number as JSON: null where it is not finite. */
+/** Returns a number as JSON, or null if the number is not finite. */
 json_t *clrnn_json_number(double value);
-/** Writes `object`, which it releases, followed by `end` into a file of the folder; `what` names it in
- * messages. CLRNN_ERR_MEMORY, also if memory ran out for a part of the object since the last
- * clrnn_json_out_of_memory; CLRNN_ERR_DISK. */
+/** Writes `object` as JSON text, followed by the text `end`, to the file `name` in the folder, and releases
+ * `object`. `flags`: of jansson's json_dumps; `what`: name of the object in messages. CLRNN_ERR_MEMORY, also
+ * if memory ran out for a part of the object since the last clrnn_json_out_of_memory; CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_folder_json(const struct clrnn_log *log, const char *folder, const char *name,
                                     json_t *object, size_t flags, const char *end, const char *what);
 
 /** Whether a folder is of this kind. */
 bool clrnn_folder_is(const struct clrnn_folder_kind *kind, const char *folder);
-/** CLRNN_ERR_ARG if the folder holds files and is not of this kind. A folder that does not exist is fine. */
+/** Checks that a command may write into a folder: a folder that does not exist, is empty or is of this kind.
+ * CLRNN_ERR_ARG: the folder holds other files; CLRNN_ERR_DISK: the folder cannot be read. */
 enum clrnn_status clrnn_folder_check(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
                                      const char *folder);
 /** Writes the marker into an existing folder and locks it until the file descriptor *lock is closed.
- * CLRNN_ERR_DISK; CLRNN_ERR_ARG: another process writes there. */
+ * CLRNN_ERR_DISK; CLRNN_ERR_ARG: another process has locked the folder. */
 enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
                                     const char *folder, int *lock);
 
@@ -47,8 +48,8 @@ enum clrnn_status clrnn_folder_choose(const struct clrnn_log *log, const struct 
                                       const struct clrnn_config *config, const char *what, const char *out,
                                       char folder[PATH_MAX]);
 
-/** A path "runs/<config's name>-<what>-<date>-<time>" that does not exist yet, to be freed. `what` may be
- * NULL. Returns NULL if there is no memory. */
+/** Returns a path "runs/<config's name>-<what>-<date>-<time>" that does not exist yet; the caller
+ * frees it. `what` may be NULL. Returns NULL if there is no memory. */
 char *clrnn_folder_default(const struct clrnn_config *config, const char *what);
 
 #endif

@@ -100,7 +100,7 @@ static enum clrnn_status read_records(struct clrnn_loop *l)
         l->state.last_norm = clrnn_unsigned_nan(r[RECORD_NORM]);
         l->state.last_lr = q->lr[i];
         clrnn_watch_step(&l->watch, r, l->last_loss, q->lr[i]);
-        if (r[RECORD_WEIGHT] != 0.0) { // batches without a label that counts are left out of the epoch's mean
+        if (r[RECORD_WEIGHT] != 0.0) { // the epoch's mean leaves out batches in which no label counts
             l->state.loss_sum += l->last_loss * q->weight[i];
             l->state.weight_sum += q->weight[i];
         }
@@ -139,14 +139,14 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
     q->samples[q->count] = l->train->fresh ? l->train->samples : 0;
     q->weight[q->count] = l->train->weight;
     q->lr[q->count++] = lr;
-    if (l->train->samples >= l->largest_batch) { // a smaller last batch does not count
+    if (l->train->samples >= l->largest_batch) { // leaves out a smaller last batch
         l->largest_batch = l->train->samples;
         l->chained = clrnn_replay_chained(l->train->plan->replay);
     }
     clrnn_profile_add(&l->profile, l->train->plan);
     if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(read_records(l)); // the scheduler needs this batch's loss
-    // without a label that counts there is no loss to judge
+    // if no label of the batch counts, there is no loss for reduce_lr_on_plateau: skip the step
     if (scheduler->per_batch &&
         (scheduler->kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU || l->last_weight != 0.0))
         clrnn_model_step_schedule(l->model, l->last_loss);
@@ -230,7 +230,7 @@ static void make_row(const struct clrnn_loop *l, const struct clrnn_session_reco
     };
 }
 
-// Whether early stopping ends the run after this epoch.
+// Updates the state of early stopping. Returns whether early stopping ends the run after this epoch.
 static bool stops_early(struct clrnn_loop *l, const struct clrnn_epoch_row *row)
 {
     const struct clrnn_early_stopping_config *c = &l->config->train.early_stopping;
@@ -277,8 +277,8 @@ static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, 
     l->params->progress(l->params->progress_user, &progress);
 }
 
-// Writes metrics first and last.safetensors last: a run killed in between resumes from the epoch before and
-// writes the same content again.
+// Writes the epoch's metrics first and the checkpoint last.safetensors at the end. A run that is killed in
+// between resumes from the checkpoint of the epoch before, and writes the same metrics again.
 static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_session_record *valid)
 {
     struct clrnn_progress_state *s = &l->state;

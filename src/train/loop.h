@@ -11,22 +11,23 @@
 #include "train/tensorboard.h"
 #include "train/watch.h"
 
-#define LOOP_QUEUE 64u // most steps between two reads of the records: bounds the queue and Ctrl-C's delay
+// Most steps that are queued between two reads of their records. Bounds the queue, and how long Ctrl-C takes.
+#define LOOP_QUEUE 64u
 
 /** Steps that are queued and whose records have not been read yet. */
 struct clrnn_loop_queue {
     uint32_t count, limit;
-    uint32_t samples[LOOP_QUEUE]; // samples of the batch that begins in this step, else 0
+    uint32_t samples[LOOP_QUEUE]; // samples in the batch that begins in this step; 0: none begins
     double weight[LOOP_QUEUE];    // weight of each step, as in struct clrnn_session
     double lr[LOOP_QUEUE];
-    double record[LOOP_QUEUE * RECORD_FIELDS]; // the records, once read
+    double record[LOOP_QUEUE * RECORD_FIELDS]; // the steps' records after they were read
 };
 
 struct clrnn_loop {
     const struct clrnn_train_params *params;
     const struct clrnn_log *log;
     struct clrnn_device *device;
-    const struct clrnn_config *config; // the config of the model, once there is one
+    const struct clrnn_config *config; // the model's config; NULL before there is a model
     struct clrnn_model *model;
     struct clrnn_data_sets data;
     struct clrnn_data_identity identity; // identifies the data
@@ -46,19 +47,20 @@ struct clrnn_loop {
 
     struct clrnn_loop_queue queue;
     uint64_t done;                 // steps whose records were read
-    uint64_t kept_epochs;          // whole epochs that last.safetensors contains
+    uint64_t kept_epochs;          // whole epochs trained up to the checkpoint last.safetensors
     double last_loss, last_weight; // of the step whose record was read last
     struct clrnn_metrics metrics;  // of the validation set; the loop owns its confusion matrix, or NULL
 
-    double called, pictures_ended, pictures_took; // call of clrnn_train; last drawing: end (or 0), duration
-    double kept;                                  // time of the last checkpoint
-    double started, epoch_started, last_read, shown;  // times in seconds of the monotonic clock
-    double former_seconds;                            // seconds of the epochs before a resume
-    double train_seconds;                             // seconds of this epoch's training, without validation
-    uint64_t steps_here, samples_here, epoch_samples; // this process: steps, samples, samples in this epoch
+    // Times in seconds of the monotonic clock; pictures_took is the duration of the last drawing.
+    double called, pictures_ended, pictures_took;    // call of clrnn_train; last drawing of pictures, 0: none
+    double kept;                                     // last checkpoint
+    double started, epoch_started, last_read, shown; // start, start of epoch, last records, last progress
+    double former_seconds;                           // seconds of the epochs before a resume
+    double train_seconds;                            // seconds of this epoch's training, without validation
+    uint64_t steps_here, samples_here, epoch_samples; // of this process: steps, samples, this epoch's samples
     double train_seconds_here;
     uint32_t largest_batch; // largest number of samples in a step so far
-    bool chained;           // whether the last step with that many samples ran as chains
+    bool chained;           // whether the last step with that many samples ran as chains (replay.h)
     size_t pace_count;      // one entry for each read of records: seconds per step, number of steps
     struct clrnn_loop_pace {
         double seconds;
@@ -70,13 +72,14 @@ struct clrnn_loop {
  * end, or batchnorm would get a single value per channel. */
 enum clrnn_status clrnn_loop_check(const struct clrnn_loop *loop);
 
-/** Trains until all epochs are done or early stopping. CLRNN_INTERRUPTED: a checkpoint was written. */
+/** Trains until all epochs are done or early stopping ends the run. CLRNN_INTERRUPTED: params->stop was set;
+ * a checkpoint was written. */
 enum clrnn_status clrnn_loop_run(struct clrnn_loop *loop);
 
 // ---------------------------------------------------------------- report.c
 
 /** Logs a description of the data sets and, for a series, the scores of naive predictions.
- * CLRNN_ERR_MEMORY. */
+ * Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_report_data(struct clrnn_loop *loop);
 
 /** Fills in the result as far as the run got. */
@@ -85,7 +88,7 @@ void clrnn_report_result(struct clrnn_loop *loop, struct clrnn_train_result *res
 /** After an epoch: writes summary.json, and the pictures if drawing them takes little of the run's time. */
 enum clrnn_status clrnn_report_epoch(struct clrnn_loop *loop);
 
-/** At the end: writes summary.json, if `summary`, and the pictures. */
+/** At the end of the run: writes summary.json if `summary` is true, and the pictures. */
 enum clrnn_status clrnn_report_end(struct clrnn_loop *loop, const struct clrnn_train_result *result,
                                    bool summary);
 

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Checks in advance what would make a run fail only after hours.
+// Checks, before training, for faults that would otherwise make a run fail only after hours.
 #include "base/array.h"
 #include "base/log.h"
 #include "model/network.h"
 #include "train/loop.h"
 
-// Whether a batch of N samples, or a last one of `rest`, has a shard of one sample.
+// Whether a shard has at most one sample when a batch of N samples, or a smaller last batch of `rest`
+// samples, is divided into `shards` shards. `rest` 0: there is no smaller last batch.
 static bool has_single(uint32_t N, uint32_t rest, uint32_t shards)
 {
     return N < 2 * shards || (rest && rest < 2 * shards);
 }
 
-// Checks that batchnorm never gets a single value per channel: the run would fail only after an hour of
-// training.
+// Checks that no batch gives a batchnorm layer a single value per channel. Otherwise the run would fail at
+// that batch, perhaps after hours.
 static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set,
                                           bool training)
 {
@@ -41,8 +42,8 @@ static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const stru
     return CLRNN_OK;
 }
 
-// Checks that one_cycle_lr is not stepped past its end, where PyTorch raises: the run would fail only after
-// an hour of training.
+// Checks that one_cycle_lr is not stepped past its end, where PyTorch raises an exception. Otherwise the run
+// would fail at that step, perhaps after hours.
 static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 {
     const struct clrnn_train_config *train = &l->config->train;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Messages between ranks. MPI's own waits spin; ours sleep between polls, so that ranks on the same core do
-// not take it from each other. Threads call MPI one at a time.
+// Messages between ranks. MPI's own blocking calls poll without a pause. The waits here sleep between polls,
+// so that a rank that waits does not slow down a rank that computes on the same core. Only one thread at a
+// time calls MPI.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -10,16 +11,16 @@
 #include "base/log.h"
 #include "train/ranks_mpi.h"
 
-#define MOST_BYTES ((size_t)1 << 30) // most bytes of one MPI call, which counts in int
+#define MOST_BYTES ((size_t)1 << 30) // most bytes of one MPI call, whose count is an int
 #define LEAST_SLEEP_NS 1000
 #define MOST_SLEEP_NS 500000
-#define PATIENT_SLEEP_NS 2000000 // what arrives meanwhile, 2.5 MB with 10 Gbit/s, fits the system's buffers
+#define PATIENT_SLEEP_NS 2000000 // at 10 Gbit/s 2.5 MB arrive meanwhile, which fit the system's buffers
 #define BROADCAST_TAG 32767
 
 struct clrnn_mpi clrnn_mpi = {.count = 1};
 
-static atomic_int given_up;     // status that all waits return; CLRNN_OK: none
-static atomic_int on_their_way; // messages under way
+static atomic_int given_up;     // error that all waits return; CLRNN_OK: no error
+static atomic_int on_their_way; // number of messages under way
 
 uint32_t clrnn_ranks_count(void)
 {
@@ -43,7 +44,7 @@ bool clrnn_ranks_keep_memory(void)
 
 void clrnn_ranks_pause(size_t bytes, bool patient, long *ns)
 {
-    const long first = (long)MIN2(bytes, MOST_SLEEP_NS / 4); // a byte per nanosecond: 8 Gbit/s
+    const long first = (long)MIN2(bytes, MOST_SLEEP_NS / 4); // assumes 1 byte per ns, that is 8 Gbit/s
 
     *ns = *ns ? MIN2(2 * *ns, MOST_SLEEP_NS) : MAX2(first, LEAST_SLEEP_NS);
     if (patient)
@@ -52,7 +53,7 @@ void clrnn_ranks_pause(size_t bytes, bool patient, long *ns)
 
 #ifdef CLRNN_HAVE_MPI
 
-static pthread_mutex_t calls = PTHREAD_MUTEX_INITIALIZER; // held while MPI is called
+static pthread_mutex_t calls = PTHREAD_MUTEX_INITIALIZER; // locked while a thread calls MPI
 
 enum clrnn_status clrnn_mpi_check(const struct clrnn_log *log, int result, const char *what)
 {
@@ -86,7 +87,7 @@ static enum clrnn_status check_message(const struct clrnn_log *log, int result, 
     return clrnn_mpi_check(log, result, what[m->kind]);
 }
 
-// Begins the next part of a message, as large as MPI can count.
+// Begins the transfer of the next part of a message, at most MOST_BYTES.
 static enum clrnn_status begin_next(const struct clrnn_log *log, struct clrnn_message *m)
 {
     MPI_Request request;
@@ -101,8 +102,9 @@ static enum clrnn_status begin_next(const struct clrnn_log *log, struct clrnn_me
     return CLRNN_OK;
 }
 
-// Broadcasts use a binomial tree. A rank receives from the rank whose number lacks its lowest set bit, and
-// sends to its own number plus each lower bit, highest first. Returns false when it has sent to all.
+// Sets the next rank to which this rank sends a broadcast; returns false when it has sent to all its
+// receivers. Broadcasts use a binomial tree. A rank receives from the rank whose number is its own without
+// the lowest set bit. It then sends to the ranks (own number + bit) for each lower bit, the highest first.
 static bool next_receiver(struct clrnn_message *m)
 {
     do
@@ -114,7 +116,7 @@ static bool next_receiver(struct clrnn_message *m)
     return m->bit;
 }
 
-// Sets the first transfer of a message; false: it has none.
+// Sets the members of a message for its first transfer. Returns false if the message needs no transfer.
 static bool set_out(struct clrnn_message *m)
 {
     m->begun = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Metrics, accumulated row by row; doc/maths.md, "Figures of an evaluation".
+// Computes metrics, accumulated row by row; see doc/maths.md, "Figures of an evaluation".
 #include "train/metrics.h"
 
 #include <math.h>
@@ -16,7 +16,9 @@
 #define MOST_SCORES ((size_t)1 << 24) // most scores that are kept for the areas under curves
 #define MOST_LISTED 1000u             // most classes, labels or outputs listed in metrics.jsonl
 
-// Columns of `sum`: first for classes and labels, then for real targets.
+// Columns of `sum`: the first enum is for classes and labels, the second for real targets. ORIGIN is the
+// first target. SHIFTED and SHIFTED_SQUARES sum (target - ORIGIN) and its square, which makes rounding errors
+// of the variance small.
 enum { HITS, GUESSED, SUPPORT };
 enum { ABSOLUTE, SQUARED, SHIFTED, SHIFTED_SQUARES, SEEN, COLUMNS, ORIGIN = COLUMNS };
 enum { WIDTH = COLUMNS + 1 };
@@ -72,7 +74,7 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
         .model = model, .set = set, .outputs = model->outputs, .targets = model->targets};
     if (model->config->train.loss.kind != CLRNN_LOSS_QUANTILE && !of_labels(m))
         m->groups = of_classes(m) || of_values(m) || m->targets > 1 ? m->outputs : 2;
-    if (!of_values(m) && !of_labels(m)) // two classes, or one label, need only one score
+    if (!of_values(m) && !of_labels(m)) // two classes, or a single label, need only one score
         m->scores = of_classes(m) && m->outputs == 2 ? 1 : m->outputs;
     numbers = batch * steps * m->outputs;
     m->out = malloc(numbers * sizeof(*m->out));
@@ -108,7 +110,7 @@ void clrnn_metrics_close(struct clrnn_metrics *m)
     *m = (struct clrnn_metrics){0};
 }
 
-// Discards everything that was added.
+// Sets all sums and counts to 0.
 static void reset(struct clrnn_metrics *m)
 {
     m->items = m->correct = 0;
@@ -156,8 +158,8 @@ static void add_classes(struct clrnn_metrics *m, const float *x, int32_t truth)
     m->scored++;
 }
 
-// Adds the truth y and score x of label `o`. A single label counts as two classes; of several, each is a
-// group.
+// Adds the true value y and the score x of label `o`. If there is a single label, its values 0 and 1 are the
+// two groups. If there are several labels, each label is a group.
 static void add_label(struct clrnn_metrics *m, uint32_t o, float x, float y)
 {
     const bool truth = y > 0.5f, guess = x > 0.0f;
@@ -186,7 +188,7 @@ static void add_value(struct clrnn_metrics *m, uint32_t o, double x, double y)
     sum[SHIFTED_SQUARES] += (y - sum[ORIGIN]) * (y - sum[ORIGIN]);
 }
 
-// Adds a row's real targets or labels. A missing label gets the score NaN, which is left out later.
+// Adds a row's real targets or labels. A missing label gets the score NaN, which compute_areas leaves out.
 static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
 {
     struct clrnn_score *score = m->score ? m->score + m->scored * m->scores : NULL;
@@ -204,7 +206,8 @@ static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
     m->scored++;
 }
 
-// Adds the greedy decoding of a sample and its edit distance to the sample's labels.
+// For ctc: decodes a sample greedily, and adds the edit distance between decoded labels and the sample's
+// labels.
 static void add_labels(struct clrnn_metrics *m, const float *x, uint32_t steps, uint32_t sample)
 {
     const uint32_t truth = (uint32_t)clrnn_dataset_y_valid(m->set, sample);

@@ -19,8 +19,8 @@ enum clrnn_metric {
         CLRNN_METRIC_COUNT
 };
 
-/** The metric that a monitored name such as "valid_macro_f1" means; CLRNN_METRIC_COUNT for others, as
- * valid_loss. */
+/** Returns the metric that a name in train.early_stopping.monitor, such as "valid_macro_f1", stands for, or
+ * CLRNN_METRIC_COUNT for other names, such as "valid_loss". */
 enum clrnn_metric clrnn_metric_monitored(const char *monitor);
 
 struct clrnn_metrics {
@@ -32,19 +32,21 @@ struct clrnn_metrics {
     double *group[3]; // [groups] each: precision, recall, F1; or mae, rmse, r2
 
     uint64_t *confusion;       // [groups, groups] for classes, owned by the caller, or NULL
-    uint64_t items, correct;   // predictions that count; those that are correct
+    uint64_t items, correct;   // predictions that count; correct predictions among them
     double *sum;               // [groups, 6], columns as in metrics.c
-    struct clrnn_score *score; // [scored, scores], for the curves; NULL if there would be too many
-    size_t scores, scored;
-    float *out, *real;
-    int32_t *class;
-    // ctc: decoded labels; edit distances in all, target labels in all, samples with an edit
-    int32_t *labels;
-    uint32_t *row; // scratch
+    struct clrnn_score *score; // [scored, scores], for roc_auc and pr_auc; NULL: none, or too many
+    size_t scores, scored;     // scores per row; rows added
+    float *out, *real;         // scratch: outputs of a batch; y of a sample as real numbers
+    int32_t *class;            // scratch: y of a sample as classes
+    // ctc only
+    int32_t *labels; // scratch: decoded labels of a sample
+    uint32_t *row;   // scratch of clrnn_edit_distance
+    // sums over all samples: edit distances; target labels; samples whose decoded labels are not the target
     uint64_t edits, truth, wrong;
 };
 
-/** Makes the metrics of a model on a set with targets; close frees the contents. CLRNN_ERR_MEMORY. */
+/** Prepares *m to compute the metrics of a model on a set with targets; clrnn_metrics_close frees the
+ * contents. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn_model *model,
                                      const struct clrnn_dataset *set);
 void clrnn_metrics_close(struct clrnn_metrics *m);
@@ -52,15 +54,16 @@ void clrnn_metrics_close(struct clrnn_metrics *m);
 /** Whether each prediction is one class of several, so that `confusion` can be counted. */
 bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m);
 
-/** Number of samples of a class, or of samples that have a label. */
+/** Returns how many targets are of class `group` or, with several labels per sample, have label `group`. */
 uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group);
 
 /** Evaluates like clrnn_session_pass, and computes the metrics. */
 enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_turns *turns,
                                      const volatile sig_atomic_t *stop, struct clrnn_session_record *record);
 
-/** Text ", \"valid_accuracy\": 0.5, ..." with every metric that the loss has, lists included. The caller
- * frees it with free(). NULL: no memory. */
+/** Returns the metrics as JSON members: ", \"valid_macro_f1\": 0.5, ...". These are all metrics that the loss
+ * has, lists per class or output included, but not accuracy, mae, rmse and r2, which struct clrnn_epoch_row
+ * has. The caller frees the text. Returns NULL if there is no memory. */
 char *clrnn_metrics_json(const struct clrnn_metrics *m);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Naive predictions of series and classes.
+// Makes naive predictions of series and classes, which need no model, and computes their scores.
 #include "train/naive.h"
 
 #include <math.h>
@@ -10,14 +10,15 @@
 #include "train/dataset_private.h"
 #include "train/folder.h"
 
-struct scale { // [outputs] sums over the samples
+struct scale { // [outputs] each: sums over the samples of |error| and error^2, and the number of errors
     double *absolute, *squares, *count;
 };
 
 enum naive_kind { NAIVE_LAST, NAIVE_SEASON, NAIVE_LINE };
 static const char *const naive_name[] = {"last value", "seasonal", "linear"};
 
-// Reads the values of one target in the window: past [window].
+// Reads one target's values in a window into past [window]. `start`: the window's first row, as an index that
+// clrnn_series_row takes.
 static void read_past(const struct clrnn_dataset *root, size_t start, size_t target, double *past)
 {
     for (uint32_t t = 0; t < root->windows->window; t++)
@@ -25,7 +26,8 @@ static void read_past(const struct clrnn_dataset *root, size_t start, size_t tar
                                     root->table->target[target]);
 }
 
-// Least squares line: value = at + slope * (t - middle).
+// Fits the least squares line through past [window]: value = at + slope * (t - middle), where t counts the
+// rows of the window from 0 and middle = (window - 1) / 2.
 static void fit_line(const double *past, uint32_t window, double *at, double *slope)
 {
     const double middle = (window - 1) / 2.0;
@@ -45,7 +47,7 @@ static double predict(enum naive_kind kind, const double *past, uint32_t window,
                       uint32_t step, double at, double slope)
 {
     switch (kind) {
-    case NAIVE_SEASON: // the same position in the window's last season
+    case NAIVE_SEASON: // the value at the same position in the window's last season
         return past[window - season + step % season];
     case NAIVE_LINE:
         return at + slope * (window + step - (window - 1) / 2.0);

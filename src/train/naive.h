@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Naive baselines that need no model: for series the last value, the last season or a straight line; for
-// classes the most common class.
+// Naive predictions, which need no model, as baselines. For series: the last value, the value one season
+// before, or a straight line through the window. For classes: the most common class.
 #ifndef CLRNN_SRC_TRAIN_NAIVE_H
 #define CLRNN_SRC_TRAIN_NAIVE_H
 
@@ -9,13 +9,15 @@
 #include "clrnn/train.h"
 #include "train/dataset.h"
 
-/** Evaluates the naive predictions on a set of windows; other sets get none. Missing targets are left out.
- * CLRNN_ERR_MEMORY. */
+/** Sets *naive to the scores of the naive predictions on a data set of windows over series. For other data
+ * sets *naive has no results. Missing (NaN) targets are left out. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_naive_eval(const struct clrnn_dataset *dataset, struct clrnn_naive *naive);
 
-/** Text "last value MAE 1.2 RMSE 1.5, linear MAE ...", to be freed; "" without results. NULL: no memory. */
+/** Returns the results as text, "last value MAE 1.2 RMSE 1.5, linear MAE ...", which the caller frees. The
+ * text is "" if there are no results. Returns NULL if there is no memory. */
 char *clrnn_naive_text(const struct clrnn_naive *naive);
-/** The results as a list of objects with name, mae, rmse and accuracy. NULL: no memory. */
+/** Returns the results as a JSON list of objects with name, mae, rmse and accuracy, or NULL if there is no
+ * memory. */
 json_t *clrnn_naive_json(const struct clrnn_naive *naive);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sums batchnorm's statistics over the tree of shards, in double. Forward: count, mean and sum of squared
-// deviations per feature, combined pairwise (Chan, Golub, LeVeque). Backward: sums of dy xhat and dy.
+// Sums batchnorm's statistics over the tree of shards (tree.h), in double. Forward: count, mean and sum of
+// squared deviations of each feature, combined pairwise (Chan, Golub, LeVeque). Backward: the sums of dy xhat
+// and of dy, where xhat is the normalised input.
 #include "train/norm_sums.h"
 
 #include <math.h>
@@ -20,9 +21,10 @@ struct clrnn_norm_sums {
     struct clrnn_model *model;
     const struct clrnn_worker *worker;
     size_t count;
-    struct norm *norm; // [count], indexed by norm.number of an op
-    double
-        *result; // latest: forward [3, C]: invstd, mean, variance; backward [2, C]: means of dy, of dy xhat
+    struct norm *norm; // [count], indexed by the member norm.number of a batchnorm op
+    // Results of the latest clrnn_norm_sums_add. Forward [3, C]: 1 / sqrt(variance + eps), mean, variance.
+    // Backward [2, C]: means of dy and of dy xhat.
+    double *result;
     size_t result_count;
 };
 
@@ -92,7 +94,8 @@ void clrnn_norm_sums_destroy(struct clrnn_norm_sums **sums)
     free(s);
 }
 
-// Finds *done, the op before `op`, whose results the host has to sum up now, and the *tree for these sums.
+// Sets *done to the op before `op`, whose outputs the host has to sum up now, and *tree to the tree for these
+// sums. Creates the tree when it is first needed.
 static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan *plan, size_t op,
                               const struct clrnn_op **done, struct clrnn_tree **tree)
 {
@@ -113,7 +116,7 @@ static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan
     return CLRNN_OK;
 }
 
-// Reads `count` output slots of an op, from slot `first` on, one after the other.
+// Reads `count` outputs of an op, [C] each, from output slot `first` on, into consecutive parts of `values`.
 static enum clrnn_status read_slots(const struct clrnn_plan *plan, const struct clrnn_op *op, int first,
                                     int count, double *values)
 {
@@ -196,7 +199,7 @@ enum clrnn_status clrnn_norm_sums_add(struct clrnn_norm_sums *s, const struct cl
         s->result_count = 3 * C;
     }
     r = s->result;
-    if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS) { // SPREAD_MEANS begins with the mean of dy
+    if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS) { // `total` begins with dy xhat, SPREAD_MEANS with dy
         memcpy(r, (double *)total + C, C * sizeof(*r));
         memcpy(r + C, total, C * sizeof(*r));
         for (size_t i = 0; i < 2 * C; i++)

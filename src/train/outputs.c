@@ -11,7 +11,7 @@
 #include "model/nest.h"
 #include "train/decode.h"
 
-// Sets p->from by the last layer other than round and dropout: softmax gives probabilities, log_softmax
+// Sets p->from by the last layer that is not round or dropout: softmax gives probabilities, log_softmax
 // log-probabilities, any other layer logits.
 static void find_what_comes_out(struct clrnn_outputs *p, const struct clrnn_config *config)
 {

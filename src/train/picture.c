@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-#define MOST_UPRIGHT 5u // most names of the x axis that are not rotated
+#define MOST_UPRIGHT 5u // with more names than these, the names of the x axis are rotated
 
 extern char **environ;
 
@@ -34,7 +34,8 @@ static char *find_gnuplot(void)
     return NULL;
 }
 
-// Runs a script and stores the drawing in `to`. gnuplot opens no file by name: it would run "|command".
+// Runs gnuplot on a script and stores the drawing in `to`. gnuplot gets both files as its standard input and
+// output and opens no file by name, because it would run a name such as "|command".
 static bool draw(const char *gnuplot, FILE *script, FILE *to)
 {
     char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t) "-d", (char *)(uintptr_t) "-", NULL};
@@ -57,7 +58,8 @@ static bool draw(const char *gnuplot, FILE *script, FILE *to)
     return drawn;
 }
 
-// Copies the drawing to `path`, where it appears only when complete.
+// Copies the drawing to `path` atomically. Returns false if the drawing is empty or the file cannot be
+// written.
 static bool keep(FILE *svg, const char *path)
 {
     char part[4096];
@@ -162,7 +164,8 @@ bool clrnn_picture_end(struct clrnn_picture *p)
     return drawn;
 }
 
-// Reads a whole file. NULL: it is empty, or no memory.
+// Returns the content of a whole file, which the caller frees. Returns NULL if the file is empty or cannot be
+// read, or if there is no memory.
 static uint8_t *read_all(FILE *file, size_t *size)
 {
     const long length = fseek(file, 0, SEEK_END) ? 0 : ftell(file);
@@ -190,7 +193,7 @@ bool clrnn_picture_png(struct clrnn_picture *p, uint8_t **png, size_t *size)
 
 void clrnn_picture_text(const struct clrnn_picture *picture, const char *text)
 {
-    char *shown = clrnn_text_escape(text, CLRNN_TEXT_SHOWN); // a newline would end the quotes
+    char *shown = clrnn_text_escape(text, CLRNN_TEXT_SHOWN); // escapes newlines, which end a quoted text
 
     fputc('\'', picture->script);
     for (const char *at = shown ? shown : ""; *at; at++)
@@ -210,7 +213,8 @@ void clrnn_picture_tics(const struct clrnn_picture *picture, char axis, size_t c
             text && strlen(text) > most_characters ? clrnn_text_fit(text, (int)most_characters) : NULL;
 
         fputs(i ? ", '" : "'", picture->script);
-        for (const char *at = cut ? cut : text ? text : ""; *at; at++) // a percent sign begins a format
+        // a quote and a percent sign, which begins a format, are doubled
+        for (const char *at = cut ? cut : text ? text : ""; *at; at++)
             fputs((char[]){*at, *at == '\'' || *at == '%' ? *at : '\0', '\0'}, picture->script);
         fprintf(picture->script, "' %zu", i);
         free(text);

@@ -9,7 +9,7 @@
 #include "train/plot_metrics.h"
 #include "train/run_folder.h"
 
-#define LOG_SCALE_FROM 1000.0 // from this ratio of largest to smallest loss on, the axis is logarithmic
+#define LOG_SCALE_FROM 1000.0 // the axis is logarithmic if largest / smallest loss is above this
 #define MOST_BARS_NAMED 30u
 
 // The data that the pictures show, and the destinations of the pictures.
@@ -19,7 +19,7 @@ struct subject {
     const uint64_t *counts; // [classes] number of training samples or steps of each class
     const struct clrnn_picture_counts *confusion;
     struct clrnn_tfevents *events; // the pictures are also appended here; or NULL
-    enum clrnn_status status;      // of appending to `events`
+    enum clrnn_status status;      // result of appending to `events`
 };
 
 // ---------------------------------------------------------------- loss.svg
@@ -123,7 +123,8 @@ static void draw_confusion(FILE *script, const struct subject *s)
     clrnn_plot_confusion(script, s->confusion, s->folder->count);
 }
 
-// Appends the picture to `events` at the last epoch; left out if gnuplot cannot draw PNG.
+// Draws a picture as PNG and appends it to `events` at the step of the last epoch. Appends nothing if gnuplot
+// cannot draw PNG.
 static void add_event(struct subject *s, const char *tag,
                       void (*write)(FILE *script, const struct subject *s))
 {

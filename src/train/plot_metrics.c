@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "train/picture.h"
 
-#define MOST_CELLS_NAMED 16u // most classes for which cells show their count
+#define MOST_CELLS_NAMED 16u // cells show their count if there are at most this many classes
 
 // ---------------------------------------------------------------- metrics by epoch
 

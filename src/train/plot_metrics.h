@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// gnuplot scripts of the pictures that show the quality of predictions.
+// Writes the gnuplot scripts of the pictures that show how good the predictions are.
 #ifndef CLRNN_SRC_TRAIN_PLOT_METRICS_H
 #define CLRNN_SRC_TRAIN_PLOT_METRICS_H
 
@@ -7,13 +7,14 @@
 
 #include "train/run_folder.h"
 
-/** Whether the last epoch has a metric that metrics.svg shows. */
+/** Returns whether the last epoch has a metric that metrics.svg shows. */
 bool clrnn_plot_has_metrics(const struct clrnn_run_folder *folder);
 
-/** metrics.svg: accuracy and similar metrics, or MAE and RMSE, by epoch, from metrics.jsonl. */
+/** Writes the script of metrics.svg: accuracy and similar metrics, or MAE and RMSE, by epoch, from
+ * metrics.jsonl. */
 void clrnn_plot_metrics(FILE *script, const struct clrnn_run_folder *folder);
 
-/** confusion.svg: the confusion matrix of the validation set after `epochs` epochs. */
+/** Writes the script of confusion.svg: the confusion matrix of the validation set after `epochs` epochs. */
 void clrnn_plot_confusion(FILE *script, const struct clrnn_picture_counts *confusion, size_t epochs);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writes predictions batch by batch into a .npy or .csv file, with memory for one batch.
+// Writes predictions batch by batch into a .npy or .csv file or an array, with memory for one batch.
 #include <math.h>
 #include <string.h>
 
@@ -23,16 +23,16 @@ struct prediction {
     struct clrnn_model *model;
     struct clrnn_dataset *dataset;
     enum clrnn_predict_kind kind;
-    bool decode; // predict labels: greedily, or if `beam` is not 0 by beam search
+    bool decode; // predict label sequences (ctc): greedily or, if `beam` is not 0, by beam search
     uint32_t beam;
-    struct clrnn_labels *found; // [samples]
+    struct clrnn_labels *found; // [samples] if `decode`, else NULL
     struct clrnn_outputs to;
     bool per_step;
-    uint32_t T, outputs; // steps that the file has per sample; outputs per step
+    uint32_t T, outputs; // steps per sample in the file; outputs per step
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;
     void *array;     // destination instead of a file
-    size_t capacity; // numbers for which `array` has room
+    size_t capacity; // number of elements of `array`
     float *out, *row;
     int64_t *classes;
 };
@@ -89,7 +89,7 @@ static enum clrnn_status open_array(const struct prediction *p, uint32_t samples
                              p->capacity, count, samples);
 }
 
-// Writes a class, by name if it has one, quoted if CSV requires that.
+// Writes a comma and a class: its name if it has one, else its index. The name is quoted if CSV requires it.
 static void write_class(struct prediction *p, int64_t index)
 {
     const char *name =
@@ -109,7 +109,8 @@ static void write_class(struct prediction *p, int64_t index)
     clrnn_out_printf(p->csv, "\"");
 }
 
-// Writes a sample's predictions of T steps. Steps beyond its length are 0, or class -1; CSV leaves them out.
+// Writes a sample's predictions. Steps beyond the sample's length become zeros, or class -1; CSV has no rows
+// for these steps.
 static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
 {
     const uint32_t length = p->per_step ? MIN2(clrnn_dataset_output_length(p->dataset, sample), steps) : 1;
@@ -265,7 +266,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     return st;
 }
 
-// Predicts into the file `path` or, if that is NULL, into p.array.
+// Predicts into the file `path` or, if `path` is NULL, into p.array.
 static enum clrnn_status predict(struct prediction p, const struct clrnn_source *source, const char *path)
 {
     struct clrnn_source inputs = *source;

@@ -15,7 +15,7 @@ void clrnn_profile_add(struct clrnn_profile *profile, struct clrnn_plan *plan)
     if (at == profile->count && profile->count < PROFILE_PLANS)
         profile->count++;
     else if (at == profile->count)
-        at = profile->count - 1; // replaces the least recently used one
+        at = profile->count - 1; // replaces the least recently used plan
     memmove(profile->plan + 1, profile->plan, at * sizeof(*profile->plan));
     profile->plan[0] = plan;
 }
@@ -27,8 +27,8 @@ enum clrnn_status clrnn_profile_fetch(struct clrnn_profile *profile)
     return CLRNN_OK;
 }
 
-// Sums up seconds and runs of the launches that have the op and the kernel of `of`, over the plans of all N
-// and T. A kernel of NULL stands for any.
+// Sums up *seconds and *runs of the launches that have the same op and kernel as `of`, over all plans. If the
+// kernel of `of` is NULL, launches of all kernels are counted.
 static void add_up(const struct clrnn_profile *profile, const struct clrnn_launch_info *of, double *seconds,
                    uint64_t *runs)
 {

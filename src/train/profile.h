@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Time of each launch of the training plans, grouped by op.
+// Adds up the time of each launch of the training plans, grouped by op, for `clrnn train --profile`.
 #ifndef CLRNN_SRC_TRAIN_PROFILE_H
 #define CLRNN_SRC_TRAIN_PROFILE_H
 
 #include "model/plan.h"
 
-#define PROFILE_PLANS 16u // not more than the capacity of the plan cache
+#define PROFILE_PLANS 16u // at most the capacity of the plan cache, so that these plans still exist
 
-/** The most recently used training plans. */
+/** The most recently used training plans, the latest first. */
 struct clrnn_profile {
     bool on;
     size_t count;
@@ -15,9 +15,9 @@ struct clrnn_profile {
 };
 
 void clrnn_profile_add(struct clrnn_profile *profile, struct clrnn_plan *plan);
-/** Reads the event times recorded so far. */
+/** Reads the times of the OpenCL events recorded so far. */
 enum clrnn_status clrnn_profile_fetch(struct clrnn_profile *profile);
-/** Logs the table at INFO. */
+/** Logs the table of times at INFO. Does nothing unless `on`. */
 enum clrnn_status clrnn_profile_print(struct clrnn_profile *profile, const struct clrnn_log *log);
 
 #endif

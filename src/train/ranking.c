@@ -26,13 +26,13 @@ void clrnn_ranking(struct clrnn_score *score, size_t count, double *roc, double 
     if (!(positives > 0 && negatives > 0))
         return;
     qsort(score, count, sizeof(*score), by_value);
-    for (size_t end = count; end;) { // from the highest score down, equal scores together
+    for (size_t end = count; end;) { // from the highest score down; equal scores in one turn
         size_t first = end;
         double ties = 0;
 
         for (; first && score[first - 1].value >= score[end - 1].value; first--)
             ties += score[first - 1].positive;
-        rank_sum += ties * ((double)first + 1 + (double)end) / 2; // mean of their ranks, counted from 1
+        rank_sum += ties * ((double)first + 1 + (double)end) / 2; // their mean rank, counted from 1
         found += ties;
         precision += ties / positives * (found / (double)(count - first));
         end = first;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Areas under the ROC curve and the precision-recall curve of scored items.
+// Computes the areas under the ROC curve and the precision-recall curve of scored items.
 #ifndef CLRNN_SRC_TRAIN_RANKING_H
 #define CLRNN_SRC_TRAIN_RANKING_H
 
@@ -13,8 +13,8 @@ struct clrnn_score {
 };
 
 /** Sorts the scores by value and computes *roc, the area under the ROC curve, and *pr, the average precision,
- * like scikit-learn's roc_auc_score and average_precision_score. Both are NaN if a score is NaN, or if
- * positives or negatives are missing. */
+ * like scikit-learn's roc_auc_score and average_precision_score. Both are NaN if a score is NaN, or if there
+ * are no positive or no negative items. */
 void clrnn_ranking(struct clrnn_score *score, size_t count, double *roc, double *pr);
 
 #endif

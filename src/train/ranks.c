@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How ranks join by MPI, agree on a status, and end.
+// Lets ranks (processes) join by MPI, agree on a status, and end.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +170,7 @@ enum clrnn_status clrnn_rank_join(const struct clrnn_log *log, struct clrnn_rank
     return CLRNN_OK;
 }
 
-// What a rank reports to rank 0: its status, host and error.
+// What a rank reports to rank 0 in clrnn_rank_agree: its status, host name and error message.
 struct report {
     enum clrnn_status status;
     char host[sizeof(ranks.host)], error[sizeof(ranks.said.error)];

@@ -9,12 +9,12 @@
 #include <mpi.h>
 #endif
 
-/** The state of MPI in this process, set by clrnn_rank_join. */
+/** The state of MPI in this process. clrnn_rank_join sets it. */
 struct clrnn_mpi {
-    uint32_t own, count;
+    uint32_t own, count; // rank of this process; number of ranks
 #ifdef CLRNN_HAVE_MPI
     MPI_Comm comm[CLRNN_CHANNELS];
-    int threads; // thread support that MPI provides
+    int threads; // thread support that MPI provides, such as MPI_THREAD_SERIALIZED
 #endif
 };
 extern struct clrnn_mpi clrnn_mpi;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Recordings: one CSV file per sequence, and a table of their labels.
+// Reads recordings: one CSV file per sequence, and a table of their labels.
 #include <glob.h>
 #include <string.h>
 
@@ -9,9 +9,9 @@
 #include "train/sequences.h"
 
 struct entry {
-    char *key; // file name without folder and .csv
-    size_t index;
-    bool used;
+    char *key;    // file name without folder and .csv
+    size_t index; // position in the list of names that make_entries was given
+    bool used;    // a file of this set has this key
 };
 
 struct label_table {
@@ -83,7 +83,7 @@ static void free_entries(struct entry *entry, size_t count)
     free(entry);
 }
 
-// Makes entries for file names, sorted by key. NULL: no memory.
+// Makes an entry for each file name, and sorts the entries by key. Returns NULL if there is no memory.
 static struct entry *make_entries(char *const *path, size_t count)
 {
     struct entry *entry = calloc(MAX2(count, 1u), sizeof(*entry));
@@ -100,7 +100,7 @@ static struct entry *make_entries(char *const *path, size_t count)
     return entry;
 }
 
-// Whether a recording belongs to some set of the config.
+// Checks whether a recording belongs to the training, validation or test set of the config.
 static bool is_of_another_set(const struct clrnn_config *config, const char *key)
 {
     const struct clrnn_source *const set[] = {&config->data.train, &config->data.valid, &config->data.test};
@@ -124,7 +124,8 @@ static bool is_of_another_set(const struct clrnn_config *config, const char *key
     return found;
 }
 
-// Gives each file the label from its row of the table.
+// Adds the label of each file, from the file's row of the table. Fails if a file has no row, or if a row has
+// no file in any set of the config.
 static enum clrnn_status match(struct label_table *l, const struct clrnn_config *config, const glob_t *files)
 {
     const struct clrnn_log *log = l->b->d->log;
@@ -193,7 +194,7 @@ static enum clrnn_status read_file(struct clrnn_sequences *b, const char *path, 
 
     alone.label = alone.target = NULL;
     TRY(clrnn_table_read(b->d->log, &wish, &t));
-    if (!*names) { // the first file: all others must have its columns
+    if (!*names) { // the first file: all other files must have the same columns
         for (size_t k = 0; k < t->features && st == CLRNN_OK; k++)
             st = clrnn_sequences_column(b, t->column.text[t->feature[k]]);
         *names = clrnn_table_names(t);
@@ -217,7 +218,7 @@ static enum clrnn_status read_files(struct clrnn_sequences *b, const struct clrn
 
     if (b->source->label_from && !b->rules->no_targets)
         TRY(read_labels(b, config, folder, files));
-    if (b->rules->names) { // names of a model: use only its columns, not its classes and means
+    if (b->rules->names) { // names of a model: use only the columns, not the classes and means
         columns = calloc(1, sizeof(*columns));
         for (size_t k = 0; columns && k < b->rules->names->columns.count && st == CLRNN_OK; k++) {
             st = clrnn_sequences_column(b, b->rules->names->columns.text[k]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Logs what a run's data are; writes its summary and pictures after each epoch and at the end.
+// Logs a description of a run's data; writes the run's summary and pictures after each epoch and at the end.
 #include "train/loop.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@
 #define MOST_CLASSES_SHOWN 12u
 #define PICTURES_SHARE 0.05 // largest fraction of a run's time that drawing may take before the run ends
 
-// Computes and logs the scores of naive predictions, for a series.
+// Computes the scores of naive predictions (naive.h) on a set, and logs them if there are any.
 static enum clrnn_status compare_naive(struct clrnn_loop *l, const struct clrnn_dataset *set)
 {
     char *text;
@@ -28,7 +28,7 @@ static enum clrnn_status compare_naive(struct clrnn_loop *l, const struct clrnn_
     return CLRNN_OK;
 }
 
-// Logs "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)".
+// Logs a line such as "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)".
 static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn_dataset *set)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Comparing the config of a checkpoint with the config for resuming.
+// Compares the config of a checkpoint with the config given for resuming.
 #include <string.h>
 
 #include "base/array.h"
@@ -14,12 +14,12 @@ struct comparison {
     bool epochs_shape_lr; // the schedule depends on train.epochs
 };
 
-// Whether a key names files, which may have moved: data sets are compared by content, not by path.
+// Checks whether a key names files. These may have moved, so data sets are compared by content, not by path.
 static bool is_file(const char *key)
 {
     return !strncmp(key, "data.train", 10) || !strncmp(key, "data.valid.", 11) ||
            !strcmp(key, "data.valid") || !strncmp(key, "data.test", 9) ||
-           !strncmp(key, "train.init", 10); // whose parameters the checkpoint already has
+           !strncmp(key, "train.init", 10); // the checkpoint has the parameters from this file
 }
 
 static bool may_change(const struct comparison *c, const char *key)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Choosing between the checkpoints of a run folder: last.safetensors and best.safetensors.
+// Chooses between the checkpoints of a run folder: last.safetensors and best.safetensors.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ struct rows {
     struct clrnn_epoch_row best, last;
 };
 
-// The loss by which best.safetensors was chosen.
+// Returns the loss by which best.safetensors was chosen: the validation loss, else the training loss.
 static double judged(const struct clrnn_epoch_row *row)
 {
     return isfinite(row->valid_loss) ? row->valid_loss : row->train_loss;
@@ -44,7 +44,7 @@ static void read_rows(const char *run, struct rows *rows)
     free(path);
 }
 
-// Writes "best.safetensors (epoch 3, valid loss 0.3)".
+// Writes a text such as "best.safetensors (epoch 3, valid loss 0.3)".
 static void describe(char *text, size_t size, const char *name, const struct clrnn_epoch_row *row)
 {
     const int used = snprintf(text, size, "%s", name);
@@ -54,7 +54,7 @@ static void describe(char *text, size_t size, const char *name, const struct clr
                  (unsigned long long)row->epoch, isfinite(row->valid_loss) ? "valid" : "train", judged(row));
 }
 
-// Whether the best epoch is meant to be used, because the run's config has early stopping.
+// Checks whether the run's config has early stopping, so that the best epoch is the one to use.
 static bool stops_early(const char *run)
 {
     char *path = clrnn_path_join(run, "config.yaml");

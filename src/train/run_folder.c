@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writing a run's files into its folder, and reading them when it is resumed.
+// Writes a run's files into its folder, and reads them when the run is resumed.
 #include "train/run_folder.h"
 
 #include <errno.h>
@@ -35,8 +35,8 @@ enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- lines of metrics.jsonl
 
-// Formats a number for JSON: null if it is not finite, else the fewest digits, at least nine, that read back
-// as the same value.
+// Formats a number for JSON. A number that is not finite becomes null. Other numbers get as few digits, at
+// least nine, as are needed to read back the same value.
 static const char *number_text(double value, char text[32])
 {
     if (!isfinite(value))
@@ -98,7 +98,8 @@ static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn
     return CLRNN_OK;
 }
 
-// The fields of a line that follow epoch and step, in order. The second list is only for regression.
+// The fields of an epoch's line that follow epoch and step, in order. The second list is written only for
+// regression.
 #define ROW_FIELDS(X) \
     X(train_loss) \
     X(train_accuracy) X(valid_loss) X(valid_accuracy) X(lr) X(grad_norm) X(seconds) X(samples_per_s)
@@ -144,7 +145,7 @@ static double number_of(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-// The value of `key` if that is an integer from 1 to `most`, else 0.
+// Returns the value of `key` if it is an integer from 1 to `most`, else 0.
 static uint64_t counter_of(const json_t *object, const char *key, uint64_t most)
 {
     const json_int_t value = json_integer_value(json_object_get(object, key));
@@ -206,7 +207,7 @@ enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *f, uint64_t e
         const size_t length = end ? (size_t)(end - line) + 1 : map.size - first;
 
         if (end && keep_line(f, line, length, epochs, steps, &st))
-            clrnn_out_write(out, line, length); // errors are reported by commit
+            clrnn_out_write(out, line, length); // errors are reported by clrnn_out_commit
         first += length;
     }
     if (st == CLRNN_OK)
@@ -320,7 +321,7 @@ void clrnn_run_folder_former(const struct clrnn_run_folder *f, struct clrnn_trai
     json_t *object = NULL;
 
     if (path)
-        clrnn_json_read(NULL, path, &object); // if that fails the speeds are unknown
+        clrnn_json_read(NULL, path, &object); // if this fails, the speeds are NaN (unknown)
     r->ms_per_step_median = number_of(object, "ms_per_step_median");
     r->samples_per_s = number_of(object, "samples_per_s");
     r->chained = json_is_true(json_object_get(object, "chained"));

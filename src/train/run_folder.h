@@ -7,7 +7,7 @@
 #include "formats/tfevents.h"
 #include "train/dataset.h"
 
-/** An epoch's line of metrics.jsonl; NaN (no value) is written as null. */
+/** The values in an epoch's line of metrics.jsonl. NaN (no value) is written as null. */
 struct clrnn_epoch_row {
     uint64_t epoch, step; // counted from 1
     double train_loss, train_accuracy, valid_loss, valid_accuracy;
@@ -18,49 +18,53 @@ struct clrnn_epoch_row {
 struct clrnn_run_folder {
     const struct clrnn_log *log;
     char *path;
-    char *files;     // where the run writes: `path` or, until publish, a folder inside it
-    int lock;        // file descriptor of the locked marker file; -1: none
-    int metrics;     // file descriptor of metrics.jsonl; -1: none
-    bool regression; // lines have the metrics of regression
-    bool warned;     // a number that is not finite has been reported
-    char *line;      // the last epoch's line of metrics.jsonl; NULL: none yet
+    char *files; // folder that the run writes into: `path` or, until it is published, a folder inside `path`
+    int lock;    // file descriptor of the locked marker file; -1: not open
+    int metrics; // file descriptor of metrics.jsonl; -1: not open
+    bool regression; // epochs' lines also have the metrics of regression
+    bool warned;     // a warning about a number that is not finite was logged
+    char *line;      // the last epoch's line of metrics.jsonl; NULL: no epoch has ended yet
     size_t count;
-    struct clrnn_epoch_row *row; // [count] all epochs so far, those before a resume included
+    struct clrnn_epoch_row *row; // [count] all epochs so far, including those before a resume
 };
 
-/** Whether a line of metrics.jsonl is older than a checkpoint of `epochs` whole epochs and `steps` steps.
- * Fills in the line's values; epoch is 0 for the line of a step. Returns false for an incomplete line. */
+/** Reads a line of metrics.jsonl into *row, whose epoch is 0 for the line of a step. Returns whether the line
+ * is complete and not newer than a checkpoint of `epochs` whole epochs and `steps` steps. */
 bool clrnn_metrics_line(const char *line, size_t length, uint64_t epochs, uint64_t steps,
                         struct clrnn_epoch_row *row);
 
-/** Identifies the data of a run; a resumed run must have the same. */
+/** Identifies the data of a run. A resumed run must have the same identity. */
 struct clrnn_data_identity {
     uint32_t train_samples, valid_samples; // valid_samples 0: no validation set
-    char train[33], valid[33];             // fingerprints; "" if there is no such set
+    char train[33], valid[33];             // fingerprints of the sets; "" if there is no such set
 };
 
-/** Checks whether a new run of this config may be written to the folder: the folder must be new, empty or a
- * run folder (run_folder_open.c defines that), and the run must not replace files that it reads.
- * CLRNN_ERR_ARG. */
+/** Checks whether a new run of this config may be written to the folder. The folder must be new, empty or the
+ * folder of a run (run_folder_open.c defines which folders are), and the run must not replace files that it
+ * reads. Errors: CLRNN_ERR_ARG if the run may not be written there. */
 enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char *path,
                                          const struct clrnn_config *config);
-/** Creates the folder (`path` NULL: runs/<name>-<date>-<time>) and locks it. CLRNN_ERR_DISK; CLRNN_ERR_ARG:
- * another process writes there, or it holds files that are not a run's. */
+/** Creates the folder and locks it. If `path` is NULL, the folder is runs/<name>-<date>-<time>. Errors:
+ * CLRNN_ERR_DISK; CLRNN_ERR_ARG if another process writes there, or if the folder holds files that are not a
+ * run's. */
 enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path,
                                           const struct clrnn_config *config, struct clrnn_run_folder *folder);
-/** Locks an existing run folder. CLRNN_ERR_DATA: not a run folder; CLRNN_ERR_DISK, CLRNN_ERR_ARG. */
+/** Locks an existing run folder. Errors: CLRNN_ERR_DATA if it is not a run folder; CLRNN_ERR_ARG if another
+ * process writes there; CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char *path,
                                         struct clrnn_run_folder *folder);
-/** Begins a new run in a locked folder. An earlier run with a checkpoint is kept until
- * clrnn_run_folder_publish; without such a run publish does nothing. CLRNN_ERR_DISK. */
+/** clrnn_run_folder_begin begins a new run in a locked folder. If the folder holds an earlier run with a
+ * checkpoint, the new run's files replace it only in clrnn_run_folder_publish. Otherwise publish does
+ * nothing. Errors: CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *folder);
 enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *folder);
-/** Continues the run of a locked folder. Removes metrics that are later than the checkpoint of `epochs` whole
- * epochs and `steps` steps. */
+/** Continues the run of a locked folder. Removes lines of metrics.jsonl that are newer than the checkpoint of
+ * `epochs` whole epochs and `steps` steps. */
 enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *folder, uint64_t epochs, uint64_t steps);
-/** Opens metrics.jsonl for appending; used by begin and resume. */
+/** Opens metrics.jsonl for appending. Used by clrnn_run_folder_begin and clrnn_run_folder_resume. */
 enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *folder);
-/** Closes and unlocks the folder. If the run was not published, the earlier run is unchanged. */
+/** Closes and unlocks the folder. If a new run was not published, its files are removed and the earlier run
+ * stays as it was. */
 void clrnn_run_folder_finish(struct clrnn_run_folder *folder);
 
 /** Write config.yaml, with absolute data paths, and data.json. */
@@ -68,48 +72,51 @@ enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *folder,
                                           const struct clrnn_config *config);
 enum clrnn_status clrnn_run_folder_identity(const struct clrnn_run_folder *folder,
                                             const struct clrnn_data_identity *identity);
-/** CLRNN_ERR_CONFIG if the data differ from those in the folder's data.json. */
+/** Compares the data with the folder's data.json. Errors: CLRNN_ERR_CONFIG if they differ. If data.json
+ * cannot be read, only logs a warning. */
 enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *folder,
                                              const struct clrnn_data_identity *identity);
 
-/** Append a line to metrics.jsonl with a single write. `counts`: some label of the step counts; without one
- * its loss is 0 / 0, which gives no warning. CLRNN_ERR_DISK. */
+/** Appends a step's line to metrics.jsonl with a single write. `counts`: at least one label of the step
+ * counts in the loss. Otherwise the loss is 0 / 0, which is not warned about. Errors: CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *folder, uint64_t step, double loss,
                                         bool counts, double lr);
-/** `more`: text of further fields, such as ", \"valid_macro_f1\": 0.5", or "". */
+/** Appends an epoch's line in the same manner. `more`: text of further fields, such as ", \"valid_macro_f1\":
+ * 0.5", or "". */
 enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *folder, const struct clrnn_epoch_row *row,
                                          const char *more);
 /** Syncs metrics.jsonl to the disk. */
 enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *folder);
 
-/** `config`: the path of the config, or NULL. */
+/** Writes summary.json. `config`: the path of the config, or NULL. */
 enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *folder, const char *config,
                                            const struct clrnn_device_info *device,
                                            const struct clrnn_train_result *result);
 
-/** Reads the speeds from the summary.json of a finished run, for a resume that has nothing left to do. */
+/** Reads the speeds from the summary.json of a finished run into *result. Used if a resumed run has nothing
+ * left to do. */
 void clrnn_run_folder_former(const struct clrnn_run_folder *folder, struct clrnn_train_result *result);
 
 #define CLRNN_MOST_CLASSES_DRAWN 60u // most classes that confusion.svg shows
 #define CLRNN_CLASS_CHARACTERS 20u   // characters shown of a class's name in a picture
-/** Confusion matrix [classes, classes]: rows are true classes, columns predicted ones. */
+/** A confusion matrix [classes, classes]. Rows are true classes, columns are predicted classes. */
 struct clrnn_picture_counts {
     uint32_t classes;
-    const uint64_t *count;           // NULL: not counted
-    const struct clrnn_texts *names; // of the classes, or NULL
+    const uint64_t *count;           // NULL: there is no matrix
+    const struct clrnn_texts *names; // names of the classes, or NULL
 };
-/** Draws loss.svg, metrics.svg, classes.svg and confusion.svg with gnuplot, and appends them to `events`,
- * unless NULL, as pictures of the last epoch. `plot` as in clrnn_train_params. A failure of gnuplot is not an
- * error. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY: an event cannot be appended. */
+/** Draws loss.svg, metrics.svg, classes.svg and confusion.svg with gnuplot. If `events` is not NULL, also
+ * appends the pictures to `events` for the last epoch. `plot` is as in struct clrnn_train_params. A failure
+ * of gnuplot is not an error. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY: an event cannot be appended. */
 enum clrnn_status clrnn_plot(const struct clrnn_run_folder *folder, const struct clrnn_dataset *train,
                              const struct clrnn_picture_counts *confusion, struct clrnn_tfevents *events,
                              int plot);
 
-/** Whether a run's schedule depends on train.epochs, so that it cannot be resumed with more epochs. */
+/** Checks whether the learning-rate schedule of a run depends on train.epochs. Such a run cannot be resumed
+ * with more epochs. */
 bool clrnn_epochs_shape_lr(const struct clrnn_config *config);
-/** Compares the config of a checkpoint with the one for resuming: logs the changes, and returns
- * CLRNN_ERR_CONFIG for a change that is not allowed in a resumed run. Data paths are not compared.
- */
+/** Compares `before`, the config of a checkpoint, with `now`, the config given for resuming. Logs the changes
+ * and returns CLRNN_ERR_CONFIG for a change that a resumed run must not make. Data paths are not compared. */
 enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *folder,
                                      const struct clrnn_config *before, const struct clrnn_config *now);
 #endif

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Takes a folder for a run: what counts as a run's folder, its lock, and how an earlier run is replaced.
+// Opens a folder for a run: decides whether a folder is a run's, locks it, and replaces an earlier run.
 //
-// A run's folder contains the file MARK, which is locked (flock) while a process writes there and is never
-// renamed. A run that replaces another one writes into NEW, inside the folder, until it has written its first
-// checkpoint after a step. Then NEW is renamed to READY, files of the earlier run that the new one does not
-// have are removed, READY is renamed to MOVING, and its files are moved into the folder. If a replacement is
-// interrupted, the next process that takes the folder completes it.
+// A run's folder contains the file MARK. It is locked (flock) while a process writes there, and is never
+// renamed. A run that is to replace an earlier run first writes into the folder NEW, inside the run's folder.
+// When it has trained at least one step and written a checkpoint, NEW is renamed to READY. The earlier run's
+// files that the new run does not have are removed. Then READY is renamed to MOVING, and its files are moved
+// into the run's folder. If a replacement is interrupted, the next process that opens the folder completes
+// it.
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -28,14 +29,15 @@
 #define READY ".clrnn-ready"
 #define MOVING ".clrnn-moving"
 
-// The files of a run; nothing else in its folder is touched.
+// The names of a run's files. No other file in the folder is touched.
 static const char *const run_files[] = {
     "config.yaml", "metrics.jsonl", "data.json",   "last.safetensors", "best.safetensors",    "summary.json",
     "loss.svg",    "classes.svg",   "metrics.svg", "confusion.svg",    CLRNN_TENSORBOARD_FILE};
 
 // ---------------------------------------------------------------- runs of old versions, without a marker
 
-// Whether a JSON text is an object that has `key`, which in turn has `inner` unless that is NULL.
+// Checks whether a JSON text is an object with the key `key`. Unless `inner` is NULL, the value of `key` must
+// itself be an object with the key `inner`.
 static bool has_key(const void *text, size_t size, const char *key, const char *inner)
 {
     json_t *object, *value;
@@ -48,7 +50,8 @@ static bool has_key(const void *text, size_t size, const char *key, const char *
     return found;
 }
 
-// Whether config.yaml is complete, as written by a run, and not by hand. `kept`: the checkpoint's config.
+// Checks whether config.yaml has exactly the text that a run writes for this config, so that it was not
+// written by hand. `kept`: the config inside last.safetensors.
 static bool is_resolved(const char *path, const struct clrnn_map *map, const char *kept)
 {
     struct clrnn_config *config = NULL;
@@ -64,8 +67,8 @@ static bool is_resolved(const char *path, const struct clrnn_map *map, const cha
     return same;
 }
 
-// Whether a file's content is what a run writes under that name. `kept`: the config inside
-// last.safetensors.
+// Checks whether a file's content looks like what a run writes under the name `name`. `kept`: the config
+// inside last.safetensors.
 static bool is_of_a_run(const char *path, const char *name, const char *kept)
 {
     const char *line_end;
@@ -120,7 +123,7 @@ enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char
 
     NEED(log, path);
     if (!realpath(path, file))
-        return CLRNN_OK; // there is no such file; other obstacles are reported by the writer
+        return CLRNN_OK; // there is no such file; whoever writes it reports other errors
     name = strrchr(file, '/');
     *name++ = '\0';
     for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
@@ -131,7 +134,7 @@ enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char
 
 // ---------------------------------------------------------------- input files in the folder
 
-// Fails if `input`, which may be NULL, is one of the run's files.
+// Fails if `input` is one of the run's files. `input` may be NULL; `what` describes it in the message.
 static enum clrnn_status check_input(const struct clrnn_log *log, const char *folder, const char *base,
                                      const char *input, const char *what)
 {
@@ -172,7 +175,8 @@ enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char
 
 // ---------------------------------------------------------------- replacing an earlier run
 
-// Moves "<folder>/<part>/<name>" to "<folder>/<name>", or removes it if `part` is NULL. It need not exist.
+// Moves "<folder>/<part>/<name>" to "<folder>/<name>" or, if `part` is NULL, removes "<folder>/<name>". A
+// missing file is no error.
 static enum clrnn_status move(const struct clrnn_run_folder *f, const char *part, const char *name)
 {
     char to[PATH_MAX], from[PATH_MAX];
@@ -199,7 +203,8 @@ static void remove_part(const struct clrnn_run_folder *f, const char *part)
     clrnn_remove_folder(clrnn_folder_join(path, f->path, "", part));
 }
 
-// Continues a replacement that has reached READY or MOVING; without these it does nothing.
+// Completes a replacement from the stage that it has reached, READY or MOVING. Does nothing if neither of
+// these folders exists.
 static enum clrnn_status replace(const struct clrnn_run_folder *f)
 {
     if (clrnn_folder_has(f->path, "", READY)) {
@@ -233,7 +238,7 @@ enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- taking a folder
 
-// Marks and locks the folder, and completes a replacement that a killed process began there.
+// Marks and locks the folder. Completes a replacement that a killed process began there.
 static enum clrnn_status take(struct clrnn_run_folder *f)
 {
     f->files = clrnn_format("%s", f->path);
@@ -293,7 +298,7 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
 {
     char *files;
 
-    if (!clrnn_folder_has(f->path, "", "last.safetensors")) { // empty, or a run without a checkpoint
+    if (!clrnn_folder_has(f->path, "", "last.safetensors")) { // no run, or a run without a checkpoint
         for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
             TRY(move(f, NULL, run_files[i]));
         return clrnn_run_folder_open_metrics(f);

@@ -87,7 +87,7 @@ static bool all_numbers(const struct clrnn_texts *labels)
     return true;
 }
 
-// Makes the classes: the distinct labels in sorted order.
+// Makes the list of classes: the distinct labels in sorted order.
 static enum clrnn_status sort_classes(struct clrnn_sequences *b)
 {
     char **sorted = malloc(b->labels.count * sizeof(*sorted));
@@ -110,7 +110,8 @@ static enum clrnn_status bad_label(const struct clrnn_sequences *b, size_t seque
                        b->d->y_path, sequence, b->labels.text[sequence], why);
 }
 
-// Turns labels into numbers: class names (`texts`: all labels) into indices, other labels as they are.
+// Turns labels into numbers. Labels that are class names become the indices of their classes. Other labels
+// must be numbers and keep their values. `texts`: labels are class names even if they look like numbers.
 static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
 {
     struct clrnn_dataset *d = b->d;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finds windows: orders rows by group, finds gaps in time, and divides each group at the split point.
+// Finds windows: sorts rows by group, finds gaps in time, and divides each group at the split point.
 #include "train/series.h"
 
 #include <math.h>
@@ -8,8 +8,8 @@
 #include "base/array.h"
 #include "base/stats.h"
 
-#define DIFFERENCES 65536u // most differences of neighbouring times of which the median is computed
-#define GAP 1.5            // a difference above GAP times the usual one is a gap
+#define DIFFERENCES 65536u // most differences between neighbouring times that the median is taken of
+#define GAP 1.5            // a difference above GAP times the usual difference is a gap
 
 struct finder {
     const struct clrnn_log *log;
@@ -18,7 +18,7 @@ struct finder {
     const struct clrnn_source *source;
     enum clrnn_split_part part;
     struct clrnn_series *w;
-    double usual;         // usual difference of neighbouring times
+    double usual;         // median difference between neighbouring times
     size_t gaps, longest; // gaps found; rows in the longest span
     uint64_t samples;
 };
@@ -33,7 +33,8 @@ static const char *group_name(const struct finder *f, size_t at)
     return f->table->group == SIZE_MAX ? "" : f->table->groups.text[(size_t)value_at(f, at, f->table->group)];
 }
 
-// If the rows of a group are not contiguous, sorts all rows by group, stably.
+// If the rows of some group are not contiguous in the table, sets `order` of the windows to all rows, stably
+// sorted by group.
 static enum clrnn_status find_order(struct finder *f)
 {
     const struct clrnn_table *t = f->table;
@@ -42,7 +43,7 @@ static enum clrnn_status find_order(struct finder *f)
 
     if (t->group == SIZE_MAX)
         return CLRNN_OK;
-    for (size_t i = 0; i < t->rows; i++) { // groups are numbered by first appearance
+    for (size_t i = 0; i < t->rows; i++) { // groups are numbered in order of first appearance
         const size_t group = (size_t)t->values[i * t->width + t->group];
 
         apart = apart || group < last;
@@ -67,7 +68,7 @@ static enum clrnn_status find_order(struct finder *f)
     return CLRNN_OK;
 }
 
-// The end of the group that begins at `first`.
+// Returns the end of the group that begins at index `first`.
 static size_t group_end(const struct finder *f, size_t first)
 {
     size_t end = first + 1;
@@ -102,7 +103,8 @@ static enum clrnn_status check_times(const struct finder *f)
     return CLRNN_OK;
 }
 
-// Finds the median difference of neighbouring times within groups, from a sample of them.
+// Sets f->usual to the median difference between neighbouring times of the same group. Takes a sample of the
+// differences if there are many.
 static enum clrnn_status find_usual(struct finder *f)
 {
     const struct clrnn_table *t = f->table;

@@ -10,11 +10,11 @@
 #include "base/words.h"
 #include "model/layer.h"
 
-#define QUEUE 64u         // most passes between two reads of their records
-#define QUEUE_SECONDS 0.1 // bounds the delay of `stop`
-#define EVALUATED_AT_ONCE 64u
+#define QUEUE 64u             // most passes between two reads of their records
+#define QUEUE_SECONDS 0.1     // intended seconds between two reads, so that `stop` takes effect soon
+#define EVALUATED_AT_ONCE 64u // smallest batch size of an evaluation
 #define RESIDENT_BYTES \
-    (32u << 20) // limit for sets that are read only in part: larger ones are staged batch by batch
+    (32u << 20) // largest set copied to the device for a few steps or one evaluation; a larger one is staged
 
 // ---------------------------------------------------------------- data
 
@@ -102,7 +102,7 @@ static enum clrnn_status set_target_moments(struct clrnn_model *m, const struct 
     return st;
 }
 
-// Copies the config and replaces `balanced` by the computed weights.
+// Sets *balanced to a copy of the config in which `weight: balanced` is replaced by the computed weights.
 static enum clrnn_status balance(const struct clrnn_log *log, const struct clrnn_config *config,
                                  const struct clrnn_dataset *train, struct clrnn_config **balanced)
 {
@@ -209,7 +209,8 @@ enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const
     return clrnn_session_open(device, &params, session);
 }
 
-// Makes s->plan the plan of the next batch, without running it.
+// Sets s->plan to the plan of the next batch, without running the plan. After the last batch, an endless
+// session begins the next epoch.
 static enum clrnn_status next_plan(struct clrnn_session *s, enum clrnn_mode mode)
 {
     TRY(clrnn_feed_next(s->feed, mode, &s->plan, &s->samples));
@@ -318,7 +319,7 @@ enum clrnn_status clrnn_session_step(struct clrnn_session *s, enum clrnn_mode mo
     s->step++;
     if (s->config->train.scheduler.per_batch) {
         if (s->config->train.scheduler.kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU ||
-            record->sum[RECORD_WEIGHT] != 0.0) // without a label that counts there is no loss to judge
+            record->sum[RECORD_WEIGHT] != 0.0) // if no label counts, there is no loss to judge
             clrnn_model_step_schedule(s->model, record->loss);
     } else if (s->endless && s->step % s->batches == 0)
         clrnn_session_end_epoch(s, record->loss);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A step in shards. Of N samples, shard s of S has those from N s / S up to N (s + 1) / S. Its plan computes
-// the gradient of its summed losses. The gradients are summed over all shards and divided by the sum of
-// RECORD_WEIGHT, which is summed along with them, in the shards' records.
+// A step in shards. Of a batch of N samples, shard s of S has the samples from N s / S up to N (s + 1) / S.
+// Its plan computes the gradient of the sum of its losses. The gradients are summed over all shards and
+// divided by the sum of RECORD_WEIGHT, which is summed along with them in the shards' records.
 #include "train/shards.h"
 
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "train/norm_sums.h"
 #include "train/tree.h"
 
-// Record slot of this worker's shard i, counted from the end of the table. The loop never queues enough
-// steps, and there are never enough shards, for both to meet.
+// Record slot of this worker's shard i, counted from the end of the slots. The records of whole steps begin
+// at slot 0. There are never so many queued steps and shards that both use the same slot.
 #define SHARD_SLOT(i) (CLRNN_RECORD_SLOTS - 1 - (i))
 
 struct clrnn_shards {
@@ -24,12 +24,12 @@ struct clrnn_shards {
     struct clrnn_plan *update;
     uint32_t count, begin, end;    // number of all shards; this worker has [begin, end)
     struct clrnn_buckets *sums;    // sums of gradients and records
-    struct clrnn_norm_sums *norms; // batchnorm over shards; NULL: no such layer, so shards run one by one
+    struct clrnn_norm_sums *norms; // of batchnorm over shards; NULL: no such layer: shards run one by one
     struct clrnn_plan **plan;      // [end - begin] plans of this step; NULL: the shard has no samples
-    struct clrnn_buffer **grads;   // [end - begin] gradients, kept between parts if there are `norms`
-    uint32_t samples, carried;     // samples in the last step's batch; samples in `state`
+    struct clrnn_buffer **grads;   // [end - begin] gradients saved between parts; each NULL without `norms`
+    uint32_t samples, carried;     // samples in the last step's batch; samples that `state` has
     size_t state_count;            // recurrent levels that carry states
-    struct clrnn_carried *state;   // of all samples; the model holds those of one shard at a time
+    struct clrnn_carried *state;   // states of all samples; the model has those of one shard at a time
 };
 
 enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config,
@@ -51,7 +51,7 @@ enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct c
     return CLRNN_OK;
 }
 
-// The first sample of a shard, out of `samples`.
+// Returns the first sample of a shard, of a batch of `samples`.
 static uint32_t first_of(const struct clrnn_shards *s, uint32_t samples, uint32_t shard)
 {
     return (uint32_t)((uint64_t)samples * shard / s->count);
@@ -153,7 +153,7 @@ static enum clrnn_status copy_of(struct clrnn_buffer *from, struct clrnn_buffer 
     return clrnn_buffer_copy(*copy, 0, from, 0, count);
 }
 
-// Copies the states that the model holds, those of a checkpoint or zeros, into s->state.
+// Copies the states that the model has, from a checkpoint or zeros, into s->state, unless this has been done.
 static enum clrnn_status keep_states(struct clrnn_shards *s)
 {
     const struct clrnn_model *m = s->model;
@@ -196,7 +196,7 @@ static enum clrnn_status move_states(const struct clrnn_shards *s, uint32_t firs
     return CLRNN_OK;
 }
 
-// Collects in worker 0 the states of other workers' samples. States without a sample in the batch become 0.
+// Collects the states of other workers' samples in worker 0. States without a sample in the batch become 0.
 static enum clrnn_status gather(const struct clrnn_shards *s, struct clrnn_buffer *all, double *values)
 {
     const struct clrnn_worker *w = s->worker;
@@ -245,8 +245,8 @@ static uint32_t size_of(const struct clrnn_shards *s, uint32_t i)
     return first_of(s, s->samples, s->begin + i + 1) - first_of(s, s->samples, s->begin + i);
 }
 
-// Prepares this worker's shard i and its plan. A worker without any sample also needs memory for states,
-// because worker 0 gathers those of all.
+// Prepares this worker's shard i and its plan. A worker without any sample also prepares a plan, because it
+// needs memory for states: worker 0 gathers the states of all workers.
 static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
 {
     const struct clrnn_train_config *train = &s->model->config->train;
@@ -266,7 +266,7 @@ static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
     return s->carried ? keep_states(s) : CLRNN_OK;
 }
 
-// Runs ops [op, next) of shard i's plan. The last part hands its gradient and record to the buckets.
+// Runs ops [op, next) of shard i's plan. The last part gives its gradient and record to the buckets.
 static enum clrnn_status run_part(struct clrnn_shards *s, uint32_t i, size_t op, size_t next)
 {
     const uint32_t first = first_of(s, s->samples, s->begin + i), N = size_of(s, i);
@@ -282,7 +282,7 @@ static enum clrnn_status run_part(struct clrnn_shards *s, uint32_t i, size_t op,
     return move_states(s, first, N, false);
 }
 
-// Runs whole shards one after the other, if no statistics span shards.
+// Runs whole shards one after the other. Used if no statistics are computed over all shards.
 static enum clrnn_status run_in_turn(struct clrnn_shards *s)
 {
     for (uint32_t i = 0; i < s->end - s->begin; i++) {
@@ -293,8 +293,9 @@ static enum clrnn_status run_in_turn(struct clrnn_shards *s)
     return CLRNN_OK;
 }
 
-// Runs ops [op, next) of shard i. All shards leave gradients in the model's buffer, so those of the shard's
-// earlier parts are restored first if there are any (`kept`), and saved after a part that is not the last.
+// Runs ops [op, next) of shard i. All shards write gradients to the same buffer of the model. Therefore, if
+// `kept`, the gradients of this shard's earlier parts are restored first. After a part of the backward pass
+// that is not the last, they are saved.
 static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op, size_t next, bool kept)
 {
     const struct clrnn_graph *graph = s->plan[i]->graph;
@@ -310,16 +311,15 @@ static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op,
     return clrnn_buffer_copy(s->grads[i], 0, s->model->grads, 0, count);
 }
 
-// Takes the place of run_part for a shard without samples: adds zeros to the sums for the part that ends at
-// op `next`.
+// Replaces run_kept for a shard without samples: adds zeros to the sums for the part that ends at op `next`.
 static enum clrnn_status run_empty(struct clrnn_shards *s, const struct clrnn_plan *any, size_t next)
 {
     return next == any->graph->op_count ? clrnn_buckets_run(s->sums, NULL, 0, true, 0)
                                         : clrnn_norm_sums_take(s->norms, any, next, true);
 }
 
-// Runs the first part of all shards, then the next part of all, and so on; in between, batchnorm's statistics
-// are summed over the shards.
+// Runs the first part of all shards, then the next part of all shards, and so on. In between, batchnorm's
+// statistics are summed over the shards.
 static enum clrnn_status run_in_parts(struct clrnn_shards *s)
 {
     const uint32_t own = s->end - s->begin;
@@ -354,8 +354,8 @@ static enum clrnn_status run_in_parts(struct clrnn_shards *s)
     }
 }
 
-// Queues the update of the parameters with the gradients' means over all shards. *token identifies the last
-// write of means to the device, which must end before they change.
+// Queues the update of the parameters with the means of the gradients over all shards. *token identifies the
+// last write of `means` to the device, which must end before the host changes that memory.
 static enum clrnn_status queue_update(struct clrnn_shards *s, uint32_t slot, uint64_t *token)
 {
     struct clrnn_model *m = s->model;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Models the time of a step on R ranks. Each rank computes its shards one after the other. A bucket of the
-// last shard goes up the tree of ranks as soon as it is final and the bucket before it has gone up, then down
-// again likewise, piece by piece. On each level, rank 0 receives it from one rank and sends it to one.
+// Models the time of a step on R ranks. Each rank computes its shards one after the other. A bucket of
+// gradients goes up the tree of ranks once it is final in the last shard and the previous bucket has gone up.
+// Its sum then comes down the tree piece by piece, after the sum of the previous bucket. On each level of the
+// tree, rank 0 receives the bucket from one rank and sends the sum to one rank.
 #include "train/speedup.h"
 
 #include <math.h>
@@ -13,24 +14,24 @@
 #include "train/buckets.h"
 
 #define MOST_RANKS 1024u
-#define MOST_RUNS 5
-#define MOST_S 2.0
+#define MOST_RUNS 5 // most measurements after the first
+#define MOST_S 2.0  // seconds after which no further measurement begins
 
 struct clrnn_speedup {
     struct clrnn_plan *plan;
     struct clrnn_network network;
     uint32_t shards;
-    double *final_s; // seconds from a shard's start until each bucket is final
-    double shard_s, update_s;
+    double *final_s;          // seconds from a shard's start until each bucket is final
+    double shard_s, update_s; // seconds of one shard, and of the update
 };
 
-// The launch after which a bucket is final.
+// Returns how many launches must have ended before the gradients of a bucket are final.
 static size_t end_of(const struct clrnn_plan *plan, size_t bucket)
 {
     return plan->bucket_end ? plan->bucket_end[bucket] : clrnn_launches_count(plan->launches);
 }
 
-// Runs launches [first, end) of a plan, waits for them, and lowers *seconds to the time taken if that is
+// Runs launches [first, end) of a plan and waits for them. Lowers *seconds to the time taken if that time is
 // less.
 static enum clrnn_status time_part(struct clrnn_plan *plan, size_t first, size_t end, double *seconds)
 {
@@ -120,8 +121,8 @@ static double bytes_of(const struct clrnn_model *m, size_t bucket)
     return (double)m->bucket[bucket].count * sizeof(float);
 }
 
-// Predicts the seconds of a step on `ranks` ranks, at most one per shard. *waiting becomes how many of these
-// seconds no rank computes.
+// Predicts the seconds of a step on `ranks` ranks, at most as many as shards. *waiting becomes the part of
+// these seconds in which no rank computes.
 static double step_of(const struct clrnn_speedup *s, uint32_t ranks, double *waiting)
 {
     const struct clrnn_model *m = s->plan->model;
@@ -141,7 +142,8 @@ static double step_of(const struct clrnn_speedup *s, uint32_t ranks, double *wai
     return shards * s->shard_s + *waiting + s->update_s;
 }
 
-// The next number of ranks to report: powers of two, then one per shard; 0 at the end.
+// Returns the next number of ranks to report: powers of two, then as many ranks as shards (at most
+// MOST_RANKS); 0 at the end.
 static uint32_t next_ranks(const struct clrnn_speedup *s, uint32_t ranks)
 {
     const uint32_t most = MIN2(s->shards, MOST_RANKS);
@@ -158,7 +160,7 @@ static double total_bytes(const struct clrnn_model *m)
     return bytes;
 }
 
-// The last and the first parameter whose gradients lie in a bucket.
+// Sets *last and *first to the names of the last and the first parameter with gradients in a bucket.
 static void owners(const struct clrnn_model *m, size_t bucket, const char **last, const char **first)
 {
     const struct clrnn_bucket *b = &m->bucket[bucket];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Predicts a stream: reads a line of numbers, writes a line with the prediction.
+// Predicts a stream: reads one line of numbers at a time and writes one line with the prediction.
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ struct stream {
     unsigned long long line;
 };
 
-// Splits a line at commas, in place. False: it has more than `most` cells.
+// Splits a line at commas, in place. Returns false if the line has more than `most` cells.
 static bool cells_of(char *line, uint32_t most, char **cell, uint32_t *count)
 {
     line[strcspn(line, "\r\n")] = '\0';
@@ -41,7 +41,7 @@ static bool cells_of(char *line, uint32_t most, char **cell, uint32_t *count)
     }
 }
 
-// Parses a line into x. *header: it is the first line and holds no number.
+// Parses a line into s->x. Sets *header if this is the first line and none of its cells is a number.
 static enum clrnn_status parse(const struct stream *s, char *line, char **cell, bool *header)
 {
     uint32_t count, numbers = 0, wrong = UINT32_MAX;
@@ -76,7 +76,7 @@ static enum clrnn_status parse(const struct stream *s, char *line, char **cell, 
     return CLRNN_OK;
 }
 
-// Writes a class, by name if the model has names, quoted as in CSV.
+// Writes a class: its name if the model has class names, quoted as in CSV, else its index.
 static bool write_class(const struct stream *s, int64_t index, bool comma, FILE *out)
 {
     const char *name = s->outputs.labels == 1 ? clrnn_model_class_name(s->model, (uint32_t)index) : NULL;

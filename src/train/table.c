@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading a CSV file into a table: cells become numbers, classes, groups and times.
+// Reads a CSV file into a table: cells become numbers, classes, groups and times.
 #include "train/table.h"
 
 #include <math.h>
@@ -20,17 +20,18 @@ struct loader {
     const struct clrnn_log *log;
     const struct clrnn_table_wish *wish;
     struct clrnn_table *table;
-    struct clrnn_place *place; // [width]
-    size_t *first, *next;      // [columns], [width]: a column's first place + 1, its next place + 1; 0: none
-    size_t capacity;           // numbers that `values` can hold
-    struct clrnn_table_file *file; // of a large CSV file: rows are appended there
+    struct clrnn_place *place;     // [width]
+    size_t *first, *next;          // [columns], [width]: list of each column's places, each + 1; 0: end
+    size_t capacity;               // numbers that `values` can hold
+    struct clrnn_table_file *file; // for a large CSV file: receives the rows; else NULL
     double *row;                   // [width] the next row for `file`
     struct clrnn_text_index classes, groups;
-    size_t encoded[2]; // number of a row with non-ASCII UTF-8, and of one that is not UTF-8; 0: none
+    size_t encoded[2]; // [0]: a row with UTF-8 beyond ASCII; [1]: a row with text that is not UTF-8; 0: no
+                       // such row
     bool text_label;   // labels are texts, not numbers
     bool again;        // read the file again: a label turned out to be text
-    bool in_memory;    // do not make a file
-    bool disk_full;    // `file` could not be written: read again, in memory
+    bool in_memory;    // hold the table in memory, without `file`
+    bool disk_full;    // `file` could not be written: the CSV file is read again, in memory
 };
 
 // ---------------------------------------------------------------- cells
@@ -92,7 +93,7 @@ static enum clrnn_status read_number(const struct loader *l, size_t row, size_t 
     return clrnn_cell_number(text, length, decimal_of(l), value) ? CLRNN_OK : no_number(l, row, place, text);
 }
 
-// Refuses a file in two encodings, where one word would count as two.
+// Refuses a file that mixes encodings: the same word in two encodings would become two classes or two groups.
 static enum clrnn_status check_encoding(struct loader *l, size_t row, size_t place, const char *text)
 {
     const bool other = !clrnn_text_is_clean(text, CLRNN_TEXT_BYTES);
@@ -189,7 +190,7 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
     return CLRNN_OK;
 }
 
-// Grows `values` for one more row.
+// Grows `values` if they have no memory for one more row.
 static enum clrnn_status reserve_row(struct loader *l)
 {
     struct clrnn_table *t = l->table;
@@ -206,7 +207,7 @@ static enum clrnn_status reserve_row(struct loader *l)
     return CLRNN_OK;
 }
 
-// Ends this reading; clrnn_table_read will read again, in memory.
+// Ends this reading of the CSV file. clrnn_table_read then reads it again, into memory.
 static enum clrnn_status give_up_file(struct loader *l)
 {
     l->disk_full = true;
@@ -229,7 +230,7 @@ static enum clrnn_status read_header(void *user, size_t columns, char *const *na
     struct loader *l = user;
 
     l->file = l->in_memory ? NULL : clrnn_table_file_begin(l->wish);
-    if (l->place) // the second reading
+    if (l->place) // this is the second reading
         return reserve_row(l);
     TRY(clrnn_table_choose(l->log, l->wish, columns, names, l->table, &l->place));
     l->first = calloc(columns, sizeof(*l->first));
@@ -252,7 +253,7 @@ int clrnn_texts_compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-// Puts the classes into sorted order and renumbers the labels, which were numbered by first appearance.
+// Sorts the classes and renumbers the labels, which were numbered in order of first appearance.
 static enum clrnn_status sort_classes(struct loader *l)
 {
     struct clrnn_table *t = l->table;
@@ -280,7 +281,7 @@ static enum clrnn_status sort_classes(struct loader *l)
     return CLRNN_OK;
 }
 
-// Fills missing cells with the last value before them in their group.
+// Fills each missing cell with the previous value of its column in the same group (missing: forward).
 static enum clrnn_status fill_forward(const struct loader *l)
 {
     const struct clrnn_table *t = l->table;
@@ -321,7 +322,8 @@ static enum clrnn_status fill_forward(const struct loader *l)
     return st;
 }
 
-// Warns of a feature without a name that holds growing numbers with gaps, like row numbers of a larger table.
+// Warns of a feature without a name that holds growing whole numbers with gaps: these may be the row numbers
+// of a larger table.
 static void check_numbers(const struct loader *l, size_t at)
 {
     if (l->place[at].numbers && !l->place[at].row_count && l->table->rows > 1 && l->wish->report)
@@ -332,7 +334,7 @@ static void check_numbers(const struct loader *l, size_t at)
             l->wish->path, l->place[at].column, name_of(l, at));
 }
 
-// Drops features without a name that only count the rows.
+// Drops features that have no name and only count the rows.
 static void drop_row_counts(struct loader *l)
 {
     struct clrnn_table *t = l->table;
@@ -407,7 +409,7 @@ static enum clrnn_status load(struct loader *l)
     return fill_from_names(l);
 }
 
-// Reads the CSV file. *disk_full: the table could not be written to disk.
+// Reads the CSV file. *disk_full: the table could not be written to the disk cache.
 static enum clrnn_status read_csv(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                   bool in_memory, bool *disk_full, struct clrnn_table **table)
 {

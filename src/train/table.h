@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A CSV file as a table of numbers: the features and targets that a data set needs, chosen by column name or
-// number, and the time and group of each row if the source names these columns.
+// number, and the time and group of each row if the source names columns for them.
 #ifndef CLRNN_SRC_TRAIN_TABLE_H
 #define CLRNN_SRC_TRAIN_TABLE_H
 
@@ -8,35 +8,35 @@
 #include "base/file.h"
 #include "model/names.h"
 
-/** What to read from a file. */
+/** What to read from a CSV file. */
 struct clrnn_table_wish {
     const struct clrnn_source *source; // the CSV file and how to read it
     const char *path;
-    const struct clrnn_names *names; // columns and classes of a trained model, to be found here too; or NULL
+    const struct clrnn_names *names; // columns and classes of a trained model, to look for; or NULL
     bool classes;                    // the label is a class and may be text
     bool targets;                    // a missing label or target column is an error
     bool missing_targets;            // missing cells of targets stay NaN
-    bool report;                     // say which columns are not used
-    bool by_position;                // for a model without names: keep a column that counts rows
+    bool report;                     // log which columns are not used
+    bool by_position;                // for a model without names: also keep columns that only count rows
 };
 
-/** A table. Its columns are called places: indices into a row of `values`. */
+/** A table. Its columns are called places: a place is an index into a row of `values`. */
 struct clrnn_table {
     unsigned references;
     size_t rows, width;
     void *base;     // start of the mapped file that holds `values`
     size_t on_disk; // bytes of that file, or 0: `values` are in memory
-    size_t passes;  // release mapped pages after this many rows, a power of two
-    bool mapped;    // mapped by `map`, read-only
+    size_t passes;  // rows after which mapped pages are released, a power of two
+    bool mapped;    // `values` are in `map`, read-only
     struct clrnn_map map;
-    double *values;            // [rows, width]; NaN: missing, `fill` has the replacement
-    uint64_t *missing;         // [width] number of missing cells
-    double *fill;              // [width] replacement for missing cells, or NULL: none
-    size_t features, targets;  // number of features, of targets
-    size_t *feature, *target;  // their places
-    size_t time, group;        // their places, or SIZE_MAX
-    struct clrnn_texts column; // [width] column names in the file
-    struct clrnn_texts classes, groups;
+    double *values;                     // [rows, width]; NaN: missing cell, which `fill` replaces
+    uint64_t *missing;                  // [width] number of missing cells
+    double *fill;                       // [width] replacements for missing cells; NULL: there are none
+    size_t features, targets;           // number of features, of targets
+    size_t *feature, *target;           // places of the features, of the targets
+    size_t time, group;                 // places of the time and of the group, or SIZE_MAX
+    struct clrnn_texts column;          // [width] column names in the file
+    struct clrnn_texts classes, groups; // names of the classes (if labels are text), of the groups
 };
 
 /** What a place is for, and in which column of the file it is found. */
@@ -51,21 +51,24 @@ struct clrnn_place {
     enum clrnn_place_kind kind;
     size_t column;  // index of the column in the file
     double first;   // value in the first row
-    double last;    // value in the row before
-    bool row_count; // the column has no name, and so far counts the rows
-    bool numbers;   // the column has no name, and so far holds growing whole numbers
+    double last;    // value in the previous row
+    bool row_count; // the column has no name, and so far each value is the previous one + 1
+    bool numbers;   // the column has no name, and so far whole numbers that increase
 };
 
-/** Finds the columns that the wish asks for among `names`. *place [table->width], to be freed, describes each
- * place; sets the table's columns. CLRNN_ERR_DATA: no such column, with the most similar one. */
+/** Finds the columns that the wish asks for among `names` [columns] and sets the table's columns. *place
+ * [table->width], which the caller frees, describes each place. Errors: CLRNN_ERR_DATA if there is no such
+ * column; the message names the most similar column. */
 enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                      size_t columns, char *const *names, struct clrnn_table *table,
                                      struct clrnn_place **place);
 
-/** Reads a file. CLRNN_ERR_DATA with row, column, the cell's text, and how to fix it. */
+/** Reads the table of a CSV file, from the disk cache (table_file.h) if it is there. Errors: CLRNN_ERR_DATA,
+ * with row, column, the cell's text, and how to fix it. */
 enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                    struct clrnn_table **table);
-/** Makes `values` point into a mapped file, at `offset`. The table's groups must be known. */
+/** Makes `values` point into a mapped file of `bytes` bytes, at `offset`. The groups must be known, since
+ * `passes` depends on them. */
 void clrnn_table_set_mapped(struct clrnn_table *table, void *base, size_t bytes, size_t offset);
 /** Unmaps or frees the values. */
 void clrnn_table_unmap(struct clrnn_table *table);
@@ -75,11 +78,12 @@ void clrnn_table_release(const struct clrnn_table *table);
 /** Drops one reference; the last one frees the table. */
 void clrnn_table_close(struct clrnn_table **table);
 
-/** What to do with a missing cell: report an error, or use 0, its column's mean, or the value before it. */
+/** What to do with a missing cell: report an error, or use 0, its column's mean, or the previous value of its
+ * column. */
 enum clrnn_missing { CLRNN_MISSING_ERROR, CLRNN_MISSING_ZERO, CLRNN_MISSING_MEAN, CLRNN_MISSING_FORWARD };
 enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source);
 
-/** The delimiter that a source fixes, or 0. */
+/** Returns the delimiter that the source sets, or 0 if it is to be detected. */
 char clrnn_source_delimiter(const struct clrnn_source *source);
 
 /** Call after each row of a pass over all rows, with the row's number in that pass: releases mapped pages at
@@ -90,7 +94,7 @@ static inline void clrnn_table_passed(const struct clrnn_table *table, size_t ro
         clrnn_table_release(table);
 }
 
-/** The value of a cell; `fill` replaces it if it is missing. */
+/** Returns the value of a cell, or its replacement from `fill` if the cell is missing. */
 static inline double clrnn_table_value(const struct clrnn_table *table, size_t row, size_t place)
 {
     const double value = table->values[row * table->width + place];
@@ -98,15 +102,16 @@ static inline double clrnn_table_value(const struct clrnn_table *table, size_t r
     return value == value || !table->fill ? value : table->fill[place];
 }
 
-/** Copies the names of features, targets and classes. NULL: no memory. */
+/** Returns a copy of the names of features, targets and classes, and of `fill`. Returns NULL if there is no
+ * memory. */
 struct clrnn_names *clrnn_table_names(const struct clrnn_table *table);
 
 /** Compares two strings in struct clrnn_texts, for qsort and bsearch. */
 int clrnn_texts_compare(const void *a, const void *b);
 
-/** Logs a warning if rows, each a sample of its own, look like a series: if the first rows are sorted by a
- * column of times, even an unused one, or resemble the rows before them. CLRNN_ERR_MEMORY, or errors of
- * reading. */
+/** For a table in which each row is a sample: logs a warning if the rows look like a series. They do if the
+ * first rows are in the order of a column of times (even an unused column), or if each row resembles the
+ * previous row. Errors: CLRNN_ERR_MEMORY, and errors of reading the file. */
 enum clrnn_status clrnn_table_check_order(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                           const struct clrnn_table *table);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Choosing a table's columns from a CSV file's header.
+// Chooses a table's columns from a CSV file's header.
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ struct chooser {
     char *const *names;
     struct clrnn_table *table;
     struct clrnn_place *place;
-    unsigned char *used; // [columns] bits: 1 used as a feature, 2 used otherwise
+    unsigned char *used; // [columns] bits: 1: used as a feature, 2: used otherwise
 };
 
 enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source)
@@ -38,7 +38,8 @@ char clrnn_source_delimiter(const struct clrnn_source *source)
 
 // ---------------------------------------------------------------- finding one column
 
-// The `nth` column called `name`, else column number `name` (not for a model's names). SIZE_MAX: none.
+// Returns the index of the `nth` column (from 0) called `name`. If there is none, and names do not come from
+// a model, `name` may be a column number (from 0). Returns SIZE_MAX if no column is found.
 static size_t find(const struct chooser *c, const char *name, size_t nth)
 {
     bool negative;
@@ -123,7 +124,7 @@ static enum clrnn_status add_named(struct chooser *c, enum clrnn_place_kind kind
     return column == SIZE_MAX ? no_column(c, name, what) : add(c, kind, column);
 }
 
-// Splits a list with one name per line. False: no memory.
+// Appends the names in `lines`, one per line, to `names`. Returns false if there is no memory.
 static bool split_lines(const char *lines, struct clrnn_texts *names)
 {
     while (*lines) {
@@ -139,7 +140,8 @@ static bool split_lines(const char *lines, struct clrnn_texts *names)
     return true;
 }
 
-// Adds columns by name. The nth use of a name in the list is the nth column of that name in the file.
+// Adds columns by name. If a name is in the list several times, its nth use means the file's nth column of
+// that name.
 static enum clrnn_status add_texts(struct chooser *c, enum clrnn_place_kind kind,
                                    const struct clrnn_texts *names, const char *what)
 {
@@ -181,7 +183,7 @@ static enum clrnn_status choose_targets(struct chooser *c)
         return s->target ? add_lines(c, kind, s->target, "target") : CLRNN_OK;
     if ((s->label && !clrnn_texts_add(&names, s->label)) || (s->target && !split_lines(s->target, &names)))
         st = clrnn_error_memory(c->log, 0, c->wish->path);
-    for (size_t i = 0; i < names.count; i++) { // targets are not read, and are no features either
+    for (size_t i = 0; i < names.count; i++) { // targets are not read, and must not become features
         const size_t column = find(c, names.text[i], 0);
 
         if (column != SIZE_MAX)

@@ -17,9 +17,9 @@
 #include "device/program/cache.h"
 #include "model/layer.h"
 
-#define LEAST_BYTES (8u << 20) // smallest CSV file whose table is cached
-#define HEADER_BYTES 4096u     // so that the values begin on a page
-#define BUFFER_BYTES (1u << 20)
+#define LEAST_BYTES (8u << 20)           // smallest CSV file whose table is cached
+#define HEADER_BYTES 4096u               // bytes before the values, so that these begin on a page
+#define BUFFER_BYTES (1u << 20)          // bytes collected before they are written
 #define HASHED_NUMBERS ((size_t)1 << 20) // numbers hashed between releases of mapped pages
 #define MAGIC "clrnn table 1\n"
 
@@ -38,7 +38,8 @@ struct clrnn_table_file {
 
 // ---------------------------------------------------------------- hashes
 
-// Hashes with four 64-bit lanes, which take words in turn: as fast as memory delivers them.
+// Hashes the values with four 64-bit lanes: value i goes into lane i % 4. Four independent lanes are as fast
+// as the memory.
 static void hash_values(const double *values, size_t count, uint64_t lane[4])
 {
     for (size_t k = 0; k < 4; k++)
@@ -49,7 +50,7 @@ static void hash_values(const double *values, size_t count, uint64_t lane[4])
         memcpy(&word, values + i, sizeof(word));
         lane[i % 4] = (lane[i % 4] ^ word) * 0xff51afd7ed558ccdu;
         lane[i % 4] ^= lane[i % 4] >> 32;
-        if (i % HASHED_NUMBERS == HASHED_NUMBERS - 1) // the pages are not needed again soon
+        if (i % HASHED_NUMBERS == HASHED_NUMBERS - 1) // these pages are not needed again soon
             madvise((void *)((uintptr_t)(values + i + 1 - HASHED_NUMBERS) & ~(uintptr_t)4095),
                     HASHED_NUMBERS * sizeof(*values), MADV_DONTNEED);
     }
@@ -71,7 +72,9 @@ static void hash_texts(struct clrnn_hash *h, const struct clrnn_texts *texts)
         clrnn_hash_add_text(h, texts->text[i]);
 }
 
-// Makes "<folder>/<path>-<state>-<rules>.table". NULL: not to be cached.
+// Returns "<folder>/<path>-<state>-<rules>.table", which the caller frees. <path>, <state> and <rules> are
+// hashes: of the CSV file's path, of its size, time and inode, and of how it is read. Returns NULL if the
+// table is not to be cached or there is no memory.
 static char *find_path(const struct clrnn_table_wish *wish)
 {
     const struct clrnn_source *s = wish->source;
@@ -231,7 +234,7 @@ enum clrnn_status clrnn_table_find(const struct clrnn_log *log, const struct clr
         t->map = map;
         if (load(map.data, map.size, t)) {
             *table = t;
-            utimensat(AT_FDCWD, path, NULL, 0); // marks it as just used
+            utimensat(AT_FDCWD, path, NULL, 0); // marks the table as just used
         } else {
             unlink(path);
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The folder of cached tables: what is in it, and what is removed.
+// The folder of cached tables: counts its tables, and removes some or all of them.
 #include "train/table_file.h"
 
 #include <dirent.h>
@@ -16,8 +16,8 @@
 #include "clrnn/train.h"
 #include "device/program/cache.h"
 
-#define MOST_BYTES ((uint64_t)16 << 30) // of all tables; beyond it the least recently used are removed
-#define STATE_LETTERS 16                // in <path>, and in <state>, of a name "<path>-<state>-<rules>.table"
+#define MOST_BYTES ((uint64_t)16 << 30) // of all tables: beyond this, the least recently used are removed
+#define STATE_LETTERS 16                // length of <path>, and of <state>, in "<path>-<state>-<rules>.table"
 
 char *clrnn_tables_folder(void)
 {
@@ -36,7 +36,8 @@ static int is_table(const struct dirent *entry)
     return length > 6 && !strcmp(entry->d_name + length - 6, ".table");
 }
 
-// Adds the tables of the folder to *count and *bytes. With `remove`, removes them and counts those removed.
+// Adds the number of tables in the folder to *count and their bytes to *bytes. If `remove`, removes the
+// tables and counts only the removed ones.
 static enum clrnn_status visit(const struct clrnn_log *log, bool remove, size_t *count, uint64_t *bytes)
 {
     char *folder = clrnn_tables_folder();
@@ -88,7 +89,8 @@ enum clrnn_status clrnn_tables_clear(const struct clrnn_log *log, size_t *tables
     return visit(log, true, tables, bytes);
 }
 
-// Removes the least recently used table other than `kept`. Returns its bytes, 0 if nothing was removed.
+// Removes the least recently used table other than `kept`. Returns how many bytes it had, or 0 if nothing was
+// removed.
 static uint64_t remove_oldest(const char *folder, struct dirent *const *entry, int count, const char *kept)
 {
     struct timespec oldest = {0};

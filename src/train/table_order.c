@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Detects from a table's first rows whether they are a series: times in order, or rows that resemble the one
-// before.
+// Detects from a table's first rows whether the rows are a series: a column has times in order, or each row
+// resembles the previous row.
 #include "train/table.h"
 
 #include <ctype.h>
@@ -12,20 +12,20 @@
 #include "formats/cell.h"
 #include "formats/csv.h"
 
-#define FIRST_ROWS 1000u
-#define LEAST_ROWS 10u  // rows needed to judge their order
-#define LEAST_PAIRS 30u // pairs of rows needed for a correlation
-#define ORDERED_SHARE 0.9
-#define LEAST_CORRELATION 0.5
+#define FIRST_ROWS 1000u      // rows that are examined
+#define LEAST_ROWS 10u        // rows needed to judge their order
+#define LEAST_PAIRS 30u       // pairs of rows needed for a correlation
+#define ORDERED_SHARE 0.9     // fraction of dates not before the previous date, for dates in order
+#define LEAST_CORRELATION 0.5 // correlation of neighbouring rows above which rows are a series
 
 // ---------------------------------------------------------------- detecting a column of times
 
-// What the rows read so far show about a column.
+// What the rows read so far show about one column.
 struct order {
-    bool numbers, dates;     // every cell is a number; a date
-    bool counts;             // each value is 1 more than the one before
-    double last;             // value in the row before
-    uint32_t up, down, same; // rows with a larger, smaller, equal value than the row before
+    bool numbers, dates;     // every cell is a number; every cell is a date
+    bool counts;             // each value is the previous value + 1
+    double last;             // value in the previous row
+    uint32_t up, down, same; // rows with a larger, a smaller, the same value as the previous row
 };
 
 struct head {
@@ -82,10 +82,11 @@ static enum clrnn_status take_row(void *user, size_t row)
     struct head *h = user;
 
     (void)row;
-    return ++h->rows < FIRST_ROWS ? CLRNN_OK : CLRNN_FAILED; // stop reading here
+    return ++h->rows < FIRST_ROWS ? CLRNN_OK : CLRNN_FAILED; // CLRNN_FAILED stops the reading
 }
 
-// A number that grows from row to row may just count samples, so it is a time only under one of these names.
+// Checks whether a column's name says that it holds times. A column whose numbers grow by 1 from row to row
+// may just count samples, so it counts as times only with such a name.
 static bool is_time_word(const char *name)
 {
     static const char *const word[] = {"t",    "time", "timestamp", "date",   "datetime", "ds",
@@ -106,7 +107,7 @@ static bool is_label(const struct clrnn_table *t, const char *name)
     return false;
 }
 
-// The first column that holds times in order, or NULL.
+// Returns the name of the first column that holds times in order, or NULL.
 static const char *find_time(const struct head *h, const struct clrnn_table *t)
 {
     for (size_t i = 0; i < h->columns; i++) {
@@ -125,8 +126,9 @@ static const char *find_time(const struct head *h, const struct clrnn_table *t)
 
 // ---------------------------------------------------------------- detecting similar neighbouring rows
 
-// How well a column predicts its next row: its correlation with itself one row later. With classes, values
-// are taken relative to their class's mean, because a table sorted by class is no series. NaN: too few pairs.
+// Returns the correlation of a column with itself one row later: how well a row predicts the next row. With
+// classes, values are taken relative to the mean of their class, because a table sorted by class is no
+// series. Returns NaN if there are too few pairs of rows.
 static double correlation(const struct clrnn_table *t, size_t place, const double *mean, size_t classes)
 {
     const size_t rows = MIN2(t->rows, (size_t)FIRST_ROWS);
@@ -151,7 +153,8 @@ static double correlation(const struct clrnn_table *t, size_t place, const doubl
     return pairs < LEAST_PAIRS || !(squares > 0) ? (double)NAN : product / squares;
 }
 
-// Computes the mean of a column over the first rows: mean [classes] for each class, or [1].
+// Computes the mean of a column over the first rows into mean [classes], one for each class, or without
+// classes into mean [1].
 static void means(const struct clrnn_table *t, size_t place, size_t classes, double *mean, double *count)
 {
     for (size_t k = 0; k < MAX2(classes, 1); k++)
@@ -170,8 +173,8 @@ static void means(const struct clrnn_table *t, size_t place, size_t classes, dou
         mean[k] /= fmax(count[k], 1);
 }
 
-// Computes *result, the correlation of rows with those before them: the least one of all real targets or, for
-// classes, the mean over the features.
+// Sets *result to the correlation of neighbouring rows. For real targets it is the smallest correlation of a
+// target column, for classes the mean correlation of the feature columns.
 static enum clrnn_status resemblance(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                      const struct clrnn_table *t, double *result)
 {

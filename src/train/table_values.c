@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A table's values, in memory or in a mapped file; closing a table; its names.
+// Manages a table's values, in memory or in a mapped file; closes a table; copies its names.
 #include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -11,7 +11,8 @@
 
 void clrnn_table_set_mapped(struct clrnn_table *t, void *base, size_t bytes, size_t offset)
 {
-    // Rows of a group may be far apart, if the file has one row of each group in turn.
+    // Reading one group's rows touches file pages that are far apart if the groups alternate in the file.
+    // `apart`: most bytes that become resident for each such row.
     const size_t row = MAX2(t->width, 1u) * sizeof(*t->values);
     const size_t apart = MIN2(row * MAX2(t->groups.count, 1u), MAX2(row, CLRNN_FAULT_BYTES));
 
@@ -37,7 +38,7 @@ void clrnn_table_unmap(struct clrnn_table *t)
 
 void clrnn_table_release(const struct clrnn_table *t)
 {
-    if (t->on_disk) // only advice; written values stay in the file
+    if (t->on_disk) // only advice to release pages; values written to them stay in the file
         madvise(t->base, t->on_disk, MADV_DONTNEED);
 }
 

@@ -50,7 +50,7 @@ enum clrnn_status clrnn_tensorboard_step(struct clrnn_tfevents *events, uint64_t
     return clrnn_tfevents_scalar(events, step, "step/lr", lr);
 }
 
-// Adds histograms of all trained parameters and their gradients. `values` can hold the largest parameter.
+// Adds histograms of all trained parameters and their gradients. `values`: scratch for the largest parameter.
 static enum clrnn_status put_histograms(struct clrnn_tfevents *events, uint64_t step,
                                         struct clrnn_model *model, double *values)
 {
@@ -90,7 +90,7 @@ enum clrnn_status clrnn_tensorboard_epoch(struct clrnn_tfevents *events, const s
     if (!events)
         return CLRNN_OK;
     for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
-        if (!isnan(metrics[i].value) || i == 0) // NaN is left out, except for the training loss
+        if (!isnan(metrics[i].value) || i == 0) // NaN is left out, but not for train_loss
             TRY(clrnn_tfevents_scalar(events, row->step, metrics[i].tag, metrics[i].value));
     for (size_t i = 0; i < model->entry_count; i++)
         most = MAX2(most, model->entry[i].param.count);

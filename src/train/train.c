@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Runs a training from the config to its folder: data, model and feeds, and the messages and files before and
-// after the loop.
+// after the training loop (loop.c).
 #include "clrnn/train.h"
 
 #include <math.h>
@@ -19,7 +19,8 @@
 
 // ---------------------------------------------------------------- model and sessions
 
-// Creates a model with initial parameters, from train.init if that is set. They are the same on every device.
+// Creates a model with initial parameters, which are read from the file train.init if it is set. The
+// parameters are the same on every device.
 static enum clrnn_status new_model(struct clrnn_loop *l, struct clrnn_device *device,
                                    const struct clrnn_config *config, struct clrnn_model **model)
 {
@@ -44,7 +45,7 @@ static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_con
     return CLRNN_OK;
 }
 
-// Copies the options that may change on resuming into the config of the checkpoint.
+// Copies the options that may change on resuming from `config` into the config of the checkpoint.
 static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_config *config)
 {
     struct clrnn_train_config *kept = &l->model->config->train;
@@ -94,7 +95,7 @@ static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_c
     return take_over(l, config);
 }
 
-// Makes validation count a confusion matrix, for a picture.
+// Makes validation count a confusion matrix, which is drawn as a picture.
 static enum clrnn_status count_confusion(struct clrnn_loop *l)
 {
     struct clrnn_metrics *m = &l->metrics;
@@ -106,8 +107,8 @@ static enum clrnn_status count_confusion(struct clrnn_loop *l)
     return m->confusion ? CLRNN_OK : clrnn_error_memory(l->log, cells * sizeof(*m->confusion), "a picture");
 }
 
-// Opens a training session on each further device. Its own model comes from the checkpoint, else from the
-// config.
+// Opens a training session on each further device, with a model of its own. The model is read from the
+// checkpoint or, if `checkpoint` is NULL, created from the config.
 static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_session_params params,
                                         const struct clrnn_config *config, const char *checkpoint)
 {
@@ -118,12 +119,12 @@ static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_sessi
         return clrnn_error_memory(l->log, count * sizeof(*l->follower), "the devices that train together");
     for (uint32_t i = 1; i < count; i++) {
         struct clrnn_follower *f = &l->follower[i - 1];
-        struct clrnn_progress_state state; // read only because carried states come with it
+        struct clrnn_progress_state state; // unused, but without it carried states are not read
 
         params.worker = clrnn_team_worker(l->team, i);
         TRY(checkpoint ? clrnn_checkpoint_read(params.worker->device, checkpoint, &f->model, &state)
                        : new_model(l, params.worker->device, config, &f->model));
-        f->model->config->train.recompute = l->config->train.recompute; // as in take_over
+        f->model->config->train.recompute = l->config->train.recompute; // as take_over() does
         TRY(clrnn_agree_layout(l->log, l->model, f->model));
         params.model = f->model;
         TRY(clrnn_session_open(params.worker->device, &params, &f->train));
@@ -217,7 +218,8 @@ static enum clrnn_status take_up_folder(struct clrnn_loop *l, const struct clrnn
     return CLRNN_OK;
 }
 
-// Copies the config and adds what --init did, so that the run's config.yaml repeats the run.
+// Sets *own to a copy of the config with train.init and train.init_partial as --init sets them, so that the
+// run's config.yaml repeats the run.
 static enum clrnn_status with_init(const struct clrnn_loop *l, const struct clrnn_config *config,
                                    struct clrnn_config **own)
 {
@@ -244,7 +246,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     char *checkpoint = NULL, *text = NULL;
     enum clrnn_status st = CLRNN_OK;
     bool there = false;
-    const bool leads = !clrnn_ranks_own(); // rank 0 leads and writes files
+    const bool leads = !clrnn_ranks_own(); // rank 0 leads the training and writes all files
 
     if (p->resume) {
         checkpoint = clrnn_path_join(p->resume, "last.safetensors");
@@ -294,7 +296,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
 
 // ---------------------------------------------------------------- the run
 
-// After an error: logs which run or checkpoint is left.
+// Called after an error: logs which run or checkpoint is left in the folder.
 static void say_what_is_kept(const struct clrnn_loop *l)
 {
     if (strcmp(l->folder.files, l->folder.path) != 0)
@@ -314,7 +316,8 @@ static enum clrnn_status follow(void *shards)
     return clrnn_shards_follow(shards);
 }
 
-// Trains. Rank 0 runs the loop; other ranks, and the threads of further devices, follow it.
+// Trains. Rank 0 runs the loop. Other ranks, and the threads of further devices, repeat its steps
+// (clrnn_shards_follow).
 static enum clrnn_status run(struct clrnn_loop *l)
 {
     const bool leads = !clrnn_ranks_own();
@@ -374,7 +377,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         .called = clrnn_clock(),
     };
     struct clrnn_train_result own = {0},
-                              *r = &own; // the caller's params may point into its result of an earlier run
+                              *r = &own; // *result is written last: params may point into it
     enum clrnn_status st;
     bool nothing_done;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Tree reduction of shards' values. As shards arrive, a worker keeps the roots of its complete subtrees, at
-// most two per level. The exchange with other workers is a fixed list of steps (send, receive, add), run for
-// each piece of the values separately.
+// Sums shards' values along a tree. As shards arrive, a worker keeps the roots of its complete subtrees, at
+// most two per level. The exchange with other workers is a fixed list of steps (send, receive, add), which is
+// run for each piece of the values separately.
 #include "train/tree.h"
 
 #include <stdlib.h>
@@ -11,14 +11,14 @@
 
 #define MOST_NODES 66u
 
-// The sum over the shards in [first, first + 2^level) that exist, stored in a slot.
+// The sum over those shards in [first, first + 2^level) that exist. Its value is in slot[slot].
 struct node {
     uint32_t first, level, slot;
 };
 
 struct step {
     enum { SEND, RECEIVE, ADD } kind;
-    uint32_t slot, other;            // other: number of the other worker; for ADD the slot to add to `slot`
+    uint32_t slot, other;            // other: the other worker; for ADD: the slot that is added to `slot`
     struct clrnn_transfer *transfer; // [pieces]; NULL for ADD
 };
 
@@ -26,8 +26,8 @@ struct clrnn_tree {
     const struct clrnn_worker *worker;
     const struct clrnn_log *log;
     clrnn_tree_sum *sum;
-    size_t count, size, piece;   // piece: numbers in each piece but the last
-    uint32_t shards, begin, end; // number of all shards; this worker has [begin, end)
+    size_t count, size, piece;   // piece: numbers in each piece except the last
+    uint32_t shards, begin, end; // number of all shards; this worker computes [begin, end)
     uint32_t next;               // shard whose value comes next
     uint32_t node_count, slot_count;
     struct node node[MOST_NODES]; // in order of `first`
@@ -55,8 +55,8 @@ static void add_node(struct clrnn_tree *t, uint32_t first, uint32_t level, uint3
     t->node[t->node_count++] = (struct node){first, level, slot};
 }
 
-// Merges the last two nodes if they are the two halves of a subtree. The right half stays behind the last
-// node.
+// Merges the last two nodes if they are the two halves of a subtree. The node of the right half remains in
+// the array, directly after the new last node.
 static bool join_last(struct clrnn_tree *t)
 {
     struct node *left = &t->node[MAX2(t->node_count, 2) - 2];
@@ -106,7 +106,7 @@ static enum clrnn_status plan_sums(struct clrnn_tree *t)
     return CLRNN_OK;
 }
 
-// Adds a step that sends this worker's first node.
+// Adds a step that sends this worker's first node, and removes the node.
 static enum clrnn_status plan_send(struct clrnn_tree *t, uint32_t to)
 {
     TRY(add_step(t, (struct step){.kind = SEND, .slot = t->node[0].slot, .other = to}));
@@ -116,7 +116,7 @@ static enum clrnn_status plan_send(struct clrnn_tree *t, uint32_t to)
     return CLRNN_OK;
 }
 
-// Adds this worker's steps for joining the nodes of `level` that begin at shards `left` and `right`.
+// Adds this worker's steps for merging the nodes of `level` that begin at the shards `left` and `right`.
 static enum clrnn_status plan_pair(struct clrnn_tree *t, uint32_t level, uint32_t left, uint32_t right)
 {
     const uint32_t to = owner(t, left), from = owner(t, right), own = t->worker->number;
@@ -138,7 +138,7 @@ static enum clrnn_status plan_levels(struct clrnn_tree *t)
         for (uint32_t left = 0; left < t->shards; left += 2u << level)
             if (left + (1u << level) < t->shards)
                 TRY(plan_pair(t, level, left, left + (1u << level)));
-        for (uint32_t i = 0; i < t->node_count; i++) // left halves without a right half move up alone
+        for (uint32_t i = 0; i < t->node_count; i++) // a left half without a right half moves up a level
             if (t->node[i].level == level && !(t->node[i].first >> level & 1) &&
                 t->node[i].first + (1u << level) >= t->shards)
                 t->node[i].level++;
@@ -249,7 +249,7 @@ enum clrnn_status clrnn_tree_begin(struct clrnn_tree *t)
     if (t->begun)
         return CLRNN_OK;
     t->begun = true;
-    for (size_t piece = 0; piece < clrnn_tree_pieces(t); piece++) // in the order of the sends
+    for (size_t piece = 0; piece < clrnn_tree_pieces(t); piece++) // in the order in which others send
         for (size_t i = 0; i < t->step_count; i++)
             if (t->step[i].kind == RECEIVE) {
                 TRY(need_slot(t, t->step[i].slot));
@@ -280,7 +280,7 @@ enum clrnn_status clrnn_tree_share(struct clrnn_tree *t, size_t piece, const str
                                    struct clrnn_transfer *transfer)
 {
     for (size_t i = 0; i < t->step_count; i++)
-        if (t->step[i].kind == SEND) // so that the first slot may be overwritten; worker 0 has the sum there
+        if (t->step[i].kind == SEND) // the broadcast below overwrites slot 0
             TRY(clrnn_transfer_finish(&t->step[i].transfer[piece]));
     return clrnn_transfer_begin(worker, CLRNN_MESSAGE_BROADCAST, 0, part_of(t, 0, piece),
                                 numbers_of(t, piece) * t->size, transfer);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tunes a device for a config: finds its multiplies, and measures them and other choices in a fixed order.
+// Tunes a device for a config: finds the matrix multiplies of a training step, and measures them and the
+// choices between variants of ops (tune_choices.h) in a fixed order.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "train/session.h"
 #include "train/tune_choices.h"
 
-enum { MOST_SHAPES = 12 }; // measure at most this many multiplies, those with the most work
+enum { MOST_SHAPES = 12 }; // most multiplies to measure; those with the most work are measured
 
 struct shapes {
     struct clrnn_tuned_multiply shape[64];
@@ -24,7 +25,7 @@ struct work {
     const struct clrnn_log *log;
     const struct clrnn_tune_params *params;
     double seconds;
-    char select[24]; // spec of the device: the default device may change while one is tuned
+    char select[24]; // spec of the device, to open it again: the default device may change meanwhile
     const struct clrnn_config *config[3];
     struct clrnn_config *standard[3]; // configs that this struct owns
     size_t config_count;
@@ -48,8 +49,8 @@ static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape
         s->shape[s->count++] = *shape;
 }
 
-// Adds multiplies of the forward pass and of input and weight gradients, in sizes common in recurrent
-// networks.
+// Adds the multiplies of the forward pass, of input gradients and of weight gradients, in sizes that are
+// common in recurrent networks.
 static void standard_shapes(struct shapes *s)
 {
     static const uint32_t layers[][3] = {{64, 128, 2474}, {64, 256, 256}, {1600, 256, 128}, {1600, 512, 256}};
@@ -77,7 +78,7 @@ static int by_work(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-// Collects the multiplies of a training step with the config's batch.
+// Adds the multiplies of a training step on one batch of the config's data.
 static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config,
                                        struct shapes *s)
 {
@@ -102,7 +103,7 @@ static enum clrnn_status config_shapes(struct clrnn_device *device, const struct
     return CLRNN_OK;
 }
 
-// Without a config: makes one for each kind of recurrent layer, in common sizes.
+// Used if there is no config to tune for: makes a config for each kind of recurrent layer, in common sizes.
 static enum clrnn_status standard_configs(struct work *w)
 {
     static const char *const cells[] = {"rnn", "lstm", "gru"};
@@ -136,7 +137,8 @@ static enum clrnn_status open_device(const struct work *w, const char *gemm, boo
         device);
 }
 
-// Measures the choices until the clock reaches `end`; what is stored so far is in use.
+// Measures the choices until the clock reaches `end`. The multiplies in them use the settings that are stored
+// so far.
 static enum clrnn_status measure_choices(struct work *w, double end)
 {
     struct clrnn_device *device = NULL;
@@ -151,7 +153,8 @@ static enum clrnn_status measure_choices(struct work *w, double end)
     return st;
 }
 
-// The settings of CLBlast in use for the device, as text; NULL: none.
+// Returns the CLBlast settings that the device's file marks as in use, as JSON text, which the caller frees.
+// Returns NULL if there are none.
 static char *settings_in_use(const char *path)
 {
     json_t *root = NULL;
@@ -166,10 +169,10 @@ static char *settings_in_use(const char *path)
     return text;
 }
 
-/* Measures first the multiplies with default settings, then the choices with settings of earlier calls, then
- * settings. If the best settings changed, choices between multiplies and other kernels are measured again.
- * The order is fixed because CLBlast cannot return to its defaults in a process that has tried other
- * settings. */
+/* Measures first the multiplies with CLBlast's default settings, then the choices between variants with the
+ * settings that earlier calls stored, then the multiplies with further settings. If this changed the best
+ * settings, measures again the choices between multiplies and other kernels. The order is fixed because
+ * CLBlast cannot return to its defaults in a process that has tried other settings. */
 static enum clrnn_status measure_all(struct work *w, struct clrnn_device *device)
 {
     const double start = clrnn_clock(), seconds = w->seconds;
@@ -216,7 +219,7 @@ enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_con
     struct work w = {.log = log, .params = params, .seconds = params->seconds > 0 ? params->seconds : 120};
     struct clrnn_device *device = NULL;
     enum clrnn_status st =
-        open_device(&w, "clblast", true, &device); // "clblast", so that a plan lists each multiply once
+        open_device(&w, "clblast", true, &device); // "clblast": a plan then has one launch for each multiply
 
     *result = (struct clrnn_tune_result){.file = NULL};
     if (st == CLRNN_OK)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Times the variants of an op on its inputs in a real step; every run starts from the same values.
+// Times the variants of an op on the inputs that the op has in a real step. Every run begins with the same
+// values.
 #include "train/tune_choices.h"
 
 #include <math.h>
@@ -14,10 +15,10 @@
 
 enum { MOST_RUNS = 100, FEWEST_RUNS = 3, TURNS = 3 };
 
-static const double SPENT_S = 0.1;    // rough limit for the runs of one alternative
+static const double SPENT_S = 0.1;    // rough limit for all runs of one alternative
 static const double WORTH = 0.97;     // largest fraction of the standard's time: smaller gains are noise
 static const double WORTH_MS = 1e-3;  // smallest gain in milliseconds, for the same reason
-static const double TOLERANCE = 1e-3; // relative to a tensor's largest magnitude: only detects wrong kernels
+static const double TOLERANCE = 1e-3; // difference / largest value of a tensor: only detects wrong kernels
 
 _Static_assert(sizeof(((struct clrnn_tuned_choice *)0)->key) == CLRNN_CHOICE_KEY &&
                    sizeof(((struct clrnn_tuned_choice *)0)->use) == CLRNN_CHOICE_OPTION,
@@ -44,7 +45,7 @@ struct subject {
     struct {
         struct clrnn_buffer *of, *copy;
     } saved[CLRNN_OP_MAX_IN + CLRNN_OP_MAX_OUT];
-    float *expected[CLRNN_OP_MAX_OUT]; // results of the standard variant; NULL: not compared
+    float *expected[CLRNN_OP_MAX_OUT]; // results of the standard variant; NULL: none stored
 };
 
 static enum clrnn_status save(struct subject *s, struct clrnn_buffer *of)
@@ -71,8 +72,8 @@ static void finish(struct subject *s)
         free(s->expected[i]);
 }
 
-// Saves what one run may overwrite and the next one reads: input activations, and outputs other than
-// activations, such as parameters.
+// Saves the buffers that one run may overwrite and the next run reads: inputs that are activations, and
+// outputs that are not, such as parameters.
 static enum clrnn_status prepare(struct subject *s)
 {
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
@@ -125,8 +126,8 @@ static bool agrees(const float *got, const float *want, size_t count)
     return true;
 }
 
-// Clears *right if an output differs from s->expected. If nothing is expected yet, the output is stored
-// there.
+// Clears *right if the output in `slot` differs from s->expected. If nothing is expected yet, stores the
+// output there.
 static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
 {
     struct clrnn_buffer *b = clrnn_out(s->graph, s->op, slot);
@@ -149,8 +150,8 @@ static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
     return st;
 }
 
-// Sets *ms to the time of the fastest of several runs, or to infinity if the results are wrong. A run before
-// these builds kernels and is compared.
+// Sets *ms to the time of the fastest of several runs, or to infinity if the results are wrong. A first run,
+// which is not timed, builds the kernels; its results are compared.
 static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches,
                                  double best, double *ms)
 {
@@ -165,13 +166,13 @@ static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clr
         TRY(run_once(t, s, launches, &one));
         *ms = fmin(*ms, one);
         spent += one;
-        if (*ms > 3 * best && run > 0) // too slow twice, so not just interrupted
+        if (*ms > 3 * best && run > 0) // both runs were too slow, so it was no interruption
             break;
     }
     return CLRNN_OK;
 }
 
-// Measures the op with this option of the choice.
+// Measures the op with alternative `option` of the choice.
 static enum clrnn_status measure_option(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                         unsigned option, double best, double *ms)
 {
@@ -186,7 +187,7 @@ static enum clrnn_status measure_option(struct tuning *t, struct subject *s, con
     return st;
 }
 
-// Measures one alternative. If it fails, its time is infinite, and tuning goes on.
+// Returns the milliseconds of one alternative. Returns infinity if it fails, so that tuning goes on.
 static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                               unsigned option, double best)
 {
@@ -209,7 +210,7 @@ static size_t count_multiplies(const struct clrnn_launches *launches)
     return count;
 }
 
-// Whether the alternatives that work differ in their number of multiplies.
+// Checks whether the alternatives that work differ in their number of matrix multiplies.
 static bool differ_in_multiplies(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
 {
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
@@ -242,8 +243,8 @@ static unsigned best_of(const struct clrnn_choice *c, const struct clrnn_choice_
     return best;
 }
 
-// Measures the standard and the apparently better alternative again, in turns, since either may have been
-// interrupted. The standard counts with its fastest run, the alternative with its slowest.
+// Measures the standard and the seemingly better alternative again, in turn, since other processes may have
+// slowed down either. The standard's time becomes its fastest, the alternative's time its slowest.
 static enum clrnn_status measure_again(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                        struct clrnn_choice_ms *ms)
 {
@@ -259,8 +260,8 @@ static enum clrnn_status measure_again(struct tuning *t, struct subject *s, cons
     return CLRNN_OK;
 }
 
-// Measures the standard first and compares the others with it. An alternative that may crash the driver is
-// stored as failing while it is tried, so that it is not tried again after a crash.
+// Measures the standard alternative first and compares the others with it. While an alternative is tried, the
+// file says that it fails. Therefore it is not tried again if it crashes the driver.
 static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where,
                                         const struct clrnn_choice *c, bool multiplies,
                                         struct clrnn_choice_ms *ms)
@@ -348,7 +349,8 @@ static enum clrnn_status decide(struct tuning *t, const struct subject *s, const
 
 // ---------------------------------------------------------------- all ops
 
-// Decides an op's choices one by one. Each may affect later ones, so the launches are made again after each.
+// Decides an op's choices one by one. Each decision may affect later choices, so the launches are made again
+// after each.
 static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *graph, const struct clrnn_op *op)
 {
     const struct subject s = {.graph = graph, .op = op};

@@ -17,7 +17,7 @@ struct clrnn_tuned_list {
  * those of the standard variant and the gain exceeds the timing noise. Choices that are already in the file
  * are not measured again. The device must have been opened without no_tune.
  *
- * `seconds`  start no choice after this time
+ * `seconds`  after this time, no measurement of a further choice begins
  * `stop`     may be NULL; if set, tuning ends after the current alternative
  * Owner   the caller frees list->tuned with free(); entries are appended to the list.
  * Errors  as clrnn_train; CLRNN_ERR_DISK: the file cannot be written. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Batch i goes to session i modulo the number of sessions; each session skips the batches of the others.
+// Batch i goes to session i modulo the number of sessions. Each session skips the batches of other sessions.
 #include "train/turns.h"
 
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 #include "base/log.h"
 
 struct clrnn_turns {
-    size_t count, at; // at: session that has the next batch
-    bool taken;       // whether the caller has got that batch
+    size_t count, at; // at: index of the session that has the next batch
+    bool taken;       // whether clrnn_turns_next has returned that session
     enum clrnn_mode mode;
     struct clrnn_session **session;
 };
@@ -50,7 +50,7 @@ void clrnn_turns_close(struct clrnn_turns **turns)
     free(t);
 }
 
-// Queues a session's next batch, after skipping `others` batches of other sessions.
+// Skips the `others` batches that belong to other sessions, and queues the session's next batch.
 static enum clrnn_status queue(const struct clrnn_turns *t, struct clrnn_session *s, size_t others)
 {
     clrnn_feed_skip(s->feed, (uint32_t)others);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Detects during a run that it does not learn, from records that are read anyway.
+// Detects during a run that the run does not learn, from records that the loop reads anyway.
 #include "train/watch.h"
 
 #include <math.h>
@@ -11,22 +11,23 @@
 #include "base/log.h"
 #include "model/layer.h"
 
-// Thresholds are set so that healthy runs give no warning. The doctor's are stricter, since it examines more
-// evidence. Measured values are from healthy runs and from runs with planted faults.
+// Thresholds are set so that healthy runs give no warning. Values after "healthy", "failed" and "with faults"
+// were measured in healthy runs and in runs with planted faults. "doctor": the threshold of `clrnn doctor`,
+// which is stricter since the doctor examines more evidence.
 #define FIRST_STEPS 10u   // steps whose mean loss counts as the loss at the start
 #define STILL_STEPS 20u   // consecutive steps with a gradient of exactly 0
 #define LEARNT_LOSS 1e-3  // below this loss a gradient of 0 means success
-#define EXPLODED_NORM 1e6 // gradient norm; measured: 199 healthy, 4e6 and up with faults; doctor: 1e3
+#define EXPLODED_NORM 1e6 // gradient norm; healthy: 199, with faults: from 4e6 on; doctor: 1e3
 #define HALF_ULP 5.96e-8  // float32 has 24 bits: a relative change under 2^-24 rounds away
 #define TINY_LR 1e-6      // below this lr an Adam step may be under half an ulp of weights up to 16
 #define LAST_PART 0.8     // after this fraction of a run's steps a schedule may rightly have ended
-#define LARGE_UPDATE 0.2  // update / weight per step; 0.105 and up failed, 0.059 was healthy; doctor: 0.08
-#define FLAT_SHARE 0.98   // flat from this fraction of idle_loss on; healthy runs: 0.3; doctor: 0.97
+#define LARGE_UPDATE 0.2  // update / weight per step; healthy: 0.059, failed: from 0.105 on; doctor: 0.08
+#define FLAT_SHARE 0.98   // a loss from this fraction of idle_loss on is flat; healthy: 0.3; doctor: 0.97
 #define FLAT_EPOCHS 3u    // epochs before a run can count as flat
 #define FLAT_STEPS 100u   // steps before a run can count as flat
-#define FLAT_PART 0.4     // fraction of steps before a run can be flat: healthy runs leave a plateau by 0.3
+#define FLAT_PART 0.4     // fraction of steps before a run can be flat; healthy runs leave a plateau by 0.3
 #define FLAT_PART_RISING 0.6 // the same if the lr begins low: healthy runs leave the plateau by 0.5
-#define FLAT_IN_A_ROW 2u     // flat epochs in a row to warn; loss / idle loss 0.77 healthy, 0.99 and up flat
+#define FLAT_IN_A_ROW 2u     // consecutive flat epochs to warn; loss / idle_loss: 0.77 healthy, flat 0.99+
 #define FLAT_ACCURACY 0.03   // a run this far above the accuracy of the best constant answer is not flat
 #define MOST_SAMPLED 16384u  // weights that are examined per matrix
 
@@ -49,7 +50,8 @@ static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_ki
 
 // ---------------------------------------------------------------- before the run
 
-// Computes loss and accuracy of the best constant answer. The loss is unknown if it is weighted or smoothed.
+// Computes loss and accuracy of the best constant answer. The loss stays NaN (unknown) if the config weights
+// or smooths it.
 static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn_dataset *train)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
@@ -142,7 +144,7 @@ static bool is_matrix(const struct clrnn_entry *e)
     return e->param.trained && e->param.ndim == 2;
 }
 
-// Copies the first MOST_SAMPLED weights of each matrix, *count in all, into new memory.
+// Copies the first MOST_SAMPLED weights of each matrix, *count numbers in total, into new memory.
 static enum clrnn_status sample_weights(const struct clrnn_watch *w, const struct clrnn_model *m,
                                         float **values, size_t *count)
 {
@@ -181,7 +183,7 @@ static double root_mean_square(const float *a, const float *b, size_t count)
     return sqrt(sum / (double)MAX2(count, 1u));
 }
 
-// The smallest root mean square of a matrix's sampled weights.
+// Returns the root mean square of a matrix's sampled weights, for the matrix where it is smallest.
 static double smallest_scale(const struct clrnn_model *m, const float *values)
 {
     double least = INFINITY;
@@ -198,7 +200,7 @@ static double smallest_scale(const struct clrnn_model *m, const float *values)
     return least;
 }
 
-// Returns the finding that names why the lr is tiny: the lr itself or its schedule.
+// Returns the finding that says why the lr is tiny: because of the lr itself or because of its schedule.
 static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
 {
     const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;
@@ -208,8 +210,9 @@ static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
                                                    : CLRNN_FINDING_SCHEDULE_EXHAUSTED;
 }
 
-// Whether the lr can be judged. Adam and RMSprop change a weight by about lr, whatever the gradient; SGD's
-// steps depend on the gradient. A schedule that decays to a tiny lr at the end of the run is intended.
+// Checks whether the lr can be judged now. Adam and RMSprop change a weight by about lr, whatever the
+// gradient; the steps of SGD depend on the gradient. A schedule that decays to a tiny lr at the end of the
+// run is intended.
 static bool lr_may_be_lost(const struct clrnn_watch *w)
 {
     return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[lost_lr(w)] && w->steps &&
@@ -235,7 +238,8 @@ static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_mo
     return CLRNN_OK;
 }
 
-// Computes the ratio of update to weight per step, between the first two measurements.
+// The first call stores a sample of the weights. The second call computes the ratio of update to weight per
+// step from the change since then.
 static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn_model *m)
 {
     const struct clrnn_optimizer_config *o = &w->config->train.optimizer;
@@ -250,7 +254,7 @@ static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn
     }
     w->ratio = root_mean_square(values, w->sample, count) / root_mean_square(w->sample, NULL, count) /
                (double)(w->steps - w->sample_steps);
-    if (o->kind == CLRNN_OPTIMIZER_RMSPROP) // its first steps are larger: the mean of squares starts at 0
+    if (o->kind == CLRNN_OPTIMIZER_RMSPROP) // larger steps at first: its mean of squares starts at 0
         w->ratio *= sqrt(1 - pow(o->alpha, (double)(w->steps + w->sample_steps + 1) / 2));
     free(values);
     clrnn_watch_finish(w);
@@ -270,8 +274,8 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
-// The loss of a model that has learnt nothing: that of the best constant answer or, if unknown, of the first
-// steps.
+// Returns the loss of a model that has learnt nothing: the loss of the best constant answer or, if that is
+// unknown, the mean loss of the first steps. Returns NaN if both are unknown.
 static double idle_loss(const struct clrnn_watch *w)
 {
     if (w->config->train.loss.kind == CLRNN_LOSS_MSE)
@@ -305,7 +309,7 @@ void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
              "the first steps changed the weights by %.2g of their size each, and the loss is %.4g after "
              "epoch %llu",
              w->ratio, row->train_loss, (unsigned long long)row->epoch);
-    // another finding, already reported, explains this one
+    // If another finding was reported, it explains a flat loss, which is then not reported.
     for (int i = 0; i < CLRNN_FINDING_COUNT; i++)
         if (w->told[i] && i != CLRNN_FINDING_LOSS_FLAT)
             return;

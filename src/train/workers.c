@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Messages between workers. Within a process, a sending thread offers its memory and waits until all
-// receivers have copied it.
+// Exchanges messages between workers. Within a process, a sending thread offers its memory and waits until
+// all receivers have copied it.
 #include "train/workers.h"
 
 #include <signal.h>
@@ -14,8 +14,8 @@
 // Memory that a worker offers to other workers of this process.
 struct offer {
     const void *data;
-    uint32_t left, copying;          // how many workers have still to begin copying; are copying
-    bool wanted[CLRNN_MOST_DEVICES]; // which workers have still to copy it
+    uint32_t left, copying;          // how many workers have not begun to copy it; how many are copying it
+    bool wanted[CLRNN_MOST_DEVICES]; // which workers have not begun to copy it
 };
 
 struct clrnn_team {
@@ -25,9 +25,9 @@ struct clrnn_team {
     struct clrnn_worker worker[CLRNN_MOST_DEVICES], on[CLRNN_CHANNELS][CLRNN_MOST_DEVICES]; // on: per channel
     clrnn_team_work *work;
     void *const *user;
-    uint32_t thread_count; // threads of the workers from the second on
+    uint32_t thread_count; // number of threads in `thread`: one for each worker except the first
     pthread_t thread[CLRNN_MOST_DEVICES];
-    bool running; // threads may exist
+    bool running; // between clrnn_team_start and clrnn_team_join
 
     pthread_mutex_t lock; // guards all members below
     pthread_cond_t changed;
@@ -39,8 +39,8 @@ struct clrnn_team {
 
 // ---------------------------------------------------------------- log messages
 
-// Keeps the first error while threads run. An error of a device that computes, if there are several, is
-// logged later by clrnn_team_join. Further devices log nothing else while they compute.
+// Stores the first error while threads run. If there are several devices and this device computes,
+// clrnn_team_join logs the error later. Further devices log nothing else while they compute.
 static void take_message(void *user, enum clrnn_log_level level, const char *line)
 {
     const struct clrnn_worker *w = user;
@@ -201,7 +201,7 @@ static bool is_error(enum clrnn_status status)
     return status != CLRNN_OK && status != CLRNN_INTERRUPTED;
 }
 
-// Ends all waits for messages in this process.
+// Ends all waits for messages in this process with `status`.
 static void fail(struct clrnn_team *t, enum clrnn_status status)
 {
     pthread_mutex_lock(&t->lock);
@@ -234,7 +234,7 @@ int clrnn_worker_thread(pthread_t *thread, void *(*work)(void *), void *user)
     sigset_t blocked, before;
     int error;
 
-    sigfillset(&blocked); // signals sent to the process are for the caller's threads
+    sigfillset(&blocked); // the caller's threads are to receive signals sent to the process
     for (size_t i = 0; i < ARRAY_SIZE(own); i++)
         sigdelset(&blocked, own[i]);
     pthread_sigmask(SIG_BLOCK, &blocked, &before);
@@ -274,7 +274,8 @@ enum clrnn_status clrnn_team_join(struct clrnn_team *t, enum clrnn_status status
 
 // ---------------------------------------------------------------- within a process
 
-// Offers `data` to workers [begin, end) of this process except itself, and waits until they have copied it.
+// Offers `data` to the workers [begin, end) of this process except the worker itself, and waits until they
+// have copied it.
 static enum clrnn_status offer(const struct clrnn_worker *w, uint32_t begin, uint32_t end, const void *data)
 {
     struct clrnn_team *t = w->team;

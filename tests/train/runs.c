@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Helpers of tests of whole runs.
+// Helpers for tests of whole training runs.
 #include "runs.h"
 
 #include <math.h>
@@ -85,7 +85,7 @@ void runs_same_files(const struct scratch *s, const char *a, const char *b)
     free(y);
 }
 
-// Lines without their times.
+// Compares the lines of steps, then the lines of epochs, without their times.
 void runs_same_metrics(const struct scratch *s, const char *a, const char *b)
 {
     for (int kind = 0; kind < 2; kind++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Helpers of tests of whole runs: a small config, its data, and what a run folder holds.
+// Helpers for tests of whole training runs: a small config, its data, and functions that read a run's folder.
 #ifndef CLRNN_TESTS_TRAIN_RUNS_H
 #define CLRNN_TESTS_TRAIN_RUNS_H
 
@@ -19,26 +19,32 @@
     "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}, valid: {x: X_b.npy, y: y_b.npy, " \
     "lengths: lengths_b.npy}, bucket: true, normalize: standard}\n"
 
-enum { S = 44, BATCHES = 6 };
+enum { S = 44, BATCHES = 6 }; // samples of data set a; training steps per epoch
 
-// What the progress callback told.
+// What the progress callback was told: the number of ended epochs, how often an epoch was the best so far,
+// the last step.
 struct told {
     int epochs, best;
     uint64_t step;
 };
 
-/** Writes data sets a, of S samples, and b. */
+/** Writes the files of two data sets: a, with S samples, for training, and b, with 21 samples, for
+ * validation. */
 void runs_data(const struct scratch *s);
-/** Trains into, or resumes, the folder `out`; checks that an error is logged exactly if the run fails. */
+/** Trains the config in `text` into the folder `out` or, if `resume`, resumes the run in that folder. Checks
+ * that one error is logged if the run fails, and none if it returns CLRNN_OK or CLRNN_FAILED. */
 enum clrnn_status runs_train(struct scratch *s, const char *text, const char *out, bool resume,
                              struct told *told, struct clrnn_train_result *result);
+/** Trains into the folder `out`. Fails the test unless the run returns CLRNN_OK. */
 void runs_must_train(struct scratch *s, const char *text, const char *out);
-/** The n-th line (from 0) of metrics.jsonl that has `key`; NULL beyond the last. */
+/** Returns the n-th line (from 0) of metrics.jsonl that has `key`, or NULL if there are not so many. The
+ * caller releases it. */
 json_t *runs_metrics_line(const struct scratch *s, const char *run, const char *key, size_t n);
-/** NaN where there is none. */
+/** Returns the number of `key`, or NaN if there is no such number. */
 double runs_number(const json_t *object, const char *key);
-/** Fail where they differ; of metrics, times aside. */
+/** Fails the test unless the two files have the same bytes. */
 void runs_same_files(const struct scratch *s, const char *a, const char *b);
+/** Fails the test unless the metrics of two runs are the same, apart from times. */
 void runs_same_metrics(const struct scratch *s, const char *a, const char *b);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Data sets over arrays in memory, and labels that are made.
+// Data sets of arrays in memory, and synthetic labels.
 #include "tests/model/scratch.h"
 
 #include "train/dataset.h"
@@ -9,10 +9,13 @@
 
 enum { T = 3, C = 2 };
 
-// Arrays in memory are read where they lie, stay as they are, and stay with a config that is changed.
+// Arrays in memory must be read in place, without a copy, and must not be changed by clrnn_dataset_release. A
+// config must keep its arrays when a key of it is set. Arrays of text, an unknown set and missing targets
+// must be refused.
 static void test_arrays(struct scratch *s)
 {
-    static float x[2048][T][C]; // several pages: what is read of a file is let go, memory is not
+    // Several pages. clrnn_dataset_release discards pages of files, but must keep these.
+    static float x[2048][T][C];
     static int8_t y[2048];
     const struct clrnn_arrays given = {.x = {"<f4", 3, {2048, T, C}, x}, .y = {"|i1", 1, {2048}, y}};
     struct clrnn_arrays wrong = given;
@@ -43,7 +46,8 @@ static void test_arrays(struct scratch *s)
     clrnn_config_destroy(&config);
 }
 
-// Labels of ctc: a number of them for each sample, none of which is the blank.
+// Synthetic labels for ctc: each sample must have 1 to 5 labels, 5 being a quarter of 21 steps. No label may
+// be the blank.
 static void test_synthetic_labels(struct scratch *s)
 {
     struct clrnn_config *config;

@@ -92,7 +92,7 @@ static void test_shapes(struct scratch *s)
     assert_int_equal(clrnn_dataset_length(set, 2), 2);
     clrnn_dataset_close(&set);
     assert_null(set);
-    clrnn_dataset_close(&set); // again does nothing
+    clrnn_dataset_close(&set); // a second close must do nothing
 
     scratch_f32(s, "x.npy", flat, 4, 2, 0); // (N, C) is T = 1; y may be (N, 1)
     scratch_i64(s, "y.npy", column, 4, 1);
@@ -130,7 +130,8 @@ static void test_wrong_shapes(struct scratch *s)
     scratch_expect(s, "none.npy", NULL);
 }
 
-// Changes one value in a valid file; the message must name it.
+// Writes an x.npy of ones in which one element, at index `at`, has another value. The error message must name
+// that value and its place.
 static void corrupt_x(struct scratch *s, size_t at, float value)
 {
     float x[N * T * C];
@@ -147,7 +148,7 @@ static void test_bad_values(struct scratch *s)
     double wide[N * T * C] = {0};
     const size_t wide_shape[3] = {N, T, C};
     struct clrnn_npy_writer *writer;
-    const size_t at = (2 * T + 1) * C + 1; // row 2, step 1, feature 1; row 2 has length 2
+    const size_t at = (2 * T + 1) * C + 1; // row 2, step 1, feature 1: valid, as row 2 has length 2
 
     write_small(s);
     corrupt_x(s, at, NAN);
@@ -158,7 +159,7 @@ static void test_bad_values(struct scratch *s)
     corrupt_x(s, at, -INFINITY);
     must_refuse(s, POOLED TRAIN XYL);
     scratch_expect(s, "row 2", "step 1", "feature 1", "-inf", NULL);
-    corrupt_x(s, at + C, NAN); // padding may hold anything
+    corrupt_x(s, at + C, NAN); // padding may hold any value
     set = must_open(s, POOLED TRAIN XYL);
     clrnn_dataset_close(&set);
     must_refuse(s, POOLED TRAIN XY);
@@ -188,7 +189,7 @@ static void test_bad_labels(struct scratch *s)
     scratch_i64(s, "y.npy", y, N, 0);
     must_refuse(s, POOLED TRAIN XY);
     scratch_expect(s, "row 3", "class -1", NULL);
-    y[3] = -100; // ignore_index
+    y[3] = -100; // the default of ignore_index
     scratch_i64(s, "y.npy", y, N, 0);
     set = must_open(s, POOLED TRAIN XY);
     assert_int_equal(clrnn_dataset_info(set)->classes, 3);
@@ -197,12 +198,12 @@ static void test_bad_labels(struct scratch *s)
     scratch_f32(s, "y.npy", real, N, 0, 0);
     must_refuse(s, POOLED TRAIN XY);
     scratch_expect(s, "row 2", "0.5", "whole number", NULL);
-    set = must_open(s, ONE_OUTPUT BCE XY); // a soft label
+    set = must_open(s, ONE_OUTPUT BCE XY); // 0.5 is a valid soft label
     assert_int_equal(clrnn_dataset_info(set)->classes, 2);
     clrnn_dataset_close(&set);
     real[2] = 2;
     scratch_f32(s, "y.npy", real, N, 0, 0);
-    set = must_open(s, POOLED TRAIN XY); // floats that hold classes are fine
+    set = must_open(s, POOLED TRAIN XY); // floats that hold whole numbers are valid classes
     assert_int_equal(clrnn_dataset_info(set)->classes, 3);
     clrnn_dataset_close(&set);
     must_refuse(s, ONE_OUTPUT BCE XY);
@@ -242,7 +243,7 @@ static void test_bad_lengths_and_tokens(struct scratch *s)
     clrnn_dataset_tokens(set, 1, read);
     assert_true(read[0] == 3 && read[1] == 4 && read[2] == 5);
     clrnn_dataset_close(&set);
-    tokens[2 * T + 1] = 6; // inside the length of row 2
+    tokens[2 * T + 1] = 6; // a step within the length of row 2
     scratch_f32(s, "x.npy", tokens, N, T, 0);
     must_refuse(s, TOKENS TRAIN XYL);
     scratch_expect(s, "row 2", "step 1", "token 6", "0 to 5", NULL);
@@ -261,7 +262,7 @@ static void test_csv(struct scratch *s)
     scratch_write(s, "d.csv", "a,b,label,c,d\n1,2,0,3,4\n5,6,2,7,8\n");
     set = must_open(s, POOLED TRAIN "data: {train: {csv: d.csv, label: label, steps: 2}}\n");
     assert_true(clrnn_dataset_info(set)->T == 2 && clrnn_dataset_info(set)->C == 2);
-    clrnn_dataset_x(set, 1, x); // the label's column is left out; columns fold into steps in their order
+    clrnn_dataset_x(set, 1, x); // the label's column is left out; the others fill the steps in their order
     assert_true(x[0] == 5 && x[1] == 6 && x[2] == 7 && x[3] == 8);
     clrnn_dataset_classes(set, 1, &y);
     assert_int_equal(y, 2);
@@ -299,8 +300,8 @@ static void test_synthetic(struct scratch *s)
             squares += (double)x[i] * x[i];
         }
     }
-    assert_true(fabs(sum / 5400) < 0.05);         // 3.7 deviations of the mean
-    assert_true(fabs(squares / 5400 - 1) < 0.05); // uniform of variance 1
+    assert_true(fabs(sum / 5400) < 0.05);         // 3.7 standard deviations of the mean
+    assert_true(fabs(squares / 5400 - 1) < 0.05); // a uniform distribution of variance 1
     assert_int_equal(clrnn_dataset_class_counts(a, counts), CLRNN_OK);
     for (int k = 0; k < 3; k++)
         assert_in_range(counts[k], 250, 350);
@@ -326,26 +327,26 @@ static void test_split(struct scratch *s)
     scratch_i64(s, "y.npy", y, ALL, 0);
     set = must_open(s, POOLED TRAIN XY);
     assert_int_equal(clrnn_dataset_split(set, 0.2, 7, &train, &valid), CLRNN_OK);
-    assert_int_equal(clrnn_dataset_info(valid)->S, 21); // 20.6
+    assert_int_equal(clrnn_dataset_info(valid)->S, 21); // 0.2 * 103 = 20.6, rounded
     assert_int_equal(clrnn_dataset_info(train)->S, ALL - 21);
     assert_int_equal(clrnn_dataset_class_counts(valid, counts), CLRNN_OK);
-    assert_int_equal(counts[2], 2);     // of 11
-    assert_in_range(counts[0], 8, 9);   // of 41
-    assert_in_range(counts[1], 10, 11); // of 51
+    assert_int_equal(counts[2], 2);     // 0.2 of 11 samples
+    assert_in_range(counts[0], 8, 9);   // 0.2 of 41 samples
+    assert_in_range(counts[1], 10, 11); // 0.2 of 51 samples
     for (int part = 0; part < 2; part++) {
         struct clrnn_dataset *d = part ? valid : train;
         float before = -1;
 
         for (uint32_t n = 0; n < clrnn_dataset_info(d)->S; n++) {
             clrnn_dataset_x(d, n, &value);
-            assert_true(value > before); // in the order of the file
+            assert_true(value > before); // both parts must be in the order of the file
             before = value;
             seen[(uint32_t)value]++;
         }
     }
     for (int i = 0; i < ALL; i++)
         assert_int_equal(seen[i], 1);
-    clrnn_dataset_close(&set); // the parts hold it
+    clrnn_dataset_close(&set); // `train` and `valid` keep the set open
     assert_int_equal(clrnn_dataset_view(valid, &(struct clrnn_view){.row = pick, .count = 2}, "pick", &again),
                      CLRNN_OK);
     clrnn_dataset_x(valid, 1, &value);
@@ -353,7 +354,7 @@ static void test_split(struct scratch *s)
     assert_true(value == same);
     clrnn_dataset_close(&again);
 
-    set = must_open(s, STEPS TRAIN XY); // one step: its label is the sample's
+    set = must_open(s, STEPS TRAIN XY); // T = 1: the step's label is the sample's label
     assert_int_equal(clrnn_dataset_split(set, 0.2, 7, &again, &other), CLRNN_OK);
     assert_int_equal(clrnn_dataset_class_counts(other, counts), CLRNN_OK);
     assert_int_equal(counts[2], 2);
@@ -369,7 +370,7 @@ static void test_split(struct scratch *s)
         clrnn_dataset_x(other, n, &same);
         differ += value != same;
     }
-    assert_true(differ > 5); // another seed, other samples
+    assert_true(differ > 5); // another seed must choose other samples
     clrnn_dataset_close(&again);
     clrnn_dataset_close(&other);
     assert_int_equal(clrnn_dataset_split(set, 0.001, 8, &again, &other), CLRNN_ERR_DATA);
@@ -390,7 +391,7 @@ static void test_figures(struct scratch *s)
 
     write_small(s);
     for (int n = 0; n < N; n++)
-        for (int t = 0; t < T; t++) { // feature 1 is constant; padding must not count
+        for (int t = 0; t < T; t++) { // feature 1 is constant; padding must not count in the moments
             x[(n * T + t) * C] = t < lengths[n] ? (float)(n * n + t) : 1e6f;
             x[(n * T + t) * C + 1] = t < lengths[n] ? 0.1f : NAN;
         }
@@ -410,13 +411,13 @@ static void test_figures(struct scratch *s)
 
     assert_int_equal(clrnn_dataset_fingerprint(set, before), CLRNN_OK);
     clrnn_dataset_close(&set);
-    x[(1 * T + 2) * C] = -5; // padding
+    x[(1 * T + 2) * C] = -5; // a change in padding must not change the fingerprint
     scratch_f32(s, "x.npy", x, N, T, C);
     set = must_open(s, POOLED TRAIN XYL);
     assert_int_equal(clrnn_dataset_fingerprint(set, after), CLRNN_OK);
     assert_string_equal(before, after);
     clrnn_dataset_close(&set);
-    x[(0 * T + 2) * C] += 1e-3f; // a value
+    x[(0 * T + 2) * C] += 1e-3f; // a change of a valid value must change the fingerprint
     scratch_f32(s, "x.npy", x, N, T, C);
     set = must_open(s, POOLED TRAIN XYL);
     assert_int_equal(clrnn_dataset_fingerprint(set, after), CLRNN_OK);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Decoding of label sequences, against all paths counted one by one.
+// Decoding of label sequences. Beam search is compared with the sum over all paths.
 #include "train/decode.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@ enum { MOST_T = 6, MOST_C = 4, SEQUENCES = 4096 };
 
 static void test_greedy(void **state)
 {
-    // classes 1 1 0 1 2 2 0, blank 0
+    // The likeliest classes of the steps are 1 1 0 1 2 2 0. With blank 0, greedy decoding must give 1 1 2.
     static const int best[] = {1, 1, 0, 1, 2, 2, 0};
     float x[7 * 3] = {0};
     int32_t out[7];
@@ -22,7 +22,7 @@ static void test_greedy(void **state)
         x[3 * t + best[t]] = 1;
     assert_int_equal(clrnn_decode_greedy(x, 7, 3, 0, out), 3);
     assert_memory_equal(out, ((int32_t[]){1, 1, 2}), 3 * sizeof(*out));
-    assert_int_equal(clrnn_decode_greedy(x, 7, 3, 2, out), 4); // blank 2: 1 0 1 0
+    assert_int_equal(clrnn_decode_greedy(x, 7, 3, 2, out), 4); // with blank 2: 1 0 1 0
     assert_memory_equal(out, ((int32_t[]){1, 0, 1, 0}), 4 * sizeof(*out));
     assert_int_equal(clrnn_decode_greedy(x, 0, 3, 0, out), 0);
 }
@@ -40,7 +40,7 @@ static void test_edit_distance(void **state)
     assert_int_equal(clrnn_edit_distance(a, 1, b, 2, row), 2);
 }
 
-// A label sequence as a number: its labels in base C, a 1 in front.
+// Returns the label sequence of a path as a number: the labels are digits in base C, after a leading 1.
 static size_t collapse(const uint32_t *path, uint32_t T, uint32_t C, uint32_t blank)
 {
     size_t code = 1;
@@ -51,7 +51,8 @@ static size_t collapse(const uint32_t *path, uint32_t T, uint32_t C, uint32_t bl
     return code;
 }
 
-// The likeliest label sequence of all: the sum over every path of every sequence.
+// Returns the likeliest label sequence, as a number (collapse). Adds the probability of each of the C^T paths
+// to the sum of the path's label sequence.
 static size_t likeliest(const float *x, uint32_t T, uint32_t C, uint32_t blank)
 {
     static double sum[SEQUENCES * 2];
@@ -97,7 +98,7 @@ static void test_beam(void **state)
         assert_int_equal(code, likeliest(x, T, C, blank));
         plain = clrnn_decode_greedy(x, T, C, blank, greedy);
         differ += plain != count || memcmp(out, greedy, count * sizeof(*out)) != 0;
-        // narrow beams end, and in a sequence without the blank
+        // narrow beams may find another sequence, but must find one without the blank
         for (uint32_t width = 1; width < 4; width++) {
             assert_int_equal(clrnn_decode_beam(NULL, x, T, C, blank, width, out, &count), CLRNN_OK);
             for (uint32_t k = 0; k < count; k++)

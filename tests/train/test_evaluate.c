@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Evaluation and prediction: figures compared with a direct computation from the predictions; files;
-// padding.
+// Evaluation and prediction: figures must equal those computed directly from the predictions; files; padding.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -59,7 +58,8 @@ static void drop_job(struct job *job)
     clrnn_config_destroy(&job->config);
 }
 
-// Reads the written predictions and checks their shape (0 ends it).
+// Predicts into a .npy file, checks that its shape is [a, b, c] (a zero ends the shape), and returns its
+// numbers, which the caller frees.
 static double *predict(struct scratch *s, struct job *job, enum clrnn_predict_kind kind, size_t a, size_t b,
                        size_t c)
 {
@@ -91,7 +91,7 @@ static void read_ints(const struct scratch *s, const char *name, int64_t *values
     clrnn_npy_close(&npy);
 }
 
-// Every pair of a positive and a negative sample, ties as halves.
+// Returns the ROC AUC, computed from every pair of a positive and a negative sample. A tie counts as half.
 static double pairwise_auc(const double *score, const int64_t *y, size_t count)
 {
     double good = 0, pairs = 0;
@@ -115,7 +115,7 @@ static void test_classes(struct scratch *s)
 
     scratch_problem(s, "a", S, T, C, 3, false, 1);
     read_ints(s, "y_a.npy", y, S);
-    y[5] = y[30] = -100; // ignored
+    y[5] = y[30] = -100; // ignore_index: must not count
     scratch_i64(s, "y_a.npy", y, S, 0);
     make_job(s, CLASSES("3"), &job);
     logits = predict(s, &job, CLRNN_PREDICT_LOGITS, S, 3, 0);
@@ -127,7 +127,7 @@ static void test_classes(struct scratch *s)
         const int best = x[1] > x[0] ? x[2] > x[1] ? 2 : 1 : x[2] > x[0] ? 2 : 0;
 
         for (int k = 0; k < 3; k++)
-            assert_true(fabs(p[k] - exp(x[k]) / sum) < 1e-6); // float32 in the file
+            assert_true(fabs(p[k] - exp(x[k]) / sum) < 1e-6); // the file holds float32
         assert_true(classes[n] == best);
         if (y[n] < 0)
             continue;
@@ -157,7 +157,7 @@ static void test_classes(struct scratch *s)
         assert_true(fabs(r.per_class[k].f1 - 2 * (double)confusion[4 * k] / (row + column)) < 1e-12);
     }
     clrnn_eval_finish(&r);
-    clrnn_eval_finish(&r); // again does nothing
+    clrnn_eval_finish(&r); // a second call must do nothing
     free(logits);
     free(probs);
     free(classes);
@@ -178,7 +178,7 @@ static void check_auc(struct scratch *s, const char *text, bool binary)
     assert_int_equal(clrnn_npy_open(&s->log, scratch_path(s, "X_a.npy"), &npy), CLRNN_OK);
     clrnn_npy_read_f32(npy, 0, S * T * C, x);
     clrnn_npy_close(&npy);
-    for (int n = 0; n < 12; n++) // equal samples give equal scores: ties
+    for (int n = 0; n < 12; n++) // equal samples have equal scores, which gives ties
         memcpy(x + (n + 12) * T * C, x + n * T * C, T * C * sizeof(*x));
     for (int n = 0; n < S; n++)
         lengths[n] = T;
@@ -247,8 +247,8 @@ static void test_regression(struct scratch *s)
     drop_job(&job);
 }
 
-// A prediction for every step: padding is zeros (classes: -1), and inputs in padding have no effect. The
-// model's own softmax is not applied twice.
+// A prediction for every step. Padding must be zeros (classes: -1) in the file, and inputs in padding must
+// have no effect. The model ends with softmax, so predicting probabilities must not apply softmax again.
 static void test_steps(struct scratch *s)
 {
     struct job job;
@@ -350,12 +350,12 @@ static void test_argmax(void **state)
     const float x[] = {1, 3, 3, 2}, with_nan[] = {1, 3, NAN, 2};
 
     (void)state;
-    assert_int_equal(clrnn_argmax(x, 4), 1); // the first of equals
+    assert_int_equal(clrnn_argmax(x, 4), 1); // of equal values, the first one must be returned
     assert_int_equal(clrnn_argmax(with_nan, 4), 2);
     assert_int_equal(clrnn_argmax(x, 1), 0);
 }
 
-// Against sums over all pairs and all thresholds, with ties.
+// Compares clrnn_ranking, for scores with ties, with sums over all pairs of samples and all thresholds.
 static void test_ranking(void **state)
 {
     enum { COUNT = 37 };
@@ -379,8 +379,7 @@ static void test_ranking(void **state)
                 pairs++;
                 right += score[i].value > score[j].value ? 1 : score[i].value < score[j].value ? 0 : 0.5;
             }
-            if (score[i]
-                    .positive) // each positive brings 1 / positives of recall at its threshold's precision
+            if (score[i].positive) // adds 1 / positives to the recall, at this threshold's precision
                 average += hits / above;
             positives += score[i].positive;
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Feeding: the order of batches, buckets, and that staging changes no bit.
+// Feeds: the order of batches; buckets; and that batches staged one by one give the same bits as a copy on
+// the device.
 #include "tests/model/scratch.h"
 
 #include "base/array.h"
@@ -55,7 +56,8 @@ static struct clrnn_feed *make_feed(struct job *job, struct clrnn_feed_params pa
     return feed;
 }
 
-// Collects the samples of an epoch in order, with its batches' N and T, from `batch` on.
+// Reads an epoch from its batch `batch` on. Stores the index of each sample in `order` and the T of its batch
+// in `steps`. Returns the number of samples.
 static uint32_t read_epoch(struct clrnn_feed *feed, uint64_t epoch, uint32_t batch, uint32_t *order,
                            uint32_t *steps)
 {
@@ -84,7 +86,7 @@ static void test_order(struct scratch *s)
 
     scratch_problem(s, "a", S, 4, 2, 3, false, 1);
     make_job(s, MODEL TRAIN DATA, &job);
-    feed = make_feed(&job, (struct clrnn_feed_params){0}); // the order of the file
+    feed = make_feed(&job, (struct clrnn_feed_params){0}); // without shuffle: the order of the file
     assert_int_equal(clrnn_feed_steps(feed), 9);
     assert_int_equal(read_epoch(feed, 5, 0, order, steps), S);
     for (uint32_t i = 0; i < S; i++)
@@ -102,7 +104,7 @@ static void test_order(struct scratch *s)
     assert_int_equal(read_epoch(feed, 2, 0, order, steps), S);
     assert_memory_equal(order, want, sizeof(want));
     assert_int_equal(read_epoch(feed, 2, 3, order, steps),
-                     S - 3 * B); // starting in the middle gives the same rest
+                     S - 3 * B); // an epoch that begins at batch 3 must have the same order from there on
     assert_memory_equal(order, want + 3 * B, (S - 3 * B) * sizeof(*want));
     assert_int_equal(read_epoch(feed, 3, 0, order, steps), S);
     assert_memory_not_equal(order, want, sizeof(want));
@@ -137,7 +139,8 @@ static void test_buckets(struct scratch *s)
     drop_job(&job);
 }
 
-// Records of two epochs of training, from a copy on the device or staged.
+// Trains for two epochs and reads the records of all steps. The data are copied to the device if they have at
+// most `resident_bytes`, else staged batch by batch.
 static void train(struct scratch *s, const char *text, uint64_t resident_bytes, double *records,
                   size_t *count)
 {

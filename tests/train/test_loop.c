@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Training runs: metrics and folder, refusals, early stopping.
+// Training runs: metrics, the run's folder, refused configs, early stopping, pictures.
 #include "runs.h"
 
 #include <math.h>
@@ -73,13 +73,13 @@ static void test_folder(struct scratch *s)
     free(text);
     assert_int_equal(clrnn_config_read(&s->log, scratch_path(s, "run/config.yaml"), 0, NULL, &config),
                      CLRNN_OK);
-    assert_int_equal(*config->data.train.x, '/'); // can be read from anywhere
+    assert_int_equal(*config->data.train.x, '/'); // an absolute path, valid in any working directory
     assert_int_equal(config->train.epochs, 3);
     clrnn_config_destroy(&config);
     assert_int_equal(access(scratch_path(s, "run/best.safetensors"), R_OK), 0);
     assert_int_equal(access(scratch_path(s, "run/last.safetensors"), R_OK), 0);
 
-    runs_must_train(s, MODEL TRAIN("2", ", log_every: 5") DATA, "run"); // the same folder again
+    runs_must_train(s, MODEL TRAIN("2", ", log_every: 5") DATA, "run"); // a new run in the same folder
     assert_non_null(strstr(s->warning, "replaced"));
     line = runs_metrics_line(s, "run", "loss", 0);
     assert_int_equal(runs_number(line, "step"), 5);
@@ -120,10 +120,10 @@ static void test_early_stopping(struct scratch *s)
 
     runs_data(s);
     assert_int_equal(runs_train(s, still, "run", false, NULL, &result), CLRNN_OK);
-    assert_int_equal(result.epochs, 3); // the first epoch is the best, then two without improvement
+    assert_int_equal(result.epochs, 3); // epoch 1 is the best, then two without improvement
     assert_int_equal(result.best_epoch, 1);
     assert_non_null(strstr(s->info, "early stopping after epoch 3"));
-    assert_int_equal(runs_train(s, still, "run", true, NULL, &result), CLRNN_OK); // stays stopped
+    assert_int_equal(runs_train(s, still, "run", true, NULL, &result), CLRNN_OK); // must not train on
     assert_int_equal(result.epochs, 3);
     assert_non_null(strstr(s->info, "finished"));
 }
@@ -139,9 +139,9 @@ static void test_not_finite(struct scratch *s)
 
     runs_data(s);
     assert_int_equal(runs_train(s, text, "run", false, NULL, &result),
-                     CLRNN_FAILED); // it goes on, as PyTorch
+                     CLRNN_FAILED); // trains to the end, as PyTorch does
     assert_non_null(strstr(s->warning, "null"));
-    assert_null(strstr(strstr(s->info, "null") + 4, "null")); // said once
+    assert_null(strstr(strstr(s->info, "null") + 4, "null")); // must be logged only once
     line = runs_metrics_line(s, "run", "loss", 2 * BATCHES - 1);
     assert_true(json_is_null(json_object_get(line, "loss")));
     json_decref(line);
@@ -165,7 +165,7 @@ static void test_refused_runs(struct scratch *s)
                                 "run", false, NULL, NULL),
                      CLRNN_ERR_CONFIG);
     scratch_expect(s, "drop_last", "44 samples", "45", NULL);
-    assert_int_not_equal(access(scratch_path(s, "run"), F_OK), 0); // nothing is left of it
+    assert_int_not_equal(access(scratch_path(s, "run"), F_OK), 0); // no folder must remain
     assert_int_equal(
         runs_train(s,
                    MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 5, interval: "
@@ -174,7 +174,7 @@ static void test_refused_runs(struct scratch *s)
         CLRNN_ERR_CONFIG);
     scratch_expect(s, "one_cycle_lr", "12", "total_steps", NULL);
     config = scratch_config(s, MODEL TRAIN("1", ", early_stopping: {monitor: valid_loss, patience: 2}") DATA);
-    config->data.valid.there = false; // as code may set it; the parser refuses such a file itself
+    config->data.valid.there = false; // set in the struct: the parser refuses such a file
     params.config = config;
     params.out = scratch_path(s, "run");
     assert_int_equal(clrnn_train(s->device, &params, &result), CLRNN_ERR_CONFIG);

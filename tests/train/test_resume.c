@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs that are interrupted, killed and resumed give the same bits as without a break; and resumes that are
-// refused.
+// Runs that are interrupted or killed, and then resumed, must give the same bits as a run without a break.
+// Some resumes must be refused.
 #include "runs.h"
 
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include "base/array.h"
 #include "train/run_folder.h"
 
-static volatile sig_atomic_t alarmed; // a signal handler reaches nothing else
+static volatile sig_atomic_t alarmed; // global, because a signal handler has no argument for it
 
 static void ring(int number)
 {
@@ -18,8 +18,8 @@ static void ring(int number)
     alarmed = 1;
 }
 
-// Trains with several interruptions by a timer, as by Ctrl-C, each after another fraction of the whole
-// time: in the middle of epochs, in validation, between epochs.
+// Trains, or resumes a run, until a timer interrupts it after `seconds`, as Ctrl-C does. Callers choose times
+// in the middle of epochs, in validation and between epochs.
 static enum clrnn_status train_until(struct scratch *s, const char *text, const char *out, bool resume,
                                      double seconds)
 {
@@ -45,7 +45,7 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
     struct clrnn_train_result result;
     int stops = 0;
 
-    for (int time = 0; time < 2; time++) // the first time may build kernels
+    for (int time = 0; time < 2; time++) // twice, because the first run may also build kernels
         if (runs_train(s, text, "whole", false, NULL, &result) != CLRNN_OK)
             fail_msg("%s", s->error);
     assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
@@ -55,8 +55,8 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
 
         snprintf(name, sizeof(name), "cut%d", cut);
         for (int sitting = 0; st == CLRNN_INTERRUPTED; sitting++) {
-            // If the time ends before the first step, nothing is gained; the last attempt therefore has
-            // enough time.
+            // If the time ends before the first step, no progress is made. The last attempt therefore has
+            // more than enough time.
             const double share = sitting > 4 ? 1000.0 : (cut + 0.5) / cuts * (sitting ? 0.7 : 1.0);
 
             st = train_until(s, text, name, sitting, share * result.seconds);
@@ -73,10 +73,10 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
         }
         runs_same_metrics(s, "whole", name);
     }
-    print_message("# stopped %d times\n", stops); // depends on the clock: none if the machine is busy
+    print_message("# stopped %d times\n", stops); // depends on timing: may be 0 on a busy machine
 }
 
-// A scheduler and early stopping of each kind that has state.
+// Each kind of scheduler that has state, and early stopping.
 #define COSINE TRAIN("3", ", log_every: 1, scheduler: {one_cycle_lr: {max_lr: 0.02, interval: batch}}") DATA
 #define PLATEAU \
     TRAIN("3", \
@@ -102,7 +102,8 @@ static void test_resume_on_opencl(struct scratch *s)
     check_resume(s, MODEL COSINE, 5);
 }
 
-// kill -9 leaves lines after the checkpoint, an incomplete line, and an incomplete file.
+// A run killed by SIGKILL leaves lines after the checkpoint, an incomplete line and an incomplete file. A
+// resume must remove these, and must keep other files.
 static void test_resume_after_kill(struct scratch *s)
 {
     FILE *file;
@@ -125,7 +126,7 @@ static void test_resume_after_kill(struct scratch *s)
     assert_int_not_equal(access(scratch_path(s, "cut/.clrnn-tmp-1-1"), F_OK), 0);
     assert_int_equal(access(scratch_path(s, "cut/notes.txt"), F_OK), 0);
 
-    assert_int_equal(unlink(scratch_path(s, "cut/last.safetensors")), 0); // killed before the first one
+    assert_int_equal(unlink(scratch_path(s, "cut/last.safetensors")), 0); // killed before any checkpoint
     assert_int_equal(runs_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
                      CLRNN_OK);
     runs_same_files(s, "whole/last.safetensors", "cut/last.safetensors");
@@ -163,7 +164,7 @@ static void test_refused_resumes(struct scratch *s)
     scratch_expect(s, "train data", "44", "43", NULL);
 }
 
-// A line with what 1,000 classes have each is taken up.
+// A line of metrics.jsonl with 3 numbers for each of 1,000 classes must be read.
 static void test_long_line(void **state)
 {
     enum { NUMBERS = 3000 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sessions: the steps, the scheduler, evaluation, hooks and tensors of a model over a data set; and views.
+// Sessions: training steps, scheduler, evaluation, hooks and tensors of a model over a data set; and views of
+// data sets.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -83,7 +84,7 @@ static void test_rows_and_labels(struct scratch *s)
         clrnn_dataset_classes(train, label_row[second[i]], &b);
         assert_int_equal(a, b);
     }
-    clrnn_dataset_close(&view); // `again` holds it
+    clrnn_dataset_close(&view); // `again` keeps the view open
     clrnn_dataset_x(again, 1, x);
     clrnn_dataset_close(&again);
     job_close(&job);
@@ -118,13 +119,13 @@ static void test_blank_and_shuffled(struct scratch *s)
         clrnn_dataset_x(other, n, z);
         for (uint32_t t = 0; t < length; t++)
             for (uint32_t u = 0; u < length; u++)
-                found += !memcmp(x + t * C, y + u * C, C * sizeof(*x)); // the same steps, each once
+                found += !memcmp(x + t * C, y + u * C, C * sizeof(*x)); // the same time steps, each once
         assert_int_equal(found, length);
         assert_memory_equal(x + length * C, y + length * C, (T - length) * C * sizeof(*x)); // padding stays
         moved += memcmp(x, y, sizeof(x)) != 0;
         differ += memcmp(z, y, sizeof(z)) != 0;
         clrnn_dataset_x(shuffled, n, z);
-        assert_memory_equal(y, z, sizeof(y)); // the same each time
+        assert_memory_equal(y, z, sizeof(y)); // the same at each read
     }
     assert_true(moved > S / 2 && differ > S / 2);
     assert_null(clrnn_dataset_x_mapped(blanked, 0));
@@ -135,7 +136,8 @@ static void test_blank_and_shuffled(struct scratch *s)
     job_close(&job);
 }
 
-// Views pass through the feed: with all inputs blank, all outputs are the same.
+// The feed must read a data set through its view: if the view replaces all inputs by the same values, all
+// samples have the same outputs.
 static void test_view_through_the_feed(struct scratch *s)
 {
     const double blank[C] = {0.5, 0.5, 0.5};
@@ -159,7 +161,7 @@ static void test_view_through_the_feed(struct scratch *s)
 
 // ---------------------------------------------------------------- steps
 
-// A session's steps are those of clrnn_model_step on batches gathered by hand.
+// A session's training steps must equal those of clrnn_model_step on batches that the test gathers itself.
 static void test_steps(struct scratch *s)
 {
     struct clrnn_session *session;
@@ -192,7 +194,7 @@ static void test_steps(struct scratch *s)
         assert_true(record.lr == (first < 16 ? 0.01 : 0.005));
     }
     assert_int_equal(clrnn_session_queue(session, CLRNN_MODE_TRAIN, 0), CLRNN_OK);
-    assert_null(session->plan); // the epoch is over
+    assert_null(session->plan); // the epoch has ended
     assert_int_equal(session->step, 3);
     clrnn_model_destroy(&model);
     clrnn_session_close(&session);
@@ -209,9 +211,9 @@ static void test_scheduler_by_epoch(struct scratch *s)
     job_open(&job, s,
              MODEL TRAIN("scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 2, interval: epoch}}") DATA);
     session = open_session(&job, (struct clrnn_session_params){.view = {.count = 8}, .endless = true});
-    for (uint32_t i = 0; i < 12; i++) { // an epoch of the run has three steps, the view one
+    for (uint32_t i = 0; i < 12; i++) { // one step per epoch of the view, three per epoch of the scheduler
         assert_int_equal(clrnn_session_step(session, CLRNN_MODE_TRAIN, &record), CLRNN_OK);
-        assert_int_equal(record.lr != lr, i == 0 || i == 3 || i == 6); // after its end a cycle stays there
+        assert_int_equal(record.lr != lr, i == 0 || i == 3 || i == 6); // after its end the cycle keeps its lr
         lr = record.lr;
     }
     assert_int_equal(session->epoch, 11);
@@ -266,18 +268,19 @@ static void test_evaluation(struct scratch *s)
     assert_true(all.loss == loss / weight);
     assert_int_equal(hooked.passes, 0);
     assert_int_equal(clrnn_session_evaluate(session, job.data.valid, NULL, &one), CLRNN_OK);
-    assert_true(fabs(one.loss - all.loss) < 1e-6 && one.accuracy == all.accuracy); // one batch of 9
+    assert_true(fabs(one.loss - all.loss) < 1e-6 && one.accuracy == all.accuracy); // in one batch of 9
     assert_int_equal(hooked.passes, 1);
     stop = 1;
     assert_int_equal(clrnn_session_pass(valid, &stop, &all), CLRNN_OK);
     assert_true(all.sum[RECORD_WEIGHT] == 0);
-    clrnn_session_close(&valid); // the model stays
+    clrnn_session_close(&valid); // `session` still owns the model
     assert_int_equal(clrnn_session_step(session, CLRNN_MODE_TRAIN, &one), CLRNN_OK);
     clrnn_session_close(&session);
     job_close(&job);
 }
 
-// With keep_tensors the output and the gradient of x can be read after the pass, and no weight has changed.
+// With keep_tensors, the output must be readable after the pass, and the recurrent layer must compute a
+// gradient of its input x. Mode GRADIENT must not change the weights.
 static void test_tensors(struct scratch *s)
 {
     struct clrnn_session_record record;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Synthetic data: the same bytes on every machine, balanced classes, tasks as documented.
+// Synthetic data: must be the same bytes on every machine, with balanced classes and tasks as documented.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -40,7 +40,8 @@ static void file_hash(struct scratch *s, const char *name, char hex[33])
 
 static void test_bytes(struct scratch *s)
 {
-    // Recorded on x86-64, gcc 12: other machines and compilers must write the same files.
+    // Hashes of the files, recorded on x86-64 with gcc 12. Other machines and compilers must write the same
+    // files.
     static const char *const want[][2] = {{"a/X_train.npy", "55059643bae5c62d4af12f10601f0995"},
                                           {"a/y_train.npy", "6cfc2a70000429fa499b4354e2916d5d"},
                                           {"a/X_test.npy", "9f5befa74e432f2c0016e3df51276fb1"}};
@@ -94,7 +95,7 @@ static void test_seed_shape(struct scratch *s)
     }
     assert_int_equal(ones, S / 2);
     assert_true(fabs(sum / (S * F)) < 0.02 && fabs(squares / (S * F) - 1) < 0.05 && largest < 12);
-    for (int i = 0; i < F; i++) // a difference of 0.45 deviations or so against a noise of 0.1
+    for (int i = 0; i < F; i++) // means differ by about 0.45 standard deviations, with noise of 0.1
         informative += fabs(mean[1][i] - mean[0][i]) > 0.3;
     if (informative < 4 || informative > 12)
         fail_msg("%d of %d features tell the classes apart", informative, F);
@@ -203,7 +204,7 @@ static void test_refusals(struct scratch *s)
         CLRNN_ERR_DISK);
 }
 
-// What is not this program's to replace is refused behind a link, too.
+// A file that clrnn synth did not write must not be replaced, even if a link leads to it.
 static void test_own_files(struct scratch *s)
 {
     const struct clrnn_synth_params params = {.samples = 3};

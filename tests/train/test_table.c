@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tables: columns by name and number, dialects, missing cells, text labels; windows cut from them.
+// Tables: columns by name and number, dialects of CSV, missing cells, text labels; windows of their rows.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -29,7 +29,7 @@ static struct clrnn_dataset *open_set(struct scratch *s, const char *text,
     return set;
 }
 
-// The rows of a set as text: "1 2:0|" is x 1, 2 and y 0.
+// Returns the samples of a set as text: "1 2:0|" is a sample with x 1, 2 and y 0. The text is static.
 static const char *show(const struct clrnn_dataset *set)
 {
     static char text[1024];
@@ -138,7 +138,7 @@ static void test_text_labels(struct scratch *s)
     assert_string_equal(names->columns.text[0], "b");
     assert_string_equal(names->targets.text[0], "k");
     assert_string_equal(names->classes.text[2], "pear");
-    { // written and read, then used on a table whose columns stand elsewhere
+    { // names are written and read, then used for a table with other columns, in another order
         char *text = clrnn_names_text(names);
 
         clrnn_names_destroy(&names);
@@ -196,7 +196,7 @@ enum { MOST_ROWS = 400, GROUPS = 3, STEP = 1000000, JUMP = 100 };
 struct planted {
     uint32_t rows[GROUPS], window, horizon, stride;
     bool interleaved;
-    double counter[GROUPS][MOST_ROWS]; // a multiple of STEP, counting on, with a jump at a gap
+    double counter[GROUPS][MOST_ROWS]; // group * STEP + a counter that grows by 1, or by 2 and more at a gap
     uint32_t row_of[GROUPS][4 * MOST_ROWS + JUMP * 20];
 };
 
@@ -240,7 +240,7 @@ static void plant(struct scratch *s, struct planted *p, uint64_t seed)
     free(text);
 }
 
-// How many windows rows [first, end) of a group hold.
+// Returns how many windows the rows [first, end) of a group have.
 static uint32_t count_windows(const struct planted *p, uint32_t g, uint32_t first, uint32_t end)
 {
     uint32_t count = 0, start = first;
@@ -257,7 +257,8 @@ static uint32_t count_windows(const struct planted *p, uint32_t g, uint32_t firs
     return count;
 }
 
-// Checks every sample of a set and marks its rows in `seen` by `mark`.
+// Checks that in every sample each value is the previous value + 1. Sets the bit `mark` in `seen` for each
+// row of each sample.
 static void check_samples(const struct clrnn_dataset *set, const struct planted *p,
                           unsigned char seen[GROUPS][MOST_ROWS], unsigned char mark)
 {
@@ -318,7 +319,7 @@ static void test_planted_counters(struct scratch *s)
         check_samples(train, &p, seen, 1);
         check_samples(valid, &p, seen, 2);
         for (uint32_t i = 0; i < GROUPS * MOST_ROWS; i++)
-            assert_true(seen[i / MOST_ROWS][i % MOST_ROWS] != 3); // of both
+            assert_true(seen[i / MOST_ROWS][i % MOST_ROWS] != 3); // no row may belong to both sets
         clrnn_dataset_close(&train);
         clrnn_dataset_close(&valid);
     }
@@ -338,10 +339,10 @@ static void test_split_means(struct scratch *s)
     config->folder = strdup(s->folder);
     assert_int_equal(clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, true, &train, &valid),
                      CLRNN_OK);
-    assert_string_equal(show(train), "1 2:0|2 3:0|3 6:0|"); // the mean of the rows before the cut
+    assert_string_equal(show(train), "1 2:0|2 3:0|3 6:0|"); // missing: the mean of the training rows
     assert_string_equal(show(valid), "100 3:0|3 100:0|100 100:0|");
     assert_int_equal(clrnn_dataset_moments(train, &mean, &std), CLRNN_OK);
-    assert_true(mean == 3 && fabs(std - sqrt(3.5)) < 1e-12); // each row once
+    assert_true(mean == 3 && fabs(std - sqrt(3.5)) < 1e-12); // each row must count once
     clrnn_config_destroy(&config);
     clrnn_dataset_close(&train);
     clrnn_dataset_close(&valid);

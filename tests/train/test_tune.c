@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Choices measured in a config's own steps: what is written, how later plans use it, and that training
-// gives the same numbers with every alternative.
+// Choices between variants, measured in a config's own steps: what is written to the file, how later plans
+// use it, and that training gives the same numbers with every alternative.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -28,7 +28,7 @@ static void open_again(struct scratch *s, bool no_tune)
     assert_int_equal(clrnn_device_open(&params, &s->device), CLRNN_OK);
 }
 
-// The kernels of a training step as text, to be freed.
+// Returns the names of the kernels of a training step as text, which the caller frees.
 static char *kernels(struct scratch *s)
 {
     struct clrnn_config *parsed = scratch_config(s, config);
@@ -88,7 +88,8 @@ static void write_file(const struct scratch *s, const json_t *root)
     free(path);
 }
 
-// Writes into the file that `option` is to be used wherever it is an alternative; false: it is none.
+// Writes into the device's file that `option` is to be used for every choice that has this alternative.
+// Returns false if no choice has it.
 static bool prefer(const struct scratch *s, const char *option)
 {
     json_t *root = read_file(s), *choices = json_object_get(root, "choices"), *entry;
@@ -120,7 +121,8 @@ static void test_measured_and_honoured(struct scratch *s)
     untuned = kernels(s);
     loss = train(s, "plain");
 
-    // without time nothing is measured; then everything is; then everything is known
+    // With 0 s nothing may be measured, with 60 s everything must be. With 0 s again, all choices must be
+    // known from the file.
     open_again(s, false);
     tune(s, 0, &list);
     for (size_t k = 0; k < list.count; k++)
@@ -131,7 +133,7 @@ static void test_measured_and_honoured(struct scratch *s)
         assert_true(list.tuned[k].use_ms <= list.tuned[k].standard_ms);
         variants += strstr(list.tuned[k].key, " variant") != NULL;
     }
-    assert_int_equal(variants, 3); // forward, backward, forward of inference
+    assert_int_equal(variants, 3); // of the forward pass, the backward pass and the forward pass of inference
     root = read_file(s);
     open_again(s, false);
     tune(s, 0, &list);
@@ -143,7 +145,7 @@ static void test_measured_and_honoured(struct scratch *s)
     }
     json_decref(root);
 
-    // every variant that fits, as the file requests it
+    // Each variant that some choice has must be used when the file requests it, and must give the same loss.
     for (size_t w = 0; w < ARRAY_SIZE(variant); w++) {
         if (!prefer(s, variant[w]))
             continue;
@@ -153,12 +155,12 @@ static void test_measured_and_honoured(struct scratch *s)
             assert_non_null(strstr(tuned, "rnn_step_fwd"));
         free(tuned);
         other = train(s, variant[w]);
-        if (fabs(other - loss) > 1e-4 * fabs(loss)) // after six steps of Adam with different rounding
+        if (fabs(other - loss) > 1e-4 * fabs(loss)) // after six steps of Adam; rounding differs
             fail_msg("variant %s: loss %.9g, untuned %.9g", variant[w], other, loss);
     }
-    assert_true(train(s, "again") == other); // the same file, the same bits
+    assert_true(train(s, "again") == other); // with the same file the bits must be the same
 
-    // ignored with no_tune, and by all if damaged
+    // The file must be ignored by a device opened with no_tune. If it is damaged, all devices must ignore it.
     open_again(s, true);
     tuned = kernels(s);
     assert_string_equal(tuned, untuned);

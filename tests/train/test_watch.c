@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The watch: each warning once, from records made for it; none for healthy records; and whole runs.
+// The watch: must give each warning once, from records made for it, and none for healthy records; and whole
+// runs.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -8,7 +9,8 @@
 #include "clrnn/train.h"
 #include "train/watch.h"
 
-// A model of 2 classes, 8 + 8 balanced rows, a run of 10 epochs of 40 steps.
+// What a test case works with: a model of 2 classes, a data set of 8 samples of each class, and the watch of
+// a run of 10 epochs of 40 steps.
 struct stand {
     struct scratch *s;
     struct clrnn_config *config;
@@ -68,7 +70,7 @@ static void step(struct stand *t, double loss, double norm, double lr)
     assert_int_equal(clrnn_watch_weights(&t->watch, t->model), CLRNN_OK);
 }
 
-// Whole epochs of equal steps.
+// Shows the watch the epochs `first` to `last`, each with equal steps.
 static void epochs(struct stand *t, uint64_t first, uint64_t last, double loss, double accuracy)
 {
     for (uint64_t e = first; e <= last; e++) {
@@ -124,14 +126,14 @@ static void losses(struct scratch *s)
     expect_one(&t, "exploding-gradient");
     close_stand(&t);
 
-    open_stand(&t, ADAM, false, 0); // --no-watch
+    open_stand(&t, ADAM, false, 0); // as with --no-watch
     for (int i = 0; i < 100; i++)
         step(&t, NAN, 0, 1e-12);
     epochs(&t, 1, EPOCHS, 0.7, 0.5);
     expect_silence(&t);
     close_stand(&t);
 
-    open_stand(&t, ADAM, true, 0); // a batch in which no label counts
+    open_stand(&t, ADAM, true, 0); // batches in which no label counts
     for (int i = 0; i < 100; i++)
         clrnn_watch_step(&t.watch, (const double[RECORD_FIELDS]){0}, NAN, 1e-3);
     expect_silence(&t);
@@ -155,30 +157,31 @@ static void zero_gradients(struct scratch *s)
     assert_non_null(strstr(t.s->warning, "in steps 21 to 40"));
     close_stand(&t);
 
-    open_stand(&t, ADAM, true, 0); // learnt to the last bit
+    open_stand(&t, ADAM, true, 0); // a loss of 0: the gradient may be 0
     for (int i = 0; i < 50; i++)
         step(&t, 0, 0, 1e-3);
     expect_silence(&t);
     close_stand(&t);
 }
 
-// Weights of 16 hidden units lie within 1/4: half an ulp of their size is about 8e-9.
+// Weights of 16 hidden units lie within +-1/4. Half a float32 ulp of their size is about 8e-9: smaller
+// updates are lost.
 static void lost_rates(struct scratch *s)
 {
     static const struct {
         const char *train, *id;
         double lr;
-        int before; // steps with lr 1e-3 first
+        int before; // number of steps with lr 1e-3 before the others
     } cases[] = {
         {ADAM, "lr-out-of-range", 1e-9, 0},
         {ADAM, NULL, 5e-7, 0},
-        {ADAM, NULL, 1e-12, 9 * BATCHES}, // the last tenth of the run
+        {ADAM, NULL, 1e-12, 9 * BATCHES}, // in the last tenth of the run a tiny lr is fine
         {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: batch}}", "scheduler-per-batch", 1e-10,
          100},
         {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: epoch}}", "schedule-exhausted", 1e-10,
          100},
         {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", NULL, 1e-9,
-         0}, // its steps are lr times gradient
+         0}, // SGD: a step is lr times gradient
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -202,35 +205,35 @@ static void flat_losses(struct scratch *s)
     struct stand t = {.s = s};
 
     open_stand(&t, ADAM, true, 0);
-    epochs(&t, 1, 3, 0.6931, 0.5); // too early to tell
+    epochs(&t, 1, 3, 0.6931, 0.5); // too early for a warning
     expect_silence(&t);
     epochs(&t, 4, EPOCHS, 0.6931, 0.5);
     expect_one(&t, "loss-flat");
     close_stand(&t);
 
-    open_stand(&t, ADAM, true, 0); // learns after a plateau
+    open_stand(&t, ADAM, true, 0); // the loss falls after a plateau
     epochs(&t, 1, 3, 0.6931, 0.5);
     epochs(&t, 4, EPOCHS, 0.6, 0.6);
     expect_silence(&t);
     close_stand(&t);
 
-    open_stand(&t, ADAM, true, 0); // a high loss, as with dropout, but better than the most common class
+    open_stand(&t, ADAM, true, 0); // a high loss, as with dropout, but more accurate than a constant answer
     epochs(&t, 1, EPOCHS, 0.7, 0.6);
     expect_silence(&t);
     close_stand(&t);
 
-    open_stand(&t, ADAM, true, 400); // resumed long after it has learnt
+    open_stand(&t, ADAM, true, 400); // resumed long after the loss has fallen
     epochs(&t, 11, 20, 0.01, 1);
     expect_silence(&t);
     close_stand(&t);
 
-    // warm-up: later
+    // the lr rises at first (warm-up), so the warning must come later
     open_stand(&t, ADAM ", scheduler: {one_cycle_lr: {max_lr: 0.01, interval: batch}}", true, 0);
     epochs(&t, 1, 5, 0.6931, 0.5);
     expect_silence(&t);
     close_stand(&t);
 
-    open_stand(&t, "loss: mse, optimizer: {adam: {lr: 0.001}}", true, 0); // variance 0.25
+    open_stand(&t, "loss: mse, optimizer: {adam: {lr: 0.001}}", true, 0); // the targets have variance 0.25
     epochs(&t, 1, EPOCHS, 0.2, NAN);
     expect_silence(&t);
     close_stand(&t);
@@ -239,7 +242,7 @@ static void flat_losses(struct scratch *s)
     expect_one(&t, "loss-flat");
     close_stand(&t);
 
-    // smoothed: the constant answer's loss is unknown, the initial loss is used
+    // label smoothing: the best constant answer's loss is unknown, so the initial loss is used
     open_stand(&t, "loss: {cross_entropy: {label_smoothing: 0.2}}, optimizer: {adam: {lr: 0.001}}", true, 0);
     epochs(&t, 1, 1, 0.9, 0.5);
     epochs(&t, 2, EPOCHS, 0.7, 0.5);

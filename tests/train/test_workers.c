@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Workers in threads: messages, sums along the tree for any number of them, and the failure of one.
+// Workers in threads: messages, sums along the tree for any number of workers, and the failure of a worker.
 #include "tests/test.h"
 
 #include "base/array.h"
@@ -9,11 +9,11 @@ enum { NUMBERS = 5, ROUNDS = 3, MOST = 7 };
 
 struct part {
     struct clrnn_worker *worker;
-    uint32_t shards, piece; // piece: numbers of each, 0: all
+    uint32_t shards, piece; // piece: numbers per message; 0: all
     float total[ROUNDS][NUMBERS];
-    uint32_t fails;       // its number; the worker that fails in the second round
-    bool reduces;         // a further thread's part, on another channel
-    struct part *further; // NULL: none
+    uint32_t fails;       // number of the worker that fails in the second round; MOST: no worker
+    bool reduces;         // part of a worker's additional thread, on channel REDUCE
+    struct part *further; // part of this worker's additional thread, or NULL
     enum clrnn_status status;
 };
 
@@ -25,7 +25,8 @@ static void add(void *left, const void *right, size_t count)
         ((float *)left)[i] += ((const float *)right)[i];
 }
 
-// Sums that depend on the order of adding.
+// Fills in the values of this worker's shards and sums them up over all workers. The float values make the
+// sum depend on the order of additions.
 static enum clrnn_status sum_up(struct part *p, struct clrnn_tree *tree, uint32_t round)
 {
     const struct clrnn_worker *w = p->worker;
@@ -58,7 +59,8 @@ static enum clrnn_status sum_all(struct part *p)
     return st;
 }
 
-// Sums of a further thread: those of the worker's own, on another channel. Its error ends all waits.
+// The additional thread of a worker: computes the same sums as the worker's own thread, on another channel.
+// Its error ends all waits.
 static void *work_on(void *user)
 {
     struct part *p = user;
@@ -88,7 +90,8 @@ static enum clrnn_status work(void *user)
     return st;
 }
 
-// Runs `count` workers, of which `fails` fails, and compares their sums with those of one, if there are some.
+// Runs `count` workers and stores their sums in `part`. Worker `fails` fails, if there is a worker of this
+// number.
 static enum clrnn_status run_team(struct clrnn_device **device, uint32_t shards, uint32_t count,
                                   uint32_t fails, struct part part[MOST])
 {
@@ -122,7 +125,7 @@ static void open_devices(struct clrnn_device *device[MOST])
 static void close_devices(struct clrnn_device *device[MOST])
 {
     for (int i = 0; i < MOST; i++) {
-        assert_ptr_equal(clrnn_device_log(device[i]), &listening.log); // it has its own again
+        assert_ptr_equal(clrnn_device_log(device[i]), &listening.log); // its own log again
         clrnn_device_destroy(&device[i]);
     }
 }
@@ -166,7 +169,8 @@ static void test_failure(void **state)
     close_devices(device);
 }
 
-// Threads of two channels of each worker at once: neither takes the other's messages.
+// Each worker has two threads that exchange messages at once, on two channels. Neither may receive the
+// messages of the other.
 static void test_channels(void **state)
 {
     enum { COUNT = 5, SHARDS = 11 };
@@ -179,7 +183,7 @@ static void test_channels(void **state)
     (void)state;
     open_devices(device);
     assert_int_equal(run_team(device, SHARDS, 1, MOST, alone), CLRNN_OK);
-    for (uint32_t fails = 3; fails <= MOST; fails += MOST - 3) { // a further thread of the worker 3, none
+    for (uint32_t fails = 3; fails <= MOST; fails += MOST - 3) { // worker 3's second thread fails; then none
         test_log_init(&listening);
         assert_int_equal(clrnn_team_create(&listening.log, device, COUNT, &team), CLRNN_OK);
         for (uint32_t i = 0; i < COUNT; i++) {
