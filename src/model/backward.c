@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds a training step's second half: the backward ops in reverse order, the gradient norm, the optimiser.
+// Adds the ops of a training step that follow the loss: the backward ops, in reverse order of the forward
+// ops, the gradient norm, and the optimiser's update.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "base/log.h"
 #include "model/build.h"
 
-// The gradient tensor of the parameter whose tensor is `value`, or CLRNN_NONE.
+// Returns the gradient tensor of the parameter whose tensor is `value`, or CLRNN_NONE.
 static int grad_of(const struct clrnn_build *b, int value)
 {
     for (size_t i = 0; value >= 0 && i < b->m->entry_count; i++)
@@ -17,14 +18,16 @@ static int grad_of(const struct clrnn_build *b, int value)
     return CLRNN_NONE;
 }
 
-// What backward knows about each tensor of the forward pass; both arrays are indexed by tensor.
+// What backward knows about each tensor of the forward pass. Both arrays are indexed by tensor id.
 struct tape {
     struct clrnn_build *b;
-    bool *needed;  // it depends on a parameter, or its own gradient is wanted
-    int *gradient; // sum of the gradients from its readers so far, or CLRNN_NONE
+    bool *needed; // the tensor depends on a parameter, or its own gradient is wanted
+    // Tensor id of the sum of the gradients so far, from the ops that read the tensor; or CLRNN_NONE.
+    int *gradient;
 };
 
-// Adds `dx`, the gradient of `tensor` from one more of its readers, which come in reverse forward order.
+// Adds `dx` to the gradient of `tensor`: the gradient from one more of the ops that read the tensor. These
+// ops are visited in reverse order. dx CLRNN_NONE: there is no such gradient.
 static enum clrnn_status pass_back(struct tape *t, const char *layer, int tensor, const uint32_t shape[3],
                                    int dx)
 {
@@ -61,8 +64,9 @@ static enum clrnn_status add_split(struct tape *t, const struct clrnn_op *f, int
     return CLRNN_OK;
 }
 
-// Adds the backward of a shard's batchnorm `f` with the whole batch's statistics: first sums over the shard's
-// rows, then dx, which reads the sums over all shards.
+// Adds the backward ops of a shard's batchnorm `f` that uses the statistics of the whole batch. The first op
+// computes sums over the rows of the shard. The second computes dx from the sums over all shards
+// (ops/norm.h).
 static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn_op *f, int dy)
 {
     static const int same[][2] = {{BATCHNORM_BWD_X, BATCHNORM_X},
@@ -103,7 +107,8 @@ static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn
     return pass_back(t, f->layer, f->in[BATCHNORM_X], shape, dx);
 }
 
-// Adds the backward of the forward op `f`: from the gradient `dy` of its output, the gradients of its inputs.
+// Adds the backward op of the forward op `f`, which computes the gradients of f's inputs from `dy`, the
+// gradient of its output.
 static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, int dy)
 {
     const struct clrnn_op_backward *m = clrnn_op_class(f->kind)->backward;
@@ -112,7 +117,7 @@ static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, 
     int dx = CLRNN_NONE;
     struct clrnn_op *op, fresh;
 
-    if (f->kind == CLRNN_OP_ADD) { // both terms have the sum's gradient
+    if (f->kind == CLRNN_OP_ADD) { // both terms get the gradient of the sum
         TRY(pass_back(t, f->layer, f->in[ADD_SECOND], shape, t->needed[f->in[ADD_SECOND]] ? dy : CLRNN_NONE));
         return pass_back(t, f->layer, f->in[ADD_FIRST], shape, t->needed[f->in[ADD_FIRST]] ? dy : CLRNN_NONE);
     }
@@ -125,7 +130,7 @@ static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, 
                                    CLRNN_REAL, 3, shape, &dx));
     TRY(clrnn_graph_op(b->g, m->kind, f->layer, f->T, f->N, f->C, &op));
     fresh = *op;
-    *op = *f; // takes over the forward's sizes and attributes
+    *op = *f; // takes over the sizes and attributes of the forward op
     op->kind = m->kind;
     memcpy(op->in, fresh.in, sizeof(op->in));
     memcpy(op->out, fresh.out, sizeof(op->out));
@@ -153,7 +158,8 @@ static bool has_params(const struct clrnn_build *b, const struct clrnn_op *f)
     return false;
 }
 
-// How many activations an op reads: all terms of a sum or concatenation, else only slot 0.
+// Returns how many activations an op reads: all terms of a sum or concatenation, otherwise only the one in
+// slot 0.
 static size_t inputs_of(const struct clrnn_op *f)
 {
     return f->kind == CLRNN_OP_ADD ? 2 : f->kind == CLRNN_OP_CONCAT_FWD ? f->join.count : 1;
@@ -171,7 +177,7 @@ static enum clrnn_status walk_back(struct tape *t, size_t first, size_t last)
         t->needed[g->op[i].out[0]] = needed;
     }
     for (size_t i = last; i-- > first;) {
-        const struct clrnn_op f = g->op[i]; // a copy, since adding an op may move the list
+        const struct clrnn_op f = g->op[i]; // a copy, since adding an op may move the array of ops
 
         if (t->needed[f.out[0]] && t->gradient[f.out[0]] >= 0)
             TRY(add_backward(t, &f, t->gradient[f.out[0]]));
@@ -181,7 +187,7 @@ static enum clrnn_status walk_back(struct tape *t, size_t first, size_t last)
 
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int y, int dy)
 {
-    const size_t count = b->g->tensor_count; // later ones are gradients
+    const size_t count = b->g->tensor_count; // tensors that are added later are gradients
     const bool to_input = b->p->input_grad && !b->m->shape.tokens;
     struct tape t = {b, calloc(count, sizeof(bool)), malloc(count * sizeof(int))};
     enum clrnn_status st;

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Cuts the flat gradients into buckets that workers exchange while backward still runs. Parameters lie in
-// forward order, so backward completes the last ones first, those of one layer at about the same time: a
-// bucket holds whole layers, unless they are very large. There are at least two buckets, unless the gradients
-// fit the wanted size, because one can go up the reduction tree while another comes down. No computation is
-// left to hide the exchange of the lowest layer's gradients, so those that it completes early go first.
+// Divides the flat gradients into buckets, which workers exchange while backward still runs. Parameters lie
+// in the order of the layers, so backward completes the gradients at the end of the buffer first, and those
+// of one layer at about the same time. A bucket therefore has whole layers, unless they are very large. If
+// the gradients exceed the wanted size there are at least two buckets, because one can go up the reduction
+// tree while another comes down. The gradients of the lowest layer are completed last, and no computation is
+// left that could hide their exchange. So those of them that are complete early are exchanged first.
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/log.h"
 #include "model/model.h"
 
-#define BYTES ((uint64_t)1 << 20) // default: large enough for an efficient read from the device
-#define MOST 16 // a bucket's size limit in wanted sizes, so that one can be read while another is sent
+// Default size of a bucket: large enough for an efficient read from the device.
+#define BYTES ((uint64_t)1 << 20)
+// A bucket has at most MOST times the wanted size, so that one bucket can be read while another is sent.
+#define MOST 16
 
 uint64_t clrnn_bucket_bytes(void)
 {
@@ -26,7 +29,8 @@ void clrnn_model_uncut(struct clrnn_model *m)
     m->bucket_count = 0;
 }
 
-// The offset of the last layer or recurrent level that begins `count` or more numbers before `end`; 0: none.
+// Returns the offset of the last layer, or level of a recurrent layer, that begins at least `count` numbers
+// before offset `end`; 0: there is none.
 static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count)
 {
     size_t first = 0;
@@ -37,7 +41,8 @@ static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count
     return first;
 }
 
-// The offset at which a bucket of about `count` numbers must begin to end before `end`.
+// Returns the offset at which the bucket that ends before offset `end` must begin, to have about `count`
+// numbers.
 static size_t begin_of(const struct clrnn_model *m, size_t end, size_t count, size_t align)
 {
     size_t first = layer_before(m, end, count);
@@ -63,7 +68,8 @@ static enum clrnn_status add_bucket(struct clrnn_model *m, size_t first, size_t 
     return CLRNN_OK;
 }
 
-// Whether a parameter's gradient is complete only after the others of the lowest layer.
+// Whether an entry belongs to the lowest layer and its gradient is complete only after that layer's other
+// gradients.
 static bool is_late(const struct clrnn_model *m, size_t entry)
 {
     for (size_t i = 1; i <= entry; i++)
@@ -72,7 +78,7 @@ static bool is_late(const struct clrnn_model *m, size_t entry)
     return m->entry[entry].late;
 }
 
-// How many of the numbers before `end` belong to gradients that are not late.
+// Returns how many of the numbers before offset `end` belong to gradients for which is_late is false.
 static size_t early_before(const struct clrnn_model *m, size_t end)
 {
     size_t count = end;
@@ -83,7 +89,8 @@ static size_t early_before(const struct clrnn_model *m, size_t end)
     return count;
 }
 
-// Adds a bucket for each contiguous range before `end` of gradients for which is_late equals `late`.
+// Adds a bucket for each contiguous range, before offset `end`, of gradients for which is_late returns
+// `late`.
 static enum clrnn_status add_ranges(struct clrnn_model *m, size_t end, bool late)
 {
     size_t first = end;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// State of a graph that is being built, for network.c (feed, forward, loss) and backward.c.
+// The state of a graph while ops are added to it: feed and loss by network.c, layers by forward.c, cells.c
+// and norms.c, backward and update by backward.c.
 #ifndef CLRNN_SRC_MODEL_BUILD_H
 #define CLRNN_SRC_MODEL_BUILD_H
 
@@ -9,25 +10,25 @@ struct clrnn_build {
     struct clrnn_model *m;
     const struct clrnn_plan_params *p;
     struct clrnn_graph *g;
-    bool train;                             // layers in train mode, and a backward pass
-    bool update;                            // the pass updates running statistics, in TRAIN also parameters
-    int *value, *grad;                      // tensor id of each entry of the model's table
-    int counter, records, norm, y, weights; // weights: of samples, or CLRNN_NONE
-    int y_lengths;                          // ctc: lengths of the targets
+    bool train;        // layers are in train mode, and there is a backward pass
+    bool update;       // the plan updates running statistics, in mode TRAIN also parameters
+    int *value, *grad; // [entry_count]: for each entry of model->entry the tensor ids of value and gradient
+    int counter, records, norm, y, weights; // tensor ids; weights: of the samples, or CLRNN_NONE
+    int y_lengths;                          // tensor id; ctc: lengths of the targets
 
-    // the current position
-    int batch;      // tensor: x of the batch
-    int x, lengths; // tensors: the last layer's output; lengths or CLRNN_NONE
+    // how far the layers have been added
+    int batch;      // tensor id of the batch's x
+    int x, lengths; // tensor ids: the input of the next layer, and its lengths or CLRNN_NONE
     uint32_t T, C;  // shape of x
     char layer[64]; // name of the layer whose ops are being added
-    size_t entry;   // next row of the model's table
+    size_t entry;   // index in model->entry of the next parameter
     size_t level;   // number of recurrent levels with carried states so far
     bool pooled;    // the current recurrent layer's input has no time axis
     uint32_t norms; // number of batchnorms summed over shards so far
 };
 
 // clang-format off
-/** The ndim and dims arguments of a tensor. */
+/** The arguments ndim and dims of a function that adds a tensor: DIMS(T, N, C) stands for 3 and {T, N, C}. */
 #define DIMS(...) sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), (uint32_t[]){__VA_ARGS__}
 // clang-format on
 
@@ -40,33 +41,40 @@ enum clrnn_status clrnn_build_op(struct clrnn_build *b, enum clrnn_op_kind kind,
  * becomes the current x. The caller sets the other slots and the attributes. */
 enum clrnn_status clrnn_build_layer(struct clrnn_build *b, enum clrnn_op_kind kind, uint32_t T, uint32_t C,
                                     struct clrnn_op **op);
-/** Adds a tensor for a buffer outside the arena; *id is CLRNN_NONE if `buffer` is NULL. */
+/** Adds a tensor for an existing buffer outside the arena. *id is its tensor id, or CLRNN_NONE if `buffer` is
+ * NULL. */
 enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,
                                     struct clrnn_buffer *buffer, int *id);
 
-/** Adds tensors for the model's parameters and running statistics, and in training for the gradients. */
+/** Adds tensors for the model's parameters and running statistics and, if there is a backward pass, for the
+ * gradients. */
 enum clrnn_status clrnn_build_entries(struct clrnn_build *b);
-/** Adds dropout on the current x, in train mode and with p above 0; otherwise does nothing. */
+/** Adds a dropout of the current x if layers are in train mode and p is above 0; otherwise does nothing.
+ * `stream` is the number of the dropout in the model, which selects its random numbers. */
 enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool variational, uint32_t stream);
-/** Adds the levels of a recurrent layer, with dropout between them. */
+/** Adds the num_layers levels of a recurrent layer, with dropout between them. `prefix` is the layer's
+ * name. */
 enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrnn_layer *layer,
                                         const struct clrnn_layer_shape *s, const char *prefix);
 
-/** Add a normalisation layer; `index` is its index in the config. */
+/** Adds a batchnorm layer; `index` is its index in the config. */
 enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer, size_t index);
+/** Adds a layernorm layer or, with `groups` above 1, a groupnorm layer. */
 enum clrnn_status clrnn_build_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer,
                                         uint32_t groups);
 
-/** Adds the layers [first, end) of one list. */
+/** Adds the layers [first, end), which form one list of the config (nest.h). */
 enum clrnn_status clrnn_build_list(struct clrnn_build *b, size_t first, size_t end);
 /** Adds the op *sum = first + second for two tensors of `shape` [T, N, C]. */
 enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, const char *what,
                                   const uint32_t shape[3], int first, int second, int *sum);
 
-/** Adds the backward ops of the forward ops [first, last) in reverse order. Skips ops that have no parameter
- * (nor, with input_grad, the batch's x) at or before them. dy: gradient tensor of the output `y`. */
+/** Adds the backward ops of the forward ops [first, last), in reverse order. Skips a forward op unless its
+ * output depends on a parameter or, with input_grad, on the batch's x. `dy` is the tensor with the gradient
+ * of the output `y`. */
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int y, int dy);
-/** Adds the norm of the model's gradients. clrnn_build_update adds it and the optimiser's update. */
+/** Adds the op for the norm of the model's gradients. */
 enum clrnn_status clrnn_build_norm(struct clrnn_build *b);
+/** Adds the norm of the model's gradients and the optimiser's update. */
 enum clrnn_status clrnn_build_update(struct clrnn_build *b);
 #endif

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Allocates the states of recurrent levels that one run of a plan hands to the next.
+// Allocates buffers for the states of recurrent levels that one run of a plan passes on to the next run.
 #include "base/array.h"
 #include "base/log.h"
 #include "model/model.h"
 
-// Replaces *buffer by a cleared one of `count` elements unless it has at least as many.
+// Replaces *buffer by a buffer of `count` zeros, unless *buffer has at least `count` elements already.
 static enum clrnn_status fit(struct clrnn_model *m, size_t count, struct clrnn_buffer **buffer)
 {
     if (!count || (*buffer && clrnn_buffer_count(*buffer) >= count))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds the ops of recurrent layers, level by level, and of dropout.
+// Adds the ops of dropout and of recurrent layers. Each of the num_layers levels of a recurrent layer is an
+// op of its own.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -28,7 +29,8 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool vari
     return CLRNN_OK;
 }
 
-// The tensors of a level's initial and final states if they are carried from run to run, else NONE.
+// Tensor ids of a level's initial and final states if the states are carried from run to run; else
+// CLRNN_NONE.
 struct states {
     int h0, c0, hn, cn;
 };
@@ -52,13 +54,15 @@ static enum clrnn_status add_state(struct clrnn_build *b, struct clrnn_buffer *b
     return CLRNN_OK;
 }
 
-// Adds a level's states: P features of h, H of the cell state (0: it has none).
+// Adds the tensors of a level's states, if states are carried from run to run: P features of h, and H
+// features of the cell state (0: the level has no cell state).
 static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t H, struct states *s)
 {
     const size_t level = b->level;
 
     *s = (struct states){CLRNN_NONE, CLRNN_NONE, CLRNN_NONE, CLRNN_NONE};
-    if (!b->p->carried || b->pooled) // pooled: a single step, which none precedes
+    // If pooled, the sequence is a single time step, and there is no earlier step to carry a state from.
+    if (!b->p->carried || b->pooled)
         return CLRNN_OK;
     b->level++;
     TRY(clrnn_model_carry(b->m, level, b->p->carried, P, H));
@@ -67,8 +71,9 @@ static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t 
     return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
 }
 
-// Number of steps whose activations backward computes again at a time (train.recompute), rounded up to whole
-// blocks; 0: all activations are kept.
+// Returns the number of time steps in a part of the sequence. With train.recompute, backward computes the
+// activations of one part at a time again. A part is train.recompute steps, rounded up to whole blocks
+// (ops/blocks.h). 0: there are no parts, and all activations are kept.
 static uint32_t part_of(const struct clrnn_build *b)
 {
     const uint32_t block = clrnn_block_steps(b->m->device), steps = b->m->config->train.recompute;
@@ -77,7 +82,8 @@ static uint32_t part_of(const struct clrnn_build *b)
     return b->train && part < b->T ? part : 0;
 }
 
-// Adds a tensor for the states [D, N, W] after every part_of(b) steps but the last; NONE if that or W is 0.
+// Adds a tensor for the states [D, N, W] at the end of each part except the last (part_of). *kept is
+// CLRNN_NONE if there are no parts or W is 0.
 static enum clrnn_status add_kept_state(struct clrnn_build *b, const char *what, uint32_t D, uint32_t W,
                                         int *kept)
 {
@@ -101,7 +107,7 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
 
     TRY(add_states(b, H, cell == CLRNN_CELL_LSTM ? H : 0, &states));
     TRY(clrnn_build_layer(b, CLRNN_OP_RNN_FWD, b->T, D * H, &op));
-    rows = b->T * N; // cannot overflow: y has more elements
+    rows = b->T * N; // cannot overflow: clrnn_build_layer has added y, which has more elements
     if (keeps)
         TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL,
                                    DIMS(D, rows, clrnn_cell_reserve(cell) * H), &op->out[RNN_GATES]));
@@ -131,7 +137,8 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
     return CLRNN_OK;
 }
 
-// Adds the tensors that the level keeps for backward, in slot order from RECURRENT_INPUT on; NONE: not kept.
+// Adds the tensors that the level keeps for backward. kept[] has their ids in the order of the slots from
+// RECURRENT_INPUT on; CLRNN_NONE: the tensor is not kept.
 static enum clrnn_status add_kept(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D,
                                   int kept[RECURRENT_WIDE])
 {
@@ -154,7 +161,7 @@ static enum clrnn_status add_kept(struct clrnn_build *b, const struct clrnn_laye
     return CLRNN_OK;
 }
 
-// Adds a level that has layer_norm, proj_size or recurrent_dropout.
+// Adds one level of a recurrent layer with layer_norm, proj_size or recurrent_dropout.
 static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D,
                                         uint32_t stream)
 {

@@ -21,7 +21,8 @@
 
 // ---------------------------------------------------------------- numbers in the metadata
 
-// Ranges of fields, lowest and highest value: the code counts epochs and steps in 32 bits.
+// Ranges of fields (struct clrnn_field): lowest and highest value. COUNTER is for epochs and steps, which the
+// code counts in 32 bits.
 #define COUNTER 0, UINT32_MAX
 #define ANYTHING 0, 0
 
@@ -57,13 +58,13 @@ static const struct clrnn_field count_field[] = {
     COUNT("clrnn.shape.tokens", tokens, 0, 1),
     COUNT("clrnn.shape.outputs", outputs, COUNTER),
 };
-// only in models with a flatten, whose parameters' shapes depend on T
+// This field is only in models with a flatten layer, since the parameters' shapes then depend on T.
 static const struct clrnn_field steps_field[] = {COUNT("clrnn.shape.steps", T, COUNTER)};
 // clang-format on
 
 // ---------------------------------------------------------------- writing
 
-// Adds `text` to the metadata and frees it. NULL: reports that there was no memory for it.
+// Adds `text` to the metadata and frees it. text NULL: reports that memory ran out when the text was made.
 static enum clrnn_status put_text(struct clrnn_bundle *b, const char *key, char *text, const char *what)
 {
     const enum clrnn_status st = text ? clrnn_safetensors_add_metadata(b->writer, key, text)
@@ -125,7 +126,8 @@ static bool has_flatten(const struct clrnn_config *config)
     return false;
 }
 
-// Adds a state of a recurrent level, from which an unfinished epoch goes on, as optim.state.LEVEL.h or .c.
+// Adds the state h or c of a recurrent level, as tensor optim.state.LEVEL.h or optim.state.LEVEL.c. An
+// unfinished epoch continues from these states.
 static enum clrnn_status put_state(struct clrnn_bundle *b, size_t level, const char *what,
                                    struct clrnn_buffer *buffer)
 {
@@ -201,7 +203,8 @@ static enum clrnn_status check_format(const struct clrnn_log *log, const struct 
     return CLRNN_OK;
 }
 
-// Log function that keeps the first error's text, which is then logged with the file's name.
+// Log function that stores the text of the first error in *user. The caller then logs it with the file's
+// name.
 static void keep_line(void *user, enum clrnn_log_level level, const char *line)
 {
     char **kept = user;
@@ -290,7 +293,8 @@ static enum clrnn_status check_size(const struct clrnn_model *m, const struct cl
     return CLRNN_OK;
 }
 
-// Loads the weights that `weight: balanced` resulted in; the stored config only has the word.
+// Loads the class weights that were computed for `weight: balanced`. The stored config has only the word
+// `balanced`.
 static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct clrnn_safetensors *file)
 {
     const struct clrnn_safetensor *t = clrnn_safetensors_find(file, CLRNN_LOSS_WEIGHT);

@@ -11,21 +11,24 @@ struct clrnn_progress_state {
     uint64_t epoch;                                // epochs finished
     uint64_t step_in_epoch;                        // steps done in the unfinished epoch
     double loss_sum, weight_sum, correct, counted; // sums over the unfinished epoch
-    double last_lr, last_norm;                     // of the last step; last_norm is the norm before clipping
-    double best_value;                             // of best.safetensors: the lowest valid (else train) loss
-    uint64_t best_epoch;                           // 0: none yet
-    double stop_best;                              // early stopping: best value of its metric so far
-    uint64_t stop_bad;
-    bool finished;  // all epochs done, or stopped early
-    double seconds; // training time so far
+    double last_lr, last_norm; // of the last training step; last_norm: gradient norm before clipping
+    double best_value;         // lowest validation loss so far (training loss if there is no validation data)
+    uint64_t best_epoch;       // epoch of best_value; 0: none yet
+    double stop_best;          // early stopping: best value of its metric so far
+    uint64_t stop_bad;         // early stopping: epochs since stop_best
+    bool finished;             // all epochs done, or stopped early
+    double seconds;            // training time so far
 };
 
-/** Writes weights, input.mean/std, optim.* moments, schedule, counters and config, atomically. Tensors are
- *  float32 (float64 on ref). `state` may be NULL. */
+/** Writes weights, input.mean and input.std, target.mean and target.std, the optimiser's moments (optim.*),
+ * schedule, counters, config and the names of the training table, atomically. Tensors are float32 (float64
+ * on the device ref), except for target.* and loss.weight, which are always float64. `state` NULL: the state
+ * of the training loop is left out. */
 enum clrnn_status clrnn_checkpoint_write(struct clrnn_model *model, const struct clrnn_progress_state *state,
                                          const char *path);
 
-/** Creates the model that a file holds, with its optimiser state; fills `state` unless it is NULL. */
+/** Creates the model that a file describes, with its optimiser state. Fills *state unless `state` is NULL.
+ * Errors: as clrnn_model_open. */
 enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path,
                                         struct clrnn_model **model, struct clrnn_progress_state *state);
 

@@ -11,7 +11,7 @@
 
 enum { OWNED_TEXTS = 4 + 3 * 17, OWNED_LISTS = 4 };
 
-// Lists the strings that a config owns, except layers' names.
+// Lists in slot[] the addresses of the string pointers that a config owns, except the layers' names.
 static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
 {
     struct clrnn_source *source[3] = {&c->data.train, &c->data.valid, &c->data.test};
@@ -42,7 +42,8 @@ static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
     }
 }
 
-// Lists the arrays of numbers that a config owns, with their counts.
+// Lists in slot[] the addresses of the pointers to arrays of numbers that a config owns, and in count[] the
+// arrays' lengths.
 static void owned_lists(struct clrnn_config *c, double **slot[OWNED_LISTS], size_t count[OWNED_LISTS])
 {
     size_t n = 0;
@@ -127,7 +128,8 @@ enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct cl
         numbers[i] = *list[i];
         *list[i] = NULL;
     }
-    for (size_t i = 0; i < OWNED_TEXTS; i++) { // from here on nothing is shared, so that destroy is safe
+    // After this loop, the copy shares no memory with `config`, so that clrnn_config_destroy is safe.
+    for (size_t i = 0; i < OWNED_TEXTS; i++) {
         text[i] = *slot[i];
         *slot[i] = NULL;
     }
@@ -155,7 +157,7 @@ fail:
     return clrnn_error_memory(log, sizeof(*c), "a config");
 }
 
-// Makes a config from a YAML tree, which the caller keeps.
+// Makes a config from a YAML tree, which the caller still owns.
 static enum clrnn_status from_tree(const struct clrnn_log *log, const struct clrnn_node *root,
                                    const char *name, const char *path, const char *folder,
                                    struct clrnn_config **config)
@@ -220,7 +222,7 @@ enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *te
     return st;
 }
 
-// Copies the line numbers of layers that are still at the same index.
+// Copies the line numbers of the layers that still have the same index and kind.
 static void keep_lines(const struct clrnn_config *old, struct clrnn_config *fresh)
 {
     for (size_t i = 0; i < fresh->layer_count; i++)
@@ -228,7 +230,8 @@ static void keep_lines(const struct clrnn_config *old, struct clrnn_config *fres
             i < old->layer_count && old->layer[i].kind == fresh->layer[i].kind ? old->layer[i].line : 0;
 }
 
-// Keeps the caller's arrays of each data set whose x still names memory.
+// Copies the pointer to the caller's arrays (clrnn_config_set_arrays) for each data set whose x is still in
+// memory, not a file.
 static void keep_arrays(const struct clrnn_config *old, struct clrnn_config *fresh)
 {
     const struct clrnn_source *from[] = {&old->data.train, &old->data.valid, &old->data.test};

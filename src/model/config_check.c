@@ -21,7 +21,7 @@ struct check {
     const char *name;
 };
 
-// The node at a dotted path, or else its deepest ancestor that exists.
+// Returns the node at a dotted path or, if there is none, its deepest ancestor that exists.
 static const struct clrnn_node *locate(const struct clrnn_node *node, const char *path)
 {
     while (node && *path) {
@@ -73,7 +73,7 @@ static CLRNN_PRINTF(3, 4) enum clrnn_status
 
 enum { LAYER_PATH = CLRNN_ENTRY_SIZE + 50 };
 
-// Prints the path of a layer or (`key`) of its option: "model.layers.1.concat.branches.0.2.pool.over".
+// Prints the path of a layer or, with `key`, of its option: "model.layers.1.concat.branches.0.2.pool.over".
 static const char *layer_path(const struct check *c, size_t index, const char *key, char path[LAYER_PATH])
 {
     char entry[CLRNN_ENTRY_SIZE];
@@ -99,7 +99,7 @@ static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_
     return st;
 }
 
-// Checks that each option of a group has an allowed value, since a config made in code may have others.
+// Checks that each option of a group has an allowed value; a config made in code may have any value.
 static enum clrnn_status check_rows(const struct check *c, const struct clrnn_option_group *group,
                                     const void *object, const char *path)
 {
@@ -198,7 +198,7 @@ static enum clrnn_status check_windows(const struct check *c, size_t index)
 static enum clrnn_status check_layers(const struct check *c)
 {
     const struct clrnn_config *config = c->config;
-    size_t pooled = SIZE_MAX; // the pool of model.layers after which there is no time axis
+    size_t pooled = SIZE_MAX; // index of the pool in model.layers after which there is no time axis
     char path[LAYER_PATH];
 
     if (config->layer_count == 0)
@@ -233,7 +233,7 @@ static enum clrnn_status check_layers(const struct check *c)
             return fail(c, layer_path(c, i, "proj_size", path), "is %u, expected less than hidden_size = %u",
                         layer->proj_size, layer->hidden_size);
         if (clrnn_layer_is_recurrent(layer) || clrnn_layer_nests(layer))
-            pooled = SIZE_MAX; // after a pool such a layer reads and returns a single step
+            pooled = SIZE_MAX; // after a pool, a layer of this kind reads and returns a single step
         if ((clrnn_layer_pools(layer) || clrnn_layer_has_windows(layer)) && pooled != SIZE_MAX && !inside)
             return fail(c, layer_path(c, i, NULL, path),
                         "needs time steps, but the %s in layer %zu leaves none",
@@ -329,7 +329,7 @@ static enum clrnn_status check_states(const struct check *c)
                         "trains on each piece, but the %s in layer %s predicts once a sequence; take "
                         "one of them out",
                         clrnn_layer_word(layer->kind), clrnn_layer_path(c->config, i, path, sizeof(path)));
-        // stateful alone does not cut sequences: pools and windows see all their steps
+        // stateful alone does not divide sequences: pools and windows see all steps of a sequence
         if (t->bptt ? !clrnn_layer_is_causal(layer) : layer->bidirectional)
             return fail(c, key,
                         "carries states from one piece to the next, but layer %s (%s%s) reads steps that "
@@ -369,7 +369,7 @@ static enum clrnn_status check_training(const struct check *c)
     return CLRNN_OK;
 }
 
-// Checks that keys of a table have `csv` beside them, and that some of them have `window` as well.
+// Checks that keys for tables are used only together with `csv`, and some of them only with `window`.
 static enum clrnn_status check_table(const struct check *c, const char *path, const struct clrnn_source *s)
 {
     const struct {

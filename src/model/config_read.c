@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Filling a config from a YAML tree, row by row of the option tables.
+// Fills a config from a YAML tree, option by option of the option tables (options.h).
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -125,7 +125,8 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
 static enum clrnn_status read_row(const struct reader *r, const struct clrnn_node *node,
                                   const struct clrnn_option *o, void *object, const char *path);
 
-// Reads a choice written as "adam", "adam:" or "{adam: {...}}": its group and its arguments (NULL: none).
+// Reads a choice, which is written as "adam", "adam:" or "{adam: {...}}". Sets *group to the group with that
+// name, and *arguments to the node with its arguments (NULL: none).
 static enum clrnn_status read_choice(const struct reader *r, const struct clrnn_node *node,
                                      const struct clrnn_option_group *const *groups, const char *what,
                                      const char *path, const struct clrnn_option_group **group,
@@ -175,7 +176,7 @@ static enum clrnn_status read_one_of(const struct reader *r, const struct clrnn_
     if (is_null(node))
         return fail(r, node, path, "is empty, expected one such as %s", o->groups[0]->word);
     TRY(read_choice(r, node, o->groups, o->key, path, &group, &arguments));
-    for (size_t i = 0; o->groups[i]; i++) // members of other kinds keep their defaults
+    for (size_t i = 0; o->groups[i]; i++) // struct members that only other kinds use get their defaults
         clrnn_options_default(o->groups[i], object);
     clrnn_options_default(group, object); // neither call needs memory: these groups have no texts
     *(unsigned *)object = (unsigned)group->kind;
@@ -186,7 +187,7 @@ static enum clrnn_status read_one_of(const struct reader *r, const struct clrnn_
 static enum clrnn_status read_layers(const struct reader *r, const struct clrnn_node *node, uint32_t branch,
                                      unsigned depth, const char *path);
 
-// Reads the layers inside the residual or concat `at`, which is already in the config.
+// Reads the layers inside the residual or concat with index `at`, which is already in the config.
 static enum clrnn_status read_inner(const struct reader *r, size_t at, const struct clrnn_node *arguments,
                                     unsigned depth, const char *path)
 {
@@ -341,7 +342,8 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
     return CLRNN_OK;
 }
 
-// As in PyTorch, -1 is the last token. An index that is too small stays negative, and the check reports it.
+// Converts a negative padding_idx as PyTorch does: -1 is the last token. An index that is too small stays
+// negative, and clrnn_config_check reports it.
 static void set_padding_idx(const struct clrnn_node *entry, struct clrnn_layer *layer)
 {
     const struct clrnn_node *index = clrnn_node_find(clrnn_node_find(entry, "embedding"), "padding_idx");
@@ -353,7 +355,7 @@ static void set_padding_idx(const struct clrnn_node *entry, struct clrnn_layer *
     }
 }
 
-// Sets the defaults that depend on other keys.
+// Sets the defaults that depend on other keys, and turns off options that have no effect.
 static void set_dependent(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
                           struct clrnn_config *config)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The words that a config uses for enum values, and appending to its list of layers.
+// The words that a config uses for values of enums, and a function that appends to a config's list of layers.
 #include <stdlib.h>
 
 #include "model/options.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Creating and destroying a model, and setting its input normalisation.
+// Creates and destroys a model, and sets the normalisation of its inputs and targets.
 #include <float.h>
 #include <stdlib.h>
 
@@ -128,7 +128,7 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
         return clrnn_error(model->log, CLRNN_ERR_ARG, "tokens cannot be normalised; expected real features");
     model->writes++;
     if (!model->input_mean || !model->input_std)
-        clrnn_stage_destroy(&model->stage); // its plans do not normalise
+        clrnn_stage_destroy(&model->stage); // the plans of the stage do not normalise inputs
     if (!model->input_mean)
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.mean", &model->input_mean));
     if (!model->input_std)
@@ -136,7 +136,8 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
     usable = malloc(C * sizeof(*usable));
     if (!usable)
         return clrnn_error_memory(model->log, C * sizeof(*usable), "input.std");
-    for (size_t i = 0; i < C; i++) // a device may treat a denormal float32 as 0
+    // A deviation below FLT_MIN becomes 1, since a device may treat a denormal float32 as 0.
+    for (size_t i = 0; i < C; i++)
         usable[i] = std[i] < (double)FLT_MIN ? 1.0 : std[i];
     st = clrnn_buffer_write_f64(model->input_mean, 0, C, mean);
     if (st == CLRNN_OK)
@@ -160,7 +161,7 @@ enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model
         return clrnn_error(model->log, CLRNN_ERR_ARG, "classes cannot be normalised; expected real targets");
     model->writes++;
     if (!model->target_scale) {
-        clrnn_stage_destroy(&model->stage); // its plans have no target scale
+        clrnn_stage_destroy(&model->stage); // the plans of the stage have no target scale
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, 2 * count, "target scale", &model->target_scale));
     }
     values = malloc(2 * count * sizeof(*values));

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Prints a C hex float with an integer mantissa: exact, and without the locale's decimal point.
+// Prints a number as a hexadecimal float of C with an integer mantissa. That is exact, and there is no
+// decimal point, which would depend on the locale.
 static void print_double(double value, char *text, size_t size)
 {
     int exponent;

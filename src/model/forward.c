@@ -65,10 +65,10 @@ static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_laye
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- windows over time, and layers that read
-// all steps
+// ---------------------------------------------------------------- layers that read several or all steps
 
-// Sets *T and the tensor *lengths to the number of windows in the batch's T and in each sample's length.
+// Sets *T to the number of windows in the T steps of the batch, and *lengths to a tensor with the number of
+// windows in each sample (CLRNN_NONE if samples have no lengths).
 static enum clrnn_status add_lengths(struct clrnn_build *b, const struct clrnn_windows *w, uint32_t *T,
                                      int *lengths)
 {
@@ -198,13 +198,14 @@ static enum clrnn_status wrong_steps(const struct clrnn_build *b, size_t index, 
                        clrnn_layer_label(b->m->config, index, label, sizeof(label)), T, first, second);
 }
 
-// Makes `index` the current layer again after the layers inside it have been added.
+// Sets the name of the current layer to that of layer `index` again, after the layers inside it have been
+// added.
 static void name_layer(struct clrnn_build *b, size_t index)
 {
     clrnn_layer_prefix(b->m->config, index, b->layer, sizeof(b->layer));
 }
 
-// Steps of the shortest sequence that a batch can contain.
+// Returns the number of steps of the shortest sequence that a batch can contain.
 static uint32_t least_steps(const struct clrnn_build *b)
 {
     return b->lengths == CLRNN_NONE ? b->T : 1;
@@ -231,8 +232,8 @@ static enum clrnn_status add_residual(struct clrnn_build *b, size_t index)
     return CLRNN_OK;
 }
 
-// Checks that all branches leave the same number of steps, for every sequence length that a batch can contain
-// and that is long enough for all of them.
+// Checks that all branches of a concat have the same number of output steps. Checks this for every sequence
+// length that a batch can contain and that is long enough for all branches.
 static enum clrnn_status check_branches(const struct clrnn_build *b, size_t index)
 {
     const struct clrnn_config *config = b->m->config;

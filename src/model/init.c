@@ -12,7 +12,8 @@
 
 // ---------------------------------------------------------------- choosing each parameter's initialiser
 
-// The parameter's name in its layer, without level and direction: "weight_ih" of "0.weight_ih_l1_reverse".
+// Sets *name to the parameter's name in its layer, and returns its length without level and direction: for
+// "0.weight_ih_l1_reverse" the length of "weight_ih".
 static size_t local_name(const struct clrnn_entry *e, const char **name)
 {
     const char *point = strrchr(e->param.name, '.'), *level;
@@ -40,13 +41,14 @@ static bool starts(const struct clrnn_entry *e, const char *word)
     return !strncmp(name, word, strlen(word));
 }
 
-// Is this initialiser defined only for matrices?
+// Whether this initialiser is defined only for matrices.
 static bool needs_matrix(enum clrnn_initializer_kind kind)
 {
     return kind >= CLRNN_INITIALIZER_XAVIER_UNIFORM && kind <= CLRNN_INITIALIZER_ORTHOGONAL;
 }
 
-// Keras's defaults: glorot_uniform, orthogonal for weight_hh, zeros for biases, embeddings uniform in +-0.05.
+// Sets the initialiser that is Keras's default: glorot_uniform for weights, orthogonal for weight_hh, zeros
+// for biases, and for embeddings uniform from -0.05 to 0.05. Normalisations keep their default.
 static void set_keras(const struct clrnn_layer *layer, struct clrnn_entry *e)
 {
     if (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM ||
@@ -69,7 +71,8 @@ static enum clrnn_status fail(const struct clrnn_model *m, size_t layer, const c
                        clrnn_layer_label(m->config, layer, label, sizeof(label)), name, what);
 }
 
-// Sets the initialiser of the layer's parameters of that name; it is an error if the layer has none.
+// Sets the initialiser of the layer's parameters with the name `name`. It is an error if the layer has no
+// such parameter.
 static enum clrnn_status set_named(struct clrnn_model *m, size_t layer, const char *name,
                                    const struct clrnn_initializer *initializer)
 {
@@ -129,8 +132,9 @@ enum clrnn_status clrnn_model_choose_init(struct clrnn_model *m, size_t layer)
 
     for (size_t i = s->first_entry; i < s->first_entry + s->entry_count; i++) {
         struct clrnn_entry *e = &m->entry[i];
-        const bool gain =
-            starts(e, "gamma_") || is_named(e, "beta_c"); // of layer_norm in a cell: set only by name
+        // Only an initialiser under their own name applies to the gains and the shift of a layer-normalised
+        // cell.
+        const bool gain = starts(e, "gamma_") || is_named(e, "beta_c");
 
         if (e->param.trained && m->config->init_keras)
             set_keras(l, e);
@@ -145,7 +149,7 @@ enum clrnn_status clrnn_model_choose_init(struct clrnn_model *m, size_t layer)
 
 // ---------------------------------------------------------------- drawing
 
-// Draws value i from word i of the stream, uniformly from `first` up to `second`.
+// Draws out[i], uniformly from `first` up to `second`, from word i of the random-number stream.
 static void draw_uniform(const struct clrnn_random *r, double first, double second, size_t count, float *out)
 {
     const double half = (second - first) / 2, middle = (second + first) / 2;
@@ -183,8 +187,9 @@ static double dot(const double *a, const double *b, size_t count)
     return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
 }
 
-// Makes the rows [count, width], count <= width, orthonormal, by Gram-Schmidt done twice: R has a positive
-// diagonal, as in torch.nn.init.orthogonal_.
+// Makes the rows [count, width], count <= width, orthonormal by the Gram-Schmidt process, which is done twice
+// for accuracy. The matrix R of this QR decomposition has a positive diagonal, as in
+// torch.nn.init.orthogonal_.
 static void orthonormalise(double *row, size_t count, size_t width)
 {
     for (size_t i = 0; i < count; i++) {
@@ -203,7 +208,8 @@ static void orthonormalise(double *row, size_t count, size_t width)
     }
 }
 
-// Draws a matrix [rows, columns] whose rows, or columns if it has fewer of them, are orthonormal.
+// Draws a matrix [rows, columns] with orthonormal rows or, if it has fewer columns than rows, with
+// orthonormal columns. Returns false if memory runs out.
 static bool draw_orthogonal(const struct clrnn_random *r, size_t rows, size_t columns, float *out)
 {
     const bool tall = rows > columns;
@@ -222,7 +228,8 @@ static bool draw_orthogonal(const struct clrnn_random *r, size_t rows, size_t co
     return true;
 }
 
-// Draws values with the config's initialiser, in float32 even on ref: all devices start from the same ones.
+// Draws the values of a parameter with the initialiser that the config chooses. They are float32 even on the
+// device ref, so that all devices start from the same values. Returns false if memory runs out.
 static bool draw_chosen(const struct clrnn_entry *e, const struct clrnn_random *r, float *out)
 {
     const struct clrnn_initializer *c = &e->chosen;
@@ -313,7 +320,7 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *m)
         return clrnn_error_memory(m->log, most * sizeof(*values), "drawing parameters");
     for (size_t i = 0; i < m->entry_count && st == CLRNN_OK; i++) {
         if (m->entry[i].param.integer)
-            continue; // created as 0
+            continue; // num_batches_tracked, which is already 0
         st = draw(m, i, values)
                  ? clrnn_buffer_write_f32(m->entry[i].value, 0, m->entry[i].param.count, values)
                  : clrnn_error_memory(m->log, most * sizeof(double), "drawing parameters");

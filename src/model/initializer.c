@@ -7,7 +7,7 @@
 #include "base/words.h"
 #include "model/options.h"
 
-// The initialisers that are only a name come before those with numbers.
+// The names of the initialisers. Those without numbers come first.
 static const struct {
     const char *word;
     enum clrnn_initializer_kind kind;

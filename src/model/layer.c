@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Predicates and shapes of the kinds of layers and losses.
+// Properties and shapes of layers and losses.
 #include "model/layer.h"
 
 #include <string.h>
@@ -78,7 +78,7 @@ bool clrnn_layer_is_causal(const struct clrnn_layer *layer)
     case CLRNN_LAYER_DROPOUT:
     case CLRNN_LAYER_ROUND:
     case CLRNN_LAYER_GROUPNORM:
-    case CLRNN_LAYER_RESIDUAL: // callers ask each of the layers inside as well
+    case CLRNN_LAYER_RESIDUAL: // callers also ask for each layer inside
     case CLRNN_LAYER_CONCAT:
         return true;
     default:
@@ -120,7 +120,9 @@ static void follow_layer(const struct clrnn_layer *layer, struct flow *flow)
     }
 }
 
-// Computes the flow through the layers [first, end) of a list, up to the input of layer `stop`.
+// Computes in *flow the shape after the layers [first, end) of a list. If layer `stop` is one of them, or
+// inside one of them, computes the shape of the input of `stop` instead. On entry *flow is the shape of the
+// list's input.
 static void follow(const struct clrnn_config *config, size_t first, size_t end, size_t stop,
                    struct flow *flow)
 {
@@ -229,7 +231,7 @@ bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric
     if (loss->kind == CLRNN_LOSS_CTC)
         return !strcmp(metric, "accuracy");
     if (!strcmp(metric, "balanced_accuracy") && clrnn_loss_targets(loss, outputs) > 1)
-        return false; // it is not defined for several labels
+        return false; // balanced_accuracy is not defined for several labels
     return loss->kind != CLRNN_LOSS_QUANTILE && value == clrnn_loss_is_regression(loss->kind);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Getters of a model, reading and writing its parameters, and the numbers that the host computes for a step.
+// Getters of a model, reading and writing of its parameters, and the hyperparameters and counters that the
+// host computes for each step.
 #include "model/network.h"
 
 #include <inttypes.h>

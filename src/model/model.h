@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The model's internals, for model/, train/ and diagnose/: flat buffers and the table of entries in them.
+// The internals of a model, for model/, train/ and diagnose/. All trained parameters lie in one flat buffer.
+// The model's table, clrnn_model.entry, lists the parameters and running statistics.
 #ifndef CLRNN_SRC_MODEL_MODEL_H
 #define CLRNN_SRC_MODEL_MODEL_H
 
@@ -8,32 +9,39 @@
 #include "model/schedule.h"
 #include "ops/graph.h"
 
-enum clrnn_init { CLRNN_INIT_UNIFORM /* +- bound */, CLRNN_INIT_NORMAL, CLRNN_INIT_ONE, CLRNN_INIT_ZERO };
+// How a parameter is drawn by default. UNIFORM: from -bound to bound. NORMAL: mean 0 and deviation `bound`.
+enum clrnn_init { CLRNN_INIT_UNIFORM, CLRNN_INIT_NORMAL, CLRNN_INIT_ONE, CLRNN_INIT_ZERO };
 
-/** A row of the model's table: a parameter or running statistic. Rows of one layer are consecutive. */
+/** An entry of the model's table: a parameter or a running statistic. The entries of a layer are
+ * consecutive. */
 struct clrnn_entry {
-    struct clrnn_param param;          // public part; name owned
-    uint32_t layer;                    // index in config.layer
-    bool begins;                       // the first trained entry of a layer or of a recurrent level
-    bool late;                         // its gradient is complete after the others of its layer
-    size_t first;                      // offset in the flat buffer, aligned for sub-buffers
-    struct clrnn_buffer *value, *grad; // sub-buffers; grad NULL unless trained
+    struct clrnn_param param; // the part that the public API shows; the entry owns its name
+    uint32_t layer;           // index in config.layer
+    bool begins; // first trained entry of a layer, or of one of the num_layers levels of a recurrent layer
+    bool late;   // backward completes its gradient after the layer's other gradients
+    // Index of its first element in the flat buffer (params, state or batches), aligned for sub-buffers.
+    size_t first;
+    // Sub-buffers of the flat buffers; grad is NULL unless the entry is trained.
+    struct clrnn_buffer *value, *grad;
     enum clrnn_init init;
-    double bound;
-    int32_t zero_row;                // embedding's padding_idx, else -1
-    struct clrnn_initializer chosen; // the config's choice, used in place of init; DEFAULT: none
-    double forget_bias;              // added to the second quarter of the values
+    double bound;     // see enum clrnn_init
+    int32_t zero_row; // embedding: padding_idx, whose row is zero at first; else -1
+    // The initialiser that the config chooses, used in place of `init`; kind DEFAULT: there is none.
+    struct clrnn_initializer chosen;
+    // For bias_ih of an lstm: is added to the initial values of the forget gate, the second quarter.
+    double forget_bias;
 };
 
 #define CLRNN_RECORD_SLOTS 1024
 
-/** States of a recurrent level that train.bptt and train.stateful carry from run to run. */
+/** The states of a recurrent level (one of the num_layers of a layer) that train.bptt and train.stateful
+ * carry from one run of a plan to the next. */
 struct clrnn_carried {
     char name[64];              // name of the level: "lstm", "0.l1"
-    struct clrnn_buffer *h, *c; // [samples, features]; c: lstm, else NULL
+    struct clrnn_buffer *h, *c; // c is NULL unless the layer is an lstm
 };
 
-/** A range of the flat gradient buffer that is copied off the device in one transfer. */
+/** A range of the flat gradient buffer that is copied from the device in one transfer. */
 struct clrnn_bucket {
     size_t first, count;
     struct clrnn_buffer *grads; // sub-buffer
@@ -57,92 +65,105 @@ struct clrnn_model {
     const struct clrnn_entry **by_name; // the entries, sorted by name
     size_t state_count, batches_count;  // elements of `state` and of `batches`
     size_t flat_count; // REALs in params, grads and each moment; padding between entries is 0
-    struct clrnn_buffer *params, *grads, *moment[3]; // M, V, VMAX as in OPTIM; NULL where not needed
-    struct clrnn_buffer *state;                      // running statistics, REAL
-    struct clrnn_buffer *batches;                    // I32, one element per `integer` entry, at an
-                                                     // aligned offset
-    struct clrnn_buffer *hyper, *counter, *records;  // written by the host, see op.h
-    int32_t counter_there[COUNTER_FIELDS]; // what `counter` holds; it is written only when this changes
-    struct clrnn_buffer *loss_weight, *label_weight; // inputs LOSS_WEIGHT, LOSS_LABEL_WEIGHT, or NULL
-    struct clrnn_buffer *input_mean, *input_std;     // REAL [C] or NULL
-    struct clrnn_names *names;         // of the columns and classes of the training table, or NULL
-    double *target_mean, *target_std;  // [targets] each, or NULL; in one block of memory
-    struct clrnn_buffer *target_scale; // LOSS_SCALE, where there are target_mean and target_std
-    struct clrnn_buffer *arena;        // shared by the plans
+    // moment[k]: M, V and VMAX of ops/optim.h; NULL if the optimiser does not use it.
+    struct clrnn_buffer *params, *grads, *moment[3];
+    struct clrnn_buffer *state;   // running statistics, REAL
+    struct clrnn_buffer *batches; // I32: an element, at an aligned offset, for each entry with param.integer
+    struct clrnn_buffer *hyper, *counter, *records; // fields in cl/slots.h; the host writes hyper and counter
+    // The contents of the buffer `counter`, which the host writes only if they change.
+    int32_t counter_there[COUNTER_FIELDS];
+    // Inputs LOSS_WEIGHT and LOSS_LABEL_WEIGHT of the loss, or NULL.
+    struct clrnn_buffer *loss_weight, *label_weight;
+    struct clrnn_buffer *input_mean, *input_std; // REAL [C] or NULL
+    struct clrnn_names *names;                   // of the columns and classes of the training table, or NULL
+    double *target_mean, *target_std;            // [targets] each, or NULL; in one block of memory
+    // Input LOSS_SCALE of the loss; NULL without target_mean and target_std.
+    struct clrnn_buffer *target_scale;
+    struct clrnn_buffer *arena; // activations of all plans with params.arena = 0
     size_t arena_count;
-    struct clrnn_buffer **arenas; // arenas[a - 1] is shared by the plans with params.arena = a
+    struct clrnn_buffer **arenas; // arenas[a - 1]: activations of all plans with params.arena = a
 
     size_t bucket_count;         // 0: gradients stay on the device
     struct clrnn_bucket *bucket; // in the order in which backward completes them
 
     size_t carried_count;
     struct clrnn_carried *carried; // for each recurrent level, its states at the end of the previous run
-    uint32_t first_step;           // COUNTER_FIRST, COUNTER_CARRY of the next run
+    uint32_t first_step;           // COUNTER_FIRST and, in `carry`, COUNTER_CARRY of the next run
     bool carry;
-    uint32_t first_sample, samples; // COUNTER_SAMPLE, COUNTER_SAMPLES of the next run; 0: a whole batch
-    uint64_t writes;                // counts how often the caller set values
+    // COUNTER_SAMPLE and COUNTER_SAMPLES of the next run; samples 0: the run has a whole batch.
+    uint32_t first_sample, samples;
+    uint64_t writes; // counts how often the caller set values
 
-    struct clrnn_schedule schedule;   // lr and momentum, in double
-    uint64_t steps_per_epoch;         // last argument of clrnn_schedule_init, 0: unknown
-    uint64_t steps;                   // optimiser steps done; a run of a TRAIN plan adds one
-    struct clrnn_stage *stage;        // NULL until clrnn_model_step or _predict
-    struct clrnn_model *const *other; // replicas on other devices, owned by the caller: clrnn_model_share
+    struct clrnn_schedule schedule; // current learning rate and momentum, in double
+    uint64_t steps_per_epoch;       // last argument of clrnn_schedule_init, 0: unknown
+    uint64_t steps;                 // optimiser steps done; each run of a TRAIN or UPDATE plan adds one
+    struct clrnn_stage *stage;      // NULL until the first clrnn_model_step, _evaluate or _predict
+    // Copies of the model on other devices, owned by the caller (clrnn_model_share).
+    struct clrnn_model *const *other;
     size_t other_count;
 };
 
-/** clrnn_model_create calls three functions: _describe makes the table (no device memory), _allocate the
- *  zeroed buffers, _draw the initial values. A model that is read from a file does not need _draw. */
+/** Creates a model without device memory: infers the shapes of the layers and makes the model's table. It is
+ * the first of the three functions that clrnn_model_create calls; clrnn_model_allocate and clrnn_model_draw
+ * follow. Errors: as clrnn_model_create. */
 enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
                                        const struct clrnn_data_shape *shape, struct clrnn_model **model);
-/** Makes the table of parameters from the config; uses no device memory. */
+/** Makes the model's table (model->entry) from the config. Uses no device memory. */
 enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
-/** Sets `chosen` and forget_bias of a layer's entries from model.init and the layer's init. CLRNN_ERR_CONFIG.
- */
+/** Sets `chosen` and forget_bias of a layer's entries, from the config's model.init and the layer's `init`.
+ * Errors: CLRNN_ERR_CONFIG. */
 enum clrnn_status clrnn_model_choose_init(struct clrnn_model *model, size_t layer);
+/** Allocates the device buffers of a model and sets them to zero. */
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
+/** Draws the initial values of the parameters. A model that is read from a file does not need them. */
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 
-/** Whether any layer changes the number of steps, which windows over time do. */
+/** Whether any layer changes the number of time steps: conv1d, max_pool1d and avg_pool1d may. */
 bool clrnn_model_changes_steps(const struct clrnn_model *model);
-/** Ensures that carried[level] can hold the states of `samples` samples: P features of h, H of the cell
- * state (0: it has none). */
+/** Ensures that model->carried[level] has memory for the states of `samples` samples: P features of h, and H
+ * features of the cell state (0: the level has no cell state). */
 enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P,
                                     uint32_t H);
 
-/** Cuts the gradients into buckets of at least `bytes`, counted as float32 (0: one bucket). The first bucket
- * and those of the lowest layer may be smaller. SHARD plans made later record when each is final.
- * CLRNN_ERR_MEMORY. */
+/** Divides the flat gradients into buckets of at least `bytes` bytes, counted as float32; 0: one bucket. The
+ * first bucket and those of the lowest layer may be smaller. SHARD plans that are created afterwards find
+ * out after which launch each bucket is final. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_model_cut(struct clrnn_model *model, uint64_t bytes);
+/** Removes the buckets. */
 void clrnn_model_uncut(struct clrnn_model *model);
-/** The environment variable CLRNN_BUCKET_BYTES, or its default. */
+/** Returns the value of the environment variable CLRNN_BUCKET_BYTES, or its default, 1 MiB. */
 uint64_t clrnn_bucket_bytes(void);
 
-/** The entry of that name, or NULL. */
+/** Returns the entry of that name. NULL: there is none. */
 const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name);
 
-/** The name of the optimiser's `moment[k]` in files: "m", "v", "vmax". */
+/** Returns the name of the optimiser's `moment[k]` in model files: "m", "v" or "vmax". */
 const char *clrnn_moment_word(int k);
 
-/** Copies the values of all entries to a model with the same layers. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Copies the values of all entries to a model with the same layers. Errors: CLRNN_ERR_MEMORY,
+ * CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_model_copy_values(struct clrnn_model *to, struct clrnn_model *from);
 
-/** Queues writing the step's hyperparameters of the optimiser (in training) and its counters, of which
- * COUNTER_STEP is model->steps. `slot`, below CLRNN_RECORD_SLOTS: the index of the step's record. Does not
- * wait. */
+/** Queues writes of the counters of the next step (COUNTER_... in cl/slots.h) and, if `training`, of the
+ * optimiser's hyperparameters. COUNTER_STEP is model->steps. `slot` is the index, below CLRNN_RECORD_SLOTS,
+ * of the record that the step writes. Does not wait for the device. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
-/** Steps the config's scheduler, if any. False if one_cycle_lr is past its total; its last lr then stays. */
+/** Steps the config's scheduler, if there is one. `metric` is for reduce_lr_on_plateau. Returns false if
+ * one_cycle_lr has no steps left; the learning rate then stays. */
 bool clrnn_model_step_schedule(struct clrnn_model *model, double metric);
 
-/** CLRNN_ERR_DATA if the config has `normalize: standard` or `normalize_targets: standard` and the model has
- * no mean and deviation for it. */
+/** Checks that the model has the mean and deviation that the config needs: for `normalize: standard` those of
+ * the inputs, for `normalize_targets: standard` those of the targets. Errors: CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model);
-/** Whether targets are to be standardised: `normalize_targets: standard` and a loss of real targets. */
+/** Whether targets are to be standardised: the config has `normalize_targets: standard`, and the loss is one
+ * of regression (clrnn_loss_is_regression). */
 bool clrnn_model_wants_target_normalization(const struct clrnn_model *model);
 
-/** Converts `count` targets, rows of [targets], to standardised ones in place: (y - mean) / std. Does
- * nothing without target.mean and target.std. */
+/** Standardises `count` numbers of y in place, which form rows of model->targets numbers: (y - mean) / std.
+ * Does nothing if the model has no target_mean and target_std. */
 void clrnn_model_standardise_targets(const struct clrnn_model *model, size_t count, float *y);
-/** Converts `count` outputs, rows of [outputs], back to the units of the data in place: y * std + mean. */
+/** Converts `count` numbers of the output in place, which form rows of model->outputs numbers, back to the
+ * units of the data: y * std + mean. Does nothing if the model has no target_mean and target_std. */
 void clrnn_model_restore_targets(const struct clrnn_model *model, size_t count, float *y);
 #endif

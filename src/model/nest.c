@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Walking the tree of layers.
+// Finds layers in the tree of layers.
 #include "model/nest.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ size_t clrnn_layer_parent(const struct clrnn_config *config, size_t index)
     return SIZE_MAX;
 }
 
-// The first layer of the list that a layer stands in.
+// Returns the index of the first layer of the list that contains the layer.
 static size_t list_start(const struct clrnn_config *config, size_t index)
 {
     const size_t parent = clrnn_layer_parent(config, index);
@@ -122,7 +122,8 @@ void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32
         *end = clrnn_layer_end(config, *end);
 }
 
-// Whether the layers [first, end) are a valid list. `branches`: how many the concat around has, else 1.
+// Whether the layers [first, end) are a valid list, or the valid branches of a concat. `branches`: number of
+// branches of that concat, otherwise 1. `depth`: number of layers around the list.
 static bool list_fits(const struct clrnn_config *config, size_t first, size_t end, uint32_t branches,
                       unsigned depth)
 {

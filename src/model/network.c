@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds the ops of a pass: feed and loss here, layers in forward.c, backward, norm and update in backward.c.
+// Adds all ops of a plan to its graph: feed and loss here, layers in forward.c; backward, gradient norm and
+// update in backward.c.
 #include "model/build.h"
 
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 #include "model/build.h"
 #include "model/layer.h"
 
-// Takes the next two entries as weight and bias if the layer has them.
+// Sets *weight and *bias to the tensors of the next two entries, if the layer has weight and bias.
 static void take_affine(struct clrnn_build *b, const struct clrnn_layer *layer, int *weight, int *bias)
 {
     if (!layer->affine)
@@ -14,7 +14,8 @@ static void take_affine(struct clrnn_build *b, const struct clrnn_layer *layer, 
     *bias = b->value[b->entry++];
 }
 
-// Adds a shard's batchnorm: the host sums the statistics over all shards (plan.h).
+// Adds the batchnorm of a shard (train.shards), with statistics that the host sums over all shards
+// (ops/norm.h).
 static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer)
 {
     const size_t running = b->entry + (layer->affine ? 2 : 0);

@@ -12,7 +12,7 @@
 #define NO_ROWS NULL, 0
 #define ROWS(rows) rows, ARRAY_SIZE(rows)
 
-// Each row is an option; the rows are laid out by hand.
+// Each row of the tables below is an option. The rows are laid out by hand.
 // clang-format off
 
 static const char *const inits[] = {"pytorch", "keras", NULL};

@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "model/options.h"
 
-// Visits all keys. With key and text NULL it counts keys and bytes; otherwise it also fills them in.
+// One pass over all keys of the config. The first pass has key and text NULL, and only counts keys and bytes
+// of text. The second pass also stores them.
 struct pass {
     struct clrnn_config_key *key;
     char *text;

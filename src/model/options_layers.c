@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tables of the layers: PyTorch's names, defaults and ranges.
+// The option tables of the layers: keys of a config, with PyTorch's names, defaults and ranges.
 #include <float.h>
 
 #include "base/array.h"
@@ -7,7 +7,7 @@
 
 #define ROWS(rows) rows, ARRAY_SIZE(rows)
 
-// Each row is an option; the rows are laid out by hand.
+// Each row of the tables below is an option. The rows are laid out by hand.
 // clang-format off
 
 // Rows of the layers

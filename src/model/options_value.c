@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads one option's value from a node.
+// Reads and checks the value of one option, and describes which values it accepts.
 #include "model/options.h"
 
 #include <inttypes.h>
@@ -14,7 +14,8 @@
 
 #define MAX_LIST 1000000
 
-// Prints a number's range, to follow "a number": " from 0 to 1", " above 0". Limits of the type are left out.
+// Prints the range of an option's number, which follows the words "a number": " from 0 to 1", " above 0".
+// Bounds that are only limits of the type are left out.
 static void bounds(const struct clrnn_option *o, char *text, size_t size)
 {
     const bool low = o->min > -1e300, high = o->max < 1e15;
@@ -295,7 +296,7 @@ static enum clrnn_status read_text(const struct clrnn_option *o, const struct cl
     return CLRNN_OK;
 }
 
-// Reads a name or a list of names into one text, one name a line.
+// Reads a name or a list of names into one string, with one name per line.
 static enum clrnn_status read_names(const struct clrnn_option *o, const struct clrnn_node *value,
                                     void *object, char *wrong, size_t size)
 {

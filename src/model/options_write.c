@@ -41,7 +41,8 @@ struct clrnn_node *clrnn_option_write_text(const char *text)
     return node;
 }
 
-// Returns a list of the names in `lines`, one a line; a single name becomes a scalar.
+// Returns a list node with the names in `lines`, which has one name per line. A single name gives a scalar
+// node.
 static struct clrnn_node *names_node(const char *lines)
 {
     struct clrnn_node *list = strchr(lines, '\n') ? clrnn_node_list() : NULL;
@@ -115,8 +116,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     return NULL;
 }
 
-// Sets an option's default, which is a word, or for a pair a list of two. It is parsed without libyaml, so
-// that only strings need memory.
+// Sets an option to its default, which is a word or, for a pair, a list of two. The default is parsed here,
+// not by libyaml, so that only strings need memory.
 static bool set_default(const struct clrnn_option *o, void *object)
 {
     struct clrnn_node value = {.kind = CLRNN_NODE_SCALAR}, pair[2] = {value, value};
@@ -160,8 +161,8 @@ bool clrnn_options_default(const struct clrnn_option_group *group, void *object)
 void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind)
 {
     *layer = (struct clrnn_layer){.kind = kind};
-    for (size_t i = 0; clrnn_options_layers[i];
-         i++) // members of other kinds have defaults as well; they need no memory
+    // struct members that only other kinds use get their defaults as well; these need no memory
+    for (size_t i = 0; clrnn_options_layers[i]; i++)
         clrnn_options_default(clrnn_options_layers[i], layer);
     clrnn_options_default(clrnn_options_kind(clrnn_options_layers, (int)kind), layer);
 }

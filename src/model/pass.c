@@ -12,11 +12,12 @@
 #include "model/build.h"
 #include "model/launch.h"
 
-enum { MOST_FREE = 32 }; // unused passes that are kept for a later forward of their shape
+enum { MOST_FREE = 32 }; // most unused passes that are kept for later inputs of their shape
 
 // ---------------------------------------------------------------- graph
 
-// Slots of h's states and of dx in a kind of recurrent op. The next slot after a state of h is that of c.
+// The slots of dx and of the states of h in a kind of recurrent op. For lstm, the slot of c is the one after
+// the slot of the same state of h.
 struct slots {
     enum clrnn_op_kind forward, backward;
     int h0, hn, dhn, dx, dh0; // h0, hn: of the forward op; others: of the backward op
@@ -27,7 +28,7 @@ static const struct slots slots[] = {
      RECURRENT_DX, RECURRENT_DH0},
 };
 
-// The slots of an op; NULL: it is not recurrent.
+// Returns the slots of an op. NULL: the op is not a recurrent one.
 static const struct slots *slots_of(const struct clrnn_graph *g, size_t op)
 {
     for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
@@ -36,7 +37,7 @@ static const struct slots *slots_of(const struct clrnn_graph *g, size_t op)
     return NULL;
 }
 
-// Gives the forward op of a level (one of num_layers) its initial states as inputs, its final ones as
+// Gives the forward op of a level (one of num_layers) its initial states as inputs and its final states as
 // outputs.
 static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
                                     const struct slots *at, struct clrnn_states *s)
@@ -59,8 +60,8 @@ static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pa
     return CLRNN_OK;
 }
 
-// Gives the backward op of a level the gradients of its final states as inputs, and of its initial states as
-// outputs.
+// Gives the backward op of a level the gradients of its final states as inputs and those of its initial
+// states as outputs.
 static enum clrnn_status add_state_gradients(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
                                              const struct slots *at, struct clrnn_states *s)
 {
@@ -117,7 +118,8 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
 
         if (!at)
             continue;
-        p->dx = b->g->op[i].out[at->dx]; // the layer's dx is that of the first level, whose op is the last
+        // Each level sets p->dx. The first level comes last in backward, and its dx is the layer's dx.
+        p->dx = b->g->op[i].out[at->dx];
         TRY(add_state_gradients(b, p, i, at, &p->state[--level]));
     }
     if (p->dx >= 0)
@@ -182,12 +184,12 @@ static enum clrnn_status make_buffers(struct clrnn_layer_pass *p)
     return CLRNN_OK;
 }
 
-// Adds the launches of op i; in PASS_BACKWARD the op has no inputs dhn and dcn.
+// Adds the launches of op i. For the list PASS_BACKWARD they are made without the inputs dhn and dcn.
 static enum clrnn_status launch_op(struct clrnn_layer_pass *p, enum clrnn_pass_list list, size_t i,
                                    struct clrnn_host_call *call)
 {
     const struct slots *at = list == PASS_BACKWARD ? slots_of(p->graph, i) : NULL;
-    int *in = at ? &p->graph->op[i].in[at->dhn] : NULL; // dcn follows
+    int *in = at ? &p->graph->op[i].in[at->dhn] : NULL; // the slot of dcn follows
     const int dhn = in ? in[0] : CLRNN_NONE, dcn = in ? in[1] : CLRNN_NONE;
     enum clrnn_status st;
 

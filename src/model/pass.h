@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Private to the stand-alone recurrent layer (recurrent.c): its graph, launches and buffers for one shape.
+// Private to the stand-alone recurrent layer (recurrent.c, include/clrnn/layer.h). A pass is the graph, the
+// launches and the buffers with which the layer processes inputs of one shape.
 #ifndef CLRNN_SRC_MODEL_PASS_H
 #define CLRNN_SRC_MODEL_PASS_H
 
 #include "clrnn/layer.h"
 #include "model/model.h"
 
-/** The sizes of a pass, and which optional inputs and outputs it has. They identify the pass. */
+/** The sizes of a pass, and which optional inputs and outputs it has. A pass serves only inputs for which all
+ * of these fields are equal. */
 struct clrnn_pass_shape {
     uint32_t T, N;
     bool lengths, h0, c0, dropout, backward, dx;
@@ -18,47 +20,52 @@ struct clrnn_recurrent {
     struct clrnn_layer_params params;
     struct clrnn_model *model; // a model with only this layer; holds its weights and their gradients
     size_t param_count;
-    struct clrnn_param *param; // names without the model's prefix
-    uint32_t P, levels;        // features of h in one direction; num_layers * directions
+    struct clrnn_param *param; // the weights, under names without the model's prefix
+    uint32_t P, levels;        // P: features of h in one direction; levels: num_layers * directions
     float *weights;            // [model->flat_count]: host copy of the device's weights
     uint64_t version;          // counts changes of the weights
-    uint64_t *pending;         // tokens of the transfers that a call has queued and not waited for
+    uint64_t *pending; // tokens of the transfers that the current call has queued and not yet waited for
     size_t pending_count;
     struct clrnn_layer_pass *passes;
-    uint64_t clock;
+    uint64_t clock; // counts the uses of passes, to find the least recently used one
 };
 
-/** The lists of launches of a pass. PASS_BACKWARD takes no gradients of hn and cn and reads dy in place;
- * PASS_BACKWARD_FINAL adds the gradient of hn to a copy of dy. */
+/** The lists of launches of a pass. PASS_BACKWARD is backward without gradients of hn and cn; it reads dy in
+ * place. PASS_BACKWARD_FINAL is backward with these gradients; it adds the gradient of hn to a copy of dy. */
 enum clrnn_pass_list { PASS_FORWARD, PASS_BACKWARD, PASS_BACKWARD_FINAL, PASS_LISTS };
 
 struct clrnn_layer_pass {
     struct clrnn_layer_pass *next; // next pass of the same layer
     struct clrnn_recurrent *layer;
     struct clrnn_pass_shape shape;
-    bool used;     // between a forward and clrnn_layer_pass_destroy
-    bool consumed; // backward has run and has overwritten the activations of forward
-    uint64_t version, last;
+    // The caller has the pass: it has got it from clrnn_layer_forward, and not yet given it to
+    // clrnn_layer_pass_destroy.
+    bool used;
+    bool consumed;          // backward has run and has overwritten the activations of forward
+    uint64_t version, last; // layer->version of the weights that the pass used; layer->clock at its last use
     struct clrnn_graph *graph;
     size_t forward;                            // number of forward ops in the graph
-    struct clrnn_host_call *calls[PASS_LISTS]; // used on ref only
+    struct clrnn_host_call *calls[PASS_LISTS]; // only on the device ref
     struct clrnn_launches *launches[PASS_LISTS];
-    struct clrnn_replay *replay[PASS_LISTS]; // NULL: not made yet
+    struct clrnn_replay *replay[PASS_LISTS]; // NULL: not created yet
     struct clrnn_buffer *x, *lengths, *counter, *dy;
-    int y, dx;                  // tensors of the graph, or CLRNN_NONE
+    int y, dx;                  // tensor ids, or CLRNN_NONE
     struct clrnn_states *state; // [num_layers]
 };
 
-/** Initial and final states of one of the stacked layers, [D, N, P] and [D, N, H], and their gradients. */
+/** Initial and final states of one of the num_layers levels, h [D, N, P] and c [D, N, H], and their
+ * gradients. */
 struct clrnn_states {
-    struct clrnn_buffer *h0, *c0, *dhn, *dcn; // NULL where there are none
-    int hn, cn, dh0, dc0;                     // tensors, or CLRNN_NONE
+    struct clrnn_buffer *h0, *c0, *dhn, *dcn; // NULL if the pass does not have it
+    int hn, cn, dh0, dc0;                     // tensor ids, or CLRNN_NONE
 };
 
-/** Gets a free pass of this shape, or makes one. Errors: as clrnn_layer_forward. */
+/** Finds a pass of this shape that the caller does not have at present, or creates one. Errors: as
+ * clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_get(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
                                  struct clrnn_layer_pass **pass);
-/** Runs a list of launches, which it creates for the first run. Errors: as clrnn_layer_forward. */
+/** Runs one of the pass's lists of launches, and creates it if this is its first run. Errors: as
+ * clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_run(struct clrnn_layer_pass *pass, enum clrnn_pass_list list);
 /** Frees every pass of the layer. */
 void clrnn_passes_destroy(struct clrnn_recurrent *layer);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Plans, which are made once for a batch shape and replayed every step, and their cache.
+// Plans, each of which is made once for a batch shape and replayed every step, and the cache of plans.
 #include "model/plan.h"
 
 #include <inttypes.h>
@@ -109,7 +109,7 @@ static enum clrnn_status make_launches(struct clrnn_plan *p)
     return CLRNN_OK;
 }
 
-// Finds after which launches each bucket of gradients is final, and lets runs stop there.
+// Finds after which launch each bucket of gradients is final, and lets a run of the plan stop there.
 static enum clrnn_status find_buckets(struct clrnn_plan *p)
 {
     const struct clrnn_model *m = p->model;
@@ -136,7 +136,7 @@ static enum clrnn_status find_buckets(struct clrnn_plan *p)
     return CLRNN_OK;
 }
 
-// The arena of the plans with params.arena = `number`.
+// Sets *arena to the arena of the plans with params.arena = `number`.
 static enum clrnn_status arena_of(struct clrnn_model *m, uint32_t number, struct clrnn_buffer ***arena)
 {
     while (m->arena_count < number) {
@@ -157,14 +157,15 @@ static enum clrnn_status place(struct clrnn_plan *p)
         clrnn_graph_elide_copy(p->graph, p->model->device);
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
     }
-    if (p->params
-            .arena) { // keeps the copy of x, because the next plan may overwrite the index that FEED reads
+    // With params.arena, the batch is always copied, because the next plan may overwrite the index that FEED
+    // reads.
+    if (p->params.arena) {
         struct clrnn_buffer **arena = NULL;
 
         TRY(arena_of(p->model, p->params.arena, &arena));
         return clrnn_graph_place(p->graph, p->model->device, false, arena);
     }
-    // A separate arena, which other plans of the model do not use; the tensors retain it.
+    // The plan gets an arena of its own, which no other plan uses; the tensors retain it.
     st = clrnn_graph_place(p->graph, p->model->device, true, &own);
     clrnn_buffer_destroy(&own);
     return st;

@@ -7,25 +7,30 @@
 #include "model/model.h"
 
 enum clrnn_mode {
-    CLRNN_MODE_TRAIN,    // forward in train mode, loss, backward, norm, update
-    CLRNN_MODE_GRADIENT, // TRAIN without updates, not even of running statistics (probes, gradient checks)
-    CLRNN_MODE_SHARD,    // TRAIN of one shard up to the gradient of the sum (not the mean) of its losses
-    CLRNN_MODE_UPDATE,   // only TRAIN's norm and update, with the gradient already in the model's buffer
-    CLRNN_MODE_EVAL,     // forward in eval mode, loss
-    CLRNN_MODE_PREDICT,  // forward in eval mode
+    CLRNN_MODE_TRAIN, // forward in train mode, loss, backward, gradient norm, update by the optimiser
+    // TRAIN without any update of parameters or running statistics (probes, gradient checks).
+    CLRNN_MODE_GRADIENT,
+    // TRAIN of one shard of a batch (train.shards), which ends with the gradient of the sum, not the mean, of
+    // its losses.
+    CLRNN_MODE_SHARD,
+    CLRNN_MODE_UPDATE,  // only gradient norm and update, with gradients that the model's buffer already has
+    CLRNN_MODE_EVAL,    // forward in eval mode, loss
+    CLRNN_MODE_PREDICT, // forward in eval mode
 };
 
-/** A data set on the device that the plan's FEED reads. The plan retains the buffers. */
+/** A data set in device buffers, from which the plan's op FEED gathers a batch. The plan retains the
+ * buffers. */
 struct clrnn_plan_data {
-    uint32_t S, T_data;             // samples and steps of the buffers
+    uint32_t S, T_data;             // samples and time steps of the data set
     struct clrnn_buffer *x;         // REAL [S, T_data, C] or I32 [S, T_data]
     struct clrnn_buffer *y;         // I32 or REAL, [S, targets] or [S, y_T, targets]; NULL in prediction
     struct clrnn_buffer *lengths;   // I32 [S] or NULL
     struct clrnn_buffer *weights;   // REAL [S] or NULL: weights of samples in the loss
     struct clrnn_buffer *y_lengths; // I32 [S], with ctc: number of labels of each sample
-    struct clrnn_buffer *index;     // U32 [at least N]
-    bool y_real, y_steps;
-    uint32_t y_T; // steps of y in the data, where it has steps; 0: as many as the model puts out for T_data
+    struct clrnn_buffer *index;     // U32 [at least N]: indices of the batch's samples
+    bool y_real, y_steps;           // y is REAL, not I32; y has a dimension of steps
+    // If y has steps: how many in the data set; 0: as many as the model's output has for T_data steps.
+    uint32_t y_T;
 };
 
 /** Whether a pass in this mode computes gradients. */
@@ -36,14 +41,17 @@ static inline bool clrnn_mode_trains(enum clrnn_mode mode)
 
 struct clrnn_plan_params {
     enum clrnn_mode mode;
-    uint32_t N, T; // batch, steps (up to T_data)
+    uint32_t N, T; // batch size; time steps, at most T_data
     struct clrnn_plan_data data;
-    uint32_t carried; // samples whose states are carried from run to run (at least N); 0: they begin at 0
-    bool separate;    // tensors do not share memory: for checking op by op
-    uint32_t
-        arena; // SHARD: plans with different numbers share no memory; their parts may alternate; 0: all share
+    // Number of samples (at least N) whose recurrent states are carried from one run to the next; 0: each run
+    // begins with zero states.
+    uint32_t carried;
+    bool separate; // tensors do not share memory, so that each op can be checked by itself
+    // SHARD: number of the memory for activations. Plans with the same number share it, and so do all plans
+    // with 0. Parts of plans with different numbers may run alternately.
+    uint32_t arena;
     bool statistics; // SHARD: update the running statistics of batchnorms with sync: false
-    bool input_grad; // also compute the gradient of the batch's x (tokens have none)
+    bool input_grad; // also compute the gradient of the batch's x (not for tokens)
 };
 
 struct clrnn_plan {
@@ -54,49 +62,57 @@ struct clrnn_plan {
     struct clrnn_replay *replay;   // replays the launches
     int output;                    // tensor id of the last layer's output, [T or 1, N, outputs]
     uint32_t output_steps;         // time steps of the output: T, fewer after windows, 1 after a pool
-    size_t *op_launch;             // [op_count + 1]: launches of op i are op_launch[i] to [i + 1]
-    struct clrnn_host_call *calls; // [op_count] on ref, else NULL
-    // SHARD with several gradient buckets, else NULL: no launch before gradients_begin uses a gradient, and
-    // bucket i is final after the launches before bucket_end[i], [bucket_count], in increasing order.
+    size_t *op_launch;             // [op_count + 1]: op i has the launches [op_launch[i], op_launch[i + 1])
+    struct clrnn_host_call *calls; // [op_count] on the device ref, else NULL
+    // For SHARD, if the model has several gradient buckets; else bucket_end is NULL. Launches before
+    // gradients_begin do not use any gradient. Bucket i is final when the launches before bucket_end[i] are
+    // done. bucket_end [bucket_count] does not decrease.
     size_t gradients_begin, *bucket_end;
 };
 
-/** Errors: as clrnn_model_create and clrnn_launch_kernel. */
+/** Creates a plan: builds the graph, places its tensors in memory, and makes the list of launches. Errors: as
+ * clrnn_model_create and clrnn_launch_kernel. */
 enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrnn_plan_params *params,
                                     struct clrnn_plan **plan);
 void clrnn_plan_destroy(struct clrnn_plan **plan);
 
-/** Queues one pass. Before that, the caller writes the index, and hyper and counter with
- * clrnn_model_begin_step. A TRAIN or UPDATE plan increments model->steps. */
+/** Queues one run of the plan. Before that, the caller must write the indices of the batch's samples
+ * (data.index), and call clrnn_model_begin_step. Increments model->steps if the mode is TRAIN or UPDATE. */
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 
-/** Runs a SHARD plan in parts: queues launches [first, last). Parts follow one another from 0 to the end;
- * they may end before it only at gradients_begin and where a bucket is final. */
+/** Runs a part of a SHARD plan: queues launches [first, last). The parts must follow one another from launch
+ * 0 to the last. Except at the last launch, a part may end only at gradients_begin or at an element of
+ * bucket_end. */
 enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t first, size_t last);
 
-/** Returns the end (an op index) of the part of a SHARD plan that begins with `op`: op_count, or the op
- * before which the host must act. After BATCHNORM_MOMENTS the host replaces COUNT, MEAN and SQUARES by
- * 1 / sqrt(var + eps), mean and variance of the whole batch; after BATCHNORM_BWD, if BATCHNORM_SPREAD
- * follows, it writes MEANS. */
+/** Finds where the host must act between the ops of a SHARD plan, for batchnorms over the whole batch
+ * (ops/norm.h). Returns the index of the first op after `op` before which the host must act, or op_count if
+ * there is none. If that op follows BATCHNORM_MOMENTS, the host must replace the outputs MOMENTS_COUNT,
+ * _MEAN and _SQUARES by 1 / sqrt(variance + eps), mean and variance of the whole batch. If that op is
+ * BATCHNORM_SPREAD, the host must write its input SPREAD_MEANS. */
 size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op);
 
-/** Waits and reads the output, batch-major: [N, outputs] or, per step, [N, T, outputs]. */
+/** Waits for the device and reads the last layer's output, with the batch as first dimension: [N, outputs]
+ * or, with an output for each time step, [N, T, outputs]. */
 enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out);
 
-/** Waits and reads records [first, first + count) of the model, RECORD_FIELDS doubles each. */
+/** Waits for the device and reads the model's records [first, first + count), RECORD_FIELDS doubles each
+ * (cl/slots.h). */
 enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count,
                                            double *records);
 
 struct clrnn_plan_cost {
     double flops, bytes;
     size_t launches, ops;
-    size_t queued; // commands queued for the launches: fewer where chains combine several
+    size_t queued; // commands that a run queues: fewer than launches if chains combine several of them
     uint64_t arena_bytes, param_bytes;
 };
+/** Returns the cost of one run of the plan, and the memory it uses. */
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
 
-/** A cache of plans by their parameters, for up to `most` (at least 32); the least recently used plan is
- * evicted. It owns its plans; a plan is valid until that many others have been requested. */
+/** A cache of plans, which are found by their parameters. It owns up to `most` plans, but at least 32. If it
+ * is full, the least recently used plan is destroyed. So a plan stays valid until that many other plans have
+ * been requested. */
 struct clrnn_plan_cache;
 enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most,
                                           struct clrnn_plan_cache **cache);

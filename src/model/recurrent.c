@@ -44,7 +44,7 @@ static enum clrnn_status make_model(struct clrnn_recurrent *layer)
         l->dropout = p->dropout;
         config->train.seed = p->seed;
         config->train.loss.kind = CLRNN_LOSS_MSE;
-        config->train.optimizer.kind = CLRNN_OPTIMIZER_SGD; // keeps no state for each weight
+        config->train.optimizer.kind = CLRNN_OPTIMIZER_SGD; // SGD keeps no state for each weight
         st = clrnn_model_create(layer->device, config, &shape, &layer->model);
     }
     clrnn_config_destroy(&config);
@@ -62,7 +62,8 @@ static enum clrnn_status make_params(struct clrnn_recurrent *layer)
         return clrnn_error_memory(layer->log, m->flat_count * sizeof(float), "a layer's weights");
     for (size_t i = 0; i < m->entry_count; i++) {
         layer->param[i] = m->entry[i].param;
-        layer->param[i].name = strchr(m->entry[i].param.name, '.') + 1; // "0.weight_ih_l0"
+        // Drops the prefix of "0.weight_ih_l0".
+        layer->param[i].name = strchr(m->entry[i].param.name, '.') + 1;
     }
     return clrnn_buffer_read_f32(m->params, 0, m->flat_count, layer->weights);
 }
@@ -125,7 +126,8 @@ const struct clrnn_param *clrnn_layer_param(const struct clrnn_recurrent *layer,
     return layer && index < layer->param_count ? &layer->param[index] : NULL;
 }
 
-// The address of a weight in the flat host copy. NULL, with an error logged: there is no such weight.
+// Returns the address of a weight in the flat host copy. If there is no such weight, logs an error and
+// returns NULL.
 static float *find(const struct clrnn_recurrent *layer, size_t index)
 {
     if (index < layer->param_count)
@@ -162,7 +164,8 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
     return clrnn_buffer_write_f32(layer->model->entry[index].value, 0, layer->param[index].count, values);
 }
 
-// Appends an element for the token of one more transfer. NULL, with an error logged: no memory.
+// Appends to layer->pending an element for the token of one more transfer, and returns its address. If memory
+// runs out, logs an error and returns NULL.
 static uint64_t *next_token(struct clrnn_recurrent *layer)
 {
     if (ARRAY_GROW(layer->pending, layer->pending_count))
@@ -171,7 +174,7 @@ static uint64_t *next_token(struct clrnn_recurrent *layer)
     return NULL;
 }
 
-// Queues a write from an array that must not change until finish_transfers.
+// Queues a write from the array `from`, which must not change until finish_transfers has returned.
 static enum clrnn_status begin_write(struct clrnn_recurrent *layer, struct clrnn_buffer *to, size_t count,
                                      const float *from)
 {
@@ -180,7 +183,7 @@ static enum clrnn_status begin_write(struct clrnn_recurrent *layer, struct clrnn
     return token ? clrnn_buffer_write_async(to, 0, count, from, token) : CLRNN_ERR_MEMORY;
 }
 
-// Queues a read into an array that is complete after finish_transfers.
+// Queues a read into the array `to`, which has the values once finish_transfers has returned.
 static enum clrnn_status begin_read(struct clrnn_recurrent *layer, struct clrnn_buffer *from, size_t first,
                                     size_t count, float *to)
 {
@@ -189,7 +192,7 @@ static enum clrnn_status begin_read(struct clrnn_recurrent *layer, struct clrnn_
     return token ? clrnn_buffer_read_async(from, first, count, to, token) : CLRNN_ERR_MEMORY;
 }
 
-// Waits for all queued transfers, also if `st` is an error. Returns the first error.
+// Waits for all queued transfers, even if `st` is an error. Returns the first error.
 static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum clrnn_status st)
 {
     const enum clrnn_status flushed = clrnn_device_flush(layer->device);
@@ -204,7 +207,8 @@ static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum cl
     return st;
 }
 
-// Takes the caller's weights, and uploads them if they differ from those on the device.
+// Copies the caller's weights to the host copy, and uploads them if they differ from those on the device.
+// weights NULL: the layer's weights stay.
 static enum clrnn_status take_weights(struct clrnn_recurrent *layer, const float *const *weights)
 {
     bool changed = false;
@@ -401,7 +405,8 @@ static enum clrnn_status read_gradients(struct clrnn_layer_pass *p, const struct
 static enum clrnn_status run_backward(struct clrnn_layer_pass *pass,
                                       const struct clrnn_layer_gradients *gradients)
 {
-    // With lengths, too, PASS_BACKWARD_FINAL runs: PASS_BACKWARD would read dy in the padding.
+    // PASS_BACKWARD_FINAL also runs if there are lengths, because PASS_BACKWARD would use the values of dy in
+    // the padding.
     const bool final = gradients->dhn || gradients->dcn || pass->shape.lengths;
 
     TRY(take_weights(pass->layer, gradients->weights));

@@ -28,7 +28,7 @@ static double anneal(const struct clrnn_scheduler_config *c, double start, doubl
     return end + (start - end) / 2.0 * (cos(M_PI * pct) + 1);
 }
 
-// Sets lr and momentum by the closed form of one_cycle_lr at step s->count.
+// Sets lr and momentum to those of one_cycle_lr at step s->count, by a closed formula.
 static void one_cycle(struct clrnn_schedule *s, const struct clrnn_train_config *train, double total)
 {
     const struct clrnn_scheduler_config *c = &train->scheduler;
@@ -48,7 +48,8 @@ static void one_cycle(struct clrnn_schedule *s, const struct clrnn_train_config 
 
     while (i < last && step > phase[i].end)
         start = phase[i++].end;
-    // PyTorch divides by zero if a phase has no length (one step rising); here it is complete
+    // PyTorch divides by zero if a phase has length 0, such as a rise of a single step; here such a phase is
+    // complete
     pct = phase[i].end == start ? 1 : (step - start) / (phase[i].end - start);
     s->lr = anneal(c, phase[i].start_lr, phase[i].end_lr, pct);
     if (c->cycle_momentum)
@@ -121,7 +122,7 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
     s->initial_lr = train->optimizer.lr;
     switch (c->kind) {
     case CLRNN_SCHEDULER_MULTISTEP_LR:
-        s->lr = multistep(s, c); // a milestone at 0 counts
+        s->lr = multistep(s, c); // a milestone at step 0 takes effect at once
         break;
     case CLRNN_SCHEDULER_LINEAR_LR:
         s->lr *= c->start_factor;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Shape inference: features and time axis after each layer of a config, with an error where layers do not
-// fit.
+// Shape inference: finds the number of features and the time axis after each layer of a config, and reports
+// an error where layers do not fit.
 #include "model/network.h"
 
 #include <inttypes.h>
@@ -13,7 +13,8 @@
 #include "model/layer.h"
 #include "model/nest.h"
 
-// Widest layer: four gates and two directions of it still fit the 32-bit indices of the kernels.
+// Most features of a layer: with four gates and two directions they are 2^31, which still fit the 32-bit
+// indices of the kernels.
 #define MAX_WIDTH (1u << 28)
 
 // Appends ".word" to a dotted path.
@@ -24,8 +25,9 @@ static void append(char *text, size_t size, const char *word)
     snprintf(text + used, size - used, "%s%s", used ? "." : "", word);
 }
 
-// Prints the layer's position in each list from model.layers down, such as "2.1"; with `names`, the names of
-// those layers that have one.
+// Prints the position of the layer in its list, after the positions of the layers around it, such as "2.1".
+// Inside a concat, the index of the branch precedes the position. With `names`, a layer that has a name is
+// printed by its name.
 static void path_of(const struct clrnn_config *config, size_t index, bool names, char *text, size_t size)
 {
     const size_t parent = clrnn_layer_parent(config, index);
@@ -76,11 +78,11 @@ enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
                                      : CLRNN_CELL_RNN;
 }
 
-// The input of the current layer.
+// What is known about the input of the current layer.
 struct position {
-    long pool;         // index of the layer that removed the time axis, -1: none
-    bool again;        // a recurrent layer follows that pool: it reads one step and returns one
-    uint32_t features; // 0: tokens
+    long pool;         // index of the layer that removed the time axis; -1: none has
+    bool again;        // a recurrent layer follows that layer; it reads one time step and returns one
+    uint32_t features; // 0: the input is tokens
 };
 
 struct inference {
@@ -127,8 +129,9 @@ static enum clrnn_status check_time(const struct inference *w)
 static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn_layer *layer,
                                          struct clrnn_layer_shape *s)
 {
-    w->now.again =
-        w->now.pool >= 0; // allowed, since PyTorch reads such an input as one step; the doctor reports it
+    // A recurrent layer after a pool is allowed, since PyTorch reads such an input as one time step. The
+    // command `clrnn doctor` reports it.
+    w->now.again = w->now.pool >= 0;
     TRY(check_width(w, "hidden_size", layer->hidden_size));
     if (layer->num_layers < 1 || layer->num_layers > 1024)
         return wrong(w, "num_layers is out of range, expected 1 to 1024");
@@ -183,7 +186,7 @@ static enum clrnn_status infer_windows(struct inference *w, const struct clrnn_l
     return CLRNN_OK;
 }
 
-// Infers attention_pool and flatten, which remove the time axis.
+// Infers the output shape of attention_pool or flatten, which remove the time axis.
 static enum clrnn_status infer_whole(struct inference *w, const struct clrnn_layer *layer,
                                      struct clrnn_layer_shape *s)
 {
@@ -213,8 +216,9 @@ static enum clrnn_status check_groups(const struct inference *w, const struct cl
 
 static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end);
 
-// Checks that the list [first, end) inside the layer turns T steps into `steps`, as many as the branch or
-// input to which its output is joined. Passes if the data's number of steps is unknown.
+// Checks that the list of layers [first, end) turns T time steps into `steps`, the number of steps of the
+// input or branch that the list's output is joined with. Passes if the number of steps of the data is
+// unknown.
 static enum clrnn_status check_steps(const struct inference *w, size_t first, size_t end, uint32_t T,
                                      uint32_t steps)
 {
@@ -334,7 +338,7 @@ static enum clrnn_status infer_layer(struct inference *w, const struct clrnn_lay
     return CLRNN_OK;
 }
 
-// Infers the layers [first, end) of one list.
+// Infers the shapes of the layers [first, end), which form one list (nest.h).
 static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end)
 {
     for (size_t i = first; i < end; i = clrnn_layer_end(w->config, i)) {

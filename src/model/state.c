@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Prediction step by step. A copy of the model on the device ref runs a plan of one sample and one step; a
-// state holds the values that its recurrent levels carry from step to step.
+// Prediction one time step after the other. A copy of the model on the device ref runs a plan of one sample
+// and one time step. A state (struct clrnn_state) has the values that the recurrent levels carry from one
+// step to the next.
 #include "clrnn/state.h"
 
 #include <inttypes.h>
@@ -17,13 +18,13 @@
 #include "model/network.h"
 #include "model/plan.h"
 
-// The copy of the model, with the plan that runs it.
+// The copy of the model on the device ref, with the plan that runs it.
 struct stepper {
     struct clrnn_device *device;
     struct clrnn_model *model;
     struct clrnn_buffer *x, *index;
     struct clrnn_plan *plan;
-    uint64_t steps, writes; // counters of the original when it was copied
+    uint64_t steps, writes; // the counters steps and writes of the original when it was copied
 };
 
 struct clrnn_state {
@@ -151,8 +152,8 @@ static enum clrnn_status refresh(struct clrnn_state *state)
     return st;
 }
 
-// Returns the buffer of h (even `part`) or c (odd) of the recurrent level part / 2, NULL if the level has no
-// c, and prints its name into `name` unless that is NULL.
+// Returns the buffer of h (if `part` is even) or c (odd) of the recurrent level part / 2; NULL: the level has
+// no c. Prints the name of this state into `name` unless `name` is NULL.
 static struct clrnn_buffer *part_of(const struct clrnn_state *state, size_t part, char *name)
 {
     const struct clrnn_carried *level = &state->stepper.model->carried[part / 2];
@@ -338,7 +339,7 @@ enum clrnn_status clrnn_state_load(struct clrnn_state *state, const char *path)
 
 // ---------------------------------------------------------------- a step
 
-// Copies the state's values into the levels' buffers, or with `out` from them.
+// Copies the state's values to the buffers of the recurrent levels or, with `out`, from these buffers.
 static void move(struct clrnn_state *state, bool out)
 {
     double *value = state->value;

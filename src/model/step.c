@@ -11,8 +11,8 @@
 #include "base/words.h"
 #include "model/network.h"
 
-// Buffers with the capacity of the largest batch so far; the index is 0, 1, 2, ..., so that FEED keeps the
-// order.
+// Staging buffers, which are large enough for the largest batch so far. `index` has 0, 1, 2, ..., so that
+// FEED keeps the order of the samples.
 struct clrnn_stage {
     struct clrnn_buffer *x, *y, *lengths, *weights, *y_lengths, *index;
     uint32_t rows, samples; // capacity: N * T and N
@@ -44,13 +44,13 @@ static bool real_targets(const struct clrnn_model *m)
 
 // ---------------------------------------------------------------- checks
 
-// Whether step t of sample n is valid.
+// Whether time step t of sample n is valid, not padding.
 static bool valid(const struct clrnn_batch *b, size_t n, size_t t)
 {
     return !b->lengths || t < (size_t)b->lengths[n];
 }
 
-// Valid steps of the output of sample n.
+// Returns the number of valid steps of the output for sample n.
 static size_t output_length(const struct clrnn_model *m, const struct clrnn_batch *b, size_t n)
 {
     return clrnn_model_output_steps(m, b->lengths ? (uint32_t)b->lengths[n] : b->T);
@@ -199,7 +199,7 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
     return st;
 }
 
-// How many numbers of y each sample has.
+// Returns how many numbers of y each sample has.
 static size_t output_count(const struct clrnn_model *m, const struct clrnn_batch *b)
 {
     if (is_ctc(m))
@@ -294,7 +294,7 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
 
 // ---------------------------------------------------------------- step and prediction
 
-// Waits and reads record 0 into `result`, except lr.
+// Waits for the device and fills *result from record 0, except for lr.
 static enum clrnn_status read_result(struct clrnn_model *m, struct clrnn_step_result *result)
 {
     double record[RECORD_FIELDS];
@@ -326,7 +326,7 @@ static enum clrnn_status step_schedule(struct clrnn_model *m, double loss)
                        clrnn_scheduler_word(m->config->train.scheduler.kind), m->steps);
 }
 
-// Checks a batch, stages it and queues a pass over it.
+// Checks a batch, copies it to the staging buffers, and queues a run of a plan over it.
 static enum clrnn_status queue(struct clrnn_model *m, const struct clrnn_batch *batch, enum clrnn_mode mode,
                                struct clrnn_plan **plan)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The model's table: every parameter and buffer with PyTorch's name and its offset in the flat buffers.
+// Makes the model's table (model->entry), which lists every parameter and running statistic with PyTorch's
+// name and its offset in a flat buffer, and allocates the flat buffers.
 #include "model/network.h"
 #include "model/options.h"
 
@@ -13,7 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-enum { MAX_TENSORS = 8192 }; // as doc/config.md states it
+enum { MAX_TENSORS = 8192 }; // most parameter tensors, as doc/config.md says
 
 const char *clrnn_moment_word(int k)
 {
@@ -22,7 +23,7 @@ const char *clrnn_moment_word(int k)
     return word[k];
 }
 
-// Whether the optimiser uses moment k: m, v, vmax.
+// Whether the optimiser uses moment k: 0 is m, 1 is v, 2 is vmax.
 static bool moment_used(const struct clrnn_train_config *train, int k)
 {
     const struct clrnn_optimizer_config *o = &train->optimizer;
@@ -43,10 +44,10 @@ static bool moment_used(const struct clrnn_train_config *train, int k)
 
 struct table {
     struct clrnn_model *m;
-    size_t align_real, align_i32; // in elements
+    size_t align_real, align_i32; // alignment of entries, in elements
     size_t state_count, batches_count;
     uint32_t layer;
-    bool begins; // the next row is the first of a layer, or of a recurrent level
+    bool begins; // the next entry is the first of a layer, or of a level of a recurrent layer
     char prefix[512];
 };
 
@@ -55,7 +56,7 @@ static size_t round_up(size_t count, size_t multiple)
     return (count + multiple - 1) / multiple * multiple;
 }
 
-// Appends a row of shape [d0, d1]; d1 = 0: a vector, d0 = 0: an integer scalar.
+// Appends an entry of shape [d0, d1]. d1 = 0: a vector of shape [d0]. d0 = 0: an integer scalar.
 static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, size_t d1, enum clrnn_init init,
                              double bound)
 {
@@ -164,7 +165,8 @@ static enum clrnn_status add_norm(struct table *t, const struct clrnn_layer *lay
     return CLRNN_OK;
 }
 
-// Adds weight and bias of a convolution, Kaiming-uniform with a = sqrt 5 and a fan-in of C * K.
+// Adds weight and bias of a convolution. Initial values are Kaiming-uniform with a = sqrt(5) and a fan-in of
+// C * K, that is, uniform from -1 / sqrt(C * K) to 1 / sqrt(C * K).
 static enum clrnn_status add_conv(struct table *t, const struct clrnn_layer *layer, size_t C)
 {
     const size_t O = layer->out_channels, K = layer->kernel_size;
@@ -182,7 +184,7 @@ static enum clrnn_status add_conv(struct table *t, const struct clrnn_layer *lay
 static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *layer,
                                    const struct clrnn_layer_shape *s)
 {
-    const double bound = 1 / sqrt((double)MAX2(s->in, 1)); // kaiming_uniform(a = sqrt 5)
+    const double bound = 1 / sqrt((double)MAX2(s->in, 1)); // Kaiming-uniform with a = sqrt(5)
 
     switch (layer->kind) {
     case CLRNN_LAYER_RNN:
@@ -233,7 +235,8 @@ const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, cons
     return found ? *found : NULL;
 }
 
-// Sorts the table by name, to find duplicates.
+// Sorts the entries by name in m->by_name. Reports a model without parameters, and two layers that have a
+// parameter of the same name.
 static enum clrnn_status sort_names(struct clrnn_model *m)
 {
     char a[1024], b[1024];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Standardised targets: the model learns (y - mean) / std, results are converted back to the user's units.
+// Standardised targets: the model learns (y - mean) / std, and its outputs are converted back to the units of
+// the data.
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

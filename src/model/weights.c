@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// State dicts: compares a file with the model's table, loads it, and collects the table for a file.
+// State dicts: compares the tensors of a file with the model's table (model->entry), loads them, and collects
+// the table's tensors for a file.
 #include "model/weights.h"
 
 #include <float.h>
@@ -22,7 +23,7 @@ bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const s
     return true;
 }
 
-// Whether all values are finite; if not, *first and *value are the index and value of the first that is not.
+// Whether all values are finite. If not, *first and *value are index and value of the first one that is not.
 static bool all_finite(const void *values, bool wide, size_t count, size_t *first, double *value)
 {
     for (size_t i = 0; i < count; i++) {
@@ -84,7 +85,7 @@ static enum clrnn_status load_count(struct clrnn_model *m, const struct clrnn_sa
 
 // ---------------------------------------------------------------- comparing a file with the model
 
-// Lists of missing, extra and misshapen tensors, which are joined to one sentence.
+// Lists of the names of missing, extra and wrongly shaped tensors, which are joined to one sentence.
 struct lists {
     char *text[3];
     size_t size[3], count[3];
@@ -136,7 +137,8 @@ static bool is_parameter(const struct clrnn_safetensors *file, const char *name)
            strncmp(name, CLRNN_OPTIM_PREFIX, strlen(CLRNN_OPTIM_PREFIX)) != 0;
 }
 
-// Compares a file with the model's table. Lists what does not fit, and returns how many tensors fit.
+// Compares the tensors of a file with the model's table (model->entry). Adds the tensors that do not fit to
+// the lists, and returns how many tensors fit.
 static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensors *file, struct lists *l)
 {
     size_t fit = 0;
@@ -146,7 +148,8 @@ static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensor
         const struct clrnn_safetensor *t = clrnn_safetensors_find(file, p->name);
 
         if (!t && p->integer)
-            continue; // as in PyTorch: older state dicts have no num_batches_tracked, which starts from 0
+            // As PyTorch does: older state dicts have no num_batches_tracked, which then starts from 0.
+            continue;
         if (!t) {
             list_name(l, MISSING, p->name);
         } else if (!clrnn_weights_fits(t, p->ndim, p->shape)) {
@@ -168,7 +171,8 @@ static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensor
     return fit;
 }
 
-// Returns, to be freed, "missing a, b; extra c; wrongly shaped d [3] (expected [4])". NULL: no memory.
+// Returns a text such as "missing a, b; extra c; wrongly shaped d [3] (expected [4])", which the caller
+// frees. NULL: out of memory.
 static char *describe(struct lists *l)
 {
     static const char *const word[3] = {"missing ", "extra ", "wrongly shaped "};
@@ -241,7 +245,7 @@ enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct
     return CLRNN_OK;
 }
 
-// Checks `values`: means [C], then standard deviations [C].
+// Checks `values`, which has C means and then C standard deviations.
 static enum clrnn_status check_moments(const struct clrnn_model *model, const struct clrnn_safetensors *file,
                                        const struct clrnn_safetensor *const tensor[2], const double *values,
                                        size_t C)
@@ -386,7 +390,7 @@ enum clrnn_status clrnn_bundle_weights(struct clrnn_bundle *bundle)
 
 static enum clrnn_status export_weights(struct clrnn_bundle *bundle, const char *path)
 {
-    bundle->single = true; // the types of PyTorch's modules, on any device
+    bundle->single = true; // float32 on any device, like the parameters of PyTorch's modules
     TRY(clrnn_bundle_weights(bundle));
     TRY(clrnn_safetensors_add_metadata(bundle->writer, "format", "pt"));
     return clrnn_safetensors_write(bundle->writer, path);

@@ -1,54 +1,56 @@
 // SPDX-License-Identifier: MIT
-// Loading a model's buffers from a safetensors file, and collecting them for writing.
+// Loads a model's buffers from a safetensors file, and collects them for writing.
 #ifndef CLRNN_SRC_MODEL_WEIGHTS_H
 #define CLRNN_SRC_MODEL_WEIGHTS_H
 
 #include "formats/safetensors.h"
 #include "model/model.h"
 
-/** Names in a model file that are not parameters. */
+/** Names of tensors in a model file other than the parameters, and a prefix of such names. */
 #define CLRNN_INPUT_MEAN "input.mean"
 #define CLRNN_INPUT_STD "input.std"
 #define CLRNN_TARGET_MEAN "target.mean"
 #define CLRNN_TARGET_STD "target.std"
-#define CLRNN_LOSS_WEIGHT "loss.weight" // the class weights that `weight: balanced` resulted in
+#define CLRNN_LOSS_WEIGHT "loss.weight" // class weights that were computed for `weight: balanced`
 #define CLRNN_OPTIM_PREFIX "optim."
-#define CLRNN_FORMAT_KEY "clrnn.format" // metadata key that identifies a clRNN model file
+#define CLRNN_FORMAT_KEY "clrnn.format" // not a tensor: metadata key that identifies a clRNN model file
 
 /** Whether the tensor `t` has this shape. */
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape);
 
-/** Copies a tensor of `file` into a REAL buffer, starting at the buffer's element `first`. CLRNN_ERR_DATA if
- * the tensor has NaN or infinity. */
+/** Copies a tensor of `file` into a REAL buffer, from element `first` of the buffer on. Errors:
+ * CLRNN_ERR_DATA if the tensor has NaN or infinity. */
 enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                      const struct clrnn_safetensor *t, struct clrnn_buffer *buffer,
                                      size_t first);
 
-/** Loads every parameter and running statistic from the file. Unless `partial`, all must be there with the
- * right shape; else CLRNN_ERR_DATA, and one message lists the missing, extra and wrongly shaped ones. */
+/** Loads the parameters and running statistics from the file. Without `partial`, the file must have exactly
+ * these tensors, in the right shapes. Otherwise the error is CLRNN_ERR_DATA, with one message that lists the
+ * missing, extra and wrongly shaped tensors. With `partial`, the tensors that fit are loaded, and a warning
+ * lists the others; it is an error only if no tensor fits. */
 enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                          bool partial);
 
-/** Loads input.mean and input.std (`target`: target.mean and target.std) if the file has both in the right
- * shape; sets *found accordingly. */
+/** Loads input.mean and input.std or, with `target`, target.mean and target.std. Loads them only if the model
+ * can use them and the file has both in the right shape; *found is whether it did. */
 enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                              bool target, bool *found);
 
-/** Tensors collected for a file; owns copies of their values. */
+/** Tensors that are collected to be written to a file. The bundle owns copies of their values. */
 struct clrnn_bundle {
     struct clrnn_model *model;
-    bool single; // float32 also on ref
+    bool single; // write float32 also from the device ref, whose buffers are float64
     struct clrnn_safetensors_writer *writer;
     void **data;
     size_t count;
 };
 enum clrnn_status clrnn_bundle_init(struct clrnn_bundle *bundle, struct clrnn_model *model);
 void clrnn_bundle_finish(struct clrnn_bundle *bundle);
-/** Adds elements [first, first + product of shape) of a REAL buffer: float32, on ref float64 unless `single`.
- */
+/** Adds a tensor: the elements [first, first + product of `shape`) of a REAL buffer. They are written as
+ * float32; from the device ref as float64, unless bundle->single. */
 enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
                                     const size_t *shape, struct clrnn_buffer *buffer, size_t first);
-/** Adds `count` doubles as float64. */
+/** Adds a vector of `count` doubles, written as float64. */
 enum clrnn_status clrnn_bundle_doubles(struct clrnn_bundle *bundle, const char *name, size_t count,
                                        const double *values);
 /** Adds every parameter and running statistic with PyTorch's names. */

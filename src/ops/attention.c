@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Attention pooling over time.
+// Launches attention pooling over time.
 #include <stdio.h>
 
 #include "base/array.h"

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Attention pooling over time, [T, N, C] to [N, C].
+// Ops of attention pooling over time, [T, N, C] to [N, C].
 #ifndef CLRNN_SRC_OPS_ATTENTION_H
 #define CLRNN_SRC_OPS_ATTENTION_H
 
 #include <stdint.h>
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_ATTENTION_OPS(X) \
     X(ATTENTION_FWD, attention, attention_fwd) X(ATTENTION_BWD, attention, attention_bwd)
 // clang-format on
 
-// hidden = tanh(weight x + bias); share = softmax of v . hidden over a sample's valid steps; y = sum of share
-// x.
+// hidden = tanh(weight x + bias). share = the softmax of (v . hidden) over the valid steps of a sample.
+// y = the sum over these steps of share * x.
 enum {
     ATTENTION_X,
     ATTENTION_LENGTHS,
@@ -22,8 +22,8 @@ enum {
 };
 enum {
     ATTENTION_Y,
-    ATTENTION_HIDDEN, // [rows, A], for backward; NONE in inference, as is ATTENTION_SHARE
-    ATTENTION_SHARE,  // [rows]; this and ATTENTION_HIDDEN are 0 in padding
+    ATTENTION_HIDDEN, // [rows, A], kept for backward; CLRNN_NONE in inference, as is ATTENTION_SHARE
+    ATTENTION_SHARE,  // [rows]; ATTENTION_SHARE and ATTENTION_HIDDEN are 0 in padding
 };
 enum {
     ATTENTION_BWD_X,

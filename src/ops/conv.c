@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Convolution over time: gathers what each output step reads as rows of a matrix (im2col), then multiplies.
+// Launches a convolution over time: copies the inputs of each output step into a row of a matrix (im2col),
+// then multiplies the matrix by the weights.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -9,7 +10,7 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// Gathers in *columns [T_out * N, kernel * C] what each output step reads of x.
+// Copies to *columns [T_out * N, kernel * C] the values of x that each output step reads.
 static enum clrnn_status gather(struct clrnn_launches *l, const struct clrnn_op *op, struct clrnn_buffer *x,
                                 struct clrnn_buffer *lengths, struct clrnn_buffer **columns)
 {
@@ -36,7 +37,8 @@ static enum clrnn_status swap(struct clrnn_launches *l, const struct clrnn_op *o
                                ARGS(BUF(in), BUF(out), UINT(op->conv.O), UINT(first), UINT(second)));
 }
 
-// The weight as [O, kernel, C].
+// Sets *ordered to the weight as [O, kernel, C]: the weight itself if that makes no difference, otherwise a
+// transposed copy in scratch memory.
 static enum clrnn_status order_weight(struct clrnn_launches *l, const struct clrnn_op *op,
                                       struct clrnn_buffer *weight, struct clrnn_buffer **ordered)
 {
@@ -104,7 +106,7 @@ enum clrnn_status clrnn_conv_bwd(struct clrnn_launches *launches, const struct c
     struct clrnn_buffer *dy = clrnn_in(graph, op, CONV_BWD_DY);
     struct clrnn_buffer *dbias = clrnn_out(graph, op, CONV_DBIAS);
 
-    // zeros in padding, for the multiplies
+    // the multiplies need zeros in the padding of dy
     TRY(clrnn_launch_mask_rows(launches, lengths, T_out, op->N, O, &dy));
     if (op->out[CONV_DX] >= 0)
         TRY(input_gradient(launches, graph, op, dy));

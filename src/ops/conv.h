@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Convolution over time: y [T_out, N, O] of x [T, N, C].
+// Ops of a convolution over time: y [T_out, N, O] of x [T, N, C].
 #ifndef CLRNN_SRC_OPS_CONV_H
 #define CLRNN_SRC_OPS_CONV_H
 
 #include <stdint.h>
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_CONV_OPS(X) \
     X(CONV_FWD, conv, conv_fwd) X(CONV_BWD, conv, conv_bwd)
 // clang-format on
 
-// y[t] = bias + sum over k of weight[:, :, k] x[t stride + k dilation - padding], where x is 0 outside of its
-// sample.
+// y[t] = bias + the sum over k of weight[:, :, k] x[t * stride + k * dilation - padding], where x is 0
+// outside the steps of its sample.
 enum {
     CONV_X,
     CONV_LENGTHS,     // of x
     CONV_NEW_LENGTHS, // of y, as WINDOW_LENGTHS computes them
     CONV_WEIGHT,      // [O, C, kernel]
-    CONV_BIAS,        // [O] or NONE
+    CONV_BIAS,        // [O], or CLRNN_NONE
 };
 enum { CONV_Y };
 enum { CONV_BWD_X, CONV_BWD_LENGTHS, CONV_BWD_NEW_LENGTHS, CONV_BWD_WEIGHT, CONV_BWD_DY };
@@ -27,7 +27,7 @@ enum { CONV_DX, CONV_DWEIGHT, CONV_DBIAS };
 struct clrnn_conv_attributes {
     uint32_t O, T_out;
     uint32_t kernel, stride, dilation;
-    uint32_t padding; // before the first step
+    uint32_t padding; // steps of zeros before the first step
 };
 
 #endif

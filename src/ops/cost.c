@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// FLOPs and bytes of an op.
+// Computes the FLOPs and bytes of an op.
 #include "base/array.h"
 #include "ops/graph.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Connectionist temporal classification: statistics of each row, samples in parallel, one record.
+// Launches the CTC loss: a kernel for the softmax statistics of each row, one that computes the samples in
+// parallel, and one that writes the record.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -7,7 +8,7 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-enum { PAD = 2, WORK_ROWS = 5 }; // as in cl/ctc.cl
+enum { PAD = 2, WORK_ROWS = 5 }; // see cl/ctc.cl
 
 enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                             const struct clrnn_op *op)
@@ -49,7 +50,8 @@ enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_
 
 // ---------------------------------------------------------------- cost functions and op classes
 
-// Each state takes three additions of logarithms, forward and again backward.
+// Counts three additions of logarithms for each of the 2 L + 1 CTC states in each time step forward, and
+// three more backward. An addition of logarithms counts as 5 operations.
 static double flops(const struct clrnn_op *op)
 {
     return (double)op->T * op->N *

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: MIT
-// Connectionist temporal classification with its gradient, over T steps of N samples. Writes one record.
+// Op of the loss of connectionist temporal classification (CTC) and its gradient, over T steps of N samples.
+// It writes one record (RECORD_... in cl/slots.h).
 #ifndef CLRNN_SRC_OPS_CTC_H
 #define CLRNN_SRC_OPS_CTC_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_CTC_OPS(X) \
     X(CTC, ctc, ctc)
 // clang-format on
 
 enum {
-    CTC_X, // [T, N, C], C classes with the blank; log-softmax is taken inside
+    CTC_X, // [T, N, C], C classes including the blank; the op itself takes the log-softmax
     CTC_LENGTHS,
-    CTC_TARGET,         // I32 [L, N] classes, anything after a target's end
+    CTC_TARGET,         // I32 [L, N] classes; values after a target's end are ignored
     CTC_TARGET_LENGTHS, // I32 [N], 0 to L
-    CTC_COUNTER,        // COUNTER_SLOT says which record
-    CTC_SAMPLE_WEIGHT,  // REAL [N] or NONE
+    CTC_COUNTER,        // its COUNTER_SLOT is the index of the record to write
+    CTC_SAMPLE_WEIGHT,  // REAL [N] or CLRNN_NONE
 };
 enum {
-    CTC_DX,     // NONE in evaluation
+    CTC_DX,     // CLRNN_NONE in evaluation
     CTC_RECORD, // updated: REAL [slots, RECORD_FIELDS]; RECORD_CORRECT counts samples whose greedy decoding
-                // is the target
+                // equals the target
 };
 
 struct clrnn_ctc_attributes {

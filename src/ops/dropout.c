@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Dropout.
+// Launches dropout.
 #include <math.h>
 
 #include "base/array.h"
@@ -10,7 +10,7 @@ enum clrnn_status clrnn_dropout_fwd(struct clrnn_launches *launches, const struc
                                     const struct clrnn_op *op)
 {
     const bool cpu = clrnn_on_cpu(launches);
-    const uint32_t steps = op->dropout.variational ? op->T : 1; // steps that share a mask
+    const uint32_t steps = op->dropout.variational ? op->T : 1; // time steps that share a mask
     const size_t count = (size_t)op->T * op->N * op->C / steps;
     const uint32_t chunk = cpu ? 1024 : 4;
     const double p = op->dropout.p;
@@ -24,7 +24,7 @@ enum clrnn_status clrnn_dropout_fwd(struct clrnn_launches *launches, const struc
         UINT(ceil(p * 0x1p24)),
         REAL(p < 1 ? 1 / (1 - p) : 0),
         UINT(chunk),
-        UINT(op->N * op->C), // this and the next are arguments of dropout_part only
+        UINT(op->N * op->C), // this argument and the next are for the kernel dropout_part only
         UINT(op->C),
     };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Embedding layers.
+// Launches embeddings.
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
@@ -22,8 +22,8 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
                                       const struct clrnn_op *op)
 {
     const bool cpu = clrnn_on_cpu(launches);
-    // Work-items divide the rows of the weights into slices, each of which reads all tokens: few slices on
-    // CPUs, on GPUs enough to fill the device.
+    // The rows of the weight matrix are divided into slices, and the work-items of each slice read all
+    // tokens. So there are few slices on CPUs, and enough to fill the device on GPUs.
     const uint32_t most = cpu ? 16 : 512;
     const uint32_t width = cpu && op->C >= 8 ? 16 : 1, columns = cpu ? MIN2(op->C, 256) : 1;
     uint32_t slices = 1; // a power of two
@@ -46,7 +46,8 @@ static double bwd_flops(const struct clrnn_op *op)
     return (double)op->T * op->N * op->C;
 }
 
-// Of the weights, forward reads one row per token.
+// Returns the bytes that forward reads or writes in a slot. Of the weights it reads one row per token. -1:
+// the size of the whole tensor.
 static double fwd_slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     (void)graph;

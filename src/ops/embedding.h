@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Embedding: y[r] = weight[x[r]]; a negative token (padding) gives zeros. In backward padding_idx (>= 0) gets
-// gradient 0.
+// Ops of an embedding: y[r] = weight[x[r]]. A negative token marks padding and gives zeros. In backward, row
+// padding_idx of the weights gets gradient 0, if padding_idx >= 0.
 #ifndef CLRNN_SRC_OPS_EMBEDDING_H
 #define CLRNN_SRC_OPS_EMBEDDING_H
 
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_EMBEDDING_OPS(X) \
     X(EMBEDDING_FWD, embedding, embedding_fwd) X(EMBEDDING_BWD, embedding, embedding_bwd)

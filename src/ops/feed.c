@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Gathering a batch from a data set in one launch.
+// Launches the op that gathers a batch from a data set. Targets take a launch of their own if their number of
+// steps differs from that of x.
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// Gathers targets that have steps of their own.
+// Gathers the targets if their number of time steps differs from that of x (own_steps).
 static enum clrnn_status feed_targets(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                       const struct clrnn_op *op)
 {
@@ -33,7 +34,7 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
     const bool own = op->feed.own_steps > 0;
     const int target = !op->feed.target || own ? 0 : op->feed.target_real ? 2 : 1;
 
-    if (!out_x) // the copy is elided: readers gather the rows
+    if (!out_x) // the copy was left out (clrnn_graph_elide_copy): ops that read the batch gather its rows
         return CLRNN_OK;
     if (op->feed.target && own)
         TRY(feed_targets(launches, graph, op));
@@ -58,8 +59,8 @@ static double flops(const struct clrnn_op *op)
     return op->in[FEED_MEAN] >= 0 ? 2.0 * op->T * op->N * op->C : 0;
 }
 
-// Bytes that FEED reads or writes in a slot: of the data set only the batch's rows, 0 if the copy is elided.
-// -1: the whole tensor.
+// Returns the bytes that FEED reads or writes in a slot. Of the data set it reads only the batch's rows. 0:
+// the copy of the batch was left out (clrnn_graph_elide_copy). -1: the size of the whole tensor.
 static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     const double rows = (double)op->T * op->N;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Building the list of ops and tensors, computing lifetimes, and packing activations into one arena.
+// Builds the list of ops and tensors, computes the tensors' lifetimes, and places activations in one arena.
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,7 +133,7 @@ void clrnn_graph_elide_copy(struct clrnn_graph *graph, const struct clrnn_device
 
 struct place {
     int id;
-    int first, last; // ops, both included
+    int first, last; // first and last op that uses the tensor
     size_t offset, bytes;
 };
 
@@ -177,8 +177,9 @@ static int lower_first(const void *a, const void *b)
     return (*p)->offset < (*q)->offset ? -1 : (*p)->offset > (*q)->offset;
 }
 
-// Sets the lowest offset at which `p` fits between the tensors of place[0..placed) that live at the same
-// time. `beside` is scratch for pointers to these.
+// Sets p->offset to the lowest offset at which `p` fits between those tensors of place[0..placed) that are
+// live at the same time (with `separate`: between all of them). `beside` is scratch memory for pointers to
+// these tensors.
 static void first_fit(struct place *p, struct place *place, size_t placed, bool separate,
                       struct place **beside)
 {
@@ -196,7 +197,8 @@ static void first_fit(struct place *p, struct place *place, size_t placed, bool 
     }
 }
 
-// Lists the activations with their lifetimes and rounded sizes.
+// Lists the activations in `place`, with their lifetimes and their sizes rounded up to the alignment. Returns
+// how many there are.
 static size_t list_activations(const struct clrnn_graph *graph, const struct clrnn_device *device,
                                struct place *place)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A list of ops over tensors, and the placement of the tensors in memory.
+// A graph: a list of ops over tensors, and the placement of the tensors in device memory.
 #ifndef CLRNN_SRC_OPS_GRAPH_H
 #define CLRNN_SRC_OPS_GRAPH_H
 
@@ -12,8 +12,8 @@ enum clrnn_role {
     CLRNN_ROLE_STATE,  // running statistics
     CLRNN_ROLE_MOMENT, // the optimiser's moments
     CLRNN_ROLE_DATA,   // data sets, indices, counters, records
-    // Tensors that clrnn_graph_place places in the arena:
-    CLRNN_ROLE_ACTIVATION, // live from its first to its last op
+    // Tensors that clrnn_graph_place places in the arena, one large buffer:
+    CLRNN_ROLE_ACTIVATION, // live from the first to the last op that uses the tensor
 };
 
 struct clrnn_tensor {
@@ -23,10 +23,12 @@ struct clrnn_tensor {
     unsigned ndim;
     uint32_t dims[4];
     size_t count;
-    struct clrnn_buffer *buffer; // retained; for activations set by clrnn_graph_place
-    int first_op, last_op;       // lifetime, by clrnn_graph_place
-    int rows_of, rows_index; // an elided copy: row n is row rows_index[n] of tensor rows_of; else CLRNN_NONE
-    bool keep;               // an activation that must stay valid after the step (logits, loss input)
+    struct clrnn_buffer *buffer; // retained; for activations, clrnn_graph_place sets it
+    int first_op, last_op;       // first and last op that uses the tensor; clrnn_graph_place sets both
+    // Set if the copy of rows into this tensor was left out (elided): row n of the tensor is then row
+    // rows_index[n] of tensor rows_of, and the tensor has no memory. Otherwise both are CLRNN_NONE.
+    int rows_of, rows_index;
+    bool keep; // an activation that must stay valid after the last op (logits, the loss's input)
 };
 
 struct clrnn_graph {
@@ -34,37 +36,38 @@ struct clrnn_graph {
     size_t tensor_count, op_count;
     struct clrnn_tensor *tensor;
     struct clrnn_op *op;
-    size_t arena_bytes; // after clrnn_graph_place
+    size_t arena_bytes; // size of the arena; set by clrnn_graph_place
 };
 
 enum clrnn_status clrnn_graph_create(const struct clrnn_log *log, struct clrnn_graph **graph);
 void clrnn_graph_destroy(struct clrnn_graph **graph);
 
-/** Adds a tensor of `ndim` dimensions, at most 4. `buffer` is retained, NULL for activations. *id: its index.
- *  Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if the product of dims exceeds 2^32 - 1. */
+/** Adds a tensor of `ndim` dimensions, at most 4. `buffer` is retained; it is NULL for activations. *id is
+ * the index of the new tensor. Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if the product of dims exceeds
+ * 2^32 - 1. */
 enum clrnn_status clrnn_graph_tensor(struct clrnn_graph *graph, const char *name, enum clrnn_role role,
                                      enum clrnn_type type, unsigned ndim, const uint32_t *dims,
                                      struct clrnn_buffer *buffer, int *id);
 
-/** Appends an op with all slots CLRNN_NONE. *op is valid until the next op is added. */
+/** Appends an op with CLRNN_NONE in all slots. *op is valid until the next op is added. */
 enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind kind, const char *layer,
                                  uint32_t T, uint32_t N, uint32_t C, struct clrnn_op **op);
 
-/** Computes each activation's lifetime, packs the activations into one arena (first fit, largest first, with
- * the device's alignment) and gives them sub-buffers of it. *arena is reused if it is large enough, otherwise
- * replaced by a larger buffer (plans that hold the old one keep it). With `separate`, activations do not
- * share memory: for checking op by op.
- */
+/** Computes each activation's lifetime, places the activations in one arena (first fit, largest first, with
+ * the device's alignment) and gives them sub-buffers of it. If *arena is too small, it is replaced by a
+ * larger buffer; plans that already use the old one keep it. With `separate`, activations do not share
+ * memory, so that a check can look at all of them after the run. */
 enum clrnn_status clrnn_graph_place(struct clrnn_graph *graph, struct clrnn_device *device, bool separate,
                                     struct clrnn_buffer **arena);
 
-/** Elides the copy of a batch by FEED if every reader can gather the rows from the data set itself: real
- * values without normalisation, one step, no padding, read by recurrent layers (on a device whose multiply
- * takes row indices) and by the loss. Call before clrnn_graph_place.
- */
+/** Leaves out the copy of a batch that FEED makes, if every op that reads the batch can gather the rows from
+ * the data set itself. This needs real values without normalisation, one time step and no padding. Only
+ * recurrent layers (on a device whose multiplies take row indices) and the loss can gather rows. Call it
+ * before clrnn_graph_place. */
 void clrnn_graph_elide_copy(struct clrnn_graph *graph, const struct clrnn_device *device);
 
-/** The buffer of a slot, or NULL for CLRNN_NONE and for a tensor without memory of its own. */
+/** Returns the buffer of the tensor in an input slot (clrnn_out: in an output slot). NULL: the slot is
+ * CLRNN_NONE, or the tensor has no memory of its own. */
 static inline struct clrnn_buffer *clrnn_in(const struct clrnn_graph *g, const struct clrnn_op *op, int slot)
 {
     return op->in[slot] < 0 ? NULL : g->tensor[op->in[slot]].buffer;
@@ -74,8 +77,9 @@ static inline struct clrnn_buffer *clrnn_out(const struct clrnn_graph *g, const 
     return op->out[slot] < 0 ? NULL : g->tensor[op->out[slot]].buffer;
 }
 
-/** The buffer of a slot as clrnn_in, and NULL in *index. If the slot's copy was elided: the buffer of its
- * source, and in *index the indices [N] of its rows. */
+/** Returns the buffer of an input slot as clrnn_in, and sets *index to NULL. If the slot's copy was left out
+ * (clrnn_graph_elide_copy), returns the buffer of the data set instead, and sets *index to the indices [N]
+ * of its rows. */
 static inline struct clrnn_buffer *clrnn_rows(const struct clrnn_graph *g, const struct clrnn_op *op,
                                               int slot, struct clrnn_buffer **index)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sums of two tensors, and tensors side by side in the features.
+// Launches sums of two tensors, concatenations of features, and flatten.
 #include "base/array.h"
 #include "ops/columns.h"
 #include "ops/graph.h"

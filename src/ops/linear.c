@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Linear layers: a GEMM with bias and masking, or special kernels for few outputs.
+// Launches linear layers: a GEMM, with the bias and zeros in padding; or special kernels if there are few
+// outputs.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -9,8 +10,8 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// Up to this number of outputs (the usual classifier) one fused kernel is faster than a GEMM with bias: the
-// product has few columns and is bound by reading x.
+// With at most this many outputs, which is usual for a classifier, one fused kernel is faster than a GEMM
+// with bias: the product has few columns, so that most time is spent on reading x.
 enum { FEW_OUTPUTS = 8 };
 
 static enum clrnn_status fwd_few(struct clrnn_launches *l, const struct clrnn_graph *g,
@@ -38,7 +39,7 @@ enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct
 
     if (O <= FEW_OUTPUTS)
         return fwd_few(launches, graph, op);
-    // NaN in padding of x reaches only padding of y, which is set to 0.
+    // NaN in padding rows of x reaches only padding rows of y, which are set to 0.
     return clrnn_launch_biased_product(launches, &product, clrnn_in(graph, op, LINEAR_BIAS),
                                        clrnn_in(graph, op, LINEAR_LENGTHS), op->N);
 }
@@ -89,7 +90,7 @@ enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct
 
     if (O <= FEW_OUTPUTS)
         return bwd_few(launches, graph, op);
-    // zeros in padding, for the multiplies
+    // the multiplies need zeros in the padding of dy
     TRY(clrnn_launch_mask_rows(launches, lengths, op->T, op->N, O, &dy));
     if (dx != NULL)
         TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_NN, rows, op->C, O, dy,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Linear: y [rows, O] = x [rows, C] weight [O, C]^T + bias [O]. Padding rows of y are 0.
+// Ops of a linear layer: y [rows, O] = x [rows, C] weight [O, C]^T + bias [O]. Padding rows of y are 0.
 #ifndef CLRNN_SRC_OPS_LINEAR_H
 #define CLRNN_SRC_OPS_LINEAR_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_LINEAR_OPS(X) \
     X(LINEAR_FWD, linear, linear_fwd) X(LINEAR_BWD, linear, linear_bwd)

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Losses: one launch for a small batch, otherwise three, with blocks of rows in parallel.
+// Launches the losses: one launch for a small batch; otherwise three, which compute blocks of rows in
+// parallel.
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// With more than MANY_CLASSES, the lanes of a work-group divide a row.
+// MANY_CLASSES: on GPUs, the work-items of a group compute a row together if there are more classes.
+// CPU_NUMBERS, GPU_ROWS: the least work of a block, about so many numbers on a CPU and so many rows on a GPU.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
-// Divides the rows of class scores, or the elements of real outputs, among work-items.
+// Returns the split among work-items: of the rows for a loss on classes, of the elements for a loss on real
+// targets. `cooperate`: several work-items compute a row together.
 static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
 {
     const uint32_t width = clrnn_loss_is_classes(op->loss.kind) ? op->C : 1;
@@ -18,7 +21,7 @@ static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrn
     return clrnn_split_blocks(items, cooperate ? 1 : GPU_ROWS, 1, clrnn_lanes(l, cooperate ? 64 : 128));
 }
 
-// The value of the kernels' argument `parameter`.
+// Returns the value of the kernels' argument `parameter`, whose meaning depends on the loss.
 static double parameter_of(const struct clrnn_op *op)
 {
     switch (op->loss.kind) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A loss with its gradient, over `rows` predictions (after a pool T is 1). Writes one record.
+// Op of a loss and its gradient, over `rows` predictions (after a pool T is 1). It writes one record
+// (RECORD_... in cl/slots.h).
 #ifndef CLRNN_SRC_OPS_LOSS_H
 #define CLRNN_SRC_OPS_LOSS_H
 
@@ -7,40 +8,45 @@
 
 #include "clrnn/config.h"
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_LOSS_OPS(X) \
     X(LOSS, loss, loss)
 // clang-format on
 
-// Targets: I32 classes for cross_entropy and nll, else REAL.
+// Input slots. LOSS_TARGET is I32 for cross_entropy and nll, REAL for the other losses.
 enum {
     LOSS_X, // [rows, C]
     LOSS_LENGTHS,
-    LOSS_TARGET,        // [rows] classes, or [rows, C]; quantile: [rows, C / quantiles]
-    LOSS_WEIGHT,        // REAL [C] class weights or pos_weight, or NONE; quantile: [quantiles], the quantiles
-    LOSS_COUNTER,       // COUNTER_SLOT says which record
-    LOSS_SAMPLE_WEIGHT, // REAL [N] or NONE
-    LOSS_LABEL_WEIGHT,  // bce_with_logits: REAL [C], its weight, or NONE
-    LOSS_SCALE,         // REAL [2, targets]: deviation and mean by which targets were standardised, or NONE;
-                        // the record is in the targets' units before that, the gradient is not
+    LOSS_TARGET,  // [rows] classes, or [rows, C] numbers; for loss quantile [rows, C / quantiles] numbers
+    LOSS_WEIGHT,  // REAL [C] class weights or pos_weight, or CLRNN_NONE; for loss quantile the [quantiles]
+                  // themselves
+    LOSS_COUNTER, // its COUNTER_SLOT is the index of the record to write
+    LOSS_SAMPLE_WEIGHT, // REAL [N]: weights of the samples, or CLRNN_NONE
+    LOSS_LABEL_WEIGHT,  // bce_with_logits: REAL [C], its argument `weight`, or CLRNN_NONE
+    // REAL [2, targets]: deviation and mean with which the targets were standardised, or CLRNN_NONE. The
+    // record is then in the units of the data, while the gradient is that of the standardised targets.
+    LOSS_SCALE,
 };
 enum {
-    LOSS_DX,     // NONE in evaluation
+    LOSS_DX,     // CLRNN_NONE in evaluation
     LOSS_RECORD, // updated: REAL [slots, RECORD_FIELDS]
 };
 
 struct clrnn_loss_attributes {
     enum clrnn_loss_kind kind;
     double label_smoothing, beta, delta;
-    uint32_t quantiles; // quantile: their number; output o * quantiles + q is quantile q of target o
-    bool missing;       // targets that are NaN are missing: they count nowhere
-    bool total;         // dx is the gradient of the numerator alone, for a part of a batch (train.shards)
+    uint32_t quantiles; // loss quantile: number of quantiles; output o * quantiles + q of x is quantile q of
+                        // target o
+    bool missing;       // targets that are NaN are missing: they add nothing to loss, gradient or counts
+    // dx is the gradient of the sum of the losses, not of their weighted mean: the batch is only a part of a
+    // larger one (train.shards).
+    bool total;
     int32_t ignore_index;
     uint32_t slots;
 };
 
-/** Whether the targets are classes, one a row: each row of x is then a score for each class. */
+/** Whether the loss takes classes, one for each row. Each row of x then has a score for each class. */
 static inline bool clrnn_loss_is_classes(enum clrnn_loss_kind kind)
 {
     return kind == CLRNN_LOSS_CROSS_ENTROPY || kind == CLRNN_LOSS_NLL;

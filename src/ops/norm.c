@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Batch and layer normalisation: one launch for small batches, blocks of rows and a reduction for large ones.
+// Launches batch and layer normalisation. Small batches take one launch. For large batches, sums are computed
+// over blocks of rows and then added up.
 #include "base/array.h"
 #include "ops/columns.h"
 #include "ops/graph.h"
@@ -23,7 +24,8 @@ static enum clrnn_status apply(struct clrnn_launches *l, const struct clrnn_grap
              REAL(op->norm.eps), INT(is_invstd), UINT(s.chunk)));
 }
 
-// Buffers for mean and invstd of the batch: saved for backward, otherwise scratch.
+// Sets *mean and *invstd to the buffers for the batch's mean and 1 / deviation: the op's outputs, which
+// backward reads, or scratch memory if the op has no such outputs.
 static enum clrnn_status statistics(struct clrnn_launches *l, const struct clrnn_graph *g,
                                     const struct clrnn_op *op, struct clrnn_buffer **mean,
                                     struct clrnn_buffer **invstd)
@@ -80,7 +82,7 @@ enum clrnn_status clrnn_batchnorm_fwd(struct clrnn_launches *launches, const str
                      clrnn_in(graph, op, BATCHNORM_RUNNING_VAR), false);
     TRY(train_fwd(launches, graph, op));
     if (batches == NULL || !op->norm.cumulative)
-        return CLRNN_OK; // the kernels have updated `batches`, if any
+        return CLRNN_OK; // without `cumulative`, the kernels above have already counted the batch
     return clrnn_launch_kernel(launches, "norm", "batchnorm_count", DEFINES({"WIDTH", 1}), RANGE1(1),
                                (struct clrnn_cost){1, 8}, ARGS(BUF(batches)));
 }
@@ -182,7 +184,8 @@ enum clrnn_status clrnn_layernorm_fwd(struct clrnn_launches *launches, const str
              REAL(op->norm.eps), UINT(s.chunk), LANE_SUMS(s)));
 }
 
-// Gradients of weight and bias: sums over rows, in blocks if there are many.
+// Computes the gradients of weight and bias: sums over rows. If there are many rows, blocks of rows are
+// summed first.
 static enum clrnn_status layernorm_dparams(struct clrnn_launches *l, const struct clrnn_graph *g,
                                            const struct clrnn_op *op)
 {
@@ -192,7 +195,7 @@ static enum clrnn_status layernorm_dparams(struct clrnn_launches *l, const struc
     struct clrnn_buffer *dbias = clrnn_out(g, op, LAYERNORM_DBIAS);
     struct clrnn_buffer *dweight_blocks = dweight, *dbias_blocks = dbias;
 
-    if (groups > 1) { // a vector's features may lie in several groups
+    if (groups > 1) { // a vector could otherwise have features of several groups
         s.width = 1;
         s.range.global[0] = C;
     }
@@ -236,7 +239,8 @@ enum clrnn_status clrnn_layernorm_bwd(struct clrnn_launches *launches, const str
 
 // ---------------------------------------------------------------- cost functions and op classes
 
-// For each value: the sum for the mean; the deviation, its square and their sum; scale and shift.
+// Counts the operations for each value: one for the mean's sum; three for the deviation, its square and their
+// sum; two for scale and shift. Without batch_stats only the last two are needed.
 static double batchnorm_flops(const struct clrnn_op *op)
 {
     return (op->norm.batch_stats ? 6.0 : 2.0) * op->T * op->N * op->C;

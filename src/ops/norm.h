@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Batch normalisation over rows and layer normalisation over features.
+// Ops of batch normalisation over rows, and of layer normalisation over features.
 #ifndef CLRNN_SRC_OPS_NORM_H
 #define CLRNN_SRC_OPS_NORM_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_NORM_OPS(X) \
     X(BATCHNORM_FWD, norm, batchnorm_fwd) X(BATCHNORM_BWD, norm, batchnorm_bwd) \
@@ -15,25 +15,28 @@
     X(LAYERNORM_FWD, norm, layernorm_fwd) X(LAYERNORM_BWD, norm, layernorm_bwd)
 // clang-format on
 
-// BATCHNORM in training (batch_stats) normalises by the mean and biased variance of the valid rows, and
-// updates the running ones: running = (1 - momentum) running + momentum batch, with the unbiased variance,
-// and momentum 1 / (batches + 1) when cumulative. Otherwise it normalises by the running ones. mean and
-// invstd are saved for backward (those of the batch, too, if eval mode uses them: track_running_stats false).
+// BATCHNORM_FWD with batch_stats normalises by the mean and the biased variance of the batch's valid rows. It
+// also updates the running statistics: running = (1 - momentum) * running + momentum * batch, with the
+// unbiased variance of the batch. With `cumulative`, momentum is 1 / (batches + 1). Without batch_stats it
+// normalises by the running statistics. batch_stats is set in training, and in eval mode if the layer has
+// track_running_stats: false. BATCHNORM_MEAN and BATCHNORM_INVSTD, which is 1 / sqrt(variance + eps), are
+// kept for backward.
 enum {
     BATCHNORM_X, // [rows, C]
     BATCHNORM_LENGTHS,
-    BATCHNORM_WEIGHT, // [C] or NONE, as are the next three
+    BATCHNORM_WEIGHT, // [C] or CLRNN_NONE, as are the next three slots
     BATCHNORM_BIAS,
     BATCHNORM_RUNNING_MEAN,
     BATCHNORM_RUNNING_VAR,
 };
 enum {
     BATCHNORM_Y,
-    BATCHNORM_MEAN, // [C]; NONE unless batch_stats, as is invstd
+    BATCHNORM_MEAN, // [C]; CLRNN_NONE without batch_stats, as is BATCHNORM_INVSTD
     BATCHNORM_INVSTD,
-    BATCHNORM_NEW_MEAN, // updated: the same tensors as the running ones, or NONE
+    BATCHNORM_NEW_MEAN, // updated: the same tensors as in the two RUNNING slots, or CLRNN_NONE, as is
+                        // BATCHNORM_NEW_VAR
     BATCHNORM_NEW_VAR,
-    BATCHNORM_BATCHES, // updated: I32 [1] num_batches_tracked, or NONE
+    BATCHNORM_BATCHES, // updated: I32 [1] num_batches_tracked, or CLRNN_NONE
 };
 enum {
     BATCHNORM_BWD_X,
@@ -45,27 +48,31 @@ enum {
 };
 enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
 
-// BATCHNORM of a shard (train.shards), with the statistics of the whole batch: between its ops, their results
-// are summed over the shards. Forward: MOMENTS of the shard's valid rows, then FWD without batch_stats, which
-// takes the batch's mean and variance. Backward: BWD without DX gives the sums, then SPREAD computes dx from
-// their means over the batch.
+// With train.shards, a batch is divided into shards, and the batchnorm of a shard uses the statistics of the
+// whole batch. It then consists of two ops forward and two backward; between the two, the host sums the
+// results of the first over all shards. Forward: BATCHNORM_MOMENTS of the shard's valid rows; then
+// BATCHNORM_FWD without batch_stats, which reads mean and variance of the whole batch as running statistics.
+// Backward: BATCHNORM_BWD without DX, which computes sums over the shard; then BATCHNORM_SPREAD, which
+// computes dx from the means of these sums over the whole batch.
 enum { MOMENTS_X, MOMENTS_LENGTHS };
-enum { MOMENTS_COUNT, MOMENTS_MEAN, MOMENTS_SQUARES }; // [C]: row count, mean, sum of squared deviations
+// [C] each: number of valid rows, their mean, sum of squared deviations from it
+enum { MOMENTS_COUNT, MOMENTS_MEAN, MOMENTS_SQUARES };
 enum {
-    SPREAD_X, // slots up to DY are as in BATCHNORM_BWD
+    SPREAD_X, // the slots from SPREAD_X to SPREAD_DY are those of BATCHNORM_BWD
     SPREAD_LENGTHS,
     SPREAD_WEIGHT,
     SPREAD_MEAN,
     SPREAD_INVSTD,
     SPREAD_DY,
-    SPREAD_MEANS, // [2, C]: means of dy and of dy xhat over the batch
+    SPREAD_MEANS, // [2, C]: means over the whole batch of dy and of dy * xhat, where xhat is x normalised
 };
 enum { SPREAD_DX };
 
-// Normalises each row over its C features, or with `groups` over each group of C / groups features
-// (groupnorm).
+// LAYERNORM normalises each row over its C features or, with `groups` above 1 (groupnorm), each group of
+// C / groups features of a row.
 enum { LAYERNORM_X, LAYERNORM_LENGTHS, LAYERNORM_WEIGHT, LAYERNORM_BIAS };
-enum { LAYERNORM_Y, LAYERNORM_MEAN, LAYERNORM_INVSTD }; // mean, invstd [rows, groups]; NONE in inference
+// mean and invstd are [rows, groups]; CLRNN_NONE in inference
+enum { LAYERNORM_Y, LAYERNORM_MEAN, LAYERNORM_INVSTD };
 enum {
     LAYERNORM_BWD_X,
     LAYERNORM_BWD_LENGTHS,
@@ -79,10 +86,11 @@ enum { LAYERNORM_DX, LAYERNORM_DWEIGHT, LAYERNORM_DBIAS };
 struct clrnn_norm_attributes {
     double eps, momentum;
     bool cumulative, batch_stats;
-    bool summed;     // BATCHNORM_FWD, _BWD, _MOMENTS: the op is of a shard (train.shards)
+    bool summed; // BATCHNORM_FWD, _BWD, _MOMENTS: the op is of a shard and uses the statistics of the whole
+                 // batch
     uint32_t number; // the op's number among the model's batchnorms with `summed`, from 0
-    int32_t entry;   // MOMENTS: row of the running mean in the model's table; -1: none
-    uint32_t groups; // LAYERNORM; 0 is 1
+    int32_t entry;   // MOMENTS: index in model->entry of the running mean; -1: the layer has none
+    uint32_t groups; // LAYERNORM: number of groups; 0 means 1
 };
 
 #endif

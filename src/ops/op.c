@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table of all ops: names, classes, launchers.
+// The table of all op kinds: their names, classes and launch functions.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -29,7 +29,8 @@ const struct clrnn_op_class *clrnn_op_class(enum clrnn_op_kind kind)
     return (unsigned)kind < CLRNN_OP_COUNT ? table[kind].class : NULL;
 }
 
-// The op's key in autotuned choices (device/remember/choice.h): its name, then its sizes.
+// Writes the key under which autotuned choices of the op are stored (device/remember/choice.h): its name,
+// then its sizes.
 static void write_key(const struct clrnn_op *op, char text[112])
 {
     int at = snprintf(text, 112, "%s", clrnn_op_name(op->kind));

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT
-// The ops level: what a training step computes, as descriptors over named tensors, the same on every
-// device. src/ops/<stem>.c turns a descriptor into launches; src/reference/<stem>.c carries it out in
-// double. Formulas: doc/maths.md.
+// Ops: what a training step computes, as a list of descriptors (struct clrnn_op) over named tensors. The list
+// is the same on every device. A stem names a family of related ops, such as "rnn" or "norm", and its files.
+// src/ops/<stem>.h lists the inputs, outputs and attributes of its ops. src/ops/<stem>.c turns a descriptor
+// into launches on an OpenCL device. src/reference/<stem>.c computes it on the host in double precision.
+// Formulas: doc/maths.md.
 //
-// Shapes: N batch, T time steps, C features, H hidden units, D directions (1 or 2), G gates (rnn 1,
-// gru 3, lstm 4), V vocabulary, S samples of a data set. All tensors are row-major. Inside a plan,
-// sequences are TIME-MAJOR: [T, N, C], row r = t * N + n. "rows" below is T * N.
+// Shapes: N batch size, T time steps, C features, H hidden units, D directions (1 or 2), G gates (rnn 1,
+// gru 3, lstm 4), V vocabulary size, S samples of a data set. All tensors are row-major. Inside a plan,
+// sequences are TIME-MAJOR: [T, N, C], where row r = t * N + n is time step t of sample n. In shapes, "rows"
+// means T * N.
 //
-// lengths [N] I32 (1..T), where the op has it, marks padding: step t of sample n is padding if
-// t >= lengths[n]. Padding is ignored: outputs and gradients there are exactly 0, and input values there
-// (maybe NaN) do not change any result.
+// The input lengths [N] I32, each from 1 to T, marks padding: step t of sample n is padding if
+// t >= lengths[n]. Without lengths there is no padding. Padding is ignored: outputs and gradients there are
+// exactly 0, and input values there, which may be NaN, do not change any result.
 //
-// An op overwrites its outputs, except those marked "updated", which it reads and writes. No other output is
-// also an input. An absent tensor is CLRNN_NONE: an output that is not needed (dx of the first layer), or an
-// input that the config turns off (bias: false, no lengths).
+// A slot is an index into in[] or out[] of an op, such as RNN_X. Each slot holds the number of a tensor of
+// the graph. An op overwrites the tensors in its output slots. It also reads those that are marked "updated";
+// no other tensor may be both an input and an output of one op. CLRNN_NONE in a slot means that there is no
+// tensor: the output is not needed (dx of the first layer), or the config turns the input off (bias: false,
+// no lengths).
 #ifndef CLRNN_SRC_OPS_OP_H
 #define CLRNN_SRC_OPS_OP_H
 
@@ -34,10 +39,10 @@ enum clrnn_op_kind {
 
 struct clrnn_op {
     enum clrnn_op_kind kind;
-    char layer[48];                                 // "rnn", "rnn.l1", "norm", "5": for listings
-    uint32_t T, N;                                  // of the op's input; rows = T * N
-    uint32_t C;                                     // features of the op's input
-    int in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT]; // tensors of the graph, or CLRNN_NONE
+    char layer[48]; // name of the layer, for listings: "rnn", "rnn.l1", "norm", "5"
+    uint32_t T, N;  // time steps and batch size of the op's input; rows = T * N
+    uint32_t C;     // features of the op's input
+    int in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT]; // by slot: tensors of the graph, or CLRNN_NONE
     union {
 #define X(stem) struct clrnn_##stem##_attributes stem;
         CLRNN_STEM_LIST(X)
@@ -47,63 +52,73 @@ struct clrnn_op {
 
 struct clrnn_graph;
 
-/** How a backward op's slots map to the slots of its forward op. */
+/** How the slots of a backward op are filled from the slots of its forward op. */
 struct clrnn_op_backward {
     enum clrnn_op_kind kind;
-    int dy, dx; // slots of the backward op; dx CLRNN_NONE: the input has no gradient (tokens)
-    int in_count, grad_count;
+    int dy, dx; // slots of the backward op; dx is CLRNN_NONE if the input has no gradient (tokens)
+    int in_count, grad_count; // numbers of elements of in[] and grad[] below
     struct {
+        // The backward op's input slot `to` gets the tensor in the forward op's slot `from`.
         int to, from;
-        bool out; // `from` is an output of the forward
+        bool out; // `from` is an output slot, not an input slot
     } in[32];
     struct {
-        int to, from; // output slot, and the forward's slot of the parameter whose gradient it is
+        // The backward op's output slot `to` gets the gradient of the parameter in the forward op's input
+        // slot `from`.
+        int to, from;
     } grad[18];
 };
 
-/** Properties of an op kind; each stem defines one per kind, clrnn_<name>_class. */
+/** Properties of an op kind. src/ops/<stem>.c defines one constant of this type for each op kind of its stem,
+ * named clrnn_<name>_class, such as clrnn_rnn_fwd_class. */
 struct clrnn_op_class {
-    /** Floating-point operations; a multiply-add is two, a transcendental one. NULL: none. */
+    /** Returns the number of floating-point operations: a multiply-add counts as two, a transcendental
+     * function as one. NULL: the op has none. */
     double (*flops)(const struct clrnn_op *op);
-    /** Bytes that one access to a slot's tensor moves. Negative, or no function: the size of the tensor. */
+    /** Returns how many bytes one access to the tensor in a slot moves. A negative result, or a NULL
+     * function, stands for the size of the whole tensor. */
     double (*slot_bytes)(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out);
-    /** Prints the sizes in the keys of autotuned choices. NULL: these are T, N and C. */
+    /** Prints the op's sizes for the key under which autotuned choices are stored (device/remember/choice.h).
+     * NULL: the key has T, N and C. */
     void (*sizes)(const struct clrnn_op *op, char *text, size_t size);
-    unsigned updated;                         // bit per output slot: read as well as written
-    unsigned record;                          // bit per output slot: the table of records
-    unsigned record_numbers;                  // how many numbers the op writes of its row of that table
-    const struct clrnn_op_backward *backward; // of a forward op; NULL: none
+    unsigned updated; // one bit for each output slot: the op reads that tensor as well as writing it
+    // One bit for each output slot: that tensor is the table of records (see clrnn_op_is_record).
+    unsigned record;
+    unsigned record_numbers; // how many numbers of one row of the table of records the op writes
+    const struct clrnn_op_backward *backward; // how to build the backward op of a forward op, or NULL
 };
 
-/** The name of a kind: "rnn_fwd". */
+/** Returns the name of an op kind, such as "rnn_fwd"; "unknown" if there is no such kind. */
 const char *clrnn_op_name(enum clrnn_op_kind kind);
 
-/** The class of a kind; NULL: it is unknown. */
+/** Returns the class of an op kind. NULL: there is no such kind. */
 const struct clrnn_op_class *clrnn_op_class(enum clrnn_op_kind kind);
 
-/** Whether an output is the table of records, of which an op writes some numbers of one row. */
+/** Whether the output slot `slot` holds the table of records (RECORD_... in cl/slots.h). An op writes only
+ * some numbers of one row of that table. */
 bool clrnn_op_is_record(const struct clrnn_op *op, int slot);
 
-/** FLOPs (a multiply-add is two) and bytes (each tensor accessed once) of an op, independent of the device.
- */
+/** Returns the FLOPs of an op (a multiply-add counts as two) and the bytes it moves (each tensor is read or
+ * written once, an updated one both). The result does not depend on the device. */
 struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct clrnn_op *op);
-/** Like clrnn_op_cost, for a launcher, which knows its class. */
+/** Like clrnn_op_cost, but with the op's class as an argument. The functions that launch an op know its
+ * class. */
 struct clrnn_cost clrnn_class_cost(const struct clrnn_op_class *class, const struct clrnn_graph *graph,
                                    const struct clrnn_op *op);
 
-/** The cost of a kernel with `flops` operations and `touches` accesses to memory for each number. */
+/** Returns the cost of a kernel that computes `numbers` numbers. Each number takes `flops` operations and
+ * `touches` accesses to memory of 4 bytes. */
 static inline struct clrnn_cost clrnn_cost_of(double numbers, double flops, double touches)
 {
     return (struct clrnn_cost){flops * numbers, 4 * touches * numbers};
 }
 
-/** Appends the launches of an op on an OpenCL device. The graph's tensors must have their buffers. Errors: as
- * clrnn_launch_kernel.
- */
+/** Appends the launches of an op on an OpenCL device. The graph's tensors must already have buffers
+ * (clrnn_graph_place). Errors: as clrnn_launch_kernel. */
 enum clrnn_status clrnn_op_launch(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                   const struct clrnn_op *op);
 
-// One launcher and one class per kind, in src/ops/<stem>.c.
+// Declares for each op kind the function that launches it, and its class. src/ops/<stem>.c defines both.
 #define X(kind, stem, name) \
     extern const struct clrnn_op_class clrnn_##name##_class; \
     enum clrnn_status clrnn_##name(struct clrnn_launches *launches, const struct clrnn_graph *graph, \

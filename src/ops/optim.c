@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The gradients' norm and the optimisers' update.
+// Launches the norm of the gradients and the optimiser's update.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -9,10 +9,11 @@
 
 enum { NORM_BLOCK = 8192, CPU_UPDATE = 4096 };
 
-// Partial sums of squares for the norm.
+// Sums of squares over blocks of the gradients, from which the norm is computed.
 struct squares {
     uint32_t blocks;
-    struct clrnn_buffer *partial; // [blocks, 2]
+    // [blocks, 2]: a scale, and the sum of squares of the gradients times that scale.
+    struct clrnn_buffer *partial;
 };
 
 static enum clrnn_status append_blocks(struct clrnn_launches *l, struct clrnn_buffer *grads, size_t count,
@@ -51,8 +52,8 @@ enum clrnn_status clrnn_grad_norm(struct clrnn_launches *launches, const struct 
                          clrnn_out(graph, op, GRAD_NORM_NORM), clrnn_out(graph, op, GRAD_NORM_RECORD));
 }
 
-// On CPUs the update's work-items also sum the squares of their gradients, unless the device takes minutes to
-// build such a kernel.
+// Whether the work-items of the update also sum the squares of their gradients for the norm. They do on CPUs,
+// unless the driver takes minutes to build such a kernel.
 static bool sums_along(const struct clrnn_launches *l)
 {
     return clrnn_on_cpu(l) && !clrnn_device_quirks(clrnn_launches_device(l))->builds_slowly;

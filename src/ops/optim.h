@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The gradients' norm and the optimiser's update, over the flat parameters.
+// Ops of the gradients' norm and of the optimiser's update, over all parameters in one flat buffer.
 #ifndef CLRNN_SRC_OPS_OPTIM_H
 #define CLRNN_SRC_OPS_OPTIM_H
 
 #include "clrnn/config.h"
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_OPTIM_OPS(X) \
     X(GRAD_NORM, optim, grad_norm) X(OPTIM, optim, optim)
 // clang-format on
 
-// GRAD_NORM: Euclidean norm of all gradients, for a plan without OPTIM, or with an OPTIM that clips.
+// GRAD_NORM: the Euclidean norm of all gradients together. It is used in a plan without OPTIM, or with an
+// OPTIM that clips gradients.
 enum {
     GRAD_NORM_GRADS, // flat
     GRAD_NORM_COUNTER,
@@ -21,26 +22,27 @@ enum {
     GRAD_NORM_RECORD, // updated
 };
 
-// OPTIM: with clip_max_norm > 0, gradients are scaled by min(1, max_norm / (norm + 1e-6)) before the update.
-// Without clipping, OPTIM itself computes the norm as GRAD_NORM does.
-// sgd: M momentum buffer. adam(w): M, V, VMAX (amsgrad). rmsprop: V square average, M momentum buffer
-// (momentum > 0), VMAX gradient average (centered).
+// OPTIM: with clip_max_norm > 0, gradients are multiplied by min(1, clip_max_norm / (norm + 1e-6)) before the
+// update. Without clipping, OPTIM itself computes the norm, as GRAD_NORM does. What the moments hold: sgd: M
+// is the momentum buffer. adam and adamw: M and V are the first and second moment, VMAX the maximum of V
+// (amsgrad). rmsprop: V is the average of squares, M the momentum buffer (momentum > 0), VMAX the average of
+// gradients (centered).
 enum {
     OPTIM_GRADS,
     OPTIM_HYPER, // REAL [HYPER_FIELDS]
-    OPTIM_NORM,  // the norm to clip by, or NONE
+    OPTIM_NORM,  // the norm for clipping, or CLRNN_NONE
     OPTIM_COUNTER,
 };
 enum {
-    OPTIM_PARAMS, // updated, like the moments; moments that the optimiser does not have: NONE
+    OPTIM_PARAMS, // updated, as are the moments; CLRNN_NONE for moments that the optimiser does not use
     OPTIM_M,
     OPTIM_V,
     OPTIM_VMAX,
-    OPTIM_NORM_OUT, // the norm, like GRAD_NORM_NORM, or NONE
-    OPTIM_RECORD,   // updated, or NONE
+    OPTIM_NORM_OUT, // the norm, like GRAD_NORM_NORM, or CLRNN_NONE
+    OPTIM_RECORD,   // updated, or CLRNN_NONE
 };
 
-struct clrnn_optim_attributes { // GRAD_NORM uses only count
+struct clrnn_optim_attributes { // GRAD_NORM uses only `count`, the number of parameters
     enum clrnn_optimizer_kind kind;
     size_t count;
     double beta2, eps, weight_decay, dampening, alpha, clip_max_norm;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pointwise and row-wise functions.
+// Launches pointwise and row-wise functions.
 #include "ops/graph.h"
 #include "ops/split.h"
 

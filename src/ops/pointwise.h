@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pointwise and row-wise functions. Backward reads x and y of the forward.
+// Ops of pointwise and row-wise functions. Backward reads x and y of the forward op.
 #ifndef CLRNN_SRC_OPS_POINTWISE_H
 #define CLRNN_SRC_OPS_POINTWISE_H
 
@@ -7,14 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_POINTWISE_OPS(X) \
     X(POINTWISE_FWD, pointwise, pointwise_fwd) X(POINTWISE_BWD, pointwise, pointwise_bwd)
 // clang-format on
 
-// ROUND is to nearest even; its gradient is 0. SOFTMAX and LOG_SOFTMAX are over the C features of each row.
-// Padding rows are 0.
+// ROUND rounds to the nearest whole number, halves to even; its gradient is 0. SOFTMAX and LOG_SOFTMAX are
+// over the C features of each row. Padding rows of y are 0.
 enum { POINTWISE_X, POINTWISE_LENGTHS };
 enum { POINTWISE_Y };
 enum { POINTWISE_BWD_X, POINTWISE_BWD_LENGTHS, POINTWISE_BWD_Y, POINTWISE_BWD_DY };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pooling over time.
+// Launches pooling over time.
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
@@ -31,7 +31,8 @@ enum clrnn_status clrnn_pool_bwd(struct clrnn_launches *launches, const struct c
                                  const struct clrnn_op *op)
 {
     const uint32_t width = vector_width(launches, op);
-    const uint32_t steps = clrnn_on_cpu(launches) ? 64 : 4; // steps per work-item, to amortise reading dy
+    // time steps of dx per work-item, which reads dy once for all of them
+    const uint32_t steps = clrnn_on_cpu(launches) ? 64 : 4;
 
     if (op->out[POOL_DX] < 0)
         return CLRNN_OK;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer with layer normalisation, a projection or dropout of its hidden state, step by step: a
-// multiply, then a kernel that takes whole rows (cl/recurrent.cl). The multiply of inputs is over all steps.
-// Forward; recurrent_backward.c has the rest.
+// Forward of the ops of recurrent.h: recurrent layers with layer normalisation, a projection or dropout of
+// the hidden state. The input is multiplied by W_ih for all time steps at once. Each time step is then a
+// multiply by W_hh and a kernel that computes whole rows (cl/recurrent.cl). Backward is in
+// recurrent_backward.c.
 #include "ops/recurrent.h"
 
 #include <stdio.h>
@@ -45,7 +46,8 @@ static enum clrnn_status hidden_products(struct clrnn_launches *l, const struct 
     return clrnn_launch_gemm(l, &m);
 }
 
-// Computes the product of the initial state with W_hh, which the first step takes.
+// Computes the product of the initial state with W_hh, which the kernel uses in each sample's first time
+// step.
 static enum clrnn_status begin(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)
 {
     const uint32_t GH = clrnn_recurrent_columns(r);
@@ -61,7 +63,7 @@ static enum clrnn_status begin(struct clrnn_launches *l, struct clrnn_recurrent_
     return clrnn_launch_gemm(l, &m);
 }
 
-// y of a step = W_hr h.
+// Computes y = W_hr h for the time step whose first row is `row`.
 static enum clrnn_status project(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                  size_t row)
 {
@@ -124,7 +126,7 @@ enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
     return steps_fwd(l, p, dropped);
 }
 
-// Writes the final cells of the samples whose last step is among those computed.
+// Writes the final cells of the samples whose last time step is among the steps that r covers.
 static enum clrnn_status final_cells(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                      struct clrnn_buffer *cn)
 {
@@ -133,7 +135,8 @@ static enum clrnn_status final_cells(struct clrnn_launches *l, const struct clrn
     return clrnn_launch_final(l, &z, r->lengths, r->cell, r->H, clrnn_recurrent_rows(r) * r->H, r->c0, cn);
 }
 
-// Runs forward through part k of the sequence, then stores y of its steps, and the state at its end.
+// Runs forward through part k of the sequence. Then stores the part's y and, unless it is the last part, the
+// state at its end.
 static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                    uint32_t k, struct clrnn_buffer *dropped, struct clrnn_buffer *cn)
 {

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer with layer normalisation, a projection or dropout of its hidden state, all directions.
-// Layers without these are in rnn.h. The weights of direction d are at slot + RECURRENT_WEIGHTS * d.
+// Ops of a recurrent layer with layer normalisation, a projection (proj_size) or dropout of its hidden state;
+// one op computes all directions. Recurrent layers without these are ops of rnn.h. For direction d,
+// RECURRENT_WEIGHTS * d is added to the slot of a weight or bias.
 #ifndef CLRNN_SRC_OPS_RECURRENT_H
 #define CLRNN_SRC_OPS_RECURRENT_H
 
 #include "ops/rnn.h"
 
-// X(KIND, stem, name)
+// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
 // clang-format off
 #define CLRNN_RECURRENT_OPS(X) \
     X(RECURRENT_FWD, recurrent, recurrent_fwd) X(RECURRENT_BWD, recurrent, recurrent_bwd)
 // clang-format on
 
-// y [T, N, D*P], where P is the size of the hidden state: H, or proj_size. Weights that the layer does not
-// have are NONE.
+// Input slots of forward, whose output y is [T, N, D*P]. P is the size of the hidden state: proj_size if it
+// is set, else H. Slots of weights that the layer does not have are CLRNN_NONE.
 enum {
     RECURRENT_X, // [T, N, C]
     RECURRENT_LENGTHS,
-    RECURRENT_COUNTER,   // U32 [4], with dropout
+    RECURRENT_COUNTER,   // U32 [COUNTER_FIELDS], only with dropout
     RECURRENT_WEIGHT_IH, // [G*H, C]
     RECURRENT_WEIGHT_HH, // [G*H, P]
     RECURRENT_BIAS_IH,   // [G*H]
@@ -27,26 +28,30 @@ enum {
     RECURRENT_GAMMA_HH,  // [G*H]
     RECURRENT_GAMMA_C,   // [H], lstm
     RECURRENT_BETA_C,    // [H], lstm
-    RECURRENT_REVERSE_,  // 9 more, of the reverse direction
+    RECURRENT_REVERSE_,  // first of the 9 weights of the reverse direction
     RECURRENT_WEIGHTS = RECURRENT_REVERSE_ - RECURRENT_WEIGHT_IH,
-    RECURRENT_H0 = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS, // [D, N, P], states as in rnn.h
+    RECURRENT_H0 = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS, // [D, N, P]: initial states, as in rnn.h
     RECURRENT_C0                                                // [D, N, H], lstm
 };
-enum { // all but y and the final states are internal to the device: NONE in inference, not compared between
-       // devices
+enum {
+    // Y, HN and CN are the same on every device. The others have a layout of the device's own: comparisons
+    // between devices skip them. They are CLRNN_NONE in inference.
     RECURRENT_Y,
-    RECURRENT_INPUT,  // [D, rows, G*H]: W_ih x, with layer_norm normalised
-    RECURRENT_HIDDEN, // [D, rows, G*H]: W_hh h, with layer_norm normalised
-    RECURRENT_STATS,  // [D, rows, 4]: 1 / deviation of both products, mean and 1 / deviation of the cell
+    RECURRENT_INPUT,  // [D, rows, G*H]: W_ih x; with layer_norm its normalised values
+    RECURRENT_HIDDEN, // [D, rows, G*H]: W_hh h; with layer_norm its normalised values
+    RECURRENT_STATS,  // [D, rows, 4]: 1 / deviation of W_ih x and of W_hh h, mean and 1 / deviation of the
+                      // cell
     RECURRENT_GATES,  // [D, rows, 4*H] after activation; lstm: i f g o; gru: r z n and W_hn h + b_hn
     RECURRENT_CELL,   // [D, rows, H], lstm
     RECURRENT_WIDE,   // [D, rows, H]: h before the projection
     RECURRENT_HN,
     RECURRENT_CN,
-    RECURRENT_KEPT_H, // [parts - 1, D, N, P] and [.., H]: as in rnn.h
+    RECURRENT_KEPT_H, // [parts - 1, D, N, P]: as kept_h in rnn.h
     RECURRENT_KEPT_C
 };
-enum { // slots up to the weights are forward's; the reference recomputes, kernels read kept activations
+enum {
+    // Input slots of backward. The slots from RECURRENT_X to the last weight are the same as in forward. The
+    // reference computes the activations again; kernels read those that forward kept.
     RECURRENT_BWD_Y = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS,
     RECURRENT_BWD_INPUT,
     RECURRENT_BWD_HIDDEN,
@@ -64,18 +69,21 @@ enum { // slots up to the weights are forward's; the reference recomputes, kerne
 };
 enum {
     RECURRENT_DX,
-    RECURRENT_DWEIGHT_IH, // then the gradients of the other weights in their order
+    RECURRENT_DWEIGHT_IH, // the gradients of the other weights follow, in the order of the input slots
     RECURRENT_DH0 = RECURRENT_DWEIGHT_IH + 2 * RECURRENT_WEIGHTS,
     RECURRENT_DC0
 };
 
 struct clrnn_recurrent_attributes {
-    struct clrnn_rnn_attributes rnn; // must come first: code for both kinds of layers reads it as op->rnn
+    // `rnn` must come first: code for both kinds of recurrent layers reads these attributes as op->rnn.
+    struct clrnn_rnn_attributes rnn;
     bool layer_norm;
     uint32_t P;
-    double p; // dropout of h where it enters the gates, one mask [N, P] for all steps; element n * P + i of
-              // stream
-    uint32_t stream; // of random numbers; direction d has stream + d
+    // Probability of dropout of h where h enters the gates. One mask [N, P] serves all steps. Its element
+    // (n, i) is drawn from random number n * P + i of the random-number stream `stream`; direction d uses
+    // stream + d.
+    double p;
+    uint32_t stream;
 };
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The recurrent op backward: the time steps, then multiplies over all of them for the weights.
+// Backward of the ops of recurrent.h: runs through the time steps, then computes the weight gradients by
+// multiplies over all steps.
 #include "device/gemm/gemm.h"
 #include "base/array.h"
 #include "ops/blocks.h"
@@ -9,17 +10,22 @@
 
 // ---------------------------------------------------------------- backward, the time steps
 
-// Scratch of backward; two directions use it one after the other.
+// Scratch memory of backward. The two directions use it one after the other.
 struct scratch {
-    struct clrnn_buffer *through, *carry;   // [N, P], [N, H]
-    bool kept;                              // carry is dc0 or dh0, [D, N, H]
-    struct clrnn_buffer *dh;                // [N, H]: a step's gradient of h before the projection
-    struct clrnn_buffer *dprojected;        // [D, rows, P]: gradient of y = W_hr h; NULL: no projection
-    struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: gradients of gate sums; ga, gb: of products
-    struct clrnn_buffer *dcell;             // [D, rows, H]: gradient of gamma_c times the normalised cell
-    struct clrnn_buffer *clean, *dropped;   // x and h for the weight gradients; dropped NULL: h as it is
-    struct clrnn_buffer *dropped_step;      // [N, P]: scratch of forward steps that backward runs again
-    struct clrnn_buffer *bias[3][2];        // block sums of sums(), of all parts; NULL: no memory yet
+    struct clrnn_buffer *through, *carry; // [N, P], [N, H]
+    bool kept;                       // carry is the output dc0 or dh0 [D, N, H], and is not scratch memory
+    struct clrnn_buffer *dh;         // [N, H]: gradient of h before the projection, at one time step
+    struct clrnn_buffer *dprojected; // [D, rows, P]: gradient of y = W_hr h; NULL: no projection
+    // [D, rows, G*H]: da and db are the gradients of the input's and of h's part of the gate sums. ga and gb
+    // are those of the products W_ih x and W_hh h, before layer normalisation.
+    struct clrnn_buffer *da, *db, *ga, *gb;
+    // [D, rows, H]: gradient of the cell after layer normalisation, which includes gamma_c and beta_c.
+    struct clrnn_buffer *dcell;
+    // For the weight gradients: x with zeros in padding, and h after dropout (NULL: there is no dropout).
+    struct clrnn_buffer *clean, *dropped;
+    struct clrnn_buffer *dropped_step; // [N, P]: h after dropout, in forward steps that backward runs again
+    // Results of sums() for blocks of rows, of all parts. NULL: not allocated yet.
+    struct clrnn_buffer *bias[3][2];
 };
 
 static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
@@ -47,12 +53,13 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     TRY(clrnn_recurrent_scratch(l, r->op->recurrent.p > 0 ? rows * r->P : 0, &s->dropped));
     TRY(clrnn_recurrent_scratch(l, part && r->op->recurrent.p > 0 ? (size_t)r->N * r->P : 0,
                                 &s->dropped_step));
-    s->clean = r->x; // gate gradients are 0 in padding, but x there may be NaN
+    s->clean = r->x; // gate gradients are 0 in padding, but x may be NaN there
     return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &s->clean);
 }
 
-// Computes in s->through the gradient that reaches h of a step, whose first row is `row`, from the step
-// after; with a projection also s->dh.
+// Computes s->through: the gradient that h of a time step gets from the step after it in the direction. `row`
+// is the first row of the step. With a projection also computes s->dh, the gradient of h before the
+// projection.
 static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                        const struct scratch *s, const struct recurrent_args *args, size_t row)
 {
@@ -116,8 +123,9 @@ static uint32_t begun(const struct clrnn_recurrent_direction *r)
     return r->d ? r->whole - first - r->steps : first;
 }
 
-// c [M, N] = a^T b, summed over the steps that r takes but the first `begin` in the direction's order. If
-// backward has taken later parts of the sequence, the result is added to theirs.
+// Computes c [M, N] = a^T b, summed over the time steps that r covers, except the first `begin` of them in
+// the order of the direction. If backward has already run another part of the sequence, the result is added
+// to that part's result.
 static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                uint32_t begin, struct clrnn_rows a, struct clrnn_rows b, uint32_t N,
                                struct clrnn_buffer *c)
@@ -134,8 +142,9 @@ static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recu
     return m.K == 0 ? clrnn_launch_zero(l, c) : clrnn_launch_gemm_sum(l, &m, 1, &blocks);
 }
 
-// Sums over rows: dbias = sum of g [rows, C], dgain = sum of g x; either may be NULL. The sums of blocks of
-// rows are kept in `kept` until backward has done all parts of the sequence, and are then added up.
+// Computes sums over rows: dbias = the sum of g [rows, C], dgain = the sum of g * x. Either of the two may be
+// NULL. The sums of blocks of rows are stored in `kept` until backward has run all parts of the sequence.
+// Then the blocks are added up.
 static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                               struct clrnn_buffer *g, struct clrnn_buffer *x, uint32_t C,
                               struct clrnn_buffer *dbias, struct clrnn_buffer *dgain,
@@ -170,7 +179,8 @@ static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recur
     return dgain ? clrnn_launch_block_sum(l, blocks[1], 0, s.teams, C, dgain) : CLRNN_OK;
 }
 
-// Computes dh0, and adds the initial state's contribution to dW_hh, which has the later steps' already.
+// Computes dh0, and adds the contribution of the initial state to dW_hh, which already has the contributions
+// of the other time steps.
 static enum clrnn_status initial_gradients(struct clrnn_launches *l,
                                            const struct clrnn_recurrent_direction *r, const struct scratch *s)
 {
@@ -206,7 +216,7 @@ static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct
                                           struct scratch *s)
 {
     const uint32_t GH = clrnn_recurrent_columns(r), begin = clrnn_recurrent_first(r, false) ? 0 : 1;
-    // dW_hh multiplies the gate gradients of a step by h of the step before it
+    // dW_hh multiplies the gate gradients of a time step by h of the step before it
     const uint32_t step = r->d ? r->low : r->low + begin, h = r->d ? r->low + 1 : r->low + begin - 1;
     const struct clrnn_rows x = {s->clean, (size_t)(r->low + r->offset) * r->N * r->C, r->C};
     struct clrnn_rows past = clrnn_recurrent_y(r, h);
@@ -238,7 +248,8 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
     return r->dx ? clrnn_launch_gemm_rows(l, &m, 1, &blocks) : CLRNN_OK;
 }
 
-// Runs backward through the steps of p, which is the whole sequence or a part, with all gradients.
+// Runs backward through the time steps of p, which is the whole sequence or a part of it, and computes all
+// gradients.
 static enum clrnn_status steps_and_weights(struct clrnn_launches *l,
                                            const struct clrnn_recurrent_direction *p, struct scratch *s)
 {

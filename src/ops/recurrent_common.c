@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What forward and backward of the recurrent op share: the buffers of a direction, dropout of its state.
+// What forward and backward of the ops of recurrent.h share: the buffers of a direction, and dropout of the
+// hidden state.
 #include "ops/recurrent_direction.h"
 
 #include <math.h>
 
 #include "base/array.h"
 
-// The range of a kernel with a team of `lanes` work-items for each row.
+// Returns the range of a kernel in which a team of `lanes` work-items computes each row.
 static struct clrnn_range teams_of(uint32_t lanes, size_t rows)
 {
     return lanes == 1 ? RANGE1(rows) : GROUPS1(rows * lanes, lanes);
 }
 
-// The in[] of forward and backward start with the same slots.
+// Serves both forward and backward, which begin with the same input slots.
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op,
                                                        struct clrnn_recurrent_packed *packed)
@@ -132,7 +133,8 @@ enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_re
                                     REAL(p < 1 ? 1 / (1 - p) : 0)));
 }
 
-// out [rows, P]: the mask times rows of h that are ld apart.
+// Computes out [rows, P] = the dropout mask times rows of h. These begin at element `first` and are ld
+// numbers apart.
 static enum clrnn_status drop_rows(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                    struct clrnn_buffer *h, size_t first, size_t ld, size_t rows,
                                    struct clrnn_buffer *out)

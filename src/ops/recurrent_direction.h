@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Private to the recurrent op: the buffers of one direction, for forward (recurrent.c) and backward.
+// Private to the ops of recurrent.h: the buffers of one direction, used by forward (recurrent.c) and backward
+// (recurrent_backward.c).
 #ifndef CLRNN_SRC_OPS_RECURRENT_DIRECTION_H
 #define CLRNN_SRC_OPS_RECURRENT_DIRECTION_H
 
@@ -8,29 +9,33 @@
 #include "ops/split.h"
 #include "rnn_args.h"
 
-/** Weights of one direction, packed once for the multiplies of all its steps (`panels` of struct clrnn_gemm).
- */
+/** Weights of one direction, packed once for the multiplies of all its time steps. Each is passed as `panels`
+ * of struct clrnn_gemm. */
 struct clrnn_recurrent_packed {
     struct clrnn_buffer *hidden, *projection;         // for forward
     struct clrnn_buffer *hidden_bwd, *projection_bwd; // for backward
 };
 
-/** The sizes and buffers of one direction. Shapes: ops/recurrent.h. Absent buffers are NULL. */
+/** The sizes and buffers of one direction. Shapes: ops/recurrent.h. A buffer that the layer does not have is
+ * NULL. */
 struct clrnn_recurrent_direction {
     uint32_t T, N, C, H, P, D, G, d;
     const struct clrnn_op *op;
-    struct clrnn_recurrent_packed *packed; // the caller's; clrnn_recurrent_take clears it
+    struct clrnn_recurrent_packed *packed; // owned by the caller; clrnn_recurrent_take clears it
     struct clrnn_split split;              // a team for each row of the batch
     struct clrnn_buffer *x, *lengths, *counter, *weight[RECURRENT_WEIGHTS], *gradient[RECURRENT_WEIGHTS];
     struct clrnn_buffer *y, *input, *hidden, *stats, *gates, *cell, *wide, *mask;
-    struct clrnn_buffer *dy, *dx;                                   // backward
-    struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn; // begin and state: see cl/recurrent.cl
-    // The steps to compute, of `whole` steps: those of a part, as in struct clrnn_rnn_part, or all T.
+    struct clrnn_buffer *dy, *dx; // backward
+    // `begin` and `state`: see cl/recurrent.cl
+    struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn;
+    // The time steps to compute, of a sequence of `whole` steps: those of a part (struct clrnn_rnn_part), or
+    // all T.
     uint32_t whole, low, steps, offset;
-    struct clrnn_buffer *kept_h, *kept_c, *part_y; // kept: as in rnn.h. part_y: y of a part; NULL: no parts
+    // kept_h, kept_c: as in rnn.h. part_y: y of one part; NULL: the sequence is not divided into parts.
+    struct clrnn_buffer *kept_h, *kept_c, *part_y;
 };
 
-/** Defines of kernels, from the layer and the split of its rows or columns. */
+/** The defines of a kernel, from the layer and a split (split.h) of its rows or columns. */
 #define DEFINES_OF(r, split) \
     DEFINES({"CELL", (r)->op->rnn.cell}, {"RELU", (r)->op->rnn.relu}, \
             {"NORM", (r)->op->recurrent.layer_norm}, {"WIDTH", (split).width}, {"LANES", (split).lanes})
@@ -42,7 +47,8 @@ static inline size_t clrnn_recurrent_rows(const struct clrnn_recurrent_direction
     return (size_t)r->T * r->N;
 }
 
-/** Arguments that all kernels of a step share; forward adds where h is, backward where carry is. */
+/** Returns the arguments that all kernels of time step `step` share. Forward adds the position of h to them
+ * (h_first, h_ld), backward that of the carried gradient (carry_first). */
 static inline struct recurrent_args clrnn_recurrent_args(const struct clrnn_recurrent_direction *r,
                                                          uint32_t step)
 {
@@ -62,50 +68,57 @@ static inline uint32_t clrnn_recurrent_columns(const struct clrnn_recurrent_dire
     return r->G * r->H;
 }
 
-/** Returns the layer with the fields that do not depend on the direction; clrnn_recurrent_take sets the
- * others, for direction d. */
+/** Returns a layer's sizes and buffers, with only the fields that do not depend on the direction.
+ * clrnn_recurrent_take sets the other fields, for direction d. */
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op,
                                                        struct clrnn_recurrent_packed *packed);
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
 
-/** Number of steps in the buffers before those to compute, in the direction's forward or backward order: 0 or
- * 1 in a part of the sequence, 0 in a whole one. */
+/** Returns how many steps the buffers have before the first step to compute, in the order in which the
+ * direction's forward pass, or its backward pass, goes through the steps. It is 0 or 1 in a part of the
+ * sequence, 0 in a whole sequence. */
 uint32_t clrnn_recurrent_first(const struct clrnn_recurrent_direction *r, bool backward);
 
-/** Allocates scratch for activations that have no buffer: of the whole sequence or, with op->rnn.part, of a
- * part. */
+/** Allocates scratch memory for the activations that have no buffer: for one part if the layer works in parts
+ * (op->rnn.part), otherwise for the whole sequence. */
 enum clrnn_status clrnn_recurrent_own(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** Returns the direction, limited to one part of the sequence. */
+/** Returns a copy of *r that covers only one part of the sequence. */
 struct clrnn_recurrent_direction clrnn_recurrent_part(const struct clrnn_recurrent_direction *r,
                                                       const struct clrnn_rnn_part *part);
+/** Returns the number of parts of the sequence; 1: it is not divided. */
 uint32_t clrnn_recurrent_parts(const struct clrnn_recurrent_direction *r);
 
-/** Call it before a direction's first step: computes the dropout mask and W_hh times the initial state. */
+/** Computes the dropout mask, and W_hh times the initial state. Must be called before a direction's first
+ * step. */
 enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** Runs forward through part k from the state kept before it. `dropped`: scratch [N, P]; NULL: no dropout. */
+/** Runs forward through the steps of part k, from the state that was kept at the end of part k - 1.
+ * `dropped`: scratch memory [N, P]; NULL: no dropout. */
 enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
                                              const struct clrnn_recurrent_direction *p,
                                              const struct clrnn_rnn_part *part, uint32_t k,
                                              struct clrnn_buffer *dropped);
-/** The direction's rows of y at step t, of another buffer (W numbers a row) at step t, and of the states kept
- * at the end of part k. */
+/** Returns the direction's rows of y, from time step t on; each step has N rows. */
 struct clrnn_rows clrnn_recurrent_y(const struct clrnn_recurrent_direction *r, uint32_t t);
+/** Returns the direction's rows, of W numbers each, of the buffer `of` [D, T, N, W], from time step t on. */
 struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of,
                                      uint32_t W, uint32_t t);
+/** Returns the direction's N rows, of W numbers each, of the states kept at the end of part k. */
 struct clrnn_rows clrnn_recurrent_kept(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *kept,
                                        uint32_t W, uint32_t k);
 
-/** Allocates scratch for *buffer, unless it has memory or count is 0. */
+/** Allocates scratch memory of `count` REALs as *buffer. Does nothing if *buffer is not NULL or count is
+ * 0. */
 enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count,
                                           struct clrnn_buffer **buffer);
 
-/** Computes the direction's dropout mask; without dropout there is none. */
+/** Computes the direction's dropout mask. Does nothing if the layer has no dropout of its state. */
 enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** out [rows, P]: the mask times the rows of y from `row` on. */
+/** Computes out [rows, P] = the dropout mask times `rows` rows of y, from row `row` on. */
 enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                        size_t row, size_t rows, struct clrnn_buffer *out);
-/** h0 of the direction as it enters the gates, in *h from *offset on: times the mask if there is one. */
+/** Finds the direction's h0 [N, P] as it enters the gates: times the dropout mask if there is one. On return,
+ * h0 begins at element *offset of *h. */
 enum clrnn_status clrnn_recurrent_initial(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                           struct clrnn_buffer **h, size_t *offset);
 

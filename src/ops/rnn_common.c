@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Common to the variants of the recurrent layer: sizes, the layout of the input projection x W_ih^T, and the
-// multiply that computes it.
+// What the variants of the recurrent layer share: sizes, and the input's part of the gates, x W_ih^T: its
+// layout and the multiply that computes it.
 #include "ops/blocks.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer's multiplies after the time steps of backward: gradients of the weights, the biases and
-// x.
+// Computes a recurrent layer's gradients of the weights, the biases and x, after backward has run through the
+// time steps. Each is one multiply or sum over all of these steps.
 #include "base/array.h"
 #include "ops/blocks.h"
 #include "ops/rnn_variants.h"
@@ -10,13 +10,13 @@ static size_t rows_of(const struct clrnn_rnn *r)
     return (size_t)r->T * r->N;
 }
 
-// Index of the first element, in `gates`, of direction d and the first of the steps to compute.
+// Returns the index in r->gates of the first element of direction d at the first time step to compute.
 static size_t gates_of(const struct clrnn_rnn *r, uint32_t d)
 {
     return (d * rows_of(r) + (size_t)r->low * r->N) * r->R * r->H;
 }
 
-// Number of steps of the sequence before this part, in the order of the direction.
+// Returns how many time steps of the sequence come before this part, in the order of the direction.
 static uint32_t begun(const struct clrnn_rnn *r)
 {
     const uint32_t first = r->low + r->offset;
@@ -24,13 +24,15 @@ static uint32_t begun(const struct clrnn_rnn *r)
     return r->direction ? r->whole - first - r->steps : first;
 }
 
-// beta of the weight gradients: 0 in the part that backward takes first, 1 in the others, which add to it.
+// Returns beta (struct clrnn_gemm) for the weight gradients: 0 in the part that backward runs first; 1 in
+// later parts, which add to the result.
 static float keep(const struct clrnn_rnn *r)
 {
     return clrnn_rnn_first(r, true) ? 1 : 0;
 }
 
-// Launches the multiplies of the directions whose result is needed, as a batched pair if both are.
+// Launches the multiply of each direction that has a result buffer c. If both have one, they are launched as
+// a batched pair (clrnn_launch_gemm_batch).
 static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm m[2],
                                      const struct clrnn_blocks blocks[2])
 {
@@ -41,8 +43,9 @@ static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm
     return clrnn_launch_gemm_sum(l, &m[first], m[0].c && m[1].c ? 2 : 1, &blocks[first]);
 }
 
-// dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates belongs to row r - N of y (reverse: r + N), so this is
-// one multiply, without the direction's first step. gru: the hidden part of n is column block 3 of the gates.
+// Computes dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates belongs to row r - N of y (reverse direction:
+// r + N). So one multiply covers all time steps except the direction's first. gru takes a second multiply for
+// gate n, since the gradient of its hidden part is column block 3 of the gates.
 static enum clrnn_status hidden_weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t ld = r->R * r->H, begin = clrnn_rnn_first(r, false) ? 0 : 1;
@@ -85,7 +88,7 @@ static enum clrnn_status hidden_weight_gradients(struct clrnn_launches *l, const
     return launch_both(l, m, blocks);
 }
 
-// dW_ih [G*H, C] = dgates^T x.
+// Computes dW_ih [G*H, C] = dgates^T x.
 static enum clrnn_status input_weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     struct clrnn_gemm m[2] = {{.c = NULL}};
@@ -115,8 +118,8 @@ static enum clrnn_status input_weight_gradients(struct clrnn_launches *l, const 
     return launch_both(l, m, blocks);
 }
 
-// Column sums of the gate gradients in blocks of rows, unless the variant has already written these partial
-// sums or there are few rows.
+// Computes bias->partial, column sums of the gate gradients over blocks of rows. Does nothing if the variant
+// has already written these sums. If there are few rows, bias->partial is the gate gradients themselves.
 static enum clrnn_status bias_partial(struct clrnn_launches *l, const struct clrnn_rnn *r,
                                       struct clrnn_rnn_bias *bias)
 {
@@ -159,7 +162,7 @@ enum clrnn_status clrnn_rnn_bias_sum(struct clrnn_launches *l, const struct clrn
              BUF(r->dbias_hh[1]), UINT(r->H), UINT(bias->blocks), UINT(r->D)));
 }
 
-// dx [rows, C] = sum over directions of dgates W_ih.
+// Computes dx [rows, C] = the sum of dgates W_ih over the directions.
 static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     FOR_DIRECTIONS(r, d)

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer on GPUs: a persistent kernel for all time steps, in which a work-group computes some
-// batch rows (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
+// The variant GROUP of a recurrent layer, for GPUs: a persistent kernel for all time steps, in which each
+// work-group computes some batch rows (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
 #include "base/array.h"
 #include "device/remember/choice.h"
 #include "ops/rnn_variants.h"
 
-// The tiling of a layer on a GPU. cl/rnn_group.h defines the terms.
+// How the work of a layer is divided on a GPU. The fields are defines of the kernels; cl/rnn_group.h explains
+// them.
 struct tiling {
-    uint32_t K, columns; // shape of W_hh as traversed by forward or backward
+    uint32_t K, columns; // shape of the matrix W_hh in the multiply of forward or of backward
     uint32_t rows, parts, part, lanes, lane_units, items, held, unroll;
-    size_t state_bytes, sum_bytes; // local memory
+    size_t state_bytes, sum_bytes; // bytes of local memory for the state and for partial sums
     uint32_t groups;
 };
 
 enum {
-    ITEMS_STEP = 64,            // a multiple of every GPU's sub-group width, 8 to 64
-    FEWEST_K = 16,              // least rows of the weights per work-item
-    ALL_REGISTERS = 64 * 1024,  // registers of a work-group: NVIDIA's limit, more than other GPUs' items need
-    MOST_HELD = 64,             // weights in a work-item's registers
+    // Work-group sizes are multiples of this. Every GPU's sub-group width (8 to 64) divides it.
+    ITEMS_STEP = 64,
+    FEWEST_K = 16, // least rows of the weight matrix per work-item
+    // Registers of a work-group: the limit of NVIDIA's GPUs. It is more than the work-items of other GPUs
+    // need.
+    ALL_REGISTERS = 64 * 1024,
+    MOST_HELD = 64,             // most weights that a work-item keeps in registers
     LOADS = 4,                  // loads of 16 bytes of weights in flight in a work-item, if registers suffice
-    MOST_LOCAL = 48 * 1024,     // bytes of local memory: NVIDIA's limit
-    MOST_WEIGHTS = 1024 * 1024, // bytes: see clrnn_rnn_group_pays
+    MOST_LOCAL = 48 * 1024,     // most bytes of local memory: the limit of NVIDIA's GPUs
+    MOST_WEIGHTS = 1024 * 1024, // most bytes of recurrent weights: see clrnn_rnn_group_pays
     SIZES = 5,                  // number of work-group sizes: ITEMS_STEP times a power of two
 };
 
@@ -34,7 +38,8 @@ static size_t packed_count(const struct clrnn_rnn *r, const struct tiling *c)
     return (size_t)r->D * c->parts * c->part * c->columns * wide(c);
 }
 
-// Upper estimate of the iterations of all loops of a work-item, none unrolled.
+// Returns an upper estimate of how many iterations the loops of a work-item have in all, if none is unrolled.
+// Some drivers limit this number (quirk loop_rounds).
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
 {
     const double pairs = clrnn_divide_up(c->rows * r->H, c->items), units = c->columns * c->lane_units;
@@ -44,7 +49,7 @@ static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
            c->part / 4 * units;
 }
 
-// Divides the multiply of one time step among at most `most` work-items.
+// Sets in *c how the multiply of one time step is divided among at most `most` work-items.
 static void divide_units(const struct clrnn_rnn *r, bool backward, uint32_t most, struct tiling *c)
 {
     *c = (struct tiling){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
@@ -55,9 +60,9 @@ static void divide_units(const struct clrnn_rnn *r, bool backward, uint32_t most
     c->items = clrnn_divide_up(c->parts * c->lanes, ITEMS_STEP) * ITEMS_STEP;
 }
 
-// Registers of a work-item that computes `rows` batch rows, besides those of the multiply's operands. Fitted
-// to what clang for gfx1101 takes, within 15 % (tools/gpu-compile); NVIDIA's and Intel's compilers take
-// fewer.
+// Returns an estimate of the registers of a work-item that computes `rows` batch rows, without those for the
+// operands of the multiply. It was fitted to the registers that clang uses for gfx1101, and is within 15 % of
+// them (tools/gpu-compile). NVIDIA's and Intel's compilers use fewer.
 static uint32_t registers_of(const struct clrnn_rnn *r, const struct tiling *c, uint32_t rows)
 {
     const uint32_t pairs = clrnn_divide_up(rows * r->H, c->items);
@@ -65,14 +70,16 @@ static uint32_t registers_of(const struct clrnn_rnn *r, const struct tiling *c, 
     return 28 + 2 * c->columns * c->lane_units * rows + pairs * (6 + 5 * r->R / 2);
 }
 
-// Registers of a work-item for four rows of the weights and the state that these are multiplied with.
+// Returns the registers that a work-item needs for four rows of the weight matrix and for the state that is
+// multiplied by them.
 static uint32_t operands_of(const struct tiling *c)
 {
     return 4 * (c->columns * c->lane_units + c->rows);
 }
 
-// Divides `left` free registers: first to unroll the loop that reads weights from memory, which is bound by
-// their latency; the rest holds weights over all steps, and the state that these are multiplied with.
+// Divides `left` free registers of a work-item between two uses. The first is to unroll the loop that reads
+// weights from memory, whose speed is limited by the latency of these reads. The rest hold weights over all
+// time steps, and the state that is multiplied by them.
 static void divide_registers(uint32_t left, struct tiling *c)
 {
     const uint32_t one = operands_of(c), fours = c->part / 4;
@@ -82,10 +89,12 @@ static void divide_registers(uint32_t left, struct tiling *c)
         c->unroll /= 2;
     c->held = left > c->unroll * one ? left / one - c->unroll : 0;
     c->held = MIN2(c->held, MIN2(MOST_HELD / (4 * c->columns * c->lane_units), fours));
-    c->held -= c->held % c->unroll; // a loop with a remainder takes twice the registers
+    // A multiple of c->unroll: with a remainder, the loop takes twice the registers.
+    c->held -= c->held % c->unroll;
 }
 
-// Sets the tiling for `rows` batch rows per work-group; false if registers or local memory do not suffice.
+// Sets the tiling for `rows` batch rows per work-group. Returns false if registers or local memory do not
+// suffice, or if the driver does not allow so many loop iterations.
 static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t rows,
                       struct tiling *c)
 {
@@ -104,7 +113,8 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
            rounds_of(r, c) <= clrnn_device_quirks(device)->loop_rounds;
 }
 
-// Possible work-group sizes for the layer: `count` powers of two starting at 64 << `first`.
+// Finds the possible work-group sizes for the layer: the smallest is 64 << *first, and each other one is
+// twice the one before. Returns how many there are.
 static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward,
                          unsigned *first)
 {
@@ -117,14 +127,14 @@ static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn 
     for (unsigned i = 0; i < SIZES && (uint32_t)ITEMS_STEP << i <= most; i++) {
         divide_units(r, backward, (uint32_t)ITEMS_STEP << i, &c);
         if (count && c.items == items)
-            break; // more work-items would be idle
+            break; // larger work-groups would only add idle work-items
         items = c.items;
         if (give_rows(l, r, 1, &c))
             count++;
         else if (count)
             break;
         else
-            *first = i + 1; // `items` is too small for the layer
+            *first = i + 1; // this work-group size is too small for the layer
     }
     return count;
 }
@@ -136,8 +146,8 @@ bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn
     return sizes_of(l, r, false, &first) && sizes_of(l, r, true, &first);
 }
 
-// The autotuned tiling; otherwise up to 512 work-items, one row per work-group unless there are more rows
-// than compute units, weights in registers.
+// Chooses the autotuned tiling, if there is one. Otherwise: up to 512 work-items per work-group, one batch
+// row per work-group unless there are more rows than compute units, and weights in registers.
 static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward,
                           struct tiling *c)
 {
@@ -161,15 +171,16 @@ static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, b
         c->held = 0;
 }
 
-// A work-group reads its weights from the caches in every step, at about 100 GB/s if it has a compute unit
-// for itself (64 bytes per clock). For more than 1 MiB that takes longer than the two launches per step of
-// CLRNN_RNN_STEPS.
+// In every time step a work-group reads its weights from the caches. If it has a compute unit for itself, it
+// reads about 100 GB/s (64 bytes per clock). Reading more than 1 MiB then takes longer than the two launches
+// per step of CLRNN_RNN_STEPS.
 bool clrnn_rnn_group_pays(const struct clrnn_rnn *r)
 {
     return (size_t)r->G * r->H * r->H * sizeof(float) <= MOST_WEIGHTS;
 }
 
-// The cost of one launch; `moved`: values read or written in global memory per row and step.
+// Returns the cost of one launch. `moved`: values read or written in global memory for each row and time
+// step.
 static struct clrnn_cost group_cost(const struct clrnn_rnn *r, const struct tiling *c, double moved)
 {
     const double rows = (double)r->steps * r->N;

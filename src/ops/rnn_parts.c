@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer's pass over its time steps: at once, or in parts where activations are not kept
-// (train.recompute). Forward then keeps only the state at the end of each part; backward takes the parts from
-// the last one on, and runs forward again in each, from the state before it.
+// Runs a recurrent layer over its time steps: all at once or, with train.recompute, in parts whose
+// activations are not kept. Forward then keeps only the state at the end of each part. Backward goes through
+// the parts from the last to the first. In each part, it first runs forward again from the state at the end
+// of the part before.
 #include "base/array.h"
 #include "ops/rnn_states.h"
 #include "ops/rnn_variants.h"
@@ -23,8 +24,9 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
 
 // ---------------------------------------------------------------- parts
 
-// Buffers y [T, N, D*H], gates [D, T, N, R*H] and cell [D, T, N, H] for one part of the sequence; all parts
-// use them in turn. T counts the part's steps and one more on either side, for the neighbouring states.
+// Buffers y [T, N, D*H], gates [D, T, N, R*H] and cell [D, T, N, H] for one part of the sequence. All parts
+// use the same buffers in turn. T is the number of the part's steps plus one step before and one after the
+// part, for the states there.
 struct own {
     struct clrnn_buffer *y, *gates, *cell;
 };
@@ -62,7 +64,8 @@ static struct clrnn_rnn take(const struct clrnn_rnn *r, const struct own *own, u
     return p;
 }
 
-// The rows of y at step t of a part's buffers; cell_at and gates_at return those of the cell and the gates.
+// Returns the rows of y at time step t of a part's buffers. cell_at and gates_at return the rows of the cell
+// and of the gates.
 static struct clrnn_rows y_at(const struct clrnn_rnn *p, uint32_t t)
 {
     return (struct clrnn_rows){p->y, ((size_t)t * p->N * p->D + p->direction) * p->H, p->D * p->H};
@@ -78,7 +81,7 @@ static struct clrnn_rows gates_at(const struct clrnn_rnn *p, uint32_t t)
     return (struct clrnn_rows){p->gates, ((size_t)p->direction * p->T + t) * p->N * p->R * p->H, p->R * p->H};
 }
 
-// The state at the end of part k.
+// Returns the rows of the state that was kept in `kept` at the end of part k.
 static struct clrnn_rows kept_at(const struct clrnn_rnn *p, struct clrnn_buffer *kept, uint32_t k)
 {
     return (struct clrnn_rows){kept, ((size_t)k * p->D + p->direction) * p->N * p->H, p->H};
@@ -94,7 +97,8 @@ static enum clrnn_status part_fwd(struct clrnn_launches *l, const struct clrnn_r
     return steps_fwd(l, p);
 }
 
-// Runs forward through part k of the sequence, then stores y of its steps, and the state at its end.
+// Runs forward through part k of the sequence. Then stores the part's y and, unless it is the last part, the
+// state at its end.
 static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_rnn *r, const struct own *own,
                                    uint32_t d, uint32_t k)
 {
@@ -177,7 +181,8 @@ enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn
         for (uint32_t k = parts_of(r); k-- > 0;) {
             clrnn_launches_reset(l, mark);
             TRY(part_bwd(l, r, &own, d, k, &bias));
-            if (d == 0 && k + 1 == parts_of(r)) // keeps the scratch of bias sums, which all parts share
+            // From here on, a reset keeps the scratch memory of the bias sums, which all parts share.
+            if (d == 0 && k + 1 == parts_of(r))
                 mark = clrnn_launches_mark(l);
         }
     return clrnn_rnn_bias_sum(l, r, &bias);

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer on CPUs: a persistent kernel for all time steps, or a launch per step
-// (cl/rnn_forward.cl, cl/rnn_backward.cl).
+// The variants of a recurrent layer for CPUs: SEQUENCE, one persistent kernel for all time steps, and SHARED,
+// a launch per step. Kernels: cl/rnn_forward.cl, cl/rnn_backward.cl.
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 
-// The tiling of a layer on a CPU. cl/rnn_tile.h defines the terms.
+// How the work of a layer is divided on a CPU. A tile is `tile` vectors of `width` hidden units. A work-item
+// computes it for a stripe of up to `rows` batch rows at a time; see cl/rnn_tile.h.
 struct tiling {
-    uint32_t width, tile, slots, vectors; // vectors of packed weights side by side: P in the kernels
+    // slots: accumulators of a row of the tile. vectors: vectors of a tile's packed weights for each k of K,
+    // P in the kernels.
+    uint32_t width, tile, slots, vectors;
     uint32_t tiles, rows;
-    uint32_t item_rows, items;       // batch rows per work-item; number of work-items for the rows
-    uint32_t item_tiles, tile_items; // tiles per work-item; number of work-items for the tiles
-    uint32_t steps;                  // steps per launch
-    uint32_t ahead;                  // per step of K, vectors of the next tile that a stripe prefetches
+    // item_rows: batch rows per work-item; items: work-items among which the rows are divided.
+    uint32_t item_rows, items;
+    // item_tiles: tiles per work-item; tile_items: work-items among which the tiles are divided.
+    uint32_t item_tiles, tile_items;
+    uint32_t steps; // time steps per launch
+    uint32_t ahead; // vectors of the next tile's weights that a stripe prefetches for each k of K
 };
 
-// Most rows per work-item, so that their states fit in the second-level cache together with the weights.
+// Most batch rows per work-item. The states of so many rows fit in the second-level cache together with the
+// weights.
 enum { MOST_ITEM_ROWS = 64 };
 
-// From this many bytes of recurrent weights per work-item on, the next tile's weights are all prefetched,
-// even if there are fewer stripes than vectors in a tile. With less, the second-level cache keeps most of the
-// weights from step to step.
+// If a work-item has at least this many bytes of recurrent weights, it prefetches all weights of the next
+// tile. If there are fewer stripes than vectors in a tile, each stripe then prefetches several vectors. With
+// fewer bytes each stripe prefetches one vector, because the second-level cache keeps most weights from one
+// time step to the next.
 enum { LEAST_WEIGHTS = 512 * 1024 };
 
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -29,10 +36,10 @@ static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rn
     return (MAX2(units, 1u) + r->D - 1) / r->D;
 }
 
-// SEQUENCE: each core computes some rows over all steps without synchronisation, and reads all recurrent
-// weights in every step. If these exceed a core's own cache (assumed 2 MiB), reading them takes longer than
-// multiplying a few rows. SHARED: the hidden units are divided among the cores instead, at the cost of a
-// launch per step.
+// In SEQUENCE, each core computes some batch rows over all time steps without synchronisation, and reads all
+// recurrent weights in every step. If the weights exceed a core's own cache (assumed 2 MiB), reading them
+// takes longer than multiplying them by a few rows. SHARED is then chosen: it divides the hidden units among
+// the cores, at the cost of a launch per step.
 enum clrnn_rnn_variant clrnn_rnn_sequence_standard(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     return (size_t)r->G * r->H * r->H * sizeof(float) > 2 * 1024 * 1024 && cores_each(l, r) > 1
@@ -49,20 +56,23 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     t->steps = shared ? 1 : r->steps;
     t->item_tiles = clrnn_divide_up(t->tiles, tile_items);
     t->tile_items = clrnn_divide_up(t->tiles, t->item_tiles);
-    // fewer than 4 rows do not make a work-item faster: reading the weights dominates
+    // A work-item gets at least 4 rows: with fewer it would not be faster, because reading the weights
+    // dominates.
     t->item_rows = MAX2(clrnn_divide_up(r->N, items), MIN2(r->N, 4u));
     t->item_rows = clrnn_divide_up(t->item_rows, clrnn_divide_up(t->item_rows, MOST_ITEM_ROWS));
     t->items = clrnn_divide_up(r->N, t->item_rows);
 }
 
-// The tile of accumulators must fit in the registers: 32 of 512 bits, otherwise assumed 16.
+// Returns the tiling of forward or backward. The accumulators of a tile must fit in the vector registers: 32
+// of them if they have 512 bits, otherwise 16 are assumed.
 static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward)
 {
     struct tiling t = {.width = clrnn_rnn_width(l)};
     const uint32_t unit_vectors = clrnn_divide_up(r->H, t.width), registers = t.width == 16 ? 24 : 12;
 
-    // The widest tile among those with the fewest empty vectors. In backward K is G times as long: with more
-    // than 2 vectors, two tiles' weights and the gates would not fit in the second-level cache.
+    // Choose the widest tile among those that leave the fewest vectors empty. In backward K is G times as
+    // long. With more than 2 vectors, the weights of two tiles and the gates would not fit in the
+    // second-level cache.
     for (uint32_t tile = backward ? 2 : 4, least = UINT32_MAX; tile >= 1; tile--) {
         const uint32_t all = clrnn_divide_up(unit_vectors, tile) * tile;
         if (all < least) {
@@ -83,7 +93,8 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     return t;
 }
 
-// Upper estimate of the iterations of all loops of a work-item of rnn_forward or rnn_backward, none unrolled.
+// Returns an upper estimate of how many iterations the loops of a work-item of rnn_forward or rnn_backward
+// have in all, if none is unrolled. Some drivers limit this number (quirk loop_rounds).
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *t, uint32_t K)
 {
     const double stripes = clrnn_divide_up(t->item_rows, t->rows), row = t->rows * (1.0 + t->vectors);
@@ -96,12 +107,14 @@ bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_
     const struct tiling forward = tiling_of(l, r, false), backward = tiling_of(l, r, true);
     const double most = clrnn_device_quirks(clrnn_launches_device(l))->loop_rounds;
 
-    if (r->variant == CLRNN_RNN_SHARED && cores_each(l, r) == 1) // a single core: same as SEQUENCE
+    // SHARED on a single core is the same as SEQUENCE
+    if (r->variant == CLRNN_RNN_SHARED && cores_each(l, r) == 1)
         return false;
     return rounds_of(r, &forward, r->C + r->H) <= most && rounds_of(r, &backward, r->G * r->H) <= most;
 }
 
-// The cost of one launch. Per row and step: K values of input and state, `moved` values in memory.
+// Returns the cost of one launch. For each row and time step, K values of input and state are multiplied by
+// weights, and `moved` values are read or written in memory.
 static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct tiling *t, double K,
                                         double moved)
 {
@@ -110,9 +123,10 @@ static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct 
     return (struct clrnn_cost){rows * r->D * r->G * r->H * (2 * K + 10), 4 * rows * moved};
 }
 
-// Whether to fuse the input's multiply into the kernel, so that gates are not stored before their activation.
-// The kernel then reads the input weights in every step: they must all fit in the second-level cache, or be
-// prefetched one tile ahead while enough rows are multiplied.
+// Whether to fuse the multiply of the input into the kernel, which avoids storing gates before their
+// activation. The kernel then reads the input weights in every time step. Therefore all weights must fit in
+// the second-level cache, or there must be enough rows per work-item to prefetch the next tile's weights
+// meanwhile.
 static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
 {
     const size_t K = (size_t)r->C + r->H, all = K * r->G * r->H * sizeof(float);
@@ -121,7 +135,7 @@ static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
     return all <= 3 * 512 * 1024 || (tile <= 512 * 1024 && t->item_rows >= 16);
 }
 
-// The kernel arguments of the first launch.
+// Returns the kernel arguments of the first launch.
 static struct rnn_args args_of(const struct clrnn_rnn *r, const struct tiling *t, bool backward)
 {
     struct rnn_args args = clrnn_rnn_args(r, backward);

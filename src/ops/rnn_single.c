@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer of one time step on CPUs (cl/rnn_single.cl).
+// Launches a recurrent layer of one time step on CPUs, with the multiply of the input and the gates in one
+// kernel (cl/rnn_single.cl).
 #include <math.h>
 
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
 
-// Limits for the fused launch: a small layer's multiplies take no longer than one or two launches; for larger
-// ones the GEMM's own tiling is better. The fused kernel sums over rows sequentially.
+// Limits up to which the multiply and the gates are fused into one launch: multiply-adds, batch rows, and
+// floats of packed weights per work-item. The multiplies of a small layer take no longer than one or two
+// launches. A larger layer is faster with the tiling of a separate GEMM, and with a backward that does not
+// sum over the rows sequentially.
 enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
 enum { TILE = 4 }; // rows per work-item in the gradient of x
 
-// Number of vectors of hidden units that a work-item of the forward kernel computes: one, with all gates, or
-// for cell rnn the width of the register tile.
+// Returns how many vectors of hidden units a work-item of the forward kernel computes: one, with all its
+// gates; for cell rnn as many as the register tile is wide.
 static uint32_t parts_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t width = clrnn_rnn_width(l);
@@ -61,8 +64,8 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
 {
     const uint32_t blocks = clrnn_divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
     const uint32_t cores = MAX2(clrnn_device_info(clrnn_launches_device(l))->compute_units, 1u);
-    // Each work-item transposes the weights of its units: rows are divided among several work-items only if
-    // there are fewer blocks of units than cores.
+    // Each work-item transposes the weights of its units, even if another work-item has the same units. So
+    // the rows are divided among several work-items only if there are fewer blocks of units than cores.
     const uint32_t row_items = clrnn_divide_up(cores, blocks * r->D),
                    item_rows = clrnn_divide_up(r->N, MIN2(row_items, r->N));
     struct rnn_args args = clrnn_rnn_args(r, false);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Initial and final states of a recurrent layer, and their gradients. Kernels add h0 W_hh^T to the first step
-// of each sample, so that they read initial states in one place only.
+// Initial and final states of a recurrent layer, and their gradients. The product h0 W_hh^T is computed
+// before the time steps, and the kernels add it in each sample's first step. So they need not multiply by h0
+// themselves.
 #include "base/array.h"
 #include "device/gemm/gemm.h"
 #include "ops/rnn_variants.h"
@@ -13,10 +14,11 @@ static struct clrnn_cost moves(double count)
     return (struct clrnn_cost){count, 8 * count};
 }
 
-// Defines of kernels that do not depend on the cell.
+// Defines for kernels that do the same for every kind of cell.
 #define PLAIN DEFINES({"CELL", CLRNN_CELL_RNN}, {"RELU", 0}, {"WIDTH", 1})
 
-// The range of a kernel that has one work-item for each row on CPUs, and one for each element on GPUs.
+// Returns the range of a kernel that has one work-item for each row on CPUs, and one for each element on
+// GPUs.
 static struct clrnn_range rows_of(const struct clrnn_launches *l, const struct clrnn_state_size *z,
                                   size_t rows, size_t directions)
 {
@@ -132,8 +134,9 @@ enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn
     return clrnn_launch_join_final(l, &z, r->lengths, r->dhn, &r->dy);
 }
 
-// For the gates [begin, begin + count), whose gradients start at column block `column` of `first`: computes
-// dh0 (added to what is there if `add`) and adds the gates' share of dW_hh.
+// Does the multiplies for the gates [begin, begin + count), whose gradients [N, R*H] at each sample's first
+// step begin at element `offset` of `first`, in column block `column`. Computes dh0, or adds to it with
+// `add`, and adds the contribution of h0 to these gates' rows of dW_hh.
 static enum clrnn_status multiply_gates(struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t d,
                                         struct clrnn_buffer *first, size_t offset, uint32_t begin,
                                         uint32_t count, uint32_t column, bool add)
@@ -173,7 +176,7 @@ enum clrnn_status clrnn_rnn_end_bwd(struct clrnn_launches *l, const struct clrnn
         size_t offset;
 
         TRY(clrnn_launch_first(l, &gates, d, r->lengths, &first, &offset));
-        // gru: dh0 already has the gradient that bypasses the multiply, to which this adds
+        // gru: dh0 already holds the gradient that bypasses the multiply, and the products are added to it
         TRY(multiply_gates(l, r, d, first, offset, 0, gru ? 2 : r->G, 0, gru));
         if (gru)
             TRY(multiply_gates(l, r, d, first, offset, 2, 1, 3, true));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer step by step: a multiply that accumulates into the step's gate rows, then one fused
-// pointwise kernel (cl/rnn.cl).
+// The variant STEPS of a recurrent layer. Each time step is a multiply that adds to the step's rows of the
+// gates, and then one fused pointwise kernel (cl/rnn.cl).
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
@@ -11,7 +11,8 @@ static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)
     return (struct clrnn_cost){10.0 * r->G * units, 4.0 * (2.0 * r->R + 3) * units};
 }
 
-// On CPUs a work-item computes several whole rows, as one row is little work; on GPUs one unit of one row.
+// Returns the range of the pointwise kernel. On CPUs a work-item computes several whole rows, because one row
+// is little work. On GPUs it computes one unit of one row.
 static struct clrnn_range step_range(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
@@ -30,8 +31,9 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     const uint32_t ld = clrnn_rnn_pre_ld(r), end = args.last;
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
-    const bool alone =
-        r->whole == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0; // y is act(x W_ih^T)
+    // Without recurrence, y is the activation of x W_ih^T and the biases, which the multiply may compute
+    // alone.
+    const bool alone = r->whole == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0;
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool fused = false;
 
@@ -58,7 +60,7 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
             if (!gru)
                 continue;
             m.N = r->H;
-            m.beta = 0; // the hidden part of n is kept separate: the reset gate multiplies it
+            m.beta = 0; // h's part of gate n is stored separately, because the reset gate multiplies it
             m.b_offset = 2 * H * H;
             m.c_offset += 3 * H;
             TRY(clrnn_launch_gemm(l, &m));

@@ -6,8 +6,9 @@
 #include "device/remember/choice.h"
 #include "ops/split.h"
 
-// Elements per work-item on a CPU: enough to outweigh the cost of starting it (about 0.1 us), few enough that
-// a small layer still uses all cores.
+// CPU_CHUNK: elements per work-item on a CPU. They are enough to outweigh the cost of starting the work-item
+// (about 0.1 us), and few enough that a small layer still uses all cores. MOST_BLOCKS: most blocks of a
+// reduction.
 enum { CPU_CHUNK = 1024, MOST_BLOCKS = 512 };
 
 static size_t groups(size_t count, size_t size)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// States of recurrent layers, copied or cleared.
+// Launches the op that makes the initial states of recurrent layers: a copy, or zeros.
 #include "ops/graph.h"
 #include "ops/split.h"
 

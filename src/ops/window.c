@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Maximum and mean of windows over time, and the lengths that windows leave.
+// Launches maximum and mean of windows over time, and the lengths of the resulting sequences.
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// On CPUs a work-item computes about this many numbers of one step, rounded up to whole samples.
+// On CPUs a work-item computes about this many numbers of one time step, rounded up to whole samples.
 enum { ITEM_NUMBERS = 1024 };
 
 struct share {
@@ -18,7 +18,7 @@ static struct share share_of(const struct clrnn_launches *l, const struct clrnn_
     return (struct share){op->C >= 8 ? 16 : 1, op->C, ITEM_NUMBERS / op->C + 1};
 }
 
-// The launch's defines, sizes and range, for forward and backward.
+// The defines, size arguments and range of a launch, the same for forward and backward.
 #define WINDOW_DEFINES(op, share) \
     DEFINES({"WIDTH", (share).width}, {"MEAN", (op)->window.mean}, \
             {"COUNT_PADDING", (op)->window.count_padding})

@@ -94,7 +94,8 @@ static bool attention_bwd(const struct clrnn_op *op, void *const in[], void *con
     return there;
 }
 
-// The error bounds allow for a product over features, a softmax and a sum over steps (backward: over rows).
+// The error bounds allow for a product summed over features, a softmax, and a sum over steps (in backward
+// over rows).
 const struct clrnn_reference clrnn_attention_fwd_reference = {attention_fwd,
                                                               {{ANY_SLOT, 16, TERMS_FEATURES, OF_TENSOR}}};
 const struct clrnn_reference clrnn_attention_bwd_reference = {

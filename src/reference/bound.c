@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Computes tolerances from an op's bound rules and its shape.
+// Computes tolerances from the bound rules of an op (reference.h) and its shape.
 #include "reference/bound.h"
 
 #include <math.h>
@@ -47,7 +47,7 @@ void clrnn_bound_apply(struct clrnn_check *c)
         c->out[i].tolerance = b.tolerance;
         c->out[i].each = b.each;
         c->out[i].skip = b.internal;
-        // allows for flushed denormals, and sums of a few of them
+        // allows for denormals that the device replaces by 0, and for sums of a few of them
         c->out[i].absolute = 1e-37;
     }
 }

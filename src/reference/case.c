@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Functions that build the test cases of all ops.
+// Functions with which <stem>_cases.c builds the test cases of the ops.
 #include "reference/cases.h"
 
 #include <math.h>

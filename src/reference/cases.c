@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The cases of all ops.
+// Runs the test cases of all ops.
 #include "base/log.h"
 #include "reference/cases.h"
 

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
-// Test cases that compare a device with the reference, by stem (ops/stems.h). The self-test runs all of them.
+// Test cases, each of which compares an op on a device with the reference. A stem is the base name of source
+// files for one or several ops, such as "linear" for LINEAR_FWD and LINEAR_BWD (ops/stems.h). Each stem has
+// one function that runs the cases of its ops. The self-test runs the cases of all stems.
 #ifndef CLRNN_SRC_REFERENCE_CASES_H
 #define CLRNN_SRC_REFERENCE_CASES_H
 
 #include "reference/check.h"
 
-enum { CLRNN_CASE_RECORDS = 3, CLRNN_CASE_RECORD = 1 }; // rows of records; index of the row that is written
+enum { CLRNN_CASE_RECORDS = 3, CLRNN_CASE_RECORD = 1 }; // rows of the table of records; row that an op writes
 
-/** A shape for the cases of every op. */
+/** A shape, with which the cases of every op are run. */
 struct clrnn_case_size {
-    uint32_t T, N, C, H, D; // H: hidden units, outputs of linear
-    bool padded;
-    bool sums; // a wide or tall shape, only for ops that sum over features or rows
+    uint32_t T, N, C, H, D; // as in ops/op.h; H is also the number of outputs of linear
+    bool padded;            // whether samples have different lengths, so that there is padding
+    bool sums;              // a shape with many features or rows, only for ops that sum over them
 };
 
-/** The check in which cases are made, and the function that runs them. */
+/** The check in which each case is built, and the function that runs the case. */
 struct clrnn_cases {
     struct clrnn_check *check;
     enum clrnn_status (*run)(void *user); // runs the case in `check`
@@ -33,19 +35,22 @@ enum clrnn_status clrnn_cases_run(struct clrnn_cases *cases, const struct clrnn_
 
 // ---------------------------------------------------------------- functions for <stem>_cases.c
 
+/** Runs the case that `cases->check` has. */
 enum clrnn_status clrnn_case_run(struct clrnn_cases *cases);
+/** Starts a case with the T and N of `size`; C: features of the op's input. */
 void clrnn_case_begin(struct clrnn_cases *cases, enum clrnn_op_kind kind, const struct clrnn_case_size *size,
                       uint32_t C);
-/** Number of rows, T * N. */
+/** Returns the number of rows, T * N. */
 size_t clrnn_case_rows(const struct clrnn_case_size *size);
-/** Adds lengths if the shape is padded. */
+/** Adds the lengths as an input if the shape is padded. */
 void clrnn_case_lengths(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot);
-/** Poisons the padding of a REAL input with NaN if the shape is padded. */
+/** Sets the padding rows of a REAL input to NaN if the shape is padded: an op must ignore them. */
 void clrnn_case_poison(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot,
                        uint32_t row_size);
 /** Adds a REAL output. */
 void clrnn_case_out(struct clrnn_cases *cases, int slot, size_t count);
-/** Replace each v[i] by low + |v[i]|, or by v[i] * factor. `v` may be NULL. */
+/** _positive replaces each v[i] by low + |v[i]|, _scale each v[i] by v[i] * factor. Both do nothing if v is
+ * NULL. */
 void clrnn_case_positive(float *v, size_t count, float low);
 void clrnn_case_scale(float *v, size_t count, float factor);
 

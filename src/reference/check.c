@@ -122,7 +122,8 @@ void clrnn_check_counter(struct clrnn_check *c, int slot, uint32_t step, uint32_
         (struct clrnn_check_slot){.there = true, .type = CLRNN_U32, .count = COUNTER_FIELDS, .word = v};
     if (!v)
         return;
-    // fields that were added later stay 0: drawing them would change all that a case draws after its counter
+    // The fields after COUNTER_SLOT stay 0. They were added later, and drawing them would change all numbers
+    // that a case draws after its counter.
     for (int i = 0; i <= COUNTER_SLOT; i++)
         v[i] = (int32_t)(clrnn_check_u32(c) % ((1u << 30) + 1));
     v[COUNTER_STEP] = (int32_t)step;
@@ -200,7 +201,7 @@ static void blame_at(struct clrnn_check *c, int slot, size_t index, double got, 
 
 // ---------------------------------------------------------------- the reference
 
-// The values of all slots for the reference: doubles or integers.
+// The tensors on which the reference works, by slot: arrays of doubles or of 32-bit integers.
 struct sides {
     void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
 };
@@ -214,14 +215,15 @@ static void sides_finish(const struct clrnn_check *c, struct sides *s)
         free(s->in[i]);
 }
 
-// Perturbs a value by a unit in the last place, 2^-23 of it, up or down.
+// Returns `value` made larger or smaller, at random, by 2^-23 of itself, a unit in the last place of float32.
 static double disturbed(double value, const struct clrnn_random *noise, uint64_t index)
 {
     return clrnn_random_u32(noise, index / 32) >> index % 32 & 1 ? value * (1 + 0x1p-23)
                                                                  : value * (1 - 0x1p-23);
 }
 
-// Returns a slot's values before the run, perturbed unless `noise` is NULL. NULL: no memory.
+// Returns a copy of the elements of a slot before the run, changed by `disturbed` unless `noise` is NULL.
+// Returns NULL if there is no memory.
 static void *reference_values(const struct clrnn_check_slot *s, const struct clrnn_random *noise)
 {
     double *real;
@@ -247,7 +249,7 @@ static enum clrnn_status run_on_reference(struct clrnn_check *c, unsigned noise_
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
         const struct clrnn_random noise = {c->random.seed, RANDOM_PROBE, noise_run, (uint32_t)i};
 
-        op.in[i] = c->in[i].there ? i : CLRNN_NONE; // only whether it is present matters
+        op.in[i] = c->in[i].there ? i : CLRNN_NONE; // all that matters is whether it is CLRNN_NONE
         if (c->in[i].there && !(s->in[i] = reference_values(&c->in[i], noise_run ? &noise : NULL)))
             return no_memory(c);
     }
@@ -281,7 +283,8 @@ static enum clrnn_status find_want(struct clrnn_check *c)
     return st;
 }
 
-// Computes the largest change of each real output under perturbed inputs, into noise[slot][count].
+// Computes noise[slot][count] for each REAL output: the largest change of each element in c->noise_runs runs
+// of the reference on perturbed inputs.
 static enum clrnn_status find_noise(struct clrnn_check *c, double *noise[])
 {
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Runs one op's case on a device.
+// Runs a test case of one op on a device.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "reference/check.h"
 
-// Sentinels: this many elements before and behind each tensor, rounded up to the device's alignment.
+// Before and after each tensor there are PAD sentinels, rounded up to the device's alignment. A sentinel is
+// an element with a value that the op must not change.
 static const uint32_t sentinel = CLRNN_UNWRITTEN;
 enum { PAD = 64 };
 
@@ -22,10 +23,10 @@ static enum clrnn_status no_memory(const struct clrnn_check *c)
     return clrnn_error_memory(c->log, 0, "checking an op");
 }
 
-// A tensor between sentinels.
+// A tensor between sentinels. total: the buffer with the sentinels; part: the tensor, a sub-buffer of it.
 struct fenced {
     struct clrnn_buffer *total, *part;
-    size_t pad, count; // elements
+    size_t pad, count; // number of elements of the sentinels on each side, and of the tensor
 };
 
 // The tensors, graph and launches of one case on the device.
@@ -50,7 +51,7 @@ static void rig_finish(struct rig *b)
     }
 }
 
-// Fills `words` with the slot's values before the run, or with sentinels if it has none.
+// Fills words [count] with the slot's elements before the run, or with sentinels if the slot has none.
 static void first_values(const struct clrnn_check_slot *s, uint32_t *words)
 {
     if (s->real || s->word) {
@@ -85,7 +86,7 @@ static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f,
     return st;
 }
 
-// Reads a tensor's bits and checks its sentinels.
+// Reads the elements of a tensor as bits, and checks that its sentinels are unchanged.
 static enum clrnn_status unfence(struct clrnn_check *c, const struct fenced *f, const char *side, int slot,
                                  int32_t *bits)
 {
@@ -171,7 +172,8 @@ static enum clrnn_status check_input(struct rig *b, int i)
     return st;
 }
 
-// Runs the op once from the initial values, reads every output's bits and checks that inputs are unchanged.
+// Runs the op once on the initial elements. Reads the elements of every output as bits into bits[slot], and
+// checks that inputs are unchanged.
 static enum clrnn_status run_once(struct rig *b, int32_t *bits[])
 {
     struct clrnn_check *c = b->c;
@@ -207,7 +209,8 @@ static void compare_runs(struct clrnn_check *c, int slot, const int32_t *again)
         }
 }
 
-// Sets c->seconds to the op's time in the fastest of `timed` runs. A run repeats the op until it takes 1 ms.
+// Sets c->seconds to the time of the op in the fastest of c->timed runs. A run repeats the op so often that
+// the run takes at least 1 ms.
 static enum clrnn_status time_runs(struct rig *b)
 {
     struct clrnn_check *c = b->c;

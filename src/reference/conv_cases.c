@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Cases of convolution over time.
+// Test cases of convolution over time (cases.h).
 #include <stdio.h>
 
 #include "base/array.h"
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Adds the input in slot `new`: how many windows each of the lengths in slot `old` has.
+// Adds the input in slot `new`, the number of windows of each sample. Slot `old` has the lengths of the
+// samples.
 static void new_lengths(struct clrnn_check *c, int old, int new)
 {
     const struct clrnn_conv_attributes *a = &c->op.conv;

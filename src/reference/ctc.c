@@ -4,7 +4,7 @@
 
 #include "reference/rows.h"
 
-// One sample. Its states alternate between blanks and labels; the first and the last are blanks.
+// One sample. Its states alternate between blanks and labels; the first and the last state are blanks.
 struct sample {
     const struct clrnn_op *op;
     const int32_t *target;
@@ -17,7 +17,7 @@ static size_t label_of(const struct sample *s, size_t state)
     return state & 1 ? (size_t)s->target[state / 2 * s->op->N + s->n] : s->op->ctc.blank;
 }
 
-// The log-probability of the state's label at step t.
+// Returns the log-probability of the state's class, a label or the blank, at step t.
 static double emission(const struct sample *s, size_t t, size_t state)
 {
     return s->log_prob[t * s->op->C + label_of(s, state)];
@@ -30,7 +30,7 @@ static double log_add(double a, double b)
     return top == -INFINITY ? top : top + log1p(exp(low - top));
 }
 
-// Whether a path may go from state - 2 to state.
+// Checks whether a path may go from state - 2 directly to `state`.
 static bool skips(const struct sample *s, size_t state)
 {
     return (state & 1) && state > 1 && label_of(s, state) != label_of(s, state - 2);
@@ -92,7 +92,8 @@ static bool decodes(const struct sample *s)
     return 2 * found + 1 == s->states;
 }
 
-// Computes the sample's dx: factor * (probability - share of the paths with that class); NaN without a path.
+// Computes dx of the sample for each step and class: factor * (probability of the class - share of the
+// target's paths, by probability, that have the class at this step). dx is NaN if no path gives the target.
 static void gradient(const struct sample *s, double log_total, const double *alpha, const double *beta,
                      double factor, double *dx)
 {
@@ -165,6 +166,6 @@ static bool ctc(const struct clrnn_op *op, void *const in[], void *const out[])
     return there;
 }
 
-// The error bounds assume that a path has T steps, each with an exp and a log.
+// The error bounds allow for paths of T steps, each with an exp and a log.
 const struct clrnn_reference clrnn_ctc_reference = {
     ctc, {{CTC_DX, 64, TERMS_STEPS, OF_TENSOR}, {ANY_SLOT, 16, TERMS_ROWS, OF_ELEMENT}}};

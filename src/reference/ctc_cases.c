@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Cases of connectionist temporal classification.
+// Test cases of connectionist temporal classification (cases.h).
 #include <stdio.h>
 
 #include "base/array.h"
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Adds targets of random lengths up to L, as far as the sample's steps can hold them; most are shorter.
+// Adds targets of random lengths: at most L labels, and at most half as many labels (rounded up) as the
+// sample has steps. So every target has a path, even if all its labels are equal and need blanks between
+// them.
 static void make_targets(struct clrnn_check *c, uint32_t L)
 {
     int32_t *target = clrnn_check_int(c, CTC_TARGET, (size_t)L * c->op.N, 1, (int32_t)c->op.C - 1);
@@ -33,7 +35,7 @@ static enum clrnn_status ctc(struct clrnn_cases *s, const struct clrnn_case_size
     clrnn_case_poison(s, z, CTC_X, C);
     make_targets(c, L);
     if (zero && c->in[CTC_TARGET_LENGTHS].word)
-        c->in[CTC_TARGET_LENGTHS].word[0] = (int32_t)L; // more than most samples can hold
+        c->in[CTC_TARGET_LENGTHS].word[0] = (int32_t)L; // may need more steps than the sample has
     clrnn_check_counter(c, CTC_COUNTER, 41, CLRNN_CASE_RECORD);
     if (weighted)
         clrnn_case_positive(clrnn_check_real(c, CTC_SAMPLE_WEIGHT, z->N), z->N, 0.1f);

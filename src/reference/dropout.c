@@ -12,7 +12,7 @@ static bool dropout_fwd(const struct clrnn_op *op, void *const in[], void *const
     double *y = out[DROPOUT_Y];
     const uint32_t threshold = (uint32_t)ceil(p * 0x1p24);
     const double scale = p < 1 ? 1 / (1 - p) : 0;
-    const size_t steps = op->dropout.variational ? op->T : 1; // steps that share a mask
+    const size_t steps = op->dropout.variational ? op->T : 1; // number of steps that share a mask
     const size_t count = ref_rows(op) * op->C / steps;
     const struct clrnn_random random = {
         .seed = (uint64_t)counter[COUNTER_SEED_HI] << 32 | counter[COUNTER_SEED_LO],
@@ -24,7 +24,7 @@ static bool dropout_fwd(const struct clrnn_op *op, void *const in[], void *const
     for (size_t e = 0; e < count; e++) {
         const size_t n = op->dropout.part ? counter[COUNTER_SAMPLE] : 0;
         const size_t N = op->dropout.part ? counter[COUNTER_SAMPLES] : op->N, row = op->N * op->C;
-        const size_t whole = (e / row * N + n) * op->C + e % row; // number of the element in the whole batch
+        const size_t whole = (e / row * N + n) * op->C + e % row; // index of the element in the whole batch
         uint32_t words[4];
 
         clrnn_random_block(&random, (uint32_t)(whole / 4), words);
@@ -36,10 +36,11 @@ static bool dropout_fwd(const struct clrnn_op *op, void *const in[], void *const
 
 static bool dropout_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
-    return !out[DROPOUT_Y] || dropout_fwd(op, in, out); // dx = mask dy / (1 - p), the same map
+    return !out[DROPOUT_Y] || dropout_fwd(op, in, out); // dx = mask * dy / (1 - p), as in forward
 }
 
-// The error bounds allow for one division. They apply to each element, as the mask is the same bit by bit.
+// The error bounds allow for one division. They are relative to each element, because the device must draw
+// exactly the same mask.
 const struct clrnn_reference clrnn_dropout_fwd_reference = {dropout_fwd,
                                                             {{ANY_SLOT, 2, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_dropout_bwd_reference = {dropout_bwd,

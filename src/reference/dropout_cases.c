@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of dropout, the op with random numbers.
+// Test cases of dropout (cases.h).
 #include <stdio.h>
 
 #include "base/log.h"

@@ -34,7 +34,8 @@ static bool embedding_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// Bounds: copies are exact; a token's gradient is a sum over the rows with that token.
+// The error bounds: forward copies, so it must be exact; in backward the gradient of a token is a sum over
+// the rows with this token.
 const struct clrnn_reference clrnn_embedding_fwd_reference = {embedding_fwd,
                                                               {{ANY_SLOT, 0, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_embedding_bwd_reference = {embedding_bwd,

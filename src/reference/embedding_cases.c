@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the embedding.
+// Test cases of the embedding (cases.h).
 
 #include "base/log.h"
 #include "reference/cases.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Gathers a batch of a data set and makes it time-major; doc/maths.md, "Feed".
+// Gathers a batch from a data set and makes it time-major; doc/maths.md, "Feed".
 #include "reference/rows.h"
 
 static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
@@ -63,5 +63,5 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
     return true;
 }
 
-// Bounds: values are copied, or go through one subtraction and one division.
+// The error bounds: numbers are copied, or go through one subtraction and one division.
 const struct clrnn_reference clrnn_feed_reference = {feed, {{ANY_SLOT, 4, TERMS_ONE, OF_ELEMENT}}};

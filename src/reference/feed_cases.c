@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Cases of the feed: features and tokens, padded or not, whole batches and ranges of their steps.
+// Test cases of the feed (cases.h): features and tokens, with and without padding, batches that begin at step
+// 0 and at a later step of the samples.
 #include <stdio.h>
 
 #include "base/log.h"
@@ -62,6 +63,6 @@ enum clrnn_status clrnn_feed_cases(struct clrnn_cases *s, const struct clrnn_cas
         return CLRNN_OK;
     TRY(feed(s, z, false, true, 0));
     TRY(feed(s, z, true, false, 0));
-    TRY(feed(s, z, false, true, 2)); // a range from step 2, beyond the end of short samples
+    TRY(feed(s, z, false, true, 2)); // begins at step 2, after the end of short samples
     return feed(s, z, true, false, 1);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sums and concatenations; doc/maths.md, "Residual and concat".
+// Sums, concatenations and flatten; doc/maths.md, "Residual and concat" and "Flatten".
 #include "reference/rows.h"
 
 static bool add(const struct clrnn_op *op, void *const in[], void *const out[])
@@ -55,7 +55,7 @@ static bool flatten_bwd(const struct clrnn_op *op, void *const in[], void *const
     return true;
 }
 
-// Bounds: `add` is one addition; the others copy.
+// The error bounds: `add` is one addition; the other ops copy, so they must be exact.
 const struct clrnn_reference clrnn_add_reference = {add, {{ANY_SLOT, 1, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_concat_fwd_reference = {concat_fwd,
                                                            {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of sums and concatenations.
+// Test cases of sums, concatenations and flatten (cases.h).
 #include <stdio.h>
 
 #include "base/log.h"

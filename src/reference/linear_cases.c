@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the linear layer.
+// Test cases of the linear layer (cases.h).
 #include <stdio.h>
 
 #include "base/log.h"

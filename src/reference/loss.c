@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Losses with their gradients and counts; doc/maths.md, "Losses".
+// Losses with their gradients and records; doc/maths.md, "Losses".
 #include <math.h>
 
 #include "reference/rows.h"
 
 struct row_loss {
-    double loss, weight; // what the row adds to the mean's numerator and denominator
+    double loss, weight; // what the row adds to numerator and denominator of the mean
     bool correct;
 };
 
-// Returns a row's loss for a class as target; dx [C], if not NULL, receives the gradient of the numerator.
+// Returns the loss of a row whose target is a class. dx [C], if not NULL, receives the gradient of row.loss,
+// the numerator of the mean.
 static struct row_loss class_row(const struct clrnn_op *op, const double *x, size_t target,
                                  const double *weight, double *dx)
 {
     const size_t C = op->C;
     const bool from_logits = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY;
     const double smooth = from_logits ? op->loss.label_smoothing : 0;
-    // Log-probabilities (nll) are used as they are: their probabilities sum to 1, whose logarithm is 0.
+    // nll gets log-probabilities. Their probabilities sum to 1, so their logsumexp is 0.
     const struct ref_logsumexp total = from_logits ? ref_logsumexp(x, C) : (struct ref_logsumexp){0, 0};
     const double own = weight ? weight[target] : 1;
     struct row_loss row = {(1 - smooth) * own * -ref_log_softmax(x[target], total), own, false};
@@ -42,7 +43,7 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
     return row;
 }
 
-// Returns the loss of one real output x with target y; *g is its derivative by x.
+// Returns the loss of one output x with the real target y. Sets *g to its derivative with respect to x.
 static double real_loss(const struct clrnn_op *op, size_t c, double x, double y, void *const in[], double *g)
 {
     const double *weight = in[LOSS_WEIGHT], *label = in[LOSS_LABEL_WEIGHT];
@@ -71,13 +72,14 @@ static double real_loss(const struct clrnn_op *op, size_t c, double x, double y,
     case CLRNN_LOSS_MSE:
         *g = 2 * d;
         return d * d;
-    default: // losses of classes have no real targets
+    default: // cross_entropy, nll and ctc have no real targets
         *g = NAN;
         return NAN;
     }
 }
 
-// Adds row r's outputs to the record; dx [C], if not NULL, receives the gradient of the numerator.
+// Adds the outputs of row r, which have real targets, to the record. dx [C], if not NULL, receives the
+// gradient of the numerator of the mean.
 static void real_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
     const size_t Q = op->loss.quantiles ? op->loss.quantiles : 1;
@@ -112,7 +114,7 @@ static void real_row(const struct clrnn_op *op, void *const in[], size_t r, doub
     }
 }
 
-// Adds a row of classes to the record, like real_row.
+// Does the same as real_row for a row whose target is a class.
 static void add_class_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
     const double *samples = in[LOSS_SAMPLE_WEIGHT], w = samples ? samples[r % op->N] : 1;
@@ -142,7 +144,7 @@ static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
         if (ref_valid(op, in[LOSS_LENGTHS], r))
             (classes ? add_class_row : real_row)(op, in, r, dx ? dx + r * C : NULL, record);
     for (size_t i = 0; dx && record[RECORD_COUNT] > 0 && !op->loss.total && i < rows * C; i++)
-        if (dx[i] != 0) // rows that do not count stay 0 even where all weights are 0
+        if (dx[i] != 0) // gradients of 0 stay 0 even if all weights are 0
             dx[i] /= record[RECORD_WEIGHT];
     if (slot < op->loss.slots)
         memcpy((double *)out[LOSS_RECORD] + (size_t)slot * RECORD_FIELDS, record,
@@ -150,6 +152,7 @@ static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
     return true;
 }
 
-// The error bounds allow for exp and log. In a record they apply to each number, since magnitudes differ.
+// The error bounds allow for exp and log. In a record they are relative to each number, since the numbers of
+// a record have different magnitudes.
 const struct clrnn_reference clrnn_loss_reference = {
     loss, {{LOSS_DX, 16, TERMS_ONE, OF_TENSOR}, {ANY_SLOT, 8, TERMS_ROWS, OF_ELEMENT}}};

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Cases of the losses.
+// Test cases of the losses (cases.h).
 #include <math.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Adds real targets [rows, targets], some of them missing, and weights, which are the quantiles for quantile.
+// Adds real targets [rows, targets], of which some are missing (NaN) if the shape is padded. Adds
+// LOSS_WEIGHT: pos_weight for bce_with_logits, the quantiles for quantile. Adds label weights or the scale of
+// the targets.
 static void add_reals(struct clrnn_check *c, const struct clrnn_case_size *z, uint32_t C)
 {
     const enum clrnn_loss_kind kind = c->op.loss.kind;

@@ -4,7 +4,8 @@
 
 #include "reference/rows.h"
 
-// Computes mean and biased variance of x[0], x[C], ... over the valid rows; returns the number of these rows.
+// Computes the mean and the biased variance of a column, x[0], x[C], x[2C], ..., over the valid rows. Returns
+// the number of valid rows.
 static size_t column_moments(const struct clrnn_op *op, const int32_t *lengths, const double *x, double *mean,
                              double *var)
 {
@@ -209,7 +210,7 @@ static bool layernorm_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// The error bounds allow for means over rows or features, then a root and a few products.
+// The error bounds allow for means over rows or features, a square root and a few products.
 const struct clrnn_reference clrnn_batchnorm_fwd_reference = {batchnorm_fwd,
                                                               {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
 const struct clrnn_reference clrnn_batchnorm_bwd_reference = {batchnorm_bwd,

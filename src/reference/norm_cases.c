@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of batch and layer normalisation.
+// Test cases of batch and layer normalisation (cases.h).
 #include <stdio.h>
 
 #include "base/log.h"
@@ -65,7 +65,8 @@ static enum clrnn_status shard_spread(struct clrnn_cases *s, const struct clrnn_
     return clrnn_case_run(s);
 }
 
-// Runs the backward op of batch or layer normalisation, whose slots have the same order.
+// Runs a case of the backward op of batch or layer normalisation; both have the same slots in the same order.
+// of_row: number of groups of features in a row.
 static enum clrnn_status norm_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
                                        enum clrnn_op_kind kind, uint32_t of_row)
 {

@@ -4,7 +4,8 @@
 
 #include "reference/rows.h"
 
-// Computes the norm into `norm` and into the record that `counter` selects, if they are not NULL.
+// Computes the norm of grad [count]. Writes it to `norm` and to the record that `counter` selects, each
+// unless it is NULL.
 static void norm_of(const double *grad, size_t count, const uint32_t *counter, double *norm, double *record)
 {
     double squares = 0;
@@ -24,7 +25,7 @@ static bool grad_norm(const struct clrnn_op *op, void *const in[], void *const o
     return true;
 }
 
-// Moments of one parameter; NULL if the optimiser has none.
+// The optimiser's states of one parameter (ops/optim.h); NULL if the optimiser has none.
 struct moments {
     double *m, *v, *vmax;
 };
@@ -83,7 +84,7 @@ static bool optim(const struct clrnn_op *op, void *const in[], void *const out[]
         norm_of(grad, op->optim.count, in[OPTIM_COUNTER], out[OPTIM_NORM_OUT], out[OPTIM_RECORD]);
     if (op->optim.clip_max_norm > 0 && norm)
         scale = op->optim.clip_max_norm / (norm[0] + 1e-6);
-    if (scale > 1) // a NaN norm makes all gradients NaN, as in PyTorch
+    if (scale > 1) // with a NaN norm all gradients become NaN, as in PyTorch
         scale = 1;
     for (size_t i = 0; i < op->optim.count; i++) {
         const struct moments s = {m ? m + i : NULL, v ? v + i : NULL, vmax ? vmax + i : NULL};
@@ -105,7 +106,7 @@ static bool optim(const struct clrnn_op *op, void *const in[], void *const out[]
     return true;
 }
 
-// The error bounds allow for a compensated or blocked sum of squares (norm) and a dozen operations
-// on each element.
+// The error bounds allow, for the norm, for a sum of squares that is compensated or computed in blocks, and
+// for the update, for a dozen operations on each element.
 const struct clrnn_reference clrnn_grad_norm_reference = {grad_norm, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_optim_reference = {optim, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the gradient norm and the updates.
+// Test cases of the gradient norm and of the updates by the optimisers (cases.h).
 #include <stdio.h>
 
 #include "base/log.h"
@@ -76,7 +76,7 @@ static enum clrnn_status update(struct clrnn_cases *s, size_t count, enum clrnn_
 
 enum clrnn_status clrnn_optim_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
 {
-    // a tall shape: more parameters than a block of the norm
+    // If `sums`, more parameters than a block of the sum of squares has.
     const size_t count = z->sums ? 8200 : clrnn_case_rows(z) * z->C;
 
     if (z->sums && z->T == 1)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Functions of an element or of a row of features; doc/maths.md, "Pointwise".
+// Functions of each element or of each row of features; doc/maths.md, "Pointwise".
 #include <math.h>
 
 #include "reference/rows.h"
@@ -9,7 +9,8 @@ static double gelu_tanh(double x)
     return tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)); // sqrt(2 / pi)
 }
 
-// The value of a function that has parameters or whose gradient reads x.
+// value_of returns a function of x, slope_of its derivative. Both are for the functions whose gradient is
+// computed from x, not from y.
 static double value_of(const struct clrnn_pointwise_attributes *p, double x)
 {
     switch (p->function) {
@@ -140,7 +141,8 @@ static bool pointwise_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// Bounds: OpenCL allows exp and log 3 units in the last place and tanh 5; softmax sums over a row.
+// The error bounds: OpenCL allows exp and log an error of 3 units in the last place, and tanh 5 units;
+// softmax sums over a row.
 const struct clrnn_reference clrnn_pointwise_fwd_reference = {pointwise_fwd,
                                                               {{ANY_SLOT, 16, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_pointwise_bwd_reference = {pointwise_bwd,

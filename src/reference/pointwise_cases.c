@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the pointwise and row-wise functions.
+// Test cases of the pointwise and row-wise functions (cases.h).
 #include <math.h>
 #include <stdio.h>
 
@@ -21,7 +21,7 @@ static float function_of(enum clrnn_function f, float x, float sum)
         return expf(x) / sum;
     case CLRNN_FUNCTION_LOG_SOFTMAX:
         return x - logf(sum);
-    default: // backward of the others reads x, not y
+    default: // backward of the other functions reads x, not y
         return x;
     }
 }

@@ -2,7 +2,7 @@
 // Pooling of a sequence to one vector; doc/maths.md, "Pool".
 #include "reference/rows.h"
 
-// The step from which feature c of a sample is taken, for pools that take one.
+// Returns the step from which the pools `last` and `final` take feature c of a sample with `length` steps.
 static size_t step_of(const struct clrnn_op *op, size_t length, size_t c)
 {
     if (op->pool.over == CLRNN_POOL_FINAL && op->pool.D == 2 && c >= op->C / 2)
@@ -21,7 +21,7 @@ static bool pool_fwd(const struct clrnn_op *op, void *const in[], void *const ou
         const size_t length = ref_length(op, in[POOL_LENGTHS], n);
 
         for (size_t c = 0; c < C; c++) {
-            const double *first = x + n * C + c; // step t lies at first[t * N * C]
+            const double *first = x + n * C + c; // step t is first[t * N * C]
             size_t taken = 0;
             double sum = 0;
 
@@ -82,6 +82,6 @@ static bool pool_bwd(const struct clrnn_op *op, void *const in[], void *const ou
     return true;
 }
 
-// Bounds: values are copied, or averaged over steps.
+// The error bounds: numbers are copied, or averaged over steps.
 const struct clrnn_reference clrnn_pool_fwd_reference = {pool_fwd, {{ANY_SLOT, 4, TERMS_STEPS, OF_TENSOR}}};
 const struct clrnn_reference clrnn_pool_bwd_reference = {pool_bwd, {{ANY_SLOT, 4, TERMS_ONE, OF_TENSOR}}};

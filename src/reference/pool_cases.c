@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the pools over time.
+// Test cases of the pools over time (cases.h).
 #include <stdio.h>
 
 #include "base/log.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer with layer normalisation, projection or dropout of its hidden state, sample by sample and
-// step by step; doc/maths.md, "Layer normalisation, projection and dropout in the cell".
+// A recurrent layer with layer normalisation, a projection or dropout of its hidden state, sample by sample
+// and step by step; doc/maths.md, "Layer normalisation, projection and dropout in the cell".
 #include <math.h>
 
 #include "base/random.h"
@@ -8,22 +8,23 @@
 
 #define EPS 1e-5
 
-// One direction's weights, or their gradients, in the order of the slots.
+// The weights of one direction, or their gradients, in the order of the slots from RECURRENT_WEIGHT_IH on.
 struct weights {
     double *ih, *hh, *bias_ih, *bias_hh, *hr, *gamma_ih, *gamma_hh, *gamma_c, *beta_c;
 };
 
-// The intermediate values of one sample in one direction. Index k counts steps in the direction's order; h
-// and c hold the state before step k at k.
+// The intermediate results for one sample in one direction. Index k counts the steps in the order in which
+// the direction visits them; direction 1 goes backward in time. h and c have the state before step k at index
+// k. A gate has two pre-activations, which are added: da from the input, db from h.
 struct trace {
     double *memory;
     double *h, *c;                         // [T + 1, P], [T + 1, H]
-    double *gate;                          // [T, 4H] after their functions; gru: r, z, n, W_hn h + b_hn
-    double *input, *hidden;                // [T, G*H]: the matrix products, normalised if layer_norm
+    double *gate;                          // [T, 4H]: activations; gru: r, z, n, W_hn h + b_hn
+    double *input, *hidden;                // [T, G*H]: W_ih x and W_hh h, normalised if layer_norm
     double *ih_scale, *hh_scale, *c_scale; // [T]: 1 / deviation
     double *c_hat, *wide;                  // [T, H]: normalised cell; h before the projection
     double *mask, *masked;                 // [P]: dropout mask of the sample; h times the mask
-    double *da, *db;                       // [G*H]: a step's two pre-activations, in backward their gradients
+    double *da, *db;                       // [G*H]: a step's two pre-activations; in backward their gradients
     double *dh, *dc, *dwide;               // [P], [H], [H]
 };
 
@@ -91,7 +92,7 @@ static void draw_mask(const struct clrnn_op *op, const uint32_t *counter, size_t
     }
 }
 
-// x = (x - mean) / sqrt(var + EPS); returns 1 / sqrt(var + EPS).
+// Replaces x [count] by (x - mean) / sqrt(var + EPS). Returns 1 / sqrt(var + EPS).
 static double normalise(double *x, size_t count)
 {
     double mean = 0, var = 0, scale;
@@ -106,7 +107,8 @@ static double normalise(double *x, size_t count)
     return scale;
 }
 
-// Turns g, the gradient of the normalised x_hat, into the gradient of x, in place.
+// The backward pass of `normalise`. g [count]: on entry the gradient of x_hat, the normalised x; on return
+// the gradient of x. scale: the result of `normalise`.
 static void normalise_back(double *g, const double *x_hat, double scale, size_t count)
 {
     double mean = 0, mean_x = 0;
@@ -144,7 +146,7 @@ static void cell_fwd(const struct clrnn_op *op, struct trace *s, struct weights 
         wide[j] = gate[3 * H + j] * tanh(w.gamma_c ? w.gamma_c[j] * hat[j] + w.beta_c[j] : hat[j]);
 }
 
-// Runs all steps of one sample from the state h0, c0 (NULL: zero).
+// Runs all steps of one sample forward, from the initial state h0, c0 (NULL: it is zero).
 static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h0, const double *c0, size_t d,
                     size_t n, size_t length, struct trace *s)
 {
@@ -177,15 +179,17 @@ static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h
     }
 }
 
-// Computes the backward pass of step k from s->dwide and s->dc: da and db, and for step k - 1 dc and those
-// terms of dh that do not go through weight_hh.
+// Computes the backward pass of step k. On entry s->dwide is the gradient of h before the projection, and
+// s->dc the gradient of c. Computes s->da and s->db, the gradients of the two parts of the pre-activations.
+// On return s->dc is the gradient of the previous c, and (gru) s->dh the part of the gradient of the previous
+// h that does not go through weight_hh.
 static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights w, struct weights dw,
                      size_t k)
 {
     const size_t H = op->rnn.H;
     const double *gate = s->gate + 4 * k * H, *c = s->c + k * H, *h = s->h + k * op->recurrent.P;
     const double *hat = s->c_hat + k * H, *wide = s->wide + k * H;
-    double *dcell = s->dwide; // lstm: first the gradient of the normalised cell, then of the cell
+    double *dcell = s->dwide; // lstm: gradient of the normalised cell, then of the cell
 
     for (size_t j = 0; j < H; j++) {
         const double *g = gate + j, dh = s->dwide[j];
@@ -228,7 +232,8 @@ static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights 
     }
 }
 
-// Adds to the gradients of a bias and a gain; g becomes the gradient of the matrix product.
+// g: on entry the gradient of gamma * hat + bias, on return the gradient of the matrix product, whose
+// normalised value is hat. Adds the gradients of gamma and of the bias to dgamma and dbias.
 static void product_back(const struct clrnn_op *op, double *g, const double *hat, double scale,
                          const double *gamma, double *dgamma, double *dbias)
 {
@@ -246,8 +251,8 @@ static void product_back(const struct clrnn_op *op, double *g, const double *hat
         normalise_back(g, hat, scale, GH);
 }
 
-// Runs all steps backward. s->dh and s->dc hold the gradients of the state after the last step, and on
-// return those of the state before the first step.
+// Runs all steps of one sample backward. s->dh and s->dc: on entry the gradients of the state after the last
+// step, on return the gradients of the state before the first step. Adds to the gradients dw and dx.
 static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_t n, size_t length,
                     struct trace *s, struct weights dw, double *dx)
 {
@@ -354,7 +359,8 @@ static bool recurrent_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// The error bounds are as in rnn.c, but allow for two more sums and a root in each normalisation.
+// The error bounds are as in rnn.c, but also allow for the two sums and the square root of each
+// normalisation.
 const struct clrnn_reference clrnn_recurrent_fwd_reference = {
     recurrent_fwd, {{RECURRENT_Y, 16, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_recurrent_bwd_reference = {recurrent_bwd,

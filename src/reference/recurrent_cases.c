@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Cases of the recurrent layer with layer normalisation, projection and dropout: forward, then backward on
-// the forward's results.
+// Test cases (cases.h) of the recurrent layer with layer normalisation, projection and dropout: forward, then
+// backward, which reads the results of forward.
 #include <math.h>
 #include <stdio.h>
 
@@ -13,10 +13,11 @@ struct cell {
     bool relu, bias, norm, projected;
     double p;
     uint32_t D;
-    bool states; // initial states are given, final states are wanted
+    bool states; // whether initial states are given and final states are wanted
 };
 
-// How many numbers weight `slot` of a direction has; 0: the layer has none.
+// Returns the number of elements of the weight in slot `slot` of a direction; 0 if the layer does not have
+// it.
 static size_t weight_count(const struct clrnn_case_size *z, const struct cell *cell, int slot)
 {
     const size_t H = z->H, P = cell->projected ? (H + 1) / 2 : H, gates = clrnn_cell_gates(cell->kind) * H;
@@ -39,7 +40,8 @@ static size_t weight_count(const struct clrnn_case_size *z, const struct cell *c
     }
 }
 
-// Adds initial or final states, or their gradients, from slot `h` on: as inputs, or with `out` as outputs.
+// Adds h and, for lstm, c of initial or final states, or their gradients, from slot `h` on: as outputs if
+// `out`, otherwise as inputs.
 static void add_states(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell, int h,
                        bool out)
 {
@@ -76,7 +78,7 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
         const int slot = RECURRENT_WEIGHT_IH + i % RECURRENT_WEIGHTS;
         const size_t count = weight_count(z, cell, slot);
 
-        if (count) // gains have a magnitude of about 1
+        if (count) // gamma has a magnitude of about 1
             clrnn_case_scale(clrnn_check_real(c, RECURRENT_WEIGHT_IH + i, count), count,
                              slot == RECURRENT_WEIGHT_IH ? 1 / sqrtf((float)z->C)
                              : slot >= RECURRENT_GAMMA_IH && slot <= RECURRENT_GAMMA_C ? 1
@@ -85,7 +87,7 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
     add_states(s, z, cell, c->op.kind == CLRNN_OP_RECURRENT_FWD ? RECURRENT_H0 : RECURRENT_BWD_H0, false);
 }
 
-// Runs the backward case after the forward case, whose results it reads.
+// Runs the backward case. To be called after the forward case, whose results it takes as inputs.
 static enum clrnn_status backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
                                   const struct cell *cell)
 {
@@ -99,7 +101,7 @@ static enum clrnn_status backward(struct clrnn_cases *s, const struct clrnn_case
         c->got[i] = NULL;
     }
     clrnn_case_begin(s, CLRNN_OP_RECURRENT_BWD, z, z->C);
-    c->random.seed = 1000 * (uint64_t)CLRNN_OP_RECURRENT_FWD + z->N; // the forward's inputs once more
+    c->random.seed = 1000 * (uint64_t)CLRNN_OP_RECURRENT_FWD + z->N; // gives the same inputs as in forward
     recurrent_inputs(s, z, cell);
     for (int i = 0; i <= RECURRENT_WIDE; i++)
         if (kept[i]) {
@@ -157,7 +159,8 @@ enum clrnn_status clrnn_recurrent_cases(struct clrnn_cases *s, const struct clrn
         {CLRNN_CELL_GRU, false, false, false, false, 0.2, z->D, true},
     };
 
-    // Two normalised numbers are -1 and 1 whatever they were, so gradients would only be rounding errors.
+    // With very few numbers, layer normalisation hardly depends on them: of two numbers it is always -1 and
+    // 1. The gradients would then be 0, and only rounding errors would be compared.
     const bool degenerate = z->H < 4 || z->C < 2;
 
     for (size_t i = 0; !z->sums && i < ARRAY_SIZE(cells); i++)

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
-// The ops in plain C and double precision, written from doc/maths.md. Independent of the kernels; slow.
+// The ops in plain C and double precision, with which results of devices are compared. They are written from
+// the formulas of doc/maths.md, independently of the kernels. They are slow.
 #ifndef CLRNN_SRC_REFERENCE_REFERENCE_H
 #define CLRNN_SRC_REFERENCE_REFERENCE_H
 
 #include "ops/op.h"
 
-/** Runs one op. in[] and out[] are indexed by the op's slots: double for REAL tensors, int32_t or uint32_t
- * for integers, NULL if absent. Updated tensors are read and written through out[]. Errors: CLRNN_ERR_MEMORY
- * (scratch).
+/** Runs one op. in[] and out[] are indexed by the op's slots and point to the tensors' elements: double for
+ * REAL tensors, int32_t or uint32_t for integers; NULL if the op has no such tensor. Updated tensors are read
+ * and written through out[]. Errors: CLRNN_ERR_ARG (unknown op kind), CLRNN_ERR_MEMORY (scratch).
  */
 enum clrnn_status clrnn_reference_run(const struct clrnn_log *log, const struct clrnn_op *op,
                                       void *const in[CLRNN_OP_MAX_IN], void *const out[CLRNN_OP_MAX_OUT]);
 
 enum { ANY_SLOT = -1 };
 
-// The dimension over which an output is a sum. A sum of K float32 terms has an error of about sqrt(K) ulp.
+// The dimension over which an output is a sum; count_terms in bound.c has its size. A sum of K float32 terms
+// has an error of about sqrt(K) units in the last place.
 enum clrnn_terms {
     TERMS_ONE,
     TERMS_FEATURES,
@@ -25,26 +27,28 @@ enum clrnn_terms {
     TERMS_CELL_ROWS
 };
 
-/** The error bound of an output of a correct float32 device, relative to the tensor's largest magnitude or to
- *  each element's; INTERNAL outputs are not compared. The first rule that matches holds; the last is for
- *  ANY_SLOT. */
+/** How far an output of a correct float32 device may be from the reference. Scale OF_TENSOR: relative to the
+ *  tensor's largest magnitude. OF_ELEMENT: relative to the magnitude of each element. INTERNAL: the output is
+ *  not compared. Of the rules of an op, the first whose slot is the output's applies. The last rule has
+ *  ANY_SLOT, which matches every slot. */
 struct clrnn_bound_rule {
     int slot;
-    float units; // in the last place (2^-23); multiplied by sqrt(terms)
+    float units; // the bound is units * sqrt(number of terms) * 2^-23; 2^-23: a unit in the last place
     enum clrnn_terms terms;
     enum { OF_TENSOR, OF_ELEMENT, INTERNAL } scale;
 };
 
-/** An op in double precision, and the error bounds of float32. */
+/** The reference of an op: the function that runs it, and the error bounds of its outputs in float32. */
 struct clrnn_reference {
     bool (*run)(const struct clrnn_op *op, void *const in[], void *const out[]); // false: out of memory
     struct clrnn_bound_rule bound[4];
 };
 
-/** The reference of an op kind. */
+/** Returns the reference of an op kind. */
 const struct clrnn_reference *clrnn_reference_get(enum clrnn_op_kind kind);
 
-// One reference for each op kind, in src/reference/<stem>.c.
+// Declares a reference for each op kind. It is defined in src/reference/<stem>.c (cases.h says what a stem
+// is).
 #define X(kind, stem, name) extern const struct clrnn_reference clrnn_##name##_reference;
 CLRNN_OP_LIST(X)
 #undef X

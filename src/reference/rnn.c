@@ -4,17 +4,19 @@
 
 #include "reference/rows.h"
 
-// One direction's weights, or their gradients.
+// The weights of one direction, or their gradients.
 struct weights {
     double *ih, *hh, *bias_ih, *bias_hh;
 };
 
-// The intermediate values of one sample in one direction. Index k counts steps in the direction's order; h
-// and c hold the state before step k at k and after it at k + 1.
+// The intermediate results for one sample in one direction. Index k counts the steps in the order in which
+// the direction visits them; direction 1 goes backward in time. h and c have the state before step k at index
+// k, and the state after step k at index k + 1. A gate has two pre-activations, which are added: one from the
+// input, one from h.
 struct trace {
     double *h, *c;             // [T + 1, H]
-    double *gate;              // [T, 4H] after their functions; gru: r, z, n, W_hn h + b_hn
-    double *input, *recurrent; // [G * H]: a step's two pre-activations, in backward their gradients
+    double *gate;              // [T, 4H]: activations; gru: r, z, n, W_hn h + b_hn
+    double *input, *recurrent; // [G * H]: a step's two pre-activations; in backward their gradients
     double *dh, *dc;           // [H]
 };
 
@@ -62,7 +64,7 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// Runs all steps of one sample from the state h0, c0 (NULL: zero).
+// Runs all steps of one sample forward, from the initial state h0, c0 (NULL: it is zero).
 static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, const double *h0,
                     const double *c0, size_t direction, size_t n, size_t length, struct trace *s)
 {
@@ -83,8 +85,10 @@ static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w
     }
 }
 
-// Computes the backward pass of step k from s->dh and, in lstm, s->dc: the gradients of the pre-activations
-// into input and recurrent, and for step k - 1 dc and those terms of dh that do not go through weight_hh.
+// Computes the backward pass of step k. On entry s->dh is the gradient of h and (lstm) s->dc the gradient of
+// c. Writes the gradients of the two parts of the pre-activations to s->input and s->recurrent. On return
+// s->dc is the gradient of the previous c, and s->dh the part of the gradient of the previous h that does not
+// go through weight_hh (0 except for gru).
 static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
 {
     const size_t H = op->rnn.H;
@@ -130,8 +134,8 @@ static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// Runs all steps backward. s->dh and s->dc hold the gradients of the state after the last step, and on
-// return those of the state before the first step.
+// Runs all steps of one sample backward. s->dh and s->dc: on entry the gradients of the state after the last
+// step, on return the gradients of the state before the first step. Adds to the gradients dw and dx.
 static void run_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
 {
@@ -214,8 +218,9 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
     return true;
 }
 
-// The error bounds allow for two dot products and up to five activations of 5 units each, where every step
-// depends on the one before; twice that in backward, with weight gradients summed over rows.
+// The error bounds of forward allow for two dot products and up to five activations in each step, each with
+// an error of 5 units in the last place, where every step depends on the previous step. The bounds of
+// backward are twice as large, and allow for weight gradients that are summed over rows.
 const struct clrnn_reference clrnn_rnn_fwd_reference = {
     rnn_fwd, {{RNN_Y, 8, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_rnn_bwd_reference = {rnn_bwd,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Cases of the recurrent layer: every cell, forward, then backward on the forward's results.
+// Test cases (cases.h) of the recurrent layer: every cell, forward, then backward, which reads the results of
+// forward.
 #include <math.h>
 #include <stdio.h>
 
@@ -9,7 +10,7 @@
 
 struct cell {
     enum clrnn_cell kind;
-    bool relu, bias, states; // states: initial ones are given, final ones are wanted
+    bool relu, bias, states; // states: whether initial ones are given and final ones wanted
     uint32_t D;
 };
 
@@ -46,7 +47,7 @@ static void rnn_inputs(struct clrnn_cases *s, const struct clrnn_case_size *z, c
         clrnn_check_real(c, c->op.kind == CLRNN_OP_RNN_FWD ? RNN_C0 : RNN_BWD_C0, cell->D * z->N * z->H);
 }
 
-// Adds the gradients of the final states as inputs, and those of the initial states as outputs.
+// Adds the gradients of the final states as inputs, and the gradients of the initial states as outputs.
 static void state_gradients(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell)
 {
     const size_t count = (size_t)cell->D * z->N * z->H;
@@ -59,7 +60,7 @@ static void state_gradients(struct clrnn_cases *s, const struct clrnn_case_size 
     clrnn_case_out(s, RNN_DC0, count);
 }
 
-// Runs the backward case after the forward case, whose results it reads.
+// Runs the backward case. To be called after the forward case, whose results it takes as inputs.
 static enum clrnn_status rnn_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
                                       const struct cell *cell)
 {
@@ -70,7 +71,7 @@ static enum clrnn_status rnn_backward(struct clrnn_cases *s, const struct clrnn_
 
     c->got[RNN_Y] = c->got[RNN_GATES] = c->got[RNN_CELL] = NULL;
     clrnn_case_begin(s, CLRNN_OP_RNN_BWD, z, z->C);
-    c->random.seed = 1000 * (uint64_t)CLRNN_OP_RNN_FWD + z->N; // the forward's inputs once more
+    c->random.seed = 1000 * (uint64_t)CLRNN_OP_RNN_FWD + z->N; // gives the same inputs as in forward
     rnn_inputs(s, z, cell);
     clrnn_check_given(c, RNN_BWD_Y, y, states);
     clrnn_check_given(c, RNN_BWD_GATES, reserve, states * clrnn_cell_reserve(cell->kind));

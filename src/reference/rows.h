@@ -9,7 +9,7 @@
 
 #include "reference/reference.h"
 
-/** Number of valid steps of sample n, at most T. */
+/** Returns the number of valid steps of sample n, at most T; T if lengths is NULL. */
 static inline size_t ref_steps(const int32_t *lengths, size_t n, uint32_t T)
 {
     if (!lengths || lengths[n] > (int64_t)T)
@@ -17,13 +17,13 @@ static inline size_t ref_steps(const int32_t *lengths, size_t n, uint32_t T)
     return lengths[n] < 0 ? 0 : (size_t)lengths[n];
 }
 
-/** Number of valid steps of sample n in the op's input. */
+/** Returns the number of valid steps of sample n in the op's input. */
 static inline size_t ref_length(const struct clrnn_op *op, const int32_t *lengths, size_t n)
 {
     return ref_steps(lengths, n, op->T);
 }
 
-/** Whether row r = t * N + n is valid, not padding. */
+/** Checks whether row r = t * N + n is valid, not padding. */
 static inline bool ref_valid(const struct clrnn_op *op, const int32_t *lengths, size_t r)
 {
     return r / op->N < ref_length(op, lengths, r % op->N);
@@ -73,13 +73,13 @@ static inline void ref_outer(double *dw, const double *dy, const double *x, size
             dw[k] += dy[o] * x[k];
 }
 
-/** logsumexp of a row, L = ln(sum of e^x) = top + log_sum. Kept in two parts, because adding a large `top`
- * would round log_sum away. */
+/** The logsumexp of a row of x, L = ln(sum of e^x) = top + log_sum. It is stored as two numbers, because
+ * adding a large `top` would round log_sum away. */
 struct ref_logsumexp {
     double top, log_sum; // the largest x; ln(sum of e^(x - top))
 };
 
-/** The logsumexp of x [C]. */
+/** Returns the logsumexp of x [C]. */
 static inline struct ref_logsumexp ref_logsumexp(const double *x, size_t C)
 {
     struct ref_logsumexp total = {C ? x[0] : 0, 0};
@@ -93,19 +93,21 @@ static inline struct ref_logsumexp ref_logsumexp(const double *x, size_t C)
     return total;
 }
 
-/** x - L: the logarithm of an element's softmax. */
+/** Returns the log-softmax of an element x, x - L. total: L, the logsumexp of the row. */
 static inline double ref_log_softmax(double x, struct ref_logsumexp total)
 {
     return (x - total.top) - total.log_sum;
 }
 
-/** The values [W] of one direction and sample in a state [D, N, W] of an op; NULL if `state` is NULL. */
+/** Returns where the W numbers of a direction and of sample n begin in a state [D, N, W]; NULL if `state` is
+ * NULL. */
 static inline double *ref_state(const struct clrnn_op *op, void *state, size_t direction, size_t n, size_t W)
 {
     return state ? (double *)state + (direction * op->N + n) * W : NULL;
 }
 
-/** to [W] = from, or 0 if `from` is NULL. Does nothing if `to` is NULL. */
+/** Copies W numbers from `from` to `to`, or sets them to 0 if `from` is NULL. Does nothing if `to` is NULL.
+ */
 static inline void ref_take(double *to, const double *from, size_t W)
 {
     if (to && from)
@@ -114,14 +116,15 @@ static inline void ref_take(double *to, const double *from, size_t W)
         ref_zero(to, W);
 }
 
-/** Row of the k-th of `length` steps of sample n, in the direction's order. */
+/** Returns the row of step k of sample n. k counts the sample's `length` steps, from 0, in the order in which
+ * the direction visits them; direction 1 goes backward in time. */
 static inline size_t ref_step_row(const struct clrnn_op *op, size_t direction, size_t length, size_t k,
                                   size_t n)
 {
     return (direction ? length - 1 - k : k) * op->N + n;
 }
 
-/** Rows of a recurrent op's weights: its number of gates times H. */
+/** Returns the number of rows of a recurrent op's weights: its number of gates times H. */
 static inline size_t ref_gates(const struct clrnn_op *op)
 {
     return op->rnn.H * (op->rnn.cell == CLRNN_CELL_RNN ? 1u : op->rnn.cell == CLRNN_CELL_GRU ? 3u : 4u);
@@ -132,9 +135,10 @@ static inline double ref_sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-/** Computes a step of a hidden unit. a, b: its sums from the input and from h, one per gate, H apart; before:
- * its previous h (lstm: c). Returns its new h (lstm: c). g: the gates after their functions; gru: r, z, n,
- * W_hn h + b_hn. */
+/** Computes a step of a hidden unit. a, b: the input's and the hidden state's part of its pre-activations, a
+ * number for each gate, H apart. before: its h (lstm: c) in the previous step. g: receives the activations of
+ * the gates, H apart (lstm: i, f, g, o; gru: r, z, n, W_hn h + b_hn; rnn: not written). Returns its new h
+ * (lstm: c). */
 static inline double ref_cell(const struct clrnn_op *op, const double *a, const double *b, double before,
                               double *g)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the states: carried on, and cleared.
+// Test cases (cases.h) of the initial states of recurrent layers: copied from the previous run, and zero.
 #include <stdio.h>
 
 #include "base/log.h"

@@ -2,7 +2,8 @@
 // Maximum and mean of windows over time; doc/maths.md, "Windows over time".
 #include "reference/rows.h"
 
-// The step that tap k of window t reads, or -1 outside of a sample of `length` steps.
+// Returns the step of x that tap k of window t reads, or -1 if it is outside the sample, which has `length`
+// steps.
 static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t length)
 {
     const long step = (long)(t * op->window.stride + k * op->window.dilation) - (long)op->window.padding;
@@ -10,7 +11,7 @@ static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t leng
     return step >= 0 && step < (long)length ? step : -1;
 }
 
-// The number by which the sum over window t is divided.
+// Returns the number by which the sum over window t is divided.
 static double divisor(const struct clrnn_op *op, size_t t, size_t length)
 {
     double count = 0;
@@ -96,7 +97,8 @@ static bool window_lengths(const struct clrnn_op *op, void *const in[], void *co
     return true;
 }
 
-// Bounds: values are copied, or averaged over a window; backward sums over the windows of a step.
+// The error bounds: forward copies numbers or averages them over a window; backward sums over the windows
+// that contain a step.
 const struct clrnn_reference clrnn_window_fwd_reference = {window_fwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_bwd_reference = {window_bwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_lengths_reference = {window_lengths,

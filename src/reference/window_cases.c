@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of windows over time.
+// Test cases of windows over time (cases.h).
 #include <stdio.h>
 
 #include "base/log.h"
@@ -22,7 +22,8 @@ static bool set(struct clrnn_check *c, const struct clrnn_case_size *z, bool mea
     return true;
 }
 
-// Adds the input in slot `new`: how many windows each of the lengths in slot `old` has.
+// Adds the input in slot `new`, the number of windows of each sample. Slot `old` has the lengths of the
+// samples.
 static void new_lengths(struct clrnn_check *c, int old, int new)
 {
     int32_t *out = clrnn_check_int(c, new, c->op.N, 1, 1);
@@ -58,7 +59,7 @@ static enum clrnn_status window(struct clrnn_cases *s, const struct clrnn_case_s
     if (z->padded)
         new_lengths(c, WINDOW_BWD_OLD_LENGTHS, WINDOW_BWD_NEW_LENGTHS);
     step = mean ? NULL : clrnn_check_int(c, WINDOW_BWD_ARGMAX, count, 0, 2);
-    for (size_t i = 0; step && i < count; i++) // a tap, 0 to 2, becomes its step
+    for (size_t i = 0; step && i < count; i++) // replaces a tap, 0 to 2, by the step that it reads
         step[i] += (int32_t)(i / ((size_t)z->N * z->C) * stride) - 1;
     clrnn_check_real(c, WINDOW_BWD_DY, count);
     clrnn_check_out_rows(c, WINDOW_DX, z->C, 0);

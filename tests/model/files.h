@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The model of the tests of model files.
+// The layers of the model that the tests of model files use, and a function that trains it.
 #ifndef CLRNN_TESTS_MODEL_FILES_H
 #define CLRNN_TESTS_MODEL_FILES_H
 
@@ -17,7 +17,7 @@
 
 static const struct clrnn_data_shape shape = {4, false, 3, 0};
 
-// Trains on the batches from, from + 1, ..., to - 1.
+// Trains on the batches `from`, from + 1, ..., to - 1, a step each. *last: the result of the last step.
 static inline void steps(struct clrnn_model *m, unsigned from, unsigned to, struct clrnn_step_result *last)
 {
     for (unsigned i = from; i < to; i++) {

@@ -16,7 +16,7 @@ struct scratch {
     char *folder;
     char error[4096], warning[4096], info[16384]; // last error and warning; all info messages
     unsigned errors;
-    void (*test)(struct scratch *s); // that SCRATCH_TEST gave
+    void (*test)(struct scratch *s); // the test given to SCRATCH_TEST
 };
 
 struct scratch_test {
@@ -24,33 +24,36 @@ struct scratch_test {
     const char *select;
 };
 
-/** A test that is given a scratch, of a new folder and a device: "ref", NULL (CLRNN_DEVICE, else "cpu"), or
- * "" for none. Where there is none for NULL this is printed and the test not run. (cmocka's skip() prints
- * "not ok", which meson takes for a failure.) */
+/** A test that gets a struct scratch with a new folder and a device. `on` selects the device: "ref"; NULL
+ * (CLRNN_DEVICE, else "cpu"); or "" for no device. If `on` is NULL and there is no device, a message is
+ * printed and the test is not run. (cmocka's skip() prints "not ok", which meson takes for a failure.) */
 #define SCRATCH_TEST(test, on) scratch_unit_test(#test "(" #on ")", &(struct scratch_test){test, on})
 struct CMUnitTest scratch_unit_test(const char *name, struct scratch_test *test);
-/** A scratch beside the test's own. NULL only of NULL: there is no device, which was printed. */
+/** Opens another struct scratch than that of the test. Returns NULL only for `select` NULL, if there is no
+ * device; a message has then been printed. */
 struct scratch *scratch_open(const char *select);
 void scratch_close(struct scratch *s);
 
-/** "<folder>/<name>", static until eight calls later. */
+/** Returns "<folder>/<name>" in static memory. The result is valid until the eighth call after this one. */
 const char *scratch_path(const struct scratch *s, const char *name);
-/** The content of a file as text, to be freed; NULL if it does not exist. */
+/** Returns the content of a file as text, which the caller frees; NULL if the file does not exist. */
 char *scratch_read(const struct scratch *s, const char *name, size_t *size);
 void scratch_write(const struct scratch *s, const char *name, const char *text);
 
-/** Files of numbers; a zero ends the shape. */
+/** Both functions write an .npy file of numbers. Its shape is (a, b, c); a dimension of 0 ends the shape. */
 void scratch_f32(const struct scratch *s, const char *name, const float *values, size_t a, size_t b,
                  size_t c);
 void scratch_i64(const struct scratch *s, const char *name, const int64_t *values, size_t a, size_t b);
 
-/** A small problem that can be learnt: X (N, T, C), class y (N) or (N, T), lengths; C 0: tokens. */
+/** Writes a small problem that can be learnt: X_PART.npy (N, T, C), classes y_PART.npy (N), or (N, T) with
+ * `steps`, and lengths_PART.npy (N). If C is 0, X has tokens (N, T). */
 void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint32_t T, uint32_t C,
                      uint32_t classes, bool steps, uint64_t seed);
 
-/** A config from text, with data paths relative to the folder; the test fails if it is refused. */
+/** Makes a config from text, with data paths relative to the folder. The test fails if the config is
+ * refused. */
 struct clrnn_config *scratch_config(struct scratch *s, const char *text);
 
-/** Fails unless the last error contains each of the words (NULL ends them). */
+/** Fails the test unless the last error contains each of the words. NULL ends the list of words. */
 void scratch_expect(const struct scratch *s, ...);
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Model files: everything is restored bit by bit; foreign files are refused with the reason.
+// Model files: everything must be restored bit by bit, and foreign files must be refused with the reason.
 #include "files.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@
 #include "base/array.h"
 #include "formats/safetensors.h"
 
-// Compares bit by bit; `single`: as float32, the type of an exported file.
+// Compares the parameters bit by bit; with `single`, after rounding to float32, the type of an exported file.
 static void check_same_weights(struct clrnn_model *a, struct clrnn_model *b, bool single)
 {
     for (size_t i = 0; i < clrnn_model_param_count(a); i++) {
@@ -27,7 +27,7 @@ static void check_same_weights(struct clrnn_model *a, struct clrnn_model *b, boo
     }
 }
 
-// Three steps, saved and read, and three more: the same bits as six steps.
+// Training for three steps, saving, reading and three more steps must give the same bits as six steps.
 static void test_resume(struct scratch *f)
 {
     struct clrnn_model *whole = fixture_model(f, LAYERS, TRAIN, shape);
@@ -75,7 +75,7 @@ static void test_resume(struct scratch *f)
     clrnn_model_destroy(&again);
 }
 
-// Numbers stored as text are restored bit by bit, unusual ones too.
+// Numbers of the schedule, which files store as text, must be restored bit by bit, also unusual numbers.
 static void test_schedule_numbers(struct scratch *f)
 {
     static const double odd[] = {0,        -0.0,      1e-304, 0x1p-1074, 0x1.fffffffffffffp+1023,
@@ -107,7 +107,8 @@ static void test_normalization(struct scratch *f)
     config->data.standard = true;
     assert_int_equal(clrnn_model_create(f->device, config, &shape, &m), CLRNN_OK);
     assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
-    assert_int_equal(clrnn_model_open(f->device, path, &again), CLRNN_ERR_DATA); // measured, but not there
+    // the config wants a mean and deviation, but the file has none
+    assert_int_equal(clrnn_model_open(f->device, path, &again), CLRNN_ERR_DATA);
     assert_non_null(strstr(f->error, "input.mean and input.std of 4 numbers each are not there"));
 
     assert_int_equal(clrnn_model_set_normalization(m, mean, std), CLRNN_OK);
@@ -168,7 +169,7 @@ static void test_init(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// Weights are read from a model file of clRNN without its optimiser.
+// A model can be initialised from a model file of clRNN; the file's optimiser state is not needed.
 static void test_init_from_model_file(struct scratch *f)
 {
     struct clrnn_model *m, *other;
@@ -186,7 +187,7 @@ static void test_init_from_model_file(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// num_batches_tracked may be missing, as in old state dicts; other dtypes are converted.
+// A state dict may lack num_batches_tracked, as old ones do. Other dtypes than float32 are converted.
 static void test_init_lenient(struct scratch *f)
 {
     const size_t one[1] = {4}, two[2] = {3, 4};
@@ -214,7 +215,7 @@ static void test_init_lenient(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// A deviation that a device may treat as 0 counts as that of a constant feature.
+// A deviation so small that a device may treat it as 0 must be replaced by 1, as for a constant feature.
 static void test_small_deviation(struct scratch *f)
 {
     static const double mean[4] = {0, 0, 0, 0}, std[4] = {0, 1e-40, 0x1p-126, 2},

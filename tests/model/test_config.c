@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Configs: PyTorch's defaults, errors with their position, and written configs that read back the same.
+// Configs: defaults as in PyTorch, errors with their position, and written configs that read back the same.
 #include <dirent.h>
 #include <unistd.h>
 
@@ -127,7 +127,7 @@ static void test_values(void **state)
     const struct clrnn_train_config *t = &c->train;
 
     (void)state;
-    assert_true(c->layer[0].padding_idx == 8); // as PyTorch: from the end
+    assert_true(c->layer[0].padding_idx == 8); // a negative padding_idx counts from the end, as in PyTorch
     assert_true(c->layer[1].cumulative);
     assert_string_equal(c->layer[1].name, "norm");
     assert_true(c->layer[2].hidden_size == 10 && c->layer[2].relu);
@@ -202,7 +202,8 @@ static void test_file_and_set(void **state)
     free(path);
 }
 
-// The text of the config, of the config read from that text, and of copies are all the same.
+// Checks that the text of the config, the text of the config read from that text, and the text of a copy are
+// the same.
 static void check_round_trip(const struct clrnn_config *config, const char *what)
 {
     char *text = clrnn_config_text(config), *twice, *thrice;
@@ -213,7 +214,7 @@ static void check_round_trip(const struct clrnn_config *config, const char *what
         fail_msg("%s: what is written is refused: %s\n%s", what, kept.text, text);
     assert_int_equal(clrnn_config_copy(&kept.log, again, &copy), CLRNN_OK);
     twice = clrnn_config_text(again);
-    clrnn_config_destroy(&again); // the copy does not lean on it
+    clrnn_config_destroy(&again); // the copy must not depend on it
     thrice = clrnn_config_text(copy);
     assert_non_null(twice);
     assert_non_null(thrice);
@@ -254,7 +255,7 @@ static void test_text(void **state)
     }
 }
 
-// Data paths are written so that they are valid from the run folder.
+// Relative data paths are written as absolute paths, which are valid from the run folder, too.
 static void test_absolute_paths(void **state)
 {
     char *path, *text, *real, *want;
@@ -264,7 +265,7 @@ static void test_absolute_paths(void **state)
     path =
         write_config(LAYERS "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
     assert_int_equal(clrnn_config_read(&kept.log, path, 0, NULL, &c), CLRNN_OK);
-    assert_string_equal(c->data.train.x, "X.npy"); // as written
+    assert_string_equal(c->data.train.x, "X.npy"); // as the config wrote it
     text = clrnn_config_text(c);
     real = realpath(test_folder, NULL);
     assert_non_null(text);
@@ -346,7 +347,7 @@ static void test_keys(void **state)
     free(keys);
 }
 
-// Reads and writes every config in the folder and its subfolders; returns their number.
+// Reads and writes every config in the folder and its subfolders. Returns how many there are.
 static int read_all(const char *folder)
 {
     DIR *dir = opendir(folder);
@@ -380,7 +381,7 @@ static void test_examples(void **state)
     assert_true(read_all(SOURCE_ROOT "/examples") >= 2);
 }
 
-// Recorded runs and references, if they are next to the source tree.
+// Reads the configs of recorded runs and references, if they are in shared/ beside the source tree.
 static void test_recorded(void **state)
 {
     const int count = read_all(SOURCE_ROOT "/../shared/parity/open") +

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Damaged model files, and weights that are not finite, are refused with the file, the position and the
+// Damaged model files, and weights that are not finite, must be refused with the file, the position and the
 // reason.
 #include "files.h"
 
@@ -13,7 +13,8 @@
 #define FILE_NAME "model.safetensors"
 #define CHANGED "changed.safetensors"
 
-// Copies the file with one change: a key's value (NULL: removed), or a tensor's data (NULL: removed).
+// Copies FILE_NAME to CHANGED with one change: a new value of `key` (NULL: the key is removed), or new data
+// of `tensor` (NULL: the tensor is removed).
 static void rewrite(const struct scratch *f, const char *key, const char *value, const char *tensor,
                     const void *data)
 {
@@ -80,7 +81,7 @@ static void test_damaged(struct scratch *f)
     m = fixture_model(f, LAYERS, TRAIN, shape);
     assert_int_equal(clrnn_checkpoint_write(m, &progress, path), CLRNN_OK);
     clrnn_model_destroy(&m);
-    rewrite(f, NULL, NULL, NULL, NULL); // nothing changed: reads
+    rewrite(f, NULL, NULL, NULL, NULL); // an unchanged copy must be read
     assert_int_equal(clrnn_checkpoint_read(f->device, other, &again, &progress), CLRNN_OK);
     clrnn_model_destroy(&again);
     for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
@@ -94,10 +95,12 @@ static void test_damaged(struct scratch *f)
             fail_msg("row %zu got: %s\nwant in it: %s", i, f->error, row[i].want);
     }
     unlink(path);
-    assert_int_equal(clrnn_checkpoint_read(f->device, path, &again, NULL), CLRNN_ERR_DATA); // gone
+    // the file is missing
+    assert_int_equal(clrnn_checkpoint_read(f->device, path, &again, NULL), CLRNN_ERR_DATA);
 }
 
-// A run folder means its last weights. NaN or infinity in any one number of any one tensor is refused.
+// NaN or infinity in any one number of any tensor must be refused. A run folder given as the path means its
+// last weights.
 static void test_not_finite(struct scratch *f)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};

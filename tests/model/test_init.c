@@ -67,7 +67,7 @@ static void check_constant(const struct clrnn_model *m, const char *name, double
     assert_true(s.least == value && s.most == value);
 }
 
-// The vectors of the shorter side are orthonormal.
+// Checks that a matrix is orthogonal: its rows, or its columns if they are fewer, must be orthonormal.
 static void check_orthogonal(const struct clrnn_model *m, const char *name)
 {
     const struct clrnn_entry *e = clrnn_model_find(m, name);
@@ -104,7 +104,7 @@ static void test_linear(struct scratch *f)
                       "- linear: {out_features: 3, init: -0.25}\n",
                       TRAIN, shape);
     check_uniform(m, "0.weight", -sqrt(6.0 / 144), sqrt(6.0 / 144));
-    check_uniform(m, "0.bias", -1 / sqrt(48), 1 / sqrt(48)); // its own: xavier needs a matrix
+    check_uniform(m, "0.bias", -1 / sqrt(48), 1 / sqrt(48)); // the default: xavier needs a matrix
     check_normal(m, "1.weight", 0, sqrt(2.0 / 192));
     check_uniform(m, "1.bias", 1, 3);
     check_uniform(m, "2.weight", -sqrt(6.0 / 96), sqrt(6.0 / 96));
@@ -166,7 +166,7 @@ static void test_keras(struct scratch *f)
                        "- linear: {out_features: 40}\n",
                        TRAIN);
     assert_int_equal(clrnn_config_set(&f->log, config, "model.init=keras"), CLRNN_OK);
-    text = clrnn_config_text(config); // init is written and read again
+    text = clrnn_config_text(config); // model.init must be written and read back
     assert_int_equal(clrnn_config_parse(&f->log, text, NULL, &again), CLRNN_OK);
     assert_int_equal(clrnn_model_create(f->device, again, &shape, &m), CLRNN_OK);
     check_uniform(m, "0.weight_ih_l0", -sqrt(6.0 / 176), sqrt(6.0 / 176));
@@ -214,7 +214,7 @@ static void test_mistakes(struct scratch *f)
     }
 }
 
-// The same numbers on a device as on ref.
+// A device and ref must draw the same initial values.
 static void test_device(struct scratch *f)
 {
     static const char *const layers = "- lstm: {hidden_size: 8, init: {weight_ih: kaiming_normal, weight_hh: "

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer by itself gives PyTorch's outputs, states and gradients (tests/golden/record_layer.py),
-// keeps several passes apart, and refuses what does not fit.
+// A recurrent layer used alone must give PyTorch's outputs, states and gradients
+// (tests/golden/record_layer.py), keep the results of several passes separate, and refuse what does not fit.
 #include "fixture.h"
 
 #include <math.h>
@@ -13,12 +13,12 @@ enum { N = 3, T = 4, C = 3, H = 4, MOST = 1024, WEIGHTS = 20 };
 
 static const int32_t lengths[N] = {4, 2, 3};
 
-// Arrays of one layer, and the parts of the recorded numbers in their order.
+// Arrays for the inputs and results of one layer.
 struct arrays {
     struct clrnn_recurrent *layer;
-    size_t y, h, c, weights; // counts
+    size_t y, h, c, weights; // numbers of elements: outputs, h, c; number of weight tensors
     float x[T * N * C], h0[MOST], c0[MOST], dy[MOST], dhn[MOST], dcn[MOST];
-    float made[9][MOST]; // y hn cn dx dh0 dc0
+    float made[9][MOST]; // results in the order in which they are recorded: y hn cn dx dh0 dc0
     float weight[WEIGHTS][MOST], dweight[WEIGHTS][MOST];
     float *dweights[WEIGHTS];
     const float *given[WEIGHTS];
@@ -116,7 +116,9 @@ static void refused(struct scratch *f, enum clrnn_status st, enum clrnn_status w
     f->error[0] = '\0';
 }
 
-// A backward whose forward had other weights than the layer has now, and is given them.
+// Runs the backward of a pass after the layer's weights have changed. The backward must be refused, unless
+// the caller gives the weights that the pass's forward had (gradients.weights): then the gradients must be as
+// recorded.
 static void run_with_weights_of_before(struct scratch *f, const struct clrnn_layer_params *params,
                                        const double *want, size_t count)
 {
@@ -135,7 +137,7 @@ static void run_with_weights_of_before(struct scratch *f, const struct clrnn_lay
         CLRNN_OK);
     refused(f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "weights have changed");
     a.gradients.weights = a.given;
-    for (int i = 0; i < 2; i++) { // the second runs the forward again
+    for (int i = 0; i < 2; i++) { // the second time, the backward must first run the forward again
         assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
         check(&a, want, count);
         a.gradients.weights = others;
@@ -157,7 +159,7 @@ static void run(struct scratch *f, const struct clrnn_layer_params *params, cons
     assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_OK);
     assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
     check(&a, want, count);
-    // once more, after another pass of the same shape
+    // once more, after another pass of the same shape: the gradients must not change
     a.input.h0 = a.input.c0 = NULL;
     assert_int_equal(
         clrnn_layer_forward(a.layer, &a.input, &(struct clrnn_layer_output){last, NULL, NULL}, &other),
@@ -168,7 +170,7 @@ static void run(struct scratch *f, const struct clrnn_layer_params *params, cons
     clrnn_layer_pass_destroy(&other);
     clrnn_layer_pass_destroy(&pass);
     assert_null(pass);
-    // without a backward, the outputs are the same
+    // a forward without a later backward must give the same outputs
     memcpy(last, a.made[0], sizeof(last));
     a.input.h0 = a.h0;
     a.input.c0 = params->kind == CLRNN_LAYER_LSTM ? a.c0 : NULL;
@@ -177,7 +179,8 @@ static void run(struct scratch *f, const struct clrnn_layer_params *params, cons
     clrnn_layer_destroy(&a.layer);
 }
 
-// Gradients of final states that are not given are those of zeros, to the bit, one after the other in a pass.
+// Checks that a backward without gradients of the final states (NULL) gives the same bits as one with zeros.
+// Both backwards run on the same pass, one after the other.
 static void check_no_final(struct scratch *f, const struct clrnn_layer_params *params)
 {
     static struct arrays a;
@@ -185,7 +188,7 @@ static void check_no_final(struct scratch *f, const struct clrnn_layer_params *p
     struct clrnn_layer_pass *pass = NULL;
 
     set_up(f, &a, params);
-    draw(a.x, T * N * C, 1, 1); // the whole of it: there is no padding
+    draw(a.x, T * N * C, 1, 1); // all of x and dy: this case has no padding
     draw(a.dy, a.y, 2, 1);
     memset(a.dhn, 0, sizeof(a.dhn));
     memset(a.dcn, 0, sizeof(a.dcn));
@@ -247,7 +250,7 @@ static void test_weights(struct scratch *f)
     assert_null(clrnn_layer_param(layer, 16));
     assert_int_equal(clrnn_layer_read(layer, 0, values), CLRNN_OK);
     for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
-        assert_true(fabsf(values[i]) <= 0.5f && values[i] != 0); // 1 / sqrt(H)
+        assert_true(fabsf(values[i]) <= 0.5f && values[i] != 0); // the bound is 1 / sqrt(H)
         values[i] *= 2;
     }
     assert_int_equal(clrnn_layer_write(layer, 0, values), CLRNN_OK);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Mistakes in configs: each is refused in one sentence with its position and what is expected.
+// Mistakes in configs: each must be refused in one sentence with its position and what is expected.
 #include "base/array.h"
 #include "clrnn/config.h"
 #include "tests/test.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// residual and concat: how they are read and written, named, refused; and the whole model's gradient against
-// differences of its loss.
+// Layers residual and concat: reading, writing, names and refusals; and the gradient of the whole model
+// compared with differences of its loss.
 #include "fixture.h"
 
 #include <math.h>
@@ -40,7 +40,8 @@ static void test_names(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// The config's text reads back as the same text, and the flat list counts what lies inside.
+// The config's text must read back as the same text. The flat list of layers must count the layers inside
+// each (`inner`).
 static void test_round_trip(struct scratch *f)
 {
     struct clrnn_config *config, *again;
@@ -102,7 +103,9 @@ static void test_refusals(struct scratch *f)
     }
 }
 
-// Without lengths it is enough that branches leave the same of the data's number of steps.
+// The branches of a concat must result in the same number of steps. In data without lengths this is needed
+// only for the data's own number of steps, here 6: both branches make 3 steps of them, and the model must be
+// accepted.
 static void test_steps_of_the_data(struct scratch *f)
 {
     struct clrnn_batch batch;
@@ -127,7 +130,8 @@ static double loss_of(struct clrnn_model *m, const struct clrnn_batch *batch)
     return result.loss;
 }
 
-// With a learning rate of 0, so that a step leaves the parameters and only makes gradients.
+// Compares the gradients with differences of the loss. The learning rate is 0, so that a step computes
+// gradients but leaves the parameters as they are.
 static void check_gradient(struct scratch *f, const char *layers, bool lengths)
 {
     struct clrnn_batch batch;
@@ -182,7 +186,7 @@ static void test_gradient(struct scratch *f)
     }
 }
 
-// Windows over time change the steps and lengths of what follows.
+// Windows over time change the steps and lengths of the layers after them.
 static void test_windows(struct scratch *f)
 {
     for (int lengths = 0; lengths < 2; lengths++) {

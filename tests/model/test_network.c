@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The ops of a model in each mode, and their shapes; the device is used only for memory.
+// The ops of a model in each mode, and their shapes. The device is only used for memory.
 #include "fixture.h"
 
 #define SEED_LAYERS \
@@ -13,7 +13,7 @@
     "- round\n"
 #define TRAIN "loss: cross_entropy, optimizer: adam, seed: 5"
 
-// A plan of a model over made-up data.
+// A model, random data and a plan.
 struct scene {
     struct scratch *f;
     struct clrnn_model *m;
@@ -46,7 +46,7 @@ static void scene_close(struct scene *s)
     clrnn_model_destroy(&s->m);
 }
 
-// "data feed, rnn.l0 rnn_fwd, ..."
+// Lists the ops of a plan in `text`: "data feed, rnn.l0 rnn_fwd, ...".
 static void list_ops(const struct clrnn_plan *plan, char *text, size_t size)
 {
     size_t at = 0;
@@ -141,7 +141,7 @@ static void test_seed_shapes(struct scratch *f)
     assert_string_equal(name_of(&s, op->in[RNN_BIAS_IH]), "rnn.bias_ih_l1");
 
     op = op_at(&s, "rnn.l0", CLRNN_OP_RNN_BWD);
-    assert_int_equal(op->out[RNN_DX], CLRNN_NONE); // nothing before it is trained
+    assert_int_equal(op->out[RNN_DX], CLRNN_NONE); // no layer before it is trained, so dx is not computed
     assert_string_equal(name_of(&s, op->out[RNN_DWEIGHT_IH]), "rnn.weight_ih_l0.grad");
     assert_string_equal(name_of(&s, op->out[RNN_DBIAS_HH + 4]), "rnn.bias_hh_l0_reverse.grad");
     assert_string_equal(name_of(&s, op->in[RNN_BWD_GATES]), "rnn.l0 gates");
@@ -161,11 +161,12 @@ static void test_seed_shapes(struct scratch *f)
     assert_int_equal(op->in[LOSS_X], s.plan->output);
     assert_true(s.plan->graph->tensor[s.plan->output].keep);
     assert_int_equal(s.plan->output_steps, 1);
-    assert_int_equal(op_at(&s, "optimizer", CLRNN_OP_OPTIM)->in[OPTIM_NORM], CLRNN_NONE); // no clipping
+    // without clipping no norm is needed
+    assert_int_equal(op_at(&s, "optimizer", CLRNN_OP_OPTIM)->in[OPTIM_NORM], CLRNN_NONE);
     scene_close(&s);
 }
 
-// lengths reach every op that uses them, up to a pool, which removes the time axis.
+// Every op that uses lengths must have them as an input, up to a pool, which removes the time axis.
 static void test_lengths(struct scratch *f)
 {
     struct scene s = {.f = f};
@@ -176,7 +177,7 @@ static void test_lengths(struct scratch *f)
                "- linear: {name: d, out_features: 2}\n",
                TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 6, true);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 3, 5),
-                     CLRNN_OK); // fewer samples and steps than there are
+                     CLRNN_OK); // fewer than the data set has: 4 and 6
     lengths = op_at(&s, "data", CLRNN_OP_FEED)->out[FEED_OUT_LENGTHS];
     assert_true(lengths >= 0);
     assert_int_equal(op_at(&s, "data", CLRNN_OP_FEED)->feed.T_data, 6);
@@ -191,7 +192,8 @@ static void test_lengths(struct scratch *f)
     scene_close(&s);
 }
 
-// Dropout is between the levels of a stack, not after the last; every instance has its own number.
+// Dropout of a stack must be between its levels, not after the last. Every dropout op must have its own
+// number `stream`, by which random numbers differ.
 static void test_dropout_streams(struct scratch *f)
 {
     struct scene s = {.f = f};
@@ -215,7 +217,7 @@ static void test_dropout_streams(struct scratch *f)
     scene_close(&s);
 }
 
-// No gradient is computed below the first layer with parameters, nor of tokens.
+// No gradient must be computed below the first layer with parameters, nor for tokens.
 static void test_first_trained(struct scratch *f)
 {
     struct scene s = {.f = f};
@@ -285,8 +287,10 @@ static void test_refusals(struct scratch *f)
     assert_non_null(
         strstr(s.f->error, "layers[0] (batchnorm norm): a batch of N=1 and T=1 has one value per channel"));
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 1, 1), CLRNN_OK);
-    assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 4, 2), CLRNN_ERR_ARG); // more steps than the data has
-    assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 5, 1), CLRNN_ERR_ARG); // more samples than indices
+    // more steps than the data set has
+    assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 4, 2), CLRNN_ERR_ARG);
+    // more samples than the index buffer has
+    assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 5, 1), CLRNN_ERR_ARG);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 0, 1), CLRNN_ERR_ARG);
     assert_null(s.plan);
     scene_close(&s);
@@ -324,7 +328,8 @@ static void test_cache(struct scratch *f)
     for (uint32_t n = 0; n < 32; n++)
         plan[n] = cached(cache, &s, CLRNN_MODE_EVAL, n + 1);
     assert_ptr_equal(cached(cache, &s, CLRNN_MODE_EVAL, 1), plan[0]);
-    cached(cache, &s, CLRNN_MODE_EVAL, 33); // 2 goes, 1 stays
+    // the cache is full: the plan for N = 2, least recently used, is removed, and that for N = 1 stays
+    cached(cache, &s, CLRNN_MODE_EVAL, 33);
     assert_ptr_equal(cached(cache, &s, CLRNN_MODE_EVAL, 1), plan[0]);
     assert_ptr_not_equal(cached(cache, &s, CLRNN_MODE_PREDICT, 1), plan[0]);
     clrnn_plan_cache_destroy(&cache);
@@ -342,8 +347,8 @@ static void test_cost(struct scratch *f)
     cost = clrnn_plan_cost(s.plan);
     assert_int_equal(cost.ops, s.plan->graph->op_count);
     assert_int_equal(cost.launches, s.plan->op_launch[cost.ops]);
-    assert_int_equal(cost.param_bytes, 371074 * 8);       // ref: double
-    assert_true(cost.flops > 80e6 && cost.flops < 200e6); // "about 100 MFLOP"
+    assert_int_equal(cost.param_bytes, 371074 * 8);       // ref stores double
+    assert_true(cost.flops > 80e6 && cost.flops < 200e6); // expected: about 100 MFLOP
     assert_true(cost.arena_bytes > 64 * 2474 * 8);
     scene_close(&s);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Plans that run: the loss falls, gradient passes change nothing, outputs are batch-major, and a device
-// agrees with ref op by op.
+// Running plans: the loss must fall, gradient passes must change nothing, outputs must be batch-major, and a
+// device must agree with ref in every op.
 #include "fixture.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "device/gemm/gemm.h"
 
-// A small version of the seed's model: all of its ops.
+// A small version of the model in examples/seed-fixed.yaml, with a pool for sequences of several steps.
 #define SMALL_SEED \
     "- rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n" \
     "- batchnorm: {name: norm}\n" \
@@ -77,7 +77,7 @@ static void test_learns(struct scratch *f)
         4, true);
 }
 
-// A gradient pass changes nothing that later steps depend on.
+// A run that only computes gradients must change nothing that later steps depend on.
 static void test_gradient_leaves_no_trace(struct scratch *f)
 {
     struct clrnn_model *m;
@@ -94,7 +94,8 @@ static void test_gradient_leaves_no_trace(struct scratch *f)
     for (int round = 0; round < 2; round++) {
         double *values = round ? after : before;
 
-        for (size_t i = 0, at = 0; i < m->entry_count; i++) // statistics and the last layer's weights
+        // reads the running statistics and the last layer's weights
+        for (size_t i = 0, at = 0; i < m->entry_count; i++)
             if (!m->entry[i].param.trained || !strncmp(m->entry[i].param.name, "fc7", 3)) {
                 assert_true(at + m->entry[i].param.count <= 64);
                 assert_int_equal(clrnn_model_read(m, i, values + at), CLRNN_OK);
@@ -102,7 +103,8 @@ static void test_gradient_leaves_no_trace(struct scratch *f)
             }
         assert_int_equal(run(plan, false), CLRNN_OK);
     }
-    assert_memory_equal(before, after, 51 * sizeof(double)); // 16 + 16 + 1 statistics, 16 + 2 of fc7
+    // batchnorm: mean, variance (16 each) and count; fc7: 16 weights, 2 biases
+    assert_memory_equal(before, after, 51 * sizeof(double));
     assert_int_equal(m->steps, 0);
     clrnn_plan_destroy(&plan);
     fixture_data_free(&params.data);
@@ -110,7 +112,7 @@ static void test_gradient_leaves_no_trace(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// Sequences are time-major internally; the output is read sample by sample.
+// Sequences are time-major in the model's buffers, but the output must be sample by sample.
 static void test_output_order(struct scratch *f)
 {
     struct clrnn_model *m;
@@ -189,15 +191,17 @@ static double *read_values(struct clrnn_buffer *b, size_t first, size_t count)
     return v;
 }
 
-// Reserves of recurrent layers depend on the device; the optimiser's flat buffers are compared parameter by
-// parameter, as padding between them differs.
+// Whether output `slot` of an op is not compared. What a recurrent layer's forward keeps for backward depends
+// on the device. The optimiser's flat buffers have different padding; compare_entries compares them parameter
+// by parameter.
 static bool is_private(const struct clrnn_op *op, int slot)
 {
     return (op->kind == CLRNN_OP_RNN_FWD && slot != RNN_Y) || op->kind == CLRNN_OP_OPTIM;
 }
 
-// Errors pass from op to op (the whole step runs on each side), a few hundred float32 roundings deep:
-// 2e-4 of the tensor's largest value; below 2e-7 (gradients that vanish) differences are noise.
+// Compares with a tolerance of 2e-4 of the tensor's largest value. Each device runs the whole step, so an op
+// also has the errors of the ops before it, up to a few hundred float32 roundings. Differences below 2e-7
+// pass, since gradients may vanish.
 static void compare(const double *want, const double *got, size_t count, double slack, const char *what)
 {
     double largest = 1e-3;
@@ -225,8 +229,9 @@ static void compare_output(const struct side *ref, const struct side *dev, size_
     free(got);
 }
 
-// Moments and parameters after the update. Adam's quotient of two tiny moments turns a gradient near 0
-// into a step of the whole lr, of either sign.
+// Compares the parameters and moments after the update. Adam divides a moment by the root of another: a
+// gradient near 0 can cause an update of +lr on one device and -lr on the other. Parameters may therefore
+// differ by 2 lr.
 static void compare_entries(const struct side *ref, const struct side *dev)
 {
     const struct clrnn_optimizer_config *o = &ref->m->config->train.optimizer;
@@ -298,7 +303,7 @@ static void test_others_against_ref(struct scratch *f)
                       (struct clrnn_data_shape){3, false, 0, 0}, 6, 5, true);
 }
 
-// The same device twice gives the same bits.
+// Two runs on the same device must give the same bits.
 static void test_same_bits(struct scratch *f)
 {
     struct side a, b;
@@ -317,7 +322,8 @@ static void test_same_bits(struct scratch *f)
     side_close(&b);
 }
 
-// Losses of three steps over samples in reverse order.
+// Trains for three steps on samples in reverse order. *copies: whether the plan has a launch of the kernel
+// `feed`, which copies the batch out of the data set.
 static void losses_of_turned(struct scratch *f, const char *layers, uint32_t C, uint32_t N, double loss[3],
                              bool *copies)
 {
@@ -331,7 +337,7 @@ static void losses_of_turned(struct scratch *f, const char *layers, uint32_t C, 
 
     assert_non_null(index);
     for (uint32_t n = 0; n < N; n++)
-        index[n] = (int32_t)(N - 1 - n) / 2; // some twice, some never
+        index[n] = (int32_t)(N - 1 - n) / 2; // the batch has some samples twice and others not at all
     assert_int_equal(clrnn_buffer_write_i32(data.index, 0, N, index), CLRNN_OK);
     if (clrnn_plan_create(m, &params, &plan) != CLRNN_OK)
         fail_msg("%s", f->error);
@@ -349,8 +355,8 @@ static void losses_of_turned(struct scratch *f, const char *layers, uint32_t C, 
     free(index);
 }
 
-// A batch of single steps that is read in place from the data set, in small layers and in one too large for
-// them.
+// A batch with T = 1 must be read in place from the data set, without a copy, if the device can do so
+// (clrnn_device_gathers). The losses must be those of ref, for three small layers and a large one.
 static void test_batch_without_copy(struct scratch *device)
 {
     static const struct {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// train.recompute: training gives the same bits as with activations kept, and takes less memory.
+// train.recompute: training must give the same bits as with activations kept, and take less memory.
 #include "fixture.h"
 
 #include <string.h>
@@ -14,10 +14,10 @@ struct grid {
 
 struct outcome {
     float *params;
-    size_t count; // of params
+    size_t count; // number of elements of params
     double losses[3];
     uint64_t arena;
-    size_t kept; // tensors of states that are kept
+    size_t kept; // number of tensors that keep states between parts
 };
 
 static struct outcome train(struct scratch *f, const struct grid *g, uint32_t T, uint32_t recompute)
@@ -84,7 +84,8 @@ static void check(struct scratch *f, const struct grid *g, uint32_t T, uint32_t 
     free(o.params);
 }
 
-// Cells, directions, layers and options alone and together, with lengths, carried states, a pool or none.
+// Combines cells, directions, numbers of layers and options, with and without lengths, carried states and
+// pools.
 static void test_grid(struct scratch *f)
 {
     static const struct grid grid[] = {
@@ -128,7 +129,7 @@ static void test_grid(struct scratch *f)
          .lengths = true},
     };
     const uint32_t block = clrnn_block_steps(f->device), T = 2 * block + block / 2;
-    // slow devices: the kernels' own tests take parts there, too
+    // on slow devices two cases are enough: the kernels' own tests use parts there, too
     const size_t count = getenv("CLRNN_TEST_SMALL") ? 2 : ARRAY_SIZE(grid);
 
     for (size_t i = 0; i < count; i++) {
@@ -140,7 +141,8 @@ static void test_grid(struct scratch *f)
     }
 }
 
-// Sequences that are no longer than a block, and plans that compute no gradients, keep nothing.
+// A sequence that is no longer than a part must keep no states. First case: recompute: 1, which means parts
+// of one block of steps. Second case: recompute: 1000, more steps than the sequence has.
 static void test_nothing_to_keep(struct scratch *f)
 {
     const struct grid g = {.layers = "- lstm: {hidden_size: 4}\n- linear: {out_features: 2}\n"};

@@ -8,7 +8,7 @@
 #include "model/schedule.h"
 #include "tests/test.h"
 
-// The recorded `train` section is JSON, which is also YAML.
+// Makes a config from the recorded `train` section, which is JSON and therefore also YAML.
 static struct clrnn_config *config_of(const json_t *train)
 {
     char *json = json_dumps(train, JSON_SORT_KEYS), *text;
@@ -23,8 +23,9 @@ static struct clrnn_config *config_of(const json_t *train)
     return config;
 }
 
-// The operations are PyTorch's in PyTorch's order, so all but cos, pow and the conversion of decimal
-// text are exact; steps add up. The cosine recurrence divides by 1 + cos(x), which is small near T_max.
+// Compares a learning rate or momentum with PyTorch's. The operations and their order are PyTorch's, so all
+// but cos, pow and the conversion of decimal text are exact; errors add up over the steps. The recurrence of
+// the cosine schedule divides by 1 + cos(x), which is small near T_max: a larger tolerance.
 static bool near(double got, double want, bool cosine)
 {
     return fabs(got - want) <= (cosine ? 1e-9 : 1e-13) * fabs(want);
@@ -93,7 +94,8 @@ static void test_golden(void **state)
     assert_int_equal(bad, 0);
 }
 
-// The end of the seed's run: 25 epochs of 353 batches, a factor of ten every 30 batches.
+// The learning rate at the end of the run of examples/seed-broken.yaml: 25 epochs of 353 batches, divided by
+// ten every 30 batches.
 static void test_seed(void **state)
 {
     const struct clrnn_train_config train = {
@@ -126,7 +128,7 @@ static void test_none(void **state)
     assert_true(s.lr == 0.5 && s.momentum == 0.25 && s.count == 10);
 }
 
-// A metric that is no number is never an improvement, as in PyTorch.
+// A metric that is NaN must never count as an improvement, as in PyTorch.
 static void test_plateau_nan(void **state)
 {
     const struct clrnn_train_config train = {
@@ -147,7 +149,8 @@ static void test_plateau_nan(void **state)
     assert_true(s.lr == 0.5);
 }
 
-// PyTorch divides by zero if the rise has no length; here lr starts at its maximum.
+// A one-cycle schedule whose rising phase has no steps: PyTorch divides by zero; here lr must start at its
+// maximum.
 static void test_one_cycle_without_rise(void **state)
 {
     const struct clrnn_train_config train = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The public step and prediction with the caller's own batches, of growing and shrinking shapes.
+// Public functions for steps and predictions, with the caller's own batches of growing and shrinking shapes.
 #include "fixture.h"
 
 #include <math.h>
@@ -32,7 +32,8 @@ static void test_learns(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// A sample's prediction does not depend on the rest of the batch, on padding, or on earlier shapes.
+// A sample's prediction must not depend on the rest of the batch, on padding, or on the shapes of earlier
+// batches.
 static void test_shapes(struct scratch *f)
 {
     static const struct {
@@ -49,7 +50,7 @@ static void test_shapes(struct scratch *f)
         assert_true(all && alone);
         for (size_t n = 0; n < N; n++)
             for (size_t t = (size_t)b.lengths[n]; t < T; t++)
-                ((float *)(uintptr_t)b.x)[(n * T + t) * 3] = NAN; // padding holds anything
+                ((float *)(uintptr_t)b.x)[(n * T + t) * 3] = NAN; // padding may have any values
         assert_int_equal(clrnn_model_predict(m, &b, all), CLRNN_OK);
         for (size_t n = 0; n < N; n++) {
             one = (struct clrnn_batch){.N = 1, .T = (uint32_t)b.lengths[n], .x = b.x + n * T * 3};
@@ -57,7 +58,7 @@ static void test_shapes(struct scratch *f)
             for (size_t k = 0; k < 2 * T; k++) {
                 const float want = k < 2 * (size_t)b.lengths[n] ? alone[k] : 0;
 
-                if (fabsf(all[n * T * 2 + k] - want) > 1e-5f) // float32, a few steps deep
+                if (fabsf(all[n * T * 2 + k] - want) > 1e-5f) // rounding of float32 over a few time steps
                     fail_msg("batch seed %zu (N=%zu, T=%zu), sample %zu, %zu: %g, want %g", i, N, T, n, k,
                              (double)all[n * T * 2 + k], (double)want);
             }
@@ -69,7 +70,8 @@ static void test_shapes(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// interval: batch steps the scheduler after each update; lr is the one that the update used.
+// With `interval: batch` the scheduler must step after each update. The result's lr must be the one that the
+// update used.
 static void test_schedulers(struct scratch *f)
 {
     struct clrnn_step_result result;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prediction step by step in the library: the same bits however a sequence is cut, states copied, read and
-// written, and weights that change in between.
+// Prediction step by step with the library: dividing a sequence into pieces must not change a bit, states can
+// be copied, read and written, and weights may change in between.
 #include <math.h>
 
 #include "clrnn/state.h"
@@ -70,7 +70,8 @@ static void test_pieces(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// As clrnn_model_predict of the whole sequence; after a training step with the new weights.
+// Step by step, the outputs must be those of clrnn_model_predict for the whole sequence, also after a
+// training step has changed the weights.
 static void test_whole(struct scratch *f)
 {
     struct clrnn_state *s;

@@ -37,7 +37,7 @@ static void check_rows(const struct clrnn_model *m, const struct row *row, size_
     }
 }
 
-// list(model.state_dict()) of the same modules in PyTorch 1.13
+// The rows are what list(model.state_dict()) gives for the same modules in PyTorch 1.13.
 static void test_seed_names(struct scratch *f)
 {
     static const struct row row[] = {
@@ -85,7 +85,8 @@ static void test_seed_names(struct scratch *f)
     clrnn_model_destroy(&m); // a second call does nothing
 }
 
-// Prefixes are indices of nn.Sequential, where every entry counts; gates stack in the first dimension.
+// Without names, prefixes must be indices as in nn.Sequential, which counts layers without parameters, too.
+// The gates must be stacked in the first dimension.
 static void test_other_names(struct scratch *f)
 {
     static const struct row row[] = {
@@ -123,7 +124,8 @@ static double *values_of(struct clrnn_model *m, const char *name, size_t *count)
     return values;
 }
 
-// Mean and deviation within five standard errors of the distribution's, all values inside its bounds.
+// Checks that all values are within +-bound, and that mean and deviation are within five standard errors of
+// the uniform distribution's.
 static void check_uniform(struct clrnn_model *m, const char *name, double bound)
 {
     double sum = 0, squares = 0, largest = 0;
@@ -195,7 +197,8 @@ static void test_embedding_values(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// The same seed gives the same bits, another seed different ones, and every parameter has its own numbers.
+// The same seed must give the same bits and another seed different ones. Every parameter must have its own
+// numbers.
 static void test_determinism(struct scratch *f)
 {
     struct clrnn_data_shape shape = {7, false, 2, 0};
@@ -239,7 +242,7 @@ static void test_refusals(struct scratch *f)
     expect(f, "- relu\n- dropout\n", real, "nothing to train");
 }
 
-// Errors that the config's parser finds in files are also found in configs made in code.
+// Errors that the parser finds in config files must also be found in configs made in code.
 static void test_refusals_from_code(struct scratch *f)
 {
     struct clrnn_data_shape shape = {7, false, 0, 0};
@@ -268,7 +271,8 @@ static void test_refusals_from_code(struct scratch *f)
     layer = clrnn_config_add_layer(config, CLRNN_LAYER_GRU);
     assert_non_null(layer);
     layer->hidden_size = 3;
-    assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_OK); // it reads one step
+    // after the pool the GRU gets one step without a time axis, which is allowed
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_OK);
     clrnn_model_destroy(&model);
     layer->kind = CLRNN_LAYER_LINEAR;
 

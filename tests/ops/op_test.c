@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The test device, and failing a test with a check's fault.
+// Opens the test device, and fails a test if a check finds a fault.
 #include "op_test.h"
 
 #include "base/array.h"
 #include "reference/bound.h"
 
-// For benchmarks: the largest case of each kind of op.
+// For CLRNN_TEST_BENCH: the case with the most FLOPs and bytes of each kind of op.
 static struct {
     double flops, bytes, seconds;
     char what[256];

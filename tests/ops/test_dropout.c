@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Dropout: the mask is the reference's bit for bit.
+// Dropout: the mask must equal the reference's bit for bit.
 #include "op_test.h"
 
 #include <math.h>
@@ -24,7 +24,7 @@ static void run(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t rows, u
                      t->got[DROPOUT_Y][i], t->want[DROPOUT_Y][i]);
 }
 
-// One mask for all steps: that of the first one alone.
+// Variational dropout must use the mask of the first time step at every step.
 static void variational(void **state)
 {
     static const uint32_t shape[][3] = {{1, 1, 1}, {3, 2, 3}, {7, 4, 16}, {5, 3, 31}, {2, 65, 33}};
@@ -59,7 +59,7 @@ static void shapes(void **state)
         }
 }
 
-// What is dropped is 0 even where x is not finite.
+// A dropped element must be 0 even if x is NaN or infinite.
 static void not_finite(void **state)
 {
     struct clrnn_check *t = *state;

@@ -18,9 +18,9 @@ static void both(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint
         t->op.embedding.padding_idx = padding_idx;
         clrnn_check_int(t, EMBEDDING_X, rows, -1, (int32_t)V - 1);
         if (rows > 3)
-            t->in[EMBEDDING_X].word[2] = (int32_t)V; // outside
+            t->in[EMBEDDING_X].word[2] = (int32_t)V; // a token outside the table
         clrnn_check_real(t, backward ? EMBEDDING_BWD_DY : EMBEDDING_WEIGHT, (backward ? rows : V) * C);
-        // A token's gradient adds up to `rows` numbers one after the other.
+        // The gradient of a token is a sum of up to `rows` numbers, added one after the other.
         clrnn_check_out(t, 0, CLRNN_REAL, (backward ? V : rows) * C,
                         backward ? 2e-7 + 3e-8 * (double)rows / V : 0);
         op_test_run(t);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Feeding against the reference: every number is copied or normalised, so it is nearly exact.
+// The op feed against the reference: every number is copied or normalised, so results are almost exact.
 #include "op_test.h"
 
 #include <math.h>
@@ -49,7 +49,7 @@ static void feed(struct clrnn_check *t, uint32_t S, uint32_t T_data, uint32_t T,
     }
     if (v->lengths) {
         lengths = clrnn_check_int(t, FEED_LENGTHS, S, 1, (int32_t)T_data);
-        for (uint32_t s = 0; s < S && !v->tokens; s++) // garbage in padding
+        for (uint32_t s = 0; s < S && !v->tokens; s++) // NaN in padding must not reach the outputs
             for (uint32_t i = (uint32_t)lengths[s] * C; i < T_data * C; i++)
                 t->in[FEED_X].real[(size_t)s * T_data * C + i] = NAN;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Building graphs and packing activations: tensors with overlapping lifetimes never share memory.
+// Builds graphs and places activations in memory: tensors with overlapping lifetimes must never share memory.
 #include "base/random.h"
 #include "ops/graph.h"
 #include "tests/device/device_test.h"
@@ -45,7 +45,8 @@ static bool live_together(const struct clrnn_graph *g, int a, int b)
     return (p->first_op <= q->last_op || q->keep) && (q->first_op <= p->last_op || p->keep);
 }
 
-// A chain needs memory for two neighbouring tensors only.
+// A chain, in which each op reads only the result of the op before it, needs memory for two adjacent tensors
+// only.
 static void chain(void **state)
 {
     struct clrnn_buffer *arena = NULL;
@@ -64,7 +65,7 @@ static void chain(void **state)
     assert_int_equal(g->tensor[id[3]].first_op, 2);
     assert_int_equal(g->tensor[id[3]].last_op, 3);
 
-    MUST(clrnn_graph_place(g, *state, true, &arena)); // again, each with memory of its own
+    MUST(clrnn_graph_place(g, *state, true, &arena)); // placed again: each tensor gets memory of its own
     assert_in_range(g->arena_bytes, 80000, 80000 + 5120);
     for (int i = 0; i < 10; i++)
         for (int k = 0; k < i; k++)
@@ -75,8 +76,8 @@ static void chain(void **state)
     clrnn_buffer_destroy(&arena);
 }
 
-// Random graphs: no two tensors with overlapping lifetimes overlap in memory; kept and unused ones share it
-// with none after them.
+// Random graphs: two tensors with overlapping lifetimes must not overlap in memory. A kept tensor lives from
+// its first op to the end.
 static void random_graphs(void **state)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -113,7 +114,8 @@ static void random_graphs(void **state)
     }
 }
 
-// An arena that is large enough is reused; a larger one replaces it, while the first graph keeps its own.
+// An arena that is large enough must be reused. A larger arena replaces it, while the first graph keeps the
+// old memory.
 static void arena_grows(void **state)
 {
     struct clrnn_buffer *arena = NULL, *first;

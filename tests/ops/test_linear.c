@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Linear layers against the reference: few outputs (own kernels) and many (GEMM), padding, no bias.
+// Linear layers against the reference: few outputs (clRNN's own kernels), many outputs (matrix multiplies),
+// padding, no bias.
 #include "op_test.h"
 
 #include <stdio.h>
 
 #include "base/array.h"
 
-// A dot product of length K in float32, whatever its order: error at most K units in the last place of
-// the sum of magnitudes; in practice about sqrt(K).
+// Returns a tolerance for dot products of length K in float32, summed in any order. The error is at most K
+// units in the last place of the sum of magnitudes; in practice it is about sqrt(K) of them.
 static double dot_tolerance(double K)
 {
     return 4e-7 * (4 + 0.1 * K);
@@ -45,7 +46,8 @@ static void backward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, 
         clrnn_check_poison_padding(t, LINEAR_BWD_X, C);
         clrnn_check_poison_padding(t, LINEAR_BWD_DY, O);
     }
-    if (bias) // the first layer needs no dx; here, that without bias
+    // a first layer needs no dx; here this is tested in the cases without bias
+    if (bias)
         clrnn_check_out_rows(t, LINEAR_DX, C, dot_tolerance(O));
     clrnn_check_out(t, LINEAR_DWEIGHT, CLRNN_REAL, (size_t)O * C, dot_tolerance(T * N));
     if (bias)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Losses, their gradients and records against the reference and against PyTorch 1.13's numbers.
+// Losses, their gradients and their records, against the reference and against numbers from PyTorch 1.13.
 #include "op_test.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 
 enum { SLOTS = 3, SLOT = 1 };
 
-// Logits are a few units; exp and log cost some units in the last place, the sums compensated.
+// The logits are of order 1. exp and log err by some units in the last place, and the sums are compensated.
 static const double tolerance = 2e-6;
 
 struct variant {
@@ -18,10 +18,11 @@ struct variant {
     bool weight, padded, evaluation;
     double smoothing;
     int32_t ignore;
-    bool samples, missing; // weights of samples; NaN targets
+    bool samples, missing; // samples: with a weight for each sample; missing: some targets are NaN
 };
 
-// bce: pos_weight and weight of each label; quantile: Q of them, which is a divisor of C.
+// Sets the inputs of losses with real targets. bce: pos_weight, and a weight for each label. quantile: Q
+// quantiles, where Q is a divisor of C.
 static void set_up_reals(struct clrnn_check *t, size_t rows, uint32_t C, const struct variant *v)
 {
     const bool quantile = v->kind == CLRNN_LOSS_QUANTILE, binary = v->kind == CLRNN_LOSS_BCE_WITH_LOGITS;
@@ -84,7 +85,7 @@ static void set_up(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, co
     }
     if (v->samples) {
         weight = clrnn_check_real(t, LOSS_SAMPLE_WEIGHT, N);
-        for (uint32_t n = 0; n < N; n++) // one sample in three is out
+        for (uint32_t n = 0; n < N; n++) // every third sample has weight 0
             weight[n] = n % 3 == 2 ? 0 : 0.1f + fabsf(weight[n]);
     }
     clrnn_check_counter(t, LOSS_COUNTER, 17, SLOT);
@@ -99,7 +100,8 @@ static void set_up(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, co
     clrnn_check_updated(t, LOSS_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
 }
 
-// Fields one by one: a record's numbers differ by orders of magnitude.
+// Compares each field of a record with a bound relative to that field, since the fields differ by orders of
+// magnitude.
 static void check_record(struct clrnn_check *t, double bound)
 {
     const float *got = t->got[LOSS_RECORD];
@@ -155,7 +157,7 @@ static void reals(void **state)
             }
 }
 
-// Logits of any size: no overflow, and the gradient stays within its bounds.
+// Logits of any size must cause no overflow, and the gradient must stay within its bounds.
 static void extremes(void **state)
 {
     static const float value[] = {0, 88, -88, 104, -104, 1e4f, -1e4f, 1e-40f, 1e6f, -1e6f, 1e18f, -1e18f};
@@ -166,7 +168,7 @@ static void extremes(void **state)
         const uint32_t C = kind <= CLRNN_LOSS_NLL ? 5 : 1;
 
         if (kind == CLRNN_LOSS_NLL || kind == CLRNN_LOSS_MSE)
-            continue; // sums overflow there as they should
+            continue; // the sums of these losses overflow, as they should
         set_up(t, 1, 60, C, &v);
         for (size_t i = 0; i < 60 * C; i++)
             t->in[LOSS_X].real[i] = value[clrnn_check_u32(t) % ARRAY_SIZE(value)];
@@ -174,7 +176,8 @@ static void extremes(void **state)
     }
 }
 
-// No target counts: 0 / 0, as PyTorch's nan, and gradients of 0.
+// If all targets are ignored, the loss must be 0 / 0, which is NaN as in PyTorch, and the gradients must be
+// 0.
 static void all_ignored(void **state)
 {
     const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = 1};
@@ -191,7 +194,7 @@ static void all_ignored(void **state)
     assert_true(t->got[LOSS_RECORD][SLOT * RECORD_FIELDS + RECORD_LOSS] == 0);
 }
 
-// Ties: an error of 0, and one of exactly beta or delta.
+// Errors at which the formulas change: 0, and exactly beta or delta.
 static void corners(void **state)
 {
     static const float error[] = {0, 0.5f, -0.5f, 0.25f, -2};
@@ -229,7 +232,7 @@ static void nan_logits(void **state)
     }
 }
 
-// A slot out of range writes nowhere.
+// A record number (COUNTER_SLOT) out of range: no record must be written.
 static void no_such_record(void **state)
 {
     const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = -100};

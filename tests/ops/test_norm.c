@@ -12,13 +12,15 @@ struct variant {
     float shift; // mean of x
 };
 
-// x is known to half a unit in the last place of its mean, and so is y, which is about 1.
+// Returns the tolerance for y. Rounding x causes an error of half a unit in the last place of its mean; y,
+// which is about 1, has the same error.
 static double tolerance(const struct variant *v)
 {
     return 2e-6 + 2e-7 * fabsf(v->shift);
 }
 
-// After x; batch and layer normalisation have their slots in the same order.
+// Adds the inputs weight, bias and lengths, after x. Batch and layer normalisation have these inputs in the
+// same slots.
 static void affine_and_padding(struct clrnn_check *t, uint32_t C, const struct variant *v)
 {
     if (v->affine) {
@@ -59,7 +61,9 @@ static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
             var[c] = fabsf(var[c]);
         clrnn_check_updated_input(t, BATCHNORM_NEW_MEAN, BATCHNORM_RUNNING_MEAN, 1e-6);
         clrnn_check_updated_input(t, BATCHNORM_NEW_VAR, BATCHNORM_RUNNING_VAR, 1e-6);
-        clrnn_check_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9); // the counter is in no input slot
+        // the op updates the counter, which is none of its inputs; here an unused input slot has its initial
+        // value
+        clrnn_check_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9);
         t->in[CLRNN_OP_MAX_IN - 1].there = true;
         clrnn_check_updated_input(t, BATCHNORM_BATCHES, CLRNN_OP_MAX_IN - 1, 0);
     }
@@ -99,7 +103,7 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     for (size_t i = 0; i < rows * C; i++)
         x[i] += v->shift;
     affine_and_padding(t, C, v);
-    // With one feature or two nearly equal ones the rounding of the mean is scaled by up to eps^-1/2.
+    // With one feature, or two that are almost equal, rounding of the mean is multiplied by up to eps^-1/2.
     clrnn_check_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (width < 4 ? 100 : 1));
     t->out[LAYERNORM_Y].absolute = width == 1 ? 1e-4 : 0;
     if (v->affine) {
@@ -109,7 +113,8 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     op_test_run(t);
 }
 
-// Batch and layer normalisation have their slots in the same order.
+// Checks the backward of batch or layer normalisation, whose inputs and outputs are in the same slots.
+// `of_row`: groups in a row.
 static void backward(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t T, uint32_t N, uint32_t C,
                      uint32_t of_row, const struct variant *v)
 {
@@ -158,7 +163,8 @@ static void each_shape(void **state)
                                       .shift = k == 7 ? 100 : 0};
             const uint32_t *s = shapes[i];
 
-            if (op_test_small() && (k ^ k >> 1 ^ k >> 2 ^ i) % 2) // every pair of settings still meets
+            // halves the number of cases, but keeps every combination of two settings
+            if (op_test_small() && (k ^ k >> 1 ^ k >> 2 ^ i) % 2)
                 continue;
             batchnorm(*state, s[0], s[1], s[2], &v);
             batchnorm_eval(*state, s[0], s[1], s[2], &v);
@@ -168,7 +174,7 @@ static void each_shape(void **state)
         }
 }
 
-// Group normalisation: features, groups.
+// Group normalisation. A shape is T, N, features, groups.
 static void groups_of_features(void **state)
 {
     static const uint32_t shape[][4] = {{3, 2, 6, 2},  {5, 3, 8, 8},    {9, 3, 20, 4},
@@ -184,7 +190,7 @@ static void groups_of_features(void **state)
         }
 }
 
-// A mean of 1e4 with deviation 1: the variance must be accurate.
+// A mean of 1e4 with deviation 1: the variance must still be accurate.
 static void large_mean(void **state)
 {
     const struct variant v = {.affine = true, .running = true, .shift = 1e4f};
@@ -206,7 +212,7 @@ static void many_rows(void **state)
     backward(*state, CLRNN_OP_LAYERNORM_BWD, 1000, 300, 3, 1, &v);
 }
 
-// One valid row: PyTorch refuses it; here results are finite.
+// One valid row: PyTorch refuses this case; here the results must be finite.
 static void one_row(void **state)
 {
     const struct variant v = {.affine = true, .running = true};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The gradients' norm and the optimisers against the reference.
+// The norm of the gradients and the optimisers, against the reference.
 #include "op_test.h"
 
 #include <math.h>
@@ -36,8 +36,8 @@ static void norms(void **state)
 
     for (size_t i = 0; i < counts; i++) {
         norm(*state, count[i], 1, 0);
-        norm(*state, count[i], 1e20f, 0);  // squares beyond float32
-        norm(*state, count[i], 1e-30f, 0); // and below
+        norm(*state, count[i], 1e20f, 0);  // squares above the range of float32
+        norm(*state, count[i], 1e-30f, 0); // squares below the range of float32
         norm(*state, count[i], 1e-10f, 1e15f);
         norm(*state, count[i], 0, 0);
         norm(*state, count[i], 1, NAN);
@@ -139,7 +139,8 @@ static void updates(void **state)
             update(*state, count[i], &kinds[k]);
 }
 
-// A learning rate that is 0 in float32 (1e-304) moves nothing, decay included.
+// A learning rate that is 0 in float32, as 1e-304 is, must leave all parameters unchanged, also with weight
+// decay.
 static void no_learning_rate(void **state)
 {
     for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {

@@ -10,7 +10,8 @@
 static const char *const name[] = {"relu", "tanh",      "sigmoid", "round",    "leaky_relu", "elu",
                                    "gelu", "gelu_tanh", "silu",    "softplus", "softmax",    "log_softmax"};
 
-// The tails of gelu are exp of a square: a rounded argument of -27 costs 27 units in the last place.
+// Returns the bound on relative errors. For large negative x, gelu is exp of a square: rounding an argument
+// of -27 causes an error of 27 units in the last place.
 static double slack(enum clrnn_function f)
 {
     return f == CLRNN_FUNCTION_GELU || f == CLRNN_FUNCTION_GELU_TANH ? 1e-5 : 1e-6;
@@ -71,7 +72,7 @@ static void backward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, u
         clrnn_check_poison_padding(t, POINTWISE_BWD_Y, C);
         clrnn_check_poison_padding(t, POINTWISE_BWD_DY, C);
     }
-    // y is rounded: 1 - y^2 has the error of y; row sums grow with C.
+    // y is rounded, and 1 - y^2 has the error of y; errors of sums over a row grow with C.
     clrnn_check_out_rows(t, POINTWISE_DX, C, slack(f) + (f >= CLRNN_FUNCTION_SOFTMAX ? 1e-8 * C : 0));
     op_test_run(t);
 }
@@ -92,7 +93,7 @@ static void shapes(void **state)
             }
 }
 
-// Each value by itself is within a few units in its last place.
+// Each value must be within a few units in its own last place.
 static void accuracy(void **state)
 {
     static const float edge[] = {0,       -0.0f,    0.5f,  1.5f,   2.5f,  -0.5f, -1.5f, 0.49999997f,
@@ -113,7 +114,7 @@ static void accuracy(void **state)
         op_test_run(t);
         for (size_t i = 0; i < count; i++) {
             const double got = t->got[POINTWISE_Y][i], want = t->want[POINTWISE_Y][i];
-            // tanh may be 5 ulp off by the standard, exp 3; what underflows may be flushed.
+            // OpenCL allows errors of 5 ulp for tanh and 3 for exp; results that underflow may become 0.
             const double bound = f == CLRNN_FUNCTION_ROUND ? 0 : 6 * ldexp(fabs(want), -23) + 1.2e-38;
 
             if (!(fabs(got - want) <= bound))

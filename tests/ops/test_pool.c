@@ -14,7 +14,7 @@ static void forward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T
     t->op.pool.over = over;
     t->op.pool.D = D;
     clrnn_check_real(t, POOL_X, (size_t)T * N * C);
-    for (size_t i = 0; i < (size_t)T * N * C; i += 3) // equals
+    for (size_t i = 0; i < (size_t)T * N * C; i += 3) // equal values, as ties for the largest
         t->in[POOL_X].real[i] = 1;
     if (padded) {
         clrnn_check_lengths(t, POOL_LENGTHS);

@@ -14,14 +14,15 @@ enum { SEED = 7 };
 
 struct layer {
     enum clrnn_cell cell;
-    bool relu, bias, padded, first, inference; // first: nobody asks for dx
-    bool states, no_dy; // initial states given, final ones wanted; only they have gradients
+    bool relu, bias, padded, first, inference; // first: the layer is the first, so dx is not wanted
+    // states: initial states are given and final states wanted; no_dy: only the final states have gradients
+    bool states, no_dy;
     uint32_t N, T, C, H, D;
-    float amplitude; // of x; 0: 1
-    uint32_t part;   // activations are computed again in parts of so many steps; 0: kept
+    float amplitude; // of x; 0 means 1
+    uint32_t part;   // steps of a part: backward computes the activations of each part again; 0: all are kept
 };
 
-// As PyTorch draws weights.
+// Fills an input with numbers from [-bound, bound), as PyTorch draws weights.
 static void uniform(struct clrnn_check *t, int slot, size_t count, float bound)
 {
     float *v = clrnn_check_real(t, slot, count);
@@ -35,13 +36,14 @@ static size_t state_count(const struct layer *a)
     return (size_t)a->D * a->N * a->H;
 }
 
-// Of the states that forward keeps at the end of each part.
+// Returns the number of elements of the states that forward keeps: those at the end of each part but the
+// last.
 static size_t kept_count(const struct layer *a)
 {
     return (a->T - 1) / a->part * state_count(a);
 }
 
-// The op and the inputs that forward and backward share, with the same numbers for both.
+// Sets up the op, and the inputs that forward and backward share. Both get the same numbers.
 static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct layer *a)
 {
     static const char *const cells[] = {"rnn", "lstm", "gru"};
@@ -78,15 +80,16 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
         uniform(t, kind == CLRNN_OP_RNN_FWD ? RNN_C0 : RNN_BWD_C0, state_count(a), 2);
 }
 
-// Errors are relative to the tensor's largest value, since sums of many products cancel, and to the inputs,
-// since gradients of saturated units vanish.
+// Adds an output whose errors are relative to its largest value, since sums of many products cancel out, and
+// to the amplitude of the inputs, since gradients of saturated units vanish.
 static void out(struct clrnn_check *t, const struct layer *a, int slot, size_t count, double tolerance)
 {
     clrnn_check_out(t, slot, CLRNN_REAL, count, tolerance);
     t->out[slot].absolute = tolerance * (a->amplitude > 0 ? a->amplitude : 1e-3);
 }
 
-// Intermediate values for backward: their layout is the device's own, and backward may overwrite them.
+// Adds an output that holds intermediate values for backward. It is not compared: each device has its own
+// layout, and backward may overwrite it.
 static void reserve(struct clrnn_check *t, const struct layer *a, int slot, size_t count)
 {
     out(t, a, slot, count, 0);
@@ -98,8 +101,8 @@ static void forward(struct clrnn_check *t, const struct layer *a)
     const size_t states = (size_t)a->T * a->N * a->D * a->H;
 
     set_up(t, CLRNN_OP_RNN_FWD, a);
-    // float32: sums of C + H products, a few units in the last place each in the activations, carried on
-    // over T steps, which in these layers contract
+    // float32: sums of C + H products, and errors of a few units in the last place in each activation. Errors
+    // are carried on over T steps, and shrink in these layers.
     out(t, a, RNN_Y, states, 1e-5);
     t->out[RNN_Y].row_size = a->D * a->H;
     if (a->part) {
@@ -118,12 +121,12 @@ static void forward(struct clrnn_check *t, const struct layer *a)
     op_test_run(t);
 }
 
-// After forward, whose results it reads.
+// Checks backward. Must follow forward, since it reads the results of forward.
 static void backward(struct clrnn_check *t, const struct layer *a)
 {
     const size_t rows = (size_t)a->T * a->N, states = rows * a->D * a->H;
     const size_t gates = (size_t)clrnn_cell_gates(a->cell) * a->H;
-    const double tolerance = 3e-5; // gradients go through twice as much
+    const double tolerance = 3e-5; // gradients pass through twice as many operations as outputs
     float *left[RNN_KEPT_C + 1];
 
     memcpy(left, t->got, sizeof(left));
@@ -181,7 +184,7 @@ static void check_layer(struct clrnn_check *t, const struct layer *a)
 
 // ---------------------------------------------------------------- tests
 
-// Every value of every size is combined with every cell, and most pairs of sizes occur.
+// Combines every value of every size with every cell. Most pairs of sizes occur.
 static void awkward_sizes(void **state)
 {
     static const uint32_t size[] = {1, 2, 15, 16, 17, 31, 33, 63, 65};
@@ -209,7 +212,7 @@ static void awkward_sizes(void **state)
         }
 }
 
-// Padding with both directions and every cell, in training and inference.
+// Padding, in both directions and every cell, in training and inference.
 static void padding(void **state)
 {
     for (uint32_t i = 0; i < 12; i++) {
@@ -229,7 +232,8 @@ static void padding(void **state)
     }
 }
 
-// Initial and final states, padded or not, one step and several, for every variant of the kernels.
+// Initial and final states, with and without padding, for one step and several, for every variant of the
+// kernels.
 static void states(void **state)
 {
     for (uint32_t i = 0; i < 24; i++) {
@@ -251,7 +255,7 @@ static void states(void **state)
     }
 }
 
-// One step: the recurrent weights are unused, and their gradient is exactly 0.
+// One step from a zero state: the recurrent weights are unused, and their gradient must be exactly 0.
 static void one_step(void **state)
 {
     struct clrnn_check *t = *state;
@@ -276,7 +280,7 @@ static void one_step(void **state)
     }
 }
 
-// Saturated gates: +-1e4 must give 0, 1 and -1, never NaN.
+// Inputs of +-1e4 must saturate the gates to 0, 1 and -1, and never give NaN.
 static void extreme_inputs(void **state)
 {
     for (uint32_t cell = 0; cell < 3; cell++) {
@@ -293,19 +297,20 @@ static void extreme_inputs(void **state)
     }
 }
 
-// A sequence with more loop iterations than llvmpipe executes.
+// A sequence that needs more loop iterations than llvmpipe executes in one loop (65535): the kernels must
+// divide it.
 static void many_rounds(void **state)
 {
     const struct layer a = {
         .cell = CLRNN_CELL_GRU, .bias = true, .padded = true, .N = 8, .T = 40, .C = 3, .H = 31, .D = 2};
     const char *simulator = getenv("CLRNN_DEVICE");
 
-    if (simulator && strstr(simulator, "oclgrind")) // a minute and more
+    if (simulator && strstr(simulator, "oclgrind")) // takes a minute or more
         skip();
     check_layer(*state, &a);
 }
 
-// Weights larger than a core's cache, for which work is divided differently.
+// Weights larger than a core's cache: the work is then divided differently.
 static void large_weights(void **state)
 {
     if (op_test_small())
@@ -324,7 +329,7 @@ static void large_weights(void **state)
     }
 }
 
-// More rows than one work-item computes at a time, and not a multiple of them.
+// More rows than one work-item computes at a time, and no multiple of this number.
 static void many_rows(void **state)
 {
     if (op_test_small())
@@ -343,7 +348,7 @@ static void many_rows(void **state)
     }
 }
 
-// What a run left, to be held against another: outputs that are compared.
+// The compared outputs of a run, to be compared with those of another run.
 struct outputs {
     float *got[CLRNN_OP_MAX_OUT];
     size_t count[CLRNN_OP_MAX_OUT];
@@ -375,8 +380,9 @@ static void check_same_bits(const struct clrnn_check *t, struct outputs *o)
     }
 }
 
-// Activations that are kept and those that backward computes again give the same bits: parts of one and
-// several blocks of steps, the last one short or whole, padding that begins and ends inside parts.
+// Backward must give the same bits whether activations are kept or computed again in parts. The cases have
+// parts of one and of two blocks of steps, a shorter or whole last part, and padding that begins and ends
+// inside parts.
 static void parts(void **state)
 {
     struct clrnn_check *t = *state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// States of recurrent layers: the same bits carried on, or zero.
+// States that recurrent layers carry from run to run: the same bits, or zero.
 #include "op_test.h"
 
 static void shapes(void **state)

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: MIT
-// An op's backward against central differences of its forward in double.
+// Compares an op's backward with central differences of its forward in double.
 #ifndef CLRNN_TESTS_REFERENCE_DIFFERENCES_H
 #define CLRNN_TESTS_REFERENCE_DIFFERENCES_H
 
 #include "near.h"
 
-// Step 1e-5: the difference quotient errs by step^2 = 1e-10 times third derivatives and by 1e-16 / step =
-// 1e-11 of rounding; losses below are of order 10.
+// With step 1e-5, a difference quotient errs by step^2 = 1e-10 times third derivatives, and by 1e-16 / step =
+// 1e-11 of rounding. The losses are of order 10.
 #define STEP 1e-5
 #define TOLERANCE 1e-7
 
 enum { MAX_CELLS = 4096 };
 
-// A tensor of a check: where it stands in forward, and where its gradient stands in backward.
+// A tensor of a check, with its slots among the inputs of the forward and of the backward op, and the slot of
+// its gradient among the outputs of the backward op.
 struct part {
-    int in, back_in; // slots of the forward's and the backward's in[]; -1: nowhere
-    int gradient;    // slot of the backward's out[]; -1: has none
+    int in, back_in; // index in the forward's and in the backward's in[]; -1: not an input there
+    int gradient;    // index in the backward's out[]; -1: the tensor has no gradient
     size_t count;
-    size_t row_width; // > 0: rows of this width, some of which are padding
-    double scale;     // of the random numbers; values lie in +-scale
+    size_t row_width; // > 0: the tensor has rows of this width, some of which are padding; 0: it has none
+    double scale;     // random values are drawn from +-scale
     double *value, *got;
 };
 
@@ -29,14 +30,15 @@ struct check {
     int32_t *lengths;
     size_t part_count;
     struct part part[24];
-    size_t y_rows, y_width; // of the forward's output 0; y_rows = T * N: padding as in x
+    // shape of the forward's output 0. y_rows = T * N: padding as in x
+    size_t y_rows, y_width;
     bool y_pooled;
     void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
     void *back_in[CLRNN_OP_MAX_IN], *back_out[CLRNN_OP_MAX_OUT];
-    int dy_slot, y_slot; // of the backward; y_slot -1: it does not read y
+    int dy_slot, y_slot; // of the backward's in[]; y_slot -1: the backward does not read y
     double *y, *dy;
     int state_slot[2],
-        dstate_slot[2]; // final states of the forward, their gradients of the backward; 0: none
+        dstate_slot[2]; // final states in the forward's out[], their gradients in the backward's in[]
     size_t state_count[2];
     double *state[2], *dstate[2];
     double scratch[MAX_CELLS];
@@ -87,11 +89,12 @@ static void backward(struct check *c)
 {
     for (size_t i = 0; i < c->part_count; i++)
         for (size_t j = 0; c->part[i].got && j < c->part[i].count; j++)
-            c->part[i].got[j] = NAN; // ops overwrite
+            c->part[i].got[j] = NAN; // an op must overwrite its outputs, not add to them
     assert_int_equal(clrnn_reference_run(NULL, &c->bwd, c->back_in, c->back_out), CLRNN_OK);
 }
 
-// Draws the parts and binds everything; op attributes, y's shape and saved tensors stand already.
+// Draws the values of the parts and binds all tensors to the ops. The attributes of the ops, the shape of y
+// and the saved tensors must be set before.
 static void prepare(struct check *c)
 {
     c->y = scratch(c, c->y_rows * c->y_width);
@@ -151,7 +154,7 @@ static void run_check(struct check *c)
     size_t used = 0;
 
     prepare(c);
-    forward(c); // saved tensors for backward
+    forward(c); // makes the saved tensors that backward reads
     backward(c);
     check_differences(c);
     forward(c);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Comparing arrays of doubles, and numbers to fill them, for the tests of the reference.
+// Compares arrays of doubles, and fills them with numbers, for the tests of the reference.
 #ifndef CLRNN_TESTS_REFERENCE_NEAR_H
 #define CLRNN_TESTS_REFERENCE_NEAR_H
 
@@ -9,7 +9,7 @@
 #include "reference/reference.h"
 #include "tests/test.h"
 
-/** Fails where |got - want| > tolerance * max(1, |want|) for any element, or either is NaN. */
+/** Fails the test if |got - want| > tolerance * max(1, |want|) for any element, or if a value is NaN. */
 static inline void check_near(const char *what, const double *got, const double *want, size_t count,
                               double tolerance)
 {
@@ -19,7 +19,8 @@ static inline void check_near(const char *what, const double *got, const double 
                      got[i], want[i], got[i] - want[i], tolerance);
 }
 
-/** Element i of the sequence `seed`, in [-1, 1); tests/golden/record_reference.py draws the same. */
+/** Returns element i of the sequence `seed` of pseudo-random numbers in [-1, 1).
+ * tests/golden/record_reference.py draws the same numbers. */
 static inline double number(uint32_t seed, uint32_t i)
 {
     uint32_t z = i * 2654435761u + seed * 2246822519u + 374761393u;

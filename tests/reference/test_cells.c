@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The gradients of recurrent layers with layer normalisation, projection and dropout, as test_gradient.c
-// does.
+// Gradients of recurrent layers with layer normalisation, projection and dropout. Compares them with
+// differences, as test_gradient.c does.
 #include "differences.h"
 
 struct cell {

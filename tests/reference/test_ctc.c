@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The CTC loss is the sum over all paths, its gradient that of differences; padding takes part in nothing.
+// The CTC loss must equal a sum over all paths, and its gradient must equal differences. Padding must affect
+// nothing.
 #include "near.h"
 
 #include <math.h>
@@ -22,7 +23,7 @@ static void run(bool zero, bool padded, double *x, double *weight, int32_t *labe
                      CLRNN_OK);
 }
 
-// -ln of the sum over all paths of sample n that collapse to its target.
+// Returns -ln of the total probability of all paths of sample n that collapse to its target.
 static double by_paths(const double *x, size_t n, size_t steps)
 {
     size_t path[T] = {0};
@@ -58,7 +59,7 @@ static void fill_targets(void)
 {
     for (int i = 0; i < L * N; i++)
         target[i] = 1 + i % 2;
-    target[1] = target[N + 1] = 2; // a repeated label, in as many steps as it needs
+    target[1] = target[N + 1] = 2; // a repeated label, with just as many steps as it needs
     target[2 * N + 1] = 1;
 }
 
@@ -109,10 +110,11 @@ static void test_gradient(void **state)
     }
 }
 
-// A target that does not fit its steps.
+// A target that does not fit into its steps must give an infinite loss or, with zero_infinity, a loss and
+// gradient of 0 for that sample.
 static void test_infinity(void **state)
 {
-    int32_t labels[N] = {2, 3, 3, 1}; // sample 2: 3 labels in 3 steps, two of them alike
+    int32_t labels[N] = {2, 3, 3, 1}; // sample 2 needs 4 steps for 3 labels, two of them equal, but has 3
     double x[T * N * C], dx[T * N * C], record[RECORD_FIELDS];
 
     (void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Results that doc/maths.md defines exactly: feed, dropout masks, records, unknown tokens, edge cases.
+// Results that doc/maths.md defines exactly: the op feed, dropout masks, records, unknown tokens, edge cases.
 #include <stdio.h>
 
 #include "near.h"
@@ -29,11 +29,11 @@ static void test_feed_real(void **state)
         data[i] = i;
     for (int i = 0; i < S * T_DATA; i++)
         targets[i] = 100 + i;
-    data[2] = data[3] = NAN; // sample 0, step 1: padding
+    data[2] = data[3] = NAN; // sample 0, step 1, is padding
     targets[1] = NAN;
     run(&op, (void *[CLRNN_OP_MAX_IN]){data, targets, lengths, index, mean, std},
         (void *[CLRNN_OP_MAX_OUT]){x, y, out_lengths});
-    assert_int_equal(out_lengths[0], 2); // 3, cut to the batch's T
+    assert_int_equal(out_lengths[0], 2); // the length 3, limited to the batch's T
     assert_int_equal(out_lengths[1], 1);
     check_near("x", x, (double[]){(12 - 1) / 2.0, (13 - 2) / 4.0, -0.5, -0.25, 6.5, 3.25, 0, 0}, T * N * C,
                0);
@@ -58,11 +58,11 @@ static void test_feed_tokens(void **state)
     assert_memory_equal(x, ((int32_t[]){20, 10, -1, 11, -1, 12}), sizeof(x));
     assert_memory_equal(y, ((int32_t[]){3, 0, INT32_MIN, 1, INT32_MIN, 2}), sizeof(y));
 
-    op.feed.target_steps = false; // one class a sample
+    op.feed.target_steps = false; // one class for each sample, not for each step
     run(&op, (void *[CLRNN_OP_MAX_IN]){data, targets, lengths, index}, (void *[CLRNN_OP_MAX_OUT]){x, y});
     assert_memory_equal(y, ((int32_t[]){1, 0}), 2 * sizeof(*y));
 
-    op.feed.target = false; // prediction
+    op.feed.target = false; // a prediction has no targets
     y[0] = 77;
     run(&op, (void *[CLRNN_OP_MAX_IN]){data, NULL, NULL, index},
         (void *[CLRNN_OP_MAX_OUT]){x, NULL, out_lengths});
@@ -108,13 +108,13 @@ static void test_dropout_mask(void **state)
 
 static void test_embedding_unknown(void **state)
 {
-    int32_t tokens[4] = {-1, 0, 3, INT32_MIN}; // 3 is one too many
+    int32_t tokens[4] = {-1, 0, 3, INT32_MIN}; // 3 is not in the table, which has 3 rows
     double weight[3 * 2] = {1, 2, 3, 4, 5, 6}, y[4 * 2], dy[4 * 2] = {1, 1, 1, 1, 1, 1, 1, 1}, dweight[3 * 2];
     struct clrnn_op op = {.kind = CLRNN_OP_EMBEDDING_FWD, .layer = "embedding", .T = 2, .N = 2, .C = 2};
 
     (void)state;
     op.embedding.V = 3;
-    op.embedding.padding_idx = 0; // looked up like any other
+    op.embedding.padding_idx = 0; // the forward looks up padding_idx like any other token
     run(&op, (void *[CLRNN_OP_MAX_IN]){tokens, weight}, (void *[CLRNN_OP_MAX_OUT]){y});
     check_near("y", y, (double[]){0, 0, 1, 2, 0, 0, 0, 0}, 8, 0);
     op.kind = CLRNN_OP_EMBEDDING_BWD;
@@ -156,7 +156,7 @@ static void test_records(void **state)
         (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("mse", record, (double[]){4.25, 3, 0, 3, 2.5, 2, 2, 9}, RECORD_FIELDS, 0);
 
-    counter[COUNTER_SLOT] = 1; // beyond the records: nothing is written
+    counter[COUNTER_SLOT] = 1; // there is no such record: nothing must be written
     memset(record, 0, sizeof(record));
     run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter},
         (void *[CLRNN_OP_MAX_OUT]){dx, record});
@@ -171,7 +171,7 @@ static void test_large_logits(void **state)
     uint32_t counter[COUNTER_FIELDS] = {0};
     struct clrnn_op op = {.kind = CLRNN_OP_LOSS, .layer = "loss", .T = 2, .N = 1, .C = 2};
 
-    (void)state; // rounding of logits near 1000 causes an error of 1e-13 in their exponential
+    (void)state; // logits near 1000 are rounded, which causes an error of 1e-13 in their exponential
     op.loss.ignore_index = -100;
     op.loss.slots = 1;
     run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter},
@@ -186,7 +186,8 @@ static void test_large_logits(void **state)
     check_near("dx", dx, (double[]){0.5, -0.5}, 2, 1e-12);
 }
 
-// Equal logits have equal probabilities, however large they are; the values are PyTorch's, in double.
+// Equal logits must have equal probabilities, however large they are. The expected values are PyTorch's, in
+// double.
 static void test_ties_of_huge_logits(void **state)
 {
     enum { ROWS = 3, C = 3, COUNT = ROWS * C };
@@ -249,7 +250,7 @@ static void test_batchnorm_one_row(void **state)
     check_near("running", running, (double[]){1.5, -2, 0.5, 0.5}, 4, 0);
 }
 
-// T = 1 from a zero state: the recurrent weights have gradient exactly 0.
+// With T = 1 and a zero initial state, the gradient of the recurrent weights must be exactly 0.
 static void test_one_step_does_not_recur(void **state)
 {
     for (int cell = CLRNN_CELL_RNN; cell <= CLRNN_CELL_GRU; cell++) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The reference gives PyTorch's numbers: recorded in double by tests/golden/record_reference.py.
+// The reference must give PyTorch's numbers, recorded in double by tests/golden/record_reference.py.
 #include "near.h"
 
 #include "golden/reference.h"
 
 enum { N = 3, T = 4, C = 3, H = 2, ROWS = T * N };
 
-#define TOLERANCE 1e-12 // double on both sides, a few hundred operations
+#define TOLERANCE 1e-12 // PyTorch and the reference compute in double, with a few hundred operations
 
 static int32_t lengths[N] = {4, 2, 3};
 
@@ -75,7 +75,8 @@ RECURRENT_TEST(rnn_relu, 1, op.rnn.cell = CLRNN_CELL_RNN, op.rnn.relu = true)
 RECURRENT_TEST(lstm, 4, op.rnn.cell = CLRNN_CELL_LSTM)
 RECURRENT_TEST(gru, 3, op.rnn.cell = CLRNN_CELL_GRU)
 
-// Two training batches, of which the second is compared; then the second again in evaluation.
+// Runs two training batches and compares the results of the second. Then runs the second batch again in
+// evaluation.
 static void check_batchnorm(bool cumulative, const double *want_y, const double *want_dx,
                             const double *want_dparams, const double *want_running, const double *want_eval)
 {
@@ -186,7 +187,7 @@ static void test_pointwise(void **state)
     }
 }
 
-// want: the loss, then dx.
+// `want`: the loss, then the elements of dx.
 static void check_loss(enum clrnn_loss_kind kind, double smoothing, int32_t ignore, double *weight,
                        void *target, uint32_t columns, const double *want)
 {
@@ -206,7 +207,7 @@ static void check_loss(enum clrnn_loss_kind kind, double smoothing, int32_t igno
     loss = records[RECORD_FIELDS + RECORD_LOSS] / records[RECORD_FIELDS + RECORD_WEIGHT];
     check_near("loss", &loss, want, 1, TOLERANCE);
     check_near("dx", dx, want + 1, 6 * columns, TOLERANCE);
-    for (size_t i = 0; i < RECORD_FIELDS; i++) // the other record, and the norm, are not the loss's
+    for (size_t i = 0; i < RECORD_FIELDS; i++) // the loss must not change the other record, nor the norm
         assert_true(records[i] == 77);
     assert_true(records[RECORD_FIELDS + RECORD_NORM] == 77);
 }
@@ -229,7 +230,7 @@ static void test_losses(void **state)
     check_loss(CLRNN_LOSS_MSE, 0, -100, NULL, real, 1, golden_mse);
 }
 
-// Four steps; want: the parameters after each.
+// Runs four steps. `want`: the parameters after each step.
 static void check_optimiser(struct clrnn_op op, double lr, double momentum, const double *want)
 {
     double param[5], grad[5], m[5] = {0}, v[5] = {0}, vmax[5] = {0}, norm, records[RECORD_FIELDS];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every op's backward is the derivative of its forward: central differences in double, and padding that
-// holds NaN changes no bit.
+// Every op's backward must be the derivative of its forward, computed by central differences in double. NaN
+// in padding must not change a bit.
 #include "differences.h"
 
 static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_t D, bool bias, bool padded,
@@ -61,7 +61,7 @@ static void test_recurrent(void **state)
             }
 }
 
-// groups 0: batchnorm
+// Checks layer or group normalisation with `groups` groups; 0: batch normalisation.
 static void check_norm(uint32_t groups, bool affine, bool padded, uint32_t seed)
 {
     const uint32_t T = 5, N = 3, C = 4;
@@ -88,7 +88,7 @@ static void check_norm(uint32_t groups, bool affine, bool padded, uint32_t seed)
 
 static void test_norm(void **state)
 {
-    // check_norm relies on both ops having their tensors in the same slots
+    // check_norm needs both ops to have their tensors in the same slots
     assert_true((int)BATCHNORM_BWD_MEAN == 3 && (int)LAYERNORM_BWD_MEAN == 3);
     assert_true((int)BATCHNORM_BWD_DY == 5 && (int)LAYERNORM_BWD_DY == 5);
     assert_true((int)BATCHNORM_INVSTD == 2 && (int)LAYERNORM_INVSTD == 2);
@@ -157,7 +157,7 @@ static void test_pool(void **state)
         }
 }
 
-// Windows that keep the number of steps; tests/model/test_nest.c has the others.
+// Convolutions that keep the number of steps; tests/model/test_nest.c tests the others.
 static void test_conv(void **state)
 {
     (void)state;
@@ -265,7 +265,8 @@ static void test_embedding(void **state)
     assert_true(c.part[0].got[2] != 0);
 }
 
-// The loss is a forward with its own gradient: LOSS / WEIGHT of the record against dx.
+// The op LOSS computes the loss and its gradient dx in one run. Compares dx with differences of LOSS / WEIGHT
+// of the record.
 static void check_loss(enum clrnn_loss_kind kind, double smoothing, bool weighted, bool padded)
 {
     enum { T = 5, N = 3 };
@@ -295,7 +296,7 @@ static void check_loss(enum clrnn_loss_kind kind, double smoothing, bool weighte
     for (uint32_t i = 0; i < T * N * targets; i++)
         real[i] = i % 7 == 6 ? NAN : kind == CLRNN_LOSS_BCE_WITH_LOGITS ? (double)(i % 2) : number(901, i);
     for (uint32_t i = 0; i < T * N; i++) {
-        class[i] = (int32_t)(i * 7 % 5); // 4 is out of range and counts as little as 3, which is ignored
+        class[i] = (int32_t)(i * 7 % 5); // class 4 is out of range and 3 is ignore_index: neither counts
         if (padded && i / N >= (uint32_t)some_lengths[i % N]) {
             for (uint32_t o = 0; o < targets; o++)
                 real[i * targets + o] = NAN;
