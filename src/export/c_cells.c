@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Generates a C function for one time step of each recurrent cell. The function updates h and c in place.
+// Generates a C function for one time step of each recurrent cell and direction. The function updates h and c
+// in place.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -45,7 +46,7 @@ struct cell {
     bool lstm, gru, norm;
 };
 
-// Writes y += W x, where W [rows, cols] is the cell's matrix `word`.
+// Writes code for y += W x, where W [rows, cols] is the cell's matrix `word`.
 static void multiply(const struct cell *c, const char *y, const char *word, const char *x, size_t rows,
                      size_t cols)
 {
@@ -55,7 +56,7 @@ static void multiply(const struct cell *c, const char *y, const char *word, cons
     clrnn_c_multiply(c->code, y, c->op, name, x, rows, cols);
 }
 
-// Writes y = gamma * LN(W x) + bias.
+// Writes code for y = gamma * LN(W x) + bias.
 static void put_normalised(const struct cell *c, const char *y, const char *word, const char *x, size_t cols)
 {
     struct clrnn_c_text *t = &c->code->text;
@@ -72,7 +73,8 @@ static void put_normalised(const struct cell *c, const char *y, const char *word
     c->code->helpers |= CLRNN_C_ZERO | CLRNN_C_LAYERNORM;
 }
 
-// Writes the gates' sums before activation. A GRU's new gate keeps its recurrent part separate, at the end.
+// Writes code for the gates' sums before activation. For a GRU, W_hn h (with its bias) is not added to the
+// new gate's sum: gate[3H] to gate[4H - 1] receive it.
 static void put_gates(const struct cell *c)
 {
     const unsigned H = c->H, rows = c->gates * H, all = c->gru ? 4 * H : rows;

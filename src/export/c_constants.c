@@ -38,7 +38,8 @@ static void put_vector(struct clrnn_c_code *code, size_t op, const char *suffix,
     clrnn_c_floats(&code->text, label, values, count);
 }
 
-// Writes bias_ih + bias_hh. For a GRU's new gate bias_hh stays separate, after the sums: [4H] in all.
+// Writes bias_ih + bias_hh. For a GRU's new gate n, bias_hh [H] is not added but written after the sums, so
+// the vector has 4H values.
 static enum clrnn_status put_cell_bias(struct clrnn_c_code *code, size_t op, size_t entry, size_t rows,
                                        const char *suffix)
 {
@@ -65,7 +66,7 @@ static enum clrnn_status put_cell_bias(struct clrnn_c_code *code, size_t op, siz
     return st != CLRNN_OK ? st : second_st;
 }
 
-// Writes row `entry` of the model's parameter table as a vector.
+// Writes the parameter model->entry[entry] as a vector.
 static enum clrnn_status put_entry(struct clrnn_c_code *code, size_t op, const char *suffix, size_t entry)
 {
     enum clrnn_status st;
@@ -77,7 +78,8 @@ static enum clrnn_status put_entry(struct clrnn_c_code *code, size_t op, const c
     return st;
 }
 
-// Writes the vectors of a cell with layer_norm, which keeps bias_ih and bias_hh separate.
+// Writes the biases and the norms' factors of a cell with layer_norm. Such a cell needs bias_ih and bias_hh
+// separately.
 static enum clrnn_status put_cell_norm(struct clrnn_c_code *code, size_t op, uint32_t d)
 {
     const struct clrnn_export_cell cell = clrnn_export_cell_entries(&code->program.op[op], d);
@@ -98,7 +100,7 @@ static enum clrnn_status put_cell_norm(struct clrnn_c_code *code, size_t op, uin
     return CLRNN_OK;
 }
 
-// Writes rows [first, first + rows) of the matrix that row `entry` of the model's parameter table holds.
+// Writes rows [first, first + rows) of the matrix parameter model->entry[entry].
 static enum clrnn_status put_rows(struct clrnn_c_code *code, size_t op, const char *suffix, size_t entry,
                                   size_t first, size_t rows, uint32_t cols)
 {
@@ -118,7 +120,7 @@ static enum clrnn_status put_cell(struct clrnn_c_code *code, size_t op, uint32_t
     const size_t H = layer->hidden_size, G = clrnn_cell_gates(clrnn_layer_cell(layer->kind));
     const struct clrnn_export_cell cell = clrnn_export_cell_entries(o, d);
     const uint32_t P = clrnn_layer_state(layer);
-    // a GRU's new gate needs its recurrent part separately
+    // the new gate n of a GRU multiplies W_hn h by r: W_hn is a matrix of its own
     const bool apart = layer->kind == CLRNN_LAYER_GRU && !layer->layer_norm;
 
     TRY(put_rows(code, op, d ? "ih_reverse" : "ih", cell.ih, 0, G * H, o->in));
@@ -140,7 +142,8 @@ static enum clrnn_status put_dense(struct clrnn_c_code *code, size_t op)
     return o->layer->bias ? put_entry(code, op, "bias", o->entry + 1) : CLRNN_OK;
 }
 
-// Writes a convolution's weights as a matrix [out, kernel * in]: the steps of a window lie one after another.
+// Writes a convolution's weights as a matrix [out, kernel * in]. A row has the weights of the window's first
+// step, then those of the second step, and so on.
 static enum clrnn_status put_conv(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
@@ -171,7 +174,8 @@ static enum clrnn_status put_attention(struct clrnn_c_code *code, size_t op)
     return put_entry(code, op, "v", o->entry + 2);
 }
 
-// Writes an embedding table row by row, as it is read: in float32, or in int8 with a scale for each row.
+// Writes an embedding table row by row, as NAME_embed reads it: in float32, or in int8 with a scale for each
+// row.
 static enum clrnn_status put_embedding(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];

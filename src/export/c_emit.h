@@ -5,16 +5,17 @@
 
 #include "export/c_code.h"
 
-#define CLRNN_C_VALUE 48    // capacity in characters for a C expression that names a value
-#define CLRNN_C_LOCALS 288u // capacity in local arrays: one for every branch of the deepest nesting
+#define CLRNN_C_VALUE 48 // capacity in characters for a C expression that names a value
+// capacity in local arrays: enough for CLRNN_DEEPEST nested concats of CLRNN_MOST_BRANCHES branches each
+#define CLRNN_C_LOCALS 288u
 
-/** What a function reads besides its own arrays. */
+/** What a generated function reads besides its own arrays. */
 enum clrnn_c_reads {
     CLRNN_C_READS_X = 1 << 0,
-    CLRNN_C_READS_WHOLE = 1 << 1, // the input of all steps, not only of the current one
+    CLRNN_C_READS_WHOLE = 1 << 1, // the input at all time steps, not only at the current one
     CLRNN_C_READS_STATE = 1 << 2,
     CLRNN_C_READS_T = 1 << 3,
-    CLRNN_C_READS_I = 1 << 4, // a loop counter i
+    CLRNN_C_READS_I = 1 << 4, // not an input: the function needs a loop counter i
 };
 
 /** A function that is being written. */
@@ -25,26 +26,28 @@ struct clrnn_c_emit {
     bool back;                   // the pass runs backward in time
     uint32_t offset;             // first feature that the current operation writes in this direction
     unsigned reads;              // enum clrnn_c_reads
-    bool *steps_read;            // [passes.bases]: the function needs the number of steps of the base
+    bool *steps_read;            // [passes.bases]: the function needs the number of steps of this base
     char (*text)[CLRNN_C_VALUE]; // [program.count]: C expression for an operation's result
-    bool *rows;                  // [program.count]: the function reads or writes a buffer row of the result
-    unsigned *held;              // [program.count]: i + 1: local array i holds the result
+    bool *rows;     // [program.count]: the function accesses the current step's row of the result's buffer
+    unsigned *held; // [program.count]: i + 1: local array i holds the result; 0: no local array does
     unsigned locals;
     struct {
         uint32_t width;
-        size_t until; // the last operation that reads the array; 0: it is free
+        size_t until; // index of the last operation that reads the array; 0: it is free
     } local[CLRNN_C_LOCALS];
 };
 
-/** Does what clrnn_c_put does, unless it is a dry run (emit->writes is false). */
+/** Writes as clrnn_c_put does, or nothing in a dry run (emit->writes is false). */
 void clrnn_c_emit(struct clrnn_c_emit *emit, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/** Writes the operations of emit->pass. */
+/** Writes the operations that emit->pass runs. */
 void clrnn_c_put_body(struct clrnn_c_emit *emit);
-/** Writes an activation of `width` values from array `from` to array `to`. */
+/** Writes a call that applies the activation `op` to `width` values of array `from`, with results in array
+ * `to`. */
 void clrnn_c_put_pointwise(struct clrnn_c_emit *emit, const struct clrnn_export_op *op, const char *to,
                            const char *from, uint32_t width);
-/** Whether the pool's result is the state h of a cell, so that the pool needs no memory of its own. */
+/** Whether operation `op` is a pool whose result is the state h of the cell before it. Such a pool needs no
+ * memory of its own. */
 bool clrnn_c_pools_state(const struct clrnn_export_program *program, size_t op);
 
 #endif

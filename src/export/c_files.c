@@ -8,9 +8,10 @@
 #include "base/array.h"
 #include "export/facts.h"
 
-enum { LONGEST = 4096 }; // most steps that a model with buffered sequences takes unless NAME_MAX_T is set
+// the longest sequence, in steps, of a model with buffers, unless the user defines NAME_MAX_T
+enum { LONGEST = 4096 };
 
-// Bytes of the static arrays for sequences of at most T steps.
+// Returns the size in bytes of the static arrays for sequences of at most T steps.
 static size_t static_bytes(const struct clrnn_c_code *code, int64_t T)
 {
     size_t bytes = 0;
@@ -23,7 +24,8 @@ static size_t static_bytes(const struct clrnn_c_code *code, int64_t T)
     return bytes;
 }
 
-// Writes the number of steps of a base (struct clrnn_c_base) as a C expression of `T`.
+// Writes the number of steps of a base (struct clrnn_c_base) as a C expression. `T` is the C expression for
+// the number of input steps.
 static void put_steps(struct clrnn_c_code *code, size_t base, const char *T)
 {
     const struct clrnn_c_base *b = &code->passes.base[base];
@@ -70,7 +72,8 @@ static void put_summary(struct clrnn_c_code *code)
         " * Input and output belong to the caller. C99, no libraries but math.h; compile with -O3.\n */\n");
 }
 
-// Writes names as the initialiser of an array of strings; all but harmless characters become octal escapes.
+// Writes names as the initialiser of an array of strings. Characters other than letters, digits and some
+// punctuation become octal escapes.
 static void put_names(struct clrnn_c_text *t, const struct clrnn_texts *texts)
 {
     clrnn_c_put(t, "{");
@@ -191,7 +194,7 @@ enum clrnn_status clrnn_c_put_source(struct clrnn_c_code *code)
     clrnn_c_put(t, "/* Loops over arrays are to be vectorised, also by -O2. */\n"
                    "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && "
                    "!defined(__OPTIMIZE_SIZE__)\n#pragma GCC optimize(\"O3\")\n#endif\n\n");
-    TRY(clrnn_c_constants(code)); // reads the weights a second time, now to write them
+    TRY(clrnn_c_constants(code)); // reads the weights a second time: the dry run read them without writing
     clrnn_c_put(t, "\n");
     clrnn_c_helpers(code);
     if (!code->passes.causal) {

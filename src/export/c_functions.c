@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes the bodies of exported C functions: one per pass (a time step), one for the ops after pools.
+// Writes the bodies of exported C functions: one for each pass, which runs one time step, and one for the
+// operations after the pools.
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ static bool runs(const struct clrnn_c_emit *e, size_t op)
     return in_pass(e) ? o->steps && e->code->passes.pass[e->pass].runs[op] : !o->steps;
 }
 
-// The last operation of the function that reads op's result; 0: none.
+// Returns the last operation of the function that reads op's result; 0: none reads it.
 static size_t last_use(const struct clrnn_c_emit *e, size_t op)
 {
     const struct clrnn_export_program *p = &e->code->program;
@@ -56,8 +57,9 @@ static void note_row(struct clrnn_c_emit *e, size_t op)
     e->reads |= CLRNN_C_READS_T;
 }
 
-// Chooses where the result of `op`, `width` values, goes: to the output, to its buffer, into the array of its
-// input if that may be overwritten, otherwise to a free local array.
+// Chooses where the `width` values of op's result are stored: in the output, in the result's buffer, in the
+// array of its input if that array may be overwritten, otherwise in a free local array. Writes the C
+// expression to `to`.
 static void choose(struct clrnn_c_emit *e, size_t op, bool in_place, uint32_t width, char to[CLRNN_C_VALUE])
 {
     const struct clrnn_export_program *p = &e->code->program;
@@ -90,7 +92,8 @@ static void release(struct clrnn_c_emit *e, size_t op)
             e->local[i].until = 0;
 }
 
-// The C expression for a value: "x" for the input (its current step), or e->text of an operation's result.
+// Returns the C expression for a value: "x" for the input (its current step), or e->text of an operation's
+// result.
 static const char *text_of(struct clrnn_c_emit *e, size_t value)
 {
     if (!value)
@@ -106,7 +109,8 @@ static void put_copy(struct clrnn_c_emit *e, const char *to, const char *from, u
     e->code->helpers |= CLRNN_C_COPY;
 }
 
-// Notes that `from`, which must not change, holds op's result. The output and a buffer get a copy of it.
+// Notes that array `from` contains op's result; `from` is not overwritten later. If the result is the output
+// or has a buffer, writes code that copies it there.
 static void keep(struct clrnn_c_emit *e, size_t op, const char *from, uint32_t width)
 {
     const struct clrnn_c_place *place = &e->code->passes.place[op];
@@ -242,7 +246,7 @@ static void put_windows(struct clrnn_c_emit *e, size_t op, const char *to)
     }
 }
 
-// Writes the update of a pool's state by one time step.
+// Writes code that updates a pool's state with one time step.
 static void put_pool(struct clrnn_c_emit *e, size_t op, const char *from, uint32_t width)
 {
     static const struct {
@@ -283,7 +287,7 @@ static void put_attention(struct clrnn_c_emit *e, size_t op, const char *from)
     e->reads |= CLRNN_C_READS_STATE;
 }
 
-// Writes a step of a cell over time. Its state h is kept in NAME_state and is its result.
+// Writes code for one time step of a recurrent cell. The cell's state h in NAME_state is also its result.
 static void put_cell(struct clrnn_c_emit *e, size_t op, const char *from)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -299,7 +303,7 @@ static void put_cell(struct clrnn_c_emit *e, size_t op, const char *from)
     keep(e, op, h, clrnn_layer_state(o->layer));
 }
 
-// Writes a cell after the pools: a single step from zero state, in each direction.
+// Writes code for a cell after the pools: a single step from a zero state, in each direction.
 static void put_single(struct clrnn_c_emit *e, size_t op, const char *from, const char *to)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -322,7 +326,7 @@ static void put_single(struct clrnn_c_emit *e, size_t op, const char *from, cons
 
 // ---------------------------------------------------------------- any operation
 
-// Writes the operation `op`, whose result of `width` values goes to array `to`.
+// Writes code for the operation `op`, whose result of `width` values is stored in array `to`.
 static void put_result(struct clrnn_c_emit *e, size_t op, const char *to, uint32_t width)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -432,7 +436,7 @@ void clrnn_c_put_body(struct clrnn_c_emit *e)
     const struct clrnn_export_program *p = &e->code->program;
 
     for (size_t i = 0; i < p->count; i++) {
-        // a later pass reads a buffered value by this name
+        // v<i> is the current step's row of the buffer of op[i]; later passes read it under this name
         if (in_pass(e) && e->code->passes.place[i].buffered)
             snprintf(e->text[i], CLRNN_C_VALUE, "v%zu", i);
         if (!in_pass(e) && p->op[i].steps && !clrnn_export_has_steps(p, i + 1))

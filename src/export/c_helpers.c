@@ -69,7 +69,9 @@ static const char multiply_int8[] =
     "static void @_" name "(float *y, const float *x, float " argument \
     ", int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n        y[i] = " expression ";\n}\n\n"
 
-// Parameters of functions that read a window of x [steps, width], beginning at step `at`.
+// The start of a loop over the `kernel` steps of a window of x [steps, width] that begins at step `at`. `row`
+// points to the current step of x; outside the sequence it points to step 0, whose values the loop's body
+// does not read.
 #define WINDOW_ROWS \
     "    for (k = 0; k < kernel; k++, at += dilation) {\n" \
     "        const float *row = x + (size_t)(at < 0 || at >= steps ? 0 : at) * (size_t)width;\n\n"
@@ -218,7 +220,7 @@ void clrnn_c_helpers(struct clrnn_c_code *code)
     struct clrnn_c_text *t = &code->text;
     unsigned wanted = code->helpers;
 
-    for (size_t i = ARRAY_SIZE(helpers); i-- > 0;) // a helper calls only helpers before it
+    for (size_t i = ARRAY_SIZE(helpers); i-- > 0;) // a helper calls only helpers that precede it in the table
         if (wanted & helpers[i].bit)
             wanted |= helpers[i].needs;
     for (size_t i = 0; i < ARRAY_SIZE(helpers); i++)

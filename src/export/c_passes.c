@@ -31,7 +31,8 @@ bool clrnn_c_reads(const struct clrnn_export_program *p, size_t op, size_t reade
     return false;
 }
 
-// The operation that alone reads op's result and reads nothing else; SIZE_MAX: there is none.
+// Returns the operation that reads op's result, if it is the only reader and reads nothing else. Returns
+// SIZE_MAX if there is no such operation, or if op's result is the program's output.
 static size_t only_reader(const struct clrnn_export_program *p, size_t op)
 {
     size_t found = SIZE_MAX;
@@ -92,7 +93,8 @@ static size_t base_of(const struct division *d, size_t value)
     return value ? d->passes->place[value - 1].base : 0;
 }
 
-// Finds or makes the base whose number of steps is the number of windows `w` over the steps of base `parent`.
+// Finds or adds the base that counts the windows `w` over the steps of base `parent`. If there are always as
+// many windows as steps, *base is `parent` itself.
 static enum clrnn_status find_base(struct division *d, const struct clrnn_windows *w, size_t parent,
                                    size_t *base)
 {
@@ -126,7 +128,8 @@ int64_t clrnn_c_base_steps(const struct clrnn_c_passes *passes, size_t base, int
     return n < 1 || n + b->more < 0 ? 0 : (n + b->more) / b->stride + 1;
 }
 
-// Finds the first pass from index `first` on with the base, direction and `once` of `kind`, or makes one.
+// Finds the first pass, from index `first` on, with the base, direction and `once` of `kind`. Adds one if
+// there is none.
 static enum clrnn_status find_pass(struct division *d, size_t first, struct clrnn_c_pass kind, size_t *pass)
 {
     struct clrnn_c_passes *s = d->passes;
@@ -146,8 +149,9 @@ static enum clrnn_status find_pass(struct division *d, size_t first, struct clrn
 
 // ---------------------------------------------------------------- assigning operations to passes
 
-// Marks a bidirectional level and the chain of operations from it to a pool or the output, if all of these
-// treat features separately: each direction's pass can then run them on its half of the features.
+// Sets `half` of a bidirectional level and of the chain of operations from it to a pool or the output, if all
+// operations of the chain treat each feature separately. The pass of each direction can then run the chain on
+// its own half of the features.
 static void mark_halves(struct division *d, size_t level)
 {
     const struct clrnn_export_program *p = d->p;
@@ -166,7 +170,7 @@ static void mark_halves(struct division *d, size_t level)
         d->passes->place[i].half = level + 1;
 }
 
-// Whether an operation with windows reads op's result, of which it needs several steps at once.
+// Whether an operation with windows reads op's result. It needs several steps of the result at once.
 static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
 {
     for (size_t i = op + 1; i < p->count; i++)
@@ -175,8 +179,9 @@ static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
     return false;
 }
 
-// Whether the operation runs in every pass that reads its result. A cheap operation does if its source is the
-// input, both directions of a recurrent level, or another operation that runs again.
+// Whether every pass that reads the operation's result computes it again. This holds for a cheap operation
+// whose source is the input, both directions of a recurrent level, or another operation that is computed
+// again.
 static bool runs_again(const struct division *d, size_t op)
 {
     const struct clrnn_export_op *o = &d->p->op[op];
@@ -189,7 +194,8 @@ static bool runs_again(const struct division *d, size_t op)
            (d->p->op[source - 1].kind == CLRNN_EXPORT_CELL && d->p->op[source - 1].D == 2 && !before->half);
 }
 
-// The first pass that can read a value at each step of `base` or, if `whole`, at all steps at once.
+// Returns the first pass that can read a value: step by step in a pass over `base` or, if `whole`, all steps
+// at once.
 static size_t ready(const struct division *d, size_t value, size_t base, bool whole)
 {
     const struct clrnn_c_place *place = value ? &d->passes->place[value - 1] : NULL;
@@ -201,7 +207,8 @@ static size_t ready(const struct division *d, size_t value, size_t base, bool wh
     return MAX2(place->pass, place->back) + (whole || place->base != base || place->back != place->pass);
 }
 
-// Places an operation in the first pass that can run it, and a bidirectional level also in a backward pass.
+// Places an operation in the first pass, from index `first` on, that can run it. Places a bidirectional level
+// also in a pass that goes backward in time.
 static enum clrnn_status place_in_pass(struct division *d, size_t op, size_t first)
 {
     const struct clrnn_export_op *o = &d->p->op[op];
@@ -216,7 +223,7 @@ static enum clrnn_status place_in_pass(struct division *d, size_t op, size_t fir
     while (place->half && end + 1 < d->p->count && d->passes->place[end + 1].half == place->half)
         end++;
     kind.direction = 1;
-    // a `last` pool reads only the last time step, which comes first in a backward pass
+    // a `last` pool reads only the last time step: a backward pass begins with it and can stop there
     kind.once =
         place->half && d->p->op[end].kind == CLRNN_LAYER_POOL && d->p->op[end].layer->over == CLRNN_POOL_LAST;
     return find_pass(d, MAX2(place->pass + 1, ready(d, o->source[0], place->base, true)), kind, &place->back);
@@ -238,7 +245,8 @@ static enum clrnn_status place_op(struct division *d, size_t op)
     if (o->kind == CLRNN_EXPORT_CELL && o->D == 2)
         mark_halves(d, op);
     place->again = runs_again(d, op);
-    if (place->half && o->kind != CLRNN_EXPORT_CELL) { // it runs in the passes of its recurrent level
+    // the operation runs in both passes of its recurrent level
+    if (place->half && o->kind != CLRNN_EXPORT_CELL) {
         place->pass = d->passes->place[place->half - 1].pass;
         place->back = d->passes->place[place->half - 1].back;
         return CLRNN_OK;
@@ -248,7 +256,8 @@ static enum clrnn_status place_op(struct division *d, size_t op)
     return place_in_pass(d, op, first);
 }
 
-// Gives pass `pass` a value that it does not compute yet: it computes it again if cheap, else reads a buffer.
+// Makes `value` available in pass `pass`, unless the pass computes it already. The pass computes a cheap
+// value again, and reads any other value from a buffer.
 static void need(struct division *d, size_t value, size_t pass)
 {
     struct clrnn_c_place *place = value ? &d->passes->place[value - 1] : NULL;
@@ -282,7 +291,8 @@ static void find_needs(struct division *d, size_t op)
 
 // ---------------------------------------------------------------- buffers
 
-// The last pass that reads an operation's result; SIZE_MAX: operations after all passes read it.
+// Returns the last pass that reads an operation's result. SIZE_MAX: operations that run after all passes read
+// the result.
 static size_t last_reader(const struct division *d, size_t op)
 {
     size_t last = 0;
@@ -301,8 +311,8 @@ static size_t last_reader(const struct division *d, size_t op)
     return last;
 }
 
-// Gives the operation's result a buffer: one for the same number of steps (`base`) that is not read from this
-// pass on, or a new one.
+// Gives the operation's result a buffer: an existing one of the same base (number of steps) that no pass from
+// this one on reads, or a new one.
 static enum clrnn_status find_buffer(struct division *d, size_t op)
 {
     struct clrnn_c_passes *s = d->passes;
@@ -334,7 +344,8 @@ static enum clrnn_status find_buffers(struct division *d)
             if (!place->buffered || place->pass != pass)
                 continue;
             if (d->p->op[i].kind == CLRNN_LAYER_FLATTEN && source && d->passes->place[source - 1].buffered)
-                place->buffer = d->passes->place[source - 1].buffer; // flatten keeps the values
+                // flatten does not change the values, so it uses its source's buffer
+                place->buffer = d->passes->place[source - 1].buffer;
             else
                 TRY(find_buffer(d, i));
         }

@@ -85,7 +85,7 @@ static void put_locals(struct clrnn_c_emit *e)
     e->code->pass_bytes = MAX2(e->code->pass_bytes, values * sizeof(float));
 }
 
-// Resets what is known about the body of a pass's function, before its dry run.
+// Resets what is known about the body of a function, before its dry run.
 static void begin(struct clrnn_c_emit *e, size_t pass)
 {
     e->pass = pass;
@@ -99,7 +99,8 @@ static void begin(struct clrnn_c_emit *e, size_t pass)
     memset(e->held, 0, e->code->program.count * sizeof(*e->held));
 }
 
-// Generates the body twice: a dry run finds out what it needs, then it is written.
+// Generates a function. The body is generated twice: a dry run determines what the body needs, then the
+// function is written.
 static void put_function(struct clrnn_c_emit *e, size_t pass)
 {
     begin(e, pass);
@@ -125,7 +126,8 @@ static void put_function(struct clrnn_c_emit *e, size_t pass)
 
 // ---------------------------------------------------------------- the state
 
-// Calls `put` for each array of NAME_state that an operation needs: its name, width and initial value.
+// Calls `put` with the name, width and initial value of each array of NAME_state that an operation needs. A
+// value NULL stands for the two initial values of an attention pool's `norm`.
 static void each_array(const struct clrnn_c_code *code, size_t op, void *to,
                        void (*put)(void *to, const char *name, uint32_t width, const char *value))
 {
@@ -191,7 +193,7 @@ static void put_initial(void *to, const char *name, uint32_t width, const char *
 {
     struct clrnn_c_code *code = to;
 
-    if (!value) { // attention: the largest score so far, and the sum of the weights
+    if (!value) { // attention pool: the largest score so far, and the sum of the weights
         clrnn_c_put(&code->text, "    state->%s[0] = -3.402823466e38f;\n    state->%s[1] = 0.0f;\n", name,
                     name);
         return;

@@ -47,7 +47,7 @@ static enum clrnn_status take_name(const struct clrnn_log *log, const char *name
     return CLRNN_OK;
 }
 
-// CLRNN_ERR_ARG if the file exists and was not written by an export.
+// Returns CLRNN_ERR_ARG if the file exists and was not written by an export.
 static enum clrnn_status check_ours(const struct clrnn_log *log, const char *path)
 {
     char line[sizeof(CLRNN_C_MARK)] = "";
@@ -110,7 +110,7 @@ static void vector_finish(struct clrnn_c_vector *v)
     free(v->out);
 }
 
-// The number of steps of the test vector: short, but long enough for all windows.
+// Returns the number of steps of the test vector: few, but enough for every window.
 static uint32_t test_steps(const struct clrnn_c_passes *passes)
 {
     uint32_t T = passes->steps ? passes->steps : TEST_STEPS;
@@ -167,7 +167,7 @@ static enum clrnn_status write_file(struct clrnn_c_code *code, const struct clrn
     return code->text.failed ? clrnn_error_memory(code->program.model->log, 0, "C source") : CLRNN_OK;
 }
 
-// Writes all files under temporary names before it renames the first of them.
+// Writes all files under temporary names, and renames them only when all are complete.
 static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clrnn_c_vector *vector,
                                      const char *folder)
 {
@@ -186,7 +186,8 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     }
     for (size_t i = 0; i < FILES && st == CLRNN_OK; i++) {
         code->text.out = out[i];
-        code->text.constant_bytes = constants; // write_file adds to this number
+        // write_file adds to this number, but the header reports that of the dry run
+        code->text.constant_bytes = constants;
         st = write_file(code, vector, i);
         if (st == CLRNN_OK)
             st = clrnn_out_flush(out[i]);
@@ -199,7 +200,8 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     return st;
 }
 
-// Runs all generators once without output: finds out what the files need, and whether export is possible.
+// Runs all generators once without output, to determine what the files need and whether the model can be
+// exported.
 static enum clrnn_status prepare(struct clrnn_c_code *code, struct clrnn_model *model)
 {
     TRY(clrnn_export_program_init(&code->program, model));

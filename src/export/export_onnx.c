@@ -5,7 +5,8 @@
 #include "base/log.h"
 #include "export/facts.h"
 
-// Says why an operation gives other results for a piece of a sequence than for the whole; NULL: it does not.
+// Returns why an operation gives other results for a sequence in pieces than for the whole sequence. Returns
+// NULL if the results are the same.
 static const char *needs_more(const struct clrnn_export_op *op)
 {
     if (!op->steps)
@@ -25,7 +26,8 @@ static const char *needs_more(const struct clrnn_export_op *op)
     return NULL;
 }
 
-// Refuses `states` unless a sequence cut into pieces gives the same results as the whole.
+// Returns CLRNN_ERR_CONFIG unless the model has a recurrent layer over time and gives the same results for a
+// sequence in pieces as for the whole sequence. A graph with `states` needs both.
 static enum clrnn_status check_states(const struct clrnn_export_program *p)
 {
     bool any = false;
@@ -43,7 +45,7 @@ static enum clrnn_status check_states(const struct clrnn_export_program *p)
     return CLRNN_OK;
 }
 
-// Makes JSON of a fact that is not a text.
+// Makes JSON of a fact that is not a text: names, numbers or a whole number.
 static json_t *fact_json(const struct clrnn_export_fact *fact)
 {
     json_t *list;
@@ -84,7 +86,7 @@ static enum clrnn_status add_metadata(struct clrnn_onnx_build *b)
     return CLRNN_OK;
 }
 
-// The number of time steps T, if a flatten layer fixes it, or 0.
+// Returns the only number of time steps T that a model with a flatten layer accepts; 0: any T.
 static uint32_t fixed_steps(const struct clrnn_export_program *p)
 {
     for (size_t i = 0; i < p->count; i++)
@@ -93,7 +95,8 @@ static uint32_t fixed_steps(const struct clrnn_export_program *p)
     return 0;
 }
 
-// Whether the model was trained with lengths, which sources of one sequence per file or line always have.
+// Whether the training data have a length for each sequence. Data with one sequence in each CSV file
+// (label_from) or in each line of a .ts file always have lengths.
 static bool has_lengths(const struct clrnn_source *source)
 {
     return source->lengths || source->label_from || source->ts;

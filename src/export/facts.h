@@ -8,11 +8,11 @@
 
 enum { CLRNN_EXPORT_FACTS = 9 };
 
-/** A fact: a text, names or numbers, or, if these are all NULL, a whole number. Pointers lead into the model.
- */
+/** A fact: whichever of `text`, `names` and `numbers` is not NULL; if all three are NULL, the number `whole`.
+ * The pointers point into the model, which must outlive the fact. */
 struct clrnn_export_fact {
-    const char *key;   // its key in ONNX's metadata: "quantiles"
-    const char *macro; // its macro in C without NAME_: "QUANTILES"
+    const char *key;   // the fact's key in ONNX's metadata: "quantiles"
+    const char *macro; // the fact's macro in C, without the prefix NAME_: "QUANTILES"
     const char *text;
     const struct clrnn_texts *names;
     const double *numbers;
@@ -20,7 +20,7 @@ struct clrnn_export_fact {
     uint32_t whole;
 };
 
-/** Writes the facts about a model to `facts`, and returns their number. */
+/** Writes the facts about a model to `facts`. Returns how many it wrote. */
 size_t clrnn_export_facts(const struct clrnn_model *model,
                           struct clrnn_export_fact facts[CLRNN_EXPORT_FACTS]);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Activations, of single values or over the features of a step, as ONNX nodes.
+// Adds activation functions to an ONNX graph: functions of single values, and softmax over the features of a
+// step.
 #include <math.h>
 
 #include "export/onnx_layers.h"
@@ -16,7 +17,7 @@ static const char *gate(struct clrnn_onnx *o, const char *x, const char *inner)
     return scale(o, CLRNN_ONNX_NODE(o, "Mul", x, inner), 0.5);
 }
 
-// opset 17 has no Gelu
+// ONNX opset 17 has no node Gelu, so this function builds it from other nodes.
 static const char *add_gelu(struct clrnn_onnx *o, const char *x, bool tanh)
 {
     const char *cube;

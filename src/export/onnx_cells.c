@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Recurrent levels as ONNX's RNN, LSTM and GRU.
+// Adds each level of a recurrent layer to an ONNX graph as a node RNN, LSTM or GRU.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -22,7 +22,8 @@ static size_t gate_count(const struct clrnn_export_op *op)
     return clrnn_cell_gates(clrnn_layer_cell(op->layer->kind));
 }
 
-// The parameter table's row for a tensor of direction d: `which` is weight_ih, weight_hh, bias_ih or bias_hh.
+// Returns the index in model->entry of a tensor of direction d. `which` is 0 for weight_ih, 1 for weight_hh,
+// 2 for bias_ih, 3 for bias_hh.
 static size_t row_of(const struct clrnn_export_op *op, uint32_t d, size_t which)
 {
     const struct clrnn_export_cell cell = clrnn_export_cell_entries(op, d);
@@ -31,7 +32,7 @@ static size_t row_of(const struct clrnn_export_op *op, uint32_t d, size_t which)
     return rows[which];
 }
 
-// Reads tensor `which` of every direction, gates in ONNX's order, into to[d * stride].
+// Reads tensor `which` (see row_of) of every direction d into to[d * stride], with the gates in ONNX's order.
 static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                     size_t which, size_t cols, double *to, size_t stride)
 {
@@ -49,7 +50,8 @@ static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// Adds tensor `which` as a constant [D, G * H, cols]; with `biases` both biases as one [D, 2 * G * H].
+// Adds tensor `which` (see row_of) of a cell with G gates as a constant [D, G * H, cols]. With `biases`, adds
+// bias_ih and bias_hh as one constant [D, 2 * G * H].
 static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                      size_t which, bool biases, size_t cols, const char **name)
 {
@@ -73,7 +75,8 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
 
 // ---------------------------------------------------------------- states
 
-// "h" if the model has a single recurrent layer, otherwise "PREFIX.h".
+// Writes the name of a state to `text`: `word` ("h" or "c") if the model has a single recurrent layer over
+// time, otherwise "PREFIX.h" or "PREFIX.c".
 static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                        char *text, size_t size)
 {
@@ -90,7 +93,8 @@ static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_expo
                  clrnn_layer_prefix(b->program.model->config, op->index, prefix, sizeof(prefix)), word);
 }
 
-// Adds the level's initial state [1, N, width], a slice of the layer's input [num_layers, N, width].
+// Adds the initial state [1, N, width] of a level. It is a slice of *layer_state, the graph's input
+// [num_layers, N, width] for the layer; level 0 adds this input.
 static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                              uint32_t width, const char **layer_state)
 {
@@ -110,7 +114,8 @@ static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_expo
                            clrnn_onnx_integers(b->onnx, 1, (int64_t[]){0}));
 }
 
-// Collects the final states of a layer's levels; after the last level they become an output.
+// Appends a level's final state to *collected. After the layer's last level, *collected [num_layers, N,
+// width] becomes an output of the graph.
 static void keep_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                        uint32_t width, const char *last, const char **collected)
 {
@@ -135,7 +140,8 @@ static void set_attributes(struct clrnn_onnx_build *b, const struct clrnn_export
     clrnn_onnx_set_integer(b->onnx, "hidden_size", op->layer->hidden_size);
     clrnn_onnx_set_string(b->onnx, "direction", op->D == 2 ? "bidirectional" : "forward");
     if (op->layer->kind == CLRNN_LAYER_GRU)
-        clrnn_onnx_set_integer(b->onnx, "linear_before_reset", 1); // as PyTorch and cuDNN have it
+        // as PyTorch and cuDNN compute a GRU: r * (W_hn h + b_hn), not W_hn (r * h) + b_hn
+        clrnn_onnx_set_integer(b->onnx, "linear_before_reset", 1);
     if (op->layer->kind == CLRNN_LAYER_RNN)
         clrnn_onnx_set_strings(b->onnx, "activations", op->D, op->layer->relu ? "Relu" : "Tanh");
 }
@@ -159,7 +165,8 @@ static const char *merge_directions(struct clrnn_onnx_build *b, const struct clr
     return op->steps ? y : clrnn_onnx_squeeze(b->onnx, y, 0);
 }
 
-// Adds a node RNN, LSTM or GRU. h and c are the initial states; "": zeros.
+// Adds a node RNN, LSTM or GRU. h and c name the initial states; "": zeros. *c_last: the final c, NULL unless
+// LSTM.
 static enum clrnn_status add_node(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *h,
                                   const char *c, const char **c_last)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inputs, masking of padding, and operations other than recurrent ones as nodes of an ONNX graph.
+// Adds the inputs, the masking of padding, and all operations other than recurrent ones to an ONNX graph.
 #include "export/onnx_layers.h"
 
 #include "base/array.h"
@@ -68,7 +68,7 @@ static enum clrnn_status add_linear(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// Adds (x - mean) * factor + shift.
+// Adds nodes for (x - mean) * factor + shift.
 static enum clrnn_status add_affine(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     const int64_t C = op->out;
@@ -87,7 +87,7 @@ static enum clrnn_status add_affine(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// Adds multiplication by the factors of a norm and addition of its offsets, if it has them.
+// Adds the multiplication by a norm's factors and the addition of its offsets, if the norm has them (affine).
 static enum clrnn_status add_factors(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     const char *parameter;
@@ -99,7 +99,7 @@ static enum clrnn_status add_factors(struct clrnn_onnx_build *b, const struct cl
     return CLRNN_OK;
 }
 
-// Adds batchnorm with the statistics of the current batch, taken without padding.
+// Adds batchnorm with the statistics of the current batch, computed without the steps of padding.
 static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     struct clrnn_onnx *o = b->onnx;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Recurrent levels with layer_norm or proj_size, for which ONNX has no node. The input's part of the gates is
-// computed for all time steps at once; a Scan over time does the rest.
+// Adds recurrent levels with layer_norm or proj_size, for which ONNX has no node. Nodes outside the loop
+// compute the input's part of the gates for all time steps at once. A Scan (ONNX's loop over time) does the
+// rest.
 #include <string.h>
 
 #include "base/log.h"
@@ -40,7 +41,7 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
     return CLRNN_OK;
 }
 
-// Adds gamma * LN(W x) + bias, or without layer_norm W x + bias.
+// Adds nodes for gamma * LN(W x) + bias or, without layer_norm, for W x + bias.
 static const char *product(struct clrnn_onnx *o, const char *x, const char *weight, const char *gamma,
                            const char *bias)
 {
@@ -86,7 +87,8 @@ static const char *gru_step(struct clrnn_onnx *o, const char *x, const char *h_g
     return CLRNN_ONNX_NODE(o, "Add", n, CLRNN_ONNX_NODE(o, "Mul", z, CLRNN_ONNX_NODE(o, "Sub", h, n)));
 }
 
-// Adds the Scan's body: next h and c from h, c and the input's part of the gates. In padding h and c stay.
+// Adds the Scan's body. The body computes the next h and c from h, c and the input's part of the gates. At
+// steps of padding h and c do not change (`masked`).
 static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, const struct weights *w,
                      bool masked)
 {
@@ -124,7 +126,7 @@ static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, con
     clrnn_onnx_end_body(o);
 }
 
-// The initial state [N, width]: the given one, or zeros.
+// Returns the initial state [N, width]: the state `given` or, if `given` is "", zeros.
 static const char *begin(struct clrnn_onnx_build *b, const char *given, int64_t width)
 {
     struct clrnn_onnx *o = b->onnx;
@@ -136,7 +138,8 @@ static const char *begin(struct clrnn_onnx_build *b, const char *given, int64_t 
     return CLRNN_ONNX_NODE(o, "ConstantOfShape", shape); // its default value is 0
 }
 
-// Adds one direction: its outputs y [T, N, P], and its final states h [N, P] and c [N, H].
+// Adds one direction. Sets out[0] to its final h [N, P], out[1] to its final c [N, H] (NULL unless LSTM), and
+// out[2] to its outputs y [T, N, P].
 static enum clrnn_status add_direction(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                        uint32_t d, const char *h, const char *c, const char *out[3])
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Operations that read several time steps as ONNX nodes: windows over time, pools, attention, flatten.
+// Adds the operations that read several time steps to an ONNX graph: windows over time, pools, attention,
+// flatten.
 #include <float.h>
 
 #include "export/onnx_layers.h"
@@ -18,7 +19,7 @@ static void set_windows(struct clrnn_onnx *o, const struct clrnn_export_op *op, 
         clrnn_onnx_set_integers(o, "dilations", 1, &dilation);
 }
 
-// The number of windows of each sample [N], from its length.
+// Adds nodes that compute the number of windows of each sample [N] from its length.
 static const char *count_windows(struct clrnn_onnx *o, const struct clrnn_windows *w, const char *lengths)
 {
     const int64_t more = (int64_t)w->all_padding - (int64_t)w->dilation * (w->kernel - 1) - 1;
@@ -28,7 +29,8 @@ static const char *count_windows(struct clrnn_onnx *o, const struct clrnn_window
     return CLRNN_ONNX_NODE(o, "Add", lengths, clrnn_onnx_integer(o, 1));
 }
 
-// Adds the mean of x [N, C, T] over each window; `include` counts the zeros of the window's padding.
+// Adds the mean of x [N, C, T] over each window. `include`: the divisor counts the zeros with which the
+// window is padded, too.
 static const char *add_mean(struct clrnn_onnx *o, const struct clrnn_export_op *op,
                             const struct clrnn_windows *w, const char *x, bool include)
 {
@@ -38,7 +40,8 @@ static const char *add_mean(struct clrnn_onnx *o, const struct clrnn_export_op *
     return x;
 }
 
-// Adds the mean over a window's valid steps: the mean of x with zeros in padding over the mean of the mask.
+// Adds the mean over a window's valid steps: the mean of x (with zeros in padding) divided by the mean of the
+// mask.
 static const char *add_valid_mean(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                   const struct clrnn_windows *w, const char *x)
 {
@@ -75,13 +78,13 @@ enum clrnn_status clrnn_onnx_add_windows(struct clrnn_onnx_build *b, const struc
         return CLRNN_OK;
     b->now.lengths = count_windows(o, &w, b->now.lengths);
     b->now.mask = clrnn_onnx_mask(o, b->now.x, b->now.lengths);
-    b->now.x = clrnn_onnx_fill(b, b->now.x, 0); // windows that lie in padding may hold any values
+    b->now.x = clrnn_onnx_fill(b, b->now.x, 0); // results of windows that lie in padding may have any values
     return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- pools
 
-// Adds the gathering of the last valid step of each sample.
+// Adds nodes that gather the last valid step of each sample.
 static const char *add_last(struct clrnn_onnx_build *b)
 {
     struct clrnn_onnx *o = b->onnx;

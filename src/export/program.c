@@ -21,7 +21,7 @@ enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t la
 
 _Static_assert(CLRNN_LAYER_KINDS == 28, "exporters know every kind of layer");
 
-// The number of rows that a cell has in the model's parameter table for one direction.
+// Returns the number of parameters that a cell has in model->entry for one direction.
 static size_t cell_rows(const struct clrnn_layer *layer)
 {
     return 2 + (layer->bias ? 2u : 0) + (layer->proj_size ? 1u : 0) +
@@ -58,8 +58,8 @@ static enum clrnn_status append_affine(struct clrnn_export_program *p, int kind,
 
 static enum clrnn_status append_list(struct clrnn_export_program *p, size_t first, size_t end);
 
-// Appends the layers inside a residual or concat, where each branch reads the value before `op`, and then
-// `op`, which combines the branches.
+// Appends the layers inside a residual or concat, and then `op`, which combines the branches. Each branch
+// reads the value that precedes `op`.
 static enum clrnn_status append_nested(struct clrnn_export_program *p, struct clrnn_export_op op)
 {
     const bool concat = op.layer->kind == CLRNN_LAYER_CONCAT;
@@ -197,7 +197,7 @@ static enum clrnn_status read_affine(struct clrnn_model *model, const struct clr
 {
     const size_t C = op->out;
     double *factor = mean + C, *shift = factor + C;
-    double *variance = mean; // read first; the mean overwrites it once the factors are computed
+    double *variance = mean; // the variance is read into the memory of the means, which are read last
     size_t entry = op->entry;
 
     if (op->kind == CLRNN_EXPORT_NORMALIZE) {
@@ -210,7 +210,7 @@ static enum clrnn_status read_affine(struct clrnn_model *model, const struct clr
         return CLRNN_OK;
     }
     if (op->kind == CLRNN_EXPORT_RESTORE) {
-        for (size_t c = 0; c < C; c++) { // the quantiles of a target are neighbours
+        for (size_t c = 0; c < C; c++) { // the outputs for one target (its quantiles) are adjacent
             const size_t o = c / (C / model->targets);
 
             mean[c] = 0;

@@ -17,13 +17,14 @@ enum {
  * left out. A residual (x + f(x)) and a concat come after the operations inside them. */
 struct clrnn_export_op {
     int kind;                           // enum clrnn_layer_kind, or one of the above
-    const struct clrnn_layer *layer;    // NULL: NORMALIZE, RESTORE
+    const struct clrnn_layer *layer;    // NULL for NORMALIZE and RESTORE
     size_t index;                       // index of the layer in the config
-    uint32_t in, out;                   // input and output features; EMBEDDING: in is 0
-    uint32_t level, D;                  // CELL: level in its stack; number of directions
-    size_t entry;                       // its first row of the model's parameter table
-    bool steps;                         // its input has a time axis
-    size_t source[CLRNN_MOST_BRANCHES]; // the values it reads: 0 is the input, i + 1 the result of op[i]
+    uint32_t in, out;                   // numbers of input and output features; `in` is 0 for EMBEDDING
+    uint32_t level, D;                  // of a CELL: level in its stack of layers; number of directions
+    size_t entry;                       // index in model->entry of its first parameter
+    bool steps;                         // the operation's input has a time axis
+    size_t source[CLRNN_MOST_BRANCHES]; // numbers of the values that the operation reads. 0: the program's
+                                        // input; i + 1: the result of op[i]
     uint32_t sources;                   // number of entries of `source`
 };
 
@@ -35,15 +36,17 @@ struct clrnn_export_program {
     size_t output; // the value that is the model's output, numbered as in `source`
 };
 
-/** A cell's rows of the model's parameter table for one direction; 0: it has no such parameter. */
+/** Indices in model->entry of the parameters of a cell for one direction. 0: the cell has no such parameter
+ * (except `ih`, which every cell has). */
 struct clrnn_export_cell {
     size_t ih, hh, bias_ih, bias_hh, hr, gamma_ih, gamma_hh, gamma_c, beta_c;
 };
 
-/** Makes the list of operations. Owner: the caller, clrnn_export_program_finish, also after an error.
+/** Makes the list of operations. The caller releases it with clrnn_export_program_finish, also after an
+ * error.
  *
- * CLRNN_ERR_DATA: the model's normalisation has not been set. CLRNN_ERR_MEMORY.
- */
+ * Errors: CLRNN_ERR_DATA: the config has `normalize: standard` or `normalize_targets: standard`, and the
+ * model has no mean and deviation for it; CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_export_program_init(struct clrnn_export_program *program, struct clrnn_model *model);
 void clrnn_export_program_finish(struct clrnn_export_program *program);
 
@@ -51,21 +54,23 @@ void clrnn_export_program_finish(struct clrnn_export_program *program);
 enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t layer, const char *format,
                                       const char *why);
 
-/** Reads row `entry` of the model's parameter table into new memory (free). NULL: the error is in *status. */
+/** Reads the parameter model->entry[entry] into new memory, which the caller frees with free(). Returns NULL
+ * after an error and stores the error in *status. */
 double *clrnn_export_read(struct clrnn_model *model, size_t entry, enum clrnn_status *status);
 
-/** The parameter rows of a CELL for direction d. Only `ih` can be row 0; for others 0 means none. */
+/** Returns the indices in model->entry of the parameters of a CELL for direction d (0: forward, 1:
+ * backward). */
 struct clrnn_export_cell clrnn_export_cell_entries(const struct clrnn_export_op *op, uint32_t d);
 
 /** Whether a value (numbered as in `source`) has a time axis, which pools and flatten remove. */
 bool clrnn_export_has_steps(const struct clrnn_export_program *program, size_t value);
 
-/** Whether the operation slides windows over time. */
+/** Whether the operation slides windows over time (a convolution, or a max or average pool of windows). */
 bool clrnn_export_has_windows(const struct clrnn_export_op *op);
 
-/** Reads BATCHNORM with running statistics, NORMALIZE or RESTORE as y = (x - mean) * factor + shift: mean,
- * factor and shift, `op->out` values each, in one allocation (free). NULL: the error is in *status.
- */
+/** Reads the constants with which a BATCHNORM with running statistics, a NORMALIZE or a RESTORE computes y =
+ * (x - mean) * factor + shift. Returns `op->out` means, then as many factors, then as many shifts, in one
+ * block that the caller frees with free(). Returns NULL after an error and stores the error in *status. */
 double *clrnn_export_read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,
                                  enum clrnn_status *status);
 
