@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A temporary folder for the tests of a program: setup and teardown of a group, or of each test.
+// A temporary folder for the tests of a program. The two functions are setup and teardown of a group of
+// tests, or of each test.
 #ifndef CLRNN_TESTS_FOLDER_H
 #define CLRNN_TESTS_FOLDER_H
 
@@ -23,7 +24,7 @@ static inline int test_folder_remove(void **state)
     return 0;
 }
 
-/** "<folder>/<name>", to be freed. */
+/** Returns "<folder>/<name>", which the caller frees. */
 static inline char *test_folder_path(const char *name)
 {
     char *path = clrnn_path_join(test_folder, name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What OpenCL layers (the ICD loader's OPENCL_LAYERS) have in common; to be included before all other
+// Common code of OpenCL layers, which the ICD loader loads by OPENCL_LAYERS. Include it before all other
 // headers.
 #ifndef CLRNN_TESTS_OPENCL_LAYER_H
 #define CLRNN_TESTS_OPENCL_LAYER_H
@@ -11,11 +11,13 @@
 
 #include <string.h>
 
-// A layer is loaded once per process and has no handle for its state.
+// The next layer or driver, and this layer's functions. They are global, because a layer is loaded once per
+// process and OpenCL passes it no handle.
 static const cl_icd_dispatch *layer_next;
 static cl_icd_dispatch layer_table;
 
-/** Each layer's own: reads its settings, and puts its functions into layer_table. */
+/** Each layer defines this function. It reads the layer's settings and puts the layer's functions into
+ * layer_table. */
 static void layer_init(void);
 
 CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value,

@@ -15,7 +15,8 @@
 
 #include "base/log.h"
 
-/** The error or warning logged last, and all of them. */
+/** A log that stores the message logged last (`text`) and all messages (`all`), and counts errors and
+ * messages. */
 struct test_log {
     struct clrnn_log log; // first: the log's user is this struct
     char text[16384], all[16384];
@@ -38,7 +39,7 @@ static inline void test_log_init(struct test_log *t)
     t->log = (struct clrnn_log){.fn = test_log_fn, .user = t, .level = CLRNN_LOG_WARNING};
 }
 
-/** Prints to stderr: for tests where nothing should be logged. */
+/** Prints messages to stderr, for tests in which nothing should be logged. */
 static inline void test_print_fn(void *user, enum clrnn_log_level level, const char *line)
 {
     (void)user;
@@ -48,11 +49,11 @@ static inline void test_print_fn(void *user, enum clrnn_log_level level, const c
 static const struct clrnn_log test_print_log = {
     .fn = test_print_fn, .user = NULL, .level = CLRNN_LOG_WARNING};
 
-/** Moves clRNN's caches to `folder`, or back (NULL). Only around calls of the library: drivers keep their own
- * caches where they are, and filled. */
+/** Moves clRNN's caches to `folder`; NULL moves them back. Call it only around calls of the library, so that
+ * drivers keep using their own caches, which are filled. */
 static inline void test_cache_home(const char *folder)
 {
-    static char *kept; // "" if there is none
+    static char *kept; // the original value; "" if there was none
     const char *home = getenv("XDG_CACHE_HOME");
 
     if (!kept)

@@ -50,7 +50,7 @@ struct common {
     struct cli_option option[9];
     size_t count;
     bool help, version;
-    const char *format; // in which the help is printed
+    const char *format; // format in which the help is printed
 };
 
 static void common_init(struct common *c, struct cli *cli, const struct cli_spec *spec)
@@ -82,7 +82,7 @@ static bool is_idle(const struct cli *cli, const struct cli_spec *spec, const st
            (spec->without_config && target == &cli->set);
 }
 
-// Prints the help. False: there is no such format.
+// Prints the help. Returns false if there is no such format.
 static bool print_help(const struct cli *cli, const struct cli_spec *spec, const struct common *common)
 {
     struct cli_page page = {.command = cli_command(cli->command), .spec = spec};
@@ -106,7 +106,8 @@ static const struct cli_option *find_option(const struct cli_option *option, siz
     return NULL;
 }
 
-// Stores the value of an option. If it is invalid, returns false and says in *expected what is allowed.
+// Stores the value of an option. If the value is invalid, returns false and sets *expected to what is
+// allowed.
 static bool store(const struct cli_option *o, const char *value, const char **expected)
 {
     struct cli_list *list = o->target;
@@ -181,7 +182,7 @@ static void unknown_option(const struct cli *cli, const struct cli_spec *spec, c
               like ? "?" : "");
 }
 
-// Parses the option argv[*at] and its value. False: an error was reported.
+// Parses the option argv[*at] and its value. Returns false after it has reported an error.
 static bool take_option(struct cli *cli, const struct cli_spec *spec, const struct common *common, int argc,
                         char **argv, int *at)
 {
@@ -285,9 +286,10 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
 
 static char abort_sentence[2048];
 static int abort_status;
-static unsigned opened; // number of devices opened that have a driver, which ref has not
+static unsigned opened; // number of opened devices that have a driver: all but ref
 
-// Handles SIGABRT: after the message of a failed assertion in a driver it tells the user what happened.
+// Handles SIGABRT, which a failed assertion in a driver raises. Tells the user what happened, after the
+// driver's own message.
 static void on_abort(int number)
 {
     ssize_t written = write(STDERR_FILENO, abort_sentence, strlen(abort_sentence));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The clrnn command: runs a subcommand. Implements `clrnn help`, for which each subcommand prints its page.
+// The clrnn command: runs a subcommand. Also implements `clrnn help`, which makes each subcommand print its
+// own page.
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,7 +75,8 @@ int cmd_help(int argc, char **argv)
                    ? cli_finish(&cli, CLRNN_OK)
                    : cli_usage(&cli, "--format %s: expected text, man, bash, zsh or fish", format);
     command = cli_command(about);
-    if (command && strcmp(format, "markdown")) // in Markdown `train` is the config's section
+    // with --format markdown a name such as `train` means the config's section, not the command
+    if (command && strcmp(format, "markdown"))
         return print_page(command, format);
     return cli_finish(&cli, manual_keys(&cli, about, format));
 }
@@ -90,7 +92,8 @@ static int unknown_command(const char *name)
     return clrnn_status_exit(CLRNN_ERR_ARG);
 }
 
-// Opens standard descriptors that are closed, so that no file gets their number and receives messages.
+// Opens /dev/null as each standard descriptor that is closed. Otherwise a file that is opened later could get
+// the number of stdout or stderr, and messages would be written into it.
 static void open_standard_descriptors(void)
 {
     int fd;

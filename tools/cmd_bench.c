@@ -19,10 +19,10 @@
 
 // How long a new process takes until its first training step is done.
 struct start {
-    double build_s, first_step_s; // NaN: not measured
+    double build_s, first_step_s; // in seconds; NaN: not measured
 };
 
-// Replaces the process by `clrnn bench --start` with the same arguments, its output going to `out`.
+// Replaces the process by `clrnn bench --start` with the same arguments. Its stdout is the descriptor `out`.
 static _Noreturn void start_again(int argc, char **argv, const char *cache, int out)
 {
     static const char *const first[] = {"clrnn", "bench", "--start", "--quiet"};
@@ -31,7 +31,7 @@ static _Noreturn void start_again(int argc, char **argv, const char *cache, int 
 
     if (!arguments || silence < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(silence, STDERR_FILENO) < 0)
         _exit(127);
-    prctl(PR_SET_PDEATHSIG, SIGKILL); // because the parent removes the cache folder at its end
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // end with the parent, which removes the cache folder when it ends
     memcpy(arguments, first, sizeof(first));
     for (int i = 1; i < argc; i++)
         arguments[ARRAY_SIZE(first) + (size_t)i - 1] = argv[i];
@@ -40,7 +40,7 @@ static _Noreturn void start_again(int argc, char **argv, const char *cache, int 
     _exit(127);
 }
 
-// Measures the start of a new process that has its kernel caches in the folder `cache`.
+// Measures the start of a new process. The process has its kernel caches in the folder `cache`.
 static struct start measure_start(int argc, char **argv, const char *cache)
 {
     struct start start = {NAN, NAN};
@@ -70,7 +70,7 @@ static struct start measure_start(int argc, char **argv, const char *cache)
     return start;
 }
 
-// Measures a cold start with empty caches, then a warm one with the caches that the cold start filled.
+// Measures a cold start with empty caches, then a warm start with the caches that the cold start filled.
 static enum clrnn_status measure_starts(const struct cli *cli, int argc, char **argv, struct start *cold,
                                         struct start *warm)
 {
@@ -174,7 +174,7 @@ static enum clrnn_status run_start(const struct cli *cli, const struct device_li
                           json_pack("{s:f, s:f}", "build_s", build_s, "first_step_s", result.first_step_s));
 }
 
-// Adds up the peaks that each device reaches alone.
+// Adds up the peak rates that each device reaches alone.
 static enum clrnn_status find_peak(const struct device_list *devices, struct clrnn_peak *peak)
 {
     struct clrnn_peak one;
@@ -200,7 +200,7 @@ static enum clrnn_status run(const struct cli *cli, const struct device_list *de
     params.further = devices->device + 1;
     params.further_count = devices->count - 1;
     TRY(clrnn_bench(devices->device[0], config, &params, &result));
-    getrusage(RUSAGE_SELF, &usage); // before measuring the peak, whose buffers do not belong to the run
+    getrusage(RUSAGE_SELF, &usage); // read before find_peak, whose buffers are not part of the run
     host_bytes = (uint64_t)usage.ru_maxrss * 1024;
     TRY(find_peak(devices, &peak));
     if (cli->json)

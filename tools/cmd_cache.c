@@ -10,7 +10,8 @@
 #include "base/text.h"
 #include "tools/cli.h"
 
-// The contents of the three parts of the cache.
+// What the three parts of the cache contain: programs (kernel binaries), tables of CSV files, PoCL's own
+// cache.
 struct contents {
     struct clrnn_cache_info programs;
     size_t tables;

@@ -99,7 +99,7 @@ int cmd_compare(int argc, char **argv)
             return cli_usage(&cli, "--devices names none: expected specs with commas between, as gpu,pocl");
         }
     }
-    cli.json_exact = true; // a later --baseline compares the numbers bit for bit
+    cli.json_exact = true; // a later run with --baseline compares the numbers bit for bit
     params.gemm = cli.gemm;
     params.no_tune = cli.no_tune;
     params.progress = cli_show_progress;

@@ -112,7 +112,7 @@ static void print_test(const struct clrnn_device_test *test, bool verbose)
     print_ops(r, verbose);
 }
 
-// The device that is used if no --device is given, and why.
+// The device that is used without --device, and why.
 struct standard {
     size_t row;
     char why[160];
@@ -244,7 +244,7 @@ static void print_warning(void *user, enum clrnn_log_level level, const char *li
     cli->log.fn(cli->log.user, CLRNN_LOG_WARNING, line);
 }
 
-// Warns if ref is the only usable device, which is no failure of the listing.
+// Warns if ref is the only usable device. The command still succeeds.
 static void warn_without_device(struct cli *cli, const struct clrnn_device_list *list)
 {
     const struct clrnn_log log = {.fn = print_warning, .user = cli, .level = CLRNN_LOG_ERROR};

@@ -18,7 +18,7 @@ static const char *const severity_word[] = {"error", "warning", "note"};
 
 // ---------------------------------------------------------------- text and JSON
 
-// Prints a text to the right of a heading that has `left` columns, with lines broken between words to fit the
+// Prints a text to the right of a heading that is `left` columns wide. Breaks lines between words to fit the
 // terminal.
 static void print_beside(size_t left, const char *heading, const char *text)
 {
@@ -219,7 +219,8 @@ static const char run_python[] =
     "    sys.exit(2)\n"
     "sys.exit(main())\n";
 
-// Puts the first of several folders that holds the Python package at the head of PYTHONPATH.
+// Finds the folder of the Python package, in the source tree or installed, and puts the folder at the head of
+// PYTHONPATH.
 static void find_package(void)
 {
     static const char *const beside[] = {"../../python", "../share/clrnn/python"};
@@ -241,7 +242,8 @@ static void find_package(void)
     }
 }
 
-// Replaces the process by `python3 -m clrnn doctor ...`. Returns only if that fails.
+// Replaces the process by python3 with `run_python`, which acts as `python3 -m clrnn doctor ...`. Returns
+// only if python3 cannot be run.
 static int doctor_of_script(int argc, char **argv)
 {
     char **command = calloc((size_t)argc + 4, sizeof(*command));

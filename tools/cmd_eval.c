@@ -9,7 +9,8 @@
 #include "base/text.h"
 #include "tools/source.h"
 
-// Prints a class's name, or its number if it has none, in a column; `width` is meant as in printf.
+// Prints a class's name, or its number if it has no name, in a column of `width` characters; a negative
+// `width` aligns to the left, as in printf.
 static void print_class(const struct clrnn_model *model, uint32_t k, int width)
 {
     const char *name = clrnn_model_class_name(model, k);
@@ -21,7 +22,7 @@ static void print_class(const struct clrnn_model *model, uint32_t k, int width)
     free(fitted);
 }
 
-// The width of the column of class names: the length of the longest name, within bounds.
+// Returns the width of the column of class names: the length of the longest name plus 1, from 10 to 28.
 static int name_width(const struct clrnn_model *model, uint32_t classes)
 {
     size_t width = 10;
@@ -92,7 +93,7 @@ static void print_share(double value)
         printf("  %9.4f", value);
 }
 
-// Prints how good naive predictions without a model are, a line for each.
+// Prints the accuracy or error of each naive prediction (a baseline without a model), one on each line.
 static void print_naive(const struct clrnn_naive *naive)
 {
     for (uint32_t i = 0; i < naive->count; i++) {

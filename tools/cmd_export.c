@@ -92,7 +92,7 @@ int cmd_export(int argc, char **argv)
     if (!r.out)
         r.out = strcmp(r.format, "onnx") ? "model.safetensors" : "model.onnx";
     if (!cli.device)
-        cli.device = "ref"; // export computes little, and so works without OpenCL
+        cli.device = "ref"; // the default: export computes little, and ref works without OpenCL
     st = cli_check_out(&cli, r.out, 1, (const char *const[]){cli.argument[0]});
     if (st == CLRNN_OK)
         st = source_checkpoint(&cli, cli.argument[0], r.best, r.last, &file);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clrnn grow: trains models from a linear one to the config's, part by part, to find where learning breaks.
+// clrnn grow: trains a series of models, from a linear one to the config's, with one more part each. Shows at
+// which part learning breaks.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ static void print_stage(void *user, const struct clrnn_grow_stage *stage)
     char batch[32];
 
     if (!d->begun)
-        print_head(); // printed this late so that it does not stand above an error message
+        print_head(); // printed only before the first row, so that no head stands above an error message
     d->begun = true;
     if (stage->overfits)
         cli_count(stage->overfit_steps, "step", batch);

@@ -51,7 +51,7 @@ static double height(double loss, double low, double high)
     return high > low ? (x - log(low)) / (log(high) - log(low)) : 0.0;
 }
 
-// Finds the range of losses and target for a logarithmic axis. False: nothing can be drawn.
+// Finds the range of the losses and the target for a logarithmic axis. Returns false if nothing can be drawn.
 static bool span(const struct clrnn_overfit_result *r, double *low, double *high)
 {
     *low = r->target;

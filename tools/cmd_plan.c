@@ -10,7 +10,8 @@
 
 #define PAPER_LATENCY_S 50e-6
 
-// Reads the speed of a network: "10Gb" is in bits per second, "1GB" in bytes per second.
+// Reads the speed of a network: "10Gb" is in bits per second, "1GB" in bytes per second. Returns false if
+// `text` is no speed.
 static bool read_network(const char *text, struct clrnn_network *network)
 {
     static const struct {
@@ -26,7 +27,8 @@ static bool read_network(const char *text, struct clrnn_network *network)
     return network->bytes_per_s > 0;
 }
 
-// Under mpirun: measures the connection, unless --network gives it. Sets *leads on rank 0, which goes on.
+// Under mpirun: measures the connection between the ranks, unless --network gives its speed. Sets *leads to
+// whether this is rank 0, the only rank that prints the plan.
 static enum clrnn_status measure(struct cli *cli, struct clrnn_network *network, bool *leads)
 {
     const bool paper = network->bytes_per_s > 0;

@@ -29,7 +29,8 @@ struct stream_options {
     const char *state;
 };
 
-// Checks the options that go with --stream. If they are wrong, reports it, sets *status and returns false.
+// Checks the options that --stream needs or excludes. If they are wrong, reports the error, sets *status and
+// returns false.
 static bool check_stream(const struct cli *cli, const struct stream_options *stream,
                          const struct source_options *source, const char *out, int *status)
 {
@@ -60,7 +61,8 @@ static bool is_there(const char *path)
     return file != NULL;
 }
 
-// Predicts a stream. The state is written when the input ends, even after a line that did not fit.
+// Predicts from lines of standard input as they arrive. Saves the state to the file of --state when the input
+// ends, even after an error in a line.
 static enum clrnn_status run_stream(struct clrnn_model *model, const struct stream_options *stream,
                                     enum clrnn_predict_kind kind)
 {

@@ -7,7 +7,7 @@
 #include "tools/cli.h"
 #include "tools/interrupt.h"
 
-// The width of a column: the length of its longest text.
+// Returns the width of a column: the length of its longest text.
 static int column_width(const struct clrnn_sweep_result *r, size_t key)
 {
     size_t width = strlen(cli_shown(r->key[key]));
@@ -29,7 +29,8 @@ static void print_trial(const struct clrnn_sweep_result *r, const struct clrnn_s
     printf("%s%s\n", t->reason ? "  failed: " : "", cli_shown(t->reason));
 }
 
-// Prints --set for a shell; quotes a value that has other characters than letters, digits and ".+-_/".
+// Prints a --set option for a shell. Quotes a value that has characters other than letters, digits and
+// ".+-_/".
 static void print_set(const char *key, const char *value)
 {
     const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_/";

@@ -14,7 +14,7 @@
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
-// A log that clears the progress bar before a message, and passes the message on to the command's own log.
+// A log that clears the progress bar before each message, and passes the message on to the command's own log.
 struct bar_log {
     struct clrnn_log next;
     struct progress_view *view;
@@ -61,7 +61,8 @@ static void say_device(const struct cli *cli, const struct clrnn_device_info *in
                   info->platform_name);
 }
 
-// Reads the config of a run to resume: first on rank 0, which repairs the folder if a process was killed.
+// Reads the config of a run to resume. Rank 0 reads first, alone: it repairs the run folder if a process was
+// killed while it wrote there.
 static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *rank, const char *run,
                                     struct clrnn_config **config)
 {

@@ -141,7 +141,7 @@ int cmd_tune(int argc, char **argv)
         st = clrnn_tune(&cli.log, config, &params, &result);
     if (st == CLRNN_OK) {
         cli.device = result.device;
-        st = cli_device(&cli, false, &device); // sets cli.used, the device that results name
+        st = cli_device(&cli, false, &device); // sets cli.used: the JSON result names this device
     }
     if (st == CLRNN_OK && !*params.stop)
         st = tune_step_measure(step, &cli.log, clrnn_device_info(device), params.stop, &step_ms);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Output of clrnn compare and clrnn devices: text and JSON.
+// Output of clrnn compare and clrnn devices as text and JSON.
 #ifndef CLRNN_TOOLS_COMPARE_H
 #define CLRNN_TOOLS_COMPARE_H
 
@@ -10,11 +10,11 @@
 json_t *compare_selftest_json(const struct clrnn_selftest_result *result);
 
 void compare_print(const struct clrnn_compare_result *r);
-/** Prints the changes against the earlier run whose JSON is at `path`. */
+/** Prints the changes since the earlier run whose JSON file is at `path`. */
 void compare_print_changes(const char *path, const struct clrnn_compare_result *r,
                            const struct clrnn_baseline_result *changes);
 
-/** The whole comparison as JSON; `changes` may be NULL. Returns NULL if there is no memory. */
+/** Makes JSON of the whole comparison; `changes` may be NULL. Returns NULL if memory is exhausted. */
 json_t *compare_json(const struct clrnn_compare_result *r, const struct clrnn_baseline_result *changes);
 
 #endif

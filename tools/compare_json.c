@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Makes JSON of a comparison.
+// Makes JSON of the result of clrnn compare.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +107,7 @@ static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
     return all;
 }
 
-// Makes a JSON array with an entry for each device: its changes since the earlier run.
+// Makes a JSON array with one entry for each device: the device's changes since the earlier run.
 static json_t *changes_json(const struct clrnn_compare_result *r, const struct clrnn_baseline_result *changes)
 {
     json_t *devices = json_array();

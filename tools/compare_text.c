@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Prints a comparison as text.
+// Prints the result of clrnn compare as text.
 #include <math.h>
 #include <string.h>
 
@@ -49,7 +49,8 @@ static double share(struct clrnn_deviation d)
     return d.bound > 0 ? d.error / d.bound : NAN;
 }
 
-// The largest error of a device as a fraction of its rounding bound, in the first step and the loss curve.
+// Returns the largest error of a device as a fraction of the bound on rounding errors, over the first step
+// and the loss curve.
 static double worst_share(const struct clrnn_compare_result *r, size_t at)
 {
     const struct clrnn_compare_row *row = &r->row[at];

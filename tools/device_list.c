@@ -7,7 +7,8 @@
 #include "base/array.h"
 #include "base/log.h"
 
-// Lists all GPUs, "0:0,0:1". Without GPUs the list is "gpu", so that opening it reports that there is none.
+// Lists all GPUs in *names, as "0:0,0:1". If there are no GPUs, *names is "gpu": opening that device reports
+// that there is none.
 static enum clrnn_status all_gpus(const struct cli *cli, char **names)
 {
     struct clrnn_device_list *there;
@@ -111,7 +112,8 @@ enum clrnn_status device_list_open(struct cli *cli, bool profile, struct device_
 
 // ---------------------------------------------------------------- ranks of a host
 
-// The device that is opened by default or, if `gpu`, the default among GPUs. NULL: there is none.
+// Returns the device that is opened by default. With `gpu`, returns a GPU: the default device if it is one,
+// else the first usable GPU. Returns NULL if there is no such device.
 static const struct clrnn_device_info *standard(const struct clrnn_device_list *there, bool gpu)
 {
     char why[160];
@@ -131,9 +133,9 @@ static bool same_kind(const struct clrnn_device_info *a, const struct clrnn_devi
            !strcmp(a->driver, b->driver);
 }
 
-// Lists the devices that this rank may have to share with others on its host: *names, with commas in between;
-// "" if --device or CLRNN_DEVICE names one for this rank. *seen describes the devices that this rank
-// sees, and *names: ranks with an equal text share these devices.
+// Lists in *names, separated by commas, the devices that this rank may have to share with other ranks on its
+// host. *names is "" if --device or CLRNN_DEVICE names a device for this rank. *seen is a text of *names and
+// of all devices that this rank sees. Ranks with equal *seen share the devices in *names.
 static enum clrnn_status list_common(const struct cli *cli, const struct device_list *list, char **names,
                                      char **seen)
 {
@@ -164,8 +166,9 @@ static enum clrnn_status list_common(const struct cli *cli, const struct device_
     return *names && *seen ? CLRNN_OK : clrnn_error_memory(&cli->log, 2 * size, "the list of devices");
 }
 
-// Cuts `names` to the devices of rank `own` of `count`: to one device if `one` or if there are fewer devices
-// than ranks, which then share them; else to the rank's part of the list.
+// Reduces the list `names` to the devices of rank `own` of `count` ranks. With `one`, or if there are fewer
+// devices than ranks, the rank gets one device, which several ranks may share. Otherwise the list is divided
+// among the ranks.
 static void cut(char *names, uint32_t own, uint32_t count, bool one)
 {
     size_t there = 1, first, end;

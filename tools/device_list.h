@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening and dividing devices, for commands that work on several at once.
+// Opens devices, and divides them among ranks, for commands that use several devices at once.
 #ifndef CLRNN_TOOLS_DEVICE_LIST_H
 #define CLRNN_TOOLS_DEVICE_LIST_H
 
@@ -9,10 +9,10 @@
 enum { MOST_DEVICES = 64 };
 
 struct device_list {
-    const char *names; // the value of --devices; NULL: one device, as --device says
+    const char *names; // the value of --devices; NULL: one device, the one that --device selects
     size_t count;
     struct clrnn_device *device[MOST_DEVICES];
-    char *own; // names of the devices that this rank opens, or NULL: `names`
+    char *own; // names of the devices that this rank opens; NULL: those in `names`
 };
 
 /** The row for --devices in a command's table of options. */
@@ -22,13 +22,15 @@ struct device_list {
             &(list).names \
     }
 
-/** Opens the devices in list->names, in this order, and warns if they are of different kinds. CLRNN_ERR_ARG:
- * the names are wrong, or --device is given, too; else as clrnn_device_open. device_list_close closes the
- * devices, also after an error. */
+/** Opens the devices in list->names, in this order, and warns if they are of different kinds. Without
+ * list->names, opens the one device that --device selects. CLRNN_ERR_ARG: a name is wrong, or --device is
+ * given as well; other errors as clrnn_device_open. The caller closes the devices with device_list_close,
+ * also after an error. */
 enum clrnn_status device_list_open(struct cli *cli, bool profile, struct device_list *list);
-/** Divides the devices of a host among its ranks; all ranks call it before device_list_open. Without
- * --devices or a named --device, ranks take the devices of the default's kind in turn; ranks with the same
- * --devices divide these. `status`: how this rank has fared so far; returns it, or an error. */
+/** Divides the devices of a host among the ranks that run on it. All ranks call it before device_list_open.
+ * Ranks with the same --devices divide these devices among themselves. Without --devices and without a named
+ * --device, each rank takes one of the devices that are of the same kind as the default device. `status` is
+ * CLRNN_OK or an earlier error of this rank. Returns `status`, or a new error. */
 enum clrnn_status device_list_divide(struct cli *cli, const struct clrnn_rank *rank, enum clrnn_status status,
                                      struct device_list *list);
 void device_list_close(struct device_list *list);

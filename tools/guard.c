@@ -34,7 +34,8 @@ static void report(int number)
         rank ? rank : "?", host, number, strsignal(number));
 }
 
-// Waits until the launcher has read this process's stderr: when it ends all processes, unread output is lost.
+// Waits, for a second at most, until the launcher has read this process's stderr. When the launcher ends all
+// processes, it loses output that it has not read.
 static void wait_for_reader(void)
 {
     const struct timespec moment = {.tv_nsec = 10000000};
@@ -44,8 +45,9 @@ static void wait_for_reader(void)
         nanosleep(&moment, NULL);
 }
 
-// Sends MPICH's launcher PMI's request to end all processes, as MPI_Abort does. That launcher does not notice
-// that a process ends before MPI_Init, and the others would wait; other launchers see a nonzero status.
+// Asks MPICH's launcher, by its protocol PMI, to end all processes, as MPI_Abort does. MPICH's launcher does
+// not notice that a process ends before MPI_Init, so the other ranks would wait. Other launchers need no
+// request: they see the nonzero status.
 static void end_all(int status)
 {
     const char *fd = getenv("PMI_FD");
@@ -109,8 +111,9 @@ void guard_start(void)
     sigaddset(&own_alone, SIGCHLD);
     sigprocmask(SIG_UNBLOCK, &own_alone, NULL);
     if (child < 0)
-        return;    // fork failed: go on without a guard
-    setpgid(0, 0); // the launcher signals the group of the guard, which passes each signal on once
+        return; // fork failed: go on without a guard
+    // the launcher signals the guard's group; the child is in another, so each signal comes once
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != own)
         _exit(clrnn_status_exit(CLRNN_ERR_DEVICE));

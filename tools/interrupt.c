@@ -16,7 +16,7 @@ static sigset_t awaited;
 static sem_t started;
 static volatile sig_atomic_t asked, is_watched, is_ignored_now; // is_watched: the program checks `asked`
 
-// Tells the user that the program ends after the current step, which may take long.
+// Tells the user that the program ends only after the current step, which may take long.
 static void say_that_it_waits(void)
 {
     static const char text[] = "clrnn: asked to stop, but still waiting for the device, or for data that are "
@@ -68,7 +68,7 @@ void interrupt_start(void)
     if (!is_ignored(SIGHUP))
         sigaddset(&awaited, SIGHUP);
     blocked = awaited;
-    sigaddset(&blocked, SIGXFSZ); // LLVM installs a handler for it that ends the process
+    sigaddset(&blocked, SIGXFSZ); // LLVM installs a handler for SIGXFSZ that ends the process
     if (pthread_sigmask(SIG_BLOCK, &blocked, NULL))
         return;
     if (sem_init(&started, 0, 0) || pthread_create(&thread, NULL, wait_for_signals, NULL)) {

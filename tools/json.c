@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writes results as JSON, with the keys that all have (doc/json.md), to standard output or a file.
+// Writes results as JSON to standard output or a file. Every result has some common keys (doc/json.md).
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ void cli_json_append(json_t **array, json_t *value)
     }
 }
 
-// Makes an object with the keys device, name, platform and driver. NULL: out of memory.
+// Makes an object with the keys device, name, platform and driver. Returns NULL if memory is exhausted.
 static json_t *device_keys(const struct clrnn_device_info *info)
 {
     char spec[24];
@@ -35,7 +35,8 @@ static json_t *device_keys(const struct clrnn_device_info *info)
                      clrnn_json_text(info->driver));
 }
 
-// Makes an object with the keys that all results have, followed by those of `value`. NULL: out of memory.
+// Makes an object with the keys that all results have, followed by the keys of `value`. Drops the reference
+// to `value`. Returns NULL if memory is exhausted.
 static json_t *with_common(const struct cli *cli, json_t *value)
 {
     json_t *all =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Prints the pages of commands from the tables of their options: text, man pages and completions.
+// Prints the pages of commands as text, man pages and shell completions, from the tables of their options.
 #include "tools/manual.h"
 
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void print_text(const struct cli_page *p)
     print_options("Common options", p->option + p->own, p->count - p->own);
     if (p->spec->examples)
         printf("\nExamples\n%s", p->spec->examples);
-    if (!strcmp(name, "train") || !strcmp(name, "data")) { // also sections of the config
+    if (!strcmp(name, "train") || !strcmp(name, "data")) { // these are also names of sections of the config
         printf("\nConfig\n");
         manual_keys(&(struct cli){.command = name}, name, "text");
     }
@@ -109,13 +109,14 @@ static void print_man_all(void)
 
 // ---------------------------------------------------------------- completions
 
-// The values that an option accepts, if they are a fixed list.
+// Returns the values that an option accepts, separated by spaces, or NULL if they are no fixed list.
 static const char *choices(const struct cli_option *o)
 {
     return !strcmp(o->name, "device") ? "cpu gpu ref" : !strcmp(o->name, "gemm") ? "auto own clblast" : NULL;
 }
 
-// Prints text inside single quotes of a shell. zsh gives brackets and colons a meaning: they are escaped.
+// Prints text for use inside single quotes of a shell. For zsh, escapes brackets, colons and backslashes,
+// which have a meaning there.
 static void quoted(const char *text, bool zsh)
 {
     for (const char *c = text; *c; c++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prints the config's keys as text, Markdown tables and clrnn-config.5, from the table that also reads them.
+// Prints the config's keys as text, Markdown tables and the man page clrnn-config.5, from the table by which
+// configs are read.
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ static void without_indices(const char *path, char *key, size_t size)
     key[MIN2(used, size - 1)] = 0;
 }
 
-// The key's name below `parent`, or NULL if it is not a direct child.
+// Returns the name of the key below `parent`, or NULL if the key is not a direct child of `parent`.
 static const char *name_below(const struct clrnn_config_key *key, const char *parent)
 {
     const size_t length = strlen(parent);
@@ -42,7 +43,8 @@ static bool holds_keys(const struct clrnn_config_key *keys, size_t count, const 
     return false;
 }
 
-// Prints " (required): a whole number" or " (0.1): a number"; nothing for a key that is one of several maps.
+// Prints " (required): a whole number" or " (0.1): a number". Prints nothing for a key that is neither
+// required nor has a default, as one of several alternatives.
 static void print_facts(const struct clrnn_config_key *k, void (*put)(const char *))
 {
     if (!k->required && !k->standard)

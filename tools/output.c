@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Helpers to print texts from outside, numbers with units, and progress.
+// Helpers that print escaped texts, numbers with units, and progress.
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ void cli_show_work(void *user, const char *what, double share)
     }
     what = cli_shown(what);
     length = snprintf(tail, sizeof(tail), " [%s] %.0f%%%s", bar, 100 * share, left);
-    if ((int)strlen(what) + length > columns) // too narrow a terminal
+    if ((int)strlen(what) + length > columns) // the terminal is too narrow for the bar
         length = snprintf(tail, sizeof(tail), " %.0f%%%s", 100 * share, left);
     cli->work.drawn = fprintf(stderr, "%.*s%s", MAX2(columns - length, 0), what, tail);
     fflush(stderr);

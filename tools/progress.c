@@ -21,9 +21,9 @@ static const char *lr_text(double lr, char text[32])
     return text;
 }
 
-// A part of a line, which is never broken inside.
+// A part of a line. Lines are broken only between parts.
 struct part {
-    int rank; // in the bar: if not all parts fit, those of the lowest ranks are shown
+    int rank; // order in which the bar takes parts, from 0: a part that does not fit is left out
     char text[128];
 };
 
@@ -90,8 +90,8 @@ static void add_figures(struct part *part, const char *which, double loss, doubl
         add(part, " MAE %.6g", mae);
 }
 
-// Prints the line of an epoch. On a terminal that is too narrow it is broken between parts; in a file or a
-// pipe an epoch is always one line.
+// Prints the line of an epoch. If the terminal is too narrow, the line is broken between parts. In a file or
+// a pipe an epoch is always one line.
 static void print_epoch(const struct clrnn_progress *p)
 {
     const size_t columns = isatty(STDERR_FILENO) ? (size_t)cli_columns(STDERR_FILENO) : SIZE_MAX;

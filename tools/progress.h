@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a run's progress is shown: a bar on a terminal, plain lines elsewhere.
+// Shows the progress of a run: with a bar on a terminal, with plain lines elsewhere.
 #ifndef CLRNN_TOOLS_PROGRESS_H
 #define CLRNN_TOOLS_PROGRESS_H
 
@@ -8,10 +8,10 @@
 struct progress_view {
     bool terminal; // stderr is a terminal: the bar is redrawn in place
     bool quiet;
-    int drawn; // columns of the bar that are on the terminal
+    int drawn; // number of columns of the bar that are on the terminal
 };
 
-/** A clrnn_progress_fn; `user` is a struct progress_view. */
+/** Shows the progress; a clrnn_progress_fn, whose `user` is a struct progress_view. */
 void progress_show(void *user, const struct clrnn_progress *progress);
 
 /** Removes the bar before a message is printed. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening the model and naming the data that eval and predict work on.
+// Opens the model, and describes the data, that eval and predict use.
 #include "tools/source.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "base/log.h"
 
-// Casts away const from a text of argv, which no user of struct clrnn_source changes.
+// Casts away const from a text of argv. No user of struct clrnn_source changes such a text.
 static char *borrowed(const char *text)
 {
     return (char *)(uintptr_t)text;
@@ -68,7 +68,8 @@ enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, boo
                                 file);
 }
 
-// Reports a forgotten file of lengths: without it padding would be taken for data and change every result.
+// Returns CLRNN_ERR_ARG if the model was trained with lengths and the user forgot --lengths: padding would
+// then be taken for data and change every result.
 static enum clrnn_status check_lengths(const struct cli *cli, const struct source_options *s,
                                        struct clrnn_model *model)
 {

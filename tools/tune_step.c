@@ -18,11 +18,11 @@ static const char config_text[] =
     "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-3}}, epochs: 1, batch_size: 64}\n"
     "data:\n  train: {synthetic: {samples: 256, steps: 32, features: 64, classes: 2, seed: 1}}\n";
 
-// State in memory that is shared with the child.
+// State in memory that parent and child share.
 struct tune_step {
     struct clrnn_child_report report;
     struct clrnn_child child;
-    int go[2]; // a pipe to the child: a byte means go, end of file means exit
+    int go[2]; // a pipe to the child: a byte starts the work, end of file ends the child
     char device[24];
     bool done;
     struct clrnn_selftest_result test;
@@ -90,7 +90,8 @@ enum clrnn_status tune_step_start(const struct clrnn_log *log, struct tune_step 
     return st;
 }
 
-// Whether the device fails its self-test; writes the reason as a sentence into `why`.
+// Whether the device fails its self-test. If so, writes the reason as a sentence to `why`. `ending`: how the
+// child ended, "" if normally.
 static bool fails(const struct tune_step *s, const char *ending, char why[400])
 {
     why[0] = 0;
@@ -110,7 +111,8 @@ enum clrnn_status tune_step_measure(struct tune_step *s, const struct clrnn_log 
     *ms = NAN;
     clrnn_device_spec(info, s->device);
     clrnn_log(log, CLRNN_LOG_INFO, "testing %s and measuring a training step", s->device);
-    if (write(s->go[1], "", 1) != 1) // no SIGPIPE if the child has ended: this process has the read end, too
+    // raises no SIGPIPE if the child has ended: this process keeps the read end open, too
+    if (write(s->go[1], "", 1) != 1)
         return clrnn_error(log, CLRNN_ERR_DEVICE, "the process that tests %s cannot be started", s->device);
     clrnn_child_wait(&s->child, 0, stop, ending);
     if (*stop)

@@ -16,7 +16,7 @@ static void test_grow(void **state)
     }
     for (size_t i = 0; i < count; i++)
         assert_int_equal(numbers[i], 3 * i);
-    count = 4; // elements were taken off
+    count = 4; // the array now has fewer elements
     assert_true(ARRAY_GROW(numbers, count));
     numbers[count] = 1;
     assert_int_equal(numbers[3], 9);
@@ -30,8 +30,8 @@ static void test_too_large(void **state)
     } *array = NULL;
 
     (void)state;
-    assert_false(ARRAY_GROW(array, SIZE_MAX / 2 + 1)); // the bytes cannot be counted
-    assert_false(ARRAY_GROW(array, (size_t)8));        // nor these
+    assert_false(ARRAY_GROW(array, SIZE_MAX / 2 + 1)); // the number of bytes overflows size_t
+    assert_false(ARRAY_GROW(array, (size_t)8));        // the number of bytes overflows here, too
     assert_null(array);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Children that exit, fail, crash, hang and read files that shrink: what the parent finds out about each.
+// Child processes that exit, fail, crash, hang and read files that shrink: what the parent must find out
+// about each.
 #include <unistd.h>
 
 #include "base/child.h"
@@ -69,7 +70,8 @@ static void patience(void **state)
     (void)state;
     check(HANG, 0.4, NULL, 1, "hung for 0.4 s while doing deed 4");
     check(HANG, 20, &stop, 1, "stopped while doing deed 4");
-    check(BE_SLOW, 0.5, NULL, 2, ""); // each part is a sign of life
+    // every report of a part counts as a sign of life: the child is not hung
+    check(BE_SLOW, 0.5, NULL, 2, "");
 }
 
 struct shrinking {
@@ -87,7 +89,8 @@ static void read_map(void *user)
     clrnn_map_check(&log, &s->map, "data.npy");
 }
 
-// A mapped file shrinks while a child reads it: an error message, no signal.
+// A mapped file shrinks while a child reads it: there must be an error message, and no signal must end the
+// child.
 static void shrinking_file(void **state)
 {
     struct shrinking *s = clrnn_shared_create(sizeof(*s));

@@ -67,11 +67,11 @@ static void test_write_and_map(void **state)
     assert_int_equal(clrnn_out_write(out, "one ", 4), CLRNN_OK);
     assert_int_equal(clrnn_out_write(out, NULL, 0), CLRNN_OK);
     assert_int_equal(clrnn_out_printf(out, "%s %d", "two", 3), CLRNN_OK);
-    assert_int_not_equal(access(path, F_OK), 0); // not yet
+    assert_int_not_equal(access(path, F_OK), 0); // no file before the commit
     assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
     assert_null(out);
     check_content(path, "one two 3");
-    assert_int_equal(clrnn_write_text(&heard.log, path, "other"), CLRNN_OK); // replaces
+    assert_int_equal(clrnn_write_text(&heard.log, path, "other"), CLRNN_OK); // replaces the file
     check_content(path, "other");
     assert_int_equal(clrnn_write_text(&heard.log, path, ""), CLRNN_OK);
     check_content(path, "");
@@ -96,7 +96,8 @@ static void test_abort(void **state)
     free(path);
 }
 
-// Runs `work` in a child that exits without removing anything, as if killed. False if `work` failed.
+// Runs `work` in a child process that exits without removing anything, as if it were killed. Returns false if
+// `work` failed.
 static bool in_killed_child(bool (*work)(void))
 {
     const pid_t child = fork();
@@ -119,7 +120,7 @@ static bool half_written(void)
            clrnn_temporary_create(test_folder, true, &t) == 0 && count_entries(test_folder) == 3;
 }
 
-// The next process that writes in a folder removes what a killed process left, and nothing else.
+// The next process that writes in a folder must remove what a killed process left, and nothing else.
 static void test_leftovers(void **state)
 {
     char *path = test_folder_path("a.txt"), *other = test_folder_path("b.txt"),
@@ -132,10 +133,11 @@ static void test_leftovers(void **state)
     assert_int_equal(count_entries(test_folder), 3);
     check_content(path, "before");
     assert_int_equal(clrnn_out_open(&heard.log, path, &out), CLRNN_OK);
-    assert_int_equal(count_entries(test_folder), 2); // a.txt and what was opened
+    assert_int_equal(count_entries(test_folder), 2); // a.txt and the temporary file of `out`
     assert_int_equal(clrnn_write_text(&heard.log, foreign, "mine"), CLRNN_OK);
     assert_int_equal(clrnn_write_text(&heard.log, other, "meanwhile"), CLRNN_OK);
-    assert_int_equal(clrnn_out_printf(out, "after"), CLRNN_OK); // that of a live process stayed
+    // the temporary file of a live process must stay
+    assert_int_equal(clrnn_out_printf(out, "after"), CLRNN_OK);
     assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
     check_content(path, "after");
     check_content(foreign, "mine");
@@ -145,7 +147,8 @@ static void test_leftovers(void **state)
     free(foreign);
 }
 
-// Processes that make temporary folders side by side do not take each other's fresh ones for leftovers.
+// Several processes make temporary folders at the same time. None may take a new folder of another process
+// for a leftover and remove it.
 static void test_side_by_side(void **state)
 {
     pid_t child[6];
@@ -180,7 +183,7 @@ static bool ends_at_once(void)
         count_entries(test_folder) != 2)
         return false;
     clrnn_temporary_remove_all();
-    return access(test_folder, F_OK) != 0; // and its contents: it is itself temporary
+    return access(test_folder, F_OK) != 0; // the test folder is itself temporary
 }
 
 static void test_end_at_once(void **state)
@@ -210,7 +213,7 @@ static void test_permissions(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0640);
     assert_int_equal(chmod(path, 0440), 0);
-    if (access(path, W_OK)) { // root may
+    if (access(path, W_OK)) { // root may write to it
         assert_int_equal(clrnn_write_text(&heard.log, path, "3"), CLRNN_ERR_DISK);
         check_content(path, "2");
     }
@@ -235,7 +238,7 @@ static void test_links(void **state)
 
     (void)state;
     assert_int_equal(clrnn_make_folder(&heard.log, sub), CLRNN_OK);
-    assert_int_equal(symlink("real/a.txt", one), 0); // dangling at first
+    assert_int_equal(symlink("real/a.txt", one), 0); // at first its target does not exist
     assert_int_equal(symlink(one, two), 0);
     assert_int_equal(symlink("round", round), 0);
     for (int i = 0; i < 2; i++) {
@@ -285,7 +288,7 @@ static void test_special_files(void **state)
     close(fd);
     assert_true(!lstat(pipe_path, &st) && S_ISFIFO(st.st_mode));
 
-    // a descriptor, here of a file: writes continue at its position
+    // A path /dev/fd/N of an open file: writes must continue at the position of the descriptor.
     fd = open(kept, O_RDWR | O_CREAT, 0666);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "head, ", 6), 6);
@@ -294,7 +297,8 @@ static void test_special_files(void **state)
     assert_int_equal(write(fd, ", tail", 6), 6);
     close(fd);
     check_content(kept, "head, body, tail");
-    assert_int_equal(clrnn_write_text(&heard.log, own, "body"), CLRNN_ERR_DISK); // closed
+    // the descriptor is closed now
+    assert_int_equal(clrnn_write_text(&heard.log, own, "body"), CLRNN_ERR_DISK);
 
     fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd >= 0 && strlen(socket_path) < sizeof(address.sun_path)) {
@@ -332,7 +336,7 @@ static void test_full_disk(void **state)
     assert_int_equal(clrnn_out_open(&heard.log, path, &out), CLRNN_OK);
     for (int i = 0; i < 64; i++)
         clrnn_out_write(out, block, sizeof(block));
-    assert_int_equal(clrnn_out_printf(out, "more"), CLRNN_ERR_DISK); // remembered
+    assert_int_equal(clrnn_out_printf(out, "more"), CLRNN_ERR_DISK); // the earlier error is kept
     assert_int_equal(clrnn_out_commit(&out), CLRNN_ERR_DISK);
     setrlimit(RLIMIT_FSIZE, &before);
     signal(SIGXFSZ, handler);
@@ -428,7 +432,7 @@ static void test_temporary_folder(void **state)
     clrnn_remove_folder(other);
     clrnn_remove_folder(NULL);
     assert_int_equal(-1, access(other, F_OK));
-    assert_int_equal(0, access(file, F_OK)); // what a link leads to stays
+    assert_int_equal(0, access(file, F_OK)); // the target of a link must stay
     free(other);
 
     setenv("TMPDIR", file, 1);

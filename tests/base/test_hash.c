@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The hash behind cache keys and fingerprints: stable, and sensitive to every bit.
+// The hash of cache keys and fingerprints: it must be stable, and every bit of the input must change it.
 #include "base/array.h"
 #include "base/hash.h"
 #include "tests/test.h"
@@ -25,7 +25,8 @@ static void test_form(void **state)
     assert_string_equal(hex, again);
 }
 
-// Fingerprints are stored in checkpoints: if the hash changed, runs could not be resumed.
+// The hash of a text must never change: fingerprints are stored in checkpoints, and runs could not be
+// resumed.
 static void test_stays_as_it_is(void **state)
 {
     char hex[33];
@@ -82,7 +83,7 @@ static void text_hex(const char *first, const char *second, char hex[33])
     clrnn_hash_hex(&h, hex);
 }
 
-// Texts are hashed with their length: where one ends and the next begins matters.
+// Texts are hashed with their length: moving the boundary between two texts must change the hash.
 static void test_texts(void **state)
 {
     char hex[5][33];

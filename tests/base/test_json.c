@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading JSON; a shortage of memory, also while a value is built or written.
+// Reads JSON, and runs out of memory while JSON is read, built or written.
 #include "base/json.h"
 
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static void test_read(void **state)
     (void)state;
     assert_int_equal(clrnn_json_read(NULL, path, &value), CLRNN_ERR_DATA);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(clrnn_json_read(NULL, path, &value), CLRNN_ERR_DATA); // not waited for
+    // a pipe must be refused, not waited for
+    assert_int_equal(clrnn_json_read(NULL, path, &value), CLRNN_ERR_DATA);
     unlink(path);
     assert_int_equal(clrnn_write_text(NULL, path, "{\"a\": "), CLRNN_OK);
     assert_int_equal(clrnn_json_read(NULL, path, &value), CLRNN_ERR_DATA);
@@ -39,7 +40,8 @@ static void *scarce(size_t size)
     return left && --left ? given(size) : NULL;
 }
 
-// Each allocation of each kind of work fails in turn: the result is whole, or a shortage is told.
+// Makes the first, second, ... allocation fail, in writing and then in reading. The result must be complete,
+// or the failure must be reported.
 static void test_shortage(void **state)
 {
     static const char text[] = "{\"a\": [1, 2.5, \"b\"], \"c\": {\"d\": null}}";
@@ -72,12 +74,13 @@ static void test_shortage(void **state)
     assert_true(told > 10);
     left = ~0u;
     value = json_pack("[s?]", "c");
-    clrnn_json_lacks_memory(); // of ours, while it was built
+    clrnn_json_lacks_memory(); // reports that clRNN itself ran out of memory while it built `value`
     assert_null(clrnn_json_dumps(value, 0));
     json_decref(value);
 }
 
-// Before base/json.c wraps what is set: it must notice failures of an application's own functions, too.
+// Runs before the constructor of base/json.c, which wraps the allocation functions that it finds. Failures of
+// an application's own functions must be noticed, too.
 __attribute__((constructor(101))) static void be_scarce(void)
 {
     left = ~0u;

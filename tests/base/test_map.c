@@ -9,8 +9,8 @@
 
 #include "tests/folder.h"
 
-// A mapped file that shrinks reads as zeros, and clrnn_map_check reports it; any other bus error still ends
-// the process.
+// A mapped file that shrinks must read as zeros, and clrnn_map_check must report it. Any other bus error must
+// still end the process.
 static void test_shrinking(void **state)
 {
     char *path = test_folder_path("shrinks"), *other = test_folder_path("whole"), text[3 * 4096 + 1],
@@ -29,17 +29,18 @@ static void test_shrinking(void **state)
     assert_int_equal(clrnn_map_open(&heard.log, path, &map), CLRNN_OK);
     assert_int_equal(clrnn_map_open(&heard.log, other, &whole), CLRNN_OK);
     assert_int_equal(clrnn_map_check(&heard.log, &map, path), CLRNN_OK);
-    assert_int_equal(truncate(path, 4090), 0); // the last page is still there, but ends early
+    assert_int_equal(truncate(path, 4090), 0); // the file now ends inside its first page
     assert_int_equal(clrnn_map_check(&heard.log, &map, path), CLRNN_ERR_DATA);
     assert_non_null(strstr(heard.text, "shrinks: became shorter than its 12288 bytes while it was read"));
     clrnn_map_read(&map, 4000, sizeof(got), got);
     assert_int_equal(got[89], 'x');
     assert_int_equal(got[90], 0);
     clrnn_map_catch();
-    assert_int_equal(map.data[4096], 0); // gone
+    assert_int_equal(map.data[4096], 0); // this page is no longer in the file
     assert_int_equal(map.data[12287], 0);
     assert_int_equal(map.data[0], 'x');
-    assert_int_equal(truncate(path, sizeof(text) - 1), 0); // whole again: what was read is not
+    // the file has its full size again, but what was read before is wrong: the check must still fail
+    assert_int_equal(truncate(path, sizeof(text) - 1), 0);
     assert_int_equal(clrnn_map_check(&heard.log, &map, path), CLRNN_ERR_DATA);
     assert_int_equal(clrnn_map_check(&heard.log, &whole, other), CLRNN_OK);
     assert_int_equal(whole.data[12287], 'x');
@@ -54,7 +55,7 @@ static void test_shrinking(void **state)
 
             setrlimit(RLIMIT_CORE, &none);
             signal(SIGBUS,
-                   SIG_DFL); // not the test library's handler, which would continue with the next test
+                   SIG_DFL); // not the handler of the test library, which would continue with the next test
             clrnn_map_catch();
             if (kind)
                 raise(SIGBUS);

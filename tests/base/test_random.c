@@ -45,7 +45,7 @@ static void test_addressing(void **state)
                      (clrnn_random_block(&r, UINT32_MAX, words), words[3]));
 }
 
-// Mean and variance over many draws within five standard errors.
+// Checks that mean and variance of many draws are within five standard errors of the expected values.
 static void check_moments(const char *what, const double *x, size_t count, double mean, double var,
                           double kurtosis)
 {
@@ -83,7 +83,7 @@ static void test_distributions(void **state)
         outside += fabs(x[i]) > 1.96;
     }
     check_moments("normal", x, COUNT, 0, 1, 3);
-    assert_in_range(outside, 850, 1150); // 5 % of 20000, five standard errors
+    assert_in_range(outside, 850, 1150); // 5 % of 20000 draws, within five standard errors
     for (uint64_t i = 0; i < COUNT; i++) {
         x[i] = (double)clrnn_random_normal_portable(&r, i);
         assert_true(fabs(x[i]) <= 6);
@@ -91,14 +91,15 @@ static void test_distributions(void **state)
     check_moments("portable normal", x, COUNT, 0, 1, 3);
 }
 
-// Computed by hand from the words in exact fractions: the same bytes on every machine.
+// The portable normal numbers must equal sums computed here from the words in exact fractions: they are the
+// same bytes on every machine.
 static void test_portable_normal_is_exact(void **state)
 {
     const struct clrnn_random r = {42, RANDOM_SYNTH, 1, 2};
 
     (void)state;
     for (uint64_t i = 0; i < 100; i++) {
-        double want = -6; // sum of (k + 0.5) / 65536 is exact in double
+        double want = -6; // the sum of twelve (k + 0.5) / 65536 is exact in double
         float got;
 
         for (uint64_t w = 6 * i; w < 6 * i + 6; w++) {
@@ -154,7 +155,7 @@ static void test_permutation_is_uniform(void **state)
         if (seen[i])
             chi2 += ((double)seen[i] - DRAWS / 6.0) * ((double)seen[i] - DRAWS / 6.0) / (DRAWS / 6.0);
     assert_true(chi2 <
-                20.5); // five degrees of freedom: one draw in a thousand is above, and this one is fixed
+                20.5); // the 99.9 % quantile of chi-squared with 5 degrees of freedom; the seed is fixed
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Medians and the Kolmogorov-Smirnov distance on samples whose answer is known.
+// Medians and the Kolmogorov-Smirnov distance of samples with known results.
 #include <math.h>
 
 #include "base/stats.h"
@@ -11,14 +11,14 @@ static void medians(void **state)
 
     (void)state;
     assert_true(clrnn_median(odd, 3) == 2);
-    assert_true(odd[0] == -1 && odd[1] == 2 && odd[2] == 3); // sorted
+    assert_true(odd[0] == -1 && odd[1] == 2 && odd[2] == 3); // the array is sorted
     assert_true(clrnn_median(even, 4) == 2.5);
     assert_true(clrnn_median(one, 1) == 7);
     assert_true(isnan(clrnn_median(one, 0)));
 }
 
-// The distance of disjoint samples is 1, of a sample from itself 0; of {1, 2, 3, 4} from {3, 4, 5, 6} a
-// half. Ties count once on both sides.
+// The distance of disjoint samples is 1, of a sample from itself 0, and of {1, 2, 3, 4} from {3, 4, 5, 6}
+// 0.5. Values that are equal in both samples are counted in both before the distance is taken.
 static void distances(void **state)
 {
     const double missing[] = {NAN, NAN};
@@ -31,10 +31,10 @@ static void distances(void **state)
     assert_true(clrnn_ks_distance(ties, 3, a, 4) == 0.5);
     assert_true(clrnn_ks_distance(a, 4, ties, 3) == 0.5);
     assert_true(clrnn_ks_distance(a, 0, b, 4) == 0);
-    assert_true(clrnn_ks_distance(missing, 2, missing, 2) == 0); // and ends
+    assert_true(clrnn_ks_distance(missing, 2, missing, 2) == 0); // must not loop forever
 }
 
-// 1.358 sqrt(2 / n) is the tabulated 5% limit for two samples of n.
+// 1.358 sqrt(2 / n) is the limit in tables for two samples of n values at 5 %.
 static void limits(void **state)
 {
     (void)state;

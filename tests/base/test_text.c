@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Escapes: what is escaped, what is kept, and that every byte is restored.
+// Escapes in texts: what is escaped, what is kept, and that every byte can be restored.
 #include "base/array.h"
 #include "base/text.h"
 #include "tests/test.h"
@@ -19,7 +19,7 @@ static const struct {
      "2J",
      "\xc2\x9b"
      "2J",
-     "\\xc2\\x9b2J"}, // C1: CSI
+     "\\xc2\\x9b2J"}, // the C1 control character CSI
     {"\xe2\x80\xae"
      "gpj \xe2\x80\xa8",
      "\xe2\x80\xae"
@@ -27,7 +27,7 @@ static const struct {
      "\\xe2\\x80\\xaegpj \\xe2\\x80\\xa8"},
     {"\xff\xfe", "\\xff\\xfe", "\\xff\\xfe"},
     {"\xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80", "\\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80",
-     "\\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80"}, // too long, a surrogate, too large
+     "\\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80"}, // overlong encoding, surrogate, above U+10FFFF
     {"cut \xe2\x82", "cut \\xe2\\x82", "cut \\xe2\\x82"},
     {"\\x41 \\x4 \\\\x41", "\\x5cx41 \\x4 \\\\x5cx41", "\\x41 \\x4 \\\\x41"},
     {"\\x00 \\x000", "\\x00 \\x000", "\\x00 \\x000"},
@@ -78,7 +78,7 @@ static void test_fit(void **state)
     }
 }
 
-// Texts over an alphabet with every character that matters, in all combinations.
+// Random texts over an alphabet with every character that matters must be restored.
 static void test_round_trip(void **state)
 {
     static const char alphabet[] = "\\x4aZ\n\033\x7f\xc2\x9b\xe2\x80\xae\xff";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Numbers as text and back, booleans, and guesses at what a misspelt word meant.
+// Numbers as text and back, booleans, and suggestions for misspelt words.
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -109,7 +109,7 @@ static void test_round_trip(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(special); i++)
         check_round_trip(special[i]);
-    for (uint64_t i = 0; i < 20000; i += 2) { // any bits
+    for (uint64_t i = 0; i < 20000; i += 2) { // numbers with random bits
         const uint64_t bits = (uint64_t)clrnn_random_u32(&r, i) << 32 | clrnn_random_u32(&r, i + 1);
         double value;
 
@@ -123,7 +123,7 @@ static void test_round_trip(void **state)
     assert_string_equal(text, "1.0e-05");
 }
 
-// A locale with a decimal comma changes nothing.
+// A locale with a decimal comma must change nothing.
 static void test_locale(void **state)
 {
     static const char *const comma[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8"};

@@ -15,7 +15,7 @@ static struct clrnn_node *parse(const char *text)
     return root;
 }
 
-// One sentence, and the root NULL.
+// Checks that parsing fails with one message that contains `message`, and sets the root to NULL.
 static void refuse(const char *text, const char *message)
 {
     struct clrnn_node *root = (struct clrnn_node *)1;
@@ -98,7 +98,7 @@ static void test_refused(void **state)
     refuse(deep, "more than 64 levels");
 }
 
-// Ten aliases of ten aliases ...: 10^10 values unfolded.
+// Ten aliases of ten aliases, and so on: 10^10 values if all were expanded. The text must be refused.
 static void test_billion(void **state)
 {
     char text[2000] = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n";
@@ -134,7 +134,7 @@ static void test_files(void **state)
     assert_non_null(strstr(kept.text, "is a folder"));
     assert_null(root);
 
-    big = malloc(100000); // more than one block; the end counts
+    big = malloc(100000); // longer than a block in which files are read; the key is at the end
     assert_non_null(big);
     memset(big, '#', 99999);
     memcpy(big + 99990, "\na: end\n\n", 9);
@@ -151,7 +151,8 @@ static void test_files(void **state)
     free(path);
 }
 
-// `text` after the assignments (separated by |) is `want`, or the last is refused with `want`.
+// Applies the assignments (separated by |) to `text`. The result must equal `want` or, if not `good`, the
+// last assignment must be refused with the message `want`.
 static void check_set(const char *text, const char *assignments, const char *want, bool good)
 {
     struct clrnn_node *root = parse(text), *expected;
@@ -189,7 +190,7 @@ static void test_set(void **state)
     check_set("{a: [1, {b: 2}]}", "a.0=5|a.1.b=6", "{a: [5, {b: 6}]}", true);
     check_set("{a: 1}", "a=x=y", "{a: x=y}", true);
     check_set("{a: 1}", "a=", "{a: }", true);
-    // a bare name becomes a map; parents that hold one entry change it
+    // A bare name becomes a map. Assigning to another name replaces the only entry of such a map.
     check_set("{train: {optimizer: adam}}", "train.optimizer.adam.lr=1",
               "{train: {optimizer: {adam: {lr: 1}}}}", true);
     check_set("{train: {optimizer: adam}}", "train.optimizer.sgd.lr=1",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A program that uses only the public headers: a device, a log, batches of made-up numbers.
+// Helpers for tests that use only the public headers: a device, a log, batches of random numbers.
 #ifndef CLRNN_TESTS_EXAMPLES_LIBRARY_H
 #define CLRNN_TESTS_EXAMPLES_LIBRARY_H
 
@@ -19,7 +19,7 @@ enum { N = 12, T = 5, C = 3, CLASSES = 3 };
 struct fixture {
     struct clrnn_log log;
     unsigned errors, warnings;
-    char last[1024]; // error or warning
+    char last[1024]; // the last error or warning
     char folder[64];
     struct clrnn_device *device;
     float x[N * T * C], targets[N * T];
@@ -46,7 +46,8 @@ static inline int set_up(void **state)
     params.log = &f->log;
     strcpy(f->folder, "/tmp/clrnn-library-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
-    if (clrnn_device_open(&params, &f->device) != CLRNN_OK) { // no OpenCL here: ref always is
+    // without an OpenCL device, ref is used, which is always there
+    if (clrnn_device_open(&params, &f->device) != CLRNN_OK) {
         params.select = "ref";
         assert_int_equal(clrnn_device_open(&params, &f->device), CLRNN_OK);
     }
@@ -78,7 +79,7 @@ static inline int tear_down(void **state)
     return 0;
 }
 
-// Layers and a loss on top of the defaults.
+// Makes a config with these layers and train section, and defaults for the rest.
 static inline struct clrnn_config *make_config(struct fixture *f, const char *layers, const char *train)
 {
     struct clrnn_config *config = NULL;
@@ -99,7 +100,7 @@ static inline struct clrnn_model *make_model(struct fixture *f, const char *laye
 
     if (clrnn_model_create(f->device, config, &shape, &model) != CLRNN_OK)
         fail_msg("%s", f->last);
-    clrnn_config_destroy(&config); // the model has its own
+    clrnn_config_destroy(&config); // the model has its own copy
     return model;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Calls of public functions with NULL, and what they must come to.
+// Macros that call public functions with NULL and check the result.
 #ifndef CLRNN_TESTS_EXAMPLES_MISUSE_H
 #define CLRNN_TESTS_EXAMPLES_MISUSE_H
 
@@ -33,8 +33,8 @@ static void note(const char *name)
     snprintf(tried[tried_count++], sizeof(*tried), "%s", name);
 }
 
-// Expects that the call, in which `parameter` is NULL, fails with one message, or silently if the log was
-// in that parameter.
+// Expects that a call with NULL for `parameter` fails with one message. REFUSED_SILENTLY expects no message,
+// because the log would come from that parameter.
 #define REFUSED(parameter, function, ...) \
     do { \
         errors = 0; \

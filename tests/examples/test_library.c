@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a program can do with the public headers alone: configs in code, its own batches, schedules; and how
-// mistakes are reported.
+// What a program can do with the public headers alone: make configs in code, train on its own batches, use
+// schedules; and how mistakes are reported.
 #include "library.h"
 
 // ---------------------------------------------------------------- configs
@@ -31,7 +31,7 @@ static void test_config(void **state)
     assert_string_equal(config->data.train.x, "X.npy");
     assert_refused(f, clrnn_config_set(&f->log, config, "train.optimizer.sgd.lrr=1"), CLRNN_ERR_CONFIG,
                    "lrr");
-    assert_true(config->train.optimizer.lr == 0.5); // as it was
+    assert_true(config->train.optimizer.lr == 0.5); // unchanged by the refused assignment
 
     text = clrnn_config_text(config);
     assert_ok(clrnn_config_copy(&f->log, config, &copy));
@@ -53,7 +53,7 @@ static void test_config(void **state)
     assert_null(config);
 }
 
-// Fields out of range that were set in code are refused when used.
+// Fields that code has set out of range must be refused when the config is used.
 static void test_config_checked(void **state)
 {
     struct fixture *f = *state;
@@ -79,7 +79,7 @@ static void test_config_checked(void **state)
 
 // ---------------------------------------------------------------- batches
 
-// Repeated steps on one batch lower its loss, for every kind of input and output.
+// Repeated steps on one batch must lower its loss.
 static void learns(struct fixture *f, const char *layers, const char *train, bool tokens)
 {
     struct clrnn_model *model = make_model(f, layers, train, tokens);
@@ -89,7 +89,8 @@ static void learns(struct fixture *f, const char *layers, const char *train, boo
     assert_ok(clrnn_model_evaluate(model, &batch, &before));
     assert_int_equal(clrnn_model_steps(model), 0);
     assert_ok(clrnn_model_step(model, &batch, &first));
-    assert_true(near(first.loss, before.loss, 1e-5)); // no dropout here: both modes agree before the update
+    // without dropout, step and evaluate give the same loss before the update
+    assert_true(near(first.loss, before.loss, 1e-5));
     assert_true(first.grad_norm > 0 && first.lr > 0);
     for (int i = 0; i < 60; i++)
         assert_ok(clrnn_model_step(model, &batch, i == 59 ? &step : NULL));
@@ -97,7 +98,8 @@ static void learns(struct fixture *f, const char *layers, const char *train, boo
     assert_ok(clrnn_model_evaluate(model, &batch, &after));
     assert_true(step.loss < 0.9 * first.loss);
     assert_true(after.loss < 0.9 * before.loss);
-    assert_true(after.grad_norm != after.grad_norm && after.lr != after.lr); // NaN
+    // both are NaN: evaluate computes no gradient
+    assert_true(after.grad_norm != after.grad_norm && after.lr != after.lr);
     clrnn_model_destroy(&model);
     clrnn_model_destroy(&model);
 }
@@ -121,7 +123,7 @@ static void test_kinds_of_batches(void **state)
            "loss: mse, optimizer: {sgd: {lr: 0.1}}", false);
 }
 
-// Padding may hold anything; a shorter T without padding gives the same predictions.
+// Padding may have any values. A shorter T without padding must give the same predictions.
 static void test_predictions(void **state)
 {
     struct fixture *f = *state;
@@ -187,7 +189,7 @@ static void test_schedules(void **state)
         const char *train;
         double lr[4];
     } cases[] = {
-        // two steps an epoch
+        // the lr of four steps, two in each epoch
         {"optimizer: {sgd: {lr: 0.1}}, scheduler: {step_lr: {step_size: 1, gamma: 0.5}}",
          {0.1, 0.1, 0.05, 0.05}},
         {"optimizer: {sgd: {lr: 0.1}}, scheduler: {step_lr: {step_size: 1, gamma: 0.5, interval: batch}}",
@@ -213,9 +215,10 @@ static void test_schedules(void **state)
                 fail_msg("%s: step %d used lr %.17g, expected %.17g", cases[i].train, s + 1, step.lr,
                          cases[i].lr[s]);
             if (s % 2)
-                assert_ok(clrnn_model_end_epoch(model, 1.0 - s)); // ever better: no plateau
+                // the metric improves every time: no plateau
+                assert_ok(clrnn_model_end_epoch(model, 1.0 - s));
         }
-        if (i == 2) // one cycle: its end
+        if (i == 2) // one_cycle_lr has come to its end
             assert_refused(f, clrnn_model_step(model, &batch, NULL), CLRNN_ERR_CONFIG, "total_steps");
         if (i == 3) {
             assert_ok(clrnn_model_end_epoch(model, 5.0));

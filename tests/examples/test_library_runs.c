@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a program can do with the public headers alone: parameters, model files, whole runs.
+// What a program can do with the public headers alone: access parameters, use model files, run whole
+// trainings.
 #include "library.h"
 
 // ---------------------------------------------------------------- parameters and files
@@ -41,7 +42,7 @@ static void test_parameters(void **state)
     clrnn_model_destroy(&model);
 }
 
-// Compares bit by bit; `single`: as float32, the type of an exported file.
+// Compares the parameters bit by bit; with `single`, after rounding to float32, the type of an exported file.
 static void same_parameters(struct clrnn_model *a, struct clrnn_model *b, bool single)
 {
     double x[256], y[256];
@@ -60,8 +61,8 @@ static void same_parameters(struct clrnn_model *a, struct clrnn_model *b, bool s
     }
 }
 
-// A model that is saved in the middle, opened and trained on has the same bits as without a break, dropout
-// and order of steps included.
+// A model that is saved in the middle, opened and trained on must have the same bits as one that is trained
+// without a break. This includes dropout masks and the schedule.
 static void test_saved(void **state)
 {
     static const char layers[] =
@@ -171,7 +172,7 @@ static void test_run(void **state)
                    "p.txt");
     clrnn_model_destroy(&model);
 
-    params.resume = result.folder; // a run goes on with two more epochs
+    params.resume = result.folder; // resumes the run for two more epochs
     params.out = NULL;
     assert_ok(clrnn_config_set(&f->log, config, "train.epochs=4"));
     params.config = config;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every public function with NULL for each pointer: an error that names the parameter, or nothing; no crash.
+// Every public function with NULL for each pointer: an error that names the parameter, or no effect, but no
+// crash.
 #include "misuse.h"
 
 #include <math.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *symbols; // the file that lists what is exported
+static const char *symbols; // the file that lists the exported symbols
 static struct clrnn_device *device;
 static struct clrnn_config *config;
 static struct clrnn_model *model;
@@ -281,7 +282,7 @@ static void training(void **state)
     REFUSED("params", clrnn_train, device, NULL, NULL);
     REFUSED("params->config", clrnn_train, device, &no_config, NULL);
     REFUSED("rank", clrnn_rank_join, &log_, NULL);
-    GIVES(CLRNN_ERR_DATA, clrnn_rank_agree, CLRNN_ERR_DATA); // alone
+    GIVES(CLRNN_ERR_DATA, clrnn_rank_agree, CLRNN_ERR_DATA); // this process is the only rank
     REFUSED_SILENTLY(clrnn_rank_share, "gpus", NULL, &count);
     REFUSED_SILENTLY(clrnn_rank_share, "gpus", &own, NULL);
     GIVES(CLRNN_OK, clrnn_rank_share, NULL, &own, &count);

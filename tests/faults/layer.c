@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL layer for tests (the ICD loader's OPENCL_LAYERS): counts objects, notes calls, makes one fail.
+// An OpenCL layer for tests (the ICD loader's OPENCL_LAYERS): counts objects, records calls, and makes one
+// call fail.
 //
-//     FAULT_REPORT=FILE    "call N FUNCTION SITE" a line a call (with FAULT_TRACE), "fault N FUNCTION SITE"
-//                          for the one that was made to fail. A site is the chain of callers, innermost
-//                          first.
-//     FAULT_COUNTS=FILE    kept up to date even past a crash: 64-bit pairs of objects created (retained) and
-//                          released: contexts, queues, memory, programs, kernels, events
-//     FAULT=[FUNCTION[@SITE]:]N:WHAT   the N-th call (of FUNCTION, from a site that begins so), from 1: an
-//                          error's number, "delay" (0.2 s late), "hang" (for ever) or "short" (success, but
-//                          the second half of what was asked for never arrives)
-//     FAULT_IN=child       counts and fails in processes that do not lead a session, not in the one that does
+//     FAULT_REPORT=FILE    gets a line "fault N FUNCTION SITE" for the call that was made to fail and, with
+//                          FAULT_TRACE, a line "call N FUNCTION SITE" for every call. A site is the chain of
+//                          callers, innermost first.
+//     FAULT_COUNTS=FILE    gets pairs of 64-bit numbers: how many objects were created or retained, and how
+//                          many released. There is a pair each for contexts, queues, memory, programs,
+//                          kernels and events. The file is up to date even after a crash.
+//     FAULT=[FUNCTION[@SITE]:]N:WHAT   selects the N-th call, counted from 1 (of FUNCTION, from a site that
+//                          begins with SITE). WHAT is the number of an error, "delay" (the call is 0.2 s
+//                          late), "hang" (the call never returns) or "short" (the call succeeds, but the
+//                          second half of the requested data is missing).
+//     FAULT_IN=child       The layer acts only in processes that do not lead a session. Without this setting
+//                          it acts only in the process that leads the session.
 //
-// What fails does nothing, but for what waits or releases: that is done, and reported as failed.
+// A call that is made to fail does nothing, unless it waits or releases: then it does so and reports failure.
 #include "tests/opencl_layer.h"
 
 #include <dlfcn.h>
@@ -34,7 +38,7 @@ static struct {
     bool watching, trace;
     int report;
     uint64_t (*count)[2];
-    char function[64], site[128]; // "": any
+    char function[64], site[128]; // "": any function, any site
     unsigned long fault_at, calls, matches;
     cl_int error;
     bool is_delay, is_hang, is_short;
@@ -46,7 +50,8 @@ static void count(enum object object, bool released)
         __atomic_add_fetch(&layer.count[object][released], 1, __ATOMIC_RELAXED);
 }
 
-// The chain of callers outside this layer and the loader, as offsets into their modules.
+// Writes the site of the current call: the chain of callers outside this layer and the ICD loader, as offsets
+// into their modules.
 static void print_site(char *text, size_t size)
 {
     void *frame[16];
@@ -92,7 +97,7 @@ static void report(const char *word, const char *function)
         abort(); // a test without its report proves nothing
 }
 
-// Decides what happens to this call; *error is set if it is to fail.
+// Decides what happens to this call. Sets *error if the call is to fail.
 static enum what called(const char *function, cl_int *error)
 {
     enum what what = NOTHING;
@@ -139,7 +144,7 @@ PLAIN(clBuildProgram,
 PLAIN(clSetKernelArg, (cl_kernel k, cl_uint i, size_t n, const void *v), (k, i, n, v))
 PLAIN(clFlush, (cl_command_queue q), (q))
 
-// A short read: the returned size is half of that requested, the rest of the value is unchanged.
+// With "short", the returned size is half of the value's size, and the value is all zeros.
 #define INFO(name, handle) \
     static cl_int CL_API_CALL my_##name(handle h, cl_uint i, size_t n, void *v, size_t *r) \
     { \
@@ -201,7 +206,7 @@ CREATE(clCreateContext, cl_context, CONTEXT,
        (p, n, d, f, u, e))
 CREATE(clCreateCommandQueue, cl_command_queue, QUEUE,
        (cl_context c, cl_device_id d, cl_command_queue_properties p, cl_int *e), (c, d, p, e))
-// FAULT_MOST_BYTES: the largest buffer that the device allows.
+// Whether a buffer exceeds FAULT_MOST_BYTES, the largest size that the layer lets the device accept.
 static bool is_too_large(size_t bytes)
 {
     const char *most = getenv("FAULT_MOST_BYTES");
@@ -235,7 +240,7 @@ CREATE(clCreateProgramWithBinary, cl_program, PROGRAM,
        (c, n, d, l, b, s, e))
 CREATE(clCreateKernel, cl_kernel, KERNEL, (cl_program p, const char *n, cl_int *e), (p, n, e))
 
-// A release that reports a failure has still released the object.
+// A release that reports a failure must still release the object.
 #define HOLD(retain, release, type, object) \
     static cl_int CL_API_CALL my_##retain(type h) \
     { \

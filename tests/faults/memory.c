@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Preloaded by tests: makes an allocation of a process fail, in it and in its children.
+// Preloaded by tests: makes an allocation fail, in a process and in its children.
 //
-//     FAIL_AT=N        the N-th, from 1, gives NULL
-//     FAIL_ALL=1       so do all after it
-//     FAIL_OWN=1       counts those alone that the program itself asks for, and not those of libraries
-//     FAIL_THREADS=1   counts those alone of threads other than a process's first
-//     FAIL_RANK=RANK   in this rank of MPI alone
-//     FAIL_REPORT=FILE how many there were in the process that was started, of a rank in the one that it
-//     watches
+//     FAIL_AT=N        The N-th allocation, counted from 1, returns NULL.
+//     FAIL_ALL=1       All later allocations return NULL, too.
+//     FAIL_OWN=1       Counts only allocations by the program's own code, not by libraries.
+//     FAIL_THREADS=1   Counts only allocations in threads other than a process's first thread.
+//     FAIL_RANK=RANK   Allocations fail only in this MPI rank.
+//     FAIL_REPORT=FILE Writes the number of allocations to FILE when the process ends that was started or,
+//                      with FAIL_RANK, the child that it guards (tools/guard.h).
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
@@ -29,10 +29,10 @@ void *memalign(size_t alignment, size_t size);
 
 static unsigned long count, fail_at;
 static bool all, own, threads, is_rank;
-static uintptr_t first, end; // of the program's code
+static uintptr_t first, end; // address range of the program's code
 static pid_t process;
 
-// Whether faults are meant for this process.
+// Whether allocations are to fail in this process.
 static bool is_wanted(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK"};

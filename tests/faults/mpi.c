@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Preloaded by tests: makes a call of MPI fail, or counts messages, by MPI's profiling interface.
 //
-//     FAIL_MPI=FUNCTION:N      the N-th call, from 1, of threads other than the process's first
-//     FAIL_RANK=RANK           in this rank alone
-//     FAIL_REPORT=FILE         a line, written when it fails
+//     FAIL_MPI=FUNCTION:N      The N-th call of FUNCTION fails, counted from 1. Counts only calls in threads
+//                              other than the process's first.
+//     FAIL_RANK=RANK           The call fails only in this rank.
+//     FAIL_REPORT=FILE         A line is appended to FILE when the call fails.
 //
-//     COUNT_MPI=FILE           in FILE-RANK: how many messages were on their way at once, at most
+//     COUNT_MPI=FILE           FILE-RANK gets the largest number of messages in flight at the same time.
 //
-// What fails does nothing.
+// A call that is made to fail does nothing.
 #include <mpi.h>
 
 #include <fcntl.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 static unsigned long count;
-static long begun, most; // messages
+static long begun, most; // messages in flight: now, and the largest number so far
 
 static bool fails(const char *function)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files that a test program of the formats writes, and the errors that are logged.
+// Writes files for the tests of the formats, and stores the errors that are logged.
 #ifndef CLRNN_TESTS_FORMATS_FILES_H
 #define CLRNN_TESTS_FORMATS_FILES_H
 

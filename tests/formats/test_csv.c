@@ -5,7 +5,7 @@
 #include "formats/csv.h"
 #include "tests/formats/files.h"
 
-// The cells of a file as text: each in brackets, a line for each row.
+// The cells of a file as text: each cell in brackets, and a line for each row.
 struct cells {
     char text[512];
 };
@@ -130,7 +130,7 @@ static void cells_are_numbers(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
         assert_true(clrnn_cell_number(numbers[i], strlen(numbers[i]), '.', &value));
-        assert_true(value == strtod(numbers[i], NULL)); // the same bits
+        assert_true(value == strtod(numbers[i], NULL)); // the same bits as from strtod
     }
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
         assert_false(clrnn_cell_number(none[i], strlen(none[i]), '.', &value));

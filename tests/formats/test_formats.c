@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// File formats: written files read back; truncated, inconsistent or malicious ones are refused with the
-// reason.
+// File formats: written files must read back; truncated, inconsistent or malicious files must be refused with
+// the reason.
 #include <math.h>
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 #include "formats/safetensors.h"
 #include "tests/formats/files.h"
 
-// A version-`major` .npy file with this header text and `bytes` of data 0, 1, 2, ...
+// Writes an .npy file of format version `major` with this header text and `bytes` bytes of data: 0, 1, 2, ...
 static char *write_npy(int major, const char *header, size_t bytes)
 {
     unsigned char file[4096] = {0x93, 'N', 'U', 'M', 'P', 'Y', (unsigned char)major, 0};
@@ -32,7 +32,7 @@ static void npy_versions_and_dtypes(void **state)
     static const struct {
         const char *descr;
         size_t bytes;
-        int64_t second; // the second element of bytes 0, 1, 2, ...
+        int64_t second; // the second element, read from the bytes 0, 1, 2, ...
     } cases[] = {{"|u1", 1, 1},
                  {"|i1", 1, 1},
                  {"<u2", 2, 0x0302},
@@ -105,7 +105,7 @@ static void npy_write_reads_back(void **state)
     (void)state;
     assert_int_equal(clrnn_npy_create(&kept.log, path, CLRNN_DTYPE_F32, 3, shape, &writer), CLRNN_OK);
     assert_int_equal(clrnn_npy_append(writer, values, 4), CLRNN_OK);
-    assert_int_equal(access(path, F_OK), -1); // nothing is there before it is whole
+    assert_int_equal(access(path, F_OK), -1); // there must be no file before all values are written
     assert_int_equal(clrnn_npy_append(writer, values + 4, 2), CLRNN_OK);
     assert_int_equal(clrnn_npy_append(writer, values, 1), CLRNN_ERR_ARG);
     assert_int_equal(clrnn_npy_commit(&writer), CLRNN_OK);
@@ -117,7 +117,8 @@ static void npy_write_reads_back(void **state)
     clrnn_npy_close(&npy);
 
     assert_int_equal(clrnn_npy_create(&kept.log, path, CLRNN_DTYPE_F32, 3, shape, &writer), CLRNN_OK);
-    assert_int_equal(clrnn_npy_commit(&writer), CLRNN_ERR_DISK); // six are missing; the old file stands
+    // all six values are missing: the old file must stay
+    assert_int_equal(clrnn_npy_commit(&writer), CLRNN_ERR_DISK);
     assert_int_equal(clrnn_npy_open(&kept.log, path, &npy), CLRNN_OK);
     clrnn_npy_close(&npy);
     free(path);
@@ -161,7 +162,8 @@ static void npy_refuses(void **state)
     }
 }
 
-// Every prefix of a valid file, and every changed byte of its header, is refused or read, never a crash.
+// Every prefix of a valid file, and a valid file with any one byte of its header changed, must be read or
+// refused, without a crash.
 static void npy_survives_damage(void **state)
 {
     const char *header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";

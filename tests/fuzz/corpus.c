@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Runs a fuzz target over the files of a folder, without a fuzzer: the corpus as an ordinary test.
+// Runs a fuzz target on the files of a folder, without a fuzzer: its corpus as an ordinary test.
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -27,7 +27,7 @@ int main(int argc, char **argv)
             fprintf(stderr, "%s\n", path); // after a crash, the last line names the input
             FUZZ_CHECK(clrnn_map_open(NULL, path, &map) == CLRNN_OK);
             LLVMFuzzerTestOneInput(map.data, map.size);
-            for (size_t size = 0; size < map.size; size += 1 + map.size / 16) // cut short, too
+            for (size_t size = 0; size < map.size; size += 1 + map.size / 16) // shortened files, too
                 LLVMFuzzerTestOneInput(map.data, size);
             clrnn_map_close(&map);
             count++;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inputs as files in memory, and the fuzz targets' log.
+// Makes files in memory from inputs, and has the log of the fuzz targets.
 #include "fuzz.h"
 
 #include <stdio.h>

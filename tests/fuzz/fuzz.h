@@ -11,22 +11,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/** Aborts unless `what` is true, so that a sanitizer or debugger shows where. */
+/** Aborts unless `what` is true. A sanitizer or debugger then shows where. */
 #define FUZZ_CHECK(what) ((what) ? (void)0 : abort())
 
-/** Counts errors; fuzz_check_status: a failure has logged one sentence, a success none. */
+/** A log that counts errors. fuzz_start resets the count. fuzz_check_status aborts unless a failure has
+ * logged exactly one error, and a success none. */
 extern const struct clrnn_log fuzz_log;
 void fuzz_start(void);
 void fuzz_check_status(enum clrnn_status status);
 
-/** The path of a file in memory that holds these bytes, until the next call. */
+/** Writes these bytes to a file in memory and returns its path. The file is valid until the next call. */
 const char *fuzz_file(const uint8_t *data, size_t size);
 
-/** The same for a safetensors file: input that begins with '{' is its header, up to a NUL, followed by
- * its data. */
+/** As fuzz_file, for a safetensors file. If the input begins with '{', it is taken as the header up to a NUL,
+ * followed by the data; the length of the header is put before it. */
 const char *fuzz_safetensors(const uint8_t *data, size_t size);
 
-/** The same bytes as a text in fresh memory. */
+/** Returns the same bytes as a text in new memory, to be freed. */
 char *fuzz_text(const uint8_t *data, size_t size);
 
 #endif

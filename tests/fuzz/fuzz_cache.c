@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: an entry of the program cache. It is either read as written, or missing.
+// Fuzz target: an entry of the program cache. Reading it must give an intact entry or nothing.
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static void remove_all(void)
     }
 }
 
-// Creates a cache folder in memory with one entry, whose bytes are *whole.
+// Creates a cache folder in memory with one valid entry. *whole: the bytes of its file.
 static void start(uint8_t **whole, size_t *size)
 {
     static const unsigned char binary[] = "the binary of a program";
@@ -41,8 +41,8 @@ static void start(uint8_t **whole, size_t *size)
     free(path);
 }
 
-// The input is the entry; or, after an 'x', a change of a valid one: the first byte is the position, the
-// others replace its bytes.
+// The input is the file of an entry. If it begins with an 'x', it is a change of a valid file: the next byte
+// is a position, and the bytes after it replace those at this position.
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t *seed;
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(pwrite(file, data, size, 0) == (ssize_t)size);
     }
     got = clrnn_cache_read(chosen, "entry", &got_size);
-    if (got) { // then all of it matches the header: reading it again gives the same
+    if (got) { // reads all bytes, so that a sanitizer notices memory that is not valid
         volatile unsigned char sum = 0;
 
         for (size_t i = 0; i < got_size; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a model file, made into a model on the reference device.
+// Fuzz target: a model file, from which a model is made on the reference device.
 #include "clrnn/device.h"
 #include "fuzz.h"
 #include "model/checkpoint.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a .csv file, with delimiters and comments, and its cells as numbers and times.
+// Fuzz target: a .csv file, with several delimiters and comment characters; reads its cells as numbers and
+// times.
 #include <string.h>
 
 #include "formats/cell.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: an .npy file, every element of it in every type.
+// Fuzz target: an .npy file; reads every element as every type.
 #include "formats/npy.h"
 #include "fuzz.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a safetensors file, every tensor of it converted.
+// Fuzz target: a safetensors file; converts every tensor.
 #include "formats/safetensors.h"
 #include "fuzz.h"
 

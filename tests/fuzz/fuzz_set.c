@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: assignments as --set takes them, one a line, on a config.
+// Fuzz target: assignments to a config as --set takes them, one on each line.
 #include <stdbool.h>
 #include <string.h>
 
 #include "clrnn/config.h"
 #include "fuzz.h"
 
-// Small, since every assignment writes and reads all of it; it has a list, lists with one entry and a path.
+// The config is small, since every assignment writes and reads all of it. It has a list, lists with one entry
+// and a path.
 static const char base[] =
     "{model: {layers: [{linear: {out_features: 1}}]}, train: {loss: mse, optimizer: adam}, "
     "data: {train: {x: x.npy, y: y.npy}}}";
 
-// A config is parsed again only after an input has changed it: a refused assignment leaves it unchanged.
+// The config is parsed again only after an input has changed it. An assignment that is refused leaves it
+// unchanged.
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct clrnn_config *config;

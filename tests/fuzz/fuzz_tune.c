@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a tune file; the input is the hashed text, or the whole file if it begins with '{'.
+// Fuzz target: a tune file. The input is the content that the file's hash covers, and the target puts the
+// hash before it. An input that begins with '{' is the whole file.
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const bool whole = size && *data == '{';
-    const size_t head = 44; // {"hash": "32 digits",
+    const size_t head = 44; // bytes of {"hash": "32 digits",
     char *text = malloc(head + size + 1), hex[33];
     struct clrnn_hash hash;
     const char *why;

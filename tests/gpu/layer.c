@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // An OpenCL layer (the ICD loader's OPENCL_LAYERS) for tools/gpu-compile: every device reports the limits of
-// a GPU that is not there, so that plans choose the kernels and tilings that they would choose on it, and the
-// source of each program is kept for compilers that need no device.
+// a GPU that is not there, so that plans choose the kernels and tilings that they would choose on that GPU.
+// The source of each program is also kept, for compilers that need no device.
 //
 // CLRNN_GPU_LIMITS: KEY=VALUE, separated by semicolons: name, vendor, platform, units, work_group, local,
-// global, alloc, clock; every device becomes a GPU where it is set. CLRNN_GPU_SOURCES: a folder; each program
-// is written there as HASH.cl, whose first line is a comment with its build options.
+// global, alloc, clock; if it is set, every device is reported as a GPU. CLRNN_GPU_SOURCES: a folder; each
+// program is written there as HASH.cl, whose first line is a comment with its build options.
 #include "tests/opencl_layer.h"
 
 #include <inttypes.h>
@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-// Copies the value of `key` in CLRNN_GPU_LIMITS into `value`; 0 where it is not there.
+// Copies the value of `key` in CLRNN_GPU_LIMITS into `value` and returns 1. Returns 0 if there is no such
+// key.
 static int limit(const char *key, char *value, size_t size)
 {
     const size_t length = strlen(key);
@@ -92,14 +93,14 @@ static cl_int CL_API_CALL my_clGetDeviceInfo(cl_device_id d, cl_device_info name
     return layer_next->clGetDeviceInfo(d, name, size, value, size_ret);
 }
 
-// A missing source must not count as a kernel that has been looked at.
+// Ends the process: if a source is missing, its kernel must not count as checked.
 static void give_up(const char *what)
 {
     perror(what);
     abort();
 }
 
-// FNV-1a
+// Continues an FNV-1a hash with a text.
 static uint64_t hash(const char *text, uint64_t state)
 {
     for (; *text; text++)
@@ -114,7 +115,8 @@ static void keep(const char *folder, const char *options, const char *source)
     FILE *file;
 
     snprintf(path, sizeof(path), "%s/%016" PRIx64 ".cl", folder, id);
-    snprintf(part, sizeof(part), "%s.%d", path, (int)getpid()); // builds run side by side
+    // several processes may build at the same time
+    snprintf(part, sizeof(part), "%s.%d", path, (int)getpid());
     file = fopen(part, "w");
     if (!file || fprintf(file, "// %s\n%s", options, source) < 0 || fclose(file) != 0 ||
         rename(part, path) != 0)

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL layer (the ICD loader's OPENCL_LAYERS) that lets Oclgrind 21.10's check for uninitialised values
-// see what the host does to memory.
+// An OpenCL layer (the ICD loader's OPENCL_LAYERS) for Oclgrind 21.10. It lets Oclgrind's check for
+// uninitialised values see what the host writes to memory.
 //
-// Oclgrind keeps a shadow of each buffer and makes it anew, as large as what is stored, whenever the host
-// stores: right for a write of the whole buffer only. A write to a part, a copy or a fill (which stores its
-// pattern again and again) leaves a shadow that is too short and holds whatever the heap held, which kernels'
-// stores do not reach: reports without reason, others in every run. A new buffer takes over the shadow of an
-// old one. Here each buffer is written whole once, and everything later is done by kernels, whose work the
-// shadow follows.
+// Oclgrind keeps a shadow of each buffer, which records which bytes are defined. Whenever the host stores
+// into a buffer, Oclgrind replaces the shadow by one of the size of the stored data. This is right only for a
+// write of the whole buffer. After a write to a part, a copy or a fill (which stores its pattern again and
+// again) the shadow is too short. Beyond its end lies other heap memory, which stores by kernels do not
+// update: there are unfounded reports, which differ from run to run. A new buffer can also get the shadow of
+// an old one. Therefore this layer writes each buffer whole once, when it is created. Kernels do everything
+// later; the shadow follows their stores correctly.
 //
-// What was made and not yet written is undefined, and so is again what the host sets to CLRNN_UNWRITTEN
-// (src/device/memory/buffer.h).
+// A buffer counts as undefined until it is written. Numbers that the host sets to CLRNN_UNWRITTEN
+// (src/device/memory/buffer.h) count as undefined again.
 //
-// Every context also gets a log of its own, as a second one would truncate that of the first:
-// $OCLGRIND_LOG.PROGRAM.PROCESS.NUMBER.
+// The layer also gives every context a log file of its own, $OCLGRIND_LOG.PROGRAM.PROCESS.NUMBER, since a
+// second context would overwrite the log of the first.
 #include "tests/opencl_layer.h"
 
 #include <errno.h> // program_invocation_short_name
@@ -26,10 +27,10 @@
 
 #include "device/memory/buffer.h"
 
-// Structures are assigned as they lie in arrays of other types, which copies their shadow as it is and
-// reports nothing; of a structure by itself the check wants to see its members defined. What is forgotten
-// keeps CLRNN_UNWRITTEN (U) as its value: the value of a variable is undefined, also where it is taken away
-// from itself.
+// Kernels that copy memory (move) and make it undefined (forget). Both assign structures that are cast from
+// arrays: Oclgrind then copies the shadow and reports nothing. For a structure variable it would require
+// defined members. Memory made undefined keeps the value CLRNN_UNWRITTEN (U): `never` is an uninitialised
+// variable, so never ^ never is 0 but counts as undefined.
 static const char SOURCE[] =
     "typedef struct { uchar byte[256]; } block;\n"
     "typedef struct { uint word; } one;\n"
@@ -56,7 +57,8 @@ static const char SOURCE[] =
     "        *(global one *)to = *(one *)nothing;\n"
     "}\n";
 
-// The layer's additions to a context. It retains the context, which therefore lives as long as the process.
+// What the layer adds to a context. The layer retains the context, so the context lives as long as the
+// process.
 struct addition {
     cl_context context;
     cl_command_queue queue;
@@ -68,10 +70,10 @@ static struct {
     pthread_mutex_t lock;
     struct addition *additions;
     unsigned contexts;
-    char *log; // OCLGRIND_LOG as it was
+    char *log; // the original value of OCLGRIND_LOG
 } layer = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-// A check that could not run must not count as passed.
+// Ends the process if a call of the layer has failed: a check that could not run must not count as passed.
 static void need(cl_int error, const char *what)
 {
     if (error == CL_SUCCESS)
@@ -165,7 +167,7 @@ static cl_int forget(cl_command_queue q, cl_mem to, size_t first, size_t bytes)
     return run(q, kernel, 0, NULL, NULL);
 }
 
-// A buffer whose shadow has its size and is defined.
+// Creates a buffer with `data`, whose shadow is as large as the buffer and defined.
 static cl_mem fresh(cl_context context, cl_command_queue q, size_t bytes, const void *data)
 {
     cl_int error;
@@ -194,7 +196,7 @@ my_clCreateContext(const cl_context_properties *p, cl_uint n, const cl_device_id
     }
     context = layer_next->clCreateContext(p, n, d, f, u, e);
     if (layer.log)
-        setenv("OCLGRIND_LOG", layer.log, 1); // for children
+        setenv("OCLGRIND_LOG", layer.log, 1); // restored for child processes
     pthread_mutex_unlock(&layer.lock);
     return context;
 }
@@ -222,7 +224,7 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
     return mem;
 }
 
-// Marks the numbers in `data`, written at `first`, that equal CLRNN_UNWRITTEN as undefined.
+// Makes the numbers in `data`, written at byte `first`, undefined where they equal CLRNN_UNWRITTEN.
 static cl_int forget_unwritten(cl_command_queue q, cl_mem to, size_t first, size_t bytes,
                                const unsigned char *data)
 {
@@ -262,7 +264,7 @@ static cl_int CL_API_CALL my_clEnqueueWriteBuffer(cl_command_queue q, cl_mem m, 
         cl_mem staged = fresh(a->context, a->queue, n, from);
 
         error = move(q, m, o, staged, 0, n, nw, w, NULL);
-        layer_next->clReleaseMemObject(staged); // the command holds it
+        layer_next->clReleaseMemObject(staged); // the queued command still retains it
     }
     if (error == CL_SUCCESS)
         error = forget_unwritten(q, m, o, n, from);
