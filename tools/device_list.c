@@ -169,7 +169,7 @@ static enum clrnn_status list_common(const struct cli *cli, const struct device_
 // Reduces the list `names` to the devices of rank `own` of `count` ranks. With `one`, or if there are fewer
 // devices than ranks, the rank gets one device, which several ranks may share. Otherwise the list is divided
 // among the ranks.
-static void cut(char *names, uint32_t own, uint32_t count, bool one)
+static void divide(char *names, uint32_t own, uint32_t count, bool one)
 {
     size_t there = 1, first, end;
     char *at = names;
@@ -209,7 +209,7 @@ enum clrnn_status device_list_divide(struct cli *cli, const struct clrnn_rank *r
         free(names);
         return status;
     }
-    cut(names, own, count, !list->names);
+    divide(names, own, count, !list->names);
     free(list->own);
     list->own = names;
     if (list->names)

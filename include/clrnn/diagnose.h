@@ -322,7 +322,7 @@ CLRNN_API enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log,
 /** A difference between a device's results and its results in an earlier comparison. */
 struct clrnn_baseline_change {
     size_t row;     // index into `row` of the comparison's result
-    char text[512]; // "SLOWER: 2.100 ms a step, then 1.400 (1.50 times)", where "then" is the earlier one
+    char text[512]; // "SLOWER: 2.100 ms a step, earlier 1.400 (1.50 times)"
 };
 
 /** What changed since an earlier comparison. Freed with clrnn_baseline_finish. */

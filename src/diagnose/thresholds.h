@@ -59,7 +59,7 @@
       "rows that are the one before, moved by one feature; measured: 0.81 and up, 0 otherwise") \
     X(reshaped, 0.5, "correlation of steps of different rows; measured: 0.79 reshaped") \
     X(reshaped_other, 0.2, "and of neighbouring steps of a row; measured: 0.01 reshaped") \
-    X(overlap_share, 0.2, "validation rows; measured: 1.0 shuffled windows, 0 cut in time") \
+    X(overlap_share, 0.2, "validation rows; measured: 1.0 shuffled windows, 0 split by time") \
     X(weights_ratio, 1.5, "a common class's weight over a rare one's, and their counts'") \
     X(momentum_high, 0.9, \
       "of a batchnorm; PyTorch's default is 0.1, other frameworks write 0.9 to 0.99 for it") \

@@ -142,7 +142,7 @@ static void put_sizes(struct clrnn_c_code *code)
     put_facts(code);
     clrnn_c_put(t, "#define `_CAUSAL %d /* 1: has @_step */\n", code->passes.causal);
     if (code->passes.steps)
-        clrnn_c_put(t, "#define `_STEPS %u /* of a sequence: T */\n", code->passes.steps);
+        clrnn_c_put(t, "#define `_STEPS %u /* T, the number of steps of a sequence */\n", code->passes.steps);
     else if (code->passes.buffers)
         clrnn_c_put(t, "#ifndef `_MAX_T\n#define `_MAX_T %d\n#endif\n", LONGEST);
 }

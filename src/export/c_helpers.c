@@ -203,13 +203,13 @@ static const struct helper helpers[] = {
 };
 
 static const char embed_f32[] =
-    "/* A token's row of the table [size, n]; zeros for what is no token. */\n"
+    "/* Copies a token's row of the table [size, n]; zeros if the table has no such token. */\n"
     "static void @_embed(float *y, const float *table, int32_t token, int32_t size, int n)\n"
     "{\n    const int known = token >= 0 && token < size;\n    int i;\n\n"
     "    for (i = 0; i < n; i++)\n"
     "        y[i] = known ? table[(size_t)token * (size_t)n + (size_t)i] : 0.0f;\n}\n\n";
 static const char embed_int8[] =
-    "/* A token's row of the table [size, n]; zeros for what is no token. */\n"
+    "/* Copies a token's row of the table [size, n]; zeros if the table has no such token. */\n"
     "static void @_embed(float *y, const int8_t *table, const float *scale, int32_t token, int32_t size, int n)\n"
     "{\n    const int known = token >= 0 && token < size;\n    int i;\n\n"
     "    for (i = 0; i < n; i++)\n"

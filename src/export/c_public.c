@@ -107,7 +107,7 @@ static void put_function(struct clrnn_c_emit *e, size_t pass)
     clrnn_c_put_body(e);
     e->writes = true;
     if (pass == SIZE_MAX) {
-        clrnn_c_emit(e, "/* What follows the pools. */\nstatic void @_finish(%sfloat *y)\n{\n",
+        clrnn_c_emit(e, "/* The layers after the pools. */\nstatic void @_finish(%sfloat *y)\n{\n",
                      e->reads & CLRNN_C_READS_STATE ? "const @_state *s, " : "");
         e->code->finish_reads = e->reads;
     } else {
@@ -181,7 +181,7 @@ void clrnn_c_state(struct clrnn_c_code *code)
         each_array(code, i, code, put_member);
         if (!counts_steps(code, i))
             continue;
-        clrnn_c_put(t, "    int steps%zu; /* that a mean is over */\n", i);
+        clrnn_c_put(t, "    int steps%zu; /* the number of steps that a mean is over */\n", i);
         code->state_bytes += sizeof(int32_t);
     }
     if (!code->state_bytes)

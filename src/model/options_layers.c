@@ -18,7 +18,7 @@
 #define HIDDEN \
     {"hidden_size", CLRNN_OPTION_U32, .required = true, .offset = L(hidden_size), .min = 1, .max = CLRNN_MAX_SIZE, \
      .help = "features of the hidden state, H"}, \
-    {"num_layers", CLRNN_OPTION_U32, .offset = L(num_layers), .def = "1", .min = 1, .max = 1000, \
+    {"num_layers", CLRNN_OPTION_U32, .offset = L(num_layers), .def = "1", .min = 1, .max = 1024, \
      .help = "recurrent layers stacked on each other"}, \
     {"bidirectional", CLRNN_OPTION_BOOL, .offset = L(bidirectional), .def = "false", \
      .help = "also run backwards in time; 2*H features come out"}, \

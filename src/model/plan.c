@@ -326,7 +326,7 @@ enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most
 static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_params *b)
 {
     return a->mode == b->mode && a->N == b->N && a->T == b->T && a->separate == b->separate &&
-           a->input_grad == b->input_grad && a->arena == b->arena && a->statistics == b->statistics &&
+           a->input_grad == b->input_grad && a->arena == b->arena && a->statistics == b->statistics && a->carried == b->carried &&
            a->data.S == b->data.S && a->data.T_data == b->data.T_data && a->data.x == b->data.x &&
            a->data.y == b->data.y && a->data.lengths == b->data.lengths &&
            a->data.weights == b->data.weights && a->data.y_lengths == b->data.y_lengths &&

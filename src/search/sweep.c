@@ -124,7 +124,7 @@ static size_t choose(const struct clrnn_sweep_result *r, size_t rung, size_t mos
     return count;
 }
 
-static enum clrnn_status climb(struct clrnn_sweep *s, size_t *chosen)
+static enum clrnn_status run_rungs(struct clrnn_sweep *s, size_t *chosen)
 {
     struct clrnn_sweep_result *r = s->result;
     size_t most = r->trial_count;
@@ -295,7 +295,7 @@ static enum clrnn_status sweep(struct clrnn_sweep *s)
     if (st == CLRNN_OK)
         st = clrnn_sweep_save(s, false);
     if (st == CLRNN_OK)
-        st = climb(s, chosen);
+        st = run_rungs(s, chosen);
     free(chosen);
     if (st == CLRNN_INTERRUPTED)
         clrnn_log(s->log, CLRNN_LOG_INFO, "interrupted: the same command with --out %s goes on", r->folder);

@@ -66,11 +66,11 @@ static void compare_texts(struct device_pair *b)
     const char *verdict = clrnn_verdict_word(row->verdict);
 
     if (strcmp(then_text(b, "driver"), row->driver))
-        note(b, "driver %s, then %s", row->driver, then_text(b, "driver"));
+        note(b, "driver %s, earlier %s", row->driver, then_text(b, "driver"));
     if (strcmp(then_text(b, "opencl"), row->opencl))
-        note(b, "%s, then %s", row->opencl, then_text(b, "opencl"));
+        note(b, "%s, earlier %s", row->opencl, then_text(b, "opencl"));
     if (verdict && strcmp(then_text(b, "verdict"), verdict))
-        note(b, "DIFFERENT: verdict %s, then %s", verdict, then_text(b, "verdict"));
+        note(b, "DIFFERENT: verdict %s, earlier %s", verdict, then_text(b, "verdict"));
 }
 
 static void compare_curve(struct device_pair *b)
@@ -89,7 +89,7 @@ static void compare_curve(struct device_pair *b)
             continue;
         differing++;
         if (!(fabs(now - then) <= b->r->bound[s] * fmax(fabs(then), 0.01))) {
-            note(b, "DIFFERENT: the loss of step %u is %.9g, then %.9g, more than rounding explains", s + 1,
+            note(b, "DIFFERENT: the loss of step %u is %.9g, earlier %.9g, more than rounding explains", s + 1,
                  now, then);
             return;
         }
@@ -108,17 +108,17 @@ static void compare_speed(struct device_pair *b)
     static const char *const builds[] = {"build_cold_s", "build_warm_s"};
 
     if (now->median > SLOWER * median && now->min > median && now->median > most)
-        note(b, "SLOWER: %.3f ms a step, then %.3f (%.2f times)", now->median, median, now->median / median);
+        note(b, "SLOWER: %.3f ms a step, earlier %.3f (%.2f times)", now->median, median, now->median / median);
     else if (median > SLOWER * now->median && least > now->median)
-        note(b, "faster: %.3f ms a step, then %.3f (%.2f times)", now->median, median, median / now->median);
+        note(b, "faster: %.3f ms a step, earlier %.3f (%.2f times)", now->median, median, median / now->median);
     for (int i = 0; i < 2; i++) {
         const double s = i ? row->build_warm_s : row->build_cold_s, earlier = then_number(b, builds[i]);
 
         if (s > SLOWER * earlier && s - earlier > BUILD_SLOWER_S)
-            note(b, "SLOWER: %s build %.2f s, then %.2f s", i ? "warm" : "cold", s, earlier);
+            note(b, "SLOWER: %s build %.2f s, earlier %.2f s", i ? "warm" : "cold", s, earlier);
     }
     if ((double)row->peak_device_bytes > SLOWER * bytes)
-        note(b, "more device memory: %llu bytes, then %.0f", (unsigned long long)row->peak_device_bytes,
+        note(b, "more device memory: %llu bytes, earlier %.0f", (unsigned long long)row->peak_device_bytes,
              bytes);
 }
 
@@ -167,7 +167,7 @@ static enum clrnn_status find_changes(const struct clrnn_log *log, const json_t 
             if (timed)
                 compare_speed(&b);
         } else {
-            note(&b, "not there then");
+            note(&b, "not in the earlier comparison");
         }
         if (b.out_of_memory)
             return clrnn_error_memory(log, out->count * sizeof(*out->change), "the changes");

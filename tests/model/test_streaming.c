@@ -32,7 +32,7 @@ static void steps(struct clrnn_model *m, struct clrnn_state *s, size_t first, si
 
 static void test_pieces(struct scratch *f)
 {
-    float whole[STEPS * O], cut[STEPS * O], again[STEPS * O];
+    float whole[STEPS * O], parts[STEPS * O], again[STEPS * O];
     struct clrnn_state *s, *copy;
     struct clrnn_model *m;
     const char *path = scratch_path(f, "s.state");
@@ -44,14 +44,14 @@ static void test_pieces(struct scratch *f)
     assert_int_equal(clrnn_state_size(s), 64 + 64 + 7);
     steps(m, s, 0, STEPS, whole);
     clrnn_state_reset(s);
-    steps(m, s, 0, 5, cut);
+    steps(m, s, 0, 5, parts);
     assert_int_equal(clrnn_state_copy(copy, s), CLRNN_OK);
     values = malloc(clrnn_state_size(s) * sizeof(*values));
     assert_int_equal(clrnn_state_read(s, values), CLRNN_OK);
     assert_int_equal(clrnn_state_save(s, path), CLRNN_OK);
-    steps(m, s, 5, STEPS, cut);
-    assert_memory_equal(cut, whole, sizeof(whole));
-    memcpy(again, cut, 5 * O * sizeof(*again));
+    steps(m, s, 5, STEPS, parts);
+    assert_memory_equal(parts, whole, sizeof(whole));
+    memcpy(again, parts, 5 * O * sizeof(*again));
     steps(m, copy, 5, STEPS, again);
     assert_memory_equal(again, whole, sizeof(whole));
     assert_int_equal(clrnn_state_write(copy, values), CLRNN_OK);

@@ -38,11 +38,17 @@ static bool overlap(const struct clrnn_graph *g, int a, int b)
     return p < q + g->tensor[b].count * sizeof(double) && q < p + g->tensor[a].count * sizeof(double);
 }
 
+// Whether a tensor is live to the end of the graph: it is kept, or no op uses it.
+static bool live_to_end(const struct clrnn_tensor *t)
+{
+    return t->keep || t->first_op < 0;
+}
+
 static bool live_together(const struct clrnn_graph *g, int a, int b)
 {
     const struct clrnn_tensor *p = &g->tensor[a], *q = &g->tensor[b];
 
-    return (p->first_op <= q->last_op || q->keep) && (q->first_op <= p->last_op || p->keep);
+    return (p->first_op <= q->last_op || live_to_end(q)) && (q->first_op <= p->last_op || live_to_end(p));
 }
 
 // A chain, in which each op reads only the result of the op before it, needs memory for two adjacent tensors

@@ -59,16 +59,16 @@ static void changes_are_named(void **state)
          "faster: 2.000 ms"},
         {"\"speed\": false", DEVICE ", \"step_ms\": {\"median\": 1, \"min\": 0.9, \"max\": 1.1}", NULL},
         {"\"speed\": true", DEVICE ", \"peak_device_bytes\": 100",
-         "more device memory: 1000 bytes, then 100"},
-        {"\"steps\": 2", "\"name\": \"another\", \"platform\": \"p\"", "not there then"},
+         "more device memory: 1000 bytes, earlier 100"},
+        {"\"steps\": 2", "\"name\": \"another\", \"platform\": \"p\"", "not in the earlier comparison"},
         {"\"steps\": 2",
          "\"name\": \"gpu\", \"platform\": \"p\", \"driver\": \"0\", \"opencl\": \"3.0\", "
          "\"verdict\": \"ok\"",
-         "driver 1, then 0"},
+         "driver 1, earlier 0"},
         {"\"steps\": 2",
          "\"name\": \"gpu\", \"platform\": \"p\", \"driver\": \"1\", \"opencl\": \"3.0\", "
          "\"verdict\": \"wrong\"",
-         "DIFFERENT: verdict ok, then wrong"},
+         "DIFFERENT: verdict ok, earlier wrong"},
     };
 
     (void)state;

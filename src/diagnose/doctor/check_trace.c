@@ -274,7 +274,7 @@ static void judge_oscillation(struct clrnn_examination *v, const struct clrnn_tr
     clrnn_doctor_where(d, "training loss by epoch");
     clrnn_doctor_evidence(
         d,
-        "counting rises alone it climbs by %.3g an epoch; it ranges around %.4g and ends at %.4g, the best "
+        "counting only its rises, it goes up by %.3g an epoch; it ranges around %.4g and ends at %.4g, the best "
         "constant answer has %.4g",
         rises, clrnn_trace_median(c), c->window[c->window_count - 1], v->chance);
     clrnn_doctor_remedy(d, "a tenth of the lr%s", d->config->train.shuffle ? "" : ", and train.shuffle=true");
