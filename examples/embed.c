@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clRNN inside another program: the model of the original question, described in code, trained on batches of
-// the program's own, saved, opened again and asked for predictions. Build it with
+// clRNN inside another program: the model of the original question, described in code, trained on batches of the
+// program's own, saved, opened again and asked for predictions. Build it with
 //     cc -std=c11 embed.c $(pkg-config --cflags --libs clrnn)
 #include <clrnn.h>
 
@@ -34,8 +34,8 @@ static void print(void *user, enum clrnn_log_level level, const char *line)
     fprintf(stderr, "%s: %s\n", words[level], line);
 }
 
-// RNN(32 -> 64, 2 layers, bidirectional) -> BatchNorm1d -> RNN(64, 2 layers) -> Dropout -> Linear(2), with
-// cross entropy and Adam; a layer's width follows from the one before.
+// RNN(32 -> 64, 2 layers, bidirectional) -> BatchNorm1d -> RNN(64, 2 layers) -> Dropout -> Linear(2), with cross
+// entropy and Adam; a layer's width follows from the one before.
 static enum clrnn_status describe(struct example *e)
 {
     static const enum clrnn_layer_kind kinds[] = {CLRNN_LAYER_RNN, CLRNN_LAYER_BATCHNORM, CLRNN_LAYER_RNN,
@@ -63,8 +63,7 @@ static void make_data(struct example *e)
     for (int n = 0; n < SAMPLES; n++) {
         e->y[n] = n % CLASSES;
         for (int c = 0; c < FEATURES; c++)
-            e->x[n * FEATURES + c] =
-                4.0f * ((float)rand() / (float)RAND_MAX - 0.5f) + (e->y[n] ? 0.4f : -0.4f);
+            e->x[n * FEATURES + c] = 4.0f * ((float)rand() / (float)RAND_MAX - 0.5f) + (e->y[n] ? 0.4f : -0.4f);
     }
 }
 
@@ -85,8 +84,7 @@ static enum clrnn_status train(struct example *e, int epochs)
             CHECK(clrnn_model_step(e->model, &batch, &step));
         }
         CHECK(clrnn_model_end_epoch(e->model, step.loss));
-        printf("step %llu  loss %.4f  lr %.1e\n", (unsigned long long)clrnn_model_steps(e->model), step.loss,
-               step.lr);
+        printf("step %llu  loss %.4f  lr %.1e\n", (unsigned long long)clrnn_model_steps(e->model), step.loss, step.lr);
     }
     return CLRNN_OK;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Common code of OpenCL layers, which the ICD loader loads by OPENCL_LAYERS. Include it before all other
-// headers.
+// Common code of OpenCL layers, which the ICD loader loads by OPENCL_LAYERS. Include it before all other headers.
 #ifndef CLRNN_TESTS_OPENCL_LAYER_H
 #define CLRNN_TESTS_OPENCL_LAYER_H
 
@@ -11,17 +10,15 @@
 
 #include <string.h>
 
-// The next layer or driver, and this layer's functions. They are global, because a layer is loaded once per
-// process and OpenCL passes it no handle.
+// The next layer or driver, and this layer's functions. They are global, because a layer is loaded once per process and
+// OpenCL passes it no handle.
 static const cl_icd_dispatch *layer_next;
 static cl_icd_dispatch layer_table;
 
-/** Each layer defines this function. It reads the layer's settings and puts the layer's functions into
- * layer_table. */
+/** Each layer defines this function. It reads the layer's settings and puts the layer's functions into layer_table. */
 static void layer_init(void);
 
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value,
-                                               size_t *size_ret);
+CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value, size_t *size_ret);
 CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch *target, cl_uint *count_ret,
                                             const cl_icd_dispatch **layer_ret);
 

@@ -15,8 +15,7 @@
 
 #include "base/log.h"
 
-/** A log that stores the message logged last (`text`) and all messages (`all`), and counts errors and
- * messages. */
+/** A log that stores the message logged last (`text`) and all messages (`all`), and counts errors and messages. */
 struct test_log {
     struct clrnn_log log; // first: the log's user is this struct
     char text[16384], all[16384];
@@ -46,11 +45,10 @@ static inline void test_print_fn(void *user, enum clrnn_log_level level, const c
     (void)level;
     fprintf(stderr, "# %s\n", line);
 }
-static const struct clrnn_log test_print_log = {
-    .fn = test_print_fn, .user = NULL, .level = CLRNN_LOG_WARNING};
+static const struct clrnn_log test_print_log = {.fn = test_print_fn, .user = NULL, .level = CLRNN_LOG_WARNING};
 
-/** Moves clRNN's caches to `folder`; NULL moves them back. Call it only around calls of the library, so that
- * drivers keep using their own caches, which are filled. */
+/** Moves clRNN's caches to `folder`; NULL moves them back. Call it only around calls of the library, so that drivers
+ * keep using their own caches, which are filled. */
 static inline void test_cache_home(const char *folder)
 {
     static char *kept; // the original value; "" if there was none

@@ -38,8 +38,7 @@ int cli_usage(const struct cli *cli, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(sentence, sizeof(sentence), format, arguments);
     va_end(arguments);
-    fprintf(stderr, "clrnn: error: %s: %s (see `clrnn %s --help`)\n", cli->command, cli_shown(sentence),
-            cli->command);
+    fprintf(stderr, "clrnn: error: %s: %s (see `clrnn %s --help`)\n", cli->command, cli_shown(sentence), cli->command);
     return clrnn_status_exit(CLRNN_ERR_ARG);
 }
 
@@ -56,8 +55,7 @@ struct common {
 static void common_init(struct common *c, struct cli *cli, const struct cli_spec *spec)
 {
     const struct cli_option options[] = {
-        {"device", CLI_TEXT, "SPEC", "P:D as `clinfo -l` numbers them, cpu, gpu, ref, or part of a name",
-         &cli->device},
+        {"device", CLI_TEXT, "SPEC", "P:D as `clinfo -l` numbers them, cpu, gpu, ref, or part of a name", &cli->device},
         {"gemm", CLI_TEXT, "WHICH", "matrix multiplies by auto, own or clblast", &cli->gemm},
         {"no-tune", CLI_FLAG, NULL, "ignore what `clrnn tune` remembered", &cli->no_tune},
         {"set", CLI_LIST, "KEY=VALUE", "change any config key, as train.epochs=3 (repeatable)", &cli->set},
@@ -77,8 +75,7 @@ static bool is_idle(const struct cli *cli, const struct cli_spec *spec, const st
 {
     const void *const target = option->target;
 
-    return (spec->without_device &&
-            (target == &cli->device || target == &cli->gemm || target == &cli->no_tune)) ||
+    return (spec->without_device && (target == &cli->device || target == &cli->gemm || target == &cli->no_tune)) ||
            (spec->without_config && target == &cli->set);
 }
 
@@ -106,8 +103,7 @@ static const struct cli_option *find_option(const struct cli_option *option, siz
     return NULL;
 }
 
-// Stores the value of an option. If the value is invalid, returns false and sets *expected to what is
-// allowed.
+// Stores the value of an option. If the value is invalid, returns false and sets *expected to what is allowed.
 static bool store(const struct cli_option *o, const char *value, const char **expected)
 {
     struct cli_list *list = o->target;
@@ -159,8 +155,7 @@ static bool is_json_file(const struct cli_spec *spec, const char *text)
 {
     const size_t length = strlen(text);
 
-    if (!strcmp(text, "-") || !strncmp(text, "/dev/", 5) ||
-        (length > 5 && !strcmp(text + length - 5, ".json")))
+    if (!strcmp(text, "-") || !strncmp(text, "/dev/", 5) || (length > 5 && !strcmp(text + length - 5, ".json")))
         return true;
     return spec->json_takes_file && *text != '-' &&
            !(length > 5 && (!strcmp(text + length - 5, ".yaml") || !strcmp(text + length - 4, ".yml")));
@@ -173,9 +168,8 @@ static void unknown_option(const struct cli *cli, const struct cli_spec *spec, c
     const char *like;
 
     snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
-    like = spec->option_count
-               ? cli_suggest(name, &spec->option[0].name, sizeof(*spec->option), spec->option_count)
-               : NULL;
+    like =
+        spec->option_count ? cli_suggest(name, &spec->option[0].name, sizeof(*spec->option), spec->option_count) : NULL;
     if (!like)
         like = cli_suggest(name, &common->option[0].name, sizeof(*common->option), common->count);
     cli_usage(cli, "unknown option %s%s%s%s", argument, like ? "; did you mean --" : "", like ? like : "",
@@ -278,8 +272,7 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
     cli->text = !cli->json || cli->json_file;
     if (clrnn_environment_check(&cli->log) != CLRNN_OK)
         return false;
-    return !cli->json_file ||
-           cli_check_out(cli, cli->json_file, cli->argument_count, cli->argument) == CLRNN_OK;
+    return !cli->json_file || cli_check_out(cli, cli->json_file, cli->argument_count, cli->argument) == CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- devices and configs
@@ -288,8 +281,8 @@ static char abort_sentence[2048];
 static int abort_status;
 static unsigned opened; // number of opened devices that have a driver: all but ref
 
-// Handles SIGABRT, which a failed assertion in a driver raises. Tells the user what happened, after the
-// driver's own message.
+// Handles SIGABRT, which a failed assertion in a driver raises. Tells the user what happened, after the driver's own
+// message.
 static void on_abort(int number)
 {
     ssize_t written = write(STDERR_FILENO, abort_sentence, strlen(abort_sentence));
@@ -305,8 +298,7 @@ static void explain_aborts(const struct clrnn_device_info *info)
 
     snprintf(abort_sentence, sizeof(abort_sentence),
              "clrnn: error: the driver of %s%s (%s) has ended the process by an abort%s\n",
-             opened++ ? "one of the devices, such as " : "", info->name, info->platform_name,
-             hint ? hint : "");
+             opened++ ? "one of the devices, such as " : "", info->name, info->platform_name, hint ? hint : "");
     free(hint);
     abort_status = clrnn_status_exit(CLRNN_ERR_DEVICE);
     signal(SIGABRT, on_abort);
@@ -339,13 +331,12 @@ enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t c
 {
     for (size_t i = 0; i < count; i++) {
         char *inside = read[i] ? clrnn_path_join(read[i], "last.safetensors") : NULL;
-        const bool same =
-            read[i] && (clrnn_same_file(out, read[i]) || (inside && clrnn_same_file(out, inside)));
+        const bool same = read[i] && (clrnn_same_file(out, read[i]) || (inside && clrnn_same_file(out, inside)));
 
         free(inside);
         if (same)
-            return clrnn_error(&cli->log, CLRNN_ERR_ARG,
-                               "%s: is what this command reads: name another file to write", out);
+            return clrnn_error(&cli->log, CLRNN_ERR_ARG, "%s: is what this command reads: name another file to write",
+                               out);
     }
     return clrnn_run_check_output(&cli->log, out);
 }

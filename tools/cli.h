@@ -38,8 +38,8 @@ struct cli {
     const char *device, *gemm;
     struct cli_list set;
     struct cli_work {
-        // began: the time when the progress bar was last drawn on an empty line; share: the share of the work
-        // that was done then
+        // began: the time when the progress bar was last drawn on an empty line; share: the share of the work that was
+        // done then
         double began, share;
         int drawn; // number of columns of the bar that are on the terminal
     } work;
@@ -57,8 +57,8 @@ struct cli {
 
 /** Removes the progress bar of a long operation from the terminal. Called before anything else is printed. */
 void cli_clear_work(struct cli *cli);
-/** Draws the progress bar of a long operation. It is the function `progress` of a struct clrnn_log; `user` is
- * a struct cli. */
+/** Draws the progress bar of a long operation. It is the function `progress` of a struct clrnn_log; `user` is a struct
+ * cli. */
 void cli_show_work(void *user, const char *what, double share);
 
 /** What a command adds to the common help and usage. */
@@ -68,16 +68,15 @@ struct cli_spec {
     size_t least, most; // least and most positional arguments
     bool takes_json;
     bool json_takes_file; // --json takes a file of any name, not only one that ends in .json
-    // without_device: --device, --gemm and --no-tune have no effect on the command; without_config: --set has
-    // none
+    // without_device: --device, --gemm and --no-tune have no effect on the command; without_config: --set has none
     bool without_device, without_config;
     size_t option_count;
     const struct cli_option *option;
     const char *examples;
 };
 
-/** Parses the arguments after the command's name. Returns false if the program must exit with *status, which
- * is 0 after --help and 2 after wrong usage. Wrong usage has then been reported. */
+/** Parses the arguments after the command's name. Returns false if the program must exit with *status, which is 0 after
+ * --help and 2 after wrong usage. Wrong usage has then been reported. */
 bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **argv, int *status);
 
 /** Reports wrong usage in one sentence. Returns exit status 2. */
@@ -89,19 +88,18 @@ enum clrnn_status cli_device(struct cli *cli, bool profile, struct clrnn_device 
 /** Reads a config with the --set assignments. */
 enum clrnn_status cli_config(struct cli *cli, const char *path, struct clrnn_config **config);
 
-/** Checks the path `out` of a file to write. read [count] are the files and run folders that the command
- * reads; entries may be NULL. CLRNN_ERR_ARG: `out` is one of these files, or belongs to a run. */
-enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t count,
-                                const char *const *read);
+/** Checks the path `out` of a file to write. read [count] are the files and run folders that the command reads; entries
+ * may be NULL. CLRNN_ERR_ARG: `out` is one of these files, or belongs to a run. */
+enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t count, const char *const *read);
 
 /**
- * Reads the config that the first argument names, and opens the device. After an error the config may have
- * been read: call cli_close, which frees both.
+ * Reads the config that the first argument names, and opens the device. After an error the config may have been read:
+ * call cli_close, which frees both.
  */
 enum clrnn_status cli_open(struct cli *cli, struct clrnn_config **config, struct clrnn_device **device);
 
-/** Returns the path of the weights to start from: `given`, the value of --init, else the config's train.init,
- * else NULL. The result is valid until the next call. */
+/** Returns the path of the weights to start from: `given`, the value of --init, else the config's train.init, else
+ * NULL. The result is valid until the next call. */
 const char *cli_init(const char *given, const struct clrnn_config *config);
 
 /** Frees the config and the device (each may be NULL) and returns the exit status of cli_finish. */
@@ -110,39 +108,37 @@ int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_conf
 
 /** Makes a JSON number, or null for NaN and infinity. */
 json_t *cli_json_number(double value);
-/** Appends a value to *array and drops the reference to the value. If memory is exhausted, frees the array
- * and sets *array to NULL, which json_pack and cli_print_json report as an error. */
+/** Appends a value to *array and drops the reference to the value. If memory is exhausted, frees the array and sets
+ * *array to NULL, which json_pack and cli_print_json report as an error. */
 void cli_json_append(json_t **array, json_t *value);
-/** Writes a result as JSON to standard output or to the file of --json, and drops the reference. Adds the
- * keys that all results have, if the result is an object. CLRNN_ERR_MEMORY: `value` is NULL, or memory is
- * exhausted; CLRNN_ERR_DISK: the file cannot be written. */
+/** Writes a result as JSON to standard output or to the file of --json, and drops the reference. Adds the keys that all
+ * results have, if the result is an object. CLRNN_ERR_MEMORY: `value` is NULL, or memory is exhausted; CLRNN_ERR_DISK:
+ * the file cannot be written. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 /** Writes a result that is given as JSON text. Otherwise as cli_print_json. */
 enum clrnn_status cli_print_json_text(const struct cli *cli, const char *text);
 
 /** Logs what a long command does next; `user` is its struct cli. */
 void cli_show_progress(void *user, const char *what);
-/** Writes the JSON object of the file `name` in `folder`, to where cli_print_json writes. Returns `st`, or an
- * error if the file cannot be read or the result cannot be written. */
-enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name,
-                                 enum clrnn_status st);
+/** Writes the JSON object of the file `name` in `folder`, to where cli_print_json writes. Returns `st`, or an error if
+ * the file cannot be read or the result cannot be written. */
+enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name, enum clrnn_status st);
 
-/** Returns a text that clRNN did not write itself (from a file, a driver), with control characters and the
- * like escaped for printing (CLRNN_TEXT_SHOWN in base/text.h). The result is valid until the eighth call
- * after this one. NULL gives "". */
+/** Returns a text that clRNN did not write itself (from a file, a driver), with control characters and the like escaped
+ * for printing (CLRNN_TEXT_SHOWN in base/text.h). The result is valid until the eighth call after this one. NULL gives
+ * "". */
 const char *cli_shown(const char *text);
-/** Returns "?", to be printed in place of a text for which memory was exhausted. Makes cli_finish end with
- * status 5. */
+/** Returns "?", to be printed in place of a text for which memory was exhausted. Makes cli_finish end with status 5. */
 const char *cli_lost(void);
 /** Prints a text of several lines. Escapes each line as cli_shown does. */
 void cli_print_lines(const char *text);
 
-/** Flushes stdout and returns the exit status for `status`. If stdout cannot be written (full disk, closed
- * pipe), returns 5 in place of 0 or 1. */
+/** Flushes stdout and returns the exit status for `status`. If stdout cannot be written (full disk, closed pipe),
+ * returns 5 in place of 0 or 1. */
 int cli_finish(const struct cli *cli, enum clrnn_status status);
 
-/** Returns the number of columns of the terminal at `fd` (STDOUT_FILENO or STDERR_FILENO), at least 20; 80 if
- * `fd` is no terminal or its width is unknown. */
+/** Returns the number of columns of the terminal at `fd` (STDOUT_FILENO or STDERR_FILENO), at least 20; 80 if `fd` is
+ * no terminal or its width is unknown. */
 int cli_columns(int fd);
 
 /** Writes "1.4 GB", "12.5 kB" into `text`, and returns it. */
@@ -181,15 +177,15 @@ struct cli_command {
     const char *name, *help;
 };
 
-/** The cli_command_count subcommands, in the order in which the help lists them. An entry without a name
- * follows the last. */
+/** The cli_command_count subcommands, in the order in which the help lists them. An entry without a name follows the
+ * last. */
 extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
 /** Returns the command of that name, or NULL if there is none. */
 const struct cli_command *cli_command(const char *name);
 
-/** Returns the word that is most similar to the misspelt `word`, among `count` words, or NULL if none is
- * similar. The pointers to the words are `stride` bytes apart in memory. */
+/** Returns the word that is most similar to the misspelt `word`, among `count` words, or NULL if none is similar. The
+ * pointers to the words are `stride` bytes apart in memory. */
 const char *cli_suggest(const char *word, const char *const *words, size_t stride, size_t count);
 
 #endif

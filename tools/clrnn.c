@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The clrnn command: runs a subcommand. Also implements `clrnn help`, which makes each subcommand print its
-// own page.
+// The clrnn command: runs a subcommand. Also implements `clrnn help`, which makes each subcommand print its own page.
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,15 +44,13 @@ int cmd_help(int argc, char **argv)
 {
     const char *format = "text", *about;
     const struct cli_option options[] = {
-        {"format", CLI_TEXT, "FORMAT", "text; man; markdown, for config keys; bash, zsh or fish completions",
-         &format},
+        {"format", CLI_TEXT, "FORMAT", "text; man; markdown, for config keys; bash, zsh or fish completions", &format},
     };
     const struct cli_spec spec = {
         .usage = "[COMMAND | KEY | config] [options]",
-        .text =
-            "Without a name: the commands. With a command's: its --help. With that of a config key, such as\n"
-            "train.scheduler.one_cycle_lr or model.layers.lstm: what it means, what fits and its default,\n"
-            "and the same of the keys that it holds. `config` stands for all keys.",
+        .text = "Without a name: the commands. With a command's: its --help. With that of a config key, such as\n"
+                "train.scheduler.one_cycle_lr or model.layers.lstm: what it means, what fits and its default,\n"
+                "and the same of the keys that it holds. `config` stands for all keys.",
         .most = 1,
         .without_device = true,
         .without_config = true,
@@ -92,8 +89,8 @@ static int unknown_command(const char *name)
     return clrnn_status_exit(CLRNN_ERR_ARG);
 }
 
-// Opens /dev/null as each standard descriptor that is closed. Otherwise a file that is opened later could get
-// the number of stdout or stderr, and messages would be written into it.
+// Opens /dev/null as each standard descriptor that is closed. Otherwise a file that is opened later could get the
+// number of stdout or stderr, and messages would be written into it.
 static void open_standard_descriptors(void)
 {
     int fd;

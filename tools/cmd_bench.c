@@ -86,8 +86,7 @@ static enum clrnn_status measure_starts(const struct cli *cli, int argc, char **
 
 static json_t *timing(const struct clrnn_timing *t)
 {
-    return json_pack("{s:f, s:f, s:f, s:i}", "median", t->median, "min", t->min, "max", t->max, "reps",
-                     (int)t->reps);
+    return json_pack("{s:f, s:f, s:f, s:i}", "median", t->median, "min", t->min, "max", t->max, "reps", (int)t->reps);
 }
 
 static json_t *devices_json(const struct device_list *devices)
@@ -96,8 +95,7 @@ static json_t *devices_json(const struct device_list *devices)
     char spec[24];
 
     for (size_t i = 0; i < devices->count && specs; i++)
-        json_array_append_new(specs,
-                              json_string(clrnn_device_spec(clrnn_device_info(devices->device[i]), spec)));
+        json_array_append_new(specs, json_string(clrnn_device_spec(clrnn_device_info(devices->device[i]), spec)));
     return specs;
 }
 
@@ -106,18 +104,17 @@ static enum clrnn_status print_json(const struct cli *cli, const struct device_l
                                     const struct start *cold, const struct start *warm, uint64_t host_bytes)
 {
     json_t *all = json_pack(
-        "{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o}",
-        "batch", (int)r->batch, "steps", (int)r->steps, "features", (int)r->features, "train_ms",
-        timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s",
-        cli_json_number(r->samples_per_s), "gflops", cli_json_number(r->gflops), "gb_per_s",
-        cli_json_number(r->gb_per_s), "infer_gflops", cli_json_number(r->infer_gflops), "peak_gflops",
-        cli_json_number(peak->gflops), "peak_gb_per_s", cli_json_number(peak->gb_per_s), "launches_per_step",
-        (json_int_t)r->launches_per_step, "queued_per_step", (json_int_t)r->queued_per_step,
-        "host_ms_per_step", cli_json_number(r->host_ms_per_step), "build_cold_s",
+        "{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "batch",
+        (int)r->batch, "steps", (int)r->steps, "features", (int)r->features, "train_ms", timing(&r->train_ms),
+        "infer_ms", timing(&r->infer_ms), "samples_per_s", cli_json_number(r->samples_per_s), "gflops",
+        cli_json_number(r->gflops), "gb_per_s", cli_json_number(r->gb_per_s), "infer_gflops",
+        cli_json_number(r->infer_gflops), "peak_gflops", cli_json_number(peak->gflops), "peak_gb_per_s",
+        cli_json_number(peak->gb_per_s), "launches_per_step", (json_int_t)r->launches_per_step, "queued_per_step",
+        (json_int_t)r->queued_per_step, "host_ms_per_step", cli_json_number(r->host_ms_per_step), "build_cold_s",
         cli_json_number(cold->build_s), "build_warm_s", cli_json_number(warm->build_s), "first_step_s",
-        cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
-        "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes,
-        "devices", devices_json(devices));
+        cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s), "peak_host_bytes",
+        (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes, "devices",
+        devices_json(devices));
 
     return cli_print_json(cli, all);
 }
@@ -131,19 +128,17 @@ static void print_text(const struct device_list *devices, const struct clrnn_ben
 
     if (devices->count > 1)
         snprintf(more, sizeof(more), " and %zu more together", devices->count - 1);
-    printf("%s%s: batch %u, %s, %s\n", cli_shown(info->name), more, r->batch,
-           cli_count(r->steps, "time step", steps), cli_count(r->features, "feature", features));
-    printf(
-        "training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches, queued as %llu\n",
-        r->train_ms.median, r->train_ms.min, r->train_ms.max, r->train_ms.reps, r->samples_per_s,
-        (unsigned long long)r->launches_per_step, (unsigned long long)r->queued_per_step);
-    printf("inference      %9.3f ms (%.3f to %.3f, %u windows)\n", r->infer_ms.median, r->infer_ms.min,
-           r->infer_ms.max, r->infer_ms.reps);
+    printf("%s%s: batch %u, %s, %s\n", cli_shown(info->name), more, r->batch, cli_count(r->steps, "time step", steps),
+           cli_count(r->features, "feature", features));
+    printf("training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches, queued as %llu\n",
+           r->train_ms.median, r->train_ms.min, r->train_ms.max, r->train_ms.reps, r->samples_per_s,
+           (unsigned long long)r->launches_per_step, (unsigned long long)r->queued_per_step);
+    printf("inference      %9.3f ms (%.3f to %.3f, %u windows)\n", r->infer_ms.median, r->infer_ms.min, r->infer_ms.max,
+           r->infer_ms.reps);
     if (isfinite(peak->gflops)) {
-        printf("training       %.1f GFLOP/s, %.0f%% of the %.0f measured; %.1f GB/s, copies reach %.1f\n",
-               r->gflops, 100 * r->gflops / peak->gflops, peak->gflops, r->gb_per_s, peak->gb_per_s);
-        printf("inference      %.1f GFLOP/s, %.0f%%\n", r->infer_gflops,
-               100 * r->infer_gflops / peak->gflops);
+        printf("training       %.1f GFLOP/s, %.0f%% of the %.0f measured; %.1f GB/s, copies reach %.1f\n", r->gflops,
+               100 * r->gflops / peak->gflops, peak->gflops, r->gb_per_s, peak->gb_per_s);
+        printf("inference      %.1f GFLOP/s, %.0f%%\n", r->infer_gflops, 100 * r->infer_gflops / peak->gflops);
     } else {
         printf("training       %.1f GFLOP/s, %.1f GB/s; %s\n", r->gflops, r->gb_per_s,
                info->type == CLRNN_DEVICE_REF ? "ref is plain C for checking, its peak is not measured"
@@ -152,8 +147,8 @@ static void print_text(const struct device_list *devices, const struct clrnn_ben
     }
     printf("host           %.3f ms a step\n", r->host_ms_per_step);
     if (isfinite(cold->first_step_s))
-        printf("first step     %.2f s cold (%.2f s building kernels), %.2f s warm (%.2f s)\n",
-               cold->first_step_s, cold->build_s, warm->first_step_s, warm->build_s);
+        printf("first step     %.2f s cold (%.2f s building kernels), %.2f s warm (%.2f s)\n", cold->first_step_s,
+               cold->build_s, warm->first_step_s, warm->build_s);
     printf("memory at most %s on the host, %s on %s device\n", cli_bytes((double)host_bytes, host),
            cli_bytes((double)r->peak_device_bytes, on_device), devices->count > 1 ? "a" : "the");
 }
@@ -170,8 +165,7 @@ static enum clrnn_status run_start(const struct cli *cli, const struct device_li
     TRY(clrnn_bench(devices->device[0], config, &params, &result));
     for (size_t i = 0; i < devices->count; i++)
         build_s += clrnn_device_build_seconds(devices->device[i], NULL, NULL);
-    return cli_print_json(cli,
-                          json_pack("{s:f, s:f}", "build_s", build_s, "first_step_s", result.first_step_s));
+    return cli_print_json(cli, json_pack("{s:f, s:f}", "build_s", build_s, "first_step_s", result.first_step_s));
 }
 
 // Adds up the peak rates that each device reaches alone.
@@ -218,18 +212,16 @@ int cmd_bench(int argc, char **argv)
     const struct cli_option options[] = {
         {"seconds", CLI_REAL, "S", "to spend on each of training and inference (2)", &params.seconds},
         {"no-start", CLI_FLAG, NULL, "do not measure start-up with cold and warm kernel caches", &no_start},
-        {"start", CLI_FLAG, NULL, "print the build and first-step seconds of this process alone",
-         &start_only},
+        {"start", CLI_FLAG, NULL, "print the build and first-step seconds of this process alone", &start_only},
         DEVICES_OPTION(devices),
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text =
-            "Measures one training step (forward, backward and update of one batch) and one inference of the\n"
-            "config's batch: median, minimum and maximum over windows of several steps, and what the device\n"
-            "reaches of its measured peak. Several devices take shards of each training step (train.shards),\n"
-            "and whole batches of inference in turn; the peak is the sum of theirs. `bench/` has a set of\n"
-            "configs; give them a quiet machine.",
+        .text = "Measures one training step (forward, backward and update of one batch) and one inference of the\n"
+                "config's batch: median, minimum and maximum over windows of several steps, and what the device\n"
+                "reaches of its measured peak. Several devices take shards of each training step (train.shards),\n"
+                "and whole batches of inference in turn; the peak is the sum of theirs. `bench/` has a set of\n"
+                "configs; give them a quiet machine.",
         .least = 1,
         .most = 1,
         .takes_json = true,
@@ -253,8 +245,7 @@ int cmd_bench(int argc, char **argv)
     if (st == CLRNN_OK)
         st = device_list_open(&cli, false, &devices);
     if (st == CLRNN_OK)
-        st = start_only ? run_start(&cli, &devices, config)
-                        : run(&cli, &devices, config, params, &cold, &warm);
+        st = start_only ? run_start(&cli, &devices, config) : run(&cli, &devices, config, params, &cold, &warm);
     clrnn_config_destroy(&config);
     device_list_close(&devices);
     return cli_finish(&cli, st);

@@ -15,8 +15,7 @@ static size_t split(char *text, const char *specs[MOST_DEVICES])
     size_t count = 0;
     char *rest = NULL;
 
-    for (char *spec = strtok_r(text, ",", &rest); spec && count < MOST_DEVICES;
-         spec = strtok_r(NULL, ",", &rest))
+    for (char *spec = strtok_r(text, ",", &rest); spec && count < MOST_DEVICES; spec = strtok_r(NULL, ",", &rest))
         specs[count++] = spec;
     return count;
 }
@@ -26,8 +25,7 @@ struct outputs {
     bool plot;
 };
 
-static enum clrnn_status show(const struct cli *cli, const struct clrnn_compare_result *r,
-                              const struct outputs *out)
+static enum clrnn_status show(const struct cli *cli, const struct clrnn_compare_result *r, const struct outputs *out)
 {
     struct clrnn_baseline_result changes = {0};
     enum clrnn_status st = CLRNN_OK;
@@ -65,12 +63,11 @@ int cmd_compare(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text =
-            "Runs the same training steps (same weights, batches and dropout masks) on every device and on the\n"
-            "reference in double precision, each in a process of its own: a device that fails, crashes or hangs\n"
-            "does not stop the rest. Shows where numbers differ by more than rounding explains, from which step,\n"
-            "and the op to blame; and how fast each device is beside what it could do. doc/devices.md says how\n"
-            "bounds are found. Exit status 1 where devices disagree.",
+        .text = "Runs the same training steps (same weights, batches and dropout masks) on every device and on the\n"
+                "reference in double precision, each in a process of its own: a device that fails, crashes or hangs\n"
+                "does not stop the rest. Shows where numbers differ by more than rounding explains, from which step,\n"
+                "and the op to blame; and how fast each device is beside what it could do. doc/devices.md says how\n"
+                "bounds are found. Exit status 1 where devices disagree.",
         .least = 1,
         .most = 1,
         .takes_json = true,

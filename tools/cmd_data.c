@@ -10,10 +10,9 @@ int cmd_data(int argc, char **argv)
 {
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text =
-            "Prints what is read from the config's data, as training reads it: files, rows, columns with\n"
-            "their smallest, mean and largest value and missing cells, classes, lengths, the first samples\n"
-            "and, of series, what predictions without a model are worth.",
+        .text = "Prints what is read from the config's data, as training reads it: files, rows, columns with\n"
+                "their smallest, mean and largest value and missing cells, classes, lengths, the first samples\n"
+                "and, of series, what predictions without a model are worth.",
         .least = 1,
         .most = 1,
         .takes_json = true,

@@ -78,8 +78,8 @@ static void print_ops(const struct clrnn_selftest_result *r, bool all)
 
         if (!op->cases || (!all && !op->wrong))
             continue;
-        printf("        %-14s %3u cases, largest error %.1e, %5.1f%% of what rounding explains%s\n", op->op,
-               op->cases, op->error, 100 * op->share, op->wrong ? ": WRONG" : "");
+        printf("        %-14s %3u cases, largest error %.1e, %5.1f%% of what rounding explains%s\n", op->op, op->cases,
+               op->error, 100 * op->share, op->wrong ? ": WRONG" : "");
         if (op->wrong)
             printf("            %s\n", cli_shown(op->fault));
     }
@@ -166,8 +166,8 @@ static json_t *features_json(const struct clrnn_device_info *info)
     return words;
 }
 
-static json_t *device_json(const struct clrnn_device_list *list, size_t i,
-                           const struct clrnn_device_test *test, const struct standard *standard)
+static json_t *device_json(const struct clrnn_device_list *list, size_t i, const struct clrnn_device_test *test,
+                           const struct standard *standard)
 {
     const struct clrnn_device_info *info = &list->info[i];
     const struct clrnn_device_info *same = info->same_as < 0 ? NULL : &list->info[info->same_as];
@@ -176,25 +176,23 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i,
     return json_pack(
         "{s:s, s:s, s:b, s:o, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, "
         "s:b, s:o, s:o, s:s?, s:s?, s:o, s:o}",
-        "version", clrnn_version(), "device", clrnn_device_spec(info, spec), "default",
-        (int)(i == standard->row), "default_why", clrnn_json_text(i == standard->row ? standard->why : NULL),
-        "platform_number", info->platform, "device_number", info->device, "type", type_word(info->type),
-        "name", clrnn_json_text(info->name), "vendor", clrnn_json_text(info->vendor), "platform",
-        clrnn_json_text(info->platform_name), "driver", clrnn_json_text(info->driver), "opencl",
-        clrnn_json_text(info->version), "opencl_c", clrnn_json_text(info->opencl_c_version), "extensions",
-        clrnn_json_text(info->extensions), "features", features_json(info), "compute_units",
-        (json_int_t)info->compute_units, "global_bytes", (json_int_t)info->global_bytes, "max_alloc_bytes",
-        (json_int_t)info->max_alloc_bytes, "local_bytes", (json_int_t)info->local_bytes, "fp64",
-        (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info), "step_ms",
-        cli_json_number(clrnn_device_step_ms(info)), "trouble", clrnn_json_text(info->trouble), "same_as",
+        "version", clrnn_version(), "device", clrnn_device_spec(info, spec), "default", (int)(i == standard->row),
+        "default_why", clrnn_json_text(i == standard->row ? standard->why : NULL), "platform_number", info->platform,
+        "device_number", info->device, "type", type_word(info->type), "name", clrnn_json_text(info->name), "vendor",
+        clrnn_json_text(info->vendor), "platform", clrnn_json_text(info->platform_name), "driver",
+        clrnn_json_text(info->driver), "opencl", clrnn_json_text(info->version), "opencl_c",
+        clrnn_json_text(info->opencl_c_version), "extensions", clrnn_json_text(info->extensions), "features",
+        features_json(info), "compute_units", (json_int_t)info->compute_units, "global_bytes",
+        (json_int_t)info->global_bytes, "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes",
+        (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info),
+        "step_ms", cli_json_number(clrnn_device_step_ms(info)), "trouble", clrnn_json_text(info->trouble), "same_as",
         same ? clrnn_device_spec(same, other) : NULL, "verdict", clrnn_verdict_word(test->verdict), "reason",
         clrnn_json_text(test->reason[0] ? test->reason : NULL), "self_test",
         test->verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&test->result));
 }
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_device_list *list,
-                                    const struct clrnn_device_test *tests, size_t only,
-                                    const struct standard *standard)
+                                    const struct clrnn_device_test *tests, size_t only, const struct standard *standard)
 {
     json_t *array = json_array();
 
@@ -213,8 +211,7 @@ static void show_progress(void *user, const struct clrnn_device_info *info)
 
     if (cli->log.level < CLRNN_LOG_INFO)
         return;
-    snprintf(line, sizeof(line), "testing %s %s (%s)", clrnn_device_spec(info, spec), info->name,
-             info->platform_name);
+    snprintf(line, sizeof(line), "testing %s %s (%s)", clrnn_device_spec(info, spec), info->name, info->platform_name);
     clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", line);
 }
 
@@ -262,14 +259,13 @@ int cmd_devices(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "[--device SPEC] [--no-test] [--json]",
-        .text =
-            "Lists every OpenCL device under the number that clinfo gives it, platforms without devices,\n"
-            "drivers that fail or do not load (with the reason), and at the end the reference device. The\n"
-            "number, or part of a name, is what --device takes; `clinfo -d P:D` tells more of one.\n"
-            "\n"
-            "Each device runs a self-test in a process of its own, so that one that crashes or hangs is a row:\n"
-            "every kernel at small and awkward sizes against the reference in double precision. --verbose\n"
-            "shows each op. Exit status 1 where a device computes wrong or fails its test.",
+        .text = "Lists every OpenCL device under the number that clinfo gives it, platforms without devices,\n"
+                "drivers that fail or do not load (with the reason), and at the end the reference device. The\n"
+                "number, or part of a name, is what --device takes; `clinfo -d P:D` tells more of one.\n"
+                "\n"
+                "Each device runs a self-test in a process of its own, so that one that crashes or hangs is a row:\n"
+                "every kernel at small and awkward sizes against the reference in double precision. --verbose\n"
+                "shows each op. Exit status 1 where a device computes wrong or fails its test.",
         .takes_json = true,
         .without_config = true,
         .option_count = ARRAY_SIZE(options),

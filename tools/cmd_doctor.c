@@ -18,8 +18,7 @@ static const char *const severity_word[] = {"error", "warning", "note"};
 
 // ---------------------------------------------------------------- text and JSON
 
-// Prints a text to the right of a heading that is `left` columns wide. Breaks lines between words to fit the
-// terminal.
+// Prints a text to the right of a heading that is `left` columns wide. Breaks lines between words to fit the terminal.
 static void print_beside(size_t left, const char *heading, const char *text)
 {
     const size_t width = (size_t)cli_columns(STDOUT_FILENO);
@@ -72,8 +71,8 @@ static void print_text(const struct clrnn_doctor_result *r, bool colour)
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_finding *f = &r->finding[i];
 
-        printf("%s%s%s %s\n", colour ? paint[f->severity] : "", severity_word[f->severity],
-               colour ? "\033[0m" : "", f->id);
+        printf("%s%s%s %s\n", colour ? paint[f->severity] : "", severity_word[f->severity], colour ? "\033[0m" : "",
+               f->id);
         if (f->follows_from)
             print_wrapped("follows", f->follows_from);
         if (*f->where)
@@ -99,16 +98,15 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_do
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_finding *f = &r->finding[i];
 
-        cli_json_append(&findings,
-                        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s?, s:o}", "id", f->id,
-                                  "severity", severity_word[f->severity], "where", clrnn_json_text(f->where),
-                                  "evidence", clrnn_json_text(f->evidence), "cost", clrnn_json_text(f->cost),
-                                  "costs", clrnn_json_text(f->cost), "remedy", clrnn_json_text(f->remedy),
-                                  "set", clrnn_json_text(f->set), "order", (int)i + 1, "follows_from",
-                                  f->follows_from, "tried", clrnn_json_text(f->tried)));
+        cli_json_append(&findings, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s?, s:o}", "id", f->id,
+                                             "severity", severity_word[f->severity], "where", clrnn_json_text(f->where),
+                                             "evidence", clrnn_json_text(f->evidence), "cost", clrnn_json_text(f->cost),
+                                             "costs", clrnn_json_text(f->cost), "remedy", clrnn_json_text(f->remedy),
+                                             "set", clrnn_json_text(f->set), "order", (int)i + 1, "follows_from",
+                                             f->follows_from, "tried", clrnn_json_text(f->tried)));
     }
-    return cli_print_json(cli, json_pack("{s:o, s:o, s:o}", "findings", findings, "first",
-                                         clrnn_json_text(r->first), "verdict", clrnn_json_text(r->verdict)));
+    return cli_print_json(cli, json_pack("{s:o, s:o, s:o}", "findings", findings, "first", clrnn_json_text(r->first),
+                                         "verdict", clrnn_json_text(r->verdict)));
 }
 
 static bool all_is_well(const struct clrnn_doctor_result *r)
@@ -119,8 +117,7 @@ static bool all_is_well(const struct clrnn_doctor_result *r)
     return true;
 }
 
-static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor_result *result,
-                                const char *fix)
+static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor_result *result, const char *fix)
 {
     enum clrnn_status st = CLRNN_OK;
 
@@ -146,9 +143,8 @@ static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor
 
 static json_t *row_json(const struct clrnn_finding_info *row)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "id", row->id, "severity",
-                     severity_word[row->severity], "meaning", row->meaning, "cost", row->cost, "remedy",
-                     row->remedy, "page", row->page);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "id", row->id, "severity", severity_word[row->severity],
+                     "meaning", row->meaning, "cost", row->cost, "remedy", row->remedy, "page", row->page);
 }
 
 static enum clrnn_status list(const struct cli *cli)
@@ -209,15 +205,14 @@ static enum clrnn_status explain(const struct cli *cli, const char *id)
 // ---------------------------------------------------------------- training scripts
 
 // Python code that runs the doctor of the package clrnn, which may be in the source tree or installed.
-static const char run_python[] =
-    "import sys\n"
-    "try:\n"
-    "    from clrnn.__main__ import main\n"
-    "except ImportError:\n"
-    "    print('clrnn: python3 has no package clrnn: pip install the folder python of '\n"
-    "          'clRNN\\'s sources', file=sys.stderr)\n"
-    "    sys.exit(2)\n"
-    "sys.exit(main())\n";
+static const char run_python[] = "import sys\n"
+                                 "try:\n"
+                                 "    from clrnn.__main__ import main\n"
+                                 "except ImportError:\n"
+                                 "    print('clrnn: python3 has no package clrnn: pip install the folder python of '\n"
+                                 "          'clRNN\\'s sources', file=sys.stderr)\n"
+                                 "    sys.exit(2)\n"
+                                 "sys.exit(main())\n";
 
 // Finds the folder of the Python package, in the source tree or installed, and puts the folder at the head of
 // PYTHONPATH.
@@ -242,8 +237,8 @@ static void find_package(void)
     }
 }
 
-// Replaces the process by python3 with `run_python`, which acts as `python3 -m clrnn doctor ...`. Returns
-// only if python3 cannot be run.
+// Replaces the process by python3 with `run_python`, which acts as `python3 -m clrnn doctor ...`. Returns only if
+// python3 cannot be run.
 static int doctor_of_script(int argc, char **argv)
 {
     char **command = calloc((size_t)argc + 4, sizeof(*command));
@@ -291,20 +286,18 @@ int cmd_doctor(int argc, char **argv)
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
         {"fix", CLI_TEXT, "OUT.yaml", "write the config with the sure remedies applied", &fix},
         {"plot", CLI_TEXT, "DIR", "draw gradient norms by time step and layer into DIR", &params.plot},
-        {"report", CLI_TEXT, "FILE.html", "write findings, pictures and the marked config as one page",
-         &params.report},
+        {"report", CLI_TEXT, "FILE.html", "write findings, pictures and the marked config as one page", &params.report},
         {"seconds", CLI_REAL, "S", "aim to end by then (45)", &params.seconds},
         {"list", CLI_FLAG, NULL, "name all that can be found; takes no config", &listing},
         {"explain", CLI_TEXT, "ID", "what a finding means, costs, and what helps; takes no config", &finding},
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options] | SCRIPT.py [arguments] | --list | --explain ID",
-        .text =
-            "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
-            "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
-            "to paste into the config. Exit status 0: no error or warning; 1: there are some. A PyTorch\n"
-            "script is run for one epoch under recording, by python3 with torch; it takes --steps N, --json\n"
-            "and --to-config DIR (doc/python.md).",
+        .text = "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
+                "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
+                "to paste into the config. Exit status 0: no error or warning; 1: there are some. A PyTorch\n"
+                "script is run for one epoch under recording, by python3 with torch; it takes --steps N, --json\n"
+                "and --to-config DIR (doc/python.md).",
         .most = 1,
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),

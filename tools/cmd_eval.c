@@ -9,8 +9,8 @@
 #include "base/text.h"
 #include "tools/source.h"
 
-// Prints a class's name, or its number if it has no name, in a column of `width` characters; a negative
-// `width` aligns to the left, as in printf.
+// Prints a class's name, or its number if it has no name, in a column of `width` characters; a negative `width` aligns
+// to the left, as in printf.
 static void print_class(const struct clrnn_model *model, uint32_t k, int width)
 {
     const char *name = clrnn_model_class_name(model, k);
@@ -38,8 +38,7 @@ static int name_width(const struct clrnn_model *model, uint32_t classes)
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_model *model,
                                     const struct clrnn_eval_result *r)
 {
-    json_t *rows = r->confusion ? json_array() : json_null(), *classes = json_array(),
-           *outputs = json_array();
+    json_t *rows = r->confusion ? json_array() : json_null(), *classes = json_array(), *outputs = json_array();
     json_t *naive = json_array(), *all;
 
     for (uint32_t k = 0; k < r->classes; k++) {
@@ -54,24 +53,22 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_mo
                 cli_json_append(&row, json_integer((json_int_t)r->confusion[(size_t)k * r->classes + j]));
             cli_json_append(&rows, row);
         }
-        cli_json_append(&classes,
-                        json_pack("{s:i, s:s*, s:I, s:o, s:o, s:o}", "class", (int)k, "name", name, "support",
-                                  (json_int_t)c->support, "precision", cli_json_number(c->precision),
-                                  "recall", cli_json_number(c->recall), "f1", cli_json_number(c->f1)));
+        cli_json_append(&classes, json_pack("{s:i, s:s*, s:I, s:o, s:o, s:o}", "class", (int)k, "name", name, "support",
+                                            (json_int_t)c->support, "precision", cli_json_number(c->precision),
+                                            "recall", cli_json_number(c->recall), "f1", cli_json_number(c->f1)));
         free(name);
     }
     for (uint32_t o = 0; o < r->outputs; o++)
-        cli_json_append(&outputs, json_pack("{s:i, s:o, s:o, s:o}", "output", (int)o, "mae",
-                                            cli_json_number(r->per_output[o].mae), "rmse",
-                                            cli_json_number(r->per_output[o].rmse), "r2",
-                                            cli_json_number(r->per_output[o].r2)));
-    all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                    "samples", (json_int_t)r->samples, "counted", (json_int_t)r->counted, "loss",
-                    cli_json_number(r->loss), "accuracy", cli_json_number(r->accuracy), "mae",
-                    cli_json_number(r->mae), "rmse", cli_json_number(r->rmse), "r2", cli_json_number(r->r2),
-                    "roc_auc", cli_json_number(r->roc_auc), "pr_auc", cli_json_number(r->pr_auc),
-                    "balanced_accuracy", cli_json_number(r->balanced_accuracy), "macro_f1",
-                    cli_json_number(r->macro_f1), "cer", cli_json_number(r->cer), "wer",
+        cli_json_append(&outputs,
+                        json_pack("{s:i, s:o, s:o, s:o}", "output", (int)o, "mae",
+                                  cli_json_number(r->per_output[o].mae), "rmse", cli_json_number(r->per_output[o].rmse),
+                                  "r2", cli_json_number(r->per_output[o].r2)));
+    all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples",
+                    (json_int_t)r->samples, "counted", (json_int_t)r->counted, "loss", cli_json_number(r->loss),
+                    "accuracy", cli_json_number(r->accuracy), "mae", cli_json_number(r->mae), "rmse",
+                    cli_json_number(r->rmse), "r2", cli_json_number(r->r2), "roc_auc", cli_json_number(r->roc_auc),
+                    "pr_auc", cli_json_number(r->pr_auc), "balanced_accuracy", cli_json_number(r->balanced_accuracy),
+                    "macro_f1", cli_json_number(r->macro_f1), "cer", cli_json_number(r->cer), "wer",
                     cli_json_number(r->wer), "confusion", rows, "classes", classes, "outputs", outputs);
     for (uint32_t i = 0; i < r->naive.count; i++)
         cli_json_append(&naive, json_pack("{s:s, s:o, s:o, s:o}", "name", r->naive.result[i].name, "mae",
@@ -133,8 +130,8 @@ static void print_text(const struct clrnn_model *model, const struct clrnn_eval_
     if (!r->classes)
         return;
     width = name_width(model, r->classes);
-    printf("\n%-*s%9s  %9s  %9s  %9s\n", width, r->confusion ? "class" : "label", "samples", "precision",
-           "recall", "F1");
+    printf("\n%-*s%9s  %9s  %9s  %9s\n", width, r->confusion ? "class" : "label", "samples", "precision", "recall",
+           "F1");
     for (uint32_t k = 0; k < r->classes; k++) {
         print_class(model, k, -width);
         printf("%9llu", (unsigned long long)r->per_class[k].support);
@@ -166,9 +163,8 @@ int cmd_eval(int argc, char **argv)
                                          SOURCE_Y_LENGTHS_OPTION(source), SOURCE_OPTIONS(source)};
     const struct cli_spec spec = {
         .usage = "RUN|MODEL [--x FILE --y FILE] [options]",
-        .text =
-            "Evaluates a model in eval mode: loss, accuracy, confusion matrix, precision, recall and F1 of\n"
-            "each class, ROC AUC for two classes; MAE, RMSE and R2 for a regression.\n" SOURCE_RUN,
+        .text = "Evaluates a model in eval mode: loss, accuracy, confusion matrix, precision, recall and F1 of\n"
+                "each class, ROC AUC for two classes; MAE, RMSE and R2 for a regression.\n" SOURCE_RUN,
         .least = 0,
         .most = 1,
         .takes_json = true,

@@ -51,23 +51,21 @@ int cmd_export(int argc, char **argv)
         {"to", CLI_TEXT, "FORMAT", "safetensors, onnx or c", &r.format},
         {"out", CLI_TEXT, "PATH", "where to: a file (model.safetensors, model.onnx); for C a folder", &r.out},
         {"name", CLI_TEXT, "NAME", "C: what files and functions are called (model)", &r.name},
-        {"states", CLI_FLAG, NULL, "ONNX: h and c as inputs and outputs, to go on where a sequence ended",
-         &r.states},
+        {"states", CLI_FLAG, NULL, "ONNX: h and c as inputs and outputs, to go on where a sequence ended", &r.states},
         CHECKPOINT_OPTIONS(r),
         {"type", CLI_TEXT, "TYPE", "C: weights as f32 (the default) or int8", &r.type},
     };
     const struct cli_spec spec = {
         .usage = "RUN|MODEL --to FORMAT [--out PATH] [options]",
-        .text =
-            "safetensors: a model's weights under PyTorch's names, without config and optimiser state, so that\n"
-            "    model.load_state_dict(safetensors.torch.load_file(FILE))\n"
-            "takes them.\n"
-            "onnx: opset 17, N and T free, the normalisation inside; lengths are an input where the model was\n"
-            "trained with them.\n"
-            "c: NAME.c and NAME.h, C99 without libraries but math.h, with the weights as constants and the\n"
-            "normalisation inside; NAME_main.c is an example that checks itself with NAME_test.h.\n"
-            "NAME_predict runs a sequence; of a model whose steps depend on earlier ones alone NAME_step runs\n"
-            "one step at a time.\n" SOURCE_RUN,
+        .text = "safetensors: a model's weights under PyTorch's names, without config and optimiser state, so that\n"
+                "    model.load_state_dict(safetensors.torch.load_file(FILE))\n"
+                "takes them.\n"
+                "onnx: opset 17, N and T free, the normalisation inside; lengths are an input where the model was\n"
+                "trained with them.\n"
+                "c: NAME.c and NAME.h, C99 without libraries but math.h, with the weights as constants and the\n"
+                "normalisation inside; NAME_main.c is an example that checks itself with NAME_test.h.\n"
+                "NAME_predict runs a sequence; of a model whose steps depend on earlier ones alone NAME_step runs\n"
+                "one step at a time.\n" SOURCE_RUN,
         .least = 1,
         .most = 1,
         .without_config = true,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// clrnn grow: trains a series of models, from a linear one to the config's, with one more part each. Shows at
-// which part learning breaks.
+// clrnn grow: trains a series of models, from a linear one to the config's, with one more part each. Shows at which
+// part learning breaks.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -54,8 +54,7 @@ static void print_stage(void *user, const struct clrnn_grow_stage *stage)
     print_number(stage->train_accuracy);
     print_number(stage->valid_loss);
     print_number(stage->valid_accuracy);
-    printf(" %s%s%s\n", cli_shown(stage->description), stage->breaks ? "  <- breaks" : "",
-           bold ? "\033[0m" : "");
+    printf(" %s%s%s\n", cli_shown(stage->description), stage->breaks ? "  <- breaks" : "", bold ? "\033[0m" : "");
     fflush(stdout);
 }
 
@@ -78,19 +77,18 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_gr
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_grow_stage *g = &r->stage[i];
 
-        cli_json_append(
-            &stages,
-            json_pack("{s:o, s:o, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name",
-                      clrnn_json_text(g->name), "description", clrnn_json_text(g->description), "overfits",
-                      (int)g->overfits, "overfit_steps", (json_int_t)g->overfit_steps, "overfit_loss",
-                      cli_json_number(g->overfit_loss), "train_loss", cli_json_number(g->train_loss),
-                      "train_accuracy", cli_json_number(g->train_accuracy), "valid_loss",
-                      cli_json_number(g->valid_loss), "valid_accuracy", cli_json_number(g->valid_accuracy),
-                      "learns", (int)g->learns, "breaks", (int)g->breaks));
+        cli_json_append(&stages,
+                        json_pack("{s:o, s:o, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name",
+                                  clrnn_json_text(g->name), "description", clrnn_json_text(g->description), "overfits",
+                                  (int)g->overfits, "overfit_steps", (json_int_t)g->overfit_steps, "overfit_loss",
+                                  cli_json_number(g->overfit_loss), "train_loss", cli_json_number(g->train_loss),
+                                  "train_accuracy", cli_json_number(g->train_accuracy), "valid_loss",
+                                  cli_json_number(g->valid_loss), "valid_accuracy", cli_json_number(g->valid_accuracy),
+                                  "learns", (int)g->learns, "breaks", (int)g->breaks));
     }
     all = json_pack("{s:o, s:o, s:o, s:o}", "stages", stages, "first_broken",
-                    broken ? json_integer(r->first_broken) : json_null(), "broken_stage",
-                    clrnn_json_text(broken), "cause", clrnn_json_text(r->cause));
+                    broken ? json_integer(r->first_broken) : json_null(), "broken_stage", clrnn_json_text(broken),
+                    "cause", clrnn_json_text(r->cause));
     return cli_print_json(cli, all);
 }
 
@@ -98,20 +96,18 @@ int cmd_grow(int argc, char **argv)
 {
     struct clrnn_grow_params params = {0};
     const struct cli_option options[] = {
-        {"steps", CLI_UINT, "N", "steps at most to learn one batch by heart, each stage (500)",
-         &params.steps},
+        {"steps", CLI_UINT, "N", "steps at most to learn one batch by heart, each stage (500)", &params.steps},
         {"train-steps", CLI_UINT, "N", "steps of the short training, each stage (300)", &params.train_steps},
         {"init", CLI_TEXT, "FILE", "the config starts from the weights in a safetensors file", &params.init},
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text =
-            "Grows from a linear model over one recurrent layer with a linear one to the config itself, one\n"
-            "part at a time: layers, direction, windows over time, normalisation, further layers, residual and\n"
-            "concat with all inside them, dropout, final activations, loss, optimiser, scheduler. Each stage\n"
-            "learns one batch by heart and is then trained for a moment. The first part with which learning\n"
-            "breaks is the likely cause; the stages after it go without it, so that each part is judged by\n"
-            "itself. Below the stage of the optimiser all stages use Adam at 1e-3.",
+        .text = "Grows from a linear model over one recurrent layer with a linear one to the config itself, one\n"
+                "part at a time: layers, direction, windows over time, normalisation, further layers, residual and\n"
+                "concat with all inside them, dropout, final activations, loss, optimiser, scheduler. Each stage\n"
+                "learns one batch by heart and is then trained for a moment. The first part with which learning\n"
+                "breaks is the likely cause; the stages after it go without it, so that each part is judged by\n"
+                "itself. Below the stage of the optimiser all stages use Adam at 1e-3.",
         .least = 1,
         .most = 1,
         .takes_json = true,

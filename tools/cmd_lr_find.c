@@ -41,8 +41,7 @@ int cmd_lr_find(int argc, char **argv)
     const struct cli_option options[] = {
         {"out", CLI_TEXT, "DIR", "folder of the results (runs/<config>-lr-find-<date>-<time>)", &params.out},
         {"steps", CLI_UINT, "N", "steps of each short training, about, at most (1000)", &params.steps},
-        {"range-only", CLI_FLAG, NULL, "no short trainings: what the curve alone suggests",
-         &params.no_trials},
+        {"range-only", CLI_FLAG, NULL, "no short trainings: what the curve alone suggests", &params.no_trials},
         {"range-steps", CLI_UINT, "N", "steps of the range test, at most (160)", &params.range_steps},
         {"from", CLI_REAL, "LR", "where the range test begins (1e-7)", &params.from},
         {"to", CLI_REAL, "LR", "where it ends (10)", &params.to},

@@ -20,8 +20,8 @@ static void make_verdict(const struct clrnn_overfit_result *r, char *text, size_
 
     cli_count(r->steps, "step", steps);
     if (r->reached)
-        snprintf(text, size, "learnt by heart%s: loss %.4g after %s",
-                 r->floor > 0 ? ", as far as it can be" : "", r->last_loss, steps);
+        snprintf(text, size, "learnt by heart%s: loss %.4g after %s", r->floor > 0 ? ", as far as it can be" : "",
+                 r->last_loss, steps);
     else if (r->cannot && r->grad_norm_first == 0.0 && isfinite(error))
         snprintf(text, size,
                  "cannot learn one batch: the gradient is exactly 0, and the loss stands at %.4f (floor "
@@ -33,11 +33,10 @@ static void make_verdict(const struct clrnn_overfit_result *r, char *text, size_
         snprintf(text, size, "cannot learn one batch: the loss came to %.4g in %s and its floor is %.4g",
                  r->lowest_loss, steps, r->floor);
     else if (r->ended)
-        snprintf(text, size, "does not learn one batch: %s; loss %.4g after %s", r->ended, r->last_loss,
-                 steps);
+        snprintf(text, size, "does not learn one batch: %s; loss %.4g after %s", r->ended, r->last_loss, steps);
     else
-        snprintf(text, size, "does not learn one batch in %s: lowest loss %.4g, wanted %.4g%s", steps,
-                 r->lowest_loss, r->target,
+        snprintf(text, size, "does not learn one batch in %s: lowest loss %.4g, wanted %.4g%s", steps, r->lowest_loss,
+                 r->target,
                  r->falling ? "; it still falls, so allow more --steps or raise the lr"
                             : ", and it has stopped falling");
 }
@@ -79,8 +78,7 @@ static void plot(const struct clrnn_overfit_result *r)
     target = (int)lround((1.0 - height(r->target, low, high)) * (PLOT_ROWS - 1));
     memset(cell[target], '.', columns);
     for (size_t c = 0; c < columns; c++) { // a column of the plot shows the mean of several steps
-        const size_t from = c * r->curve_count / columns,
-                     to = MAX2((c + 1) * r->curve_count / columns, from + 1);
+        const size_t from = c * r->curve_count / columns, to = MAX2((c + 1) * r->curve_count / columns, from + 1);
         double sum = 0.0;
 
         for (size_t i = from; i < to; i++)
@@ -128,15 +126,14 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ov
     make_verdict(r, verdict, sizeof(verdict));
     for (size_t i = 0; i < r->curve_count; i++)
         cli_json_append(&curve, cli_json_number(r->curve[i]));
-    all = json_pack("{s:b, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
-                    "reached", (int)r->reached, "samples", (json_int_t)r->samples, "steps",
-                    (json_int_t)r->steps, "target", cli_json_number(r->target), "floor",
-                    cli_json_number(r->floor), "floor_reason", clrnn_json_text(r->floor_reason), "cannot",
-                    (int)r->cannot, "first_loss", cli_json_number(r->first_loss), "lowest_loss",
-                    cli_json_number(r->lowest_loss), "last_loss", cli_json_number(r->last_loss), "accuracy",
-                    cli_json_number(r->accuracy), "grad_norm_first", cli_json_number(r->grad_norm_first),
-                    "falling", (int)r->falling, "ended", clrnn_json_text(r->ended), "verdict",
-                    clrnn_json_text(verdict), "curve", curve);
+    all = json_pack("{s:b, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "reached",
+                    (int)r->reached, "samples", (json_int_t)r->samples, "steps", (json_int_t)r->steps, "target",
+                    cli_json_number(r->target), "floor", cli_json_number(r->floor), "floor_reason",
+                    clrnn_json_text(r->floor_reason), "cannot", (int)r->cannot, "first_loss",
+                    cli_json_number(r->first_loss), "lowest_loss", cli_json_number(r->lowest_loss), "last_loss",
+                    cli_json_number(r->last_loss), "accuracy", cli_json_number(r->accuracy), "grad_norm_first",
+                    cli_json_number(r->grad_norm_first), "falling", (int)r->falling, "ended", clrnn_json_text(r->ended),
+                    "verdict", clrnn_json_text(verdict), "curve", curve);
     return cli_print_json(cli, all);
 }
 
@@ -146,19 +143,17 @@ int cmd_overfit(int argc, char **argv)
     const struct cli_option options[] = {
         {"samples", CLI_UINT, "N", "how many samples (one training batch)", &params.samples},
         {"steps", CLI_UINT, "N", "steps at most (1000)", &params.steps},
-        {"target", CLI_REAL, "LOSS", "the loss to reach (0.01; for mse 0.01 of the targets' variance)",
-         &params.target},
+        {"target", CLI_REAL, "LOSS", "the loss to reach (0.01; for mse 0.01 of the targets' variance)", &params.target},
         {"plain", CLI_FLAG, NULL, "without dropout and scheduler", &params.plain},
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text =
-            "Trains on one single batch, the first that `clrnn train` would take, until the loss is under 0.01.\n"
-            "A model that cannot learn even this by heart has a fault, and no amount of data or epochs helps.\n"
-            "Dropout and scheduler stay as configured, and the loss is that of training, unless --plain is given.\n"
-            "Where the loss has a floor above the target, it says so and why: behind label smoothing a little\n"
-            "above the floor is aimed at; a softmax before cross_entropy makes it impossible.",
+        .text = "Trains on one single batch, the first that `clrnn train` would take, until the loss is under 0.01.\n"
+                "A model that cannot learn even this by heart has a fault, and no amount of data or epochs helps.\n"
+                "Dropout and scheduler stay as configured, and the loss is that of training, unless --plain is given.\n"
+                "Where the loss has a floor above the target, it says so and why: behind label smoothing a little\n"
+                "above the floor is aimed at; a softmax before cross_entropy makes it impossible.",
         .least = 1,
         .most = 1,
         .takes_json = true,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn plan: describes a training step or a prediction as ops and launches, and estimates the speed of
-// several ranks.
+// clrnn plan: describes a training step or a prediction as ops and launches, and estimates the speed of several ranks.
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +9,8 @@
 
 #define PAPER_LATENCY_S 50e-6
 
-// Reads the speed of a network: "10Gb" is in bits per second, "1GB" in bytes per second. Returns false if
-// `text` is no speed.
+// Reads the speed of a network: "10Gb" is in bits per second, "1GB" in bytes per second. Returns false if `text` is no
+// speed.
 static bool read_network(const char *text, struct clrnn_network *network)
 {
     static const struct {
@@ -27,8 +26,8 @@ static bool read_network(const char *text, struct clrnn_network *network)
     return network->bytes_per_s > 0;
 }
 
-// Under mpirun: measures the connection between the ranks, unless --network gives its speed. Sets *leads to
-// whether this is rank 0, the only rank that prints the plan.
+// Under mpirun: measures the connection between the ranks, unless --network gives its speed. Sets *leads to whether
+// this is rank 0, the only rank that prints the plan.
 static enum clrnn_status measure(struct cli *cli, struct clrnn_network *network, bool *leads)
 {
     const bool paper = network->bytes_per_s > 0;
@@ -43,8 +42,8 @@ static enum clrnn_status measure(struct cli *cli, struct clrnn_network *network,
 }
 
 // Prints the plan as text, as JSON, or both.
-static enum clrnn_status print(struct cli *cli, struct clrnn_device *device,
-                               const struct clrnn_config *config, struct clrnn_plan_text_params *params)
+static enum clrnn_status print(struct cli *cli, struct clrnn_device *device, const struct clrnn_config *config,
+                               struct clrnn_plan_text_params *params)
 {
     char *text;
     enum clrnn_status st;
@@ -72,17 +71,15 @@ int cmd_plan(int argc, char **argv)
     const struct cli_option options[] = {
         {"predict", CLI_FLAG, NULL, "the plan of a prediction instead of a training step", &predict},
         {"network", CLI_TEXT, "SPEED",
-         "with train.shards: the expected speed of ranks that are 10Gb (bits; 1GB: bytes) a second apart",
-         &network},
+         "with train.shards: the expected speed of ranks that are 10Gb (bits; 1GB: bytes) a second apart", &network},
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text =
-            "Prints what a training step of the config's batch consists of: each op with its tensors, FLOPs\n"
-            "and bytes, and below it the launches that carry it out on the device. N batch, T time steps;\n"
-            "sequences stand as (T, N, C). `clrnn train --profile` times the same launches.\n"
-            "With train.shards it adds the buckets in which gradients travel, and with --network, or the\n"
-            "speed that it measures between the ranks under mpirun, how fast 1 to 1024 ranks would be.",
+        .text = "Prints what a training step of the config's batch consists of: each op with its tensors, FLOPs\n"
+                "and bytes, and below it the launches that carry it out on the device. N batch, T time steps;\n"
+                "sequences stand as (T, N, C). `clrnn train --profile` times the same launches.\n"
+                "With train.shards it adds the buckets in which gradients travel, and with --network, or the\n"
+                "speed that it measures between the ranks under mpirun, how fast 1 to 1024 ranks would be.",
         .least = 1,
         .most = 1,
         .takes_json = true,

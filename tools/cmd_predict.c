@@ -29,8 +29,8 @@ struct stream_options {
     const char *state;
 };
 
-// Checks the options that --stream needs or excludes. If they are wrong, reports the error, sets *status and
-// returns false.
+// Checks the options that --stream needs or excludes. If they are wrong, reports the error, sets *status and returns
+// false.
 static bool check_stream(const struct cli *cli, const struct stream_options *stream,
                          const struct source_options *source, const char *out, int *status)
 {
@@ -41,8 +41,7 @@ static bool check_stream(const struct cli *cli, const struct stream_options *str
     else if (!stream->on && !out)
         wrong = "--out FILE is missing";
     else if (stream->on && (out || source->x || source->csv || source->lengths))
-        wrong =
-            "--stream reads standard input and writes standard output: leave out --x, --csv, --lengths and --out";
+        wrong = "--stream reads standard input and writes standard output: leave out --x, --csv, --lengths and --out";
     else if (stream->on && source->devices.names)
         wrong = "--stream runs on one device: leave out --devices";
     else if (stream->on && source->init)
@@ -61,8 +60,8 @@ static bool is_there(const char *path)
     return file != NULL;
 }
 
-// Predicts from lines of standard input as they arrive. Saves the state to the file of --state when the input
-// ends, even after an error in a line.
+// Predicts from lines of standard input as they arrive. Saves the state to the file of --state when the input ends,
+// even after an error in a line.
 static enum clrnn_status run_stream(struct clrnn_model *model, const struct stream_options *stream,
                                     enum clrnn_predict_kind kind)
 {
@@ -96,14 +95,11 @@ int cmd_predict(int argc, char **argv)
         {"probs", CLI_FLAG, NULL, "probabilities: softmax, or sigmoid with bce_with_logits", &probs},
         {"classes", CLI_FLAG, NULL, "the likeliest class", &classes},
         {"decode", CLI_TEXT, "HOW", "ctc: the labels of each sample, greedy or beam:WIDTH", &decode},
-        {"stream", CLI_FLAG, NULL, "a step a line (CSV) from standard input, each answered at once",
-         &stream.on},
-        {"state", CLI_TEXT, "FILE", "with --stream: begin with this state if it is there, and keep it",
-         &stream.state},
+        {"stream", CLI_FLAG, NULL, "a step a line (CSV) from standard input, each answered at once", &stream.on},
+        {"state", CLI_TEXT, "FILE", "with --stream: begin with this state if it is there, and keep it", &stream.state},
     };
     const struct cli_spec spec = {
-        .usage =
-            "RUN|MODEL [--x FILE] --out FILE [options]\n       clrnn predict RUN|MODEL --stream [--state FILE]",
+        .usage = "RUN|MODEL [--x FILE] --out FILE [options]\n       clrnn predict RUN|MODEL --stream [--state FILE]",
         .text =
             "Runs a model in eval mode over a data set, batch by batch: a million samples need no more\n"
             "memory than one batch. With --stream it goes through one sequence: a line of standard input holds the\n"
@@ -113,10 +109,9 @@ int cmd_predict(int argc, char **argv)
         .most = 1,
         .option_count = ARRAY_SIZE(options),
         .option = options,
-        .examples =
-            "  clrnn predict runs/first --x X_test.npy --out probabilities.csv --probs\n"
-            "  clrnn predict --init weights.safetensors --config model.yaml --x X.npy --out y.npy --classes\n"
-            "  tail -f sensor.csv | clrnn predict runs/first --stream --state sensor.state --probs\n",
+        .examples = "  clrnn predict runs/first --x X_test.npy --out probabilities.csv --probs\n"
+                    "  clrnn predict --init weights.safetensors --config model.yaml --x X.npy --out y.npy --classes\n"
+                    "  tail -f sensor.csv | clrnn predict runs/first --stream --state sensor.state --probs\n",
     };
     struct cli cli;
     enum clrnn_status st;

@@ -29,8 +29,7 @@ static void print_trial(const struct clrnn_sweep_result *r, const struct clrnn_s
     printf("%s%s\n", t->reason ? "  failed: " : "", cli_shown(t->reason));
 }
 
-// Prints a --set option for a shell. Quotes a value that has characters other than letters, digits and
-// ".+-_/".
+// Prints a --set option for a shell. Quotes a value that has characters other than letters, digits and ".+-_/".
 static void print_set(const char *key, const char *value)
 {
     const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_/";
@@ -75,8 +74,8 @@ int cmd_sweep(int argc, char **argv)
         {"budget", CLI_TEXT, "A,B,C", "epochs of the rungs (from train.epochs, --trials and --reduction)",
          &params.budget},
         {"reduction", CLI_UINT, "N", "one of N trials goes on to the next rung (3)", &params.reduction},
-        {"metric", CLI_TEXT, "NAME",
-         "what decides, as valid_accuracy (what early stopping monitors, else the loss)", &params.metric},
+        {"metric", CLI_TEXT, "NAME", "what decides, as valid_accuracy (what early stopping monitors, else the loss)",
+         &params.metric},
         {"seed", CLI_SEED, "N", "of the values that are drawn (1)", &params.seed},
         {"out", CLI_TEXT, "DIR", "the sweep's folder (runs/<config>-sweep-<date>-<time>)", &params.out},
         {"init", CLI_TEXT, "FILE", "every trial starts from the weights in a safetensors file", &params.init},
@@ -84,13 +83,12 @@ int cmd_sweep(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml --vary KEY=VALUES [options]",
-        .text =
-            "Tries values of config keys by successive halving. All trials are trained for the epochs of the\n"
-            "first rung; the best third goes on to the second rung, three times as long, and so on to\n"
-            "train.epochs. Each trial is a run folder in that of the sweep, bit for bit as `clrnn train` with\n"
-            "its values would write it. One that fails (NaN, out of memory) is a line of the table with the\n"
-            "reason. Prints a table, best first, and leaves it as sweep.json and sweep.csv with the picture\n"
-            "sweep.svg. The same command with the same --out goes on where an interrupted one ended.",
+        .text = "Tries values of config keys by successive halving. All trials are trained for the epochs of the\n"
+                "first rung; the best third goes on to the second rung, three times as long, and so on to\n"
+                "train.epochs. Each trial is a run folder in that of the sweep, bit for bit as `clrnn train` with\n"
+                "its values would write it. One that fails (NaN, out of memory) is a line of the table with the\n"
+                "reason. Prints a table, best first, and leaves it as sweep.json and sweep.csv with the picture\n"
+                "sweep.svg. The same command with the same --out goes on where an interrupted one ended.",
         .least = 1,
         .most = 1,
         .takes_json = true,

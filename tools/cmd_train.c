@@ -40,9 +40,8 @@ static void print_text(const struct clrnn_train_result *r)
     char epochs[32], steps[32], took[32], memory[32];
 
     printf("%s: %s, %s in %s, %.3g ms per step, peak %s on the device\n", cli_shown(r->folder),
-           cli_count(r->epochs, "epoch", epochs), cli_count(r->steps, "step", steps),
-           cli_duration(r->seconds, took), r->ms_per_step_median,
-           cli_bytes((double)r->peak_device_bytes, memory));
+           cli_count(r->epochs, "epoch", epochs), cli_count(r->steps, "step", steps), cli_duration(r->seconds, took),
+           r->ms_per_step_median, cli_bytes((double)r->peak_device_bytes, memory));
     if (!isnan(r->valid_loss))
         printf("best epoch %llu; last: valid loss %.6f", (unsigned long long)r->best_epoch, r->valid_loss);
     else
@@ -61,8 +60,8 @@ static void say_device(const struct cli *cli, const struct clrnn_device_info *in
                   info->platform_name);
 }
 
-// Reads the config of a run to resume. Rank 0 reads first, alone: it repairs the run folder if a process was
-// killed while it wrote there.
+// Reads the config of a run to resume. Rank 0 reads first, alone: it repairs the run folder if a process was killed
+// while it wrote there.
 static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *rank, const char *run,
                                     struct clrnn_config **config)
 {
@@ -99,12 +98,11 @@ static enum clrnn_status join(struct cli *cli, struct clrnn_train_params *params
 }
 
 // Reads the config and opens the devices. If this fails on one rank, all ranks return an error.
-static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *rank,
-                                   struct clrnn_train_params *params, struct clrnn_config **config,
-                                   struct device_list *devices)
+static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *rank, struct clrnn_train_params *params,
+                                   struct clrnn_config **config, struct device_list *devices)
 {
-    enum clrnn_status st = cli->argument_count ? cli_config(cli, cli->argument[0], config)
-                                               : run_config(cli, rank, params->resume, config);
+    enum clrnn_status st =
+        cli->argument_count ? cli_config(cli, cli->argument[0], config) : run_config(cli, rank, params->resume, config);
 
     if (!rank->own)
         params->stop = interrupt_flag();
@@ -128,10 +126,8 @@ int cmd_train(int argc, char **argv)
     const struct cli_option options[] = {
         {"out", CLI_TEXT, "DIR", "the run folder (runs/<config>-<date>-<time>)", &params.out},
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
-        {"init-partial", CLI_FLAG, NULL, "with --init: load what fits and say what does not",
-         &params.init_partial},
-        {"resume", CLI_TEXT, "RUN", "go on with a run, bit for bit as if it had never stopped",
-         &params.resume},
+        {"init-partial", CLI_FLAG, NULL, "with --init: load what fits and say what does not", &params.init_partial},
+        {"resume", CLI_TEXT, "RUN", "go on with a run, bit for bit as if it had never stopped", &params.resume},
         DEVICES_OPTION(devices),
         {"plot", CLI_FLAG, NULL, "insist on the pictures (made where gnuplot is installed)", &plot},
         {"no-plot", CLI_FLAG, NULL, "no pictures", &no_plot},
@@ -140,11 +136,10 @@ int cmd_train(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml | --resume RUN [options]",
-        .text =
-            "Trains the model that the config describes and writes a run folder: config.yaml as resolved,\n"
-            "metrics.jsonl with a line for each epoch, last.safetensors, best.safetensors, summary.json,\n"
-            "and the pictures loss.svg, metrics.svg, classes.svg and confusion.svg, all after each epoch.\n"
-            "Ctrl-C ends after the current step, with a checkpoint from which --resume goes on.",
+        .text = "Trains the model that the config describes and writes a run folder: config.yaml as resolved,\n"
+                "metrics.jsonl with a line for each epoch, last.safetensors, best.safetensors, summary.json,\n"
+                "and the pictures loss.svg, metrics.svg, classes.svg and confusion.svg, all after each epoch.\n"
+                "Ctrl-C ends after the current step, with a checkpoint from which --resume goes on.",
         .least = 0,
         .most = 1,
         .takes_json = true,

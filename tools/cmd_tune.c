@@ -31,8 +31,8 @@ static void print_tables(const struct clrnn_tune_result *r, double step_ms)
             left++;
             continue;
         }
-        printf("%-22s %5u %12.4g %12.4g %12.4g   %s\n", shape_text(h, text), h->count, h->default_ms,
-               h->clblast_ms, h->own_ms, h->own_ms < h->clblast_ms ? "ours" : "CLBlast");
+        printf("%-22s %5u %12.4g %12.4g %12.4g   %s\n", shape_text(h, text), h->count, h->default_ms, h->clblast_ms,
+               h->own_ms, h->own_ms < h->clblast_ms ? "ours" : "CLBlast");
     }
     if (r->choice_count)
         printf("\n%-62s %12s %12s   use\n", "choice", "standard ms", "tuned ms");
@@ -49,8 +49,7 @@ static void print_tables(const struct clrnn_tune_result *r, double step_ms)
         printf("\nself-test ok; a training step (" CLRNN_STEP_MODEL ") takes %.4g ms\n", step_ms);
     printf("remembered in %s\n", cli_shown(r->file));
     if (left)
-        printf("%zu more %s not measured for lack of time: call it again\n", left,
-               left == 1 ? "was" : "were");
+        printf("%zu more %s not measured for lack of time: call it again\n", left, left == 1 ? "was" : "were");
 }
 
 static json_t *choices_json(const struct clrnn_tune_result *r)
@@ -73,8 +72,8 @@ static json_t *choices_json(const struct clrnn_tune_result *r)
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_tune_result *r, double step_ms)
 {
     json_t *array = json_array();
-    json_t *all = json_pack("{s:o, s:o, s:o, s:o}", "file", clrnn_json_text(r->file), "shapes", array,
-                            "choices", choices_json(r), "step_ms", cli_json_number(step_ms));
+    json_t *all = json_pack("{s:o, s:o, s:o, s:o}", "file", clrnn_json_text(r->file), "shapes", array, "choices",
+                            choices_json(r), "step_ms", cli_json_number(step_ms));
 
     for (size_t i = 0; all && i < r->multiply_count; i++) {
         const struct clrnn_tuned_multiply *h = &r->multiply[i];
@@ -83,9 +82,8 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_tu
 
         if (isnan(h->default_ms))
             continue;
-        o = json_pack("{s:s, s:i, s:f, s:f, s:s}", "shape", shape_text(h, shape), "count", (int)h->count,
-                      "default_ms", h->default_ms, "clblast_ms", h->clblast_ms, "use",
-                      h->own_ms < h->clblast_ms ? "own" : "clblast");
+        o = json_pack("{s:s, s:i, s:f, s:f, s:s}", "shape", shape_text(h, shape), "count", (int)h->count, "default_ms",
+                      h->default_ms, "clblast_ms", h->clblast_ms, "use", h->own_ms < h->clblast_ms ? "own" : "clblast");
         if (isfinite(h->own_ms))
             json_object_set_new(o, "own_ms", json_real(h->own_ms));
         json_array_append_new(array, o);
@@ -103,17 +101,16 @@ int cmd_tune(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "[CONFIG.yaml] [options]",
-        .text =
-            "Measures, for the config's training step and inference (without one, for common layers): matrix\n"
-            "multiplies by CLBlast as it comes, by CLBlast with settings that are searched for, and by our own\n"
-            "kernels; how recurrent layers run over their steps, in one launch or several a step; and, on\n"
-            "GPUs, how large work-groups are. What is fastest is remembered for this device, driver and class\n"
-            "of shapes in $XDG_CACHE_HOME/clrnn/tune (or below ~/.cache), as JSON, and used by later runs;\n"
-            "--no-tune ignores it. A call that is stopped, or out of time, keeps what it has; the next one\n"
-            "goes on. On CPUs each setting of CLBlast takes seconds to build.\n"
-            "\n"
-            "At the end the device runs its self-test, and one training step of a fixed model is timed: where\n"
-            "several devices were, the fastest is the default. Exit status 1 where it fails the test.",
+        .text = "Measures, for the config's training step and inference (without one, for common layers): matrix\n"
+                "multiplies by CLBlast as it comes, by CLBlast with settings that are searched for, and by our own\n"
+                "kernels; how recurrent layers run over their steps, in one launch or several a step; and, on\n"
+                "GPUs, how large work-groups are. What is fastest is remembered for this device, driver and class\n"
+                "of shapes in $XDG_CACHE_HOME/clrnn/tune (or below ~/.cache), as JSON, and used by later runs;\n"
+                "--no-tune ignores it. A call that is stopped, or out of time, keeps what it has; the next one\n"
+                "goes on. On CPUs each setting of CLBlast takes seconds to build.\n"
+                "\n"
+                "At the end the device runs its self-test, and one training step of a fixed model is timed: where\n"
+                "several devices were, the fastest is the default. Exit status 1 where it fails the test.",
         .most = 1,
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),

@@ -49,8 +49,8 @@ static double share(struct clrnn_deviation d)
     return d.bound > 0 ? d.error / d.bound : NAN;
 }
 
-// Returns the largest error of a device as a fraction of the bound on rounding errors, over the first step
-// and the loss curve.
+// Returns the largest error of a device as a fraction of the bound on rounding errors, over the first step and the loss
+// curve.
 static double worst_share(const struct clrnn_compare_result *r, size_t at)
 {
     const struct clrnn_compare_row *row = &r->row[at];
@@ -65,8 +65,8 @@ static double worst_share(const struct clrnn_compare_result *r, size_t at)
 
 static void print_numbers(const struct clrnn_compare_result *r)
 {
-    printf("%-8s %-9s %-9s  %8s %8s %9s  %8s  %-13s %12s %8s\n", "", "", "self-test", "loss", "logits",
-           "gradients", "of bound", "loss curve", "final loss", "accuracy");
+    printf("%-8s %-9s %-9s  %8s %8s %9s  %8s  %-13s %12s %8s\n", "", "", "self-test", "loss", "logits", "gradients",
+           "of bound", "loss curve", "final loss", "accuracy");
     for (size_t i = 0; i < r->row_count; i++) {
         const struct clrnn_compare_row *row = &r->row[i];
         const char *test = row->is_ref ? "-" : clrnn_verdict_word(row->test.verdict);
@@ -77,9 +77,8 @@ static void print_numbers(const struct clrnn_compare_result *r)
             snprintf(curve, sizeof(curve), "leaves at %u", row->leaves);
         else
             cli_count(row->steps, "step", curve);
-        printf("%-8s %-9s %-9s  %8s %8s %9s  %8s  %-13s %12s %8s\n", row->spec, short_verdict(row),
-               test ? test : "-", has ? cell(ERROR, row->loss.error, a) : "-",
-               has ? cell(ERROR, row->logits.error, b) : "-",
+        printf("%-8s %-9s %-9s  %8s %8s %9s  %8s  %-13s %12s %8s\n", row->spec, short_verdict(row), test ? test : "-",
+               has ? cell(ERROR, row->loss.error, a) : "-", has ? cell(ERROR, row->logits.error, b) : "-",
                has && r->param_count ? cell(ERROR, row->gradient[row->worst_gradient].error, c) : "-",
                has ? cell(SHARE, worst_share(r, i), d) : "-", curve, cell(LOSS, row->final_loss, e),
                cell(PLACES, row->final_accuracy, f));
@@ -98,8 +97,8 @@ static void of_peak(double value, double peak, char text[48])
 
 static void print_speed(const struct clrnn_compare_result *r)
 {
-    printf("\n%-8s %10s %10s %7s  %10s %8s  %-18s %-18s %9s %9s %9s\n", "", "ms/step", "min", "spread",
-           "samples/s", "launches", "GFLOP/s", "GB/s", "cold", "warm", "memory");
+    printf("\n%-8s %10s %10s %7s  %10s %8s  %-18s %-18s %9s %9s %9s\n", "", "ms/step", "min", "spread", "samples/s",
+           "launches", "GFLOP/s", "GB/s", "cold", "warm", "memory");
     for (size_t i = 0; i < r->row_count; i++) {
         const struct clrnn_compare_row *row = &r->row[i];
         const struct clrnn_timing *t = &row->step_ms;
@@ -107,11 +106,10 @@ static void print_speed(const struct clrnn_compare_result *r)
 
         of_peak(row->gflops, row->peak.gflops, flops);
         of_peak(row->gb_per_s, row->peak.gb_per_s, bytes);
-        printf("%-8s %10s %10s %7s  %10s %8llu  %-18s %-18s %9s %9s %9s\n", row->spec,
-               cell(PLACES, t->median, a), cell(PLACES, t->min, b),
-               cell(SHARE, (t->max - t->min) / t->median, c), cell(WHOLE, row->samples_per_s, d),
-               (unsigned long long)row->launches_per_step, flops, bytes, cell(SECONDS, row->build_cold_s, e),
-               cell(SECONDS, row->build_warm_s, f),
+        printf("%-8s %10s %10s %7s  %10s %8llu  %-18s %-18s %9s %9s %9s\n", row->spec, cell(PLACES, t->median, a),
+               cell(PLACES, t->min, b), cell(SHARE, (t->max - t->min) / t->median, c),
+               cell(WHOLE, row->samples_per_s, d), (unsigned long long)row->launches_per_step, flops, bytes,
+               cell(SECONDS, row->build_cold_s, e), cell(SECONDS, row->build_warm_s, f),
                row->is_ref ? "-" : cli_bytes((double)row->peak_device_bytes, memory));
     }
 }
@@ -134,10 +132,9 @@ void compare_print(const struct clrnn_compare_result *r)
 {
     char steps[32];
 
-    printf(
-        "%s of batch %u, held against the reference in double precision. Bounds: 10 times what %u\n"
-        "runs of the reference show whose numbers are off by up to 4 units in the last place of float32.\n\n",
-        cli_count(r->steps, "training step", steps), r->batch, r->noise_runs);
+    printf("%s of batch %u, held against the reference in double precision. Bounds: 10 times what %u\n"
+           "runs of the reference show whose numbers are off by up to 4 units in the last place of float32.\n\n",
+           cli_count(r->steps, "training step", steps), r->batch, r->noise_runs);
     print_numbers(r);
     printf("\nfirst step: largest error of loss, logits and gradients over their largest value; final loss "
            "over %u %s "
@@ -148,8 +145,7 @@ void compare_print(const struct clrnn_compare_result *r)
     print_devices(r);
     for (size_t i = 0; i < r->row_count && r->speed; i++)
         if (r->row[i].unmeasured[0])
-            printf("%-8s not all of its speed is measured: %s\n", r->row[i].spec,
-                   cli_shown(r->row[i].unmeasured));
+            printf("%-8s not all of its speed is measured: %s\n", r->row[i].spec, cli_shown(r->row[i].unmeasured));
     for (size_t i = 0; i < r->row_count; i++) {
         const struct clrnn_compare_row *row = &r->row[i];
 

@@ -7,8 +7,8 @@
 #include "base/array.h"
 #include "base/log.h"
 
-// Lists all GPUs in *names, as "0:0,0:1". If there are no GPUs, *names is "gpu": opening that device reports
-// that there is none.
+// Lists all GPUs in *names, as "0:0,0:1". If there are no GPUs, *names is "gpu": opening that device reports that there
+// is none.
 static enum clrnn_status all_gpus(const struct cli *cli, char **names)
 {
     struct clrnn_device_list *there;
@@ -22,8 +22,8 @@ static enum clrnn_status all_gpus(const struct cli *cli, char **names)
         char spec[24];
 
         if (info->type == CLRNN_DEVICE_GPU && !info->trouble && info->same_as < 0)
-            used += (size_t)snprintf(*names + used, size - used, "%s%s", used ? "," : "",
-                                     clrnn_device_spec(info, spec));
+            used +=
+                (size_t)snprintf(*names + used, size - used, "%s%s", used ? "," : "", clrnn_device_spec(info, spec));
     }
     if (*names && !used)
         snprintf(*names, size, "gpu");
@@ -38,11 +38,11 @@ static enum clrnn_status add(struct cli *cli, const char *name, bool profile, st
     char spec[24];
 
     if (!*name)
-        return clrnn_error(&cli->log, CLRNN_ERR_ARG,
-                           "--devices %s: a name is missing before or after a comma", list->names);
+        return clrnn_error(&cli->log, CLRNN_ERR_ARG, "--devices %s: a name is missing before or after a comma",
+                           list->names);
     if (list->count == ARRAY_SIZE(list->device))
-        return clrnn_error(&cli->log, CLRNN_ERR_ARG, "--devices %s: expected at most %zu devices",
-                           list->names, ARRAY_SIZE(list->device));
+        return clrnn_error(&cli->log, CLRNN_ERR_ARG, "--devices %s: expected at most %zu devices", list->names,
+                           ARRAY_SIZE(list->device));
     cli->device = name;
     TRY(cli_device(cli, profile, &list->device[list->count]));
     info = clrnn_device_info(list->device[list->count++]);
@@ -76,11 +76,10 @@ static void warn_of_kinds(const struct cli *cli, const struct device_list *list)
         other = clrnn_device_info(list->device[i]);
         if (!strcmp(first->name, other->name) && !strcmp(first->driver, other->driver))
             continue;
-        clrnn_log(
-            &cli->log, CLRNN_LOG_WARNING,
-            "%s (%s) and %s (%s) are of different kinds: the last bits of the result may depend on which of "
-            "them computes what",
-            clrnn_device_spec(first, spec[0]), first->name, clrnn_device_spec(other, spec[1]), other->name);
+        clrnn_log(&cli->log, CLRNN_LOG_WARNING,
+                  "%s (%s) and %s (%s) are of different kinds: the last bits of the result may depend on which of "
+                  "them computes what",
+                  clrnn_device_spec(first, spec[0]), first->name, clrnn_device_spec(other, spec[1]), other->name);
         return;
     }
 }
@@ -112,8 +111,8 @@ enum clrnn_status device_list_open(struct cli *cli, bool profile, struct device_
 
 // ---------------------------------------------------------------- ranks of a host
 
-// Returns the device that is opened by default. With `gpu`, returns a GPU: the default device if it is one,
-// else the first usable GPU. Returns NULL if there is no such device.
+// Returns the device that is opened by default. With `gpu`, returns a GPU: the default device if it is one, else the
+// first usable GPU. Returns NULL if there is no such device.
 static const struct clrnn_device_info *standard(const struct clrnn_device_list *there, bool gpu)
 {
     char why[160];
@@ -133,11 +132,10 @@ static bool same_kind(const struct clrnn_device_info *a, const struct clrnn_devi
            !strcmp(a->driver, b->driver);
 }
 
-// Lists in *names, separated by commas, the devices that this rank may have to share with other ranks on its
-// host. *names is "" if --device or CLRNN_DEVICE names a device for this rank. *seen is a text of *names and
-// of all devices that this rank sees. Ranks with equal *seen share the devices in *names.
-static enum clrnn_status list_common(const struct cli *cli, const struct device_list *list, char **names,
-                                     char **seen)
+// Lists in *names, separated by commas, the devices that this rank may have to share with other ranks on its host.
+// *names is "" if --device or CLRNN_DEVICE names a device for this rank. *seen is a text of *names and of all devices
+// that this rank sees. Ranks with equal *seen share the devices in *names.
+static enum clrnn_status list_common(const struct cli *cli, const struct device_list *list, char **names, char **seen)
 {
     const char *spec = cli->device ? cli->device : getenv("CLRNN_DEVICE");
     const bool open = !list->names && (!spec || !*spec || !strcmp(spec, "gpu"));
@@ -159,16 +157,14 @@ static enum clrnn_status list_common(const struct cli *cli, const struct device_
         snprintf(*names, size, "%s", list->names);
     used = *names && *seen ? (size_t)snprintf(*seen, size, "%s %d", *names, list->names != NULL) : 0;
     for (size_t i = 0; used && i < there->count; i++)
-        used += (size_t)snprintf(*seen + used, size - used, " %s %llx",
-                                 clrnn_device_spec(&there->info[i], number),
+        used += (size_t)snprintf(*seen + used, size - used, " %s %llx", clrnn_device_spec(&there->info[i], number),
                                  (unsigned long long)there->info[i].pci);
     clrnn_device_list_destroy(&there);
     return *names && *seen ? CLRNN_OK : clrnn_error_memory(&cli->log, 2 * size, "the list of devices");
 }
 
-// Reduces the list `names` to the devices of rank `own` of `count` ranks. With `one`, or if there are fewer
-// devices than ranks, the rank gets one device, which several ranks may share. Otherwise the list is divided
-// among the ranks.
+// Reduces the list `names` to the devices of rank `own` of `count` ranks. With `one`, or if there are fewer devices
+// than ranks, the rank gets one device, which several ranks may share. Otherwise the list is divided among the ranks.
 static void divide(char *names, uint32_t own, uint32_t count, bool one)
 {
     size_t there = 1, first, end;

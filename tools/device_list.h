@@ -18,19 +18,17 @@ struct device_list {
 /** The row for --devices in a command's table of options. */
 #define DEVICES_OPTION(list) \
     { \
-        "devices", CLI_TEXT, "LIST", "several devices at once: their names, as 0:0,1:0, or all-gpus", \
-            &(list).names \
+        "devices", CLI_TEXT, "LIST", "several devices at once: their names, as 0:0,1:0, or all-gpus", &(list).names \
     }
 
-/** Opens the devices in list->names, in this order, and warns if they are of different kinds. Without
- * list->names, opens the one device that --device selects. CLRNN_ERR_ARG: a name is wrong, or --device is
- * given as well; other errors as clrnn_device_open. The caller closes the devices with device_list_close,
- * also after an error. */
+/** Opens the devices in list->names, in this order, and warns if they are of different kinds. Without list->names,
+ * opens the one device that --device selects. CLRNN_ERR_ARG: a name is wrong, or --device is given as well; other
+ * errors as clrnn_device_open. The caller closes the devices with device_list_close, also after an error. */
 enum clrnn_status device_list_open(struct cli *cli, bool profile, struct device_list *list);
-/** Divides the devices of a host among the ranks that run on it. All ranks call it before device_list_open.
- * Ranks with the same --devices divide these devices among themselves. Without --devices and without a named
- * --device, each rank takes one of the devices that are of the same kind as the default device. `status` is
- * CLRNN_OK or an earlier error of this rank. Returns `status`, or a new error. */
+/** Divides the devices of a host among the ranks that run on it. All ranks call it before device_list_open. Ranks with
+ * the same --devices divide these devices among themselves. Without --devices and without a named --device, each rank
+ * takes one of the devices that are of the same kind as the default device. `status` is CLRNN_OK or an earlier error of
+ * this rank. Returns `status`, or a new error. */
 enum clrnn_status device_list_divide(struct cli *cli, const struct clrnn_rank *rank, enum clrnn_status status,
                                      struct device_list *list);
 void device_list_close(struct device_list *list);

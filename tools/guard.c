@@ -27,15 +27,14 @@ static void report(int number)
     for (size_t i = 0; i < ARRAY_SIZE(names) && !rank; i++)
         rank = getenv(names[i]);
     gethostname(host, sizeof(host) - 1);
-    fprintf(
-        stderr,
-        "clrnn: error: rank %s on %s was ended by signal %d (%s), and the others end with it: `clrnn train "
-        "--resume RUN` goes on from the last checkpoint, with any number of processes\n",
-        rank ? rank : "?", host, number, strsignal(number));
+    fprintf(stderr,
+            "clrnn: error: rank %s on %s was ended by signal %d (%s), and the others end with it: `clrnn train "
+            "--resume RUN` goes on from the last checkpoint, with any number of processes\n",
+            rank ? rank : "?", host, number, strsignal(number));
 }
 
-// Waits, for a second at most, until the launcher has read this process's stderr. When the launcher ends all
-// processes, it loses output that it has not read.
+// Waits, for a second at most, until the launcher has read this process's stderr. When the launcher ends all processes,
+// it loses output that it has not read.
 static void wait_for_reader(void)
 {
     const struct timespec moment = {.tv_nsec = 10000000};
@@ -45,9 +44,9 @@ static void wait_for_reader(void)
         nanosleep(&moment, NULL);
 }
 
-// Asks MPICH's launcher, by its protocol PMI, to end all processes, as MPI_Abort does. MPICH's launcher does
-// not notice that a process ends before MPI_Init, so the other ranks would wait. Other launchers need no
-// request: they see the nonzero status.
+// Asks MPICH's launcher, by its protocol PMI, to end all processes, as MPI_Abort does. MPICH's launcher does not notice
+// that a process ends before MPI_Init, so the other ranks would wait. Other launchers need no request: they see the
+// nonzero status.
 static void end_all(int status)
 {
     const char *fd = getenv("PMI_FD");

@@ -76,8 +76,8 @@ void interrupt_start(void)
         return;
     }
     pthread_detach(thread);
-    // Wait until the thread runs: a process forked earlier would inherit locks that a starting thread holds,
-    // such as AddressSanitizer's.
+    // Wait until the thread runs: a process forked earlier would inherit locks that a starting thread holds, such as
+    // AddressSanitizer's.
     while (sem_wait(&started))
         continue;
 }

@@ -35,12 +35,11 @@ static json_t *device_keys(const struct clrnn_device_info *info)
                      clrnn_json_text(info->driver));
 }
 
-// Makes an object with the keys that all results have, followed by the keys of `value`. Drops the reference
-// to `value`. Returns NULL if memory is exhausted.
+// Makes an object with the keys that all results have, followed by the keys of `value`. Drops the reference to `value`.
+// Returns NULL if memory is exhausted.
 static json_t *with_common(const struct cli *cli, json_t *value)
 {
-    json_t *all =
-        json_pack("{s:s, s:o}", "version", clrnn_version(), "config", clrnn_json_text(cli->config_path));
+    json_t *all = json_pack("{s:s, s:o}", "version", clrnn_version(), "config", clrnn_json_text(cli->config_path));
     json_t *device = cli->used ? device_keys(cli->used) : json_object();
 
     if (!all || !device || !value || json_object_update(all, device) || json_object_update(all, value)) {
@@ -77,13 +76,12 @@ enum clrnn_status cli_print_json_text(const struct cli *cli, const char *text)
     return cli_print_json(cli, json_loads(text, 0, NULL));
 }
 
-enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name,
-                                 enum clrnn_status st)
+enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name, enum clrnn_status st)
 {
     char *path = clrnn_path_join(folder, name), *text = NULL;
     struct clrnn_map map = {0};
-    enum clrnn_status written = path ? clrnn_map_open(&cli->log, path, &map)
-                                     : clrnn_error_memory(&cli->log, strlen(folder), "the result");
+    enum clrnn_status written =
+        path ? clrnn_map_open(&cli->log, path, &map) : clrnn_error_memory(&cli->log, strlen(folder), "the result");
     json_t *value = written == CLRNN_OK ? json_loadb((const char *)map.data, map.size, 0, NULL) : NULL;
 
     if (written == CLRNN_OK && !json_object_get(value, "version")) {

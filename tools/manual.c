@@ -93,10 +93,9 @@ static void print_man(const struct cli_page *p)
 static void print_man_all(void)
 {
     manual_title("clrnn", 1);
-    printf(
-        "clrnn \\- recurrent networks on any OpenCL device\n.SH SYNOPSIS\n.B clrnn\n.I COMMAND\n[options]\n"
-        ".SH DESCRIPTION\nTrains and runs recurrent networks on GPUs and CPUs through OpenCL, with PyTorch's\n"
-        "names, defaults and numbers, and says why a network does not learn.\n.SH COMMANDS\n");
+    printf("clrnn \\- recurrent networks on any OpenCL device\n.SH SYNOPSIS\n.B clrnn\n.I COMMAND\n[options]\n"
+           ".SH DESCRIPTION\nTrains and runs recurrent networks on GPUs and CPUs through OpenCL, with PyTorch's\n"
+           "names, defaults and numbers, and says why a network does not learn.\n.SH COMMANDS\n");
     for (const struct cli_command *c = cli_commands; c->name; c++) {
         printf(".TP\n.BR clrnn\\-%s (1)\n", c->name);
         manual_roff(c->help);
@@ -115,8 +114,8 @@ static const char *choices(const struct cli_option *o)
     return !strcmp(o->name, "device") ? "cpu gpu ref" : !strcmp(o->name, "gemm") ? "auto own clblast" : NULL;
 }
 
-// Prints text for use inside single quotes of a shell. For zsh, escapes brackets, colons and backslashes,
-// which have a meaning there.
+// Prints text for use inside single quotes of a shell. For zsh, escapes brackets, colons and backslashes, which have a
+// meaning there.
 static void quoted(const char *text, bool zsh)
 {
     for (const char *c = text; *c; c++) {
@@ -189,10 +188,9 @@ bool manual_print_all(const char *format, void (*pages)(const char *format))
     } else if (!strcmp(format, "man")) {
         print_man_all();
     } else if (!strcmp(format, "bash")) {
-        printf(
-            "# bash completion for clrnn, made by clrnn help --format bash\n_clrnn()\n{\n"
-            "    local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options=''\n\n"
-            "    case ${COMP_WORDS[1]} in\n");
+        printf("# bash completion for clrnn, made by clrnn help --format bash\n_clrnn()\n{\n"
+               "    local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options=''\n\n"
+               "    case ${COMP_WORDS[1]} in\n");
         pages(format);
         printf("    esac\n    case $before in\n    --device) options='cpu gpu ref' ;;\n"
                "    --gemm) options='auto own clblast' ;;\n    clrnn) options='");
@@ -203,8 +201,7 @@ bool manual_print_all(const char *format, void (*pages)(const char *format))
                "    mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$current\")\n}\n"
                "complete -o default -F _clrnn clrnn\n");
     } else if (!strcmp(format, "zsh")) {
-        printf(
-            "#compdef clrnn\n# made by clrnn help --format zsh\n_clrnn() {\n  local -a commands\n  commands=(\n");
+        printf("#compdef clrnn\n# made by clrnn help --format zsh\n_clrnn() {\n  local -a commands\n  commands=(\n");
         print_names("    '", true, ":", "'\n");
         printf("  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n"
                "  shift words\n  (( CURRENT-- ))\n  case $words[1] in\n");
@@ -226,8 +223,7 @@ bool manual_print(const struct cli_page *page, const char *format)
         const char *name;
         void (*print)(const struct cli_page *page);
     } formats[] = {
-        {"text", print_text}, {"man", print_man},   {"bash", print_bash},
-        {"zsh", print_zsh},   {"fish", print_fish},
+        {"text", print_text}, {"man", print_man}, {"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {

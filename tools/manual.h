@@ -14,17 +14,17 @@ struct cli_page {
     size_t own, count;
 };
 
-/** Prints a command's page in a format: text, man, or its part of the completions of bash, zsh or fish.
- * Returns false if there is no such format. */
+/** Prints a command's page in a format: text, man, or its part of the completions of bash, zsh or fish. Returns false
+ * if there is no such format. */
 bool manual_print(const struct cli_page *page, const char *format);
 /** Prints the list of commands and how to begin. */
 void manual_commands(FILE *to);
-/** Prints the list of commands, the man page clrnn.1 or the completions of a shell. Calls `pages` to print
- * the part of each command. Returns false if there is no such format. */
+/** Prints the list of commands, the man page clrnn.1 or the completions of a shell. Calls `pages` to print the part of
+ * each command. Returns false if there is no such format. */
 bool manual_print_all(const char *format, void (*pages)(const char *format));
 
-/** Prints a config key and the keys below it as text, Markdown or man. For the key "config", prints the paths
- * of all keys, or with format man the page clrnn-config.5. CLRNN_ERR_ARG: there is no such key or format. */
+/** Prints a config key and the keys below it as text, Markdown or man. For the key "config", prints the paths of all
+ * keys, or with format man the page clrnn-config.5. CLRNN_ERR_ARG: there is no such key or format. */
 enum clrnn_status manual_keys(const struct cli *cli, const char *key, const char *format);
 
 /** Prints the start of a man page: its title, and the heading NAME. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prints the config's keys as text, Markdown tables and the man page clrnn-config.5, from the table by which
-// configs are read.
+// Prints the config's keys as text, Markdown tables and the man page clrnn-config.5, from the table by which configs
+// are read.
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,8 +31,7 @@ static const char *name_below(const struct clrnn_config_key *key, const char *pa
     const size_t length = strlen(parent);
     const char *name = key->path + length + 1;
 
-    return !strncmp(key->path, parent, length) && key->path[length] == '.' && !strchr(name, '.') ? name
-                                                                                                 : NULL;
+    return !strncmp(key->path, parent, length) && key->path[length] == '.' && !strchr(name, '.') ? name : NULL;
 }
 
 static bool holds_keys(const struct clrnn_config_key *keys, size_t count, const char *path)
@@ -43,8 +42,8 @@ static bool holds_keys(const struct clrnn_config_key *keys, size_t count, const 
     return false;
 }
 
-// Prints " (required): a whole number" or " (0.1): a number". Prints nothing for a key that is neither
-// required nor has a default, as one of several alternatives.
+// Prints " (required): a whole number" or " (0.1): a number". Prints nothing for a key that is neither required nor has
+// a default, as one of several alternatives.
 static void print_facts(const struct clrnn_config_key *k, void (*put)(const char *))
 {
     if (!k->required && !k->standard)
@@ -61,8 +60,7 @@ static void plain(const char *text)
 }
 
 // Prints the table of the keys below a key.
-static void print_below(const struct clrnn_config_key *keys, size_t count, const char *path,
-                        const char *format)
+static void print_below(const struct clrnn_config_key *keys, size_t count, const char *path, const char *format)
 {
     const bool markdown = !strcmp(format, "markdown"), man = !strcmp(format, "man");
 
@@ -98,13 +96,12 @@ static void print_below(const struct clrnn_config_key *keys, size_t count, const
 static void print_config_page(const struct clrnn_config_key *keys, size_t count)
 {
     manual_title("clrnn-config", 5);
-    printf(
-        "clrnn\\-config \\- what a config of clrnn can hold\n.SH DESCRIPTION\n"
-        "A config is a YAML file that says what is trained, how, and on what. Names, defaults and meaning are\n"
-        "PyTorch's wherever PyTorch has the thing. A layer, a loss, an optimizer or a scheduler is written as\n"
-        "its bare name where all its keys keep their defaults, or as a map with that one key. In parentheses\n"
-        "stands a key's default. \\fB\\-\\-set\\fR \\fIKEY\\fR=\\fIVALUE\\fR changes any key, with layers\n"
-        "counted from 0, as in model.layers.0.rnn.hidden_size=128.\n.SH KEYS\n");
+    printf("clrnn\\-config \\- what a config of clrnn can hold\n.SH DESCRIPTION\n"
+           "A config is a YAML file that says what is trained, how, and on what. Names, defaults and meaning are\n"
+           "PyTorch's wherever PyTorch has the thing. A layer, a loss, an optimizer or a scheduler is written as\n"
+           "its bare name where all its keys keep their defaults, or as a map with that one key. In parentheses\n"
+           "stands a key's default. \\fB\\-\\-set\\fR \\fIKEY\\fR=\\fIVALUE\\fR changes any key, with layers\n"
+           "counted from 0, as in model.layers.0.rnn.hidden_size=128.\n.SH KEYS\n");
     for (size_t i = 0; i < count; i++) {
         if (!holds_keys(keys, count, keys[i].path))
             continue;
@@ -164,8 +161,7 @@ enum clrnn_status manual_keys(const struct cli *cli, const char *path, const cha
     char name[256];
 
     if (!is_format(format))
-        return clrnn_error(&cli->log, CLRNN_ERR_ARG, "help: --format %s: expected text, markdown or man",
-                           format);
+        return clrnn_error(&cli->log, CLRNN_ERR_ARG, "help: --format %s: expected text, markdown or man", format);
     TRY(clrnn_config_keys(&cli->log, &keys, &count));
     without_indices(path, name, sizeof(name));
     while (at < count && strcmp(keys[at].path, name))

@@ -21,6 +21,6 @@ void manual_roff(const char *text)
 
 void manual_title(const char *name, int section)
 {
-    printf(".\\\" made by clrnn help --format man\n.TH %s %d \"\" \"clrnn %s\" clRNN\n.SH NAME\n", name,
-           section, clrnn_version());
+    printf(".\\\" made by clrnn help --format man\n.TH %s %d \"\" \"clrnn %s\" clRNN\n.SH NAME\n", name, section,
+           clrnn_version());
 }

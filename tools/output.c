@@ -98,14 +98,12 @@ void cli_print_lines(const char *text)
 int cli_finish(const struct cli *cli, enum clrnn_status status)
 {
     if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "clrnn: error: %s: standard output cannot be written: %s\n", cli->command,
-                strerror(errno));
+        fprintf(stderr, "clrnn: error: %s: standard output cannot be written: %s\n", cli->command, strerror(errno));
         if (status == CLRNN_OK || status == CLRNN_FAILED)
             status = CLRNN_ERR_DISK;
     }
     if (lost && (status == CLRNN_OK || status == CLRNN_FAILED)) {
-        fprintf(stderr, "clrnn: error: %s: out of memory: \"?\" stands for some of the output\n",
-                cli->command);
+        fprintf(stderr, "clrnn: error: %s: out of memory: \"?\" stands for some of the output\n", cli->command);
         status = CLRNN_ERR_MEMORY;
     }
     return clrnn_status_exit(status);

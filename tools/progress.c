@@ -90,8 +90,8 @@ static void add_figures(struct part *part, const char *which, double loss, doubl
         add(part, " MAE %.6g", mae);
 }
 
-// Prints the line of an epoch. If the terminal is too narrow, the line is broken between parts. In a file or
-// a pipe an epoch is always one line.
+// Prints the line of an epoch. If the terminal is too narrow, the line is broken between parts. In a file or a pipe an
+// epoch is always one line.
 static void print_epoch(const struct clrnn_progress *p)
 {
     const size_t columns = isatty(STDERR_FILENO) ? (size_t)cli_columns(STDERR_FILENO) : SIZE_MAX;
@@ -140,7 +140,6 @@ void progress_show(void *user, const struct clrnn_progress *p)
         draw_bar(view, p);
     } else {
         fprintf(stderr, "Batch %u/%u Trained: %llu/%llu Loss: %.8f lr: %s\n", p->batch, p->batches,
-                (unsigned long long)p->samples, (unsigned long long)p->samples_total, p->loss,
-                lr_text(p->lr, lr));
+                (unsigned long long)p->samples, (unsigned long long)p->samples_total, p->loss, lr_text(p->lr, lr));
     }
 }

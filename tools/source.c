@@ -24,8 +24,7 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
 {
     *status = 2;
     if (s->init ? cli->argument_count != 0 || !s->config : cli->argument_count != 1)
-        return cli_usage(cli, "name a run folder or model file, or --init FILE with --config CONFIG.yaml"),
-               false;
+        return cli_usage(cli, "name a run folder or model file, or --init FILE with --config CONFIG.yaml"), false;
     if (s->best && s->last)
         return cli_usage(cli, "--best and --last exclude each other"), false;
     if (s->init && (s->best || s->last))
@@ -58,8 +57,7 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
     return true;
 }
 
-enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last,
-                                    char **file)
+enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last, char **file)
 {
     return clrnn_run_checkpoint(&cli->log, path,
                                 best   ? CLRNN_CHECKPOINT_BEST
@@ -68,10 +66,9 @@ enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, boo
                                 file);
 }
 
-// Returns CLRNN_ERR_ARG if the model was trained with lengths and the user forgot --lengths: padding would
-// then be taken for data and change every result.
-static enum clrnn_status check_lengths(const struct cli *cli, const struct source_options *s,
-                                       struct clrnn_model *model)
+// Returns CLRNN_ERR_ARG if the model was trained with lengths and the user forgot --lengths: padding would then be
+// taken for data and change every result.
+static enum clrnn_status check_lengths(const struct cli *cli, const struct source_options *s, struct clrnn_model *model)
 {
     const char *trained = clrnn_model_config(model)->data.train.lengths;
 
@@ -93,8 +90,7 @@ enum clrnn_status source_check_out(const struct cli *cli, const struct source_op
     for (size_t i = 0; i < ARRAY_SIZE(set) && s->data.own; i++)
         TRY(cli_check_out(cli, out, 8,
                           (const char *const[]){set[i]->x, set[i]->y, set[i]->lengths, set[i]->weights,
-                                                set[i]->y_lengths, set[i]->csv, set[i]->label_from,
-                                                set[i]->ts}));
+                                                set[i]->y_lengths, set[i]->csv, set[i]->label_from, set[i]->ts}));
     return CLRNN_OK;
 }
 

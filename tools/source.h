@@ -48,22 +48,20 @@ struct source_options {
 /** Whether a file is a .ts file, which holds samples and targets. */
 bool source_is_ts(const char *path);
 
-/** Checks that the options name one model and one data set. If not, reports the error, sets *status to the
- * exit status and returns false. */
+/** Checks that the options name one model and one data set. If not, reports the error, sets *status to the exit status
+ * and returns false. */
 bool source_check(const struct cli *cli, struct source_options *source, int *status);
 
 /** Finds the model file that `path` means with --best or --last. The rest as clrnn_run_checkpoint. */
-enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last,
-                                    char **file);
+enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last, char **file);
 
-/** Returns CLRNN_ERR_ARG if the command reads the data of the model's own config and `out` is one of these
- * files. */
+/** Returns CLRNN_ERR_ARG if the command reads the data of the model's own config and `out` is one of these files. */
 enum clrnn_status source_check_out(const struct cli *cli, const struct source_options *source,
                                    const struct clrnn_model *model, const char *out);
 
 /** Opens the devices, and the model on each device: from a run or model file, or from --init with --config.
- * CLRNN_ERR_ARG: the model was trained with lengths, and the options have neither --lengths nor --no-lengths.
- * The caller closes models and devices with source_close, also after an error. */
+ * CLRNN_ERR_ARG: the model was trained with lengths, and the options have neither --lengths nor --no-lengths. The
+ * caller closes models and devices with source_close, also after an error. */
 enum clrnn_status source_open_models(struct cli *cli, struct source_options *source);
 void source_close(struct source_options *source);
 

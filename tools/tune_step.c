@@ -34,8 +34,7 @@ static void say(void *user, const char *what)
     clrnn_child_doing(user, "running %s", what);
 }
 
-static enum clrnn_status test_and_measure(struct tune_step *s, struct clrnn_device *device,
-                                          const struct clrnn_log *log)
+static enum clrnn_status test_and_measure(struct tune_step *s, struct clrnn_device *device, const struct clrnn_log *log)
 {
     const struct clrnn_selftest_params test = {.doing = say, .doing_user = &s->report};
     struct clrnn_bench_result result;
@@ -64,8 +63,7 @@ static void work(void *user)
     close(s->go[1]);
     if (read(s->go[0], &byte, 1) != 1)
         return;
-    if (clrnn_device_open(&(struct clrnn_device_params){.select = s->device, .log = &log}, &device) !=
-        CLRNN_OK)
+    if (clrnn_device_open(&(struct clrnn_device_params){.select = s->device, .log = &log}, &device) != CLRNN_OK)
         return;
     s->done = test_and_measure(s, device, &log) == CLRNN_OK;
     clrnn_device_destroy(&device);
@@ -90,8 +88,8 @@ enum clrnn_status tune_step_start(const struct clrnn_log *log, struct tune_step 
     return st;
 }
 
-// Whether the device fails its self-test. If so, writes the reason as a sentence to `why`. `ending`: how the
-// child ended, "" if normally.
+// Whether the device fails its self-test. If so, writes the reason as a sentence to `why`. `ending`: how the child
+// ended, "" if normally.
 static bool fails(const struct tune_step *s, const char *ending, char why[400])
 {
     why[0] = 0;
@@ -103,8 +101,7 @@ static bool fails(const struct tune_step *s, const char *ending, char why[400])
 }
 
 enum clrnn_status tune_step_measure(struct tune_step *s, const struct clrnn_log *log,
-                                    const struct clrnn_device_info *info, const volatile sig_atomic_t *stop,
-                                    double *ms)
+                                    const struct clrnn_device_info *info, const volatile sig_atomic_t *stop, double *ms)
 {
     char ending[CLRNN_ENDING_SIZE], why[400];
 
@@ -119,8 +116,7 @@ enum clrnn_status tune_step_measure(struct tune_step *s, const struct clrnn_log 
         return CLRNN_INTERRUPTED;
     if (fails(s, ending, why)) {
         TRY(clrnn_device_keep_step_ms(log, info, NAN)); // removes an earlier time
-        clrnn_log(log, CLRNN_LOG_WARNING, "device %s fails its self-test and is not measured: %s", s->device,
-                  why);
+        clrnn_log(log, CLRNN_LOG_WARNING, "device %s fails its self-test and is not measured: %s", s->device, why);
         return CLRNN_FAILED;
     }
     *ms = s->ms;

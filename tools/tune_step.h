@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The work after tuning: first the self-test of the device, then the time of the training step
-// CLRNN_STEP_MODEL, by which devices are compared. Both run in a child process, because a process that has
-// tried other CLBlast settings cannot return to the defaults.
+// The work after tuning: first the self-test of the device, then the time of the training step CLRNN_STEP_MODEL, by
+// which devices are compared. Both run in a child process, because a process that has tried other CLBlast settings
+// cannot return to the defaults.
 #ifndef CLRNN_TOOLS_TUNE_STEP_H
 #define CLRNN_TOOLS_TUNE_STEP_H
 
@@ -16,9 +16,9 @@ struct tune_step;
  */
 enum clrnn_status tune_step_start(const struct clrnn_log *log, struct tune_step **step);
 
-/** Lets the child test and measure a device. Stores the milliseconds of the training step for later choices
- * of a default device, and sets *ms to them. CLRNN_FAILED: the device fails its self-test; a warning is
- * logged and nothing is stored. CLRNN_INTERRUPTED: *stop was set. Otherwise as clrnn_device_keep_step_ms. */
+/** Lets the child test and measure a device. Stores the milliseconds of the training step for later choices of a
+ * default device, and sets *ms to them. CLRNN_FAILED: the device fails its self-test; a warning is logged and nothing
+ * is stored. CLRNN_INTERRUPTED: *stop was set. Otherwise as clrnn_device_keep_step_ms. */
 enum clrnn_status tune_step_measure(struct tune_step *step, const struct clrnn_log *log,
                                     const struct clrnn_device_info *info, const volatile sig_atomic_t *stop,
                                     double *ms);

@@ -40,13 +40,12 @@ CLRNN_BEGIN
     X(ERR_DISK, 5, "a file cannot be written") \
     X(INTERRUPTED, 130, "interrupted")
 
-/** The result of a function. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes, not errors. A function that
- * returns a CLRNN_ERR_ code has logged one sentence that says what went wrong.
+/** The result of a function. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes, not errors. A function that returns a
+ * CLRNN_ERR_ code has logged one sentence that says what went wrong.
  *
- * A function returns CLRNN_ERR_ARG if a pointer argument is NULL, unless the function's documentation allows
- * NULL for this argument. A function that returns no status returns 0, NULL or false instead. A function
- * named ..._destroy or ..._finish does nothing if its argument is NULL. Every function accepts a NULL log and
- * then logs no messages. */
+ * A function returns CLRNN_ERR_ARG if a pointer argument is NULL, unless the function's documentation allows NULL for
+ * this argument. A function that returns no status returns 0, NULL or false instead. A function named ..._destroy or
+ * ..._finish does nothing if its argument is NULL. Every function accepts a NULL log and then logs no messages. */
 enum clrnn_status {
 #define X(name, exit_status, text) CLRNN_##name,
     CLRNN_STATUS_LIST(X)
@@ -73,18 +72,18 @@ enum clrnn_log_level {
 /** A function that receives one message. `line` has no newline and is valid only during the call. */
 typedef void clrnn_log_fn(void *user, enum clrnn_log_level level, const char *line);
 
-/** Where messages are sent. A function that creates an object stores its log pointer in the object, so the
- * log must live as long as the object. If the log pointer or `fn` is NULL, no messages are sent. A function
- * that fails logs exactly one sentence with the facts at CLRNN_LOG_ERROR and returns the matching status.
+/** Where messages are sent. A function that creates an object stores its log pointer in the object, so the log must
+ * live as long as the object. If the log pointer or `fn` is NULL, no messages are sent. A function that fails logs
+ * exactly one sentence with the facts at CLRNN_LOG_ERROR and returns the matching status.
  */
 struct clrnn_log {
     clrnn_log_fn *fn;
     void *user;
     enum clrnn_log_level level; // less severe messages are dropped
-    /** Reports the progress of long work. It is called from time to time, in the thread that does the work.
-     * `what` names the work ("reading sales.csv, 520 MB") and is valid only during the call. `share` is the
-     * fraction of the work that is done, from 0 to 1; a report with 1 is the last one. If `progress` is NULL,
-     * one message at CLRNN_LOG_INFO names the work instead, once it has taken longer than a second. */
+    /** Reports the progress of long work. It is called from time to time, in the thread that does the work. `what`
+     * names the work ("reading sales.csv, 520 MB") and is valid only during the call. `share` is the fraction of the
+     * work that is done, from 0 to 1; a report with 1 is the last one. If `progress` is NULL, one message at
+     * CLRNN_LOG_INFO names the work instead, once it has taken longer than a second. */
     void (*progress)(void *user, const char *what, double share);
 };
 

@@ -40,8 +40,8 @@ enum clrnn_layer_kind {
     CLRNN_LAYER_KINDS
 };
 
-/** What a pool layer returns for each sample: the last valid time step, the final hidden states h_n of the
- * recurrent layer before the pool, or the mean or the maximum over the valid time steps. */
+/** What a pool layer returns for each sample: the last valid time step, the final hidden states h_n of the recurrent
+ * layer before the pool, or the mean or the maximum over the valid time steps. */
 enum clrnn_pool_over { CLRNN_POOL_LAST, CLRNN_POOL_FINAL, CLRNN_POOL_MEAN, CLRNN_POOL_MAX };
 
 /** Initialisers, as in torch.nn.init. */
@@ -64,8 +64,8 @@ struct clrnn_initializer {
     double first, second;
 };
 
-/** The key `init` of a layer: an initialiser for each parameter, by the parameter's name. `all` applies to
- * the parameters without an initialiser of their own. */
+/** The key `init` of a layer: an initialiser for each parameter, by the parameter's name. `all` applies to the
+ * parameters without an initialiser of their own. */
 struct clrnn_layer_init {
     bool on; // the config gives `init` for the layer
     struct clrnn_initializer all, weight, bias, weight_ih, weight_hh, weight_hr, bias_ih,
@@ -95,9 +95,9 @@ struct clrnn_layer {
     int32_t padding_idx; // -1: none
     double p;            // dropout: probability
     enum clrnn_pool_over over;
-    uint32_t proj_size;       // lstm: features of the projected hidden state; 0: no projection
-    double recurrent_dropout; // recurrent layers: dropout of h where h enters the gates
-    bool layer_norm;          // recurrent layers: layer normalisation inside the cell
+    uint32_t proj_size;                            // lstm: features of the projected hidden state; 0: no projection
+    double recurrent_dropout;                      // recurrent layers: dropout of h where h enters the gates
+    bool layer_norm;                               // recurrent layers: layer normalisation inside the cell
     double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus (beta and threshold)
     // fields of conv1d, max_pool1d and avg_pool1d; stride 0: stride is kernel_size
     uint32_t out_channels, kernel_size, stride, padding, dilation;
@@ -108,8 +108,8 @@ struct clrnn_layer {
     uint32_t num_groups;     // groupnorm
     bool gelu_tanh;          // gelu with approximate: tanh
     struct clrnn_layer_init init;
-    // residual, concat: number of layers inside this layer, counted at all depths of nesting. The inner
-    // layers follow this layer in the config's list.
+    // residual, concat: number of layers inside this layer, counted at all depths of nesting. The inner layers follow
+    // this layer in the config's list.
     size_t inner;
     // branches: number of branches of a concat; branch: the branch index of a layer directly inside a concat
     uint32_t branches, branch;
@@ -128,12 +128,7 @@ enum clrnn_loss_kind {
     CLRNN_LOSS_CTC // must stay last: code loops over the losses above, which share an op
 };
 /** Optimisers, as train.optimizer names them. */
-enum clrnn_optimizer_kind {
-    CLRNN_OPTIMIZER_SGD,
-    CLRNN_OPTIMIZER_ADAM,
-    CLRNN_OPTIMIZER_ADAMW,
-    CLRNN_OPTIMIZER_RMSPROP
-};
+enum clrnn_optimizer_kind { CLRNN_OPTIMIZER_SGD, CLRNN_OPTIMIZER_ADAM, CLRNN_OPTIMIZER_ADAMW, CLRNN_OPTIMIZER_RMSPROP };
 /** Schedulers, as train.scheduler names them. */
 enum clrnn_scheduler_kind {
     CLRNN_SCHEDULER_NONE,
@@ -151,7 +146,7 @@ struct clrnn_loss_config {
     enum clrnn_loss_kind kind;
     size_t weight_count; // number of classes (cross_entropy, nll) or labels (bce); 0: no weights
     double *weight;      // [weight_count] class weights, or pos_weight of bce
-    bool balanced; // weight: balanced; `weight` is NULL until the classes of the training set are counted
+    bool balanced;       // weight: balanced; `weight` is NULL until the classes of the training set are counted
     double label_smoothing;
     int32_t ignore_index;
     size_t label_weight_count, quantile_count;
@@ -203,16 +198,16 @@ struct clrnn_train_config {
     struct clrnn_early_stopping_config early_stopping;
     uint32_t epochs, batch_size, log_every; // log_every: steps from one logged step to the next; 0: none
     bool shuffle, drop_last;
-    bool tensorboard; // write an event file into the run's folder
-    uint32_t bptt;    // truncated backpropagation through time: time steps in each piece; 0: whole sequences
-    bool stateful;    // each batch starts from the recurrent states with which the previous batch ended
-    uint32_t shards;  // parts into which a batch is divided, each with gradients of its own; 1: no division
+    bool tensorboard;   // write an event file into the run's folder
+    uint32_t bptt;      // truncated backpropagation through time: time steps in each piece; 0: whole sequences
+    bool stateful;      // each batch starts from the recurrent states with which the previous batch ended
+    uint32_t shards;    // parts into which a batch is divided, each with gradients of its own; 1: no division
     uint32_t recompute; // N: recurrent layers store every N-th state and recompute the rest; 0: store all
     uint64_t seed;
     double clip_grad_norm;     // largest norm of all gradients together; 0: no clipping
     double checkpoint_minutes; // minutes between checkpoints in an epoch; 0: only at the end of each epoch
-    char *init;        // safetensors file of initial weights, relative to the config's folder, or NULL
-    bool init_partial; // load the tensors of `init` that match, and only warn about the others
+    char *init;                // safetensors file of initial weights, relative to the config's folder, or NULL
+    bool init_partial;         // load the tensors of `init` that match, and only warn about the others
 };
 
 /** An array in C order. The caller owns the array, and the library reads it in place, without a copy. */
@@ -228,12 +223,12 @@ struct clrnn_arrays {
     struct clrnn_array x, y, lengths, weights, y_lengths;
 };
 
-/** The value of clrnn_source.horizon if the config gives no horizon. It stands for a horizon of 1 if the
- * source has `target`, and of 0 if it has `label`. */
+/** The value of clrnn_source.horizon if the config gives no horizon. It stands for a horizon of 1 if the source has
+ * `target`, and of 0 if it has `label`. */
 #define CLRNN_HORIZON_OF_TARGET UINT32_MAX
 
-/** One data set: npy files, a CSV file, a .ts file, synthetic data, or arrays in memory. Paths are stored as
- * they are written in the config. */
+/** One data set: npy files, a CSV file, a .ts file, synthetic data, or arrays in memory. Paths are stored as they are
+ * written in the config. */
 struct clrnn_source {
     bool there; // the config has this data set
     // For clrnn_eval and clrnn_predict: use data.test of the model's config or, if there is none, the model's
@@ -251,9 +246,9 @@ struct clrnn_source {
     char *time, *group;                  // csv: names of two columns: the time, and the series of a row
     uint32_t csv_steps;                  // csv: steps T into which a row's columns are folded; 0: T = 1
     uint32_t window, horizon, stride;    // csv, numbers of rows. window 0: no windows; stride 0: stride 1
-    uint32_t season;    // csv: rows after which the seasonal baseline repeats; 0: no such baseline
-    bool split;         // csv: hold out the end of each group for validation
-    double split_valid; // fraction of each group's rows that is held out
+    uint32_t season;                     // csv: rows after which the seasonal baseline repeats; 0: no such baseline
+    bool split;                          // csv: hold out the end of each group for validation
+    double split_valid;                  // fraction of each group's rows that is held out
     bool synthetic;
     uint32_t samples, steps, features, classes;
     uint64_t seed;
@@ -269,9 +264,9 @@ struct clrnn_data_config {
     bool bucket;           // batch samples of similar length together
 };
 
-/** A config. It owns its strings and arrays (allocated with malloc); clrnn_config_destroy frees them. Code
- * may change numbers directly before the config is used; use clrnn_config_set to change strings.
- * doc/config.md has the meaning and range of each value; functions that use the config check the values.
+/** A config. It owns its strings and arrays (allocated with malloc); clrnn_config_destroy frees them. Code may change
+ * numbers directly before the config is used; use clrnn_config_set to change strings. doc/config.md has the meaning and
+ * range of each value; functions that use the config check the values.
  */
 struct clrnn_config {
     char *path;   // path of the config file; NULL: the config was made in code
@@ -283,37 +278,37 @@ struct clrnn_config {
     struct clrnn_data_config data;
 };
 
-/** Reads a config file, then applies `set_count` assignments such as "train.epochs=3". Checks keys, types,
- * ranges, and whatever can be checked without the data. The data section is optional.
+/** Reads a config file, then applies `set_count` assignments such as "train.epochs=3". Checks keys, types, ranges, and
+ * whatever can be checked without the data. The data section is optional.
  *
  * Owner   the caller: clrnn_config_destroy.
  * Errors  CLRNN_ERR_CONFIG: there is no such file, or an entry is invalid. The message has file, line, key,
- * what was found and what is expected; for a misspelt key it suggests a known one. CLRNN_ERR_MEMORY. *config
- * is NULL after an error.
+ * what was found and what is expected; for a misspelt key it suggests a known one. CLRNN_ERR_MEMORY. *config is NULL
+ * after an error.
  * Source  doc/config.md
  */
 CLRNN_API enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *path, size_t set_count,
                                               const char *const *set, struct clrnn_config **config);
 
-/** Like clrnn_config_read, but parses the YAML text `text`, and applies no assignments. Data paths are
- * relative to `folder` (NULL: the working directory). */
-CLRNN_API enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *text,
-                                               const char *folder, struct clrnn_config **config);
+/** Like clrnn_config_read, but parses the YAML text `text`, and applies no assignments. Data paths are relative to
+ * `folder` (NULL: the working directory). */
+CLRNN_API enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *text, const char *folder,
+                                               struct clrnn_config **config);
 
-/** Creates a config without layers and data, with defaults for everything else. Add layers with
- * clrnn_config_add_layer, then set their fields.
+/** Creates a config without layers and data, with defaults for everything else. Add layers with clrnn_config_add_layer,
+ * then set their fields.
  *
  * Owner   the caller: clrnn_config_destroy.
  * Errors  CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_config_create(const struct clrnn_log *log, struct clrnn_config **config);
 
-/** Appends a layer with the defaults of its kind and returns a pointer to the layer. The config owns the
- * layer; the pointer is valid until the next call. Returns NULL if memory runs out or the kind is unknown. */
+/** Appends a layer with the defaults of its kind and returns a pointer to the layer. The config owns the layer; the
+ * pointer is valid until the next call. Returns NULL if memory runs out or the kind is unknown. */
 CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clrnn_layer_kind kind);
 
-/** Changes one value of a config, as `--set` does, for example "train.epochs=3",
- * "model.layers.0.rnn.name=rnn", "train.scheduler={step_lr: {step_size: 30}}" or
+/** Changes one value of a config, as `--set` does, for example "train.epochs=3", "model.layers.0.rnn.name=rnn",
+ * "train.scheduler={step_lr: {step_size: 30}}" or
  * "data.train={x: X.npy, y: y.npy}". A layer that the assignment names must exist.
  * Effect  pointers into the config (layers, strings) become invalid.
  * Errors  CLRNN_ERR_CONFIG: as clrnn_config_read; the config is then unchanged. CLRNN_ERR_MEMORY.
@@ -321,9 +316,9 @@ CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config
 CLRNN_API enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
                                              const char *assignment);
 
-/** Sets a data set of the config to arrays in memory, in place of files. The arrays are not copied or
- * changed. clrnn_config_text writes them as the paths `memory:x`, `memory:y` and so on. A config that is read
- * from this text cannot open these paths.
+/** Sets a data set of the config to arrays in memory, in place of files. The arrays are not copied or changed.
+ * clrnn_config_text writes them as the paths `memory:x`, `memory:y` and so on. A config that is read from this text
+ * cannot open these paths.
  *
  * `set`   "train", "valid" or "test".
  * Owner   the caller; `arrays` and the data must stay unchanged while the config or a copy of it is used.
@@ -340,9 +335,9 @@ CLRNN_API void clrnn_config_destroy(struct clrnn_config **config);
 CLRNN_API enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct clrnn_config *config,
                                               struct clrnn_config **copy);
 
-/** Returns the config as YAML text with every argument written out, defaults included; the caller frees the
- * text with free(). Reading the text gives the same config, whatever folder it is in: data paths are
- * absolute, and doubles read back bit for bit. Returns NULL if memory runs out. */
+/** Returns the config as YAML text with every argument written out, defaults included; the caller frees the text with
+ * free(). Reading the text gives the same config, whatever folder it is in: data paths are absolute, and doubles read
+ * back bit for bit. Returns NULL if memory runs out. */
 CLRNN_API char *clrnn_config_text(const struct clrnn_config *config);
 
 /** A key of the config. Its strings are owned by the list that clrnn_config_keys returns. */
@@ -368,8 +363,8 @@ CLRNN_API const char *clrnn_layer_word(enum clrnn_layer_kind kind);
 CLRNN_API const char *clrnn_loss_word(enum clrnn_loss_kind kind);
 /** Returns the name of an optimiser, such as "adam"; static. NULL if there is no such kind. */
 CLRNN_API const char *clrnn_optimizer_word(enum clrnn_optimizer_kind kind);
-/** Returns the name of a scheduler, such as "step_lr"; static. NULL for CLRNN_SCHEDULER_NONE, or if there is
- * no such kind. */
+/** Returns the name of a scheduler, such as "step_lr"; static. NULL for CLRNN_SCHEDULER_NONE, or if there is no such
+ * kind. */
 CLRNN_API const char *clrnn_scheduler_word(enum clrnn_scheduler_kind kind);
 
 CLRNN_END

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Diagnosing a model that does not learn: overfit one batch, grow the model part by part, report findings
-// with evidence. Also the self-test of devices and the comparison of devices.
+// Diagnosing a model that does not learn: overfit one batch, grow the model part by part, report findings with
+// evidence. Also the self-test of devices and the comparison of devices.
 #ifndef CLRNN_DIAGNOSE_H
 #define CLRNN_DIAGNOSE_H
 
@@ -19,8 +19,8 @@ struct clrnn_overfit_params {
     const char *init; // safetensors file of initial weights, or NULL
     uint32_t samples; // number of samples to overfit; 0: one training batch
     uint32_t steps;   // limit of training steps; 0: 1000
-    // Loss to reach. 0: a default above the lowest possible loss (`floor` of the result), by 0.01 (mse: by
-    // 0.01 of the targets' variance) or by 5 % of the floor, whichever is more.
+    // Loss to reach. 0: a default above the lowest possible loss (`floor` of the result), by 0.01 (mse: by 0.01 of the
+    // targets' variance) or by 5 % of the floor, whichever is more.
     double target;
     bool plain;                        // train without dropout and scheduler
     const volatile sig_atomic_t *stop; // *stop not 0: end with CLRNN_INTERRUPTED
@@ -42,8 +42,8 @@ struct clrnn_overfit_result {
     uint32_t classes; // number of different classes in the batch; 0 for real targets
 };
 
-/** Trains on one batch until the loss is below the target. Returns CLRNN_OK whether or not the target was
- * reached (see `reached`). Errors: as clrnn_train. */
+/** Trains on one batch until the loss is below the target. Returns CLRNN_OK whether or not the target was reached (see
+ * `reached`). Errors: as clrnn_train. */
 CLRNN_API enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
                                           const struct clrnn_overfit_params *params,
                                           struct clrnn_overfit_result *result);
@@ -52,8 +52,8 @@ CLRNN_API void clrnn_overfit_finish(struct clrnn_overfit_result *result);
 
 // ---------------------------------------------------------------- grow
 
-/** A stage of clrnn_grow. The first stage is a linear model; each later stage adds one part of the config, up
- * to the config's own model. */
+/** A stage of clrnn_grow. The first stage is a linear model; each later stage adds one part of the config, up to the
+ * config's own model. */
 struct clrnn_grow_stage {
     char *name;        // the part that the stage adds: "+ bidirectional"
     char *description; // the layers in short: "birnn 64 x 2, batchnorm, linear 2"
@@ -84,15 +84,14 @@ struct clrnn_grow_result {
     char *cause;      // one sentence on why this stage breaks learning; NULL: no stage does
 };
 
-/** Trains the config's model part by part, starting from a linear model, and names the part that breaks
- * learning. Returns CLRNN_OK whether or not a part breaks learning.
+/** Trains the config's model part by part, starting from a linear model, and names the part that breaks learning.
+ * Returns CLRNN_OK whether or not a part breaks learning.
  *
  * Owner   the caller frees the contents of `result` with clrnn_grow_finish, also after an error.
  * Errors  as clrnn_train; CLRNN_INTERRUPTED: *stop was set.
  */
 CLRNN_API enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
-                                       const struct clrnn_grow_params *params,
-                                       struct clrnn_grow_result *result);
+                                       const struct clrnn_grow_params *params, struct clrnn_grow_result *result);
 /** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_grow_finish(struct clrnn_grow_result *result);
 
@@ -112,9 +111,9 @@ struct clrnn_finding_info {
 /** Returns the static table of all findings, and sets *count to its number of rows. */
 CLRNN_API const struct clrnn_finding_info *clrnn_findings(size_t *count);
 
-/** What happened when a finding's remedy was tried in a short training. NOT: the remedy was not tried, or the
- * trial proved nothing. HELPS and WORSE: training got better or worse. NOTHING: the training ran to its end,
- * was no better than without the remedy and still learns badly; the finding is therefore not the cause of
+/** What happened when a finding's remedy was tried in a short training. NOT: the remedy was not tried, or the trial
+ * proved nothing. HELPS and WORSE: training got better or worse. NOTHING: the training ran to its end, was no better
+ * than without the remedy and still learns badly; the finding is therefore not the cause of
  * the trouble. */
 enum clrnn_tried { CLRNN_TRIED_NOT, CLRNN_TRIED_HELPS, CLRNN_TRIED_NOTHING, CLRNN_TRIED_WORSE };
 
@@ -146,19 +145,17 @@ struct clrnn_doctor_params {
 /** The doctor's findings. Freed with clrnn_doctor_finish. */
 struct clrnn_doctor_result {
     size_t count;
-    struct clrnn_finding
-        *finding;  // gravest causes first; after each cause come the findings that follow from it
-    char *first;   // one sentence that says what to do first; "": there is nothing to do
-    char *verdict; // one sentence that sums up the findings
-    char *fixed;   // the config with all certain remedies applied, as YAML; NULL: there are none
+    struct clrnn_finding *finding; // gravest causes first; after each cause come the findings that follow from it
+    char *first;                   // one sentence that says what to do first; "": there is nothing to do
+    char *verdict;                 // one sentence that sums up the findings
+    char *fixed;                   // the config with all certain remedies applied, as YAML; NULL: there are none
 };
 
-/** Examines the config, the data and, with probes and a short training, the model. Faults of the config, the
- * data or the model are not errors but findings. Errors: only what prevents the examination, such as a
- * missing data file or a failing device. */
+/** Examines the config, the data and, with probes and a short training, the model. Faults of the config, the data or
+ * the model are not errors but findings. Errors: only what prevents the examination, such as a missing data file or a
+ * failing device. */
 CLRNN_API enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
-                                         const struct clrnn_doctor_params *params,
-                                         struct clrnn_doctor_result *result);
+                                         const struct clrnn_doctor_params *params, struct clrnn_doctor_result *result);
 /** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_doctor_finish(struct clrnn_doctor_result *result);
 
@@ -186,17 +183,16 @@ struct clrnn_selftest_result {
 
 /** How long to test. All fields zero: ten seconds, no callback. */
 struct clrnn_selftest_params {
-    double seconds; // no case above the smallest size starts after so many seconds; 0: 10
+    double seconds;                              // no case above the smallest size starts after so many seconds; 0: 10
     void (*doing)(void *user, const char *what); // called before each case; may be NULL
     void *doing_user;
     const volatile sig_atomic_t *stop;
 };
 
-/** Compares every family of kernels (forward, backward, optimisers, random numbers) with the double-precision
- * reference at small and irregular sizes. Wrong numbers are reported in the result and are no error. Errors:
- * CLRNN_ERR_ARG on ref; the errors of a device that fails; CLRNN_INTERRUPTED: *stop was set. */
-CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device,
-                                           const struct clrnn_selftest_params *params,
+/** Compares every family of kernels (forward, backward, optimisers, random numbers) with the double-precision reference
+ * at small and irregular sizes. Wrong numbers are reported in the result and are no error. Errors: CLRNN_ERR_ARG on
+ * ref; the errors of a device that fails; CLRNN_INTERRUPTED: *stop was set. */
+CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
                                            struct clrnn_selftest_result *result);
 
 /** The verdict on a device. */
@@ -229,19 +225,18 @@ struct clrnn_devices_params {
     void *progress_user;
 };
 
-/** Lists all devices and tests each in a child process. A crash or hang of the child becomes a verdict. Call
- * this function in a process that has opened no OpenCL device. (*tests)[i] is the test of list entry i; the
- * caller frees the array with free(). Sets *row (row may be NULL) to the index of the entry that
- * params->select matches, or to the list's count if `select` is NULL. */
-CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log,
-                                               const struct clrnn_devices_params *params,
-                                               struct clrnn_device_list **list,
-                                               struct clrnn_device_test **tests, size_t *row);
+/** Lists all devices and tests each in a child process. A crash or hang of the child becomes a verdict. Call this
+ * function in a process that has opened no OpenCL device. (*tests)[i] is the test of list entry i; the caller frees the
+ * array with free(). Sets *row (row may be NULL) to the index of the entry that params->select matches, or to the
+ * list's count if `select` is NULL. */
+CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct clrnn_devices_params *params,
+                                               struct clrnn_device_list **list, struct clrnn_device_test **tests,
+                                               size_t *row);
 
 // ---------------------------------------------------------------- compare
 
-/** error: the largest difference between a device's values and the reference's, relative to the largest
- * value. bound: the largest such difference that rounding explains. */
+/** error: the largest difference between a device's values and the reference's, relative to the largest value. bound:
+ * the largest such difference that rounding explains. */
 struct clrnn_deviation {
     double error, bound;
 };
@@ -307,17 +302,16 @@ struct clrnn_compare_result {
 };
 
 /** Runs the same training on several devices and on ref, each in a child process, and compares the results;
- * doc/devices.md describes what is measured and how bounds are found. Call it in a process that has opened no
- * OpenCL device. Returns CLRNN_OK whether or not the devices agree. Errors: for the config, the data or the
- * choice of devices.
+ * doc/devices.md describes what is measured and how bounds are found. Call it in a process that has opened no OpenCL
+ * device. Returns CLRNN_OK whether or not the devices agree. Errors: for the config, the data or the choice of devices.
  */
 CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
                                           const struct clrnn_compare_params *params,
                                           struct clrnn_compare_result *result);
-/** Draws compare-loss.svg and, if speed was measured, compare-speed.svg into `folder`. CLRNN_ERR_DISK: also
- * if gnuplot is not installed. CLRNN_ERR_ARG: a file of one of these names exists that clRNN did not draw. */
-CLRNN_API enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log,
-                                               const struct clrnn_compare_result *result, const char *folder);
+/** Draws compare-loss.svg and, if speed was measured, compare-speed.svg into `folder`. CLRNN_ERR_DISK: also if gnuplot
+ * is not installed. CLRNN_ERR_ARG: a file of one of these names exists that clRNN did not draw. */
+CLRNN_API enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct clrnn_compare_result *result,
+                                               const char *folder);
 
 /** A difference between a device's results and its results in an earlier comparison. */
 struct clrnn_baseline_change {

@@ -8,8 +8,8 @@
 
 CLRNN_BEGIN
 
-/** The shape of the data. Its `features` are the input size of the first layer, and its `outputs` are the
- * size that the last layer must have. */
+/** The shape of the data. Its `features` are the input size of the first layer, and its `outputs` are the size that the
+ * last layer must have. */
 struct clrnn_data_shape {
     uint32_t features; // C; 0 for tokens
     bool tokens;       // X holds integers (N, T)
@@ -17,8 +17,8 @@ struct clrnn_data_shape {
     uint32_t steps;    // T, if the model has a flatten layer, which needs a fixed T; 0: T may vary
 };
 
-/** A model with its optimiser state. Opaque. Destroy the model before its device. Not thread-safe: a device
- * and the models on it must be used by one thread at a time. */
+/** A model with its optimiser state. Opaque. Destroy the model before its device. Not thread-safe: a device and the
+ * models on it must be used by one thread at a time. */
 struct clrnn_model;
 
 /** Creates a model with random initial parameters (PyTorch's distributions, seeded by train.seed).
@@ -30,8 +30,7 @@ struct clrnn_model;
  * Source  doc/config.md for the layers, doc/maths.md, "Initial values".
  */
 CLRNN_API enum clrnn_status clrnn_model_create(struct clrnn_device *device, const struct clrnn_config *config,
-                                               const struct clrnn_data_shape *shape,
-                                               struct clrnn_model **model);
+                                               const struct clrnn_data_shape *shape, struct clrnn_model **model);
 
 /** Frees the model and sets *model to NULL; does nothing if *model is NULL.
  * Destroy the model before its device. */
@@ -45,15 +44,15 @@ CLRNN_API const struct clrnn_data_shape *clrnn_model_shape(const struct clrnn_mo
 CLRNN_API struct clrnn_device *clrnn_model_device(const struct clrnn_model *model);
 /** Returns the number of features in the last layer's output. */
 CLRNN_API uint32_t clrnn_model_outputs(const struct clrnn_model *model);
-/** Returns the name of class `index` if the model was trained on a CSV file whose labels are words; owned by
- * the model. Returns NULL if the labels are numbers or there is no such class. */
+/** Returns the name of class `index` if the model was trained on a CSV file whose labels are words; owned by the model.
+ * Returns NULL if the labels are numbers or there is no such class. */
 CLRNN_API const char *clrnn_model_class_name(const struct clrnn_model *model, uint32_t index);
 /** Whether the model has an output for every time step: it has no pool, attention_pool or flatten layer. */
 CLRNN_API bool clrnn_model_per_step(const struct clrnn_model *model);
 
-/** Returns the number of time steps in the output for inputs of T steps: T; another number after layers with
- * windows over time (conv1d, max_pool1d, avg_pool1d); 1 if there is one prediction per sample. Returns 0 if T
- * is too short for a layer. */
+/** Returns the number of time steps in the output for inputs of T steps: T; another number after layers with windows
+ * over time (conv1d, max_pool1d, avg_pool1d); 1 if there is one prediction per sample. Returns 0 if T is too short for
+ * a layer. */
 CLRNN_API uint32_t clrnn_model_output_steps(const struct clrnn_model *model, uint32_t T);
 
 // ---------------------------------------------------------------- parameters
@@ -97,10 +96,10 @@ CLRNN_API enum clrnn_status clrnn_model_read_grad(struct clrnn_model *model, siz
  */
 CLRNN_API enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t index, const double *values);
 
-/** Sets mean and standard deviation for `data.normalize: standard`. From then on the model replaces each
- * input x by (x - mean) / std. The model file has mean and std as input.mean and input.std. clrnn_train
- * calls this function. A caller that supplies batches must call it once before the first batch if the config
- * has `normalize: standard`.
+/** Sets mean and standard deviation for `data.normalize: standard`. From then on the model replaces each input x by (x
+ * - mean) / std. The model file has mean and std as input.mean and input.std. clrnn_train
+ * calls this function. A caller that supplies batches must call it once before the first batch if the config has
+ * `normalize: standard`.
  *
  * A standard deviation below FLT_MIN (a constant feature) is replaced by 1.
  *
@@ -111,30 +110,29 @@ CLRNN_API enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *mo
                                                           const double *std);
 
 /** Sets mean and standard deviation for `data.normalize_targets: standard`. From then on the model learns
- * (y - mean) / std, while losses and outputs stay in the units of y. The model file has mean and std as
- * target.mean and target.std. clrnn_train calls this function. A caller that supplies batches must call it
- * once before the first batch.
+ * (y - mean) / std, while losses and outputs stay in the units of y. The model file has mean and std as target.mean and
+ * target.std. clrnn_train calls this function. A caller that supplies batches must call it once before the first batch.
  *
  * A standard deviation below FLT_MIN is replaced by 1.
  *
  * Shapes  mean, std [targets], where targets is the number of outputs (quantile: outputs / quantiles)
  * Errors  CLRNN_ERR_ARG: the loss takes classes. CLRNN_ERR_MEMORY.
  */
-CLRNN_API enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model,
-                                                                 const double *mean, const double *std);
+CLRNN_API enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model, const double *mean,
+                                                                 const double *std);
 
 // ---------------------------------------------------------------- files
 
-/** Loads a state dict written by safetensors.torch.save_file, or the weights of a clRNN model file. Reads
- * F32, F64, F16 and BF16. Optimiser state and schedule stay as they are.
+/** Loads a state dict written by safetensors.torch.save_file, or the weights of a clRNN model file. Reads F32, F64, F16
+ * and BF16. Optimiser state and schedule stay as they are.
  * Errors  CLRNN_ERR_DATA: not a safetensors file, or tensors are missing, extra or of a wrong shape (the
  *         message names these tensors). With `partial` the tensors that match are loaded and a warning lists
  *         the others; an error is returned only if no tensor matches. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  * Source  doc/from-pytorch.md */
 CLRNN_API enum clrnn_status clrnn_model_init(struct clrnn_model *model, const char *path, bool partial);
 
-/** Writes the weights to a safetensors file, as float32 under the names that PyTorch's load_state_dict
- * expects, without config and optimiser state. The file is written atomically.
+/** Writes the weights to a safetensors file, as float32 under the names that PyTorch's load_state_dict expects, without
+ * config and optimiser state. The file is written atomically.
  *
  * Errors  CLRNN_ERR_DISK, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
@@ -143,9 +141,9 @@ CLRNN_API enum clrnn_status clrnn_model_export(struct clrnn_model *model, const 
 /** The type of weights in exported C code. */
 enum clrnn_export_type { CLRNN_EXPORT_TYPE_F32, CLRNN_EXPORT_TYPE_INT8 };
 
-/** Writes the model as C99 source into `folder`, which is made if missing: NAME.c and NAME.h, an example
- * NAME_main.c and a test vector NAME_test.h, each atomically. Files of these names that an earlier export
- * wrote are replaced. With int8 weights, each row of a matrix has a scale; activations stay float.
+/** Writes the model as C99 source into `folder`, which is made if missing: NAME.c and NAME.h, an example NAME_main.c
+ * and a test vector NAME_test.h, each atomically. Files of these names that an earlier export wrote are replaced. With
+ * int8 weights, each row of a matrix has a scale; activations stay float.
  *
  * Errors  CLRNN_ERR_ARG: `name` is no C identifier, or a file with one of these names exists that was not
  *         written by an export.
@@ -153,15 +151,15 @@ enum clrnn_export_type { CLRNN_EXPORT_TYPE_F32, CLRNN_EXPORT_TYPE_INT8 };
  *         CLRNN_ERR_DATA: as clrnn_model_step, or a weight is not finite. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY,
  *         CLRNN_ERR_DEVICE.
  * Source  doc/export.md */
-CLRNN_API enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, const char *folder,
-                                                 const char *name, enum clrnn_export_type type);
+CLRNN_API enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, const char *folder, const char *name,
+                                                 enum clrnn_export_type type);
 
-/** Writes the model as an ONNX file (opset 17), atomically. N and T are variable dimensions. Inputs: x [N, T,
- * C], or tokens int64 [N, T]; also lengths int64 [N] if the config's training set has lengths. Output: out
- * [N, outputs], or per step [N, T, outputs] with zeros in padding. If `states` is true, each recurrent layer
- * also has inputs h (and c) [num_layers, N, H], its initial states, and outputs h_out (and c_out), its
- * states after the last step. With proj_size, h has P in place of H. If the model has several recurrent
- * layers, the names of the states begin with the layer's prefix and a point.
+/** Writes the model as an ONNX file (opset 17), atomically. N and T are variable dimensions. Inputs: x [N, T, C], or
+ * tokens int64 [N, T]; also lengths int64 [N] if the config's training set has lengths. Output: out [N, outputs], or
+ * per step [N, T, outputs] with zeros in padding. If `states` is true, each recurrent layer also has inputs h (and c)
+ * [num_layers, N, H], its initial states, and outputs h_out (and c_out), its
+ * states after the last step. With proj_size, h has P in place of H. If the model has several recurrent layers, the
+ * names of the states begin with the layer's prefix and a point.
  *
  * Errors  CLRNN_ERR_CONFIG: a layer cannot be exported (the message says why); no file is written.
  *         CLRNN_ERR_DATA: as clrnn_model_step, or a weight is not finite. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY,
@@ -169,38 +167,36 @@ CLRNN_API enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, cons
  * Source  doc/export.md */
 CLRNN_API enum clrnn_status clrnn_model_export_onnx(struct clrnn_model *model, const char *path, bool states);
 
-/** Writes a self-contained model file: weights, config, optimiser state, schedule and step counter. Training
- * that continues from the file gives the same bits as training without a stop. The file is written
- * atomically.
+/** Writes a self-contained model file: weights, config, optimiser state, schedule and step counter. Training that
+ * continues from the file gives the same bits as training without a stop. The file is written atomically.
  *
  * Errors  CLRNN_ERR_DISK, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_model_save(struct clrnn_model *model, const char *path);
 
-/** Opens a model file or a run folder. In a folder it opens last.safetensors, the weights at the end of
- * training, or best.safetensors if last.safetensors is missing. To open the best weights of a run, pass the
- * path of its best.safetensors.
+/** Opens a model file or a run folder. In a folder it opens last.safetensors, the weights at the end of training, or
+ * best.safetensors if last.safetensors is missing. To open the best weights of a run, pass the path of its
+ * best.safetensors.
  *
  * Owner   the caller: clrnn_model_destroy.
  * Errors  CLRNN_ERR_DATA: there is no such file, or the file is damaged or no model file. CLRNN_ERR_MEMORY,
  *         CLRNN_ERR_DEVICE. *model is then NULL.
  */
-CLRNN_API enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path,
-                                             struct clrnn_model **model);
+CLRNN_API enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path, struct clrnn_model **model);
 
 // ---------------------------------------------------------------- training and prediction on batches
 
 /** A batch, owned by the caller and read only during the call. Row-major; padding is ignored. */
 struct clrnn_batch {
-    uint32_t N, T;          // samples; time steps
-    const float *x;         // [N, T, C]
-    const int32_t *tokens;  // [N, T], in place of x if the model reads tokens
-    const int32_t *lengths; // [N], valid steps of each sample, 1 to T; NULL: all T
-    const int32_t *classes; // cross_entropy, nll: [N] or per step [N, T]; ctc: [N, L]; NULL for prediction
-    const float *targets;   // other losses: [N, targets] or per step [N, T, targets]; `targets` is the number
-                            // of outputs (quantile: outputs / quantiles)
-    const float *weights;   // [N] weights of the samples in the loss; NULL: all 1
-    uint32_t y_steps;       // ctc: L, the second dimension of classes
+    uint32_t N, T;            // samples; time steps
+    const float *x;           // [N, T, C]
+    const int32_t *tokens;    // [N, T], in place of x if the model reads tokens
+    const int32_t *lengths;   // [N], valid steps of each sample, 1 to T; NULL: all T
+    const int32_t *classes;   // cross_entropy, nll: [N] or per step [N, T]; ctc: [N, L]; NULL for prediction
+    const float *targets;     // other losses: [N, targets] or per step [N, T, targets]; `targets` is the number
+                              // of outputs (quantile: outputs / quantiles)
+    const float *weights;     // [N] weights of the samples in the loss; NULL: all 1
+    uint32_t y_steps;         // ctc: L, the second dimension of classes
     const int32_t *y_lengths; // ctc: [N] number of labels of each sample, 0 to L
 };
 
@@ -232,8 +228,8 @@ CLRNN_API enum clrnn_status clrnn_model_step(struct clrnn_model *model, const st
  */
 CLRNN_API enum clrnn_status clrnn_model_end_epoch(struct clrnn_model *model, double loss);
 
-/** Restarts the learning-rate schedule with this number of steps per epoch. Only a config with one_cycle_lr
- * without total_steps needs this call, before the first step.
+/** Restarts the learning-rate schedule with this number of steps per epoch. Only a config with one_cycle_lr without
+ * total_steps needs this call, before the first step.
  */
 CLRNN_API void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_epoch);
 
@@ -253,8 +249,7 @@ CLRNN_API enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, cons
  * Shapes  out [N, outputs], or per step [N, T, outputs] with zeros in padding; owned by the caller.
  * Errors  as clrnn_model_step; targets are ignored.
  */
-CLRNN_API enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct clrnn_batch *batch,
-                                                float *out);
+CLRNN_API enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct clrnn_batch *batch, float *out);
 
 CLRNN_END
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Searching for good config values: a learning rate by a range test and short trainings, values of any keys
-// by successive halving.
+// Searching for good config values: a learning rate by a range test and short trainings, values of any keys by
+// successive halving.
 #ifndef CLRNN_SEARCH_H
 #define CLRNN_SEARCH_H
 
@@ -21,8 +21,8 @@ struct clrnn_lr_point {
 /** A short training at one learning rate. */
 struct clrnn_lr_trial {
     double lr;
-    // validation loss at the end; without validation data the training loss of the last epoch; not finite:
-    // the training diverged
+    // validation loss at the end; without validation data the training loss of the last epoch; not finite: the training
+    // diverged
     double loss;
 };
 
@@ -40,8 +40,8 @@ struct clrnn_lr_params {
     const volatile sig_atomic_t *stop; // *stop not 0: end with CLRNN_INTERRUPTED
 };
 
-/** The curve of the range test, the short trainings, and the learning rates derived from them. NaN: no value.
- * Freed with clrnn_lr_finish. */
+/** The curve of the range test, the short trainings, and the learning rates derived from them. NaN: no value. Freed
+ * with clrnn_lr_finish. */
 struct clrnn_lr_result {
     char folder[4096]; // holds lr-find.json and lr-find.svg
     char key[64];      // the config key of the learning rate: "train.optimizer.adam.lr"
@@ -59,19 +59,18 @@ struct clrnn_lr_result {
 };
 
 /**
- * Finds a learning rate for a config. A range test (Smith, arXiv:1506.01186) raises the rate from step to
- * step; its loss curve shows which rates are worth a short training. Each short training is the training of
- * `clrnn train` with one rate (same initial weights, batches and scheduler). Its length is a fifth of the
- * config's epochs, but at least five epochs (all epochs, if the config has fewer), and at most about
- * params->steps steps. Writes lr-find.json and lr-find.svg into the folder.
+ * Finds a learning rate for a config. A range test (Smith, arXiv:1506.01186) raises the rate from step to step; its
+ * loss curve shows which rates are worth a short training. Each short training is the training of `clrnn train` with
+ * one rate (same initial weights, batches and scheduler). Its length is a fifth of the config's epochs, but at least
+ * five epochs (all epochs, if the config has fewer), and at most about params->steps steps. Writes lr-find.json and
+ * lr-find.svg into the folder.
  *
  * Owner   the caller frees the contents of `result` with clrnn_lr_finish, also after an error.
  * Errors  as clrnn_train; CLRNN_ERR_ARG: the folder has other files; CLRNN_FAILED: no suggestion.
  * Source  doc/search.md
  */
 CLRNN_API enum clrnn_status clrnn_lr_find(struct clrnn_device *device, const struct clrnn_config *config,
-                                          const struct clrnn_lr_params *params,
-                                          struct clrnn_lr_result *result);
+                                          const struct clrnn_lr_params *params, struct clrnn_lr_result *result);
 /** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_lr_finish(struct clrnn_lr_result *result);
 
@@ -83,25 +82,25 @@ struct clrnn_sweep_params {
     size_t set_count;
     const char *const *set;
     size_t vary_count;
-    const char *const *vary; // "KEY=LOW..HIGH", "KEY=LOW..HIGH:log" or "KEY=A,B,C"
-    uint32_t trials;         // limit of trials; 0: 20
-    uint32_t jobs;           // trainings that run at the same time, each in its own process; 0: 1
-    uint32_t reduction;      // one of `reduction` trials goes on to the next rung (see clrnn_sweep); 0: 3
-    uint64_t seed;           // seed of the random choice of the trials' values
-    const char *budget;      // epochs of the rungs, "3,10,30"; NULL: from trials, reduction and train.epochs
-    const char *metric;      // "valid_accuracy"; NULL: what early stopping monitors, else the loss
-    const char *out;         // folder of the sweep; NULL: runs/<config's name>-sweep-<date>-<time>
-    const char *init;        // safetensors file of every trial's initial weights, or NULL
+    const char *const *vary;   // "KEY=LOW..HIGH", "KEY=LOW..HIGH:log" or "KEY=A,B,C"
+    uint32_t trials;           // limit of trials; 0: 20
+    uint32_t jobs;             // trainings that run at the same time, each in its own process; 0: 1
+    uint32_t reduction;        // one of `reduction` trials goes on to the next rung (see clrnn_sweep); 0: 3
+    uint64_t seed;             // seed of the random choice of the trials' values
+    const char *budget;        // epochs of the rungs, "3,10,30"; NULL: from trials, reduction and train.epochs
+    const char *metric;        // "valid_accuracy"; NULL: what early stopping monitors, else the loss
+    const char *out;           // folder of the sweep; NULL: runs/<config's name>-sweep-<date>-<time>
+    const char *init;          // safetensors file of every trial's initial weights, or NULL
     const char *device, *gemm; // for every trial, as in clrnn_device_params
     bool no_tune;
-    int plot; // draw sweep.svg: 1: yes, 0: no, -1: if gnuplot is installed
+    int plot;                                       // draw sweep.svg: 1: yes, 0: no, -1: if gnuplot is installed
     void (*progress)(void *user, const char *what); // called after each training: "trial 3: valid_loss 0.41"
     void *progress_user;
     const volatile sig_atomic_t *stop; // *stop not 0: end with CLRNN_INTERRUPTED; the same call later resumes
 };
 
-/** A trial: a training with one choice of values. Its folder ("trial-007" in the sweep's folder) is a run
- * folder, as `clrnn train` writes it. */
+/** A trial: a training with one choice of values. Its folder ("trial-007" in the sweep's folder) is a run folder, as
+ * `clrnn train` writes it. */
 struct clrnn_sweep_trial {
     uint32_t number; // from 1
     char **value;    // [key_count] values of the keys, as --set takes them
@@ -124,10 +123,10 @@ struct clrnn_sweep_result {
 };
 
 /**
- * Tries values of a config's keys by successive halving (Jamieson and Talwalkar, arXiv:1502.07943). Training
- * is divided into stages, called rungs. All trials are trained for the epochs of the first rung, and after
- * each rung only the best trials go on to the next one. A trial gives the same bits as `clrnn train` with the
- * same values. After an interruption, the same call with the same parameters and folder continues the sweep.
+ * Tries values of a config's keys by successive halving (Jamieson and Talwalkar, arXiv:1502.07943). Training is divided
+ * into stages, called rungs. All trials are trained for the epochs of the first rung, and after each rung only the best
+ * trials go on to the next one. A trial gives the same bits as `clrnn train` with the same values. After an
+ * interruption, the same call with the same parameters and folder continues the sweep.
  *
  * Trainings run in child processes made by fork, so the calling process must not have opened or
  * listed devices.

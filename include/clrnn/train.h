@@ -25,14 +25,14 @@ struct clrnn_progress {
     double train_mae, valid_mae, valid_rmse, valid_r2;             // real targets, not quantile; else NaN
     double grad_norm, seconds; // norm of the last step's gradients; duration of this epoch so far
     bool best;                 // this epoch's weights became best.safetensors
-    const char *metrics; // this epoch's line of metrics.jsonl, a JSON object; NULL: not the end of an epoch
+    const char *metrics;       // this epoch's line of metrics.jsonl, a JSON object; NULL: not the end of an epoch
 };
 /** A callback that is called in the training thread, between steps; `progress` is valid only during the
  * call. */
 typedef void clrnn_progress_fn(void *user, const struct clrnn_progress *progress);
 
-/** Parameters of a training run; read only during the call. All fields but `config` zero: as `clrnn train`
- * does without options, but without pictures. */
+/** Parameters of a training run; read only during the call. All fields but `config` zero: as `clrnn train` does without
+ * options, but without pictures. */
 struct clrnn_train_params {
     const struct clrnn_config *config;
     const char *out;  // run folder; NULL: runs/<config's name>-<date>-<time>
@@ -45,16 +45,15 @@ struct clrnn_train_params {
     clrnn_progress_fn *progress;
     void *progress_user;
     const volatile sig_atomic_t *stop; // *stop not 0: write a checkpoint and return CLRNN_INTERRUPTED
-    // More devices to train on: each computes some of the config's shards in a thread of its own. Until
-    // clrnn_train returns, the logs of these devices are replaced, and of all devices' errors only the first
-    // one is logged.
+    // More devices to train on: each computes some of the config's shards in a thread of its own. Until clrnn_train
+    // returns, the logs of these devices are replaced, and of all devices' errors only the first one is logged.
     struct clrnn_device *const *further;
     size_t further_count; // at most 63
 };
 
-/** How well a naive prediction, which needs no model, does on a time series. The naive predictions of real
- * targets are the last value of the window, the value one season earlier (key `season` of the data), and a
- * straight line fitted to the window. The naive prediction of classes is the most common class. */
+/** How well a naive prediction, which needs no model, does on a time series. The naive predictions of real targets are
+ * the last value of the window, the value one season earlier (key `season` of the data), and a straight line fitted to
+ * the window. The naive prediction of classes is the most common class. */
 struct clrnn_naive_result {
     const char *name;           // "last value", "seasonal", "linear", "commonest class"; static
     double mae, rmse, accuracy; // defined as in struct clrnn_eval_result; NaN: no value
@@ -75,9 +74,9 @@ struct clrnn_train_result {
     struct clrnn_naive naive; // on the validation set, or on the training set if there is no validation set
 };
 
-/** Sets *tables to the number of tables that the cache folder contains, and *bytes to their size. A table is
- * the parsed content of a large CSV file. CLRNN_ERR_DISK: the folder cannot be read, or no place for a cache
- * is known; CLRNN_ERR_MEMORY. */
+/** Sets *tables to the number of tables that the cache folder contains, and *bytes to their size. A table is the parsed
+ * content of a large CSV file. CLRNN_ERR_DISK: the folder cannot be read, or no place for a cache is known;
+ * CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_tables_info(const struct clrnn_log *log, size_t *tables, uint64_t *bytes);
 /** Removes these tables. Sets *tables to the number of tables removed, and *bytes to their size. Errors: as
  * clrnn_tables_info. */
@@ -90,9 +89,9 @@ enum clrnn_checkpoint_choice {
     CLRNN_CHECKPOINT_BEST // the epoch with the lowest validation loss, or training loss without validation
 };
 
-/** Sets *file to the path of a model file: last.safetensors or best.safetensors in `path` if that is a run
- * folder, otherwise a copy of `path`. If the two files are of different epochs, one message at CLRNN_LOG_INFO
- * names the chosen file and the losses of both.
+/** Sets *file to the path of a model file: last.safetensors or best.safetensors in `path` if that is a run folder,
+ * otherwise a copy of `path`. If the two files are of different epochs, one message at CLRNN_LOG_INFO names the chosen
+ * file and the losses of both.
  *
  * Owner   the caller: free(*file).
  * Errors  CLRNN_ERR_DATA: the folder is no run folder, or has no such file; CLRNN_ERR_ARG: `choice` is LAST
@@ -104,18 +103,18 @@ CLRNN_API enum clrnn_status clrnn_run_checkpoint(const struct clrnn_log *log, co
 /** Checks a path to which output will be written. CLRNN_ERR_ARG: the output would replace a file of a run. */
 CLRNN_API enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char *path);
 
-/** Reads the config of the run folder `run` before the run is resumed, and applies assignments as
- * clrnn_config_read does. If a process was killed while it replaced the run by a new run, the function first
- * completes the replacement. Errors: as clrnn_config_read; CLRNN_ERR_DATA: `run` is no run folder;
- * CLRNN_ERR_ARG: another process writes to the folder; CLRNN_ERR_DISK. */
+/** Reads the config of the run folder `run` before the run is resumed, and applies assignments as clrnn_config_read
+ * does. If a process was killed while it replaced the run by a new run, the function first completes the replacement.
+ * Errors: as clrnn_config_read; CLRNN_ERR_DATA: `run` is no run folder; CLRNN_ERR_ARG: another process writes to the
+ * folder; CLRNN_ERR_DISK. */
 CLRNN_API enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const char *run, size_t set_count,
                                              const char *const *set, struct clrnn_config **config);
 
 /**
- * Trains as the config says and writes the run folder: config.yaml, metrics.jsonl, last.safetensors,
- * best.safetensors, summary.json, pictures. With params->resume, continues the run in that folder with the
- * same bits as if the run had never stopped. params->config may then be NULL, or differ from the run's config
- * in train.epochs, train.log_every and train.early_stopping.
+ * Trains as the config says and writes the run folder: config.yaml, metrics.jsonl, last.safetensors, best.safetensors,
+ * summary.json, pictures. With params->resume, continues the run in that folder with the same bits as if the run had
+ * never stopped. params->config may then be NULL, or differ from the run's config in train.epochs, train.log_every and
+ * train.early_stopping.
  *
  * `result`  receives the results up to the end of the run, or up to an error; may be NULL.
  * Errors    CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_ARG (another process writes to the folder),
@@ -135,18 +134,18 @@ struct clrnn_rank {
 };
 /** Returns the number of processes that MPI's launcher says it started, this one included; 0: no launcher. */
 CLRNN_API unsigned clrnn_rank_launched(void);
-/** Joins the other ranks if MPI's launcher started this process, and starts MPI unless MPI runs already.
- * After that, every call of clrnn_train must be made by all ranks. clrnn_train then divides the config's
- * shards among the ranks; only rank 0 writes files and calls `progress`. Errors: CLRNN_ERR_ARG: the
+/** Joins the other ranks if MPI's launcher started this process, and starts MPI unless MPI runs already. After that,
+ * every call of clrnn_train must be made by all ranks. clrnn_train then divides the config's shards among the ranks;
+ * only rank 0 writes files and calls `progress`. Errors: CLRNN_ERR_ARG: the
  * launcher and the library use different MPI implementations, or the library was built without MPI;
  * CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_rank_join(const struct clrnn_log *log, struct clrnn_rank *rank);
-/** Makes the ranks agree on a status before clrnn_train. Each rank passes its own status. All ranks return
- * the same status: CLRNN_OK if no rank has failed, otherwise the status of the failed rank with the lowest
- * number, whose error rank 0 logs. All ranks must call the function. */
+/** Makes the ranks agree on a status before clrnn_train. Each rank passes its own status. All ranks return the same
+ * status: CLRNN_OK if no rank has failed, otherwise the status of the failed rank with the lowest number, whose error
+ * rank 0 logs. All ranks must call the function. */
 CLRNN_API enum clrnn_status clrnn_rank_agree(enum clrnn_status status);
-/** For work that the ranks on one host divide among themselves: sets *count to the number of ranks on this
- * host that pass the same text, and *own to this rank's number among these ranks, from 0. All ranks must
+/** For work that the ranks on one host divide among themselves: sets *count to the number of ranks on this host that
+ * pass the same text, and *own to this rank's number among these ranks, from 0. All ranks must
  * call the function. Errors: CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_rank_share(const char *text, uint32_t *own, uint32_t *count);
 /** A connection between two processes. */
@@ -154,8 +153,8 @@ struct clrnn_network {
     double bytes_per_s; // in each direction; 0: there is no connection
     double latency_s;   // time that a message of one byte takes, in one direction
 };
-/** Measures the connection between the first and the last rank. A single process has no connection. All ranks
- * must call the function. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Measures the connection between the first and the last rank. A single process has no connection. All ranks must call
+ * the function. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_rank_network(const struct clrnn_log *log, struct clrnn_network *network);
 /** Ends the work with the other ranks, and ends MPI if clrnn_rank_join started MPI. */
 CLRNN_API void clrnn_rank_leave(void);
@@ -166,18 +165,17 @@ CLRNN_API void clrnn_rank_leave(void);
  * Errors    CLRNN_ERR_DATA: a file does not exist or cannot be read. CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,
-                                               const struct clrnn_source *source,
-                                               struct clrnn_data_shape *shape);
+                                               const struct clrnn_source *source, struct clrnn_data_shape *shape);
 
 /** Describes the data sets of a config as clRNN reads them. For each set the text has the file, rows, columns
- * (smallest, mean and largest value, number of missing cells), classes, lengths and first samples, and for
- * time series also the results of naive predictions.
+ * (smallest, mean and largest value, number of missing cells), classes, lengths and first samples, and for time series
+ * also the results of naive predictions.
  *
  * Owner   the caller frees *text, plain text or JSON, with free().
  * Errors  as clrnn_train if data cannot be read; *text is then NULL.
  */
-CLRNN_API enum clrnn_status clrnn_data_text(const struct clrnn_log *log, const struct clrnn_config *config,
-                                            bool json, char **text);
+CLRNN_API enum clrnn_status clrnn_data_text(const struct clrnn_log *log, const struct clrnn_config *config, bool json,
+                                            char **text);
 
 /** Precision, recall and F1 of one class. */
 struct clrnn_class_result {
@@ -204,8 +202,8 @@ struct clrnn_eval_result {
     struct clrnn_naive naive;
 };
 
-/** Makes clrnn_eval, clrnn_predict and related functions run batches of `model` on several devices. The
- * devices take batches in turn. Devices of the same kind give the same results as one device.
+/** Makes clrnn_eval, clrnn_predict and related functions run batches of `model` on several devices. The devices take
+ * batches in turn. Devices of the same kind give the same results as one device.
  *
  * `others`  [count] copies of the model on other devices. Their weights are used as they are. The array and
  *           the models must live until `model` is destroyed or until the next call of this function. count 0:
@@ -235,8 +233,8 @@ CLRNN_API void clrnn_eval_finish(struct clrnn_eval_result *result);
 /** What to predict: the output of the last layer, probabilities, or the most likely class. */
 enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDICT_CLASSES };
 
-/** Writes predictions for `source`, which needs no y, to the file `out`. The extension .npy or .csv sets the
- * file format; pipes and device files without an extension get CSV. Needs memory for one batch only.
+/** Writes predictions for `source`, which needs no y, to the file `out`. The extension .npy or .csv sets the file
+ * format; pipes and device files without an extension get CSV. Needs memory for one batch only.
  *
  * Shapes  .npy: (N, outputs) or per step (N, T, outputs) float32, zeros in padding; classes (N) or (N, T)
  *         int64, -1 in padding. .csv: a row for each sample or valid step.
@@ -247,9 +245,9 @@ enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDI
 CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
                                           enum clrnn_predict_kind kind, const char *out);
 
-/** Predicts time step by time step until `in` ends. Reads from `in` one line of CSV with the C features of a
- * step (or one token), writes to `out` one line with the prediction after this step, and flushes `out`. Empty
- * lines and a header (a first line without any number) are skipped. The sequence continues from `state`.
+/** Predicts time step by time step until `in` ends. Reads from `in` one line of CSV with the C features of a step (or
+ * one token), writes to `out` one line with the prediction after this step, and flushes `out`. Empty lines and a header
+ * (a first line without any number) are skipped. The sequence continues from `state`.
  *
  * Errors  CLRNN_ERR_DATA: a line does not fit (the message names the line); the predictions for earlier lines
  *         have been written. CLRNN_ERR_ARG: probabilities or classes of a model with real targets.
@@ -288,8 +286,8 @@ struct clrnn_timing {
 struct clrnn_bench_params {
     double seconds;   // time to measure training, and the same time to measure inference; 0: 2
     uint32_t warm_up; // steps before the first measurement; 0: 10
-    // More devices, with logs of their own. In a training step each device computes some of the config's
-    // shards; in inference the devices take batches in turn.
+    // More devices, with logs of their own. In a training step each device computes some of the config's shards; in
+    // inference the devices take batches in turn.
     struct clrnn_device *const *further;
     size_t further_count; // at most 63
 };
@@ -309,11 +307,10 @@ struct clrnn_bench_result {
     double first_step_s;                         // from the call to the end of the first training step
 };
 
-/** Measures a training step and an inference on one batch of the config's training data, after warm-up. The
- * step is the same as in clrnn_train; with train.shards, it runs in shards. Errors: as clrnn_train. */
+/** Measures a training step and an inference on one batch of the config's training data, after warm-up. The step is the
+ * same as in clrnn_train; with train.shards, it runs in shards. Errors: as clrnn_train. */
 CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_config *config,
-                                        const struct clrnn_bench_params *params,
-                                        struct clrnn_bench_result *result);
+                                        const struct clrnn_bench_params *params, struct clrnn_bench_result *result);
 
 /** Which plan to describe, and how. */
 struct clrnn_plan_text_params {
@@ -322,10 +319,10 @@ struct clrnn_plan_text_params {
     struct clrnn_network network; // with train.shards: the connection of ranks whose speed is estimated
 };
 
-/** Describes a training step or an inference on one batch of the config's training data: each op with its
- * tensors, FLOPs and bytes, and its launches on the device; with train.shards also the buckets of gradients.
- * Runs nothing on the device unless params->network has a connection. In that case one shard runs a few
- * times, to estimate the speed of several ranks.
+/** Describes a training step or an inference on one batch of the config's training data: each op with its tensors,
+ * FLOPs and bytes, and its launches on the device; with train.shards also the buckets of gradients. Runs nothing on the
+ * device unless params->network has a connection. In that case one shard runs a few times, to estimate the speed of
+ * several ranks.
  *
  * Owner   the caller frees *text, plain text or JSON, with free().
  * Errors  as clrnn_train; *text is then NULL.
@@ -342,8 +339,8 @@ struct clrnn_tune_params {
     const volatile sig_atomic_t *stop; // *stop not 0: end after the present measurement
 };
 
-/** A choice between variants of an op (ways in which a device can compute the op), and the milliseconds that
- * tuning measured for them; NaN: not measured. */
+/** A choice between variants of an op (ways in which a device can compute the op), and the milliseconds that tuning
+ * measured for them; NaN: not measured. */
 struct clrnn_tuned_choice {
     char key[160];              // the op, its sizes, and the name of the choice
     char standard[24], use[24]; // the variant without and with tuning
@@ -359,30 +356,29 @@ struct clrnn_tune_result {
     struct clrnn_tuned_choice *choice;
 };
 
-/** Autotunes a config's training step and inference: measures matrix multiplies with CLBlast and with clRNN's
- * kernels, and the variants of ops. The fastest choices are stored in the user's cache for this device and
- * driver; devices opened later use them. Call it in a process that has not used CLBlast yet.
+/** Autotunes a config's training step and inference: measures matrix multiplies with CLBlast and with clRNN's kernels,
+ * and the variants of ops. The fastest choices are stored in the user's cache for this device and driver; devices
+ * opened later use them. Call it in a process that has not used CLBlast yet.
  *
  * `config`  the config to tune for; NULL: layers of common sizes.
  * Owner     the caller frees the contents of `result` with clrnn_tune_finish, also after an error.
  * Errors    as clrnn_train; CLRNN_ERR_ARG on ref; CLRNN_ERR_DISK: the file cannot be written.
  */
 CLRNN_API enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_config *config,
-                                       const struct clrnn_tune_params *params,
-                                       struct clrnn_tune_result *result);
+                                       const struct clrnn_tune_params *params, struct clrnn_tune_result *result);
 /** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_tune_finish(struct clrnn_tune_result *result);
 
 /** Which synthetic data set to create. All fields zero: task "seed". */
 struct clrnn_synth_params {
-    const char *task; // NULL or "seed", "adding", "parity", "copy-first"
+    const char *task;                                         // NULL or "seed", "adding", "parity", "copy-first"
     uint32_t samples, test_samples, steps, features, classes; // 0: as "seed", 22644, 5661, 1, 2474, 2
     uint64_t seed;
 };
 
-/** Creates a synthetic data set: random features, some of which depend on the class (task "seed"), or a
- * classic sequence task over T steps. Writes X_train.npy, y_train.npy, X_test.npy and y_test.npy into
- * `folder`, which is created if missing. The same params->seed gives the same bytes.
+/** Creates a synthetic data set: random features, some of which depend on the class (task "seed"), or a classic
+ * sequence task over T steps. Writes X_train.npy, y_train.npy, X_test.npy and y_test.npy into `folder`, which is
+ * created if missing. The same params->seed gives the same bytes.
  *
  * Errors  CLRNN_ERR_ARG: there is no such task, or the task does not allow the sizes. CLRNN_ERR_DISK,
  *         CLRNN_ERR_MEMORY.

@@ -25,9 +25,9 @@ static inline uint32_t clrnn_divide_up(uint32_t a, uint32_t b)
     return a / b + (a % b != 0);
 }
 
-/** Grows `array`, which has `count` elements, to a capacity of at least one more element. The array pointer
- * must start as NULL and change only through this macro, because the capacity is not stored: it doubles
- * whenever `count` is a power of two. Returns false if memory runs out; the array is then unchanged. */
+/** Grows `array`, which has `count` elements, to a capacity of at least one more element. The array pointer must start
+ * as NULL and change only through this macro, because the capacity is not stored: it doubles whenever `count` is a
+ * power of two. Returns false if memory runs out; the array is then unchanged. */
 #define ARRAY_GROW(array, count) clrnn_array_grow(&(array), (count), sizeof(*(array)))
 
 static inline bool clrnn_array_grow(void *array, size_t count, size_t size)

@@ -84,8 +84,7 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
 
     *child = (struct clrnn_child){.pid = -1, .report = report, .alive = -1};
     if (pipe2(fd, O_CLOEXEC)) // O_CLOEXEC: compilers that a driver starts must not keep the pipe open
-        return clrnn_error(log, CLRNN_ERR_DEVICE, "a pipe to a child process cannot be made: %s",
-                           strerror(errno));
+        return clrnn_error(log, CLRNN_ERR_DEVICE, "a pipe to a child process cannot be made: %s", strerror(errno));
     fflush(NULL); // otherwise the child would have, and might write, the same buffered output
     pid = fork();
     if (pid < 0) {
@@ -110,8 +109,8 @@ static int64_t now_ms(void)
     return (int64_t)(1e3 * clrnn_clock());
 }
 
-// Waits until the child ends, and returns true. Returns false if the child must be killed, because there was
-// no heartbeat for `patience_ms` or *stop is set; *stopped: *stop is set.
+// Waits until the child ends, and returns true. Returns false if the child must be killed, because there was no
+// heartbeat for `patience_ms` or *stop is set; *stopped: *stop is set.
 static bool watch(const struct clrnn_child *child, int64_t patience_ms, const volatile sig_atomic_t *stop,
                   bool *stopped)
 {

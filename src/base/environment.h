@@ -5,9 +5,8 @@
 
 #include "base/log.h"
 
-/** Checks the values of the variables CLRNN_... that the library reads (doc/environment.md). CLRNN_ERR_ARG: a
- * value is invalid; the message has the variable's name, its value and what is expected. An empty variable
- * counts as not set. */
+/** Checks the values of the variables CLRNN_... that the library reads (doc/environment.md). CLRNN_ERR_ARG: a value is
+ * invalid; the message has the variable's name, its value and what is expected. An empty variable counts as not set. */
 enum clrnn_status clrnn_environment_check(const struct clrnn_log *log);
 
 /** Returns the value of a variable; NULL if the variable is not set or is empty. */

@@ -43,9 +43,8 @@ static int descriptor_of(const char *path)
     return fd;
 }
 
-// Follows symbolic links, the last of which may point to a file that does not exist. Sets *target to the path
-// at the end, and *fd to the descriptor of this process that this path names, or to -1. Returns 0 or an errno
-// value.
+// Follows symbolic links, the last of which may point to a file that does not exist. Sets *target to the path at the
+// end, and *fd to the descriptor of this process that this path names, or to -1. Returns 0 or an errno value.
 static int follow(const char *path, char **target, int *fd)
 {
     char link[4096], *folder, *next;
@@ -264,8 +263,7 @@ enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *pat
             continue;
         *c = 0;
         if (mkdir(part, 0777) && errno != EEXIST) {
-            status =
-                clrnn_error(log, CLRNN_ERR_DISK, "%s: the folder cannot be made: %s", part, strerror(errno));
+            status = clrnn_error(log, CLRNN_ERR_DISK, "%s: the folder cannot be made: %s", part, strerror(errno));
             break;
         }
         *c = kept;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads and writes JSON with jansson. jansson does not say whether an allocation failed; these functions do,
-// and do not report it as a syntax error.
+// Reads and writes JSON with jansson. jansson does not say whether an allocation failed; these functions do, and do not
+// report it as a syntax error.
 #ifndef CLRNN_SRC_BASE_JSON_H
 #define CLRNN_SRC_BASE_JSON_H
 
@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 
-/** Whether an allocation by jansson has failed in this thread since the last call of this function. A JSON
- * value that was built in between may then lack members. */
+/** Whether an allocation by jansson has failed in this thread since the last call of this function. A JSON value that
+ * was built in between may then lack members. */
 bool clrnn_json_out_of_memory(void);
 /** Records that an allocation for a JSON value has failed; clrnn_json_out_of_memory then returns true. */
 void clrnn_json_lacks_memory(void);
@@ -22,8 +22,8 @@ char *clrnn_json_dumps(const json_t *value, size_t flags);
 /** Parses `size` bytes of JSON; `name` says in messages where they come from. *value is NULL after an error.
  * CLRNN_ERR_DATA: invalid JSON; this error is not logged, but *error (`error` may be NULL) describes it.
  * CLRNN_ERR_MEMORY, logged. */
-enum clrnn_status clrnn_json_parse(const struct clrnn_log *log, const char *name, const void *text,
-                                   size_t size, size_t flags, json_error_t *error, json_t **value);
+enum clrnn_status clrnn_json_parse(const struct clrnn_log *log, const char *name, const void *text, size_t size,
+                                   size_t flags, json_error_t *error, json_t **value);
 
 /** Parses a regular file of JSON. CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, both logged. */
 enum clrnn_status clrnn_json_read(const struct clrnn_log *log, const char *path, json_t **value);

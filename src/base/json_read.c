@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum clrnn_status clrnn_json_parse(const struct clrnn_log *log, const char *name, const void *text,
-                                   size_t size, size_t flags, json_error_t *error, json_t **value)
+enum clrnn_status clrnn_json_parse(const struct clrnn_log *log, const char *name, const void *text, size_t size,
+                                   size_t flags, json_error_t *error, json_t **value)
 {
     clrnn_json_out_of_memory();
     *value = json_loadb(text ? text : "", size, flags, error);

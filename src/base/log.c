@@ -44,8 +44,8 @@ const char *clrnn_version(void)
     return VERSION(CLRNN_VERSION_MAJOR, CLRNN_VERSION_MINOR, CLRNN_VERSION_PATCH);
 }
 
-// Passes the line to the log, escaped: the line may contain names from outside the program, such as file
-// names, which must not control the terminal or start a new line.
+// Passes the line to the log, escaped: the line may contain names from outside the program, such as file names, which
+// must not control the terminal or start a new line.
 static void pass_on(const struct clrnn_log *log, enum clrnn_log_level level, const char *line)
 {
     char *escaped;
@@ -59,8 +59,8 @@ static void pass_on(const struct clrnn_log *log, enum clrnn_log_level level, con
     free(escaped);
 }
 
-static CLRNN_PRINTF(3, 0) void log_va(const struct clrnn_log *log, enum clrnn_log_level level,
-                                      const char *format, va_list arguments)
+static CLRNN_PRINTF(3, 0) void log_va(const struct clrnn_log *log, enum clrnn_log_level level, const char *format,
+                                      va_list arguments)
 {
     char line[4096], *longer = NULL;
     va_list again;

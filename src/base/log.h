@@ -10,8 +10,7 @@ enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status sta
     CLRNN_PRINTF(3, 4);
 
 /** Logs a one-line message. Control characters and invalid UTF-8 are escaped (base/text.h). */
-void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const char *format, ...)
-    CLRNN_PRINTF(3, 4);
+void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const char *format, ...) CLRNN_PRINTF(3, 4);
 
 /** Logs each line of a text as a separate message. */
 void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, const char *text);
@@ -20,9 +19,9 @@ void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, co
 struct clrnn_work {
     double began, told; // clrnn_clock at the start and at the last report; 0: none yet
 };
-/** Reports the progress of long work by log->progress or, if that is NULL, by one message. Call the function
- * repeatedly during the work. `what` describes the work; `share`, from 0 to 1, is the fraction of the work
- * that is done. Nothing is reported in the first second. */
+/** Reports the progress of long work by log->progress or, if that is NULL, by one message. Call the function repeatedly
+ * during the work. `what` describes the work; `share`, from 0 to 1, is the fraction of the work that is done. Nothing
+ * is reported in the first second. */
 void clrnn_log_work(const struct clrnn_log *log, struct clrnn_work *work, const char *what, double share);
 
 /** Logs that an allocation of `bytes` (0: unknown) for `what` ("the optimiser's moments") failed, and returns

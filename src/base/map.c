@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// A mapped address range, for the signal handler. The handler takes no lock, so a range is never freed, but
-// reused for another file.
+// A mapped address range, for the signal handler. The handler takes no lock, so a range is never freed, but reused for
+// another file.
 struct clrnn_map_range {
     atomic_uintptr_t first; // first address; 0: the range is not in use
     atomic_size_t size;
@@ -56,8 +56,7 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
         const uintptr_t from = at / page * page;
 
         if (!first || at < first || at >= end ||
-            mmap((void *)from, end - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-                MAP_FAILED)
+            mmap((void *)from, end - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
             continue;
         atomic_store(&r->torn, true);
         return;
@@ -104,9 +103,8 @@ enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, 
     }
     data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) {
-        status =
-            clrnn_error(log, errno == ENOMEM ? CLRNN_ERR_MEMORY : CLRNN_ERR_DATA,
-                        "%s: %lld bytes cannot be mapped: %s", path, (long long)st.st_size, strerror(errno));
+        status = clrnn_error(log, errno == ENOMEM ? CLRNN_ERR_MEMORY : CLRNN_ERR_DATA,
+                             "%s: %lld bytes cannot be mapped: %s", path, (long long)st.st_size, strerror(errno));
         goto fail;
     }
     range = range_create(data, (size_t)st.st_size);
@@ -163,9 +161,8 @@ enum clrnn_status clrnn_map_check(const struct clrnn_log *log, const struct clrn
     if (!map->data ||
         (!atomic_load(&map->range->torn) && (fstat(map->file, &st) || (uintmax_t)st.st_size >= map->size)))
         return CLRNN_OK;
-    return clrnn_error(
-        log, CLRNN_ERR_DATA,
-        "%s: became shorter than its %zu bytes while it was read: another program writes it; try again "
-        "when that is done",
-        path, map->size);
+    return clrnn_error(log, CLRNN_ERR_DATA,
+                       "%s: became shorter than its %zu bytes while it was read: another program writes it; try again "
+                       "when that is done",
+                       path, map->size);
 }

@@ -47,8 +47,7 @@ float clrnn_random_normal_portable(const struct clrnn_random *r, uint64_t index)
 
         sum += (int64_t)(word & 0xffff) + (int64_t)(word >> 16);
     }
-    // A 16-bit number k stands for the uniform number (k + 0.5) / 65536. The mean of the sum, 6, is
-    // subtracted.
+    // A 16-bit number k stands for the uniform number (k + 0.5) / 65536. The mean of the sum, 6, is subtracted.
     return (float)((double)(2 * sum + 12 - 12 * 65536) / 131072.0);
 }
 

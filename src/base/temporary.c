@@ -15,8 +15,7 @@
 
 #include "base/file.h"
 
-#define MOST_TRIES \
-    1000 // a name may be in use by another process, or by another machine that shares the folder
+#define MOST_TRIES 1000 // a name may be in use by another process, or by another machine that shares the folder
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct clrnn_temporary *all; // temporary files of this process; protected by `lock`
@@ -24,8 +23,8 @@ static unsigned counter;            // protected by `lock`
 
 static bool remove_at(int parent, const char *name);
 
-// Removes the entries of a folder; returns whether any entry was removed. Does not use opendir, because
-// opendir allocates memory, and temporary files must be removed even if memory has run out.
+// Removes the entries of a folder; returns whether any entry was removed. Does not use opendir, because opendir
+// allocates memory, and temporary files must be removed even if memory has run out.
 static bool remove_entries(int folder)
 {
     _Alignas(struct dirent64) char entries[2048];
@@ -44,9 +43,8 @@ static bool remove_entries(int folder)
     return some;
 }
 
-// Removes a file, or a folder with its contents; symbolic links are removed, not followed. If an entry of the
-// folder cannot be removed, the other entries are still removed. Returns whether the file or folder was
-// removed.
+// Removes a file, or a folder with its contents; symbolic links are removed, not followed. If an entry of the folder
+// cannot be removed, the other entries are still removed. Returns whether the file or folder was removed.
 static bool remove_at(int parent, const char *name)
 {
     int folder;
@@ -75,8 +73,8 @@ static void remove_leftover(int parent, const char *folder, const char *name)
     char *path = clrnn_path_join(folder, name);
     struct stat st;
 
-    if (fd >= 0 && path && !fstat(fd, &st) && st.st_uid == geteuid() &&
-        (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && !flock(fd, LOCK_EX | LOCK_NB))
+    if (fd >= 0 && path && !fstat(fd, &st) && st.st_uid == geteuid() && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
+        !flock(fd, LOCK_EX | LOCK_NB))
         remove_tree(path);
     if (fd >= 0)
         close(fd);
@@ -97,8 +95,7 @@ static void remove_leftovers(const char *folder)
 
 // ---------------------------------------------------------------- creating
 
-// Creates and opens a file or folder. Returns -1 on failure; errno EEXIST: the caller should try another
-// name.
+// Creates and opens a file or folder. Returns -1 on failure; errno EEXIST: the caller should try another name.
 static int open_new(const char *path, bool is_folder)
 {
     int fd;

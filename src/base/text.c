@@ -56,15 +56,14 @@ static bool is_escape(const char *at)
            hex_digit(at[2]) + hex_digit(at[3]) > 0; // not \x00: a C string has no byte 0
 }
 
-// Returns the length in bytes of the unit at `at`: a UTF-8 character, or a single byte that is not UTF-8.
-// Sets *stays to whether the unit is left as it is, without an escape.
+// Returns the length in bytes of the unit at `at`: a UTF-8 character, or a single byte that is not UTF-8. Sets *stays
+// to whether the unit is left as it is, without an escape.
 static size_t piece(const char *at, enum clrnn_text_escape what, bool *stays)
 {
     uint32_t code;
     const size_t length = character((const unsigned char *)at, &code);
 
-    *stays = length && !(what == CLRNN_TEXT_SHOWN && is_control(code)) &&
-             !(what == CLRNN_TEXT_STORED && is_escape(at));
+    *stays = length && !(what == CLRNN_TEXT_SHOWN && is_control(code)) && !(what == CLRNN_TEXT_STORED && is_escape(at));
     return length ? length : 1;
 }
 
@@ -116,8 +115,7 @@ char *clrnn_text_fit(const char *text, int width)
     for (bool stays; shown && shown[bytes] && spaces; spaces--)
         bytes += piece(shown + bytes, CLRNN_TEXT_BYTES, &stays);
     if ((fitted = malloc(bytes + (size_t)spaces + 1)) != NULL && shown)
-        sprintf(fitted, "%*s%.*s%*s", width > 0 ? spaces : 0, "", (int)bytes, shown, width < 0 ? spaces : 0,
-                "");
+        sprintf(fitted, "%*s%.*s%*s", width > 0 ? spaces : 0, "", (int)bytes, shown, width < 0 ? spaces : 0, "");
     if (!shown) {
         free(fitted);
         fitted = NULL;

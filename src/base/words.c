@@ -16,8 +16,8 @@
 
 #define MAX_TEXT 64 // limit of characters in a number, and in a word that gets a suggestion
 
-// Copies `text` without the underscores between digits. Returns false if the text is empty or too long, or
-// has an underscore elsewhere.
+// Copies `text` without the underscores between digits. Returns false if the text is empty or too long, or has an
+// underscore elsewhere.
 static bool strip(const char *text, char plain[MAX_TEXT])
 {
     size_t n = 0;
@@ -44,8 +44,8 @@ static void make_c_locale(void)
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-// Sets the C locale for this thread, in which numbers have a decimal point. Returns the previous locale,
-// which leave_c_locale restores.
+// Sets the C locale for this thread, in which numbers have a decimal point. Returns the previous locale, which
+// leave_c_locale restores.
 static locale_t enter_c_locale(void)
 {
     pthread_once(&c_locale_once, make_c_locale);
@@ -129,8 +129,7 @@ bool clrnn_bool_parse(const char *text, bool *value)
 
 bool clrnn_null_word(const char *text)
 {
-    return !*text || !strcmp(text, "~") || !strcmp(text, "null") || !strcmp(text, "Null") ||
-           !strcmp(text, "NULL");
+    return !*text || !strcmp(text, "~") || !strcmp(text, "null") || !strcmp(text, "Null") || !strcmp(text, "NULL");
 }
 
 void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE])
@@ -156,8 +155,8 @@ void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE])
     }
 }
 
-// The optimal string alignment distance: the number of insertions, deletions, changes and swaps of
-// neighbouring letters; ignores case.
+// The optimal string alignment distance: the number of insertions, deletions, changes and swaps of neighbouring
+// letters; ignores case.
 size_t clrnn_word_distance(const char *word, const char *candidate)
 {
     size_t row[3][MAX_TEXT + 1];
@@ -185,8 +184,7 @@ size_t clrnn_word_distance(const char *word, const char *candidate)
     distance = row[a % 3][b];
     if (distance <= 1 + MAX2(a, b) / 4 && distance < MAX2(a, b))
         return distance;
-    // If one word contains the other ("batchnorm1d", "cross_entropy_loss"), the distance is finite, but
-    // larger.
+    // If one word contains the other ("batchnorm1d", "cross_entropy_loss"), the distance is finite, but larger.
     if (MIN2(a, b) >= 3 && (strcasestr(word, candidate) || strcasestr(candidate, word)))
         return MAX_TEXT + MAX2(a, b) - MIN2(a, b);
     return SIZE_MAX;

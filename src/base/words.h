@@ -31,8 +31,8 @@ static inline double clrnn_unsigned_nan(double value)
     return isnan(value) ? fabs(value) : value;
 }
 
-/** Returns a distance from a misspelt `word` to the word `candidate`, for suggestions: smaller is closer, and
- * SIZE_MAX is too far for a suggestion. */
+/** Returns a distance from a misspelt `word` to the word `candidate`, for suggestions: smaller is closer, and SIZE_MAX
+ * is too far for a suggestion. */
 size_t clrnn_word_distance(const char *word, const char *candidate);
 
 #endif

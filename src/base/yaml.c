@@ -82,8 +82,7 @@ struct clrnn_node *clrnn_node_add(struct clrnn_node *parent, const char *key, st
             goto fail;
     }
     if ((parent->count & (parent->count - 1)) == 0) { // the array is full when the count is a power of two
-        struct clrnn_node **grown =
-            realloc(parent->child, (parent->count ? 2 * parent->count : 1) * sizeof(*grown));
+        struct clrnn_node **grown = realloc(parent->child, (parent->count ? 2 * parent->count : 1) * sizeof(*grown));
 
         if (!grown)
             goto fail;

@@ -19,9 +19,9 @@ struct clrnn_node {
     size_t count;
 };
 
-/** Parse a file, or a text that is called `name` in messages. Duplicate keys, several documents, aliases
- * inside the node that they refer to, and documents beyond the limits in doc/config.md are errors:
- * CLRNN_ERR_CONFIG "file:line:column: ...". */
+/** Parse a file, or a text that is called `name` in messages. Duplicate keys, several documents, aliases inside the
+ * node that they refer to, and documents beyond the limits in doc/config.md are errors: CLRNN_ERR_CONFIG
+ * "file:line:column: ...". */
 enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path, struct clrnn_node **root);
 enum clrnn_status clrnn_yaml_parse(const struct clrnn_log *log, const char *text, const char *name,
                                    struct clrnn_node **root);
@@ -32,26 +32,25 @@ struct clrnn_node *clrnn_node_find(const struct clrnn_node *map, const char *key
 
 /** Applies `--set KEY=VALUE` to the tree: KEY is a dotted path ("train.optimizer.adam.lr",
  * "model.layers.0.rnn.hidden_size"), VALUE is parsed as YAML. Missing maps are created. A scalar on the
- * path becomes a map: "optimizer: adam" becomes a map with the key adam. Some maps, such as train.optimizer,
- * may have only one entry; setting another key of such a map replaces the old entry.
+ * path becomes a map: "optimizer: adam" becomes a map with the key adam. Some maps, such as train.optimizer, may have
+ * only one entry; setting another key of such a map replaces the old entry.
  * Errors  CLRNN_ERR_CONFIG: an index is out of range, there is no '=', or VALUE is no YAML.
  *         CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node *root,
-                                 const char *assignment);
+enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node *root, const char *assignment);
 
-/** Returns the tree as YAML text, which the caller frees. Lists and maps that fit on a line are written in
- * flow style ([a, b], {a: b}). Returns NULL if memory runs out. */
+/** Returns the tree as YAML text, which the caller frees. Lists and maps that fit on a line are written in flow style
+ * ([a, b], {a: b}). Returns NULL if memory runs out. */
 char *clrnn_yaml_text(const struct clrnn_node *root);
 
-/** These functions build trees. The first three return a new node. clrnn_node_add appends `child` to
- * `parent`, takes ownership of `child`, even on failure, and returns `child`; `key` is the child's key, or
- * NULL if the child has its key already or the parent is a list. All return NULL if memory runs out. */
+/** These functions build trees. The first three return a new node. clrnn_node_add appends `child` to `parent`, takes
+ * ownership of `child`, even on failure, and returns `child`; `key` is the child's key, or NULL if the child has its
+ * key already or the parent is a list. All return NULL if memory runs out. */
 struct clrnn_node *clrnn_node_map(void);
 struct clrnn_node *clrnn_node_list(void);
 struct clrnn_node *clrnn_node_scalar(const char *format, ...) CLRNN_PRINTF(1, 2);
 struct clrnn_node *clrnn_node_add(struct clrnn_node *parent, const char *key, struct clrnn_node *child);
-/** Creates an empty node of any kind. Its `file` is a copy of `name` (may be NULL) that is stored with the
- * node. Returns NULL if memory runs out. */
+/** Creates an empty node of any kind. Its `file` is a copy of `name` (may be NULL) that is stored with the node.
+ * Returns NULL if memory runs out. */
 struct clrnn_node *clrnn_node_create(enum clrnn_node_kind kind, const char *name);
 /** Frees the node and its children; `node` may be NULL. */
 void clrnn_node_destroy(struct clrnn_node *node);

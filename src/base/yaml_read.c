@@ -27,8 +27,8 @@ struct anchor {
     bool open;  // the node is still being read
 };
 
-// The tree is built from libyaml's events, so that the limits are checked while reading. libyaml's document
-// loader would read everything first, and is quadratic in nesting and anchors.
+// The tree is built from libyaml's events, so that the limits are checked while reading. libyaml's document loader
+// would read everything first, and is quadratic in nesting and anchors.
 struct loader {
     const struct clrnn_log *log;
     const char *name, *file; // name: as the caller gave it; file: the copy of `name` in the root node
@@ -38,30 +38,27 @@ struct loader {
     size_t anchors;
 };
 
-static enum clrnn_status fail_parse(const struct clrnn_log *log, const char *name,
-                                    const yaml_parser_t *parser)
+static enum clrnn_status fail_parse(const struct clrnn_log *log, const char *name, const yaml_parser_t *parser)
 {
     const char *problem = parser->problem ? parser->problem : "cannot be understood";
-    const char *hint =
-        strstr(problem, "cannot start any token") ? " (a tab? YAML is indented with spaces)" : "";
+    const char *hint = strstr(problem, "cannot start any token") ? " (a tab? YAML is indented with spaces)" : "";
 
     if (parser->error == YAML_MEMORY_ERROR)
         return clrnn_error(log, CLRNN_ERR_MEMORY, "%s: out of memory while reading YAML", name);
     if (parser->error == YAML_READER_ERROR)
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: byte %zu: is no YAML text: %s", name,
-                           parser->problem_offset, problem);
+        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: byte %zu: is no YAML text: %s", name, parser->problem_offset,
+                           problem);
     if (parser->context && parser->context_mark.line != parser->problem_mark.line)
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s:%zu:%zu: is no YAML: %s%s (%s that begins in line %zu)",
-                           name, parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem,
-                           hint, parser->context, parser->context_mark.line + 1);
-    return clrnn_error(log, CLRNN_ERR_CONFIG, "%s:%zu:%zu: is no YAML: %s%s", name,
-                       parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem, hint);
+        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s:%zu:%zu: is no YAML: %s%s (%s that begins in line %zu)", name,
+                           parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem, hint,
+                           parser->context, parser->context_mark.line + 1);
+    return clrnn_error(log, CLRNN_ERR_CONFIG, "%s:%zu:%zu: is no YAML: %s%s", name, parser->problem_mark.line + 1,
+                       parser->problem_mark.column + 1, problem, hint);
 }
 
 static enum clrnn_status fail_at(const struct loader *l, yaml_mark_t mark, const char *what)
 {
-    return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s:%zu:%zu: %s", l->name, mark.line + 1, mark.column + 1,
-                       what);
+    return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s:%zu:%zu: %s", l->name, mark.line + 1, mark.column + 1, what);
 }
 
 static enum clrnn_status next_event(const struct loader *l, yaml_event_t *event)
@@ -132,10 +129,8 @@ static enum clrnn_status check_keys(const struct loader *l, const struct clrnn_n
     return st;
 }
 
-// Stores a node under the event's anchor. Sets *index to the anchor's index, or to SIZE_MAX without an
-// anchor.
-static enum clrnn_status add_anchor(struct loader *l, const yaml_event_t *event, struct clrnn_node *node,
-                                    size_t *index)
+// Stores a node under the event's anchor. Sets *index to the anchor's index, or to SIZE_MAX without an anchor.
+static enum clrnn_status add_anchor(struct loader *l, const yaml_event_t *event, struct clrnn_node *node, size_t *index)
 {
     const yaml_char_t *name = event->type == YAML_SCALAR_EVENT           ? event->data.scalar.anchor
                               : event->type == YAML_SEQUENCE_START_EVENT ? event->data.sequence_start.anchor
@@ -150,23 +145,20 @@ static enum clrnn_status add_anchor(struct loader *l, const yaml_event_t *event,
     if (l->anchors == MAX_ANCHORS)
         return fail_at(l, event->start_mark, "the document has more than 256 anchors (&...)");
     *index = l->anchors;
-    l->anchor[*index] =
-        (struct anchor){clrnn_format("%s", (const char *)name), node, event->start_mark, false, true};
+    l->anchor[*index] = (struct anchor){clrnn_format("%s", (const char *)name), node, event->start_mark, false, true};
     if (!l->anchor[*index].name)
         return clrnn_error_memory(l->log, strlen((const char *)name), "a YAML anchor");
     l->anchors++;
     return CLRNN_OK;
 }
 
-static enum clrnn_status find_anchor(const struct loader *l, const yaml_event_t *event,
-                                     const struct clrnn_node **node)
+static enum clrnn_status find_anchor(const struct loader *l, const yaml_event_t *event, const struct clrnn_node **node)
 {
     for (size_t i = 0; i < l->anchors; i++) {
         if (strcmp(l->anchor[i].name, (const char *)event->data.alias.anchor) != 0)
             continue;
         *node = l->anchor[i].node;
-        return l->anchor[i].open ? fail_at(l, l->anchor[i].mark, "an alias refers to what it stands in")
-                                 : CLRNN_OK;
+        return l->anchor[i].open ? fail_at(l, l->anchor[i].mark, "an alias refers to what it stands in") : CLRNN_OK;
     }
     return fail_at(l, event->start_mark, "is no YAML: found undefined alias");
 }
@@ -189,8 +181,8 @@ static enum clrnn_status add_child(struct loader *l, struct clrnn_node *parent, 
 }
 
 // Copies `from`, to which an alias at `mark` refers, to `to`.
-static enum clrnn_status copy_node(struct loader *l, yaml_mark_t mark, const struct clrnn_node *from,
-                                   int depth, struct clrnn_node *to)
+static enum clrnn_status copy_node(struct loader *l, yaml_mark_t mark, const struct clrnn_node *from, int depth,
+                                   struct clrnn_node *to)
 {
     TRY(count_node(l, mark, depth));
     to->kind = from->kind;
@@ -244,13 +236,11 @@ static enum clrnn_status load_key(struct loader *l, const yaml_event_t *event, c
     return *key ? CLRNN_OK : clrnn_error_memory(l->log, strlen(node->text) + 1, "a YAML text");
 }
 
-static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, int depth,
-                                   struct clrnn_node *node);
+static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, int depth, struct clrnn_node *node);
 
-// Reads an entry of a list or map. `event` is the first event of the entry: of its key in a map, of its value
-// in a list.
-static enum clrnn_status load_entry(struct loader *l, const yaml_event_t *event, int depth,
-                                    struct clrnn_node *parent)
+// Reads an entry of a list or map. `event` is the first event of the entry: of its key in a map, of its value in a
+// list.
+static enum clrnn_status load_entry(struct loader *l, const yaml_event_t *event, int depth, struct clrnn_node *parent)
 {
     const bool map = parent->kind == CLRNN_NODE_MAP;
     char *key = NULL;
@@ -295,12 +285,10 @@ static enum clrnn_status load_entries(struct loader *l, yaml_mark_t mark, yaml_e
 
 static bool tag_is_foreign(const yaml_char_t *tag)
 {
-    return tag && strcmp((const char *)tag, "!") != 0 &&
-           strncmp((const char *)tag, "tag:yaml.org,2002:", 18) != 0;
+    return tag && strcmp((const char *)tag, "!") != 0 && strncmp((const char *)tag, "tag:yaml.org,2002:", 18) != 0;
 }
 
-static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, int depth,
-                                   struct clrnn_node *node)
+static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, int depth, struct clrnn_node *node)
 {
     const yaml_char_t *tag = event->type == YAML_SCALAR_EVENT           ? event->data.scalar.tag
                              : event->type == YAML_SEQUENCE_START_EVENT ? event->data.sequence_start.tag
@@ -386,24 +374,23 @@ static enum clrnn_status load_stream(struct loader *l, struct clrnn_node **root)
 }
 
 // Limits the number of directives, because libyaml compares each %TAG line with all before it.
-static enum clrnn_status check_directives(const struct clrnn_log *log, const char *text, size_t size,
-                                          const char *name)
+static enum clrnn_status check_directives(const struct clrnn_log *log, const char *text, size_t size, const char *name)
 {
     size_t count = 0, line = 1;
 
     for (const char *at = text, *end = text + size; at && at < end; line++) {
         if (*at == '%' && ++count > MAX_DIRECTIVES)
             return clrnn_error(log, CLRNN_ERR_CONFIG,
-                               "%s:%zu:1: more than %d lines begin with %%, a directive; leave them out",
-                               name, line, MAX_DIRECTIVES);
+                               "%s:%zu:1: more than %d lines begin with %%, a directive; leave them out", name, line,
+                               MAX_DIRECTIVES);
         at = memchr(at, '\n', (size_t)(end - at));
         at = at ? at + 1 : NULL;
     }
     return CLRNN_OK;
 }
 
-static enum clrnn_status parse_bytes(const struct clrnn_log *log, const char *text, size_t size,
-                                     const char *name, struct clrnn_node **root)
+static enum clrnn_status parse_bytes(const struct clrnn_log *log, const char *text, size_t size, const char *name,
+                                     struct clrnn_node **root)
 {
     yaml_parser_t parser;
     struct loader l = {.log = log, .name = name, .parser = &parser};
@@ -433,8 +420,7 @@ enum clrnn_status clrnn_yaml_parse(const struct clrnn_log *log, const char *text
 
     *root = NULL;
     if (size > MAX_BYTES)
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: has %zu bytes, a YAML text at most %zu", name, size,
-                           MAX_BYTES);
+        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: has %zu bytes, a YAML text at most %zu", name, size, MAX_BYTES);
     return parse_bytes(log, text, size, name, root);
 }
 
@@ -463,8 +449,8 @@ enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path,
             if (!grown) {
                 st = capacity <= MAX_BYTES
                          ? clrnn_error_memory(log, 2 * capacity, path)
-                         : clrnn_error(log, CLRNN_ERR_CONFIG,
-                                       "%s: has more than %zu bytes, which no config has", path, MAX_BYTES);
+                         : clrnn_error(log, CLRNN_ERR_CONFIG, "%s: has more than %zu bytes, which no config has", path,
+                                       MAX_BYTES);
                 goto done;
             }
             text = grown;

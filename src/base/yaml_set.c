@@ -24,8 +24,7 @@ static bool holds_one_entry(char *const *step, size_t count)
         while (at < count && *pattern) {
             const size_t length = strcspn(pattern, ".");
 
-            if (!(length == 1 && *pattern == '*') &&
-                (strlen(step[at]) != length || strncmp(pattern, step[at], length)))
+            if (!(length == 1 && *pattern == '*') && (strlen(step[at]) != length || strncmp(pattern, step[at], length)))
                 break;
             pattern += length + (pattern[length] == '.');
             at++;
@@ -81,10 +80,10 @@ static bool make_map(struct clrnn_node *node)
     return !child || clrnn_node_add(node, NULL, child);
 }
 
-// Replaces *at by its child for path component step[count - 1], which is created if a map lacks it.
-// CLRNN_ERR_CONFIG, CLRNN_ERR_MEMORY.
-static enum clrnn_status descend(const struct clrnn_log *log, const char *assignment, char *const *step,
-                                 size_t count, struct clrnn_node **at)
+// Replaces *at by its child for path component step[count - 1], which is created if a map lacks it. CLRNN_ERR_CONFIG,
+// CLRNN_ERR_MEMORY.
+static enum clrnn_status descend(const struct clrnn_log *log, const char *assignment, char *const *step, size_t count,
+                                 struct clrnn_node **at)
 {
     struct clrnn_node *parent = *at, *child;
     const char *word = step[count - 1];
@@ -95,8 +94,7 @@ static enum clrnn_status descend(const struct clrnn_log *log, const char *assign
 
         if (*end || !*word || *word == '-' || *word == '+' || index >= parent->count)
             return clrnn_error(log, CLRNN_ERR_CONFIG,
-                               NAME
-                               " %.100s: \"%.40s\" is no entry of the list, which has %zu, counted from 0",
+                               NAME " %.100s: \"%.40s\" is no entry of the list, which has %zu, counted from 0",
                                assignment, word, parent->count);
         *at = parent->child[index];
         return CLRNN_OK;
@@ -116,9 +114,8 @@ static enum clrnn_status descend(const struct clrnn_log *log, const char *assign
     return CLRNN_OK;
 }
 
-static enum clrnn_status set_path(const struct clrnn_log *log, struct clrnn_node *root,
-                                  const char *assignment, char *const *step, size_t count,
-                                  struct clrnn_node **value)
+static enum clrnn_status set_path(const struct clrnn_log *log, struct clrnn_node *root, const char *assignment,
+                                  char *const *step, size_t count, struct clrnn_node **value)
 {
     struct clrnn_node *at = root;
 
@@ -147,8 +144,7 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
 
     if (!equals || equals == assignment)
         return clrnn_error(log, CLRNN_ERR_CONFIG,
-                           NAME " %.100s: expected KEY=VALUE, such as train.optimizer.adam.lr=0.01",
-                           assignment);
+                           NAME " %.100s: expected KEY=VALUE, such as train.optimizer.adam.lr=0.01", assignment);
     key = clrnn_format("%.*s", (int)(equals - assignment), assignment);
     name = clrnn_format(NAME " %.*s", (int)MIN2(equals - assignment, 100), assignment);
     if (!key || !name) {
@@ -166,8 +162,7 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
         step[count++] = word;
     }
     text = clrnn_text_escape(equals + 1, CLRNN_TEXT_BYTES); // a path on the command line may have any bytes
-    st = text ? clrnn_yaml_parse(log, text, name, &value)
-              : clrnn_error_memory(log, 4 * strlen(assignment), assignment);
+    st = text ? clrnn_yaml_parse(log, text, name, &value) : clrnn_error_memory(log, 4 * strlen(assignment), assignment);
     if (st == CLRNN_OK)
         st = set_path(log, root, assignment, step, count, &value);
 done:

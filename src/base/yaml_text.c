@@ -11,8 +11,8 @@
 
 #define WIDTH 100 // a map or list of scalars no longer than this is written in one line
 
-// Returns the number of characters that the node takes on one line. If the node contains a map that is not
-// empty, returns WIDTH + 1, so the node is not written on one line.
+// Returns the number of characters that the node takes on one line. If the node contains a map that is not empty,
+// returns WIDTH + 1, so the node is not written on one line.
 static size_t width(const struct clrnn_node *node)
 {
     size_t sum = 2;
@@ -32,14 +32,12 @@ static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
 {
     yaml_event_t event;
 
-    return yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), 1,
-                                        1,
+    return yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), 1, 1,
                                         quoted ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE) &&
            yaml_emitter_emit(emitter, &event);
 }
 
-// Writes a node and its children. The root and its children are written in block style, unless they are
-// empty.
+// Writes a node and its children. The root and its children are written in block style, unless they are empty.
 static bool emit(yaml_emitter_t *emitter, const struct clrnn_node *node, int depth)
 {
     const bool map = node->kind == CLRNN_NODE_MAP;
@@ -50,8 +48,8 @@ static bool emit(yaml_emitter_t *emitter, const struct clrnn_node *node, int dep
         return emit_scalar(emitter, node->text, node->quoted);
     if (!(map ? yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
                                                     flow ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE)
-              : yaml_sequence_start_event_initialize(
-                    &event, NULL, NULL, 1, flow ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE)) ||
+              : yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
+                                                     flow ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE)) ||
         !yaml_emitter_emit(emitter, &event))
         return false;
     for (size_t i = 0; i < node->count; i++) {
@@ -83,13 +81,11 @@ char *clrnn_yaml_text(const struct clrnn_node *root)
     yaml_emitter_set_output_file(&emitter, stream);
     yaml_emitter_set_unicode(&emitter, 1);
     yaml_emitter_set_width(&emitter, -1); // no line breaks within paths
-    good = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) &&
-           yaml_emitter_emit(&emitter, &event) &&
-           yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) &&
-           yaml_emitter_emit(&emitter, &event) && emit(&emitter, root, 0) &&
-           yaml_document_end_event_initialize(&event, 1) && yaml_emitter_emit(&emitter, &event) &&
-           yaml_stream_end_event_initialize(&event) && yaml_emitter_emit(&emitter, &event) &&
-           yaml_emitter_flush(&emitter);
+    good = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) && yaml_emitter_emit(&emitter, &event) &&
+           yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) && yaml_emitter_emit(&emitter, &event) &&
+           emit(&emitter, root, 0) && yaml_document_end_event_initialize(&event, 1) &&
+           yaml_emitter_emit(&emitter, &event) && yaml_stream_end_event_initialize(&event) &&
+           yaml_emitter_emit(&emitter, &event) && yaml_emitter_flush(&emitter);
     yaml_emitter_delete(&emitter);
     if (clrnn_text_close(stream, &text) && good)
         return text;

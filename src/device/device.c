@@ -40,8 +40,7 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     else if (strcmp(gemm, "clblast") == 0)
         d->gemm = CLRNN_GEMM_CLBLAST;
     else
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm \"%s\" is not known, expected auto, own or clblast",
-                           gemm);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm \"%s\" is not known, expected auto, own or clblast", gemm);
     TRY(clrnn_device_force_environment(d));
     if (folder) {
         d->kernel_dir = clrnn_format("%s", folder);
@@ -51,8 +50,8 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     return CLRNN_OK;
 }
 
-// Whether the kernels for CPUs are used (see clrnn_device_cpu_form). CLRNN_KERNEL_FORM=cpu|gpu overrides the
-// device's type: tests run the kernels for GPUs on CPUs.
+// Whether the kernels for CPUs are used (see clrnn_device_cpu_form). CLRNN_KERNEL_FORM=cpu|gpu overrides the device's
+// type: tests run the kernels for GPUs on CPUs.
 static bool takes_cpu_form(const struct clrnn_device_info *info)
 {
     const char *form = clrnn_environment("CLRNN_KERNEL_FORM");
@@ -69,9 +68,8 @@ static enum clrnn_status open_ref(struct clrnn_device *d)
     return d->backend->open(d);
 }
 
-// Opens the device in a builder process (list/builders.h). The parent process has already tried the drivers
-// in child processes. So this function loads the drivers first, and clrnn_device_open then does not try them
-// again.
+// Opens the device in a builder process (list/builders.h). The parent process has already tried the drivers in child
+// processes. So this function loads the drivers first, and clrnn_device_open then does not try them again.
 static struct clrnn_device *open_in_builder(const char *select)
 {
     struct clrnn_device *device;
@@ -82,8 +80,7 @@ static struct clrnn_device *open_in_builder(const char *select)
     free(trouble);
     if (!loaded || clGetPlatformIDs(0, NULL, &count) != CL_SUCCESS)
         return NULL;
-    return clrnn_device_open(&(struct clrnn_device_params){.select = select}, &device) == CLRNN_OK ? device
-                                                                                                   : NULL;
+    return clrnn_device_open(&(struct clrnn_device_params){.select = select}, &device) == CLRNN_OK ? device : NULL;
 }
 
 // Starts the processes that compile kernels in parallel with this one, unless CLRNN_BUILDERS is 0.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Computes the lowest mean loss that a constant answer, an output that does not depend on the input, can
-// have.
+// Computes the lowest mean loss that a constant answer, an output that does not depend on the input, can have.
 #include "diagnose/constant.h"
 
 #include <math.h>
@@ -35,8 +34,7 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
     return loss / weight;
 }
 
-// Returns the loss of a prediction that differs from its target by `error`. q: the quantile, for a quantile
-// loss.
+// Returns the loss of a prediction that differs from its target by `error`. q: the quantile, for a quantile loss.
 static double loss_of(const struct clrnn_loss_config *l, double q, double error)
 {
     const double size = fabs(error);
@@ -57,8 +55,7 @@ static double loss_of(const struct clrnn_loss_config *l, double q, double error)
     }
 }
 
-static double mean_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y,
-                        double answer)
+static double mean_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y, double answer)
 {
     double sum = 0;
 
@@ -67,8 +64,8 @@ static double mean_loss(const struct clrnn_loss_config *l, double q, size_t coun
     return sum / (double)count;
 }
 
-// Returns the lowest mean loss of a constant answer to sorted targets y. Finds it by ternary search, since
-// all losses are convex in the answer.
+// Returns the lowest mean loss of a constant answer to sorted targets y. Finds it by ternary search, since all losses
+// are convex in the answer.
 static double least_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y)
 {
     double low = y[0], high = y[count - 1];

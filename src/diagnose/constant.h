@@ -5,25 +5,24 @@
 
 #include "train/dataset.h"
 
-/** Returns the lowest mean loss that a constant answer can have. For losses on classes and for bce it follows
- * from `counts` [classes], the number of labels of each class (bce: of zeros and ones); for mse it is
- * target_variance. Returns NaN for nll unless the last layer is a log_softmax, since the loss then has no
- * lower bound. Returns NaN also for ctc, l1, smooth_l1, huber and quantile: use the functions below. */
+/** Returns the lowest mean loss that a constant answer can have. For losses on classes and for bce it follows from
+ * `counts` [classes], the number of labels of each class (bce: of zeros and ones); for mse it is target_variance.
+ * Returns NaN for nll unless the last layer is a log_softmax, since the loss then has no lower bound. Returns NaN also
+ * for ctc, l1, smooth_l1, huber and quantile: use the functions below. */
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
                            double target_variance);
 
-/** Returns the lowest mean of a regression loss over the targets y [count] that a constant answer can have.
- * Sorts y. For the quantile loss each quantile has its own answer, and the result is the mean over the
- * quantiles. Returns NaN if count is 0 or the loss is not a regression loss. */
+/** Returns the lowest mean of a regression loss over the targets y [count] that a constant answer can have. Sorts y.
+ * For the quantile loss each quantile has its own answer, and the result is the mean over the quantiles. Returns NaN if
+ * count is 0 or the loss is not a regression loss. */
 double clrnn_constant_target_loss(const struct clrnn_loss_config *loss, size_t count, double *y);
 /** Returns the mean loss over the targets y [count] if every prediction is 0. */
 double clrnn_zero_loss(const struct clrnn_loss_config *loss, size_t count, const double *y);
 
-/** Computes the mean ctc loss of constant answers, which give every time step the same class probabilities,
- * over up to 200 samples spread over the set. *best: the lowest loss of several such answers that are tried;
- * *equal: the loss of equal probabilities for all `classes`. Leaves out samples that have too few steps for
- * their labels; if no sample remains, both are NaN. Skips labels that are the blank or not below `classes`.
- * CLRNN_ERR_MEMORY. */
+/** Computes the mean ctc loss of constant answers, which give every time step the same class probabilities, over up to
+ * 200 samples spread over the set. *best: the lowest loss of several such answers that are tried; *equal: the loss of
+ * equal probabilities for all `classes`. Leaves out samples that have too few steps for their labels; if no sample
+ * remains, both are NaN. Skips labels that are the blank or not below `classes`. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_ctc_constant_loss(const struct clrnn_log *log, const struct clrnn_config *config,
                                           const struct clrnn_dataset *set, uint32_t classes, double *best,
                                           double *equal);

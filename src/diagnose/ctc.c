@@ -11,8 +11,8 @@
 #define ROWS 200u  // maximum number of rows that are read
 #define SHARES 24u // number of probabilities of the blank that are tried
 
-// Returns the minimum number of steps that `count` labels need: one for each label, and one for a blank
-// between two equal labels.
+// Returns the minimum number of steps that `count` labels need: one for each label, and one for a blank between two
+// equal labels.
 static size_t least_steps(size_t count, const int32_t *label)
 {
     size_t steps = count;
@@ -57,8 +57,7 @@ static double log_add(double a, double b)
     return top == -INFINITY ? top : top + log1p(exp(fmin(a, b) - top));
 }
 
-// Returns the loss of one row, divided by its number of labels `count`. `steps`: the row's number of output
-// steps.
+// Returns the loss of one row, divided by its number of labels `count`. `steps`: the row's number of output steps.
 static double row_loss(const struct constant *c, size_t count, uint32_t steps)
 {
     const size_t states = 2 * count + 1;
@@ -96,8 +95,8 @@ static double mean_loss(const struct constant *c)
     return rows > 0 ? sum / rows : NAN;
 }
 
-// Returns the mean loss of the constant answer that gives the blank the probability `blank`, and divides the
-// rest among the labels in proportion to how often they occur.
+// Returns the mean loss of the constant answer that gives the blank the probability `blank`, and divides the rest among
+// the labels in proportion to how often they occur.
 static double loss_with_blank(const struct constant *c, double blank)
 {
     for (uint32_t k = 0; k < c->classes; k++)
@@ -147,6 +146,5 @@ enum clrnn_status clrnn_ctc_constant_loss(const struct clrnn_log *log, const str
     free(c.state);
     free(c.log_p);
     free(c.count);
-    return there ? CLRNN_OK
-                 : clrnn_error_memory(log, most * sizeof(*c.state), "the loss of a constant answer");
+    return there ? CLRNN_OK : clrnn_error_memory(log, most * sizeof(*c.state), "the loss of a constant answer");
 }

@@ -28,8 +28,7 @@ enum clrnn_status clrnn_data_sets_fit(const struct clrnn_log *log, const struct 
                                       struct clrnn_data_sets *data, uint32_t *outputs)
 {
     TRY(clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, data));
-    TRY(clrnn_batch_check(log, clrnn_dataset_info(data->train)->S, config->train.batch_size,
-                          config->train.drop_last));
+    TRY(clrnn_batch_check(log, clrnn_dataset_info(data->train)->S, config->train.batch_size, config->train.drop_last));
     return clrnn_layers_fit(log, config, data->train, outputs);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Computes lower bounds of a loss, which come from smoothed or soft targets, from equal rows with different
-// labels, and from activations between the last weights and the loss.
+// Computes lower bounds of a loss, which come from smoothed or soft targets, from equal rows with different labels, and
+// from activations between the last weights and the loss.
 #include "diagnose/floor.h"
 
 #include <math.h>
@@ -30,8 +30,7 @@ static double sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
-// Sets r->low and r->high to the range of each of C outputs of a softmax whose inputs differ by at most
-// `width`.
+// Sets r->low and r->high to the range of each of C outputs of a softmax whose inputs differ by at most `width`.
 static void softmax_range(double C, double width, struct value_range *r)
 {
     r->high = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(-width)) : 1.0;
@@ -57,8 +56,8 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 {
     struct value_range r = {.low = -INFINITY, .high = INFINITY, .layer = -1};
 
-    // Skips layers inside a residual or concat: they do not bound its output, which is a sum or consists of
-    // the outputs of several branches.
+    // Skips layers inside a residual or concat: they do not bound its output, which is a sum or consists of the outputs
+    // of several branches.
     for (size_t i = 0; i < model->config->layer_count; i = clrnn_layer_end(model->config, i)) {
         const struct clrnn_layer *layer = &model->config->layer[i];
         const double C = model->layer[i].out;
@@ -116,8 +115,8 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 
 // ---------------------------------------------------------------- targets
 
-// The targets that are not ignored, in groups. The samples of a group have equal rows, so the model's outputs
-// for them are equal.
+// The targets that are not ignored, in groups. The samples of a group have equal rows, so the model's outputs for them
+// are equal.
 struct targets {
     const struct clrnn_model *m;
     const struct clrnn_dataset *set;
@@ -145,8 +144,8 @@ static void read_row(const struct targets *t, uint32_t sample, float *row)
         clrnn_dataset_x(t->set, sample, row);
 }
 
-// Whether the rows of samples a and b are equal. `row` [2, T, width]: contains the row of a, then becomes
-// also the row of b. width: number of values per step.
+// Whether the rows of samples a and b are equal. `row` [2, T, width]: contains the row of a, then becomes also the row
+// of b. width: number of values per step.
 static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t width, float *row)
 {
     float *other = row + clrnn_dataset_info(t->set)->T * width;
@@ -158,8 +157,8 @@ static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t wid
     return !memcmp(row, other, length * width * sizeof(*row));
 }
 
-// Sets t->group. Searches equal rows only if each row has one label: a label of a single step depends on the
-// steps around that step as well.
+// Sets t->group. Searches equal rows only if each row has one label: a label of a single step depends on the steps
+// around that step as well.
 static enum clrnn_status find_groups(struct targets *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
@@ -196,8 +195,8 @@ static enum clrnn_status find_groups(struct targets *t)
 
 // ---------------------------------------------------------------- lowest possible losses
 
-// Returns the lowest cross_entropy of a group: the minimum of the sum over classes of -q log p, over all p
-// that the range allows. *from_layers: the part of it that is due to the range.
+// Returns the lowest cross_entropy of a group: the minimum of the sum over classes of -q log p, over all p that the
+// range allows. *from_layers: the part of it that is due to the range.
 static double class_floor(const struct targets *t, const struct value_range *r, double *from_layers)
 {
     const double C = t->m->outputs, width = r->high - r->low;
@@ -213,9 +212,8 @@ static double class_floor(const struct targets *t, const struct value_range *r, 
     *from_layers = 0;
     if (r->log_simplex || C <= 1.0 || isinf(width))
         return free_floor;
-    // With hard targets, the best logits in the range are: the target class at the upper end, and the others
-    // at the lower end (behind a softmax, the others divide the rest). Only softer targets can have a lower
-    // loss.
+    // With hard targets, the best logits in the range are: the target class at the upper end, and the others at the
+    // lower end (behind a softmax, the others divide the rest). Only softer targets can have a lower loss.
     held = r->simplex ? (1.0 - r->high) / (C - 1.0) - r->high : -width;
     if (top / sum < 1.0 / (1.0 + (C - 1.0) * exp(held)))
         return free_floor;
@@ -252,8 +250,8 @@ static double binary_floor(const struct value_range *r, double a, double b, doub
 
 // Sums over all groups.
 struct sums {
-    // lowest loss; the part of it that is due to the layers; the weight by which losses are divided; for real
-    // targets: sum, sum of squares and number
+    // lowest loss; the part of it that is due to the layers; the weight by which losses are divided; for real targets:
+    // sum, sum of squares and number
     double floor, layers, weight, y, yy, count;
     double binary[2]; // number of y <= 0.5; of y > 0.5
 };
@@ -261,8 +259,7 @@ struct sums {
 static void add_class(const struct targets *t, int32_t y, struct sums *s)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
-    const double C = t->m->outputs,
-                 smooth = loss->kind == CLRNN_LOSS_CROSS_ENTROPY ? loss->label_smoothing : 0;
+    const double C = t->m->outputs, smooth = loss->kind == CLRNN_LOSS_CROSS_ENTROPY ? loss->label_smoothing : 0;
     const double own = loss->weight ? loss->weight[y] : 1;
 
     t->q[y] += (1.0 - smooth) * own;
@@ -307,8 +304,7 @@ struct real_group {
     double count, sum, square; // number, sum and sum of squares of the group's targets
 };
 
-static void end_reals(const struct targets *t, const struct value_range *r, const struct real_group *g,
-                      struct sums *s)
+static void end_reals(const struct targets *t, const struct value_range *r, const struct real_group *g, struct sums *s)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
     const double positive = loss->weight ? loss->weight[0] : 1;
@@ -380,11 +376,10 @@ static const char *layer_reason(const struct clrnn_model *m, const struct value_
         return "cross_entropy applies its own softmax: behind another one, whose outputs lie in 0 to 1, it "
                "cannot fall further";
     if (kind == CLRNN_LAYER_SIGMOID)
-        return cross_entropy
-                   ? "cross_entropy expects logits: behind a sigmoid, whose outputs lie in 0 to 1, it "
-                     "cannot fall further"
-                   : "bce_with_logits applies its own sigmoid: behind another one, whose outputs lie in 0 "
-                     "to 1, it cannot fall further";
+        return cross_entropy ? "cross_entropy expects logits: behind a sigmoid, whose outputs lie in 0 to 1, it "
+                               "cannot fall further"
+                             : "bce_with_logits applies its own sigmoid: behind another one, whose outputs lie in 0 "
+                               "to 1, it cannot fall further";
     return "the loss expects logits, and those that reach it are bounded by the last layers";
 }
 
@@ -450,9 +445,8 @@ enum clrnn_status clrnn_loss_floor(const struct clrnn_model *model, const struct
     if (model->config->train.loss.kind == CLRNN_LOSS_NLL && !range.log_simplex) {
         floor->floor = range.high < INFINITY ? -range.high : -INFINITY;
         floor->blocked = true;
-        floor->reason =
-            "nll expects log-probabilities (a log_softmax last): on other values it falls below 0 and "
-            "says nothing";
+        floor->reason = "nll expects log-probabilities (a log_softmax last): on other values it falls below 0 and "
+                        "says nothing";
     }
     t.group = malloc(t.S * sizeof(*t.group));
     t.y = malloc(clrnn_dataset_y_count(set) * sizeof(*t.y));

@@ -51,8 +51,7 @@ static bool ends(struct overfitting *c, double grad_norm)
         r->ended = "the gradient is exactly 0: no step changes a weight";
         return true;
     }
-    c->at_floor +=
-        r->cannot && (isfinite(r->floor) ? r->last_loss < r->floor + DEFAULT_TARGET : r->last_loss < 0.0);
+    c->at_floor += r->cannot && (isfinite(r->floor) ? r->last_loss < r->floor + DEFAULT_TARGET : r->last_loss < 0.0);
     if (c->at_floor >= WRONG_STEPS) {
         r->ended = isfinite(r->floor) ? "the loss is as low as it can get" : "the loss is below 0";
         return true;
@@ -80,8 +79,7 @@ static double mean(const double *loss, size_t count, double *variance)
     return m;
 }
 
-// Whether the mean loss still fell from the third to the last quarter of the run, by more than noise from
-// dropout.
+// Whether the mean loss still fell from the third to the last quarter of the run, by more than noise from dropout.
 static bool still_falls(const struct clrnn_overfit_result *r)
 {
     const size_t quarter = r->curve_count / 4;
@@ -100,8 +98,7 @@ static enum clrnn_status keep(struct overfitting *c, double loss)
     struct clrnn_overfit_result *r = c->r;
 
     if (!ARRAY_GROW(r->curve, r->curve_count))
-        return clrnn_error_memory(c->session->model->log, 2 * r->curve_count * sizeof(*r->curve),
-                                  "the loss curve");
+        return clrnn_error_memory(c->session->model->log, 2 * r->curve_count * sizeof(*r->curve), "the loss curve");
     r->curve[r->curve_count++] = loss;
     return CLRNN_OK;
 }
@@ -165,8 +162,7 @@ enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct 
     struct clrnn_loss_floor floor;
     enum clrnn_status st;
 
-    *result =
-        (struct clrnn_overfit_result){.samples = params.feed.batch_size, .accuracy = NAN, .last_loss = NAN};
+    *result = (struct clrnn_overfit_result){.samples = params.feed.batch_size, .accuracy = NAN, .last_loss = NAN};
     st = clrnn_session_open(device, &params, &c.session);
     if (st == CLRNN_OK)
         st = clrnn_loss_floor(c.session->model, task->batch, &floor);
@@ -182,8 +178,7 @@ enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct 
 // ---------------------------------------------------------------- for a config
 
 static enum clrnn_status overfit(struct clrnn_device *device, const struct clrnn_config *config,
-                                 const struct clrnn_overfit_params *params,
-                                 struct clrnn_overfit_result *result)
+                                 const struct clrnn_overfit_params *params, struct clrnn_overfit_result *result)
 {
     const struct clrnn_log *log = clrnn_device_log(device);
     struct clrnn_overfit_task task = {
@@ -228,8 +223,7 @@ static enum clrnn_status make_plain(const struct clrnn_log *log, const struct cl
 }
 
 enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
-                                const struct clrnn_overfit_params *params,
-                                struct clrnn_overfit_result *result)
+                                const struct clrnn_overfit_params *params, struct clrnn_overfit_result *result)
 {
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), config);

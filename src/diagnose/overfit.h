@@ -17,8 +17,8 @@ struct clrnn_overfit_task {
     const volatile sig_atomic_t *stop;
 };
 
-/** Trains on task->batch alone until the loss reaches task->target, or a limit of steps or time is reached.
- * The caller calls clrnn_overfit_finish on *result, also after an error.
+/** Trains on task->batch alone until the loss reaches task->target, or a limit of steps or time is reached. The caller
+ * calls clrnn_overfit_finish on *result, also after an error.
  * Errors  as clrnn_overfit. */
 enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct clrnn_overfit_task *task,
                                       struct clrnn_overfit_result *result);

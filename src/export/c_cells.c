@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Generates a C function for one time step of each recurrent cell and direction. The function updates h and c
-// in place.
+// Generates a C function for one time step of each recurrent cell and direction. The function updates h and c in place.
 #include <stdio.h>
 
 #include "base/array.h"
 #include "export/c_code.h"
 #include "model/layer.h"
 
-static const char lstm_cells[] =
-    "        const float i = @_sigmoid1(gate[j]), f = @_sigmoid1(gate[%u + j]);\n"
-    "        const float g = @_tanh1(gate[%u + j]);\n"
-    "\n"
-    "        c[j] = f * c[j] + i * g;\n";
-static const char lstm_units[] =
-    "        const float i = @_sigmoid1(gate[j]), f = @_sigmoid1(gate[%u + j]);\n"
-    "        const float g = @_tanh1(gate[%u + j]), o = @_sigmoid1(gate[%u + j]);\n"
-    "\n"
-    "        c[j] = f * c[j] + i * g;\n"
-    "        %s[j] = o * @_tanh1(c[j]);\n";
+static const char lstm_cells[] = "        const float i = @_sigmoid1(gate[j]), f = @_sigmoid1(gate[%u + j]);\n"
+                                 "        const float g = @_tanh1(gate[%u + j]);\n"
+                                 "\n"
+                                 "        c[j] = f * c[j] + i * g;\n";
+static const char lstm_units[] = "        const float i = @_sigmoid1(gate[j]), f = @_sigmoid1(gate[%u + j]);\n"
+                                 "        const float g = @_tanh1(gate[%u + j]), o = @_sigmoid1(gate[%u + j]);\n"
+                                 "\n"
+                                 "        c[j] = f * c[j] + i * g;\n"
+                                 "        %s[j] = o * @_tanh1(c[j]);\n";
 static const char gru_units[] = //
     "        const float r = @_sigmoid1(gate[j]), z = @_sigmoid1(gate[%u + j]);\n"
     "        const float n = @_tanh1(gate[%u + j] + r * gate[%u + j]);\n"
@@ -30,8 +27,8 @@ void clrnn_c_multiply(struct clrnn_c_code *code, const char *y, size_t op, const
     struct clrnn_c_text *t = &code->text;
 
     if (code->int8)
-        clrnn_c_put(t, "    @_multiply(%s, @_%zu_%s, @_%zu_%s_scale, %s, %zu, %zu, %.1ff);\n", y, op, weight,
-                    op, weight, x, rows, cols, clrnn_c_levels((uint32_t)cols));
+        clrnn_c_put(t, "    @_multiply(%s, @_%zu_%s, @_%zu_%s_scale, %s, %zu, %zu, %.1ff);\n", y, op, weight, op,
+                    weight, x, rows, cols, clrnn_c_levels((uint32_t)cols));
     else
         clrnn_c_put(t, "    @_multiply(%s, @_%zu_%s, %s, %zu, %zu);\n", y, op, weight, x, rows, cols);
 }
@@ -47,8 +44,7 @@ struct cell {
 };
 
 // Writes code for y += W x, where W [rows, cols] is the cell's matrix `word`.
-static void multiply(const struct cell *c, const char *y, const char *word, const char *x, size_t rows,
-                     size_t cols)
+static void multiply(const struct cell *c, const char *y, const char *word, const char *x, size_t rows, size_t cols)
 {
     char name[32];
 
@@ -73,8 +69,8 @@ static void put_normalised(const struct cell *c, const char *y, const char *word
     c->code->helpers |= CLRNN_C_ZERO | CLRNN_C_LAYERNORM;
 }
 
-// Writes code for the gates' sums before activation. For a GRU, W_hn h (with its bias) is not added to the
-// new gate's sum: gate[3H] to gate[4H - 1] receive it.
+// Writes code for the gates' sums before activation. For a GRU, W_hn h (with its bias) is not added to the new gate's
+// sum: gate[3H] to gate[4H - 1] receive it.
 static void put_gates(const struct cell *c)
 {
     const unsigned H = c->H, rows = c->gates * H, all = c->gru ? 4 * H : rows;
@@ -110,8 +106,8 @@ static void put_lstm(const struct cell *c)
     clrnn_c_put(t, "    for (j = 0; j < %u; j++) {\n", H);
     if (c->norm) {
         clrnn_c_put(t, lstm_cells, H, 2 * H);
-        clrnn_c_put(t, "    }\n    @_layernorm(more, c, @_%zu_gamma_c%s, @_%zu_beta_c%s, 1e-5f, %u);\n",
-                    c->op, c->reverse, c->op, c->reverse, H);
+        clrnn_c_put(t, "    }\n    @_layernorm(more, c, @_%zu_gamma_c%s, @_%zu_beta_c%s, 1e-5f, %u);\n", c->op,
+                    c->reverse, c->op, c->reverse, H);
         clrnn_c_put(t, "    for (j = 0; j < %u; j++)\n", H);
         clrnn_c_put(t, "        %s[j] = @_sigmoid1(gate[%u + j]) * @_tanh1(more[j]);\n",
                     c->layer->proj_size ? "gate" : "h", 3 * H);
@@ -169,8 +165,8 @@ static void put_cell(struct clrnn_c_code *code, size_t op, uint32_t d)
     clrnn_c_put(t, "/* layers[%s]: %s, level %u%s, %u -> %u */\n",
                 clrnn_layer_path(code->program.model->config, o->index, path, sizeof(path)),
                 clrnn_layer_word(layer->kind), o->level, d ? ", backward" : "", o->in, c.P);
-    clrnn_c_put(t, "static void @_cell%zu%s(float *h%s, const float *x)\n{\n    float gate[%u];\n", op,
-                c.reverse, c.lstm ? ", float *c" : "", all);
+    clrnn_c_put(t, "static void @_cell%zu%s(float *h%s, const float *x)\n{\n    float gate[%u];\n", op, c.reverse,
+                c.lstm ? ", float *c" : "", all);
     if (more)
         clrnn_c_put(t, "    float more[%u];\n", more);
     clrnn_c_put(t, "    int j;\n\n");

@@ -45,17 +45,17 @@ struct clrnn_c_code {
     struct clrnn_export_program program;
     struct clrnn_c_passes passes;
     bool int8;
-    unsigned helpers;   // bits of enum clrnn_c_helper: the helpers in use
-    uint32_t widest;    // columns of the widest weight matrix: the most inputs that are quantised at once for
-                        // int8 weights
-    size_t cell_bytes;  // size of the local arrays of the cell function that has the most
-    size_t pass_bytes;  // size of the local arrays of the pass function that has the most
-    size_t state_bytes; // size of NAME_state
+    unsigned helpers;      // bits of enum clrnn_c_helper: the helpers in use
+    uint32_t widest;       // columns of the widest weight matrix: the most inputs that are quantised at once for
+                           // int8 weights
+    size_t cell_bytes;     // size of the local arrays of the cell function that has the most
+    size_t pass_bytes;     // size of the local arrays of the pass function that has the most
+    size_t state_bytes;    // size of NAME_state
     unsigned finish_reads; // what NAME_finish reads: bits of enum clrnn_c_reads
 };
 
-/** Writes the constants (weights) of every operation. Errors: CLRNN_ERR_CONFIG: an operation cannot be
- * exported to C; CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Writes the constants (weights) of every operation. Errors: CLRNN_ERR_CONFIG: an operation cannot be exported to C;
+ * CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_c_constants(struct clrnn_c_code *code);
 /** Writes the helper functions in `code->helpers`. */
 void clrnn_c_helpers(struct clrnn_c_code *code);
@@ -66,20 +66,19 @@ void clrnn_c_multiply(struct clrnn_c_code *code, const char *y, size_t op, const
 void clrnn_c_cells(struct clrnn_c_code *code);
 /** Writes the struct NAME_state. */
 void clrnn_c_state(struct clrnn_c_code *code);
-/** Writes a function for each pass, NAME_finish for the operations after the pools, NAME_reset, NAME_predict
- * and NAME_step. Error: CLRNN_ERR_MEMORY. */
+/** Writes a function for each pass, NAME_finish for the operations after the pools, NAME_reset, NAME_predict and
+ * NAME_step. Error: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_c_functions(struct clrnn_c_code *code);
 
 /** Returns the operation that normalises the input, or NULL if there is none. */
 const struct clrnn_export_op *clrnn_c_normalize(const struct clrnn_export_program *program);
 /** Returns the C type of an element of the model's input: int32_t for tokens, else float. */
 const char *clrnn_c_input_type(const struct clrnn_c_code *code);
-/** Returns the number of steps of NAME_predict's output for T input steps; 1 if there is one output for a
- * sequence. */
+/** Returns the number of steps of NAME_predict's output for T input steps; 1 if there is one output for a sequence. */
 int64_t clrnn_c_output_steps(const struct clrnn_c_code *code, int64_t T);
 
-/** Returns the largest int16 value to which an input may be quantised: a sum of `cols` products of such
- * values and int8 weights must fit int32. */
+/** Returns the largest int16 value to which an input may be quantised: a sum of `cols` products of such values and int8
+ * weights must fit int32. */
 double clrnn_c_levels(uint32_t cols);
 
 #endif

@@ -13,8 +13,8 @@ double clrnn_c_levels(uint32_t cols)
     return fmin(32767, floor(2147483647.0 / (127.0 * cols)));
 }
 
-static enum clrnn_status put_matrix(struct clrnn_c_code *code, size_t op, const char *suffix,
-                                    const double *values, size_t rows, uint32_t cols)
+static enum clrnn_status put_matrix(struct clrnn_c_code *code, size_t op, const char *suffix, const double *values,
+                                    size_t rows, uint32_t cols)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
     char label[64];
@@ -29,8 +29,7 @@ static enum clrnn_status put_matrix(struct clrnn_c_code *code, size_t op, const 
     return CLRNN_OK;
 }
 
-static void put_vector(struct clrnn_c_code *code, size_t op, const char *suffix, const double *values,
-                       size_t count)
+static void put_vector(struct clrnn_c_code *code, size_t op, const char *suffix, const double *values, size_t count)
 {
     char label[64];
 
@@ -38,8 +37,8 @@ static void put_vector(struct clrnn_c_code *code, size_t op, const char *suffix,
     clrnn_c_floats(&code->text, label, values, count);
 }
 
-// Writes bias_ih + bias_hh. For a GRU's new gate n, bias_hh [H] is not added but written after the sums, so
-// the vector has 4H values.
+// Writes bias_ih + bias_hh. For a GRU's new gate n, bias_hh [H] is not added but written after the sums, so the vector
+// has 4H values.
 static enum clrnn_status put_cell_bias(struct clrnn_c_code *code, size_t op, size_t entry, size_t rows,
                                        const char *suffix)
 {
@@ -78,8 +77,7 @@ static enum clrnn_status put_entry(struct clrnn_c_code *code, size_t op, const c
     return st;
 }
 
-// Writes the biases and the norms' factors of a cell with layer_norm. Such a cell needs bias_ih and bias_hh
-// separately.
+// Writes the biases and the norms' factors of a cell with layer_norm. Such a cell needs bias_ih and bias_hh separately.
 static enum clrnn_status put_cell_norm(struct clrnn_c_code *code, size_t op, uint32_t d)
 {
     const struct clrnn_export_cell cell = clrnn_export_cell_entries(&code->program.op[op], d);
@@ -101,8 +99,8 @@ static enum clrnn_status put_cell_norm(struct clrnn_c_code *code, size_t op, uin
 }
 
 // Writes rows [first, first + rows) of the matrix parameter model->entry[entry].
-static enum clrnn_status put_rows(struct clrnn_c_code *code, size_t op, const char *suffix, size_t entry,
-                                  size_t first, size_t rows, uint32_t cols)
+static enum clrnn_status put_rows(struct clrnn_c_code *code, size_t op, const char *suffix, size_t entry, size_t first,
+                                  size_t rows, uint32_t cols)
 {
     enum clrnn_status st;
     double *w = clrnn_export_read(code->program.model, entry, &st);
@@ -142,8 +140,8 @@ static enum clrnn_status put_dense(struct clrnn_c_code *code, size_t op)
     return o->layer->bias ? put_entry(code, op, "bias", o->entry + 1) : CLRNN_OK;
 }
 
-// Writes a convolution's weights as a matrix [out, kernel * in]. A row has the weights of the window's first
-// step, then those of the second step, and so on.
+// Writes a convolution's weights as a matrix [out, kernel * in]. A row has the weights of the window's first step, then
+// those of the second step, and so on.
 static enum clrnn_status put_conv(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
@@ -174,8 +172,7 @@ static enum clrnn_status put_attention(struct clrnn_c_code *code, size_t op)
     return put_entry(code, op, "v", o->entry + 2);
 }
 
-// Writes an embedding table row by row, as NAME_embed reads it: in float32, or in int8 with a scale for each
-// row.
+// Writes an embedding table row by row, as NAME_embed reads it: in float32, or in int8 with a scale for each row.
 static enum clrnn_status put_embedding(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
@@ -228,10 +225,9 @@ enum clrnn_status clrnn_c_constants(struct clrnn_c_code *code)
         case CLRNN_LAYER_BATCHNORM:
         case CLRNN_EXPORT_RESTORE:
             if (o->layer && !o->layer->track_running_stats)
-                return clrnn_export_refuse(
-                    code->program.model, o->index, "C",
-                    "with track_running_stats: false it needs the statistics of a batch, "
-                    "and the C code sees one sequence");
+                return clrnn_export_refuse(code->program.model, o->index, "C",
+                                           "with track_running_stats: false it needs the statistics of a batch, "
+                                           "and the C code sees one sequence");
             TRY(put_affine(code, i));
             break;
         case CLRNN_LAYER_EMBEDDING:

@@ -12,8 +12,8 @@ void clrnn_c_emit(struct clrnn_c_emit *e, const char *format, ...)
     va_end(arguments);
 }
 
-void clrnn_c_put_pointwise(struct clrnn_c_emit *e, const struct clrnn_export_op *op, const char *to,
-                           const char *from, uint32_t width)
+void clrnn_c_put_pointwise(struct clrnn_c_emit *e, const struct clrnn_export_op *op, const char *to, const char *from,
+                           uint32_t width)
 {
     static const unsigned helper[CLRNN_LAYER_KINDS] = {
         [CLRNN_LAYER_RELU] = CLRNN_C_RELU,

@@ -28,8 +28,8 @@ struct clrnn_c_emit {
     unsigned reads;              // enum clrnn_c_reads
     bool *steps_read;            // [passes.bases]: the function needs the number of steps of this base
     char (*text)[CLRNN_C_VALUE]; // [program.count]: C expression for an operation's result
-    bool *rows;     // [program.count]: the function accesses the current step's row of the result's buffer
-    unsigned *held; // [program.count]: i + 1: local array i holds the result; 0: no local array does
+    bool *rows;                  // [program.count]: the function accesses the current step's row of the result's buffer
+    unsigned *held;              // [program.count]: i + 1: local array i holds the result; 0: no local array does
     unsigned locals;
     struct {
         uint32_t width;
@@ -42,12 +42,11 @@ void clrnn_c_emit(struct clrnn_c_emit *emit, const char *format, ...) __attribut
 
 /** Writes the operations that emit->pass runs. */
 void clrnn_c_put_body(struct clrnn_c_emit *emit);
-/** Writes a call that applies the activation `op` to `width` values of array `from`, with results in array
- * `to`. */
+/** Writes a call that applies the activation `op` to `width` values of array `from`, with results in array `to`. */
 void clrnn_c_put_pointwise(struct clrnn_c_emit *emit, const struct clrnn_export_op *op, const char *to,
                            const char *from, uint32_t width);
-/** Whether operation `op` is a pool whose result is the state h of the cell before it. Such a pool needs no
- * memory of its own. */
+/** Whether operation `op` is a pool whose result is the state h of the cell before it. Such a pool needs no memory of
+ * its own. */
 bool clrnn_c_pools_state(const struct clrnn_export_program *program, size_t op);
 
 #endif

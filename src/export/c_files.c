@@ -24,8 +24,8 @@ static size_t static_bytes(const struct clrnn_c_code *code, int64_t T)
     return bytes;
 }
 
-// Writes the number of steps of a base (struct clrnn_c_base) as a C expression. `T` is the C expression for
-// the number of input steps.
+// Writes the number of steps of a base (struct clrnn_c_base) as a C expression. `T` is the C expression for the number
+// of input steps.
 static void put_steps(struct clrnn_c_code *code, size_t base, const char *T)
 {
     const struct clrnn_c_base *b = &code->passes.base[base];
@@ -64,27 +64,22 @@ static void put_summary(struct clrnn_c_code *code)
                     static_bytes(code, longest), longest, stack,
                     code->passes.steps ? "" : " Set `_MAX_T to the longest sequence you have.");
     else
-        clrnn_c_put(t,
-                    " * RAM: %zu bytes of arrays on the stack, of which %zu are the state; nothing static.\n",
-                    stack, code->state_bytes);
-    clrnn_c_put(
-        t,
-        " * Input and output belong to the caller. C99, no libraries but math.h; compile with -O3.\n */\n");
+        clrnn_c_put(t, " * RAM: %zu bytes of arrays on the stack, of which %zu are the state; nothing static.\n", stack,
+                    code->state_bytes);
+    clrnn_c_put(t, " * Input and output belong to the caller. C99, no libraries but math.h; compile with -O3.\n */\n");
 }
 
-// Writes names as the initialiser of an array of strings. Characters other than letters, digits and some
-// punctuation become octal escapes.
+// Writes names as the initialiser of an array of strings. Characters other than letters, digits and some punctuation
+// become octal escapes.
 static void put_names(struct clrnn_c_text *t, const struct clrnn_texts *texts)
 {
     clrnn_c_put(t, "{");
     for (size_t i = 0; i < texts->count; i++) {
         clrnn_c_put(t, i ? ", \"" : "\"");
         for (const char *c = texts->text[i]; *c; c++)
-            clrnn_c_put(t,
-                        ((*c & 0x80) == 0 && isalnum((unsigned char)*c)) || strchr(" _-.,:;()[]+/%", *c)
-                            ? "%c"
-                            : "\\%03o",
-                        (unsigned char)*c);
+            clrnn_c_put(
+                t, ((*c & 0x80) == 0 && isalnum((unsigned char)*c)) || strchr(" _-.,:;()[]+/%", *c) ? "%c" : "\\%03o",
+                (unsigned char)*c);
         clrnn_c_put(t, "\"");
     }
     clrnn_c_put(t, "}");
@@ -125,15 +120,12 @@ static void put_sizes(struct clrnn_c_code *code)
     struct clrnn_c_text *t = &code->text;
 
     if (m->shape.tokens)
-        clrnn_c_put(
-            t, "#define `_TOKENS %u /* they count from 0 */\n#define `_FEATURES 1 /* tokens of a step */\n",
-            m->config->layer[0].num_embeddings);
+        clrnn_c_put(t, "#define `_TOKENS %u /* they count from 0 */\n#define `_FEATURES 1 /* tokens of a step */\n",
+                    m->config->layer[0].num_embeddings);
     else
         clrnn_c_put(t, "#define `_FEATURES %u /* of a step */\n", m->shape.features);
-    clrnn_c_put(
-        t,
-        "#define `_OUTPUTS %u\n#define `_PER_STEP %d /* 1: outputs for every step, 0: for the sequence */\n",
-        m->outputs, m->per_step);
+    clrnn_c_put(t, "#define `_OUTPUTS %u\n#define `_PER_STEP %d /* 1: outputs for every step, 0: for the sequence */\n",
+                m->outputs, m->per_step);
     if (m->per_step) {
         clrnn_c_put(t, "#define `_OUT_STEPS(T) ");
         put_steps(code, code->passes.place[code->program.output - 1].base, "(T)");
@@ -176,8 +168,7 @@ void clrnn_c_put_header(struct clrnn_c_code *code)
                     "/* One step: x [%s]; out [`_OUTPUTS], %s. */\n"
                     "void @_step(@_state *state, const %s *x, float *out);\n",
                     m->shape.tokens ? "1" : "`_FEATURES",
-                    m->per_step ? "of this step" : "of the sequence up to this step",
-                    clrnn_c_input_type(code));
+                    m->per_step ? "of this step" : "of the sequence up to this step", clrnn_c_input_type(code));
     }
     clrnn_c_put(t, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
@@ -204,8 +195,7 @@ enum clrnn_status clrnn_c_put_source(struct clrnn_c_code *code)
     for (size_t i = 0; i < code->passes.buffers; i++) {
         clrnn_c_put(t, "static float @_sequence%zu[(size_t)", i);
         put_steps(code, code->passes.buffer[i].base, code->passes.steps ? "`_STEPS" : "`_MAX_T");
-        clrnn_c_put(t, " * %u];\n%s", code->passes.buffer[i].width,
-                    i + 1 == code->passes.buffers ? "\n" : "");
+        clrnn_c_put(t, " * %u];\n%s", code->passes.buffer[i].width, i + 1 == code->passes.buffers ? "\n" : "");
     }
     clrnn_c_cells(code);
     return clrnn_c_functions(code);
@@ -218,9 +208,8 @@ void clrnn_c_put_vector(struct clrnn_c_code *code, const struct clrnn_c_vector *
     struct clrnn_c_text *t = &code->text;
 
     put_mark(code);
-    clrnn_c_put(
-        t,
-        "/* A sequence, and what clRNN's reference gives for it. */\n#ifndef `_TEST_H\n#define `_TEST_H\n\n");
+    clrnn_c_put(t,
+                "/* A sequence, and what clRNN's reference gives for it. */\n#ifndef `_TEST_H\n#define `_TEST_H\n\n");
     if (v->tokens)
         clrnn_c_put(t, "#include <stdint.h>\n\n");
     clrnn_c_put(t, "#define `_TEST_STEPS %u\n#define `_TEST_VALUES %zu\n\n", v->T, v->out_count);

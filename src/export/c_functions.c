@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes the bodies of exported C functions: one for each pass, which runs one time step, and one for the
-// operations after the pools.
+// Writes the bodies of exported C functions: one for each pass, which runs one time step, and one for the operations
+// after the pools.
 #include <stdio.h>
 #include <string.h>
 
@@ -57,9 +57,8 @@ static void note_row(struct clrnn_c_emit *e, size_t op)
     e->reads |= CLRNN_C_READS_T;
 }
 
-// Chooses where the `width` values of op's result are stored: in the output, in the result's buffer, in the
-// array of its input if that array may be overwritten, otherwise in a free local array. Writes the C
-// expression to `to`.
+// Chooses where the `width` values of op's result are stored: in the output, in the result's buffer, in the array of
+// its input if that array may be overwritten, otherwise in a free local array. Writes the C expression to `to`.
 static void choose(struct clrnn_c_emit *e, size_t op, bool in_place, uint32_t width, char to[CLRNN_C_VALUE])
 {
     const struct clrnn_export_program *p = &e->code->program;
@@ -92,8 +91,7 @@ static void release(struct clrnn_c_emit *e, size_t op)
             e->local[i].until = 0;
 }
 
-// Returns the C expression for a value: "x" for the input (its current step), or e->text of an operation's
-// result.
+// Returns the C expression for a value: "x" for the input (its current step), or e->text of an operation's result.
 static const char *text_of(struct clrnn_c_emit *e, size_t value)
 {
     if (!value)
@@ -109,8 +107,8 @@ static void put_copy(struct clrnn_c_emit *e, const char *to, const char *from, u
     e->code->helpers |= CLRNN_C_COPY;
 }
 
-// Notes that array `from` contains op's result; `from` is not overwritten later. If the result is the output
-// or has a buffer, writes code that copies it there.
+// Notes that array `from` contains op's result; `from` is not overwritten later. If the result is the output or has a
+// buffer, writes code that copies it there.
 static void keep(struct clrnn_c_emit *e, size_t op, const char *from, uint32_t width)
 {
     const struct clrnn_c_place *place = &e->code->passes.place[op];
@@ -231,13 +229,13 @@ static void put_windows(struct clrnn_c_emit *e, size_t op, const char *to)
     e->steps_read[base] = true;
     if (o->kind == CLRNN_LAYER_CONV1D) {
         snprintf(rows, sizeof(rows), "a%u", take_local(e, cols, op));
-        clrnn_c_emit(e, "    @_window(%s, %s, n%zu, %s, %u, %u, %u);\n", rows, whole, base, at, w.kernel,
-                     w.dilation, o->in);
+        clrnn_c_emit(e, "    @_window(%s, %s, n%zu, %s, %u, %u, %u);\n", rows, whole, base, at, w.kernel, w.dilation,
+                     o->in);
         e->code->helpers |= CLRNN_C_WINDOW;
         put_linear(e, op, to, rows, cols);
     } else if (o->kind == CLRNN_LAYER_MAX_POOL1D) {
-        clrnn_c_emit(e, "    @_window_largest(%s, %s, n%zu, %s, %u, %u, %u);\n", to, whole, base, at,
-                     w.kernel, w.dilation, o->in);
+        clrnn_c_emit(e, "    @_window_largest(%s, %s, n%zu, %s, %u, %u, %u);\n", to, whole, base, at, w.kernel,
+                     w.dilation, o->in);
         e->code->helpers |= CLRNN_C_WINDOW_LARGEST;
     } else {
         clrnn_c_emit(e, "    @_window_mean(%s, %s, n%zu, %s, %u, %d, %u);\n", to, whole, base, at, w.kernel,
@@ -264,8 +262,7 @@ static void put_pool(struct clrnn_c_emit *e, size_t op, const char *from, uint32
         return;
     e->reads |= CLRNN_C_READS_STATE;
     e->code->helpers |= pools[over].helper;
-    clrnn_c_emit(e, e->offset ? "    @_%s(s->pool%zu + %u" : "    @_%s(s->pool%zu", pools[over].call, op,
-                 e->offset);
+    clrnn_c_emit(e, e->offset ? "    @_%s(s->pool%zu + %u" : "    @_%s(s->pool%zu", pools[over].call, op, e->offset);
     clrnn_c_emit(e, ", %s, %u);\n", from, width);
     if (over == CLRNN_POOL_MEAN && !e->offset)
         clrnn_c_emit(e, "    s->steps%zu++;\n", op);
@@ -281,8 +278,8 @@ static void put_attention(struct clrnn_c_emit *e, size_t op, const char *from)
     clrnn_c_emit(e, "    @_copy(%s, @_%zu_bias, %u);\n", scores, op, A);
     if (e->writes)
         clrnn_c_multiply(e->code, scores, op, "weight", from, A, o->in);
-    clrnn_c_emit(e, "    @_attend(s->pool%zu, s->norm%zu, %s, @_%zu_v, %s, %u, %u);\n", op, op, scores, op,
-                 from, A, o->in);
+    clrnn_c_emit(e, "    @_attend(s->pool%zu, s->norm%zu, %s, @_%zu_v, %s, %u, %u);\n", op, op, scores, op, from, A,
+                 o->in);
     e->code->helpers |= CLRNN_C_COPY | CLRNN_C_ATTEND;
     e->reads |= CLRNN_C_READS_STATE;
 }
@@ -374,8 +371,8 @@ static void put_result(struct clrnn_c_emit *e, size_t op, const char *to, uint32
 // Whether the operation's result may overwrite its input, that is, both may be the same array.
 static bool works_in_place(const struct clrnn_export_op *o)
 {
-    return o->kind != CLRNN_LAYER_LINEAR && o->kind != CLRNN_LAYER_EMBEDDING &&
-           o->kind != CLRNN_EXPORT_CELL && o->kind != CLRNN_LAYER_CONCAT && !clrnn_export_has_windows(o);
+    return o->kind != CLRNN_LAYER_LINEAR && o->kind != CLRNN_LAYER_EMBEDDING && o->kind != CLRNN_EXPORT_CELL &&
+           o->kind != CLRNN_LAYER_CONCAT && !clrnn_export_has_windows(o);
 }
 
 static void put_op(struct clrnn_c_emit *e, size_t op)
@@ -393,8 +390,7 @@ static void put_op(struct clrnn_c_emit *e, size_t op)
         put_attention(e, op, text_of(e, o->source[0]));
     } else if (o->kind == CLRNN_EXPORT_CELL && o->steps) {
         put_cell(e, op, text_of(e, o->source[0]));
-    } else if (o->kind != CLRNN_LAYER_FLATTEN || !o->source[0] ||
-               !e->code->passes.place[o->source[0] - 1].buffered) {
+    } else if (o->kind != CLRNN_LAYER_FLATTEN || !o->source[0] || !e->code->passes.place[o->source[0] - 1].buffered) {
         choose(e, op, works_in_place(o), width, to);
         snprintf(e->text[op], CLRNN_C_VALUE, "%s", to);
         put_result(e, op, to, width);

@@ -61,17 +61,15 @@ static const char multiply_int8[] =
     "}\n\n";
 
 #define POINTWISE(name, expression) \
-    "static void @_" name \
-    "(float *y, const float *x, int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n" \
+    "static void @_" name "(float *y, const float *x, int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n" \
     "        y[i] = " expression ";\n}\n\n"
 
 #define WITH_ONE(name, argument, expression) \
     "static void @_" name "(float *y, const float *x, float " argument \
     ", int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n        y[i] = " expression ";\n}\n\n"
 
-// The start of a loop over the `kernel` steps of a window of x [steps, width] that begins at step `at`. `row`
-// points to the current step of x; outside the sequence it points to step 0, whose values the loop's body
-// does not read.
+// The start of a loop over the `kernel` steps of a window of x [steps, width] that begins at step `at`. `row` points to
+// the current step of x; outside the sequence it points to step 0, whose values the loop's body does not read.
 #define WINDOW_ROWS \
     "    for (k = 0; k < kernel; k++, at += dilation) {\n" \
     "        const float *row = x + (size_t)(at < 0 || at >= steps ? 0 : at) * (size_t)width;\n\n"
@@ -139,9 +137,8 @@ static const struct helper helpers[] = {
     {CLRNN_C_ELU, 0, WITH_ONE("elu", "alpha", "x[i] > 0.0f ? x[i] : alpha * expm1f(x[i])")},
     {CLRNN_C_GELU, 0, POINTWISE("gelu", "0.5f * x[i] * (1.0f + erff(x[i] * 0.707106781f))")},
     {CLRNN_C_GELU_TANH, 0,
-     POINTWISE(
-         "gelu_tanh",
-         "0.5f * x[i] *\n               (1.0f + tanhf(0.797884561f * (x[i] + 0.044715f * x[i] * x[i] * x[i])))")},
+     POINTWISE("gelu_tanh",
+               "0.5f * x[i] *\n               (1.0f + tanhf(0.797884561f * (x[i] + 0.044715f * x[i] * x[i] * x[i])))")},
     {CLRNN_C_SILU, 0, POINTWISE("silu", "x[i] / (1.0f + expf(-x[i]))")},
     {CLRNN_C_SOFTPLUS, 0,
      "static void @_softplus(float *y, const float *x, float beta, float threshold, int n)\n"

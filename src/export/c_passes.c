@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Divides a program into passes over time, with as few buffered values as bidirectional layers and windows
-// allow.
+// Divides a program into passes over time, with as few buffered values as bidirectional layers and windows allow.
 #include "export/c_passes.h"
 
 #include "base/array.h"
@@ -19,8 +18,7 @@ static bool is_separable(const struct clrnn_export_op *op)
 static bool is_cheap(const struct clrnn_export_op *op)
 {
     return is_separable(op) || op->kind == CLRNN_LAYER_EMBEDDING || op->kind == CLRNN_LAYER_LAYERNORM ||
-           op->kind == CLRNN_LAYER_GROUPNORM || op->kind == CLRNN_LAYER_SOFTMAX ||
-           op->kind == CLRNN_LAYER_LOG_SOFTMAX;
+           op->kind == CLRNN_LAYER_GROUPNORM || op->kind == CLRNN_LAYER_SOFTMAX || op->kind == CLRNN_LAYER_LOG_SOFTMAX;
 }
 
 bool clrnn_c_reads(const struct clrnn_export_program *p, size_t op, size_t reader)
@@ -31,8 +29,8 @@ bool clrnn_c_reads(const struct clrnn_export_program *p, size_t op, size_t reade
     return false;
 }
 
-// Returns the operation that reads op's result, if it is the only reader and reads nothing else. Returns
-// SIZE_MAX if there is no such operation, or if op's result is the program's output.
+// Returns the operation that reads op's result, if it is the only reader and reads nothing else. Returns SIZE_MAX if
+// there is no such operation, or if op's result is the program's output.
 static size_t only_reader(const struct clrnn_export_program *p, size_t op)
 {
     size_t found = SIZE_MAX;
@@ -84,8 +82,7 @@ struct division {
 
 static enum clrnn_status no_memory(const struct division *d)
 {
-    return clrnn_error_memory(d->p->model->log, d->p->count * sizeof(*d->passes->place),
-                              "the exported passes");
+    return clrnn_error_memory(d->p->model->log, d->p->count * sizeof(*d->passes->place), "the exported passes");
 }
 
 static size_t base_of(const struct division *d, size_t value)
@@ -93,23 +90,20 @@ static size_t base_of(const struct division *d, size_t value)
     return value ? d->passes->place[value - 1].base : 0;
 }
 
-// Finds or adds the base that counts the windows `w` over the steps of base `parent`. If there are always as
-// many windows as steps, *base is `parent` itself.
-static enum clrnn_status find_base(struct division *d, const struct clrnn_windows *w, size_t parent,
-                                   size_t *base)
+// Finds or adds the base that counts the windows `w` over the steps of base `parent`. If there are always as many
+// windows as steps, *base is `parent` itself.
+static enum clrnn_status find_base(struct division *d, const struct clrnn_windows *w, size_t parent, size_t *base)
 {
     struct clrnn_c_passes *s = d->passes;
     const struct clrnn_c_base made = {.parent = parent,
-                                      .more = (int64_t)w->all_padding -
-                                              (int64_t)w->dilation * (w->kernel - 1) - 1,
+                                      .more = (int64_t)w->all_padding - (int64_t)w->dilation * (w->kernel - 1) - 1,
                                       .stride = w->stride};
 
     *base = parent;
     if (made.stride == 1 && made.more == -1)
         return CLRNN_OK;
     for (*base = 1; *base < s->bases; ++*base)
-        if (s->base[*base].parent == parent && s->base[*base].more == made.more &&
-            s->base[*base].stride == made.stride)
+        if (s->base[*base].parent == parent && s->base[*base].more == made.more && s->base[*base].stride == made.stride)
             return CLRNN_OK;
     if (!ARRAY_GROW(s->base, s->bases))
         return no_memory(d);
@@ -128,8 +122,8 @@ int64_t clrnn_c_base_steps(const struct clrnn_c_passes *passes, size_t base, int
     return n < 1 || n + b->more < 0 ? 0 : (n + b->more) / b->stride + 1;
 }
 
-// Finds the first pass, from index `first` on, with the base, direction and `once` of `kind`. Adds one if
-// there is none.
+// Finds the first pass, from index `first` on, with the base, direction and `once` of `kind`. Adds one if there is
+// none.
 static enum clrnn_status find_pass(struct division *d, size_t first, struct clrnn_c_pass kind, size_t *pass)
 {
     struct clrnn_c_passes *s = d->passes;
@@ -150,8 +144,8 @@ static enum clrnn_status find_pass(struct division *d, size_t first, struct clrn
 // ---------------------------------------------------------------- assigning operations to passes
 
 // Sets `half` of a bidirectional level and of the chain of operations from it to a pool or the output, if all
-// operations of the chain treat each feature separately. The pass of each direction can then run the chain on
-// its own half of the features.
+// operations of the chain treat each feature separately. The pass of each direction can then run the chain on its own
+// half of the features.
 static void mark_halves(struct division *d, size_t level)
 {
     const struct clrnn_export_program *p = d->p;
@@ -179,9 +173,8 @@ static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
     return false;
 }
 
-// Whether every pass that reads the operation's result computes it again. This holds for a cheap operation
-// whose source is the input, both directions of a recurrent level, or another operation that is computed
-// again.
+// Whether every pass that reads the operation's result computes it again. This holds for a cheap operation whose source
+// is the input, both directions of a recurrent level, or another operation that is computed again.
 static bool runs_again(const struct division *d, size_t op)
 {
     const struct clrnn_export_op *o = &d->p->op[op];
@@ -194,8 +187,7 @@ static bool runs_again(const struct division *d, size_t op)
            (d->p->op[source - 1].kind == CLRNN_EXPORT_CELL && d->p->op[source - 1].D == 2 && !before->half);
 }
 
-// Returns the first pass that can read a value: step by step in a pass over `base` or, if `whole`, all steps
-// at once.
+// Returns the first pass that can read a value: step by step in a pass over `base` or, if `whole`, all steps at once.
 static size_t ready(const struct division *d, size_t value, size_t base, bool whole)
 {
     const struct clrnn_c_place *place = value ? &d->passes->place[value - 1] : NULL;
@@ -207,8 +199,8 @@ static size_t ready(const struct division *d, size_t value, size_t base, bool wh
     return MAX2(place->pass, place->back) + (whole || place->base != base || place->back != place->pass);
 }
 
-// Places an operation in the first pass, from index `first` on, that can run it. Places a bidirectional level
-// also in a pass that goes backward in time.
+// Places an operation in the first pass, from index `first` on, that can run it. Places a bidirectional level also in a
+// pass that goes backward in time.
 static enum clrnn_status place_in_pass(struct division *d, size_t op, size_t first)
 {
     const struct clrnn_export_op *o = &d->p->op[op];
@@ -224,8 +216,7 @@ static enum clrnn_status place_in_pass(struct division *d, size_t op, size_t fir
         end++;
     kind.direction = 1;
     // a `last` pool reads only the last time step: a backward pass begins with it and can stop there
-    kind.once =
-        place->half && d->p->op[end].kind == CLRNN_LAYER_POOL && d->p->op[end].layer->over == CLRNN_POOL_LAST;
+    kind.once = place->half && d->p->op[end].kind == CLRNN_LAYER_POOL && d->p->op[end].layer->over == CLRNN_POOL_LAST;
     return find_pass(d, MAX2(place->pass + 1, ready(d, o->source[0], place->base, true)), kind, &place->back);
 }
 
@@ -256,8 +247,8 @@ static enum clrnn_status place_op(struct division *d, size_t op)
     return place_in_pass(d, op, first);
 }
 
-// Makes `value` available in pass `pass`, unless the pass computes it already. The pass computes a cheap
-// value again, and reads any other value from a buffer.
+// Makes `value` available in pass `pass`, unless the pass computes it already. The pass computes a cheap value again,
+// and reads any other value from a buffer.
 static void need(struct division *d, size_t value, size_t pass)
 {
     struct clrnn_c_place *place = value ? &d->passes->place[value - 1] : NULL;
@@ -291,8 +282,8 @@ static void find_needs(struct division *d, size_t op)
 
 // ---------------------------------------------------------------- buffers
 
-// Returns the last pass that reads an operation's result. SIZE_MAX: operations that run after all passes read
-// the result.
+// Returns the last pass that reads an operation's result. SIZE_MAX: operations that run after all passes read the
+// result.
 static size_t last_reader(const struct division *d, size_t op)
 {
     size_t last = 0;
@@ -311,8 +302,8 @@ static size_t last_reader(const struct division *d, size_t op)
     return last;
 }
 
-// Gives the operation's result a buffer: an existing one of the same base (number of steps) that no pass from
-// this one on reads, or a new one.
+// Gives the operation's result a buffer: an existing one of the same base (number of steps) that no pass from this one
+// on reads, or a new one.
 static enum clrnn_status find_buffer(struct division *d, size_t op)
 {
     struct clrnn_c_passes *s = d->passes;
@@ -375,8 +366,7 @@ enum clrnn_status clrnn_c_divide(const struct clrnn_export_program *p, struct cl
         if (!p->op[i].steps || place->again)
             continue;
         passes->pass[place->pass].runs[i] = passes->pass[place->back].runs[i] = true;
-        place->buffered |=
-            p->op[i].kind == CLRNN_LAYER_FLATTEN || (place->back != place->pass && !place->half);
+        place->buffered |= p->op[i].kind == CLRNN_LAYER_FLATTEN || (place->back != place->pass && !place->half);
     }
     for (size_t i = 0; i < p->count; i++)
         if (p->op[i].steps && !passes->place[i].again)

@@ -99,8 +99,8 @@ static void begin(struct clrnn_c_emit *e, size_t pass)
     memset(e->held, 0, e->code->program.count * sizeof(*e->held));
 }
 
-// Generates a function. The body is generated twice: a dry run determines what the body needs, then the
-// function is written.
+// Generates a function. The body is generated twice: a dry run determines what the body needs, then the function is
+// written.
 static void put_function(struct clrnn_c_emit *e, size_t pass)
 {
     begin(e, pass);
@@ -126,8 +126,8 @@ static void put_function(struct clrnn_c_emit *e, size_t pass)
 
 // ---------------------------------------------------------------- the state
 
-// Calls `put` with the name, width and initial value of each array of NAME_state that an operation needs. A
-// value NULL stands for the two initial values of an attention pool's `norm`.
+// Calls `put` with the name, width and initial value of each array of NAME_state that an operation needs. A value NULL
+// stands for the two initial values of an attention pool's `norm`.
 static void each_array(const struct clrnn_c_code *code, size_t op, void *to,
                        void (*put)(void *to, const char *name, uint32_t width, const char *value))
 {
@@ -194,8 +194,7 @@ static void put_initial(void *to, const char *name, uint32_t width, const char *
     struct clrnn_c_code *code = to;
 
     if (!value) { // attention pool: the largest score so far, and the sum of the weights
-        clrnn_c_put(&code->text, "    state->%s[0] = -3.402823466e38f;\n    state->%s[1] = 0.0f;\n", name,
-                    name);
+        clrnn_c_put(&code->text, "    state->%s[0] = -3.402823466e38f;\n    state->%s[1] = 0.0f;\n", name, name);
         return;
     }
     clrnn_c_put(&code->text, "    @_fill(state->%s, %s, %u);\n", name, value, width);
@@ -268,8 +267,7 @@ static void put_predict(struct clrnn_c_code *code)
 
         if (b->more < 0)
             clrnn_c_put(t, "    if (n%zu < %lld)\n        return -1;\n", b->parent, (long long)more);
-        clrnn_c_put(t, "    n%zu = (n%zu %s %lld) / %u + 1;\n", i, b->parent, sign, (long long)more,
-                    b->stride);
+        clrnn_c_put(t, "    n%zu = (n%zu %s %lld) / %u + 1;\n", i, b->parent, sign, (long long)more, b->stride);
     }
     if (state)
         clrnn_c_put(t, "    @_reset(&state);\n");
@@ -289,8 +287,8 @@ static void put_step(struct clrnn_c_code *code)
     clrnn_c_put(t, "\nvoid @_step(@_state *state, const %s *x, float *out)\n{\n", clrnn_c_input_type(code));
     if (!has_state(code))
         clrnn_c_put(t, "    (void)state; /* the model keeps none */\n");
-    clrnn_c_put(t, "    @_pass0(%sx%s);\n%s}\n", reads & CLRNN_C_READS_STATE ? "state, " : "",
-                pooled ? "" : ", out", pooled ? "    @_finish(state, out);\n" : "");
+    clrnn_c_put(t, "    @_pass0(%sx%s);\n%s}\n", reads & CLRNN_C_READS_STATE ? "state, " : "", pooled ? "" : ", out",
+                pooled ? "    @_finish(state, out);\n" : "");
 }
 
 static void put_all(struct clrnn_c_emit *e)

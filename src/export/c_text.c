@@ -80,13 +80,11 @@ static void put_integers(struct clrnn_c_text *t, const char *label, const int8_t
     t->constant_bytes += count;
     clrnn_c_put(t, "static const int8_t @_%s[%zu] = {", label, count);
     for (size_t i = 0; i < count; i++)
-        clrnn_out_printf(t->out, "%s%d%s", i % BYTES_PER_LINE ? " " : "\n    ", values[i],
-                         i + 1 < count ? "," : "");
+        clrnn_out_printf(t->out, "%s%d%s", i % BYTES_PER_LINE ? " " : "\n    ", values[i], i + 1 < count ? "," : "");
     clrnn_out_printf(t->out, "\n};\n");
 }
 
-static bool put_columns(struct clrnn_c_text *t, const char *label, const double *values, size_t rows,
-                        size_t cols)
+static bool put_columns(struct clrnn_c_text *t, const char *label, const double *values, size_t rows, size_t cols)
 {
     double *turned = malloc(rows * cols * sizeof(*turned));
 
@@ -100,8 +98,7 @@ static bool put_columns(struct clrnn_c_text *t, const char *label, const double 
     return true;
 }
 
-static bool put_int8(struct clrnn_c_text *t, const char *label, const double *values, size_t rows,
-                     size_t cols)
+static bool put_int8(struct clrnn_c_text *t, const char *label, const double *values, size_t rows, size_t cols)
 {
     int8_t *whole = malloc(rows * cols * sizeof(*whole));
     double *scale = malloc(rows * sizeof(*scale));

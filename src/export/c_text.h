@@ -8,8 +8,7 @@
 
 #include "base/file.h"
 
-/** Where generated C source is written. `out` NULL: a dry run, which only determines what the source will
- * need. */
+/** Where generated C source is written. `out` NULL: a dry run, which only determines what the source will need. */
 struct clrnn_c_text {
     struct clrnn_out *out;
     char name[64], upper[64]; // the model's name as given, and in capitals for macros
@@ -17,8 +16,8 @@ struct clrnn_c_text {
     bool failed;              // out of memory
 };
 
-/** Writes formatted text as printf does, after replacing each @ of the text by the model's name and each ` by
- * the name in capitals. This includes @ and ` that come from the arguments. */
+/** Writes formatted text as printf does, after replacing each @ of the text by the model's name and each ` by the name
+ * in capitals. This includes @ and ` that come from the arguments. */
 void clrnn_c_put(struct clrnn_c_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void clrnn_c_put_va(struct clrnn_c_text *t, const char *format, va_list arguments)
@@ -33,8 +32,8 @@ void clrnn_c_float(struct clrnn_c_text *t, float value);
 /** Writes `static const float NAME_<label>[count] = {...};` with the values rounded to float32. */
 void clrnn_c_floats(struct clrnn_c_text *t, const char *label, const double *values, size_t count);
 
-/** Writes a matrix [rows, cols] as the constant NAME_<label>, in the order in which NAME_multiply reads it.
- * float32: column by column. With `int8`: row by row, and a float factor for each row in
+/** Writes a matrix [rows, cols] as the constant NAME_<label>, in the order in which NAME_multiply reads it. float32:
+ * column by column. With `int8`: row by row, and a float factor for each row in
  * NAME_<label>_scale. */
 void clrnn_c_matrix(struct clrnn_c_text *t, const char *label, const double *values, size_t rows, size_t cols,
                     bool int8);

@@ -18,15 +18,14 @@ static const char *const suffixes[FILES] = {".c", ".h", "_main.c", "_test.h"};
 static enum clrnn_status take_name(const struct clrnn_log *log, const char *name, struct clrnn_c_text *text)
 {
     static const char *const keywords[] = {
-        "alignas", "alignof",   "and",      "asm",      "auto",     "bool",     "break",   "case",
-        "catch",   "char",      "class",    "concept",  "const",    "continue", "default", "delete",
-        "do",      "double",    "else",     "enum",     "explicit", "export",   "extern",  "false",
-        "float",   "for",       "friend",   "goto",     "if",       "inline",   "int",     "long",
-        "mutable", "namespace", "new",      "not",      "operator", "or",       "private", "protected",
-        "public",  "register",  "requires", "restrict", "return",   "short",    "signed",  "sizeof",
-        "static",  "struct",    "switch",   "template", "this",     "throw",    "true",    "try",
-        "typedef", "typename",  "union",    "unsigned", "using",    "virtual",  "void",    "volatile",
-        "while",   "xor",
+        "alignas",  "alignof", "and",      "asm",       "auto",     "bool",     "break",     "case",     "catch",
+        "char",     "class",   "concept",  "const",     "continue", "default",  "delete",    "do",       "double",
+        "else",     "enum",    "explicit", "export",    "extern",   "false",    "float",     "for",      "friend",
+        "goto",     "if",      "inline",   "int",       "long",     "mutable",  "namespace", "new",      "not",
+        "operator", "or",      "private",  "protected", "public",   "register", "requires",  "restrict", "return",
+        "short",    "signed",  "sizeof",   "static",    "struct",   "switch",   "template",  "this",     "throw",
+        "true",     "try",     "typedef",  "typename",  "union",    "unsigned", "using",     "virtual",  "void",
+        "volatile", "while",   "xor",
     };
     bool good = isalpha((unsigned char)name[0]) && strlen(name) < sizeof(text->name);
 
@@ -35,11 +34,10 @@ static enum clrnn_status take_name(const struct clrnn_log *log, const char *name
     for (size_t i = 0; i < ARRAY_SIZE(keywords); i++)
         good &= strcmp(name, keywords[i]) != 0;
     if (!good)
-        return clrnn_error(
-            log, CLRNN_ERR_ARG,
-            "the name \"%s\" cannot begin the names of C functions: expected a letter and up to %zu "
-            "letters, digits and underscores, and no keyword",
-            name, sizeof(text->name) - 2);
+        return clrnn_error(log, CLRNN_ERR_ARG,
+                           "the name \"%s\" cannot begin the names of C functions: expected a letter and up to %zu "
+                           "letters, digits and underscores, and no keyword",
+                           name, sizeof(text->name) - 2);
     for (size_t i = 0; i <= strlen(name); i++) {
         text->name[i] = name[i];
         text->upper[i] = (char)toupper((unsigned char)name[i]);
@@ -89,8 +87,7 @@ static enum clrnn_status predict_vector(struct clrnn_model *m, struct clrnn_c_ve
     float *x = calloc(count, sizeof(*x)), *out = calloc(v->out_count, sizeof(*out));
     const struct clrnn_batch batch = {
         .N = 1, .T = v->T, .x = m->shape.tokens ? NULL : x, .tokens = m->shape.tokens ? v->tokens : NULL};
-    enum clrnn_status st =
-        x && out ? CLRNN_OK : clrnn_error_memory(m->log, count * sizeof(*x), "a test vector");
+    enum clrnn_status st = x && out ? CLRNN_OK : clrnn_error_memory(m->log, count * sizeof(*x), "a test vector");
 
     for (size_t i = 0; st == CLRNN_OK && !m->shape.tokens && i < count; i++)
         x[i] = (float)v->x[i];
@@ -147,8 +144,7 @@ static enum clrnn_status vector_init(const struct clrnn_c_code *code, struct clr
 
 // ---------------------------------------------------------------- files
 
-static enum clrnn_status write_file(struct clrnn_c_code *code, const struct clrnn_c_vector *vector,
-                                    size_t which)
+static enum clrnn_status write_file(struct clrnn_c_code *code, const struct clrnn_c_vector *vector, size_t which)
 {
     switch (which) {
     case 0:
@@ -168,8 +164,7 @@ static enum clrnn_status write_file(struct clrnn_c_code *code, const struct clrn
 }
 
 // Writes all files under temporary names, and renames them only when all are complete.
-static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clrnn_c_vector *vector,
-                                     const char *folder)
+static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clrnn_c_vector *vector, const char *folder)
 {
     const struct clrnn_log *log = code->program.model->log;
     const size_t constants = code->text.constant_bytes;
@@ -200,8 +195,7 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     return st;
 }
 
-// Runs all generators once without output, to determine what the files need and whether the model can be
-// exported.
+// Runs all generators once without output, to determine what the files need and whether the model can be exported.
 static enum clrnn_status prepare(struct clrnn_c_code *code, struct clrnn_model *model)
 {
     TRY(clrnn_export_program_init(&code->program, model));

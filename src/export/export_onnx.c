@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "export/facts.h"
 
-// Returns why an operation gives other results for a sequence in pieces than for the whole sequence. Returns
-// NULL if the results are the same.
+// Returns why an operation gives other results for a sequence in pieces than for the whole sequence. Returns NULL if
+// the results are the same.
 static const char *needs_more(const struct clrnn_export_op *op)
 {
     if (!op->steps)
@@ -20,14 +20,13 @@ static const char *needs_more(const struct clrnn_export_op *op)
     if (op->kind == CLRNN_LAYER_FLATTEN)
         return "it needs all steps of a sequence at once";
     if (op->kind == CLRNN_LAYER_ATTENTION_POOL ||
-        (op->kind == CLRNN_LAYER_POOL && op->layer->over != CLRNN_POOL_LAST &&
-         op->layer->over != CLRNN_POOL_FINAL))
+        (op->kind == CLRNN_LAYER_POOL && op->layer->over != CLRNN_POOL_LAST && op->layer->over != CLRNN_POOL_FINAL))
         return "of a piece it is not that of the sequence so far; use 'pool: {over: last}'";
     return NULL;
 }
 
-// Returns CLRNN_ERR_CONFIG unless the model has a recurrent layer over time and gives the same results for a
-// sequence in pieces as for the whole sequence. A graph with `states` needs both.
+// Returns CLRNN_ERR_CONFIG unless the model has a recurrent layer over time and gives the same results for a sequence
+// in pieces as for the whole sequence. A graph with `states` needs both.
 static enum clrnn_status check_states(const struct clrnn_export_program *p)
 {
     bool any = false;
@@ -95,8 +94,8 @@ static uint32_t fixed_steps(const struct clrnn_export_program *p)
     return 0;
 }
 
-// Whether the training data have a length for each sequence. Data with one sequence in each CSV file
-// (label_from) or in each line of a .ts file always have lengths.
+// Whether the training data have a length for each sequence. Data with one sequence in each CSV file (label_from) or in
+// each line of a .ts file always have lengths.
 static bool has_lengths(const struct clrnn_source *source)
 {
     return source->lengths || source->label_from || source->ts;

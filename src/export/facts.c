@@ -19,8 +19,7 @@ size_t clrnn_export_facts(const struct clrnn_model *model, struct clrnn_export_f
     size_t n = 0, quantiles;
     const double *quantile = clrnn_loss_quantiles(loss, &quantiles);
 
-    facts[n++] =
-        (struct clrnn_export_fact){.key = "loss", .macro = "LOSS", .text = clrnn_loss_word(loss->kind)};
+    facts[n++] = (struct clrnn_export_fact){.key = "loss", .macro = "LOSS", .text = clrnn_loss_word(loss->kind)};
     if (quantile)
         facts[n++] = (struct clrnn_export_fact){
             .key = "quantiles", .macro = "QUANTILES", .numbers = quantile, .count = quantiles};
@@ -28,8 +27,8 @@ size_t clrnn_export_facts(const struct clrnn_model *model, struct clrnn_export_f
         facts[n++] = (struct clrnn_export_fact){.key = "blank", .macro = "BLANK", .whole = loss->blank};
     if (train->window) {
         facts[n++] = (struct clrnn_export_fact){.key = "window", .macro = "WINDOW", .whole = train->window};
-        facts[n++] = (struct clrnn_export_fact){
-            .key = "horizon", .macro = "HORIZON", .whole = clrnn_source_horizon(train)};
+        facts[n++] =
+            (struct clrnn_export_fact){.key = "horizon", .macro = "HORIZON", .whole = clrnn_source_horizon(train)};
     }
     if (!names)
         return n;

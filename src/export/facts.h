@@ -8,8 +8,8 @@
 
 enum { CLRNN_EXPORT_FACTS = 9 };
 
-/** A fact: whichever of `text`, `names` and `numbers` is not NULL; if all three are NULL, the number `whole`.
- * The pointers point into the model, which must outlive the fact. */
+/** A fact: whichever of `text`, `names` and `numbers` is not NULL; if all three are NULL, the number `whole`. The
+ * pointers point into the model, which must outlive the fact. */
 struct clrnn_export_fact {
     const char *key;   // the fact's key in ONNX's metadata: "quantiles"
     const char *macro; // the fact's macro in C, without the prefix NAME_: "QUANTILES"
@@ -21,7 +21,6 @@ struct clrnn_export_fact {
 };
 
 /** Writes the facts about a model to `facts`. Returns how many it wrote. */
-size_t clrnn_export_facts(const struct clrnn_model *model,
-                          struct clrnn_export_fact facts[CLRNN_EXPORT_FACTS]);
+size_t clrnn_export_facts(const struct clrnn_model *model, struct clrnn_export_fact facts[CLRNN_EXPORT_FACTS]);
 
 #endif

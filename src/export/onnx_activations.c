@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Adds activation functions to an ONNX graph: functions of single values, and softmax over the features of a
-// step.
+// Adds activation functions to an ONNX graph: functions of single values, and softmax over the features of a step.
 #include <math.h>
 
 #include "export/onnx_layers.h"
@@ -34,8 +33,7 @@ static const char *add_softplus(struct clrnn_onnx *o, const char *x, const struc
     const char *scaled = scale(o, x, layer->beta);
     const char *linear = CLRNN_ONNX_NODE(o, "Greater", scaled, clrnn_onnx_scalar(o, layer->threshold));
 
-    return CLRNN_ONNX_NODE(o, "Where", linear, x,
-                           scale(o, CLRNN_ONNX_NODE(o, "Softplus", scaled), 1 / layer->beta));
+    return CLRNN_ONNX_NODE(o, "Where", linear, x, scale(o, CLRNN_ONNX_NODE(o, "Softplus", scaled), 1 / layer->beta));
 }
 
 static const char *add_with(struct clrnn_onnx *o, const char *op, const char *x, double alpha)

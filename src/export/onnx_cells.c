@@ -22,8 +22,8 @@ static size_t gate_count(const struct clrnn_export_op *op)
     return clrnn_cell_gates(clrnn_layer_cell(op->layer->kind));
 }
 
-// Returns the index in model->entry of a tensor of direction d. `which` is 0 for weight_ih, 1 for weight_hh,
-// 2 for bias_ih, 3 for bias_hh.
+// Returns the index in model->entry of a tensor of direction d. `which` is 0 for weight_ih, 1 for weight_hh, 2 for
+// bias_ih, 3 for bias_hh.
 static size_t row_of(const struct clrnn_export_op *op, uint32_t d, size_t which)
 {
     const struct clrnn_export_cell cell = clrnn_export_cell_entries(op, d);
@@ -33,8 +33,8 @@ static size_t row_of(const struct clrnn_export_op *op, uint32_t d, size_t which)
 }
 
 // Reads tensor `which` (see row_of) of every direction d into to[d * stride], with the gates in ONNX's order.
-static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
-                                    size_t which, size_t cols, double *to, size_t stride)
+static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, size_t which,
+                                    size_t cols, double *to, size_t stride)
 {
     const size_t H = op->layer->hidden_size, block = H * cols;
 
@@ -50,10 +50,10 @@ static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// Adds tensor `which` (see row_of) of a cell with G gates as a constant [D, G * H, cols]. With `biases`, adds
-// bias_ih and bias_hh as one constant [D, 2 * G * H].
-static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
-                                     size_t which, bool biases, size_t cols, const char **name)
+// Adds tensor `which` (see row_of) of a cell with G gates as a constant [D, G * H, cols]. With `biases`, adds bias_ih
+// and bias_hh as one constant [D, 2 * G * H].
+static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, size_t which,
+                                     bool biases, size_t cols, const char **name)
 {
     const size_t rows = gate_count(op) * op->layer->hidden_size, width = (biases ? 2 : cols) * rows;
     const int64_t dims[] = {op->D, (int64_t)(biases ? width : rows), (int64_t)cols};
@@ -67,34 +67,33 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
     if (st == CLRNN_OK && biases)
         st = read_gates(b, op, which + 1, cols, values + rows, width);
     if (st == CLRNN_OK)
-        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[row_of(op, 0, which)].param.name,
-                                  biases ? 2 : 3, dims, values);
+        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[row_of(op, 0, which)].param.name, biases ? 2 : 3,
+                                  dims, values);
     free(values);
     return st;
 }
 
 // ---------------------------------------------------------------- states
 
-// Writes the name of a state to `text`: `word` ("h" or "c") if the model has a single recurrent layer over
-// time, otherwise "PREFIX.h" or "PREFIX.c".
-static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
-                       char *text, size_t size)
+// Writes the name of a state to `text`: `word` ("h" or "c") if the model has a single recurrent layer over time,
+// otherwise "PREFIX.h" or "PREFIX.c".
+static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word, char *text,
+                       size_t size)
 {
     char prefix[256];
     size_t layers = 0;
 
     for (size_t i = 0; i < b->program.count; i++)
-        layers += b->program.op[i].kind == CLRNN_EXPORT_CELL && b->program.op[i].level == 0 &&
-                  b->program.op[i].steps;
+        layers += b->program.op[i].kind == CLRNN_EXPORT_CELL && b->program.op[i].level == 0 && b->program.op[i].steps;
     if (layers == 1)
         snprintf(text, size, "%s", word);
     else
-        snprintf(text, size, "%s.%s",
-                 clrnn_layer_prefix(b->program.model->config, op->index, prefix, sizeof(prefix)), word);
+        snprintf(text, size, "%s.%s", clrnn_layer_prefix(b->program.model->config, op->index, prefix, sizeof(prefix)),
+                 word);
 }
 
-// Adds the initial state [1, N, width] of a level. It is a slice of *layer_state, the graph's input
-// [num_layers, N, width] for the layer; level 0 adds this input.
+// Adds the initial state [1, N, width] of a level. It is a slice of *layer_state, the graph's input [num_layers, N,
+// width] for the layer; level 0 adds this input.
 static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                              uint32_t width, const char **layer_state)
 {
@@ -108,16 +107,15 @@ static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_expo
     }
     if (op->layer->num_layers == 1)
         return *layer_state;
-    return CLRNN_ONNX_NODE(b->onnx, "Slice", *layer_state,
-                           clrnn_onnx_integers(b->onnx, 1, (int64_t[]){op->level}),
+    return CLRNN_ONNX_NODE(b->onnx, "Slice", *layer_state, clrnn_onnx_integers(b->onnx, 1, (int64_t[]){op->level}),
                            clrnn_onnx_integers(b->onnx, 1, (int64_t[]){op->level + 1}),
                            clrnn_onnx_integers(b->onnx, 1, (int64_t[]){0}));
 }
 
-// Appends a level's final state to *collected. After the layer's last level, *collected [num_layers, N,
-// width] becomes an output of the graph.
-static void keep_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
-                       uint32_t width, const char *last, const char **collected)
+// Appends a level's final state to *collected. After the layer's last level, *collected [num_layers, N, width] becomes
+// an output of the graph.
+static void keep_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word, uint32_t width,
+                       const char *last, const char **collected)
 {
     static const char *const dim_names[] = {NULL, "N", NULL};
     const int64_t dims[] = {op->layer->num_layers, 0, width};
@@ -147,8 +145,7 @@ static void set_attributes(struct clrnn_onnx_build *b, const struct clrnn_export
 }
 
 // Reorders y from [T, D, N, H] to [T, N, D * H] or, for an input without time axis, to [N, D * H].
-static const char *merge_directions(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
-                                    const char *y)
+static const char *merge_directions(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *y)
 {
     const int64_t width = op->out;
 
@@ -156,17 +153,14 @@ static const char *merge_directions(struct clrnn_onnx_build *b, const struct clr
         y = CLRNN_ONNX_NODE(b->onnx, "Transpose", y);
         clrnn_onnx_set_integers(b->onnx, "perm", 4, (int64_t[]){0, 2, 1, 3});
         if (op->steps)
-            return CLRNN_ONNX_NODE(b->onnx, "Reshape", y,
-                                   clrnn_onnx_integers(b->onnx, 3, (int64_t[]){0, 0, width}));
-        return CLRNN_ONNX_NODE(b->onnx, "Reshape", y,
-                               clrnn_onnx_integers(b->onnx, 2, (int64_t[]){-1, width}));
+            return CLRNN_ONNX_NODE(b->onnx, "Reshape", y, clrnn_onnx_integers(b->onnx, 3, (int64_t[]){0, 0, width}));
+        return CLRNN_ONNX_NODE(b->onnx, "Reshape", y, clrnn_onnx_integers(b->onnx, 2, (int64_t[]){-1, width}));
     }
     y = clrnn_onnx_squeeze(b->onnx, y, 1);
     return op->steps ? y : clrnn_onnx_squeeze(b->onnx, y, 0);
 }
 
-// Adds a node RNN, LSTM or GRU. h and c name the initial states; "": zeros. *c_last: the final c, NULL unless
-// LSTM.
+// Adds a node RNN, LSTM or GRU. h and c name the initial states; "": zeros. *c_last: the final c, NULL unless LSTM.
 static enum clrnn_status add_node(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *h,
                                   const char *c, const char **c_last)
 {
@@ -182,11 +176,9 @@ static enum clrnn_status add_node(struct clrnn_onnx_build *b, const struct clrnn
     if (op->steps && b->now.lengths)
         lengths = clrnn_onnx_cast(b->onnx, b->now.lengths, CLRNN_ONNX_INT32);
     if (lstm)
-        y = CLRNN_ONNX_NODE(b->onnx, words[op->layer->kind], b->now.x, weight_ih, weight_hh, bias, lengths, h,
-                            c);
+        y = CLRNN_ONNX_NODE(b->onnx, words[op->layer->kind], b->now.x, weight_ih, weight_hh, bias, lengths, h, c);
     else
-        y = CLRNN_ONNX_NODE(b->onnx, words[op->layer->kind], b->now.x, weight_ih, weight_hh, bias, lengths,
-                            h);
+        y = CLRNN_ONNX_NODE(b->onnx, words[op->layer->kind], b->now.x, weight_ih, weight_hh, bias, lengths, h);
     set_attributes(b, op);
     b->now.h_last = clrnn_onnx_more(b->onnx);
     *c_last = lstm ? clrnn_onnx_more(b->onnx) : NULL;

@@ -16,8 +16,8 @@ static void add_lengths(struct clrnn_onnx_build *b)
     b->now.lengths = clrnn_onnx_input(o, "lengths", CLRNN_ONNX_INT64, 1, (int64_t[]){0}, dim_names);
     b->now.mask = clrnn_onnx_mask(o, b->now.x, b->now.lengths);
     // padding may hold any values, even NaN and invalid tokens
-    b->now.x = CLRNN_ONNX_NODE(o, "Where", tokens ? clrnn_onnx_squeeze(o, b->now.mask, 2) : b->now.mask,
-                               b->now.x, tokens ? clrnn_onnx_integer(o, 0) : clrnn_onnx_scalar(o, 0));
+    b->now.x = CLRNN_ONNX_NODE(o, "Where", tokens ? clrnn_onnx_squeeze(o, b->now.mask, 2) : b->now.mask, b->now.x,
+                               tokens ? clrnn_onnx_integer(o, 0) : clrnn_onnx_scalar(o, 0));
 }
 
 void clrnn_onnx_add_inputs(struct clrnn_onnx_build *b, bool lengths, uint32_t steps)
@@ -25,9 +25,8 @@ void clrnn_onnx_add_inputs(struct clrnn_onnx_build *b, bool lengths, uint32_t st
     const char *const dim_names[] = {"N", steps ? NULL : "T", NULL};
     const int64_t perm[] = {1, 0, 2};
     const bool tokens = b->program.model->shape.tokens;
-    const char *x =
-        clrnn_onnx_input(b->onnx, "x", tokens ? CLRNN_ONNX_INT64 : CLRNN_ONNX_FLOAT, tokens ? 2 : 3,
-                         (int64_t[]){0, steps, b->program.model->shape.features}, dim_names);
+    const char *x = clrnn_onnx_input(b->onnx, "x", tokens ? CLRNN_ONNX_INT64 : CLRNN_ONNX_FLOAT, tokens ? 2 : 3,
+                                     (int64_t[]){0, steps, b->program.model->shape.features}, dim_names);
 
     b->now.x = clrnn_onnx_transpose(b->onnx, x, tokens ? 2 : 3, perm);
     if (lengths)
@@ -81,8 +80,7 @@ static enum clrnn_status add_affine(struct clrnn_onnx_build *b, const struct clr
         b->now.x = CLRNN_ONNX_NODE(b->onnx, "Sub", b->now.x, clrnn_onnx_floats(b->onnx, NULL, 1, &C, values));
     b->now.x = CLRNN_ONNX_NODE(b->onnx, "Mul", b->now.x, clrnn_onnx_floats(b->onnx, NULL, 1, &C, values + C));
     if (op->kind != CLRNN_EXPORT_NORMALIZE)
-        b->now.x = CLRNN_ONNX_NODE(b->onnx, "Add", b->now.x,
-                                   clrnn_onnx_floats(b->onnx, NULL, 1, &C, values + 2 * C));
+        b->now.x = CLRNN_ONNX_NODE(b->onnx, "Add", b->now.x, clrnn_onnx_floats(b->onnx, NULL, 1, &C, values + 2 * C));
     free(values);
     return CLRNN_OK;
 }
@@ -117,9 +115,8 @@ static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const 
     centered = CLRNN_ONNX_NODE(o, "Sub", b->now.x, mean);
     if (count) {
         centered = CLRNN_ONNX_NODE(o, "Where", b->now.mask, centered, zero);
-        var = CLRNN_ONNX_NODE(
-            o, "Div", clrnn_onnx_sum_over(o, CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true),
-            count);
+        var = CLRNN_ONNX_NODE(o, "Div",
+                              clrnn_onnx_sum_over(o, CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true), count);
     } else {
         var = clrnn_onnx_reduce(o, "ReduceMean", CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true);
     }
@@ -151,11 +148,9 @@ static enum clrnn_status add_groupnorm(struct clrnn_onnx_build *b, const struct 
     const char *ones;
 
     TRY(clrnn_onnx_add_ones(b, C / groups, &ones));
-    b->now.x =
-        CLRNN_ONNX_NODE(b->onnx, "Reshape", b->now.x, clrnn_onnx_integers(b->onnx, 4 - first, apart + first));
+    b->now.x = CLRNN_ONNX_NODE(b->onnx, "Reshape", b->now.x, clrnn_onnx_integers(b->onnx, 4 - first, apart + first));
     b->now.x = clrnn_onnx_normalise(b->onnx, b->now.x, ones, "", op->layer->eps);
-    b->now.x = CLRNN_ONNX_NODE(b->onnx, "Reshape", b->now.x,
-                               clrnn_onnx_integers(b->onnx, 3 - first, together + first));
+    b->now.x = CLRNN_ONNX_NODE(b->onnx, "Reshape", b->now.x, clrnn_onnx_integers(b->onnx, 3 - first, together + first));
     return add_factors(b, op);
 }
 

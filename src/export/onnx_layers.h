@@ -6,8 +6,8 @@
 #include "export/program.h"
 #include "formats/onnx.h"
 
-/** A value of the graph, with the names of its tensors. With a time axis x is [T, N, C], the layout that
- * ONNX's recurrent nodes require, otherwise [N, C]. */
+/** A value of the graph, with the names of its tensors. With a time axis x is [T, N, C], the layout that ONNX's
+ * recurrent nodes require, otherwise [N, C]. */
 struct clrnn_onnx_value {
     const char *x;
     const char *lengths; // int64 [N], or NULL: every sample has T steps
@@ -26,16 +26,16 @@ struct clrnn_onnx_build {
     const char *h_out, *c_out;
 };
 
-/** Adds the input x and, if `lengths`, the input `lengths` and the mask of padding. `steps`: T, if the graph
- * accepts only one T; 0: any T. */
+/** Adds the input x and, if `lengths`, the input `lengths` and the mask of padding. `steps`: T, if the graph accepts
+ * only one T; 0: any T. */
 void clrnn_onnx_add_inputs(struct clrnn_onnx_build *build, bool lengths, uint32_t steps);
 /** Adds every operation. CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_onnx_add_operations(struct clrnn_onnx_build *build);
 /** Adds the output: [N, T, outputs] with zeros in padding, or [N, outputs]. */
 void clrnn_onnx_add_output(struct clrnn_onnx_build *build);
 
-/** Each of these four functions adds one kind of operation and replaces build->now with the result. Errors:
- * as clrnn_onnx_add_operations. */
+/** Each of these four functions adds one kind of operation and replaces build->now with the result. Errors: as
+ * clrnn_onnx_add_operations. */
 enum clrnn_status clrnn_onnx_add_cell(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
 enum clrnn_status clrnn_onnx_add_windows(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
 enum clrnn_status clrnn_onnx_add_attention(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
@@ -44,14 +44,13 @@ void clrnn_onnx_add_pool(struct clrnn_onnx_build *build, const struct clrnn_expo
  * clrnn_onnx_activation applies the activation `op` to x. */
 const char *clrnn_onnx_flatten(struct clrnn_onnx *onnx, const struct clrnn_export_op *op, const char *x);
 const char *clrnn_onnx_activation(struct clrnn_onnx *onnx, const struct clrnn_export_op *op, const char *x);
-/** Adds a cell with layer_norm or proj_size, for which ONNX has no node, as a Scan (ONNX's loop over time). h
- * [1, N, P] and c [1, N, H] name the initial states; "": zeros. *c_last: the final c [1, N, H], NULL unless
- * LSTM. */
-enum clrnn_status clrnn_onnx_add_scan(struct clrnn_onnx_build *build, const struct clrnn_export_op *op,
-                                      const char *h, const char *c, const char **c_last);
+/** Adds a cell with layer_norm or proj_size, for which ONNX has no node, as a Scan (ONNX's loop over time). h [1, N, P]
+ * and c [1, N, H] name the initial states; "": zeros. *c_last: the final c [1, N, H], NULL unless LSTM. */
+enum clrnn_status clrnn_onnx_add_scan(struct clrnn_onnx_build *build, const struct clrnn_export_op *op, const char *h,
+                                      const char *c, const char **c_last);
 
-/** Adds the parameter model->entry[entry] as a constant; `transposed`: as its transpose, for the right
- * operand of a MatMul. */
+/** Adds the parameter model->entry[entry] as a constant; `transposed`: as its transpose, for the right operand of a
+ * MatMul. */
 enum clrnn_status clrnn_onnx_add_parameter(struct clrnn_onnx_build *build, size_t entry, bool transposed,
                                            const char **name);
 /** Adds a constant [C] of ones. */
@@ -64,16 +63,15 @@ const char *clrnn_onnx_size_of(struct clrnn_onnx *onnx, const char *x, int64_t a
 const char *clrnn_onnx_cast(struct clrnn_onnx *onnx, const char *x, enum clrnn_onnx_type type);
 const char *clrnn_onnx_sum_over(struct clrnn_onnx *onnx, const char *x, unsigned axes, bool keep);
 /** Adds `op`, such as ReduceMean or ReduceMax, over the first `axes` axes. */
-const char *clrnn_onnx_reduce(struct clrnn_onnx *onnx, const char *op, const char *x, unsigned axes,
-                              bool keep);
+const char *clrnn_onnx_reduce(struct clrnn_onnx *onnx, const char *op, const char *x, unsigned axes, bool keep);
 /** Adds the concatenation of a and b along `axis`. */
 const char *clrnn_onnx_concat(struct clrnn_onnx *onnx, const char *a, const char *b, int64_t axis);
 /** Adds LayerNormalization over the features. `bias` "": no bias. */
 const char *clrnn_onnx_normalise(struct clrnn_onnx *onnx, const char *x, const char *weight, const char *bias,
                                  double eps);
 const char *clrnn_onnx_transpose(struct clrnn_onnx *onnx, const char *x, unsigned ndim, const int64_t *perm);
-/** Adds a node that replaces the padding in x by `fill`, if build->now has a mask. Returns x itself if there
- * is no mask. */
+/** Adds a node that replaces the padding in x by `fill`, if build->now has a mask. Returns x itself if there is no
+ * mask. */
 const char *clrnn_onnx_fill(struct clrnn_onnx_build *build, const char *x, double fill);
 /** Adds nodes that give the mask, bool [T, N, 1]: true for the first lengths[n] steps of x [T, N, ...]. */
 const char *clrnn_onnx_mask(struct clrnn_onnx *onnx, const char *x, const char *lengths);

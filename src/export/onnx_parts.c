@@ -6,8 +6,7 @@
 
 const char *clrnn_onnx_size_of(struct clrnn_onnx *onnx, const char *x, int64_t axis)
 {
-    return CLRNN_ONNX_NODE(onnx, "Gather", CLRNN_ONNX_NODE(onnx, "Shape", x),
-                           clrnn_onnx_integers(onnx, 1, &axis));
+    return CLRNN_ONNX_NODE(onnx, "Gather", CLRNN_ONNX_NODE(onnx, "Shape", x), clrnn_onnx_integers(onnx, 1, &axis));
 }
 
 const char *clrnn_onnx_count_up(struct clrnn_onnx *onnx, const char *x, int64_t axis)
@@ -32,8 +31,7 @@ const char *clrnn_onnx_sum_over(struct clrnn_onnx *onnx, const char *x, unsigned
     return x;
 }
 
-const char *clrnn_onnx_reduce(struct clrnn_onnx *onnx, const char *op, const char *x, unsigned axes,
-                              bool keep)
+const char *clrnn_onnx_reduce(struct clrnn_onnx *onnx, const char *op, const char *x, unsigned axes, bool keep)
 {
     x = CLRNN_ONNX_NODE(onnx, op, x);
     clrnn_onnx_set_integers(onnx, "axes", axes, (int64_t[]){0, 1});
@@ -66,22 +64,19 @@ const char *clrnn_onnx_transpose(struct clrnn_onnx *onnx, const char *x, unsigne
 
 const char *clrnn_onnx_fill(struct clrnn_onnx_build *b, const char *x, double fill)
 {
-    return b->now.mask ? CLRNN_ONNX_NODE(b->onnx, "Where", b->now.mask, x, clrnn_onnx_scalar(b->onnx, fill))
-                       : x;
+    return b->now.mask ? CLRNN_ONNX_NODE(b->onnx, "Where", b->now.mask, x, clrnn_onnx_scalar(b->onnx, fill)) : x;
 }
 
 const char *clrnn_onnx_mask(struct clrnn_onnx *onnx, const char *x, const char *lengths)
 {
     const char *step = clrnn_onnx_unsqueeze(onnx, clrnn_onnx_count_up(onnx, x, 0), 1);
 
-    return clrnn_onnx_unsqueeze(
-        onnx, CLRNN_ONNX_NODE(onnx, "Less", step, clrnn_onnx_unsqueeze(onnx, lengths, 0)), 2);
+    return clrnn_onnx_unsqueeze(onnx, CLRNN_ONNX_NODE(onnx, "Less", step, clrnn_onnx_unsqueeze(onnx, lengths, 0)), 2);
 }
 
 // ---------------------------------------------------------------- constants
 
-enum clrnn_status clrnn_onnx_add_parameter(struct clrnn_onnx_build *b, size_t entry, bool transposed,
-                                           const char **name)
+enum clrnn_status clrnn_onnx_add_parameter(struct clrnn_onnx_build *b, size_t entry, bool transposed, const char **name)
 {
     const struct clrnn_param *p = &b->program.model->entry[entry].param;
     const size_t rows = p->shape[0], cols = p->ndim == 2 ? p->shape[1] : 1;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds recurrent levels with layer_norm or proj_size, for which ONNX has no node. Nodes outside the loop
-// compute the input's part of the gates for all time steps at once. A Scan (ONNX's loop over time) does the
-// rest.
+// Adds recurrent levels with layer_norm or proj_size, for which ONNX has no node. Nodes outside the loop compute the
+// input's part of the gates for all time steps at once. A Scan (ONNX's loop over time) does the rest.
 #include <string.h>
 
 #include "base/log.h"
@@ -42,8 +41,7 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
 }
 
 // Adds nodes for gamma * LN(W x) + bias or, without layer_norm, for W x + bias.
-static const char *product(struct clrnn_onnx *o, const char *x, const char *weight, const char *gamma,
-                           const char *bias)
+static const char *product(struct clrnn_onnx *o, const char *x, const char *weight, const char *gamma, const char *bias)
 {
     x = CLRNN_ONNX_NODE(o, "MatMul", x, weight);
     if (gamma && *gamma)
@@ -66,8 +64,7 @@ static const char *lstm_step(struct clrnn_onnx *o, const struct weights *w, cons
 
     split(o, v, 4, gate);
     kept = CLRNN_ONNX_NODE(o, "Mul", CLRNN_ONNX_NODE(o, "Sigmoid", gate[1]), *c);
-    h = CLRNN_ONNX_NODE(o, "Mul", CLRNN_ONNX_NODE(o, "Sigmoid", gate[0]),
-                        CLRNN_ONNX_NODE(o, "Tanh", gate[2]));
+    h = CLRNN_ONNX_NODE(o, "Mul", CLRNN_ONNX_NODE(o, "Sigmoid", gate[0]), CLRNN_ONNX_NODE(o, "Tanh", gate[2]));
     *c = CLRNN_ONNX_NODE(o, "Add", kept, h);
     h = w->gamma_c && *w->gamma_c ? clrnn_onnx_normalise(o, *c, w->gamma_c, w->beta_c, 1e-5) : *c;
     h = CLRNN_ONNX_NODE(o, "Mul", CLRNN_ONNX_NODE(o, "Sigmoid", gate[3]), CLRNN_ONNX_NODE(o, "Tanh", h));
@@ -87,10 +84,9 @@ static const char *gru_step(struct clrnn_onnx *o, const char *x, const char *h_g
     return CLRNN_ONNX_NODE(o, "Add", n, CLRNN_ONNX_NODE(o, "Mul", z, CLRNN_ONNX_NODE(o, "Sub", h, n)));
 }
 
-// Adds the Scan's body. The body computes the next h and c from h, c and the input's part of the gates. At
-// steps of padding h and c do not change (`masked`).
-static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, const struct weights *w,
-                     bool masked)
+// Adds the Scan's body. The body computes the next h and c from h, c and the input's part of the gates. At steps of
+// padding h and c do not change (`masked`).
+static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, const struct weights *w, bool masked)
 {
     static const char *const dim_names[] = {"N", NULL};
     const enum clrnn_layer_kind kind = op->layer->kind;
@@ -121,8 +117,7 @@ static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, con
     clrnn_onnx_output(o, next, CLRNN_ONNX_FLOAT, 2, (int64_t[]){0, P}, dim_names);
     if (c)
         clrnn_onnx_output(o, c, CLRNN_ONNX_FLOAT, 2, (int64_t[]){0, H}, dim_names);
-    clrnn_onnx_output(o, CLRNN_ONNX_NODE(o, "Identity", next), CLRNN_ONNX_FLOAT, 2, (int64_t[]){0, P},
-                      dim_names);
+    clrnn_onnx_output(o, CLRNN_ONNX_NODE(o, "Identity", next), CLRNN_ONNX_FLOAT, 2, (int64_t[]){0, P}, dim_names);
     clrnn_onnx_end_body(o);
 }
 
@@ -138,10 +133,10 @@ static const char *begin(struct clrnn_onnx_build *b, const char *given, int64_t 
     return CLRNN_ONNX_NODE(o, "ConstantOfShape", shape); // its default value is 0
 }
 
-// Adds one direction. Sets out[0] to its final h [N, P], out[1] to its final c [N, H] (NULL unless LSTM), and
-// out[2] to its outputs y [T, N, P].
-static enum clrnn_status add_direction(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
-                                       uint32_t d, const char *h, const char *c, const char *out[3])
+// Adds one direction. Sets out[0] to its final h [N, P], out[1] to its final c [N, H] (NULL unless LSTM), and out[2] to
+// its outputs y [T, N, P].
+static enum clrnn_status add_direction(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, uint32_t d,
+                                       const char *h, const char *c, const char *out[3])
 {
     const bool lstm = op->layer->kind == CLRNN_LAYER_LSTM;
     const char *mask = op->steps ? b->now.mask : NULL, *gates;
@@ -155,8 +150,7 @@ static enum clrnn_status add_direction(struct clrnn_onnx_build *b, const struct 
     c = lstm ? begin(b, c, op->layer->hidden_size) : gates;
     add_body(o, op, &w, mask);
     if (mask)
-        out[0] =
-            lstm ? CLRNN_ONNX_NODE(o, "Scan", h, c, gates, mask) : CLRNN_ONNX_NODE(o, "Scan", h, gates, mask);
+        out[0] = lstm ? CLRNN_ONNX_NODE(o, "Scan", h, c, gates, mask) : CLRNN_ONNX_NODE(o, "Scan", h, gates, mask);
     else
         out[0] = lstm ? CLRNN_ONNX_NODE(o, "Scan", h, c, gates) : CLRNN_ONNX_NODE(o, "Scan", h, gates);
     out[1] = lstm ? clrnn_onnx_more(o) : NULL;
@@ -168,8 +162,8 @@ static enum clrnn_status add_direction(struct clrnn_onnx_build *b, const struct 
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_onnx_add_scan(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
-                                      const char *h, const char *c, const char **c_last)
+enum clrnn_status clrnn_onnx_add_scan(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *h,
+                                      const char *c, const char **c_last)
 {
     struct clrnn_onnx *o = b->onnx;
     const char *out[2][3], *h_last, *y;

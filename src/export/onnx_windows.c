@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Adds the operations that read several time steps to an ONNX graph: windows over time, pools, attention,
-// flatten.
+// Adds the operations that read several time steps to an ONNX graph: windows over time, pools, attention, flatten.
 #include <float.h>
 
 #include "export/onnx_layers.h"
@@ -29,10 +28,10 @@ static const char *count_windows(struct clrnn_onnx *o, const struct clrnn_window
     return CLRNN_ONNX_NODE(o, "Add", lengths, clrnn_onnx_integer(o, 1));
 }
 
-// Adds the mean of x [N, C, T] over each window. `include`: the divisor counts the zeros with which the
-// window is padded, too.
-static const char *add_mean(struct clrnn_onnx *o, const struct clrnn_export_op *op,
-                            const struct clrnn_windows *w, const char *x, bool include)
+// Adds the mean of x [N, C, T] over each window. `include`: the divisor counts the zeros with which the window is
+// padded, too.
+static const char *add_mean(struct clrnn_onnx *o, const struct clrnn_export_op *op, const struct clrnn_windows *w,
+                            const char *x, bool include)
 {
     x = CLRNN_ONNX_NODE(o, "AveragePool", x);
     clrnn_onnx_set_integer(o, "count_include_pad", include);
@@ -40,8 +39,7 @@ static const char *add_mean(struct clrnn_onnx *o, const struct clrnn_export_op *
     return x;
 }
 
-// Adds the mean over a window's valid steps: the mean of x (with zeros in padding) divided by the mean of the
-// mask.
+// Adds the mean over a window's valid steps: the mean of x (with zeros in padding) divided by the mean of the mask.
 static const char *add_valid_mean(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                   const struct clrnn_windows *w, const char *x)
 {
@@ -118,14 +116,13 @@ void clrnn_onnx_add_pool(struct clrnn_onnx_build *b, const struct clrnn_export_o
     if (op->layer->over == CLRNN_POOL_LAST) {
         b->now.x = add_last(b);
     } else if (op->layer->over == CLRNN_POOL_FINAL) {
-        b->now.x =
-            op->D == 1 ? clrnn_onnx_squeeze(o, b->now.h_last, 0) : clrnn_onnx_flatten(o, op, b->now.h_last);
+        b->now.x = op->D == 1 ? clrnn_onnx_squeeze(o, b->now.h_last, 0) : clrnn_onnx_flatten(o, op, b->now.h_last);
     } else {
         x = clrnn_onnx_fill(b, b->now.x, mean ? 0 : -(double)FLT_MAX);
         if (mean && b->now.mask)
-            b->now.x = CLRNN_ONNX_NODE(
-                o, "Div", clrnn_onnx_sum_over(o, x, 1, false),
-                clrnn_onnx_unsqueeze(o, clrnn_onnx_cast(o, b->now.lengths, CLRNN_ONNX_FLOAT), 1));
+            b->now.x =
+                CLRNN_ONNX_NODE(o, "Div", clrnn_onnx_sum_over(o, x, 1, false),
+                                clrnn_onnx_unsqueeze(o, clrnn_onnx_cast(o, b->now.lengths, CLRNN_ONNX_FLOAT), 1));
         else
             b->now.x = clrnn_onnx_reduce(o, mean ? "ReduceMean" : "ReduceMax", x, 1, false);
     }

@@ -52,14 +52,13 @@ static enum clrnn_status append(struct clrnn_export_program *p, struct clrnn_exp
 
 static enum clrnn_status append_affine(struct clrnn_export_program *p, int kind, uint32_t width, bool steps)
 {
-    return append(p,
-                  (struct clrnn_export_op){.kind = kind, .in = width, .out = width, .D = 1, .steps = steps});
+    return append(p, (struct clrnn_export_op){.kind = kind, .in = width, .out = width, .D = 1, .steps = steps});
 }
 
 static enum clrnn_status append_list(struct clrnn_export_program *p, size_t first, size_t end);
 
-// Appends the layers inside a residual or concat, and then `op`, which combines the branches. Each branch
-// reads the value that precedes `op`.
+// Appends the layers inside a residual or concat, and then `op`, which combines the branches. Each branch reads the
+// value that precedes `op`.
 static enum clrnn_status append_nested(struct clrnn_export_program *p, struct clrnn_export_op op)
 {
     const bool concat = op.layer->kind == CLRNN_LAYER_CONCAT;
@@ -154,8 +153,8 @@ double *clrnn_export_read(struct clrnn_model *model, size_t entry, enum clrnn_st
     const size_t count = model->entry[entry].param.count;
     double *values = malloc(count * sizeof(*values));
 
-    *status = values ? read_values(model, entry, values)
-                     : clrnn_error_memory(model->log, count * sizeof(*values), "weights");
+    *status =
+        values ? read_values(model, entry, values) : clrnn_error_memory(model->log, count * sizeof(*values), "weights");
     if (*status != CLRNN_OK) {
         free(values);
         values = NULL;
@@ -192,8 +191,7 @@ bool clrnn_export_has_windows(const struct clrnn_export_op *op)
     return op->layer && clrnn_layer_has_windows(op->layer);
 }
 
-static enum clrnn_status read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,
-                                     double *mean)
+static enum clrnn_status read_affine(struct clrnn_model *model, const struct clrnn_export_op *op, double *mean)
 {
     const size_t C = op->out;
     double *factor = mean + C, *shift = factor + C;
@@ -233,13 +231,12 @@ static enum clrnn_status read_affine(struct clrnn_model *model, const struct clr
     return read_values(model, entry, mean);
 }
 
-double *clrnn_export_read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,
-                                 enum clrnn_status *status)
+double *clrnn_export_read_affine(struct clrnn_model *model, const struct clrnn_export_op *op, enum clrnn_status *status)
 {
     double *values = calloc(3 * (size_t)op->out, sizeof(*values));
 
-    *status = values ? read_affine(model, op, values)
-                     : clrnn_error_memory(model->log, 24 * (size_t)op->out, "normalisation");
+    *status =
+        values ? read_affine(model, op, values) : clrnn_error_memory(model->log, 24 * (size_t)op->out, "normalisation");
     if (*status != CLRNN_OK) {
         free(values);
         values = NULL;

@@ -13,8 +13,8 @@ enum {
     CLRNN_EXPORT_RESTORE,                  // y * target.std + target.mean
 };
 
-/** An operation: a layer in eval mode. A stack of recurrent layers is one CELL for each level; dropout is
- * left out. A residual (x + f(x)) and a concat come after the operations inside them. */
+/** An operation: a layer in eval mode. A stack of recurrent layers is one CELL for each level; dropout is left out. A
+ * residual (x + f(x)) and a concat come after the operations inside them. */
 struct clrnn_export_op {
     int kind;                           // enum clrnn_layer_kind, or one of the above
     const struct clrnn_layer *layer;    // NULL for NORMALIZE and RESTORE
@@ -36,17 +36,16 @@ struct clrnn_export_program {
     size_t output; // the value that is the model's output, numbered as in `source`
 };
 
-/** Indices in model->entry of the parameters of a cell for one direction. 0: the cell has no such parameter
- * (except `ih`, which every cell has). */
+/** Indices in model->entry of the parameters of a cell for one direction. 0: the cell has no such parameter (except
+ * `ih`, which every cell has). */
 struct clrnn_export_cell {
     size_t ih, hh, bias_ih, bias_hh, hr, gamma_ih, gamma_hh, gamma_c, beta_c;
 };
 
-/** Makes the list of operations. The caller releases it with clrnn_export_program_finish, also after an
- * error.
+/** Makes the list of operations. The caller releases it with clrnn_export_program_finish, also after an error.
  *
- * Errors: CLRNN_ERR_DATA: the config has `normalize: standard` or `normalize_targets: standard`, and the
- * model has no mean and deviation for it; CLRNN_ERR_MEMORY. */
+ * Errors: CLRNN_ERR_DATA: the config has `normalize: standard` or `normalize_targets: standard`, and the model has no
+ * mean and deviation for it; CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_export_program_init(struct clrnn_export_program *program, struct clrnn_model *model);
 void clrnn_export_program_finish(struct clrnn_export_program *program);
 
@@ -54,8 +53,8 @@ void clrnn_export_program_finish(struct clrnn_export_program *program);
 enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t layer, const char *format,
                                       const char *why);
 
-/** Reads the parameter model->entry[entry] into new memory, which the caller frees with free(). Returns NULL
- * after an error and stores the error in *status. */
+/** Reads the parameter model->entry[entry] into new memory, which the caller frees with free(). Returns NULL after an
+ * error and stores the error in *status. */
 double *clrnn_export_read(struct clrnn_model *model, size_t entry, enum clrnn_status *status);
 
 /** Returns the indices in model->entry of the parameters of a CELL for direction d (0: forward, 1:
@@ -68,9 +67,9 @@ bool clrnn_export_has_steps(const struct clrnn_export_program *program, size_t v
 /** Whether the operation slides windows over time (a convolution, or a max or average pool of windows). */
 bool clrnn_export_has_windows(const struct clrnn_export_op *op);
 
-/** Reads the constants with which a BATCHNORM with running statistics, a NORMALIZE or a RESTORE computes y =
- * (x - mean) * factor + shift. Returns `op->out` means, then as many factors, then as many shifts, in one
- * block that the caller frees with free(). Returns NULL after an error and stores the error in *status. */
+/** Reads the constants with which a BATCHNORM with running statistics, a NORMALIZE or a RESTORE computes y = (x - mean)
+ * * factor + shift. Returns `op->out` means, then as many factors, then as many shifts, in one block that the caller
+ * frees with free(). Returns NULL after an error and stores the error in *status. */
 double *clrnn_export_read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,
                                  enum clrnn_status *status);
 

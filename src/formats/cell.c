@@ -11,8 +11,8 @@
 
 #define MOST_DIGITS 15 // a double represents every integer of so many decimal digits exactly
 
-// Parses a plain decimal number of at most 15 digits, without an exponent. It is the quotient of two doubles
-// that are exact, so the result is rounded as by strtod.
+// Parses a plain decimal number of at most 15 digits, without an exponent. It is the quotient of two doubles that are
+// exact, so the result is rounded as by strtod.
 static bool read_plain(const char *text, size_t length, char decimal, double *value)
 {
     static const double power[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -60,8 +60,7 @@ bool clrnn_cell_number(const char *text, size_t length, char decimal, double *va
 
 bool clrnn_cell_is_missing(const char *text, size_t length)
 {
-    static const char *const word[] = {"NA",   "N/A",  "nan",  "NaN",  "NAN",
-                                       "null", "NULL", "None", "<NA>", "#N/A"};
+    static const char *const word[] = {"NA", "N/A", "nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A"};
 
     if (!length)
         return true;

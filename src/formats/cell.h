@@ -6,17 +6,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Parses a cell of `length` bytes, followed by NUL, as a number; nan and inf are numbers. `decimal`, the
- * decimal point, is '.' or ','. Returns false unless the whole cell is a number. */
+/** Parses a cell of `length` bytes, followed by NUL, as a number; nan and inf are numbers. `decimal`, the decimal
+ * point, is '.' or ','. Returns false unless the whole cell is a number. */
 bool clrnn_cell_number(const char *text, size_t length, char decimal, double *value);
 
-/** Whether a cell stands for a missing value: it is empty, or a word that programs write for missing values
- * (NA, nan, null). */
+/** Whether a cell stands for a missing value: it is empty, or a word that programs write for missing values (NA, nan,
+ * null). */
 bool clrnn_cell_is_missing(const char *text, size_t length);
 
-/** Parses a cell as a time: a number, or a date as year-month[-day] or day.month.year.
- * hours:minutes[:seconds] may follow the date, and a time zone (Z, +01:00) may follow these. A date becomes
- * seconds since 1970. Returns false if the cell is no time. */
+/** Parses a cell as a time: a number, or a date as year-month[-day] or day.month.year. hours:minutes[:seconds] may
+ * follow the date, and a time zone (Z, +01:00) may follow these. A date becomes seconds since 1970. Returns false if
+ * the cell is no time. */
 bool clrnn_cell_time(const char *text, size_t length, double *value);
 
 #endif

@@ -69,9 +69,8 @@ static void end_of_record(int terminator, void *user)
     else if (r->record == 0)
         r->status = r->sink->header(r->sink->user, r->columns, r->names);
     else if (r->column != r->columns)
-        r->status =
-            clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu has %zu cells, the header names %zu columns",
-                        r->path, r->record, r->column, r->columns);
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu has %zu cells, the header names %zu columns",
+                                r->path, r->record, r->column, r->columns);
     else
         r->status = r->sink->row(r->sink->user, r->record);
     r->record++;
@@ -80,8 +79,8 @@ static void end_of_record(int terminator, void *user)
 
 static void fail_parse(struct reader *r, struct csv_parser *parser)
 {
-    r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", r->path, r->record,
-                            r->column + 1, csv_strerror(csv_error(parser)));
+    r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", r->path, r->record, r->column + 1,
+                            csv_strerror(csv_error(parser)));
 }
 
 // ---------------------------------------------------------------- steps before libcsv parses
@@ -108,8 +107,8 @@ static size_t strip_comments(struct reader *r, char *chunk, size_t size)
     return kept;
 }
 
-// Returns the delimiter that occurs outside quotes, and equally often in each of the first lines. If there is
-// no such delimiter, returns the most frequent one in the header.
+// Returns the delimiter that occurs outside quotes, and equally often in each of the first lines. If there is no such
+// delimiter, returns the most frequent one in the header.
 static char find_delimiter(const struct reader *r, const char *text, size_t size)
 {
     static const char candidate[] = {',', ';', '\t'};
@@ -156,9 +155,9 @@ static void parse_chunk(struct reader *r, struct csv_parser *parser, char *chunk
         if (r->status == CLRNN_OK)
             fail_parse(r, parser);
     } else if (r->status == CLRNN_OK && parser->entry_pos > MAX_CELL_BYTES) {
-        r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
-                                "%s: row %zu, cell %zu has more than %d bytes: is a quote not closed?",
-                                r->path, r->record, r->column + 1, MAX_CELL_BYTES);
+        r->status =
+            clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu has more than %d bytes: is a quote not closed?",
+                        r->path, r->record, r->column + 1, MAX_CELL_BYTES);
     }
 }
 
@@ -175,14 +174,13 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
         r->status = clrnn_error_memory(r->log, CHUNK_BYTES, r->path);
     else if (*kind && strncmp(kind, "it is text:", 11))
         r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: is no CSV file: %s", r->path, kind);
-    for (size_t first = marked ? sizeof(mark) : 0; r->status == CLRNN_OK && first < map->size;
-         first += CHUNK_BYTES) {
+    for (size_t first = marked ? sizeof(mark) : 0; r->status == CLRNN_OK && first < map->size; first += CHUNK_BYTES) {
         const size_t size = MIN2(map->size - first, (size_t)CHUNK_BYTES);
 
         clrnn_map_read(map, first, size, chunk);
         if (first <= sizeof(mark))
-            csv_set_delim(parser, (unsigned char)(r->rules.delimiter ? r->rules.delimiter
-                                                                     : find_delimiter(r, chunk, size)));
+            csv_set_delim(parser,
+                          (unsigned char)(r->rules.delimiter ? r->rules.delimiter : find_delimiter(r, chunk, size)));
         parse_chunk(r, parser, chunk, size);
         if (work)
             clrnn_log_work(r->log, &r->work, work, (double)(first + size) / (double)map->size);
@@ -195,13 +193,13 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
     if (r->status == CLRNN_OK && csv_fini(parser, end_of_cell, end_of_record, r) && r->status == CLRNN_OK)
         fail_parse(r, parser);
     if (r->status == CLRNN_OK && r->record < 2)
-        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: %s, expected a header and a row for each sample",
-                                r->path, map->size ? "has no rows below its header" : "is empty");
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: %s, expected a header and a row for each sample", r->path,
+                                map->size ? "has no rows below its header" : "is empty");
     free(chunk);
 }
 
-enum clrnn_status clrnn_csv_stream(const struct clrnn_log *log, const char *path,
-                                   const struct clrnn_csv_rules *rules, const struct clrnn_csv_sink *sink)
+enum clrnn_status clrnn_csv_stream(const struct clrnn_log *log, const char *path, const struct clrnn_csv_rules *rules,
+                                   const struct clrnn_csv_sink *sink)
 {
     struct reader r = {.log = log, .path = path, .rules = *rules, .sink = sink};
     struct csv_parser parser;

@@ -11,13 +11,13 @@ struct clrnn_csv_rules {
     char comment;   // starts a comment that ends at the end of the line; 0: there are no comments
 };
 
-/** Callbacks for the cells. If a callback returns a status other than CLRNN_OK, reading ends; the callback
- * must have logged the error. */
+/** Callbacks for the cells. If a callback returns a status other than CLRNN_OK, reading ends; the callback must have
+ * logged the error. */
 struct clrnn_csv_sink {
     void *user;
     enum clrnn_status (*header)(void *user, size_t columns, char *const *names); // names [columns]
-    /** Receives cell `column` (from 0) of data row `row` (from 1). NUL follows the `length` bytes of `text`,
-     * which may also contain NUL. */
+    /** Receives cell `column` (from 0) of data row `row` (from 1). NUL follows the `length` bytes of `text`, which may
+     * also contain NUL. */
     enum clrnn_status (*cell)(void *user, size_t row, size_t column, const char *text, size_t length);
     enum clrnn_status (*row)(void *user, size_t row); // after the row's last cell
 };
@@ -27,7 +27,7 @@ struct clrnn_csv_sink {
  * Errors  CLRNN_ERR_DATA: a file of another kind, a file without header or rows, a cell of more than 1 MiB, a
  *         quote that is not closed, or a row whose number of cells differs from the header's. The message has
  *         the row and, if known, the cell. CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_csv_stream(const struct clrnn_log *log, const char *path,
-                                   const struct clrnn_csv_rules *rules, const struct clrnn_csv_sink *sink);
+enum clrnn_status clrnn_csv_stream(const struct clrnn_log *log, const char *path, const struct clrnn_csv_rules *rules,
+                                   const struct clrnn_csv_sink *sink);
 
 #endif

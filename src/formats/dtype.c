@@ -46,8 +46,7 @@ static float half_to_float(uint16_t half)
         value = ldexpf((float)fraction, -24);
         return sign ? -value : value;
     }
-    bits =
-        exponent == 31 ? sign | 0x7f800000 | fraction << 13 : sign | (exponent + 112) << 23 | fraction << 13;
+    bits = exponent == 31 ? sign | 0x7f800000 | fraction << 13 : sign | (exponent + 112) << 23 | fraction << 13;
     memcpy(&value, &bits, 4);
     return value;
 }
@@ -80,8 +79,8 @@ static int64_t u64_to_i64(uint64_t value)
 }
 
 #define SAME(x) (x)
-// One case of a switch over the dtype: reads elements of type `ctype` at any alignment, and converts each by
-// `widen`, then by `to`.
+// One case of a switch over the dtype: reads elements of type `ctype` at any alignment, and converts each by `widen`,
+// then by `to`.
 #define CASE(name, ctype, widen, to) \
     case CLRNN_DTYPE_##name: \
         for (size_t i = 0; i < count; i++) { \

@@ -33,8 +33,8 @@ size_t clrnn_dtype_bytes(enum clrnn_dtype dtype);
 const char *clrnn_dtype_word(enum clrnn_dtype dtype);
 bool clrnn_dtype_is_float(enum clrnn_dtype dtype);
 
-/** Convert `count` elements of type `dtype` at `in`, which may be unaligned, to float32, float64 or int64. To
- * int64, a float is truncated, a value out of range becomes the nearest int64, and NaN becomes INT64_MIN. */
+/** Convert `count` elements of type `dtype` at `in`, which may be unaligned, to float32, float64 or int64. To int64, a
+ * float is truncated, a value out of range becomes the nearest int64, and NaN becomes INT64_MIN. */
 void clrnn_dtype_to_f32(enum clrnn_dtype dtype, const void *in, size_t count, float *out);
 void clrnn_dtype_to_f64(enum clrnn_dtype dtype, const void *in, size_t count, double *out);
 void clrnn_dtype_to_i64(enum clrnn_dtype dtype, const void *in, size_t count, int64_t *out);

@@ -44,8 +44,7 @@ const char *clrnn_file_kind(const unsigned char *bytes, size_t size)
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
         if (size >= kinds[i].size && !memcmp(bytes, kinds[i].magic, kinds[i].size))
             return kinds[i].advice;
-    return is_text(bytes, size)
-               ? "it is text: name a CSV file by {csv: FILE, label: COLUMN} instead of x and y; other "
-                 "tables, numpy.save('X.npy', numpy.loadtxt('FILE'))"
-               : "";
+    return is_text(bytes, size) ? "it is text: name a CSV file by {csv: FILE, label: COLUMN} instead of x and y; other "
+                                  "tables, numpy.save('X.npy', numpy.loadtxt('FILE'))"
+                                : "";
 }

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/** Returns a static clause that says what the file is and how to convert it: "it is a zip archive, as .npz,
- * ...". Returns "" if the first bytes of the file, `bytes` [size], are not known. */
+/** Returns a static clause that says what the file is and how to convert it: "it is a zip archive, as .npz, ...".
+ * Returns "" if the first bytes of the file, `bytes` [size], are not known. */
 const char *clrnn_file_kind(const unsigned char *bytes, size_t size);
 
 #endif

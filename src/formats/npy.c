@@ -149,26 +149,25 @@ static enum clrnn_status bad_dtype(const struct clrnn_log *log, const char *path
 {
     const bool text = strpbrk(descr, "US") != NULL, object = strchr(descr, 'O') != NULL;
 
-    return clrnn_error(
-        log, CLRNN_ERR_DATA,
-        "%s: holds %s \"%s\", expected float16/32/64, int8 to int64, uint8 to uint64 or "
-        "bool, little endian: %s",
-        path,
-        text              ? "text"
-        : object          ? "Python objects"
-        : descr[0] == '>' ? "big-endian data"
-                          : "data of type",
-        descr,
-        text     ? "for labels, numpy.unique(y, return_inverse=True)[1] numbers the classes from 0"
-        : object ? "labels become classes by numpy.unique(y, return_inverse=True)[1]; "
-                   "rows of unequal length must be padded to one array, their lengths saved beside it "
-                   "(data.train.lengths)"
-                 : "convert it with numpy's astype");
+    return clrnn_error(log, CLRNN_ERR_DATA,
+                       "%s: holds %s \"%s\", expected float16/32/64, int8 to int64, uint8 to uint64 or "
+                       "bool, little endian: %s",
+                       path,
+                       text              ? "text"
+                       : object          ? "Python objects"
+                       : descr[0] == '>' ? "big-endian data"
+                                         : "data of type",
+                       descr,
+                       text     ? "for labels, numpy.unique(y, return_inverse=True)[1] numbers the classes from 0"
+                       : object ? "labels become classes by numpy.unique(y, return_inverse=True)[1]; "
+                                  "rows of unequal length must be padded to one array, their lengths saved beside it "
+                                  "(data.train.lengths)"
+                                : "convert it with numpy's astype");
 }
 
 // Parses the header of the mapped file into `npy`. Sets *start to the byte offset of the data.
-static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *npy,
-                               const struct clrnn_map *map, size_t *start)
+static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *npy, const struct clrnn_map *map,
+                               size_t *start)
 {
     const unsigned char *bytes = map->data;
     struct header h = {0};
@@ -181,20 +180,19 @@ static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *np
                            *kind ? ": " : " (its first bytes are not \\x93NUMPY)", kind);
     }
     if (bytes[6] < 1 || bytes[6] > 3)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: .npy version %d.%d, expected 1, 2 or 3", npy->path,
-                           bytes[6], bytes[7]);
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: .npy version %d.%d, expected 1, 2 or 3", npy->path, bytes[6],
+                           bytes[7]);
     size_bytes = bytes[6] == 1 ? 2 : 4;
     length = bytes[8] | (size_t)bytes[9] << 8;
     if (size_bytes == 4 && map->size >= 12)
         length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
     if (length > MAX_HEADER_BYTES)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header has %zu bytes, expected at most %d",
-                           npy->path, length, MAX_HEADER_BYTES);
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header has %zu bytes, expected at most %d", npy->path, length,
+                           MAX_HEADER_BYTES);
     *start = 8 + size_bytes + length;
     if (*start > map->size)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: truncated: its header should end at byte %zu, the file has %zu", npy->path,
-                           *start, map->size);
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: truncated: its header should end at byte %zu, the file has %zu",
+                           npy->path, *start, map->size);
     h.text = (const char *)bytes + 8 + size_bytes;
     h.end = h.text + length;
     if (!take_header(&h))
@@ -207,14 +205,13 @@ static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *np
     npy->count = 1;
     expected = clrnn_dtype_bytes(npy->dtype);
     for (unsigned i = 0; i < h.ndim; i++)
-        if (!clrnn_mul_size(npy->count, h.shape[i], &npy->count) ||
-            !clrnn_mul_size(expected, h.shape[i], &expected))
+        if (!clrnn_mul_size(npy->count, h.shape[i], &npy->count) || !clrnn_mul_size(expected, h.shape[i], &expected))
             return clrnn_error(log, CLRNN_ERR_DATA, "%s: the product of its shape overflows", npy->path);
     if (map->size - *start != expected) {
         char text[160];
 
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s: %s needs %zu bytes of data, the file has %zu",
-                           npy->path, map->size - *start < expected ? "truncated" : "too long",
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s: %s needs %zu bytes of data, the file has %zu", npy->path,
+                           map->size - *start < expected ? "truncated" : "too long",
                            clrnn_npy_describe(npy, text, sizeof(text)), expected, map->size - *start);
     }
     return CLRNN_OK;
@@ -250,8 +247,8 @@ fail:
     return st;
 }
 
-enum clrnn_status clrnn_npy_over(const struct clrnn_log *log, const char *name, const char *dtype,
-                                 unsigned ndim, const size_t *shape, const void *data, struct clrnn_npy **npy)
+enum clrnn_status clrnn_npy_over(const struct clrnn_log *log, const char *name, const char *dtype, unsigned ndim,
+                                 const size_t *shape, const void *data, struct clrnn_npy **npy)
 {
     struct clrnn_npy *n = calloc(1, sizeof(*n));
     enum clrnn_status st = CLRNN_OK;
@@ -316,11 +313,9 @@ static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
             return; \
         } \
         for (size_t i = 0; i < count; i++) \
-            clrnn_dtype_to_##suffix(npy->dtype, npy->data + fortran_position(npy, first + i) * bytes, 1, \
-                                    out + i); \
+            clrnn_dtype_to_##suffix(npy->dtype, npy->data + fortran_position(npy, first + i) * bytes, 1, out + i); \
     }
-static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
-    READ(clrnn_npy_read_i64, i64, int64_t)
+static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double) READ(clrnn_npy_read_i64, i64, int64_t)
 
     // Large reads of float32 do not use the mapping: see clrnn_map_read.
     void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out)
@@ -328,8 +323,7 @@ static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
     const struct clrnn_map *map = &npy->map_;
 
     if (map->data && npy->dtype == CLRNN_DTYPE_F32 && !npy->fortran_order && count >= 512)
-        clrnn_map_read(map, (size_t)(npy->data - map->data) + first * sizeof(*out), count * sizeof(*out),
-                       out);
+        clrnn_map_read(map, (size_t)(npy->data - map->data) + first * sizeof(*out), count * sizeof(*out), out);
     else
         convert_f32(npy, first, count, out);
 }
@@ -366,8 +360,8 @@ struct clrnn_npy_writer {
     size_t element_bytes, left; // elements not yet written
 };
 
-enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path, enum clrnn_dtype dtype,
-                                   unsigned ndim, const size_t *shape, struct clrnn_npy_writer **writer)
+enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path, enum clrnn_dtype dtype, unsigned ndim,
+                                   const size_t *shape, struct clrnn_npy_writer **writer)
 {
     static const char *const descriptors[] = {
 #define X(name, size, npy, safetensors, word) npy,
@@ -388,8 +382,7 @@ enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path
     w->log = log;
     w->element_bytes = clrnn_dtype_bytes(dtype);
     w->left = 1;
-    length = snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': (",
-                      descriptors[dtype]);
+    length = snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': (", descriptors[dtype]);
     for (unsigned i = 0; i < ndim; i++) {
         length += snprintf(header + length, sizeof(header) - (size_t)length,
                            ndim == 1 ? "%zu,"
@@ -426,8 +419,8 @@ fail:
 enum clrnn_status clrnn_npy_append(struct clrnn_npy_writer *writer, const void *elements, size_t count)
 {
     if (count > writer->left)
-        return clrnn_error(writer->log, CLRNN_ERR_ARG, "%s: %zu elements more than its shape holds",
-                           writer->path, count - writer->left);
+        return clrnn_error(writer->log, CLRNN_ERR_ARG, "%s: %zu elements more than its shape holds", writer->path,
+                           count - writer->left);
     writer->left -= count;
     return clrnn_out_write(writer->out, elements, count * writer->element_bytes);
 }
@@ -438,8 +431,7 @@ enum clrnn_status clrnn_npy_commit(struct clrnn_npy_writer **writer)
     enum clrnn_status st;
 
     *writer = NULL;
-    st = w->left ? clrnn_error(w->log, CLRNN_ERR_DISK, "%s: %zu elements are missing at its end", w->path,
-                               w->left)
+    st = w->left ? clrnn_error(w->log, CLRNN_ERR_DISK, "%s: %zu elements are missing at its end", w->path, w->left)
                  : clrnn_out_commit(&w->out);
     clrnn_npy_abort(&w);
     return st;

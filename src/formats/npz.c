@@ -52,8 +52,7 @@ static enum clrnn_status copy_member(const struct clrnn_log *log, const char *pa
 
     while (st == CLRNN_OK && (got = zip_fread(from, piece, PIECE_BYTES)) > 0)
         if (write(to, piece, (size_t)got) != (ssize_t)got)
-            st = clrnn_error(log, CLRNN_ERR_DISK,
-                             "%s: there is no space to unpack it in the temporary folder", path);
+            st = clrnn_error(log, CLRNN_ERR_DISK, "%s: there is no space to unpack it in the temporary folder", path);
     if (st == CLRNN_OK && got < 0)
         st = clrnn_error(log, CLRNN_ERR_DATA, "%s: is damaged: %s", path, zip_file_strerror(from));
     free(piece);
@@ -125,8 +124,7 @@ enum clrnn_status clrnn_npz_open(const struct clrnn_log *log, const char *path, 
 {
     *npy = NULL;
     return clrnn_error(log, CLRNN_ERR_DATA,
-                       "%s: this build has no libzip: numpy.save('X.npy', numpy.load('FILE.npz')['NAME'])",
-                       path);
+                       "%s: this build has no libzip: numpy.save('X.npy', numpy.load('FILE.npz')['NAME'])", path);
 }
 
 #endif

@@ -76,8 +76,7 @@ static void *make(struct clrnn_onnx *o, size_t size, const ProtobufCMessageDescr
     return message;
 }
 
-// Appends a message to the array of a repeated field. The array is not in the arena; clrnn_onnx_destroy frees
-// it.
+// Appends a message to the array of a repeated field. The array is not in the arena; clrnn_onnx_destroy frees it.
 #define APPEND(o, array, count, message) \
     do { \
         void *message_ = (message); \
@@ -87,8 +86,7 @@ static void *make(struct clrnn_onnx *o, size_t size, const ProtobufCMessageDescr
             (array)[(count)++] = message_; \
     } while (0)
 
-enum clrnn_status clrnn_onnx_create(const struct clrnn_log *log, const char *graph_name,
-                                    struct clrnn_onnx **onnx)
+enum clrnn_status clrnn_onnx_create(const struct clrnn_log *log, const char *graph_name, struct clrnn_onnx **onnx)
 {
     struct clrnn_onnx *o = calloc(1, sizeof(*o));
 
@@ -168,12 +166,10 @@ static ClrnnOnnx__TensorShapeProto__Dimension *make_dim(struct clrnn_onnx *o, in
     return dim;
 }
 
-static ClrnnOnnx__ValueInfoProto *make_value(struct clrnn_onnx *o, const char *name,
-                                             enum clrnn_onnx_type type, unsigned ndim, const int64_t *dims,
-                                             const char *const *dim_names)
+static ClrnnOnnx__ValueInfoProto *make_value(struct clrnn_onnx *o, const char *name, enum clrnn_onnx_type type,
+                                             unsigned ndim, const int64_t *dims, const char *const *dim_names)
 {
-    ClrnnOnnx__ValueInfoProto *value =
-        NEW(o, ClrnnOnnx__ValueInfoProto, clrnn_onnx__value_info_proto__descriptor);
+    ClrnnOnnx__ValueInfoProto *value = NEW(o, ClrnnOnnx__ValueInfoProto, clrnn_onnx__value_info_proto__descriptor);
     ClrnnOnnx__TypeProto *any = NEW(o, ClrnnOnnx__TypeProto, clrnn_onnx__type_proto__descriptor);
     ClrnnOnnx__TypeProto__Tensor *tensor =
         NEW(o, ClrnnOnnx__TypeProto__Tensor, clrnn_onnx__type_proto__tensor__descriptor);
@@ -256,8 +252,7 @@ const char *clrnn_onnx_floats(struct clrnn_onnx *o, const char *name, unsigned n
 static const char *put_integers(struct clrnn_onnx *o, unsigned ndim, unsigned count, const int64_t *values)
 {
     size_t size;
-    ClrnnOnnx__TensorProto *t =
-        make_tensor(o, NULL, CLRNN_ONNX_INT64, ndim, &(int64_t){(int64_t)count}, &size);
+    ClrnnOnnx__TensorProto *t = make_tensor(o, NULL, CLRNN_ONNX_INT64, ndim, &(int64_t){(int64_t)count}, &size);
 
     if (!t)
         return NULL;
@@ -419,8 +414,8 @@ void clrnn_onnx_begin_body(struct clrnn_onnx *o, const char *name)
     o->now = graph;
 }
 
-const char *clrnn_onnx_body_input(struct clrnn_onnx *o, const char *stem, enum clrnn_onnx_type type,
-                                  unsigned ndim, const int64_t *dims, const char *const *dim_names)
+const char *clrnn_onnx_body_input(struct clrnn_onnx *o, const char *stem, enum clrnn_onnx_type type, unsigned ndim,
+                                  const int64_t *dims, const char *const *dim_names)
 {
     const char *name = new_name(o, stem);
 
@@ -473,8 +468,8 @@ enum clrnn_status clrnn_onnx_write(struct clrnn_onnx *o, const char *path)
         return clrnn_error_memory(o->log, 0, "an ONNX graph");
     size = clrnn_onnx__model_proto__get_packed_size(&o->model);
     if (size > INT32_MAX)
-        return clrnn_error(o->log, CLRNN_ERR_CONFIG,
-                           "%s: the model has %zu bytes, ONNX files have at most %d", path, size, INT32_MAX);
+        return clrnn_error(o->log, CLRNN_ERR_CONFIG, "%s: the model has %zu bytes, ONNX files have at most %d", path,
+                           size, INT32_MAX);
     TRY(clrnn_out_open(o->log, path, &sink.out));
     clrnn_onnx__model_proto__pack_to_buffer(&o->model, &sink.base);
     return clrnn_out_commit(&sink.out);

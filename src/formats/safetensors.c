@@ -8,8 +8,8 @@
 #include "base/array.h"
 #include "base/json.h"
 
-// Limits, as doc/library.md states them. The number of punctuation marks in the header's JSON is limited,
-// because the memory that the parsed JSON takes depends on this number more than on the number of bytes.
+// Limits, as doc/library.md states them. The number of punctuation marks in the header's JSON is limited, because the
+// memory that the parsed JSON takes depends on this number more than on the number of bytes.
 enum { MAX_HEADER_BYTES = 16 << 20, MAX_TENSORS = 40960, MAX_HEADER_MARKS = 12 * MAX_TENSORS };
 
 static const char *const dtype_names[] = {
@@ -30,8 +30,7 @@ static bool find_dtype(const char *name, enum clrnn_dtype *dtype)
     return false;
 }
 
-// Reads one entry of the header into *t. The area of the tensors' data begins at `data` and has `data_bytes`
-// bytes.
+// Reads one entry of the header into *t. The area of the tensors' data begins at `data` and has `data_bytes` bytes.
 static enum clrnn_status read_tensor(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                      const char *name, const json_t *entry, const unsigned char *data,
                                      size_t data_bytes, struct clrnn_safetensor *t)
@@ -44,40 +43,35 @@ static enum clrnn_status read_tensor(const struct clrnn_log *log, const struct c
     t->name = clrnn_format("%s", name);
     if (!t->name)
         return clrnn_error_memory(log, strlen(name) + 1, file->path);
-    if (!json_is_string(dtype) || !json_is_array(shape) || !json_is_array(offsets) ||
-        json_array_size(offsets) != 2 || json_array_size(shape) > CLRNN_SAFETENSORS_MAX_DIMS)
-        return clrnn_error(
-            log, CLRNN_ERR_DATA,
-            "%s: tensor %s: its entry needs dtype, shape (up to 8 dimensions) and two data_offsets",
-            file->path, name);
+    if (!json_is_string(dtype) || !json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2 ||
+        json_array_size(shape) > CLRNN_SAFETENSORS_MAX_DIMS)
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: tensor %s: its entry needs dtype, shape (up to 8 dimensions) and two data_offsets",
+                           file->path, name);
     if (!find_dtype(json_string_value(dtype), &t->dtype))
-        return clrnn_error(
-            log, CLRNN_ERR_DATA,
-            "%s: tensor %s has dtype %s, expected F16, BF16, F32, F64, I8 to I64, U8 to U64 or BOOL",
-            file->path, name, json_string_value(dtype));
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: tensor %s has dtype %s, expected F16, BF16, F32, F64, I8 to I64, U8 to U64 or BOOL",
+                           file->path, name, json_string_value(dtype));
     t->ndim = (unsigned)json_array_size(shape);
     t->count = 1;
     for (unsigned i = 0; i < t->ndim; i++) {
         const json_t *dim = json_array_get(shape, i);
 
         if (!json_is_integer(dim) || json_integer_value(dim) < 0)
-            return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: dimension %u is no size", file->path,
-                               name, i);
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: dimension %u is no size", file->path, name, i);
         t->shape[i] = (size_t)json_integer_value(dim);
         if (!clrnn_mul_size(t->count, t->shape[i], &t->count))
-            return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: the product of its shape overflows",
-                               file->path, name);
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: the product of its shape overflows", file->path,
+                               name);
     }
     first = json_integer_value(json_array_get(offsets, 0));
     last = json_integer_value(json_array_get(offsets, 1));
     if (first < 0 || last < first || (uint64_t)last > data_bytes)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: tensor %s lies at bytes %lld to %lld of %zu: outside the file", file->path,
-                           name, (long long)first, (long long)last, data_bytes);
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s lies at bytes %lld to %lld of %zu: outside the file",
+                           file->path, name, (long long)first, (long long)last, data_bytes);
     if (!clrnn_mul_size(t->count, clrnn_dtype_bytes(t->dtype), &bytes) || (uint64_t)(last - first) != bytes)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: tensor %s: its shape needs %zu bytes, its offsets give %lld", file->path,
-                           name, bytes, (long long)(last - first));
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: its shape needs %zu bytes, its offsets give %lld",
+                           file->path, name, bytes, (long long)(last - first));
     t->data = data + first;
     return CLRNN_OK;
 }
@@ -109,14 +103,13 @@ static enum clrnn_status check_tiling(const struct clrnn_log *log, const struct 
         const size_t first = (size_t)((const unsigned char *)order[i]->data - data);
 
         if (first != at)
-            st =
-                clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s starts at byte %zu, expected %zu: tensors %s",
-                            file->path, order[i]->name, first, at, first < at ? "overlap" : "leave a hole");
+            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s starts at byte %zu, expected %zu: tensors %s",
+                             file->path, order[i]->name, first, at, first < at ? "overlap" : "leave a hole");
         at = first + order[i]->count * clrnn_dtype_bytes(order[i]->dtype);
     }
     if (st == CLRNN_OK && at != data_bytes)
-        st = clrnn_error(log, CLRNN_ERR_DATA, "%s: its tensors take %zu bytes, the file holds %zu",
-                         file->path, at, data_bytes);
+        st = clrnn_error(log, CLRNN_ERR_DATA, "%s: its tensors take %zu bytes, the file holds %zu", file->path, at,
+                         data_bytes);
     free(order);
     return st;
 }
@@ -130,12 +123,10 @@ static int by_name(const void *a, const void *b)
 
 static int by_key(const void *a, const void *b)
 {
-    return strcmp(((const struct clrnn_safetensors_text *)a)->key,
-                  ((const struct clrnn_safetensors_text *)b)->key);
+    return strcmp(((const struct clrnn_safetensors_text *)a)->key, ((const struct clrnn_safetensors_text *)b)->key);
 }
 
-static enum clrnn_status read_metadata(const struct clrnn_log *log, struct clrnn_safetensors *file,
-                                       json_t *metadata)
+static enum clrnn_status read_metadata(const struct clrnn_log *log, struct clrnn_safetensors *file, json_t *metadata)
 {
     const size_t count = json_object_size(metadata);
     const char *key;
@@ -167,15 +158,14 @@ static enum clrnn_status check_header(const struct clrnn_log *log, const struct 
     size_t marks = 0;
 
     if (length > MAX_HEADER_BYTES)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header has %zu bytes, expected at most %d",
-                           file->path, length, MAX_HEADER_BYTES);
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header has %zu bytes, expected at most %d", file->path, length,
+                           MAX_HEADER_BYTES);
     for (size_t i = 0; i < length; i++)
         marks += text[i] == '{' || text[i] == '[' || text[i] == ',' || text[i] == ':';
     return marks <= MAX_HEADER_MARKS
                ? CLRNN_OK
-               : clrnn_error(log, CLRNN_ERR_DATA,
-                             "%s: its header names more than %d tensors, which is the most", file->path,
-                             MAX_TENSORS);
+               : clrnn_error(log, CLRNN_ERR_DATA, "%s: its header names more than %d tensors, which is the most",
+                             file->path, MAX_TENSORS);
 }
 
 static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_safetensors *file,
@@ -191,17 +181,16 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
     if (map->size >= 8)
         memcpy(&length, map->data, 8);
     if (map->size < 8 || length > map->size - 8)
-        return clrnn_error(
-            log, CLRNN_ERR_DATA,
-            "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu", file->path,
-            map->size, (unsigned long long)length);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu",
+                           file->path, map->size, (unsigned long long)length);
     TRY(check_header(log, file, map->data + 8, (size_t)length));
-    if (clrnn_json_parse(log, file->path, map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error,
-                         header) == CLRNN_ERR_MEMORY)
+    if (clrnn_json_parse(log, file->path, map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error, header) ==
+        CLRNN_ERR_MEMORY)
         return CLRNN_ERR_MEMORY;
     if (!json_is_object(*header))
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header is no JSON object%s%s", file->path,
-                           *header ? "" : ": ", *header ? "" : error.text);
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header is no JSON object%s%s", file->path, *header ? "" : ": ",
+                           *header ? "" : error.text);
     data = map->data + 8 + length;
     data_bytes = map->size - 8 - (size_t)length;
     file->tensor = calloc(json_object_size(*header) + 1, sizeof(*file->tensor));
@@ -221,8 +210,7 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
     return check_tiling(log, file, data, data_bytes);
 }
 
-enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char *path,
-                                         struct clrnn_safetensors **file)
+enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char *path, struct clrnn_safetensors **file)
 {
     struct clrnn_safetensors *f = calloc(1, sizeof(*f));
     json_t *header = NULL;
@@ -301,8 +289,7 @@ struct clrnn_safetensors_writer {
     size_t *size;
 };
 
-enum clrnn_status clrnn_safetensors_writer_create(const struct clrnn_log *log,
-                                                  struct clrnn_safetensors_writer **writer)
+enum clrnn_status clrnn_safetensors_writer_create(const struct clrnn_log *log, struct clrnn_safetensors_writer **writer)
 {
     struct clrnn_safetensors_writer *w = calloc(1, sizeof(*w));
 
@@ -319,8 +306,7 @@ enum clrnn_status clrnn_safetensors_writer_create(const struct clrnn_log *log,
 }
 
 enum clrnn_status clrnn_safetensors_add(struct clrnn_safetensors_writer *writer, const char *name,
-                                        enum clrnn_dtype dtype, unsigned ndim, const size_t *shape,
-                                        const void *data)
+                                        enum clrnn_dtype dtype, unsigned ndim, const size_t *shape, const void *data)
 {
     struct clrnn_safetensors_writer *w = writer;
     json_t *dims = json_array();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Writes TFRecord files of TensorFlow's Event messages.
 //
-// A record has four parts: the length of the message (8 bytes, little endian), the masked CRC-32C of the
-// length (4 bytes), the message, and the masked CRC-32C of the message (4 bytes).
+// A record has four parts: the length of the message (8 bytes, little endian), the masked CRC-32C of the length (4
+// bytes), the message, and the masked CRC-32C of the message (4 bytes).
 #include "formats/tfevents.h"
 
 #include <errno.h>
@@ -57,8 +57,7 @@ static uint64_t get_le(const uint8_t *from, int bytes)
     return value;
 }
 
-// Returns the size of the record at `data`, where `left` bytes remain; 0: the record is damaged or
-// incomplete.
+// Returns the size of the record at `data`, where `left` bytes remain; 0: the record is damaged or incomplete.
 static size_t record_size(const uint8_t *data, size_t left)
 {
     uint64_t size;
@@ -206,8 +205,7 @@ static enum clrnn_status append_value(struct clrnn_tfevents *e, uint64_t step, c
     return append(e, step, &event);
 }
 
-enum clrnn_status clrnn_tfevents_scalar(struct clrnn_tfevents *e, uint64_t step, const char *tag,
-                                        double value)
+enum clrnn_status clrnn_tfevents_scalar(struct clrnn_tfevents *e, uint64_t step, const char *tag, double value)
 {
     ClrnnTf__Summary__Value v = CLRNN_TF__SUMMARY__VALUE__INIT;
 
@@ -216,8 +214,8 @@ enum clrnn_status clrnn_tfevents_scalar(struct clrnn_tfevents *e, uint64_t step,
     return append_value(e, step, tag, &v);
 }
 
-enum clrnn_status clrnn_tfevents_histogram(struct clrnn_tfevents *e, uint64_t step, const char *tag,
-                                           size_t count, const double *values)
+enum clrnn_status clrnn_tfevents_histogram(struct clrnn_tfevents *e, uint64_t step, const char *tag, size_t count,
+                                           const double *values)
 {
     double limit[BUCKETS], bucket[BUCKETS] = {0}, width;
     ClrnnTf__HistogramProto h = CLRNN_TF__HISTOGRAM_PROTO__INIT;
@@ -247,8 +245,7 @@ enum clrnn_status clrnn_tfevents_histogram(struct clrnn_tfevents *e, uint64_t st
     return append_value(e, step, tag, &v);
 }
 
-enum clrnn_status clrnn_tfevents_text(struct clrnn_tfevents *e, uint64_t step, const char *tag,
-                                      const char *text)
+enum clrnn_status clrnn_tfevents_text(struct clrnn_tfevents *e, uint64_t step, const char *tag, const char *text)
 {
     ProtobufCBinaryData bytes = {.len = strlen(text), .data = (uint8_t *)(uintptr_t)text};
     ClrnnTf__SummaryMetadata__PluginData plugin = CLRNN_TF__SUMMARY_METADATA__PLUGIN_DATA__INIT;
@@ -284,8 +281,8 @@ static uint64_t get_be(const uint8_t *from, int bytes)
     return value;
 }
 
-enum clrnn_status clrnn_tfevents_picture(struct clrnn_tfevents *e, uint64_t step, const char *tag,
-                                         const uint8_t *png, size_t size)
+enum clrnn_status clrnn_tfevents_picture(struct clrnn_tfevents *e, uint64_t step, const char *tag, const uint8_t *png,
+                                         size_t size)
 {
     static const uint8_t signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     ClrnnTf__Summary__Image image = CLRNN_TF__SUMMARY__IMAGE__INIT;

@@ -54,13 +54,12 @@ static enum clrnn_status read_header(struct reader *r, const char *line)
         return bad(r, "\"%.40s\" stands before @data, expected a line that begins with @ or #", line);
     r->labels = r->labels || says(line, "@classLabel") || says(line, "@targetLabel");
     r->data = !strncasecmp(line, "@data", 5);
-    return says(line, "@timeStamps")
-               ? bad(r, "the values have time stamps: expected values alone, @timeStamps false")
-               : CLRNN_OK;
+    return says(line, "@timeStamps") ? bad(r, "the values have time stamps: expected values alone, @timeStamps false")
+                                     : CLRNN_OK;
 }
 
-// Appends the values of one dimension to r->values. `text` has the values, separated by commas. Sets *steps
-// to their number.
+// Appends the values of one dimension to r->values. `text` has the values, separated by commas. Sets *steps to their
+// number.
 static enum clrnn_status read_dimension(struct reader *r, char *text, size_t dimension, size_t *steps)
 {
     *steps = 0;
@@ -162,8 +161,7 @@ static enum clrnn_status read_lines(struct reader *r, const struct clrnn_map *ma
     return r->cases ? CLRNN_OK : clrnn_error(r->log, CLRNN_ERR_DATA, "%s: has no case below @data", r->path);
 }
 
-enum clrnn_status clrnn_ts_stream(const struct clrnn_log *log, const char *path,
-                                  const struct clrnn_ts_sink *sink)
+enum clrnn_status clrnn_ts_stream(const struct clrnn_log *log, const char *path, const struct clrnn_ts_sink *sink)
 {
     struct reader r = {.log = log, .path = path, .sink = sink};
     struct clrnn_map map = {0};

@@ -19,9 +19,8 @@ struct clrnn_ts_sink {
     enum clrnn_status (*take)(void *user, const struct clrnn_ts_case *c); // must log its errors
 };
 
-/** Reads the file case by case. CLRNN_ERR_DATA: there is no @data; or, with the line in the message, values
- * have time stamps, a value is no number, or dimensions are of unequal length or number. */
-enum clrnn_status clrnn_ts_stream(const struct clrnn_log *log, const char *path,
-                                  const struct clrnn_ts_sink *sink);
+/** Reads the file case by case. CLRNN_ERR_DATA: there is no @data; or, with the line in the message, values have time
+ * stamps, a value is no number, or dimensions are of unequal length or number. */
+enum clrnn_status clrnn_ts_stream(const struct clrnn_log *log, const char *path, const struct clrnn_ts_sink *sink);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds the ops of a training step that follow the loss: the backward ops, in reverse order of the forward
-// ops, the gradient norm, and the optimiser's update.
+// Adds the ops of a training step that follow the loss: the backward ops, in reverse order of the forward ops, the
+// gradient norm, and the optimiser's update.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +26,9 @@ struct tape {
     int *gradient;
 };
 
-// Adds `dx` to the gradient of `tensor`: the gradient from one more of the ops that read the tensor. These
-// ops are visited in reverse order. dx CLRNN_NONE: there is no such gradient.
-static enum clrnn_status pass_back(struct tape *t, const char *layer, int tensor, const uint32_t shape[3],
-                                   int dx)
+// Adds `dx` to the gradient of `tensor`: the gradient from one more of the ops that read the tensor. These ops are
+// visited in reverse order. dx CLRNN_NONE: there is no such gradient.
+static enum clrnn_status pass_back(struct tape *t, const char *layer, int tensor, const uint32_t shape[3], int dx)
 {
     int sum;
 
@@ -51,8 +50,7 @@ static enum clrnn_status add_split(struct tape *t, const struct clrnn_op *f, int
     for (uint32_t i = 0; i < f->join.count; i++) {
         dx[i] = CLRNN_NONE;
         if (t->needed[f->in[i]])
-            TRY(clrnn_build_activation(b, f->layer, "dx", CLRNN_REAL, DIMS(f->T, f->N, f->join.width[i]),
-                                       &dx[i]));
+            TRY(clrnn_build_activation(b, f->layer, "dx", CLRNN_REAL, DIMS(f->T, f->N, f->join.width[i]), &dx[i]));
     }
     TRY(clrnn_graph_op(b->g, CLRNN_OP_CONCAT_BWD, f->layer, f->T, f->N, f->C, &op));
     op->join = f->join;
@@ -64,9 +62,8 @@ static enum clrnn_status add_split(struct tape *t, const struct clrnn_op *f, int
     return CLRNN_OK;
 }
 
-// Adds the backward ops of a shard's batchnorm `f` that uses the statistics of the whole batch. The first op
-// computes sums over the rows of the shard. The second computes dx from the sums over all shards
-// (ops/norm.h).
+// Adds the backward ops of a shard's batchnorm `f` that uses the statistics of the whole batch. The first op computes
+// sums over the rows of the shard. The second computes dx from the sums over all shards (ops/norm.h).
 static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn_op *f, int dy)
 {
     static const int same[][2] = {{BATCHNORM_BWD_X, BATCHNORM_X},
@@ -83,8 +80,8 @@ static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn
             invstd = t->b->g->op[i].out[MOMENTS_COUNT];
     for (int i = 0; i < 2; i++) // dx needs both sums even without weight and bias
         if (sums[i] < 0)
-            TRY(clrnn_build_activation(t->b, f->layer, i ? "sum of dy" : "sum of dy xhat", CLRNN_REAL,
-                                       DIMS(f->C), &sums[i]));
+            TRY(clrnn_build_activation(t->b, f->layer, i ? "sum of dy" : "sum of dy xhat", CLRNN_REAL, DIMS(f->C),
+                                       &sums[i]));
     TRY(clrnn_graph_op(t->b->g, CLRNN_OP_BATCHNORM_BWD, f->layer, f->T, f->N, f->C, &op));
     op->norm = f->norm;
     for (size_t i = 0; i < ARRAY_SIZE(same); i++)
@@ -107,8 +104,8 @@ static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn
     return pass_back(t, f->layer, f->in[BATCHNORM_X], shape, dx);
 }
 
-// Adds the backward op of the forward op `f`, which computes the gradients of f's inputs from `dy`, the
-// gradient of its output.
+// Adds the backward op of the forward op `f`, which computes the gradients of f's inputs from `dy`, the gradient of its
+// output.
 static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, int dy)
 {
     const struct clrnn_op_backward *m = clrnn_op_class(f->kind)->backward;
@@ -126,8 +123,8 @@ static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, 
     if (f->kind == CLRNN_OP_BATCHNORM_FWD && f->norm.summed)
         return add_summed_batchnorm(t, f, dy);
     if (t->needed[f->in[0]])
-        TRY(clrnn_build_activation(b, f->layer, f->kind == CLRNN_OP_DROPOUT_FWD ? "dropped dx" : "dx",
-                                   CLRNN_REAL, 3, shape, &dx));
+        TRY(clrnn_build_activation(b, f->layer, f->kind == CLRNN_OP_DROPOUT_FWD ? "dropped dx" : "dx", CLRNN_REAL, 3,
+                                   shape, &dx));
     TRY(clrnn_graph_op(b->g, m->kind, f->layer, f->T, f->N, f->C, &op));
     fresh = *op;
     *op = *f; // takes over the sizes and attributes of the forward op
@@ -158,8 +155,7 @@ static bool has_params(const struct clrnn_build *b, const struct clrnn_op *f)
     return false;
 }
 
-// Returns how many activations an op reads: all terms of a sum or concatenation, otherwise only the one in
-// slot 0.
+// Returns how many activations an op reads: all terms of a sum or concatenation, otherwise only the one in slot 0.
 static size_t inputs_of(const struct clrnn_op *f)
 {
     return f->kind == CLRNN_OP_ADD ? 2 : f->kind == CLRNN_OP_CONCAT_FWD ? f->join.count : 1;
@@ -210,10 +206,8 @@ enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size
 
 bool clrnn_uses_momentum(const struct clrnn_train_config *train)
 {
-    const bool cycled =
-        train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && train->scheduler.cycle_momentum;
-    const bool can =
-        train->optimizer.kind == CLRNN_OPTIMIZER_SGD || train->optimizer.kind == CLRNN_OPTIMIZER_RMSPROP;
+    const bool cycled = train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && train->scheduler.cycle_momentum;
+    const bool can = train->optimizer.kind == CLRNN_OPTIMIZER_SGD || train->optimizer.kind == CLRNN_OPTIMIZER_RMSPROP;
 
     return can && (cycled || train->optimizer.momentum != 0);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Divides the flat gradients into buckets, which workers exchange while backward still runs. Parameters lie
-// in the order of the layers, so backward completes the gradients at the end of the buffer first, and those
-// of one layer at about the same time. A bucket therefore has whole layers, unless they are very large. If
-// the gradients exceed the wanted size there are at least two buckets, because one can go up the reduction
-// tree while another comes down. The gradients of the lowest layer are completed last, and no computation is
-// left that could hide their exchange. So those of them that are complete early are exchanged first.
+// Divides the flat gradients into buckets, which workers exchange while backward still runs. Parameters lie in the
+// order of the layers, so backward completes the gradients at the end of the buffer first, and those of one layer at
+// about the same time. A bucket therefore has whole layers, unless they are very large. If the gradients exceed the
+// wanted size there are at least two buckets, because one can go up the reduction tree while another comes down. The
+// gradients of the lowest layer are completed last, and no computation is left that could hide their exchange. So those
+// of them that are complete early are exchanged first.
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/log.h"
@@ -29,8 +29,8 @@ void clrnn_model_uncut(struct clrnn_model *m)
     m->bucket_count = 0;
 }
 
-// Returns the offset of the last layer, or level of a recurrent layer, that begins at least `count` numbers
-// before offset `end`; 0: there is none.
+// Returns the offset of the last layer, or level of a recurrent layer, that begins at least `count` numbers before
+// offset `end`; 0: there is none.
 static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count)
 {
     size_t first = 0;
@@ -41,8 +41,7 @@ static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count
     return first;
 }
 
-// Returns the offset at which the bucket that ends before offset `end` must begin, to have about `count`
-// numbers.
+// Returns the offset at which the bucket that ends before offset `end` must begin, to have about `count` numbers.
 static size_t begin_of(const struct clrnn_model *m, size_t end, size_t count, size_t align)
 {
     size_t first = layer_before(m, end, count);
@@ -62,14 +61,12 @@ static enum clrnn_status add_bucket(struct clrnn_model *m, size_t first, size_t 
         return clrnn_error_memory(m->log, 2 * m->bucket_count * sizeof(*b), "buckets of gradients");
     b = &m->bucket[m->bucket_count];
     *b = (struct clrnn_bucket){.first = first, .count = end - first};
-    TRY(clrnn_buffer_sub(m->grads, first * clrnn_type_bytes(m->device, CLRNN_REAL), CLRNN_REAL, b->count,
-                         &b->grads));
+    TRY(clrnn_buffer_sub(m->grads, first * clrnn_type_bytes(m->device, CLRNN_REAL), CLRNN_REAL, b->count, &b->grads));
     m->bucket_count++;
     return CLRNN_OK;
 }
 
-// Whether an entry belongs to the lowest layer and its gradient is complete only after that layer's other
-// gradients.
+// Whether an entry belongs to the lowest layer and its gradient is complete only after that layer's other gradients.
 static bool is_late(const struct clrnn_model *m, size_t entry)
 {
     for (size_t i = 1; i <= entry; i++)
@@ -89,8 +86,7 @@ static size_t early_before(const struct clrnn_model *m, size_t end)
     return count;
 }
 
-// Adds a bucket for each contiguous range, before offset `end`, of gradients for which is_late returns
-// `late`.
+// Adds a bucket for each contiguous range, before offset `end`, of gradients for which is_late returns `late`.
 static enum clrnn_status add_ranges(struct clrnn_model *m, size_t end, bool late)
 {
     size_t first = end;

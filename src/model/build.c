@@ -43,8 +43,8 @@ enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enu
                               (uint32_t[]){(uint32_t)clrnn_buffer_count(buffer)}, buffer, id);
 }
 
-enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, const char *what,
-                                  const uint32_t shape[3], int first, int second, int *sum)
+enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, const char *what, const uint32_t shape[3],
+                                  int first, int second, int *sum)
 {
     struct clrnn_op *op;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The state of a graph while ops are added to it: feed and loss by network.c, layers by forward.c, cells.c
-// and norms.c, backward and update by backward.c.
+// The state of a graph while ops are added to it: feed and loss by network.c, layers by forward.c, cells.c and norms.c,
+// backward and update by backward.c.
 #ifndef CLRNN_SRC_MODEL_BUILD_H
 #define CLRNN_SRC_MODEL_BUILD_H
 
@@ -37,20 +37,19 @@ enum clrnn_status clrnn_build_activation(struct clrnn_build *b, const char *laye
                                          enum clrnn_type type, unsigned ndim, const uint32_t *dims, int *id);
 /** Adds an op of the current layer with the current T and C; the caller sets its slots and attributes. */
 enum clrnn_status clrnn_build_op(struct clrnn_build *b, enum clrnn_op_kind kind, struct clrnn_op **op);
-/** Adds the op that computes a layer's output y [T, N, C] from the current x: in[0] is x, out[0] is y, and y
- * becomes the current x. The caller sets the other slots and the attributes. */
+/** Adds the op that computes a layer's output y [T, N, C] from the current x: in[0] is x, out[0] is y, and y becomes
+ * the current x. The caller sets the other slots and the attributes. */
 enum clrnn_status clrnn_build_layer(struct clrnn_build *b, enum clrnn_op_kind kind, uint32_t T, uint32_t C,
                                     struct clrnn_op **op);
-/** Adds a tensor for an existing buffer outside the arena. *id is its tensor id, or CLRNN_NONE if `buffer` is
- * NULL. */
+/** Adds a tensor for an existing buffer outside the arena. *id is its tensor id, or CLRNN_NONE if `buffer` is NULL. */
 enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,
                                     struct clrnn_buffer *buffer, int *id);
 
 /** Adds tensors for the model's parameters and running statistics and, if there is a backward pass, for the
  * gradients. */
 enum clrnn_status clrnn_build_entries(struct clrnn_build *b);
-/** Adds a dropout of the current x if layers are in train mode and p is above 0; otherwise does nothing.
- * `stream` is the number of the dropout in the model, which selects its random numbers. */
+/** Adds a dropout of the current x if layers are in train mode and p is above 0; otherwise does nothing. `stream` is
+ * the number of the dropout in the model, which selects its random numbers. */
 enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool variational, uint32_t stream);
 /** Adds the num_layers levels of a recurrent layer, with dropout between them. `prefix` is the layer's
  * name. */
@@ -60,18 +59,17 @@ enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrn
 /** Adds a batchnorm layer; `index` is its index in the config. */
 enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer, size_t index);
 /** Adds a layernorm layer or, with `groups` above 1, a groupnorm layer. */
-enum clrnn_status clrnn_build_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer,
-                                        uint32_t groups);
+enum clrnn_status clrnn_build_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t groups);
 
 /** Adds the layers [first, end), which form one list of the config (nest.h). */
 enum clrnn_status clrnn_build_list(struct clrnn_build *b, size_t first, size_t end);
 /** Adds the op *sum = first + second for two tensors of `shape` [T, N, C]. */
-enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, const char *what,
-                                  const uint32_t shape[3], int first, int second, int *sum);
+enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, const char *what, const uint32_t shape[3],
+                                  int first, int second, int *sum);
 
-/** Adds the backward ops of the forward ops [first, last), in reverse order. Skips a forward op unless its
- * output depends on a parameter or, with input_grad, on the batch's x. `dy` is the tensor with the gradient
- * of the output `y`. */
+/** Adds the backward ops of the forward ops [first, last), in reverse order. Skips a forward op unless its output
+ * depends on a parameter or, with input_grad, on the batch's x. `dy` is the tensor with the gradient of the output
+ * `y`. */
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int y, int dy);
 /** Adds the op for the norm of the model's gradients. */
 enum clrnn_status clrnn_build_norm(struct clrnn_build *b);

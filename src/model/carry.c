@@ -13,8 +13,7 @@ static enum clrnn_status fit(struct clrnn_model *m, size_t count, struct clrnn_b
     return clrnn_buffer_create(m->device, CLRNN_REAL, count, "states of recurrent layers", buffer);
 }
 
-enum clrnn_status clrnn_model_carry(struct clrnn_model *m, size_t level, uint32_t samples, uint32_t P,
-                                    uint32_t H)
+enum clrnn_status clrnn_model_carry(struct clrnn_model *m, size_t level, uint32_t samples, uint32_t P, uint32_t H)
 {
     while (m->carried_count <= level) {
         if (!ARRAY_GROW(m->carried, m->carried_count))

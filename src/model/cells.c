@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds the ops of dropout and of recurrent layers. Each of the num_layers levels of a recurrent layer is an
-// op of its own.
+// Adds the ops of dropout and of recurrent layers. Each of the num_layers levels of a recurrent layer is an op of its
+// own.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -29,8 +29,7 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool vari
     return CLRNN_OK;
 }
 
-// Tensor ids of a level's initial and final states if the states are carried from run to run; else
-// CLRNN_NONE.
+// Tensor ids of a level's initial and final states if the states are carried from run to run; else CLRNN_NONE.
 struct states {
     int h0, c0, hn, cn;
 };
@@ -54,8 +53,8 @@ static enum clrnn_status add_state(struct clrnn_build *b, struct clrnn_buffer *b
     return CLRNN_OK;
 }
 
-// Adds the tensors of a level's states, if states are carried from run to run: P features of h, and H
-// features of the cell state (0: the level has no cell state).
+// Adds the tensors of a level's states, if states are carried from run to run: P features of h, and H features of the
+// cell state (0: the level has no cell state).
 static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t H, struct states *s)
 {
     const size_t level = b->level;
@@ -71,9 +70,9 @@ static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t 
     return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
 }
 
-// Returns the number of time steps in a part of the sequence. With train.recompute, backward computes the
-// activations of one part at a time again. A part is train.recompute steps, rounded up to whole blocks
-// (ops/blocks.h). 0: there are no parts, and all activations are kept.
+// Returns the number of time steps in a part of the sequence. With train.recompute, backward computes the activations
+// of one part at a time again. A part is train.recompute steps, rounded up to whole blocks (ops/blocks.h). 0: there are
+// no parts, and all activations are kept.
 static uint32_t part_of(const struct clrnn_build *b)
 {
     const uint32_t block = clrnn_block_steps(b->m->device), steps = b->m->config->train.recompute;
@@ -82,18 +81,16 @@ static uint32_t part_of(const struct clrnn_build *b)
     return b->train && part < b->T ? part : 0;
 }
 
-// Adds a tensor for the states [D, N, W] at the end of each part except the last (part_of). *kept is
-// CLRNN_NONE if there are no parts or W is 0.
-static enum clrnn_status add_kept_state(struct clrnn_build *b, const char *what, uint32_t D, uint32_t W,
-                                        int *kept)
+// Adds a tensor for the states [D, N, W] at the end of each part except the last (part_of). *kept is CLRNN_NONE if
+// there are no parts or W is 0.
+static enum clrnn_status add_kept_state(struct clrnn_build *b, const char *what, uint32_t D, uint32_t W, int *kept)
 {
     const uint32_t part = part_of(b);
 
     *kept = CLRNN_NONE;
     if (!part || !W)
         return CLRNN_OK;
-    return clrnn_build_activation(b, b->layer, what, CLRNN_REAL, DIMS((b->T - 1) / part, D, b->p->N, W),
-                                  kept);
+    return clrnn_build_activation(b, b->layer, what, CLRNN_REAL, DIMS((b->T - 1) / part, D, b->p->N, W), kept);
 }
 
 static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D)
@@ -109,8 +106,8 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
     TRY(clrnn_build_layer(b, CLRNN_OP_RNN_FWD, b->T, D * H, &op));
     rows = b->T * N; // cannot overflow: clrnn_build_layer has added y, which has more elements
     if (keeps)
-        TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL,
-                                   DIMS(D, rows, clrnn_cell_reserve(cell) * H), &op->out[RNN_GATES]));
+        TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL, DIMS(D, rows, clrnn_cell_reserve(cell) * H),
+                                   &op->out[RNN_GATES]));
     if (keeps && cell == CLRNN_CELL_LSTM)
         TRY(clrnn_build_activation(b, b->layer, "cell", CLRNN_REAL, DIMS(D, rows, H), &op->out[RNN_CELL]));
     TRY(add_kept_state(b, "kept h", D, H, &op->out[RNN_KEPT_H]));
@@ -145,18 +142,13 @@ static enum clrnn_status add_kept(struct clrnn_build *b, const struct clrnn_laye
     static const char *const what[RECURRENT_WIDE] = {"input", "hidden", "stats", "gates", "cell", "wide"};
     const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
     const uint32_t H = layer->hidden_size, GH = clrnn_cell_gates(cell) * H;
-    const uint32_t width[RECURRENT_WIDE] = {GH,
-                                            GH,
-                                            4,
-                                            cell == CLRNN_CELL_RNN ? 0 : 4 * H,
-                                            cell == CLRNN_CELL_LSTM ? H : 0,
-                                            layer->proj_size ? H : 0};
+    const uint32_t width[RECURRENT_WIDE] = {
+        GH, GH, 4, cell == CLRNN_CELL_RNN ? 0 : 4 * H, cell == CLRNN_CELL_LSTM ? H : 0, layer->proj_size ? H : 0};
 
     for (int i = 0; i < RECURRENT_WIDE; i++) {
         kept[i] = CLRNN_NONE;
         if (b->train && width[i] && !part_of(b))
-            TRY(clrnn_build_activation(b, b->layer, what[i], CLRNN_REAL, DIMS(D, b->T * b->p->N, width[i]),
-                                       &kept[i]));
+            TRY(clrnn_build_activation(b, b->layer, what[i], CLRNN_REAL, DIMS(D, b->T * b->p->N, width[i]), &kept[i]));
     }
     return CLRNN_OK;
 }
@@ -175,8 +167,7 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
     TRY(clrnn_build_layer(b, CLRNN_OP_RECURRENT_FWD, b->T, D * P, &op));
     TRY(add_kept(b, layer, D, &op->out[RECURRENT_INPUT]));
     TRY(add_kept_state(b, "kept h", D, P, &op->out[RECURRENT_KEPT_H]));
-    TRY(add_kept_state(b, "kept c", D, cell == CLRNN_CELL_LSTM ? layer->hidden_size : 0,
-                       &op->out[RECURRENT_KEPT_C]));
+    TRY(add_kept_state(b, "kept c", D, cell == CLRNN_CELL_LSTM ? layer->hidden_size : 0, &op->out[RECURRENT_KEPT_C]));
     op->recurrent = (struct clrnn_recurrent_attributes){.rnn = {.cell = cell,
                                                                 .relu = layer->relu,
                                                                 .bias = layer->bias,

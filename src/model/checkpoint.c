@@ -21,8 +21,8 @@
 
 // ---------------------------------------------------------------- numbers in the metadata
 
-// Ranges of fields (struct clrnn_field): lowest and highest value. COUNTER is for epochs and steps, which the
-// code counts in 32 bits.
+// Ranges of fields (struct clrnn_field): lowest and highest value. COUNTER is for epochs and steps, which the code
+// counts in 32 bits.
 #define COUNTER 0, UINT32_MAX
 #define ANYTHING 0, 0
 
@@ -67,8 +67,8 @@ static const struct clrnn_field steps_field[] = {COUNT("clrnn.shape.steps", T, C
 // Adds `text` to the metadata and frees it. text NULL: reports that memory ran out when the text was made.
 static enum clrnn_status put_text(struct clrnn_bundle *b, const char *key, char *text, const char *what)
 {
-    const enum clrnn_status st = text ? clrnn_safetensors_add_metadata(b->writer, key, text)
-                                      : clrnn_error_memory(b->model->log, 0, what);
+    const enum clrnn_status st =
+        text ? clrnn_safetensors_add_metadata(b->writer, key, text) : clrnn_error_memory(b->model->log, 0, what);
 
     free(text);
     return st;
@@ -126,10 +126,9 @@ static bool has_flatten(const struct clrnn_config *config)
     return false;
 }
 
-// Adds the state h or c of a recurrent level, as tensor optim.state.LEVEL.h or optim.state.LEVEL.c. An
-// unfinished epoch continues from these states.
-static enum clrnn_status put_state(struct clrnn_bundle *b, size_t level, const char *what,
-                                   struct clrnn_buffer *buffer)
+// Adds the state h or c of a recurrent level, as tensor optim.state.LEVEL.h or optim.state.LEVEL.c. An unfinished epoch
+// continues from these states.
+static enum clrnn_status put_state(struct clrnn_bundle *b, size_t level, const char *what, struct clrnn_buffer *buffer)
 {
     const size_t count = buffer ? clrnn_buffer_count(buffer) : 0;
     char name[64];
@@ -203,8 +202,7 @@ static enum clrnn_status check_format(const struct clrnn_log *log, const struct 
     return CLRNN_OK;
 }
 
-// Log function that stores the text of the first error in *user. The caller then logs it with the file's
-// name.
+// Log function that stores the text of the first error in *user. The caller then logs it with the file's name.
 static void keep_line(void *user, enum clrnn_log_level level, const char *line)
 {
     char **kept = user;
@@ -223,12 +221,12 @@ static enum clrnn_status parse_config(const struct clrnn_log *log, const struct 
 
     *config = NULL;
     if (!text)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: its metadata lack clrnn.config; it is no complete model file", file->path);
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its metadata lack clrnn.config; it is no complete model file",
+                           file->path);
     st = clrnn_config_parse(&quiet, text, NULL, config); // needs no folder: its paths are absolute
     if (st != CLRNN_OK)
-        st = clrnn_error(log, st == CLRNN_ERR_MEMORY ? st : CLRNN_ERR_DATA,
-                         "%s: the config inside is wrong: %s", file->path, why ? why : clrnn_status_text(st));
+        st = clrnn_error(log, st == CLRNN_ERR_MEMORY ? st : CLRNN_ERR_DATA, "%s: the config inside is wrong: %s",
+                         file->path, why ? why : clrnn_status_text(st));
     free(why);
     return st;
 }
@@ -252,8 +250,7 @@ static enum clrnn_status load_moments(struct clrnn_model *m, const struct clrnn_
                 return clrnn_error(m->log, CLRNN_ERR_DATA,
                                    "%s: the tensor optim.%s.%s is %s, expected the "
                                    "optimiser's state of that parameter",
-                                   file->path, clrnn_moment_word(k), e->param.name,
-                                   t ? "wrongly shaped" : "missing");
+                                   file->path, clrnn_moment_word(k), e->param.name, t ? "wrongly shaped" : "missing");
             TRY(clrnn_weights_load(m, file, t, m->moment[k], e->first));
         }
     return CLRNN_OK;
@@ -293,8 +290,7 @@ static enum clrnn_status check_size(const struct clrnn_model *m, const struct cl
     return CLRNN_OK;
 }
 
-// Loads the class weights that were computed for `weight: balanced`. The stored config has only the word
-// `balanced`.
+// Loads the class weights that were computed for `weight: balanced`. The stored config has only the word `balanced`.
 static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct clrnn_safetensors *file)
 {
     const struct clrnn_safetensor *t = clrnn_safetensors_find(file, CLRNN_LOSS_WEIGHT);
@@ -313,11 +309,10 @@ static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct
         clrnn_dtype_to_f64(t->dtype, t->data, count, loss->weight);
     for (size_t i = 0; i < count; i++)
         if (!(loss->weight[i] >= 0 && loss->weight[i] <= (double)FLT_MAX))
-            return clrnn_error(
-                m->log, CLRNN_ERR_DATA,
-                "%s: the config inside has balanced weights, but loss.weight of %zu finite numbers "
-                "from 0 is not there",
-                file->path, count);
+            return clrnn_error(m->log, CLRNN_ERR_DATA,
+                               "%s: the config inside has balanced weights, but loss.weight of %zu finite numbers "
+                               "from 0 is not there",
+                               file->path, count);
     return CLRNN_OK;
 }
 
@@ -368,8 +363,7 @@ static enum clrnn_status load_states(struct clrnn_model *m, const struct clrnn_s
 static enum clrnn_status check_progress(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                         const struct counts *counts, const struct clrnn_progress_state *p)
 {
-    if (p->epoch <= counts->steps && p->step_in_epoch <= counts->steps - p->epoch &&
-        p->best_epoch <= p->epoch)
+    if (p->epoch <= counts->steps && p->step_in_epoch <= counts->steps - p->epoch && p->best_epoch <= p->epoch)
         return CLRNN_OK;
     return clrnn_error(log, CLRNN_ERR_DATA,
                        "%s: the counters in its metadata do not fit each other: %" PRIu64 " steps, %" PRIu64
@@ -408,8 +402,8 @@ static enum clrnn_status read_file(struct clrnn_device *device, const struct clr
     return st == CLRNN_ERR_CONFIG ? CLRNN_ERR_DATA : st; // an invalid config in a model file is invalid data
 }
 
-enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path,
-                                        struct clrnn_model **model, struct clrnn_progress_state *state)
+enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path, struct clrnn_model **model,
+                                        struct clrnn_progress_state *state)
 {
     struct clrnn_safetensors *file;
     enum clrnn_status st;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Model files: weights with PyTorch's names, config, and the state that `--resume` needs to continue bit for
-// bit.
+// Model files: weights with PyTorch's names, config, and the state that `--resume` needs to continue bit for bit.
 #ifndef CLRNN_SRC_MODEL_CHECKPOINT_H
 #define CLRNN_SRC_MODEL_CHECKPOINT_H
 
@@ -20,16 +19,16 @@ struct clrnn_progress_state {
     double seconds;            // training time so far
 };
 
-/** Writes weights, input.mean and input.std, target.mean and target.std, the optimiser's moments (optim.*),
- * schedule, counters, config and the names of the training table, atomically. Tensors are float32 (float64
- * on the device ref), except for target.* and loss.weight, which are always float64. `state` NULL: the state
- * of the training loop is left out. */
+/** Writes weights, input.mean and input.std, target.mean and target.std, the optimiser's moments (optim.*), schedule,
+ * counters, config and the names of the training table, atomically. Tensors are float32 (float64
+ * on the device ref), except for target.* and loss.weight, which are always float64. `state` NULL: the state of the
+ * training loop is left out. */
 enum clrnn_status clrnn_checkpoint_write(struct clrnn_model *model, const struct clrnn_progress_state *state,
                                          const char *path);
 
-/** Creates the model that a file describes, with its optimiser state. Fills *state unless `state` is NULL.
- * Errors: as clrnn_model_open. */
-enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path,
-                                        struct clrnn_model **model, struct clrnn_progress_state *state);
+/** Creates the model that a file describes, with its optimiser state. Fills *state unless `state` is NULL. Errors: as
+ * clrnn_model_open. */
+enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path, struct clrnn_model **model,
+                                        struct clrnn_progress_state *state);
 
 #endif

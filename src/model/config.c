@@ -42,8 +42,8 @@ static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
     }
 }
 
-// Lists in slot[] the addresses of the pointers to arrays of numbers that a config owns, and in count[] the
-// arrays' lengths.
+// Lists in slot[] the addresses of the pointers to arrays of numbers that a config owns, and in count[] the arrays'
+// lengths.
 static void owned_lists(struct clrnn_config *c, double **slot[OWNED_LISTS], size_t count[OWNED_LISTS])
 {
     size_t n = 0;
@@ -158,9 +158,8 @@ fail:
 }
 
 // Makes a config from a YAML tree, which the caller still owns.
-static enum clrnn_status from_tree(const struct clrnn_log *log, const struct clrnn_node *root,
-                                   const char *name, const char *path, const char *folder,
-                                   struct clrnn_config **config)
+static enum clrnn_status from_tree(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
+                                   const char *path, const char *folder, struct clrnn_config **config)
 {
     enum clrnn_status st;
 
@@ -230,8 +229,8 @@ static void keep_lines(const struct clrnn_config *old, struct clrnn_config *fres
             i < old->layer_count && old->layer[i].kind == fresh->layer[i].kind ? old->layer[i].line : 0;
 }
 
-// Copies the pointer to the caller's arrays (clrnn_config_set_arrays) for each data set whose x is still in
-// memory, not a file.
+// Copies the pointer to the caller's arrays (clrnn_config_set_arrays) for each data set whose x is still in memory, not
+// a file.
 static void keep_arrays(const struct clrnn_config *old, struct clrnn_config *fresh)
 {
     const struct clrnn_source *from[] = {&old->data.train, &old->data.valid, &old->data.test};
@@ -241,8 +240,7 @@ static void keep_arrays(const struct clrnn_config *old, struct clrnn_config *fre
         to[i]->arrays = clrnn_path_is_memory(to[i]->x) ? from[i]->arrays : NULL;
 }
 
-enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
-                                   const char *assignment)
+enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config, const char *assignment)
 {
     NEED(log, config);
     NEED(log, assignment);
@@ -271,8 +269,8 @@ enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_con
     return st;
 }
 
-enum clrnn_status clrnn_config_set_arrays(const struct clrnn_log *log, struct clrnn_config *config,
-                                          const char *set, const struct clrnn_arrays *arrays)
+enum clrnn_status clrnn_config_set_arrays(const struct clrnn_log *log, struct clrnn_config *config, const char *set,
+                                          const struct clrnn_arrays *arrays)
 {
     NEED(log, config);
     NEED(log, set);
@@ -283,8 +281,7 @@ enum clrnn_status clrnn_config_set_arrays(const struct clrnn_log *log, struct cl
     enum clrnn_status st;
 
     if (!train && !valid && strcmp(set, "test") != 0)
-        return clrnn_error(log, CLRNN_ERR_ARG, "there is no data set \"%s\", expected train, valid or test",
-                           set);
+        return clrnn_error(log, CLRNN_ERR_ARG, "there is no data set \"%s\", expected train, valid or test", set);
     assignment = clrnn_format("data.%s={%s%s%s%s%s}", set, arrays->x.data ? "x: \"memory:x\", " : "",
                               arrays->y.data ? "y: \"memory:y\", " : "",
                               arrays->lengths.data ? "lengths: \"memory:lengths\", " : "",

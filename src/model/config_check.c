@@ -45,8 +45,7 @@ static const struct clrnn_node *locate(const struct clrnn_node *node, const char
     return node;
 }
 
-static CLRNN_PRINTF(3, 4) enum clrnn_status
-    fail(const struct check *c, const char *path, const char *format, ...)
+static CLRNN_PRINTF(3, 4) enum clrnn_status fail(const struct check *c, const char *path, const char *format, ...)
 {
     const struct clrnn_node *node = locate(c->root, path);
     va_list arguments;
@@ -100,8 +99,8 @@ static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_
 }
 
 // Checks that each option of a group has an allowed value; a config made in code may have any value.
-static enum clrnn_status check_rows(const struct check *c, const struct clrnn_option_group *group,
-                                    const void *object, const char *path)
+static enum clrnn_status check_rows(const struct check *c, const struct clrnn_option_group *group, const void *object,
+                                    const char *path)
 {
     for (size_t i = 0; i < group->count; i++) {
         const struct clrnn_option *o = &group->option[i];
@@ -150,16 +149,13 @@ static enum clrnn_status check_name(const struct check *c, size_t index)
         return fail(c, path, "\"%s\" is not UTF-8, which the names in a model file are", layer->name);
     for (const char *p = layer->name; *p; p++) {
         if (*p == '.' || isspace((unsigned char)*p) || iscntrl((unsigned char)*p))
-            return fail(c, path, "\"%s\" holds a point or a space, which a state dict's prefix cannot",
-                        layer->name);
+            return fail(c, path, "\"%s\" holds a point or a space, which a state dict's prefix cannot", layer->name);
     }
     if (parent == SIZE_MAX && !strcmp(layer->name, "optim"))
-        return fail(c, path,
-                    "\"optim\" is kept for the optimiser's state in model files; choose another name");
+        return fail(c, path, "\"optim\" is kept for the optimiser's state in model files; choose another name");
     if (parent == SIZE_MAX && c->config->train.loss.balanced && !strcmp(layer->name, "loss"))
-        return fail(
-            c, path,
-            "\"loss\" is kept for the balanced weights of train.loss in model files; choose another name");
+        return fail(c, path,
+                    "\"loss\" is kept for the balanced weights of train.loss in model files; choose another name");
     for (size_t i = 0; i < c->config->layer_count; i++) {
         const struct clrnn_layer *other = &c->config->layer[i];
         const size_t place = clrnn_layer_place(c->config, i);
@@ -170,8 +166,7 @@ static enum clrnn_status check_name(const struct check *c, size_t index)
         if (i < index && other->name && !strcmp(other->name, layer->name))
             return fail(c, path, "layer %zu is called \"%s\", too; names must differ", place, layer->name);
         if (!other->name && !strcmp(prefix, layer->name))
-            return fail(c, path, "\"%s\" is already the prefix of layer %zu, which has no name", prefix,
-                        place);
+            return fail(c, path, "\"%s\" is already the prefix of layer %zu, which has no name", prefix, place);
     }
     return CLRNN_OK;
 }
@@ -183,11 +178,11 @@ static enum clrnn_status check_windows(const struct check *c, size_t index)
     char path[LAYER_PATH];
 
     if (layer->kind == CLRNN_LAYER_CONV1D && layer->padding_same && w.stride != 1)
-        return fail(c, layer_path(c, index, "padding", path),
-                    "is same, which needs a stride of 1, but stride is %u", w.stride);
+        return fail(c, layer_path(c, index, "padding", path), "is same, which needs a stride of 1, but stride is %u",
+                    w.stride);
     if (layer->kind != CLRNN_LAYER_CONV1D && w.padding > w.kernel / 2)
-        return fail(c, layer_path(c, index, "padding", path),
-                    "is %u, expected at most half of kernel_size = %u", w.padding, w.kernel);
+        return fail(c, layer_path(c, index, "padding", path), "is %u, expected at most half of kernel_size = %u",
+                    w.padding, w.kernel);
     if ((uint64_t)w.dilation * (w.kernel - 1) >= CLRNN_MAX_SIZE)
         return fail(c, layer_path(c, index, "kernel_size", path),
                     "spans %llu steps with its dilation, expected at most %d",
@@ -204,12 +199,10 @@ static enum clrnn_status check_layers(const struct check *c)
     if (config->layer_count == 0)
         return fail(c, "model.layers", "is empty, expected at least one layer");
     if (config->layer_count > CLRNN_MAX_LAYERS)
-        return fail(c, "model.layers", "holds %zu layers, expected at most %d", config->layer_count,
-                    CLRNN_MAX_LAYERS);
+        return fail(c, "model.layers", "holds %zu layers, expected at most %d", config->layer_count, CLRNN_MAX_LAYERS);
     for (size_t i = 0; i < config->layer_count; i++)
         if ((unsigned)config->layer[i].kind >= CLRNN_LAYER_KINDS)
-            return fail(c, "model.layers", "layer %zu is of no known kind (%u)", i,
-                        (unsigned)config->layer[i].kind);
+            return fail(c, "model.layers", "layer %zu is of no known kind (%u)", i, (unsigned)config->layer[i].kind);
     if (!clrnn_config_tree_fits(config))
         return fail(c, "model.layers", "inner, branches and branch of the layers do not describe a tree");
     for (size_t i = 0; i < config->layer_count; i++) {
@@ -225,8 +218,8 @@ static enum clrnn_status check_layers(const struct check *c)
                         "must be the first layer, because it reads the tokens of X; here it is layer %zu", i);
         if (layer->kind == CLRNN_LAYER_EMBEDDING &&
             (layer->padding_idx < -1 || layer->padding_idx >= (int64_t)layer->num_embeddings))
-            return fail(c, layer_path(c, i, "padding_idx", path),
-                        "does not lie among the num_embeddings = %u tokens", layer->num_embeddings);
+            return fail(c, layer_path(c, i, "padding_idx", path), "does not lie among the num_embeddings = %u tokens",
+                        layer->num_embeddings);
         if (clrnn_layer_has_windows(layer))
             TRY(check_windows(c, i));
         if (layer->kind == CLRNN_LAYER_LSTM && layer->proj_size >= layer->hidden_size)
@@ -235,8 +228,7 @@ static enum clrnn_status check_layers(const struct check *c)
         if (clrnn_layer_is_recurrent(layer) || clrnn_layer_nests(layer))
             pooled = SIZE_MAX; // after a pool, a layer of this kind reads and returns a single step
         if ((clrnn_layer_pools(layer) || clrnn_layer_has_windows(layer)) && pooled != SIZE_MAX && !inside)
-            return fail(c, layer_path(c, i, NULL, path),
-                        "needs time steps, but the %s in layer %zu leaves none",
+            return fail(c, layer_path(c, i, NULL, path), "needs time steps, but the %s in layer %zu leaves none",
                         clrnn_layer_word(config->layer[pooled].kind), clrnn_layer_place(config, pooled));
         if (clrnn_layer_pools(layer))
             pooled = inside ? pooled : i;
@@ -250,19 +242,18 @@ static enum clrnn_status check_layers(const struct check *c)
     return CLRNN_OK;
 }
 
-static enum clrnn_status check_real_loss(const struct check *c, const struct clrnn_loss_config *loss,
-                                         uint32_t outputs)
+static enum clrnn_status check_real_loss(const struct check *c, const struct clrnn_loss_config *loss, uint32_t outputs)
 {
     size_t quantiles;
 
     if (loss->weight && loss->weight_count != (outputs ? outputs : loss->weight_count))
         return fail(c, "train.loss.bce_with_logits.pos_weight",
-                    "holds %zu numbers, expected one for each of the last layer's %u outputs%s",
-                    loss->weight_count, outputs, outputs == 1 ? ", such as [2.5]" : "");
+                    "holds %zu numbers, expected one for each of the last layer's %u outputs%s", loss->weight_count,
+                    outputs, outputs == 1 ? ", such as [2.5]" : "");
     if (loss->label_weight && loss->label_weight_count != (outputs ? outputs : loss->label_weight_count))
         return fail(c, "train.loss.bce_with_logits.weight",
-                    "holds %zu numbers, expected one for each of the last layer's %u outputs",
-                    loss->label_weight_count, outputs);
+                    "holds %zu numbers, expected one for each of the last layer's %u outputs", loss->label_weight_count,
+                    outputs);
     if (clrnn_loss_quantiles(loss, &quantiles) && (!quantiles || outputs % quantiles))
         return fail(c, "train.loss.quantile.quantiles",
                     "holds %zu numbers, but the last layer puts out %u, expected a multiple: one output for "
@@ -284,16 +275,15 @@ static enum clrnn_status check_loss(const struct check *c)
                     "finds labels in a sequence of predictions, but the layers leave one a sample: "
                     "take the pool out");
     if (loss->kind == CLRNN_LOSS_CTC && outputs && loss->blank >= outputs)
-        return fail(c, "train.loss.ctc.blank", "is %u, but the last layer puts out classes 0 to %u",
-                    loss->blank, outputs - 1);
+        return fail(c, "train.loss.ctc.blank", "is %u, but the last layer puts out classes 0 to %u", loss->blank,
+                    outputs - 1);
     snprintf(path, sizeof(path), "train.loss.%s.weight", clrnn_loss_word(loss->kind));
     for (size_t i = 0; i < loss->weight_count; i++)
         sum += loss->weight[i];
     if (!classes)
         return check_real_loss(c, loss, outputs);
     if (loss->weight && outputs && loss->weight_count != outputs)
-        return fail(c, path, "holds %zu numbers, but the last layer puts out %u classes", loss->weight_count,
-                    outputs);
+        return fail(c, path, "holds %zu numbers, but the last layer puts out %u classes", loss->weight_count, outputs);
     if (loss->weight && !(sum > 0))
         return fail(c, path, "sums up to 0: no class would count");
     return CLRNN_OK;
@@ -360,8 +350,7 @@ static enum clrnn_status check_training(const struct check *c)
         return fail(c, "train.scheduler.reduce_lr_on_plateau",
                     "follows valid_loss, but there is neither data.valid nor data.valid_fraction");
     if (t->early_stopping.on && !strncmp(t->early_stopping.monitor, "valid", 5) && no_valid)
-        return fail(c, "train.early_stopping.monitor",
-                    "is %s, but there is neither data.valid nor data.valid_fraction",
+        return fail(c, "train.early_stopping.monitor", "is %s, but there is neither data.valid nor data.valid_fraction",
                     t->early_stopping.monitor);
     if (t->early_stopping.on && !clrnn_loss_has_metric(c->config, strchr(t->early_stopping.monitor, '_') + 1))
         return fail(c, "train.early_stopping.monitor", "is %s, but %s has no %s", t->early_stopping.monitor,
@@ -409,8 +398,7 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
     if (s->decimal && s->delimiter && *s->decimal == *s->delimiter && *s->decimal == ',')
         return fail(c, path, "has a comma as delimiter and as decimal point");
     if (s->window && s->season > s->window)
-        return fail(c, path, "has a season of %u rows, expected at most the %u of the window", s->season,
-                    s->window);
+        return fail(c, path, "has a season of %u rows, expected at most the %u of the window", s->season, s->window);
     if (s->window && s->csv_steps)
         return fail(c, path, "has steps and window; keep one of them");
     return CLRNN_OK;
@@ -439,11 +427,10 @@ static enum clrnn_status check_source(const struct check *c, const char *key, co
                     s->window ? "window" : "steps");
     if (s->csv && !s->label && !s->target && !s->label_from && (s == train || !train->csv))
         return fail(c, path, "%s",
-                    strpbrk(s->csv, "*?[")
-                        ? "label_from is missing beside csv of several files: a table with "
-                          "the columns file and label"
-                        : "label is missing beside csv: the name of the column that holds "
-                          "y; or target, a list of columns of numbers");
+                    strpbrk(s->csv, "*?[") ? "label_from is missing beside csv of several files: a table with "
+                                             "the columns file and label"
+                                           : "label is missing beside csv: the name of the column that holds "
+                                             "y; or target, a list of columns of numbers");
     if (s->csv && s->label && s->target)
         return fail(c, path, "has label and target; keep one of them");
     if (s->lengths && !s->x)
@@ -453,8 +440,7 @@ static enum clrnn_status check_source(const struct check *c, const char *key, co
     if (s->y_lengths && c->config->train.loss.kind != CLRNN_LOSS_CTC)
         return fail(c, path, "has y_lengths, which only train.loss: ctc reads");
     if (!s->y_lengths && s->y && c->config->train.loss.kind == CLRNN_LOSS_CTC)
-        return fail(c, path,
-                    "y_lengths is missing beside y: with train.loss: ctc, how many labels each sample has");
+        return fail(c, path, "y_lengths is missing beside y: with train.loss: ctc, how many labels each sample has");
     if (!s->x && !s->synthetic && c->config->train.loss.kind == CLRNN_LOSS_CTC)
         return fail(c, path, "has no x: train.loss: ctc needs x, y and y_lengths as .npy");
     if (s->weights && s->synthetic)

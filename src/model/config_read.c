@@ -56,8 +56,8 @@ static CLRNN_PRINTF(4, 5) enum clrnn_status
         clrnn_error(r->log, CLRNN_ERR_CONFIG, "%s:%d:%d: %s%s%s", r->name, node->line, node->column, path,
                     *path ? ": " : "", text ? text : "is wrong");
     else
-        clrnn_error(r->log, CLRNN_ERR_CONFIG, "%s %s%s%s", node->file ? node->file : r->name, path,
-                    *path ? ": " : "", text ? text : "is wrong");
+        clrnn_error(r->log, CLRNN_ERR_CONFIG, "%s %s%s%s", node->file ? node->file : r->name, path, *path ? ": " : "",
+                    text ? text : "is wrong");
     free(text);
     return CLRNN_ERR_CONFIG;
 }
@@ -97,8 +97,7 @@ static const char *known_key(const void *table, size_t index)
 // Reports an unknown word: "unknown key; did you mean "lr"? (known: lr, betas)".
 static enum clrnn_status fail_unknown(const struct reader *r, const struct clrnn_node *node, const char *path,
                                       const char *what, const char *word,
-                                      const char *(*known)(const void *table, size_t index),
-                                      const void *table)
+                                      const char *(*known)(const void *table, size_t index), const void *table)
 {
     char list[512] = "none", hint[128] = "";
     size_t best = SIZE_MAX, n = 0;
@@ -122,15 +121,14 @@ static enum clrnn_status fail_unknown(const struct reader *r, const struct clrnn
 
 static enum clrnn_status read_group(const struct reader *r, const struct clrnn_node *node,
                                     const struct clrnn_option_group *group, void *object, const char *path);
-static enum clrnn_status read_row(const struct reader *r, const struct clrnn_node *node,
-                                  const struct clrnn_option *o, void *object, const char *path);
+static enum clrnn_status read_row(const struct reader *r, const struct clrnn_node *node, const struct clrnn_option *o,
+                                  void *object, const char *path);
 
-// Reads a choice, which is written as "adam", "adam:" or "{adam: {...}}". Sets *group to the group with that
-// name, and *arguments to the node with its arguments (NULL: none).
+// Reads a choice, which is written as "adam", "adam:" or "{adam: {...}}". Sets *group to the group with that name, and
+// *arguments to the node with its arguments (NULL: none).
 static enum clrnn_status read_choice(const struct reader *r, const struct clrnn_node *node,
-                                     const struct clrnn_option_group *const *groups, const char *what,
-                                     const char *path, const struct clrnn_option_group **group,
-                                     const struct clrnn_node **arguments)
+                                     const struct clrnn_option_group *const *groups, const char *what, const char *path,
+                                     const struct clrnn_option_group **group, const struct clrnn_node **arguments)
 {
     const char *word = node->text;
 
@@ -142,8 +140,8 @@ static enum clrnn_status read_choice(const struct reader *r, const struct clrnn_
         if (node->count > 1 && is_null(node->child[0]) && clrnn_options_word(groups, node->child[0]->key) &&
             !clrnn_options_word(groups, node->child[1]->key))
             return fail(r, node->child[1], path,
-                        "\"%s\" stands beside \"%s\"; its arguments go below it, indented further",
-                        node->child[1]->key, node->child[0]->key);
+                        "\"%s\" stands beside \"%s\"; its arguments go below it, indented further", node->child[1]->key,
+                        node->child[0]->key);
         if (node->count > 1)
             return fail(r, node->child[1], path, "names two %ss, \"%s\" and \"%s\"; one is wanted", what,
                         node->child[0]->key, node->child[1]->key);
@@ -168,8 +166,8 @@ static enum clrnn_status read_one_of(const struct reader *r, const struct clrnn_
     const struct clrnn_node *arguments;
     char below[PATH_SIZE];
 
-    if (o->null && (is_null(node) ||
-                    (node->kind == CLRNN_NODE_SCALAR && !node->quoted && !strcmp(node->text, "none")))) {
+    if (o->null &&
+        (is_null(node) || (node->kind == CLRNN_NODE_SCALAR && !node->quoted && !strcmp(node->text, "none")))) {
         *(unsigned *)object = 0;
         return CLRNN_OK;
     }
@@ -198,8 +196,7 @@ static enum clrnn_status read_inner(const struct reader *r, size_t at, const str
 
     join(below, path, key);
     if (depth == CLRNN_DEEPEST)
-        return fail(r, node, below, "lies inside %d others, expected at most %d", CLRNN_DEEPEST,
-                    CLRNN_DEEPEST - 1);
+        return fail(r, node, below, "lies inside %d others, expected at most %d", CLRNN_DEEPEST, CLRNN_DEEPEST - 1);
     if (!concat) {
         TRY(read_layers(r, node, 0, depth + 1, below));
     } else if (node->kind != CLRNN_NODE_LIST || node->count < 1 || node->count > CLRNN_MOST_BRANCHES) {
@@ -230,8 +227,7 @@ static enum clrnn_status read_layers(const struct reader *r, const struct clrnn_
     if (node->count == 0)
         return fail(r, node, path, "is empty, expected at least one layer");
     if (node->count > CLRNN_MAX_LAYERS - r->config->layer_count)
-        return fail(r, node, path, "holds %zu layers, expected at most %d in all", node->count,
-                    CLRNN_MAX_LAYERS);
+        return fail(r, node, path, "holds %zu layers, expected at most %d in all", node->count, CLRNN_MAX_LAYERS);
     for (size_t i = 0; i < node->count; i++) {
         const struct clrnn_node *entry = node->child[i], *arguments;
         const size_t at = r->config->layer_count;
@@ -262,22 +258,20 @@ static enum clrnn_status read_nested(const struct reader *r, const struct clrnn_
 {
     bool *there = o->second == SIZE_MAX ? NULL : (bool *)((char *)object + o->second), on = true;
 
-    if (is_null(node) ||
-        (there && node->kind == CLRNN_NODE_SCALAR && clrnn_bool_parse(node->text, &on) && !on)) {
+    if (is_null(node) || (there && node->kind == CLRNN_NODE_SCALAR && clrnn_bool_parse(node->text, &on) && !on)) {
         if (there)
             *there = false;
         return o->required ? fail(r, node, path, "is empty") : CLRNN_OK;
     }
     if (there)
         *there = true;
-    if (o->groups[0]->count && o->groups[0]->option[0].type == CLRNN_OPTION_INITIALIZER &&
-        clrnn_initializer_is(node))
+    if (o->groups[0]->count && o->groups[0]->option[0].type == CLRNN_OPTION_INITIALIZER && clrnn_initializer_is(node))
         return read_row(r, node, &o->groups[0]->option[0], (char *)object + o->offset, path);
     return read_group(r, node, o->groups[0], (char *)object + o->offset, path);
 }
 
-static enum clrnn_status read_row(const struct reader *r, const struct clrnn_node *node,
-                                  const struct clrnn_option *o, void *object, const char *path)
+static enum clrnn_status read_row(const struct reader *r, const struct clrnn_node *node, const struct clrnn_option *o,
+                                  void *object, const char *path)
 {
     char wrong[512];
     enum clrnn_status st;
@@ -297,8 +291,7 @@ static enum clrnn_status read_row(const struct reader *r, const struct clrnn_nod
     }
     st = clrnn_option_read(o, node, object, wrong, sizeof(wrong));
     if (st == CLRNN_ERR_MEMORY)
-        return clrnn_error_memory(r->log, node->text ? strlen(node->text) + 1 : node->count * sizeof(double),
-                                  path);
+        return clrnn_error_memory(r->log, node->text ? strlen(node->text) + 1 : node->count * sizeof(double), path);
     return st == CLRNN_OK ? st : fail(r, node, path, "%s", wrong);
 }
 
@@ -313,8 +306,8 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
         const char *key = group->count ? group->option[typical].key : "";
 
         return fail(r, node, path, "is %s, expected a map%s%s%s",
-                    node->kind == CLRNN_NODE_LIST ? "a list" : "one value",
-                    *key ? " such as {" : " without keys", key, *key ? ": ...}" : "");
+                    node->kind == CLRNN_NODE_LIST ? "a list" : "one value", *key ? " such as {" : " without keys", key,
+                    *key ? ": ...}" : "");
     }
     if (group->line != CLRNN_NO_LINE)
         *(int *)((char *)object + group->line) = node->line;
@@ -342,8 +335,8 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
     return CLRNN_OK;
 }
 
-// Converts a negative padding_idx as PyTorch does: -1 is the last token. An index that is too small stays
-// negative, and clrnn_config_check reports it.
+// Converts a negative padding_idx as PyTorch does: -1 is the last token. An index that is too small stays negative, and
+// clrnn_config_check reports it.
 static void set_padding_idx(const struct clrnn_node *entry, struct clrnn_layer *layer)
 {
     const struct clrnn_node *index = clrnn_node_find(clrnn_node_find(entry, "embedding"), "padding_idx");
@@ -371,21 +364,19 @@ static void set_dependent(const struct clrnn_log *log, const struct clrnn_node *
         config->data.standard = false;
     }
     if (config->data.standard_targets && !clrnn_loss_is_regression(config->train.loss.kind)) {
-        clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.normalize_targets: standard has no effect on classes",
-                  name);
+        clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.normalize_targets: standard has no effect on classes", name);
         config->data.standard_targets = false;
     }
     set_padding_idx(clrnn_node_find(clrnn_node_find(root, "model"), "layers")->child[0], &config->layer[0]);
 }
 
-enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct clrnn_node *root,
-                                    const char *name, struct clrnn_config *config)
+enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
+                                    struct clrnn_config *config)
 {
     const struct reader r = {log, name, config};
 
     if (is_null(root))
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: is empty, expected a map with model, train and data",
-                           name);
+        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: is empty, expected a map with model, train and data", name);
     if (root->kind != CLRNN_NODE_MAP)
         return fail(&r, root, "", "is no map, expected one with model, train and data");
     TRY(read_group(&r, root, &clrnn_options_root, config, ""));

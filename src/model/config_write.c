@@ -8,9 +8,9 @@
 #include "model/nest.h"
 #include "model/options.h"
 
-// Returns the absolute path of a data file, which the caller frees: a copy of the config in a run folder
-// cannot use paths that are relative to the original's folder. Symbolic links in the folder's path are
-// resolved. The file itself need not exist. NULL: out of memory.
+// Returns the absolute path of a data file, which the caller frees: a copy of the config in a run folder cannot use
+// paths that are relative to the original's folder. Symbolic links in the folder's path are resolved. The file itself
+// need not exist. NULL: out of memory.
 static char *absolute(const char *folder, const char *path)
 {
     char *joined = clrnn_path_join(folder, path), *dir = NULL, *real = NULL, *whole = NULL, *here = NULL;
@@ -35,8 +35,8 @@ static char *absolute(const char *folder, const char *path)
     return whole;
 }
 
-static struct clrnn_node *write_group(const struct clrnn_config *config,
-                                      const struct clrnn_option_group *group, const void *object);
+static struct clrnn_node *write_group(const struct clrnn_config *config, const struct clrnn_option_group *group,
+                                      const void *object);
 
 static struct clrnn_node *write_choice(const struct clrnn_config *config,
                                        const struct clrnn_option_group *const *groups, const void *object)
@@ -74,8 +74,7 @@ static struct clrnn_node *write_branches(const struct clrnn_config *config, size
     return list;
 }
 
-static struct clrnn_node *write_row(const struct clrnn_config *config, const struct clrnn_option *o,
-                                    const void *object)
+static struct clrnn_node *write_row(const struct clrnn_config *config, const struct clrnn_option *o, const void *object)
 {
     const void *at = (const char *)object + o->offset;
     struct clrnn_node *node;
@@ -107,8 +106,8 @@ static struct clrnn_node *write_row(const struct clrnn_config *config, const str
     }
 }
 
-static struct clrnn_node *write_group(const struct clrnn_config *config,
-                                      const struct clrnn_option_group *group, const void *object)
+static struct clrnn_node *write_group(const struct clrnn_config *config, const struct clrnn_option_group *group,
+                                      const void *object)
 {
     struct clrnn_node *map = clrnn_node_map();
 

@@ -113,8 +113,7 @@ enum clrnn_status clrnn_model_create(struct clrnn_device *device, const struct c
     return st;
 }
 
-enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
-                                                const double *std)
+enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean, const double *std)
 {
     NEED(NULL, model);
     NEED(model->log, mean);
@@ -146,8 +145,7 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
     return st;
 }
 
-enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model, const double *mean,
-                                                       const double *std)
+enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model, const double *mean, const double *std)
 {
     NEED(NULL, model);
     NEED(model->log, mean);

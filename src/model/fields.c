@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Prints a number as a hexadecimal float of C with an integer mantissa. That is exact, and there is no
-// decimal point, which would depend on the locale.
+// Prints a number as a hexadecimal float of C with an integer mantissa. That is exact, and there is no decimal point,
+// which would depend on the locale.
 static void print_double(double value, char *text, size_t size)
 {
     int exponent;
@@ -110,13 +110,12 @@ enum clrnn_status clrnn_fields_get(const struct clrnn_log *log, const struct clr
             return clrnn_error(log, CLRNN_ERR_DATA, "%s: its metadata lack %s; it is no complete model file",
                                file->path, field[i].key);
         if (!scan_field(&field[i], text, base, &value))
-            return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s in its metadata is '%.60s', expected %s",
-                               file->path, field[i].key, text,
-                               field[i].kind == CLRNN_FIELD_BOOL ? "0 or 1" : "a number");
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s in its metadata is '%.60s', expected %s", file->path,
+                               field[i].key, text, field[i].kind == CLRNN_FIELD_BOOL ? "0 or 1" : "a number");
         if ((field[i].least < field[i].most) && !(value >= field[i].least && value <= field[i].most))
             return clrnn_error(log, CLRNN_ERR_DATA,
-                               "%s: %s in its metadata, %.60s, is out of range: expected %.10g to %.10g",
-                               file->path, field[i].key, text, field[i].least, field[i].most);
+                               "%s: %s in its metadata, %.60s, is out of range: expected %.10g to %.10g", file->path,
+                               field[i].key, text, field[i].least, field[i].most);
     }
     return CLRNN_OK;
 }

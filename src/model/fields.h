@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stores the numbers in a struct as text in the metadata of a safetensors file, without rounding, and checks
-// them when they are read back.
+// Stores the numbers in a struct as text in the metadata of a safetensors file, without rounding, and checks them when
+// they are read back.
 #ifndef CLRNN_SRC_MODEL_FIELDS_H
 #define CLRNN_SRC_MODEL_FIELDS_H
 
@@ -17,8 +17,8 @@ struct clrnn_field {
 /** Adds the fields of the struct at `base` to the metadata. */
 enum clrnn_status clrnn_fields_put(struct clrnn_safetensors_writer *writer, const struct clrnn_field *field,
                                    size_t count, const void *base);
-/** Reads the fields of the struct at `base` from the metadata. Errors: CLRNN_ERR_DATA if a field is missing,
- * not a number, or out of range. */
+/** Reads the fields of the struct at `base` from the metadata. Errors: CLRNN_ERR_DATA if a field is missing, not a
+ * number, or out of range. */
 enum clrnn_status clrnn_fields_get(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                    const struct clrnn_field *field, size_t count, void *base);
 

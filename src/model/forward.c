@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Adds the forward ops of the config's layers; cells.c has recurrent layers and dropout, norms.c has
-// normalisation.
+// Adds the forward ops of the config's layers; cells.c has recurrent layers and dropout, norms.c has normalisation.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -37,8 +36,7 @@ static enum clrnn_status add_linear(struct clrnn_build *b, const struct clrnn_la
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_pointwise(struct clrnn_build *b, enum clrnn_function function, double first,
-                                       double second)
+static enum clrnn_status add_pointwise(struct clrnn_build *b, enum clrnn_function function, double first, double second)
 {
     struct clrnn_op *op;
 
@@ -56,8 +54,7 @@ static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_laye
 
     TRY(clrnn_build_layer(b, CLRNN_OP_POOL_FWD, 1, b->C, &op));
     if (layer->over == CLRNN_POOL_MAX)
-        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(b->p->N, b->C),
-                                   &op->out[POOL_ARGMAX]));
+        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(b->p->N, b->C), &op->out[POOL_ARGMAX]));
     op->pool.over = layer->over;
     op->pool.D = MAX2(D, 1);
     op->in[POOL_LENGTHS] = b->lengths;
@@ -67,10 +64,9 @@ static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_laye
 
 // ---------------------------------------------------------------- layers that read several or all steps
 
-// Sets *T to the number of windows in the T steps of the batch, and *lengths to a tensor with the number of
-// windows in each sample (CLRNN_NONE if samples have no lengths).
-static enum clrnn_status add_lengths(struct clrnn_build *b, const struct clrnn_windows *w, uint32_t *T,
-                                     int *lengths)
+// Sets *T to the number of windows in the T steps of the batch, and *lengths to a tensor with the number of windows in
+// each sample (CLRNN_NONE if samples have no lengths).
+static enum clrnn_status add_lengths(struct clrnn_build *b, const struct clrnn_windows *w, uint32_t *T, int *lengths)
 {
     struct clrnn_op *op;
 
@@ -78,18 +74,14 @@ static enum clrnn_status add_lengths(struct clrnn_build *b, const struct clrnn_w
     *lengths = b->lengths;
     if (!*T)
         return clrnn_error(b->g->log, CLRNN_ERR_DATA,
-                           "%s: a batch of %" PRIu32
-                           " steps is too short for windows of %u with %u of padding",
+                           "%s: a batch of %" PRIu32 " steps is too short for windows of %u with %u of padding",
                            b->layer, b->T, w->dilation * (w->kernel - 1) + 1, w->all_padding);
     if (b->lengths == CLRNN_NONE || (w->stride == 1 && w->all_padding == w->dilation * (w->kernel - 1)))
         return CLRNN_OK;
     TRY(clrnn_build_activation(b, b->layer, "lengths", CLRNN_I32, DIMS(b->p->N), lengths));
     TRY(clrnn_build_op(b, CLRNN_OP_WINDOW_LENGTHS, &op));
-    op->window = (struct clrnn_window_attributes){.T_out = *T,
-                                                  .kernel = w->kernel,
-                                                  .stride = w->stride,
-                                                  .dilation = w->dilation,
-                                                  .padding = w->padding};
+    op->window = (struct clrnn_window_attributes){
+        .T_out = *T, .kernel = w->kernel, .stride = w->stride, .dilation = w->dilation, .padding = w->padding};
     op->in[LENGTHS_OLD] = b->lengths;
     op->out[LENGTHS_NEW] = *lengths;
     return CLRNN_OK;
@@ -130,8 +122,7 @@ static enum clrnn_status add_window(struct clrnn_build *b, const struct clrnn_la
     TRY(add_lengths(b, &w, &T, &lengths));
     TRY(clrnn_build_layer(b, CLRNN_OP_WINDOW_FWD, T, b->C, &op));
     if (b->train && !mean)
-        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(T, b->p->N, b->C),
-                                   &op->out[WINDOW_ARGMAX]));
+        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(T, b->p->N, b->C), &op->out[WINDOW_ARGMAX]));
     op->window = (struct clrnn_window_attributes){.T_out = T,
                                                   .kernel = w.kernel,
                                                   .stride = w.stride,
@@ -151,10 +142,9 @@ static enum clrnn_status add_attention(struct clrnn_build *b, const struct clrnn
 
     TRY(clrnn_build_layer(b, CLRNN_OP_ATTENTION_FWD, 1, b->C, &op));
     if (b->train) {
-        TRY(clrnn_build_activation(b, b->layer, "hidden", CLRNN_REAL,
-                                   DIMS(op->T, op->N, layer->attention_size), &op->out[ATTENTION_HIDDEN]));
-        TRY(clrnn_build_activation(b, b->layer, "share", CLRNN_REAL, DIMS(op->T, op->N),
-                                   &op->out[ATTENTION_SHARE]));
+        TRY(clrnn_build_activation(b, b->layer, "hidden", CLRNN_REAL, DIMS(op->T, op->N, layer->attention_size),
+                                   &op->out[ATTENTION_HIDDEN]));
+        TRY(clrnn_build_activation(b, b->layer, "share", CLRNN_REAL, DIMS(op->T, op->N), &op->out[ATTENTION_SHARE]));
     }
     op->attention.A = layer->attention_size;
     op->in[ATTENTION_LENGTHS] = b->lengths;
@@ -180,8 +170,8 @@ static enum clrnn_status add_flatten(struct clrnn_build *b, size_t index)
             label);
     if ((uint64_t)b->T * b->C != s->out)
         return clrnn_error(b->g->log, CLRNN_ERR_DATA,
-                           "%s: the model was made for %" PRIu32 " steps here, but the data give %" PRIu32,
-                           label, s->out / MAX2(s->in, 1), b->T);
+                           "%s: the model was made for %" PRIu32 " steps here, but the data give %" PRIu32, label,
+                           s->out / MAX2(s->in, 1), b->T);
     return clrnn_build_layer(b, CLRNN_OP_FLATTEN_FWD, 1, s->out, &op);
 }
 
@@ -198,8 +188,7 @@ static enum clrnn_status wrong_steps(const struct clrnn_build *b, size_t index, 
                        clrnn_layer_label(b->m->config, index, label, sizeof(label)), T, first, second);
 }
 
-// Sets the name of the current layer to that of layer `index` again, after the layers inside it have been
-// added.
+// Sets the name of the current layer to that of layer `index` again, after the layers inside it have been added.
 static void name_layer(struct clrnn_build *b, size_t index)
 {
     clrnn_layer_prefix(b->m->config, index, b->layer, sizeof(b->layer));
@@ -232,8 +221,8 @@ static enum clrnn_status add_residual(struct clrnn_build *b, size_t index)
     return CLRNN_OK;
 }
 
-// Checks that all branches of a concat have the same number of output steps. Checks this for every sequence
-// length that a batch can contain and that is long enough for all branches.
+// Checks that all branches of a concat have the same number of output steps. Checks this for every sequence length that
+// a batch can contain and that is long enough for all branches.
 static enum clrnn_status check_branches(const struct clrnn_build *b, size_t index)
 {
     const struct clrnn_config *config = b->m->config;
@@ -356,8 +345,7 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
     case CLRNN_LAYER_KINDS:
         break;
     }
-    return clrnn_error(b->g->log, CLRNN_ERR_ARG, "layers[%zu] is of unknown kind %d", index,
-                       (int)layer->kind);
+    return clrnn_error(b->g->log, CLRNN_ERR_ARG, "layers[%zu] is of unknown kind %d", index, (int)layer->kind);
 }
 
 enum clrnn_status clrnn_build_list(struct clrnn_build *b, size_t first, size_t end)

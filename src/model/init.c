@@ -47,8 +47,8 @@ static bool needs_matrix(enum clrnn_initializer_kind kind)
     return kind >= CLRNN_INITIALIZER_XAVIER_UNIFORM && kind <= CLRNN_INITIALIZER_ORTHOGONAL;
 }
 
-// Sets the initialiser that is Keras's default: glorot_uniform for weights, orthogonal for weight_hh, zeros
-// for biases, and for embeddings uniform from -0.05 to 0.05. Normalisations keep their default.
+// Sets the initialiser that is Keras's default: glorot_uniform for weights, orthogonal for weight_hh, zeros for biases,
+// and for embeddings uniform from -0.05 to 0.05. Normalisations keep their default.
 static void set_keras(const struct clrnn_layer *layer, struct clrnn_entry *e)
 {
     if (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM ||
@@ -59,8 +59,7 @@ static void set_keras(const struct clrnn_layer *layer, struct clrnn_entry *e)
     else if (e->param.ndim < 2 && !is_named(e, "v"))
         e->chosen.kind = CLRNN_INITIALIZER_ZEROS;
     else
-        e->chosen.kind =
-            is_named(e, "weight_hh") ? CLRNN_INITIALIZER_ORTHOGONAL : CLRNN_INITIALIZER_XAVIER_UNIFORM;
+        e->chosen.kind = is_named(e, "weight_hh") ? CLRNN_INITIALIZER_ORTHOGONAL : CLRNN_INITIALIZER_XAVIER_UNIFORM;
 }
 
 static enum clrnn_status fail(const struct clrnn_model *m, size_t layer, const char *name, const char *what)
@@ -71,8 +70,8 @@ static enum clrnn_status fail(const struct clrnn_model *m, size_t layer, const c
                        clrnn_layer_label(m->config, layer, label, sizeof(label)), name, what);
 }
 
-// Sets the initialiser of the layer's parameters with the name `name`. It is an error if the layer has no
-// such parameter.
+// Sets the initialiser of the layer's parameters with the name `name`. It is an error if the layer has no such
+// parameter.
 static enum clrnn_status set_named(struct clrnn_model *m, size_t layer, const char *name,
                                    const struct clrnn_initializer *initializer)
 {
@@ -111,9 +110,8 @@ static enum clrnn_status set_forget_bias(struct clrnn_model *m, size_t layer)
             m->entry[i].forget_bias = value;
             found = true;
         }
-    return found || init->forget_default
-               ? CLRNN_OK
-               : fail(m, layer, "forget_bias", "the layer has no bias_ih (bias: false)");
+    return found || init->forget_default ? CLRNN_OK
+                                         : fail(m, layer, "forget_bias", "the layer has no bias_ih (bias: false)");
 }
 
 enum clrnn_status clrnn_model_choose_init(struct clrnn_model *m, size_t layer)
@@ -124,16 +122,14 @@ enum clrnn_status clrnn_model_choose_init(struct clrnn_model *m, size_t layer)
     const struct {
         const char *name;
         const struct clrnn_initializer *initializer;
-    } named[] = {
-        {"weight", &init->weight},       {"weight_ih", &init->weight_ih}, {"weight_hh", &init->weight_hh},
-        {"weight_hr", &init->weight_hr}, {"bias", &init->bias},           {"bias_ih", &init->bias_ih},
-        {"bias_hh", &init->bias_hh},     {"gamma_ih", &init->gamma_ih},   {"gamma_hh", &init->gamma_hh},
-        {"gamma_c", &init->gamma_c},     {"beta_c", &init->beta_c},       {"v", &init->v}};
+    } named[] = {{"weight", &init->weight},       {"weight_ih", &init->weight_ih}, {"weight_hh", &init->weight_hh},
+                 {"weight_hr", &init->weight_hr}, {"bias", &init->bias},           {"bias_ih", &init->bias_ih},
+                 {"bias_hh", &init->bias_hh},     {"gamma_ih", &init->gamma_ih},   {"gamma_hh", &init->gamma_hh},
+                 {"gamma_c", &init->gamma_c},     {"beta_c", &init->beta_c},       {"v", &init->v}};
 
     for (size_t i = s->first_entry; i < s->first_entry + s->entry_count; i++) {
         struct clrnn_entry *e = &m->entry[i];
-        // Only an initialiser under their own name applies to the gains and the shift of a layer-normalised
-        // cell.
+        // Only an initialiser under their own name applies to the gains and the shift of a layer-normalised cell.
         const bool gain = starts(e, "gamma_") || is_named(e, "beta_c");
 
         if (e->param.trained && m->config->init_keras)
@@ -187,9 +183,8 @@ static double dot(const double *a, const double *b, size_t count)
     return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
 }
 
-// Makes the rows [count, width], count <= width, orthonormal by the Gram-Schmidt process, which is done twice
-// for accuracy. The matrix R of this QR decomposition has a positive diagonal, as in
-// torch.nn.init.orthogonal_.
+// Makes the rows [count, width], count <= width, orthonormal by the Gram-Schmidt process, which is done twice for
+// accuracy. The matrix R of this QR decomposition has a positive diagonal, as in torch.nn.init.orthogonal_.
 static void orthonormalise(double *row, size_t count, size_t width)
 {
     for (size_t i = 0; i < count; i++) {
@@ -208,8 +203,8 @@ static void orthonormalise(double *row, size_t count, size_t width)
     }
 }
 
-// Draws a matrix [rows, columns] with orthonormal rows or, if it has fewer columns than rows, with
-// orthonormal columns. Returns false if memory runs out.
+// Draws a matrix [rows, columns] with orthonormal rows or, if it has fewer columns than rows, with orthonormal columns.
+// Returns false if memory runs out.
 static bool draw_orthogonal(const struct clrnn_random *r, size_t rows, size_t columns, float *out)
 {
     const bool tall = rows > columns;
@@ -228,8 +223,8 @@ static bool draw_orthogonal(const struct clrnn_random *r, size_t rows, size_t co
     return true;
 }
 
-// Draws the values of a parameter with the initialiser that the config chooses. They are float32 even on the
-// device ref, so that all devices start from the same values. Returns false if memory runs out.
+// Draws the values of a parameter with the initialiser that the config chooses. They are float32 even on the device
+// ref, so that all devices start from the same values. Returns false if memory runs out.
 static bool draw_chosen(const struct clrnn_entry *e, const struct clrnn_random *r, float *out)
 {
     const struct clrnn_initializer *c = &e->chosen;
@@ -292,8 +287,7 @@ static void draw_own(const struct clrnn_entry *e, const struct clrnn_random *r, 
 static bool draw(const struct clrnn_model *m, size_t index, float *out)
 {
     const struct clrnn_entry *e = &m->entry[index];
-    const struct clrnn_random r = {
-        .seed = m->config->train.seed, .stream = RANDOM_INIT, .a = (uint32_t)index};
+    const struct clrnn_random r = {.seed = m->config->train.seed, .stream = RANDOM_INIT, .a = (uint32_t)index};
     const size_t H = e->param.count / 4;
 
     if (e->chosen.kind == CLRNN_INITIALIZER_DEFAULT)
@@ -321,9 +315,8 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *m)
     for (size_t i = 0; i < m->entry_count && st == CLRNN_OK; i++) {
         if (m->entry[i].param.integer)
             continue; // num_batches_tracked, which is already 0
-        st = draw(m, i, values)
-                 ? clrnn_buffer_write_f32(m->entry[i].value, 0, m->entry[i].param.count, values)
-                 : clrnn_error_memory(m->log, most * sizeof(double), "drawing parameters");
+        st = draw(m, i, values) ? clrnn_buffer_write_f32(m->entry[i].value, 0, m->entry[i].param.count, values)
+                                : clrnn_error_memory(m->log, most * sizeof(double), "drawing parameters");
     }
     free(values);
     return st;

@@ -10,16 +10,14 @@
 
 bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer)
 {
-    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
-           layer->kind == CLRNN_LAYER_GRU;
+    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM || layer->kind == CLRNN_LAYER_GRU;
 }
 
 bool clrnn_layer_is_activation(const struct clrnn_layer *layer)
 {
-    return layer->kind == CLRNN_LAYER_RELU || layer->kind == CLRNN_LAYER_TANH ||
-           layer->kind == CLRNN_LAYER_SIGMOID || layer->kind == CLRNN_LAYER_SOFTMAX ||
-           layer->kind == CLRNN_LAYER_LOG_SOFTMAX || layer->kind == CLRNN_LAYER_LEAKY_RELU ||
-           layer->kind == CLRNN_LAYER_ELU || layer->kind == CLRNN_LAYER_GELU ||
+    return layer->kind == CLRNN_LAYER_RELU || layer->kind == CLRNN_LAYER_TANH || layer->kind == CLRNN_LAYER_SIGMOID ||
+           layer->kind == CLRNN_LAYER_SOFTMAX || layer->kind == CLRNN_LAYER_LOG_SOFTMAX ||
+           layer->kind == CLRNN_LAYER_LEAKY_RELU || layer->kind == CLRNN_LAYER_ELU || layer->kind == CLRNN_LAYER_GELU ||
            layer->kind == CLRNN_LAYER_SILU || layer->kind == CLRNN_LAYER_SOFTPLUS;
 }
 
@@ -120,11 +118,9 @@ static void follow_layer(const struct clrnn_layer *layer, struct flow *flow)
     }
 }
 
-// Computes in *flow the shape after the layers [first, end) of a list. If layer `stop` is one of them, or
-// inside one of them, computes the shape of the input of `stop` instead. On entry *flow is the shape of the
-// list's input.
-static void follow(const struct clrnn_config *config, size_t first, size_t end, size_t stop,
-                   struct flow *flow)
+// Computes in *flow the shape after the layers [first, end) of a list. If layer `stop` is one of them, or inside one of
+// them, computes the shape of the input of `stop` instead. On entry *flow is the shape of the list's input.
+static void follow(const struct clrnn_config *config, size_t first, size_t end, size_t stop, struct flow *flow)
 {
     for (size_t i = first; i < end && i < stop; i = clrnn_layer_end(config, i)) {
         const struct clrnn_layer *layer = &config->layer[i];

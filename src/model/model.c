@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Getters of a model, reading and writing of its parameters, and the hyperparameters and counters that the
-// host computes for each step.
+// Getters of a model, reading and writing of its parameters, and the hyperparameters and counters that the host
+// computes for each step.
 #include "model/network.h"
 
 #include <inttypes.h>
@@ -130,8 +130,8 @@ enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t index, con
     if (!e->param.integer)
         return clrnn_buffer_write_f64(e->value, 0, e->param.count, values);
     if (!(*values >= 0 && *values <= INT32_MAX))
-        return clrnn_error(model->log, CLRNN_ERR_ARG, "%s is set to %g, expected 0 to %d", e->param.name,
-                           *values, INT32_MAX);
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "%s is set to %g, expected 0 to %d", e->param.name, *values,
+                           INT32_MAX);
     batches = (int32_t)*values;
     return clrnn_buffer_write_i32(e->value, 0, 1, &batches);
 }
@@ -194,8 +194,7 @@ enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slo
     double hyper[HYPER_FIELDS];
 
     if (slot >= CLRNN_RECORD_SLOTS)
-        return clrnn_error(model->log, CLRNN_ERR_ARG,
-                           "record slot %" PRIu32 " is out of range, expected 0 to %d", slot,
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "record slot %" PRIu32 " is out of range, expected 0 to %d", slot,
                            CLRNN_RECORD_SLOTS - 1);
     if (memcmp(counter, model->counter_there, sizeof(counter)) != 0) {
         TRY(clrnn_buffer_write_i32(model->counter, 0, COUNTER_FIELDS, counter));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The internals of a model, for model/, train/ and diagnose/. All trained parameters lie in one flat buffer.
-// The model's table, clrnn_model.entry, lists the parameters and running statistics.
+// The internals of a model, for model/, train/ and diagnose/. All trained parameters lie in one flat buffer. The
+// model's table, clrnn_model.entry, lists the parameters and running statistics.
 #ifndef CLRNN_SRC_MODEL_MODEL_H
 #define CLRNN_SRC_MODEL_MODEL_H
 
@@ -17,8 +17,8 @@ enum clrnn_init { CLRNN_INIT_UNIFORM, CLRNN_INIT_NORMAL, CLRNN_INIT_ONE, CLRNN_I
 struct clrnn_entry {
     struct clrnn_param param; // the part that the public API shows; the entry owns its name
     uint32_t layer;           // index in config.layer
-    bool begins; // first trained entry of a layer, or of one of the num_layers levels of a recurrent layer
-    bool late;   // backward completes its gradient after the layer's other gradients
+    bool begins;              // first trained entry of a layer, or of one of the num_layers levels of a recurrent layer
+    bool late;                // backward completes its gradient after the layer's other gradients
     // Index of its first element in the flat buffer (params, state or batches), aligned for sub-buffers.
     size_t first;
     // Sub-buffers of the flat buffers; grad is NULL unless the entry is trained.
@@ -34,8 +34,8 @@ struct clrnn_entry {
 
 #define CLRNN_RECORD_SLOTS 1024
 
-/** The states of a recurrent level (one of the num_layers of a layer) that train.bptt and train.stateful
- * carry from one run of a plan to the next. */
+/** The states of a recurrent level (one of the num_layers of a layer) that train.bptt and train.stateful carry from one
+ * run of a plan to the next. */
 struct clrnn_carried {
     char name[64];              // name of the level: "lstm", "0.l1"
     struct clrnn_buffer *h, *c; // c is NULL unless the layer is an lstm
@@ -64,7 +64,7 @@ struct clrnn_model {
     struct clrnn_entry *entry;
     const struct clrnn_entry **by_name; // the entries, sorted by name
     size_t state_count, batches_count;  // elements of `state` and of `batches`
-    size_t flat_count; // REALs in params, grads and each moment; padding between entries is 0
+    size_t flat_count;                  // REALs in params, grads and each moment; padding between entries is 0
     // moment[k]: M, V and VMAX of ops/optim.h; NULL if the optimiser does not use it.
     struct clrnn_buffer *params, *grads, *moment[3];
     struct clrnn_buffer *state;   // running statistics, REAL
@@ -103,15 +103,15 @@ struct clrnn_model {
     size_t other_count;
 };
 
-/** Creates a model without device memory: infers the shapes of the layers and makes the model's table. It is
- * the first of the three functions that clrnn_model_create calls; clrnn_model_allocate and clrnn_model_draw
- * follow. Errors: as clrnn_model_create. */
+/** Creates a model without device memory: infers the shapes of the layers and makes the model's table. It is the first
+ * of the three functions that clrnn_model_create calls; clrnn_model_allocate and clrnn_model_draw follow. Errors: as
+ * clrnn_model_create. */
 enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
                                        const struct clrnn_data_shape *shape, struct clrnn_model **model);
 /** Makes the model's table (model->entry) from the config. Uses no device memory. */
 enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
-/** Sets `chosen` and forget_bias of a layer's entries, from the config's model.init and the layer's `init`.
- * Errors: CLRNN_ERR_CONFIG. */
+/** Sets `chosen` and forget_bias of a layer's entries, from the config's model.init and the layer's `init`. Errors:
+ * CLRNN_ERR_CONFIG. */
 enum clrnn_status clrnn_model_choose_init(struct clrnn_model *model, size_t layer);
 /** Allocates the device buffers of a model and sets them to zero. */
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
@@ -120,13 +120,12 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 
 /** Whether any layer changes the number of time steps: conv1d, max_pool1d and avg_pool1d may. */
 bool clrnn_model_changes_steps(const struct clrnn_model *model);
-/** Ensures that model->carried[level] has memory for the states of `samples` samples: P features of h, and H
- * features of the cell state (0: the level has no cell state). */
-enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P,
-                                    uint32_t H);
+/** Ensures that model->carried[level] has memory for the states of `samples` samples: P features of h, and H features
+ * of the cell state (0: the level has no cell state). */
+enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P, uint32_t H);
 
-/** Divides the flat gradients into buckets of at least `bytes` bytes, counted as float32; 0: one bucket. The
- * first bucket and those of the lowest layer may be smaller. SHARD plans that are created afterwards find
+/** Divides the flat gradients into buckets of at least `bytes` bytes, counted as float32; 0: one bucket. The first
+ * bucket and those of the lowest layer may be smaller. SHARD plans that are created afterwards find
  * out after which launch each bucket is final. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_model_cut(struct clrnn_model *model, uint64_t bytes);
 /** Removes the buckets. */
@@ -140,30 +139,29 @@ const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, cons
 /** Returns the name of the optimiser's `moment[k]` in model files: "m", "v" or "vmax". */
 const char *clrnn_moment_word(int k);
 
-/** Copies the values of all entries to a model with the same layers. Errors: CLRNN_ERR_MEMORY,
- * CLRNN_ERR_DEVICE. */
+/** Copies the values of all entries to a model with the same layers. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_model_copy_values(struct clrnn_model *to, struct clrnn_model *from);
 
-/** Queues writes of the counters of the next step (COUNTER_... in cl/slots.h) and, if `training`, of the
- * optimiser's hyperparameters. COUNTER_STEP is model->steps. `slot` is the index, below CLRNN_RECORD_SLOTS,
- * of the record that the step writes. Does not wait for the device. */
+/** Queues writes of the counters of the next step (COUNTER_... in cl/slots.h) and, if `training`, of the optimiser's
+ * hyperparameters. COUNTER_STEP is model->steps. `slot` is the index, below CLRNN_RECORD_SLOTS, of the record that the
+ * step writes. Does not wait for the device. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
-/** Steps the config's scheduler, if there is one. `metric` is for reduce_lr_on_plateau. Returns false if
- * one_cycle_lr has no steps left; the learning rate then stays. */
+/** Steps the config's scheduler, if there is one. `metric` is for reduce_lr_on_plateau. Returns false if one_cycle_lr
+ * has no steps left; the learning rate then stays. */
 bool clrnn_model_step_schedule(struct clrnn_model *model, double metric);
 
-/** Checks that the model has the mean and deviation that the config needs: for `normalize: standard` those of
- * the inputs, for `normalize_targets: standard` those of the targets. Errors: CLRNN_ERR_DATA. */
+/** Checks that the model has the mean and deviation that the config needs: for `normalize: standard` those of the
+ * inputs, for `normalize_targets: standard` those of the targets. Errors: CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model);
-/** Whether targets are to be standardised: the config has `normalize_targets: standard`, and the loss is one
- * of regression (clrnn_loss_is_regression). */
+/** Whether targets are to be standardised: the config has `normalize_targets: standard`, and the loss is one of
+ * regression (clrnn_loss_is_regression). */
 bool clrnn_model_wants_target_normalization(const struct clrnn_model *model);
 
-/** Standardises `count` numbers of y in place, which form rows of model->targets numbers: (y - mean) / std.
- * Does nothing if the model has no target_mean and target_std. */
+/** Standardises `count` numbers of y in place, which form rows of model->targets numbers: (y - mean) / std. Does
+ * nothing if the model has no target_mean and target_std. */
 void clrnn_model_standardise_targets(const struct clrnn_model *model, size_t count, float *y);
-/** Converts `count` numbers of the output in place, which form rows of model->outputs numbers, back to the
- * units of the data: y * std + mean. Does nothing if the model has no target_mean and target_std. */
+/** Converts `count` numbers of the output in place, which form rows of model->outputs numbers, back to the units of the
+ * data: y * std + mean. Does nothing if the model has no target_mean and target_std. */
 void clrnn_model_restore_targets(const struct clrnn_model *model, size_t count, float *y);
 #endif

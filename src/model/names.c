@@ -83,8 +83,7 @@ char *clrnn_names_text(const struct clrnn_names *names)
         if (json_array_append_new(fill, json_real(names->fill[i])))
             clrnn_json_lacks_memory();
     all = json_pack("{s:o, s:o, s:o, s:o*}", "columns", clrnn_texts_json(&names->columns), "targets",
-                    clrnn_texts_json(&names->targets), "classes", clrnn_texts_json(&names->classes), "fill",
-                    fill);
+                    clrnn_texts_json(&names->targets), "classes", clrnn_texts_json(&names->classes), "fill", fill);
     text = clrnn_json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(all);
     return text;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a model stores of the table (CSV) that it was trained on: names of columns and classes, and the values
-// that replace missing cells.
+// What a model stores of the table (CSV) that it was trained on: names of columns and classes, and the values that
+// replace missing cells.
 #ifndef CLRNN_SRC_MODEL_NAMES_H
 #define CLRNN_SRC_MODEL_NAMES_H
 
@@ -22,11 +22,11 @@ struct clrnn_names {
 /** Appends a copy of `text`. Returns false if memory runs out. */
 bool clrnn_texts_add(struct clrnn_texts *texts, const char *text);
 void clrnn_texts_finish(struct clrnn_texts *texts);
-/** Returns the strings as a JSON array. If memory runs out, returns NULL, or clrnn_json_out_of_memory returns
- * true afterwards. */
+/** Returns the strings as a JSON array. If memory runs out, returns NULL, or clrnn_json_out_of_memory returns true
+ * afterwards. */
 json_t *clrnn_texts_json(const struct clrnn_texts *texts);
-/** Appends the strings of a JSON array. Returns false if `list` is not an array of strings, or if memory runs
- * out. In the second case clrnn_json_out_of_memory returns true afterwards. */
+/** Appends the strings of a JSON array. Returns false if `list` is not an array of strings, or if memory runs out. In
+ * the second case clrnn_json_out_of_memory returns true afterwards. */
 bool clrnn_texts_read(const json_t *list, struct clrnn_texts *texts);
 
 void clrnn_names_destroy(struct clrnn_names **names);

@@ -111,8 +111,7 @@ size_t clrnn_layer_find(const struct clrnn_config *config, const char *text)
     return SIZE_MAX;
 }
 
-void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32_t branch, size_t *first,
-                        size_t *end)
+void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32_t branch, size_t *first, size_t *end)
 {
     const size_t stop = clrnn_layer_end(config, concat);
 
@@ -122,10 +121,9 @@ void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32
         *end = clrnn_layer_end(config, *end);
 }
 
-// Whether the layers [first, end) are a valid list, or the valid branches of a concat. `branches`: number of
-// branches of that concat, otherwise 1. `depth`: number of layers around the list.
-static bool list_fits(const struct clrnn_config *config, size_t first, size_t end, uint32_t branches,
-                      unsigned depth)
+// Whether the layers [first, end) are a valid list, or the valid branches of a concat. `branches`: number of branches
+// of that concat, otherwise 1. `depth`: number of layers around the list.
+static bool list_fits(const struct clrnn_config *config, size_t first, size_t end, uint32_t branches, unsigned depth)
 {
     uint32_t branch = 0;
 
@@ -138,8 +136,7 @@ static bool list_fits(const struct clrnn_config *config, size_t first, size_t en
         if (layer->branch < branch || layer->branch >= branches || layer->inner > end - i - 1 ||
             (layer->inner && !clrnn_layer_nests(layer)) ||
             (concat && (layer->branches < 1 || layer->branches > CLRNN_MOST_BRANCHES)) ||
-            (layer->inner &&
-             !list_fits(config, i + 1, i + 1 + layer->inner, concat ? layer->branches : 1, depth + 1)))
+            (layer->inner && !list_fits(config, i + 1, i + 1 + layer->inner, concat ? layer->branches : 1, depth + 1)))
             return false;
         branch = layer->branch;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds all ops of a plan to its graph: feed and loss here, layers in forward.c; backward, gradient norm and
-// update in backward.c.
+// Adds all ops of a plan to its graph: feed and loss here, layers in forward.c; backward, gradient norm and update in
+// backward.c.
 #include "model/build.h"
 
 #include <inttypes.h>
@@ -24,8 +24,7 @@ enum clrnn_status clrnn_build_entries(struct clrnn_build *b)
 
         b->grad[i] = CLRNN_NONE;
         TRY(clrnn_graph_tensor(b->g, e->param.name, e->param.trained ? CLRNN_ROLE_PARAM : CLRNN_ROLE_STATE,
-                               e->param.integer ? CLRNN_I32 : CLRNN_REAL, ndim, dims, e->value,
-                               &b->value[i]));
+                               e->param.integer ? CLRNN_I32 : CLRNN_REAL, ndim, dims, e->value, &b->value[i]));
         if (!b->train || !e->param.trained)
             continue;
         snprintf(name, sizeof(name), "%.60s.grad", e->param.name);
@@ -63,8 +62,7 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     TRY(clrnn_build_activation(b, "batch", "x", tokens ? CLRNN_I32 : CLRNN_REAL, tokens ? 2 : 3,
                                (uint32_t[]){T, N, b->C}, &b->x));
     if (target)
-        TRY(clrnn_build_activation(b, "batch", "y", d->y_real ? CLRNN_REAL : CLRNN_I32,
-                                   m->targets > 1 ? 3 : 2,
+        TRY(clrnn_build_activation(b, "batch", "y", d->y_real ? CLRNN_REAL : CLRNN_I32, m->targets > 1 ? 3 : 2,
                                    (uint32_t[]){d->y_steps ? steps : 1, N, m->targets}, &b->y));
     if (op->in[FEED_Y_LENGTHS] != CLRNN_NONE)
         TRY(clrnn_build_activation(b, "batch", "y_lengths", CLRNN_I32, DIMS(N), &b->y_lengths));
@@ -128,12 +126,10 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
     snprintf(b->layer, sizeof(b->layer), "loss");
     TRY(clrnn_build_op(b, CLRNN_OP_LOSS, &op));
     TRY(clrnn_build_bound(b, "loss weight", CLRNN_ROLE_DATA, b->m->loss_weight, &op->in[LOSS_WEIGHT]));
-    TRY(clrnn_build_bound(b, "label weight", CLRNN_ROLE_DATA, b->m->label_weight,
-                          &op->in[LOSS_LABEL_WEIGHT]));
+    TRY(clrnn_build_bound(b, "label weight", CLRNN_ROLE_DATA, b->m->label_weight, &op->in[LOSS_LABEL_WEIGHT]));
     TRY(clrnn_build_bound(b, "target scale", CLRNN_ROLE_DATA, b->m->target_scale, &op->in[LOSS_SCALE]));
     if (b->train)
-        TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C),
-                                   &op->out[LOSS_DX]));
+        TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &op->out[LOSS_DX]));
     op->loss.kind = loss->kind;
     op->loss.label_smoothing = loss->label_smoothing;
     op->loss.ignore_index = loss->ignore_index;

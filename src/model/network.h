@@ -6,38 +6,37 @@
 #include "model/layer.h"
 #include "model/plan.h"
 
-/** What shape inference finds out about a layer: the shapes of input and output, its entries in model->entry,
- * and the number of its first dropout. */
+/** What shape inference finds out about a layer: the shapes of input and output, its entries in model->entry, and the
+ * number of its first dropout. */
 struct clrnn_layer_shape {
-    uint32_t in, out; // features of input and output; `in` of an embedding is 0
-    bool steps;       // its input has a time axis
-    uint32_t D;       // recurrent: directions; pool: directions of the recurrent layer before it, else 0
-    uint32_t stream;  // number of the layer's first dropout among all dropouts of the model
+    uint32_t in, out;                // features of input and output; `in` of an embedding is 0
+    bool steps;                      // its input has a time axis
+    uint32_t D;                      // recurrent: directions; pool: directions of the recurrent layer before it, else 0
+    uint32_t stream;                 // number of the layer's first dropout among all dropouts of the model
     size_t first_entry, entry_count; // its entries in model->entry
 };
 
 /** Prints "config.yaml:7: layers[2] (linear fc7)" into `text`; returns `text`. */
 const char *clrnn_layer_label(const struct clrnn_config *config, size_t index, char *text, size_t size);
-/** Prints the position of the layer in its list, after the positions of the layers around it, such as "2.1",
- * into `text`; returns `text`. */
+/** Prints the position of the layer in its list, after the positions of the layers around it, such as "2.1", into
+ * `text`; returns `text`. */
 const char *clrnn_layer_path(const struct clrnn_config *config, size_t index, char *text, size_t size);
-/** Prints the layer's prefix in a state dict into `text`: its name, or its position if it has none, after the
- * prefixes of the layers around it. Returns `text`. */
+/** Prints the layer's prefix in a state dict into `text`: its name, or its position if it has none, after the prefixes
+ * of the layers around it. Returns `text`. */
 const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, char *text, size_t size);
 
 /** Returns the cell of a recurrent layer of this kind. */
 enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind);
 
 /** Infers the shape of every layer and checks it against the layer before, the data and the loss. Fills
- * shapes[layer_count] except first_entry and entry_count. *outputs: features of the last layer's output;
- * *per_step: whether that output has a time axis. Errors: CLRNN_ERR_CONFIG. */
+ * shapes[layer_count] except first_entry and entry_count. *outputs: features of the last layer's output; *per_step:
+ * whether that output has a time axis. Errors: CLRNN_ERR_CONFIG. */
 enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct clrnn_config *config,
                                        const struct clrnn_data_shape *data, struct clrnn_layer_shape *shapes,
                                        uint32_t *outputs, bool *per_step);
 
-/** Adds all ops of a plan to the graph: feed, forward and, depending on the mode, loss, backward, gradient
- * norm and optimiser. *output is the tensor id of the last layer's output, *output_steps its number of time
- * steps. */
+/** Adds all ops of a plan to the graph: feed, forward and, depending on the mode, loss, backward, gradient norm and
+ * optimiser. *output is the tensor id of the last layer's output, *output_steps its number of time steps. */
 enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct clrnn_plan_params *params,
                                       struct clrnn_graph *graph, int *output, uint32_t *output_steps);
 

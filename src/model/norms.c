@@ -14,8 +14,7 @@ static void take_affine(struct clrnn_build *b, const struct clrnn_layer *layer, 
     *bias = b->value[b->entry++];
 }
 
-// Adds the batchnorm of a shard (train.shards), with statistics that the host sums over all shards
-// (ops/norm.h).
+// Adds the batchnorm of a shard (train.shards), with statistics that the host sums over all shards (ops/norm.h).
 static enum clrnn_status add_summed_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer)
 {
     const size_t running = b->entry + (layer->affine ? 2 : 0);
@@ -64,8 +63,7 @@ enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrn
     TRY(clrnn_build_layer(b, CLRNN_OP_BATCHNORM_FWD, b->T, b->C, &op));
     if (batch_stats) {
         TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, DIMS(b->C), &op->out[BATCHNORM_MEAN]));
-        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, DIMS(b->C),
-                                   &op->out[BATCHNORM_INVSTD]));
+        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, DIMS(b->C), &op->out[BATCHNORM_INVSTD]));
     }
     op->norm.eps = layer->eps;
     op->norm.momentum = layer->momentum;
@@ -85,8 +83,7 @@ enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrn
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_build_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer,
-                                        uint32_t groups)
+enum clrnn_status clrnn_build_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t groups)
 {
     const uint32_t saved[3] = {b->T, b->p->N, groups};
     struct clrnn_op *op;

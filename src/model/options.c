@@ -453,8 +453,7 @@ const struct clrnn_option_group *clrnn_options_kind(const struct clrnn_option_gr
     return NULL;
 }
 
-const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_group *const *groups,
-                                                    const char *word)
+const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_group *const *groups, const char *word)
 {
     for (size_t i = 0; groups[i]; i++) {
         if (!strcmp(groups[i]->word, word))

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The config's options as tables, used by the parser, the checks, the writer and the help.
 //
-// An option group describes a YAML map of the config ("train", "lstm") and the C struct that the map fills.
-// An option describes a key of the map. Options may contain groups, so that clrnn_options_root leads to every
-// key.
+// An option group describes a YAML map of the config ("train", "lstm") and the C struct that the map fills. An option
+// describes a key of the map. Options may contain groups, so that clrnn_options_root leads to every key.
 #ifndef CLRNN_SRC_MODEL_OPTIONS_H
 #define CLRNN_SRC_MODEL_OPTIONS_H
 
@@ -15,8 +14,7 @@
 
 enum clrnn_option_type {
     CLRNN_OPTION_BOOL, // bool
-    // uint32_t: a whole number, or one of `words`, which sets it to 0. words[0] also sets the bool at
-    // `third`.
+    // uint32_t: a whole number, or one of `words`, which sets it to 0. words[0] also sets the bool at `third`.
     CLRNN_OPTION_U32,
     CLRNN_OPTION_I32,    // int32_t
     CLRNN_OPTION_U64,    // uint64_t
@@ -29,14 +27,14 @@ enum clrnn_option_type {
     CLRNN_OPTION_CHOICE, // enum: an index into `words`
     CLRNN_OPTION_FLAG,   // bool: words[0] is false, words[1] true
     CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`
-    // A list of numbers: double *, owned by the struct, at `offset`, and their count, size_t, at `second`. Or
-    // the word words[0], which sets the bool at `third`.
+    // A list of numbers: double *, owned by the struct, at `offset`, and their count, size_t, at `second`. Or the word
+    // words[0], which sets the bool at `third`.
     CLRNN_OPTION_LIST,
-    // A map that groups[0] describes, for the struct at `offset`. The bool at `second` is set if the map is
-    // present; SIZE_MAX: there is no such bool.
+    // A map that groups[0] describes, for the struct at `offset`. The bool at `second` is set if the map is present;
+    // SIZE_MAX: there is no such bool.
     CLRNN_OPTION_GROUP,
-    // A map that one of `groups` describes, for the struct at `offset`. The first member of the struct is the
-    // group's kind; null in the config sets it to 0.
+    // A map that one of `groups` describes, for the struct at `offset`. The first member of the struct is the group's
+    // kind; null in the config sets it to 0.
     CLRNN_OPTION_ONE_OF,
     // struct clrnn_initializer: a name, a number, {uniform: [a, b]} or {normal: [mean, std]}.
     CLRNN_OPTION_INITIALIZER,
@@ -84,18 +82,16 @@ extern const struct clrnn_option_group *const clrnn_options_losses[];
 extern const struct clrnn_option_group *const clrnn_options_optimizers[];
 extern const struct clrnn_option_group *const clrnn_options_schedulers[];
 
-/** Returns the group in `groups` whose kind is `kind` or, from clrnn_options_word, whose word is `word`.
- * NULL: there is none. */
+/** Returns the group in `groups` whose kind is `kind` or, from clrnn_options_word, whose word is `word`. NULL: there is
+ * none. */
 const struct clrnn_option_group *clrnn_options_kind(const struct clrnn_option_group *const *groups, int kind);
-const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_group *const *groups,
-                                                    const char *word);
+const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_group *const *groups, const char *word);
 
-/** Prints into `text` which values the option accepts: "a number from 0 to 1", "true or false", "tanh or
- * relu". */
+/** Prints into `text` which values the option accepts: "a number from 0 to 1", "true or false", "tanh or relu". */
 void clrnn_option_expects(const struct clrnn_option *option, char *text, size_t size);
 
-/** Whether `node` is a single initialiser, not a map with an initialiser for each parameter name. Where such
- * a map is expected, a single initialiser sets the map's first option. */
+/** Whether `node` is a single initialiser, not a map with an initialiser for each parameter name. Where such a map is
+ * expected, a single initialiser sets the map's first option. */
 bool clrnn_initializer_is(const struct clrnn_node *node);
 /** Reads an initialiser. Returns false if `node` is not a valid one. */
 bool clrnn_initializer_read(const struct clrnn_node *node, struct clrnn_initializer *initializer);
@@ -108,42 +104,39 @@ bool clrnn_initializer_fits(const struct clrnn_initializer *initializer);
  * out. */
 bool clrnn_options_default(const struct clrnn_option_group *group, void *object);
 
-/** Overwrites *layer with a layer of `kind` that has defaults everywhere. Does not free memory that *layer
- * owned. */
+/** Overwrites *layer with a layer of `kind` that has defaults everywhere. Does not free memory that *layer owned. */
 void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind);
 
-/** Reads the value of one option into the struct `object`. Errors, which are not logged: CLRNN_ERR_CONFIG,
- * with the reason in `wrong` ("is 2, expected a number from 0 to 1"); CLRNN_ERR_MEMORY. Not for the types
- * GROUP, ONE_OF and LAYERS. */
-enum clrnn_status clrnn_option_read(const struct clrnn_option *option, const struct clrnn_node *value,
-                                    void *object, char *wrong, size_t wrong_size);
+/** Reads the value of one option into the struct `object`. Errors, which are not logged: CLRNN_ERR_CONFIG, with the
+ * reason in `wrong` ("is 2, expected a number from 0 to 1"); CLRNN_ERR_MEMORY. Not for the types GROUP, ONE_OF and
+ * LAYERS. */
+enum clrnn_status clrnn_option_read(const struct clrnn_option *option, const struct clrnn_node *value, void *object,
+                                    char *wrong, size_t wrong_size);
 
 /** Returns a new scalar node with the escaped text (base/text.h). NULL: out of memory. */
 struct clrnn_node *clrnn_option_write_text(const char *text);
-/** Returns the option's value in the struct `object` as a new node, which reads back as the same value. NULL:
- * out of memory. Not for the types GROUP, ONE_OF and LAYERS. */
+/** Returns the option's value in the struct `object` as a new node, which reads back as the same value. NULL: out of
+ * memory. Not for the types GROUP, ONE_OF and LAYERS. */
 struct clrnn_node *clrnn_option_write(const struct clrnn_option *option, const void *object);
 /** Whether the option's value in the struct `object` is the one that null stands for. */
 bool clrnn_option_is_null(const struct clrnn_option *option, const void *object);
 
-/** Whether the option's value in the struct `object` is allowed. Only configs made in code can have other
- * values. */
+/** Whether the option's value in the struct `object` is allowed. Only configs made in code can have other values. */
 bool clrnn_option_fits(const struct clrnn_option *option, const void *object);
 
-/** Fills a new config (clrnn_config_create) from a YAML tree. `name` is the prefix of messages
- * ("config.yaml"). Errors: CLRNN_ERR_CONFIG, CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct clrnn_node *root,
-                                    const char *name, struct clrnn_config *config);
+/** Fills a new config (clrnn_config_create) from a YAML tree. `name` is the prefix of messages ("config.yaml"). Errors:
+ * CLRNN_ERR_CONFIG, CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
+                                    struct clrnn_config *config);
 
-/** Checks a config as far as possible without data: values out of range, layers that do not fit each other,
- * arguments that exclude each other. The config may have been made in code. `root`, the YAML tree of the
- * config or NULL, gives line numbers for messages; `name` is their prefix ("config.yaml"). Errors:
- * CLRNN_ERR_CONFIG. */
+/** Checks a config as far as possible without data: values out of range, layers that do not fit each other, arguments
+ * that exclude each other. The config may have been made in code. `root`, the YAML tree of the config or NULL, gives
+ * line numbers for messages; `name` is their prefix ("config.yaml"). Errors: CLRNN_ERR_CONFIG. */
 enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_node *root, const char *name);
 
-/** Returns the number of features of the last layer's output. It is 0 if no layer sets the number, so that it
- * depends on the data. */
+/** Returns the number of features of the last layer's output. It is 0 if no layer sets the number, so that it depends
+ * on the data. */
 uint32_t clrnn_config_outputs(const struct clrnn_config *config);
 
 /** Returns the address of the member of the struct `object` at this byte offset. */

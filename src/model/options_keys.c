@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "model/options.h"
 
-// One pass over all keys of the config. The first pass has key and text NULL, and only counts keys and bytes
-// of text. The second pass also stores them.
+// One pass over all keys of the config. The first pass has key and text NULL, and only counts keys and bytes of text.
+// The second pass also stores them.
 struct pass {
     struct clrnn_config_key *key;
     char *text;
@@ -64,8 +64,7 @@ static void add_group(struct pass *p, const char *path, const struct clrnn_optio
     }
 }
 
-enum clrnn_status clrnn_config_keys(const struct clrnn_log *log, struct clrnn_config_key **keys,
-                                    size_t *count)
+enum clrnn_status clrnn_config_keys(const struct clrnn_log *log, struct clrnn_config_key **keys, size_t *count)
 {
     NEED(log, keys);
     *keys = NULL;

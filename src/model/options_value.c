@@ -14,8 +14,8 @@
 
 #define MAX_LIST 1000000
 
-// Prints the range of an option's number, which follows the words "a number": " from 0 to 1", " above 0".
-// Bounds that are only limits of the type are left out.
+// Prints the range of an option's number, which follows the words "a number": " from 0 to 1", " above 0". Bounds that
+// are only limits of the type are left out.
 static void bounds(const struct clrnn_option *o, char *text, size_t size)
 {
     const bool low = o->min > -1e300, high = o->max < 1e15;
@@ -46,11 +46,7 @@ static void join_words(const char *const *words, char *text, size_t size)
 
     *text = '\0';
     for (size_t i = 0; words[i] && n < size; i++)
-        n += (size_t)snprintf(text + n, size - n, "%s%s",
-                              i == 0         ? ""
-                              : words[i + 1] ? ", "
-                                             : " or ",
-                              words[i]);
+        n += (size_t)snprintf(text + n, size - n, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
 }
 
 void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
@@ -91,8 +87,8 @@ void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
         snprintf(text, size, "a list of two numbers%s", range);
         break;
     case CLRNN_OPTION_LIST:
-        snprintf(text, size, "a list of %snumbers%s%s%s", o->whole_list ? "whole " : "", range,
-                 o->words ? ", or " : "", o->words ? o->words[0] : "");
+        snprintf(text, size, "a list of %snumbers%s%s%s", o->whole_list ? "whole " : "", range, o->words ? ", or " : "",
+                 o->words ? o->words[0] : "");
         break;
     case CLRNN_OPTION_GROUP:
         snprintf(text, size, "a map");
@@ -132,8 +128,7 @@ static enum clrnn_status is_wrong(const struct clrnn_option *o, const struct clr
         if (!value->quoted && clrnn_null_word(value->text))
             snprintf(wrong, size, "is empty, expected %s", expected);
         else
-            snprintf(wrong, size,
-                     value->quoted ? "is the text \"%.60s\", expected %s" : "is %.60s, expected %s",
+            snprintf(wrong, size, value->quoted ? "is the text \"%.60s\", expected %s" : "is %.60s, expected %s",
                      value->text, expected);
         break;
     case CLRNN_NODE_LIST:
@@ -147,8 +142,8 @@ static enum clrnn_status is_wrong(const struct clrnn_option *o, const struct clr
 }
 
 // Like is_wrong, for one number of a list or a pair: "entry 1 is x, expected a number".
-static enum clrnn_status is_wrong_entry(const struct clrnn_option *o, size_t index,
-                                        const struct clrnn_node *value, char *wrong, size_t size)
+static enum clrnn_status is_wrong_entry(const struct clrnn_option *o, size_t index, const struct clrnn_node *value,
+                                        char *wrong, size_t size)
 {
     struct clrnn_option entry = *o;
     const int n = snprintf(wrong, size, "entry %zu ", index);
@@ -297,8 +292,8 @@ static enum clrnn_status read_text(const struct clrnn_option *o, const struct cl
 }
 
 // Reads a name or a list of names into one string, with one name per line.
-static enum clrnn_status read_names(const struct clrnn_option *o, const struct clrnn_node *value,
-                                    void *object, char *wrong, size_t size)
+static enum clrnn_status read_names(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
+                                    char *wrong, size_t size)
 {
     const bool one = value->kind == CLRNN_NODE_SCALAR;
     char **at = clrnn_option_field(object, o->offset), *joined;
@@ -317,16 +312,16 @@ static enum clrnn_status read_names(const struct clrnn_option *o, const struct c
     if (!joined)
         return CLRNN_ERR_MEMORY;
     for (size_t i = 0; i < (one ? 1 : value->count); i++)
-        used += (size_t)snprintf(joined + used, bytes - used, "%s%s", i ? "\n" : "",
-                                 (one ? value : value->child[i])->text);
+        used +=
+            (size_t)snprintf(joined + used, bytes - used, "%s%s", i ? "\n" : "", (one ? value : value->child[i])->text);
     clrnn_text_unescape(joined);
     free(*at);
     *at = joined;
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct clrnn_node *value,
-                                    void *object, char *wrong, size_t size)
+enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
+                                    char *wrong, size_t size)
 {
     void *at = clrnn_option_field(object, o->offset);
     const bool plain = value->kind == CLRNN_NODE_SCALAR && !value->quoted;
@@ -378,8 +373,7 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
             *(bool *)at = index == 1;
         break;
     case CLRNN_OPTION_PAIR:
-        good = value->kind == CLRNN_NODE_LIST && value->count == 2 &&
-               read_number(o, value->child[0], false, at) &&
+        good = value->kind == CLRNN_NODE_LIST && value->count == 2 && read_number(o, value->child[0], false, at) &&
                read_number(o, value->child[1], false, clrnn_option_field(object, o->second));
         if (!good && value->kind == CLRNN_NODE_LIST && value->count == 2) {
             double first;
@@ -417,8 +411,7 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
     case CLRNN_OPTION_NAMES:
         return !*(char *const *)at;
     case CLRNN_OPTION_LIST:
-        return !*(double *const *)at &&
-               !(o->words && *(const bool *)clrnn_option_const_field(object, o->third));
+        return !*(double *const *)at && !(o->words && *(const bool *)clrnn_option_const_field(object, o->third));
     case CLRNN_OPTION_NUMBER:
         return o->null_flag ? *(const bool *)clrnn_option_const_field(object, o->second)
                             : *(const double *)at == strtod(o->null, NULL);

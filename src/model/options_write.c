@@ -41,8 +41,7 @@ struct clrnn_node *clrnn_option_write_text(const char *text)
     return node;
 }
 
-// Returns a list node with the names in `lines`, which has one name per line. A single name gives a scalar
-// node.
+// Returns a list node with the names in `lines`, which has one name per line. A single name gives a scalar node.
 static struct clrnn_node *names_node(const char *lines)
 {
     struct clrnn_node *list = strchr(lines, '\n') ? clrnn_node_list() : NULL;
@@ -94,16 +93,15 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     case CLRNN_OPTION_FLAG:
         return clrnn_node_scalar("%s", o->words[*(const bool *)at]);
     case CLRNN_OPTION_PAIR: {
-        const double pair[2] = {*(const double *)at,
-                                *(const double *)clrnn_option_const_field(object, o->second)};
+        const double pair[2] = {*(const double *)at, *(const double *)clrnn_option_const_field(object, o->second)};
 
         return numbers_node(pair, 2, false);
     }
     case CLRNN_OPTION_LIST:
         if (o->words && *(const bool *)clrnn_option_const_field(object, o->third))
             return clrnn_node_scalar("%s", o->words[0]);
-        return numbers_node(*(double *const *)at,
-                            *(const size_t *)clrnn_option_const_field(object, o->second), o->whole_list);
+        return numbers_node(*(double *const *)at, *(const size_t *)clrnn_option_const_field(object, o->second),
+                            o->whole_list);
     case CLRNN_OPTION_INITIALIZER:
         return clrnn_initializer_write(at);
     case CLRNN_OPTION_GROUP:
@@ -116,8 +114,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     return NULL;
 }
 
-// Sets an option to its default, which is a word or, for a pair, a list of two. The default is parsed here,
-// not by libyaml, so that only strings need memory.
+// Sets an option to its default, which is a word or, for a pair, a list of two. The default is parsed here, not by
+// libyaml, so that only strings need memory.
 static bool set_default(const struct clrnn_option *o, void *object)
 {
     struct clrnn_node value = {.kind = CLRNN_NODE_SCALAR}, pair[2] = {value, value};

@@ -16,16 +16,16 @@ enum { MOST_FREE = 32 }; // most unused passes that are kept for later inputs of
 
 // ---------------------------------------------------------------- graph
 
-// The slots of dx and of the states of h in a kind of recurrent op. For lstm, the slot of c is the one after
-// the slot of the same state of h.
+// The slots of dx and of the states of h in a kind of recurrent op. For lstm, the slot of c is the one after the slot
+// of the same state of h.
 struct slots {
     enum clrnn_op_kind forward, backward;
     int h0, hn, dhn, dx, dh0; // h0, hn: of the forward op; others: of the backward op
 };
 static const struct slots slots[] = {
     {CLRNN_OP_RNN_FWD, CLRNN_OP_RNN_BWD, RNN_H0, RNN_HN, RNN_BWD_DHN, RNN_DX, RNN_DH0},
-    {CLRNN_OP_RECURRENT_FWD, CLRNN_OP_RECURRENT_BWD, RECURRENT_H0, RECURRENT_HN, RECURRENT_BWD_DHN,
-     RECURRENT_DX, RECURRENT_DH0},
+    {CLRNN_OP_RECURRENT_FWD, CLRNN_OP_RECURRENT_BWD, RECURRENT_H0, RECURRENT_HN, RECURRENT_BWD_DHN, RECURRENT_DX,
+     RECURRENT_DH0},
 };
 
 // Returns the slots of an op. NULL: the op is not a recurrent one.
@@ -37,8 +37,7 @@ static const struct slots *slots_of(const struct clrnn_graph *g, size_t op)
     return NULL;
 }
 
-// Gives the forward op of a level (one of num_layers) its initial states as inputs and its final states as
-// outputs.
+// Gives the forward op of a level (one of num_layers) its initial states as inputs and its final states as outputs.
 static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
                                     const struct slots *at, struct clrnn_states *s)
 {
@@ -50,8 +49,7 @@ static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pa
     TRY(clrnn_build_bound(b, "c0", CLRNN_ROLE_DATA, s->c0, &b->g->op[op].in[at->h0 + 1]));
     TRY(clrnn_build_activation(b, b->g->op[op].layer, "hn", CLRNN_REAL, DIMS(D, N, P), &s->hn));
     if (lstm)
-        TRY(clrnn_build_activation(b, b->g->op[op].layer, "cn", CLRNN_REAL, DIMS(D, N, l->hidden_size),
-                                   &s->cn));
+        TRY(clrnn_build_activation(b, b->g->op[op].layer, "cn", CLRNN_REAL, DIMS(D, N, l->hidden_size), &s->cn));
     b->g->op[op].out[at->hn] = s->hn;
     b->g->op[op].out[at->hn + 1] = s->cn;
     b->g->tensor[s->hn].keep = true;
@@ -60,8 +58,8 @@ static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pa
     return CLRNN_OK;
 }
 
-// Gives the backward op of a level the gradients of its final states as inputs and those of its initial
-// states as outputs.
+// Gives the backward op of a level the gradients of its final states as inputs and those of its initial states as
+// outputs.
 static enum clrnn_status add_state_gradients(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
                                              const struct slots *at, struct clrnn_states *s)
 {
@@ -71,11 +69,9 @@ static enum clrnn_status add_state_gradients(struct clrnn_build *b, struct clrnn
     TRY(clrnn_build_bound(b, "dhn", CLRNN_ROLE_DATA, s->dhn, &b->g->op[op].in[at->dhn]));
     TRY(clrnn_build_bound(b, "dcn", CLRNN_ROLE_DATA, s->dcn, &b->g->op[op].in[at->dhn + 1]));
     if (s->h0)
-        TRY(clrnn_build_activation(b, b->g->op[op].layer, "dh0", CLRNN_REAL, DIMS(D, N, p->layer->P),
-                                   &s->dh0));
+        TRY(clrnn_build_activation(b, b->g->op[op].layer, "dh0", CLRNN_REAL, DIMS(D, N, p->layer->P), &s->dh0));
     if (s->c0)
-        TRY(clrnn_build_activation(b, b->g->op[op].layer, "dc0", CLRNN_REAL, DIMS(D, N, l->hidden_size),
-                                   &s->dc0));
+        TRY(clrnn_build_activation(b, b->g->op[op].layer, "dc0", CLRNN_REAL, DIMS(D, N, l->hidden_size), &s->dc0));
     b->g->op[op].out[at->dh0] = s->dh0;
     b->g->op[op].out[at->dh0 + 1] = s->dc0;
     if (s->dh0 >= 0)
@@ -96,8 +92,8 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
     config.dropout = p->shape.dropout ? config.dropout : 0;
     TRY(clrnn_build_bound(b, "counter", CLRNN_ROLE_DATA, p->counter, &b->counter));
     TRY(clrnn_build_entries(b));
-    TRY(clrnn_graph_tensor(b->g, "x", CLRNN_ROLE_DATA, CLRNN_REAL, 3, (uint32_t[]){b->T, p->shape.N, b->C},
-                           p->x, &b->x));
+    TRY(clrnn_graph_tensor(b->g, "x", CLRNN_ROLE_DATA, CLRNN_REAL, 3, (uint32_t[]){b->T, p->shape.N, b->C}, p->x,
+                           &b->x));
     b->batch = b->x;
     TRY(clrnn_build_bound(b, "lengths", CLRNN_ROLE_DATA, p->lengths, &b->lengths));
     TRY(clrnn_build_recurrent(b, &config, &m->layer[0], "layer"));
@@ -109,8 +105,8 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
             TRY(add_states(b, p, i, slots_of(b->g, i), &p->state[level++]));
     if (!p->shape.backward)
         return CLRNN_OK;
-    TRY(clrnn_graph_tensor(b->g, "dy", CLRNN_ROLE_DATA, CLRNN_REAL, 3, (uint32_t[]){b->T, p->shape.N, b->C},
-                           p->dy, &dy));
+    TRY(clrnn_graph_tensor(b->g, "dy", CLRNN_ROLE_DATA, CLRNN_REAL, 3, (uint32_t[]){b->T, p->shape.N, b->C}, p->dy,
+                           &dy));
     TRY(clrnn_build_backward(b, 0, p->forward, p->y, dy));
     level = levels;
     for (size_t i = p->forward; i < b->g->op_count; i++) {
@@ -143,9 +139,9 @@ static enum clrnn_status build_graph(struct clrnn_layer_pass *p)
                             .C = p->layer->params.input_size,
                             .value = calloc(m->entry_count, sizeof(int)),
                             .grad = calloc(m->entry_count, sizeof(int))};
-    const enum clrnn_status st =
-        b.value && b.grad ? build(&b, p)
-                          : clrnn_error_memory(m->log, 2 * m->entry_count * sizeof(int), "a layer's table");
+    const enum clrnn_status st = b.value && b.grad
+                                     ? build(&b, p)
+                                     : clrnn_error_memory(m->log, 2 * m->entry_count * sizeof(int), "a layer's table");
 
     free(b.value);
     free(b.grad);

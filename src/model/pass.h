@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Private to the stand-alone recurrent layer (recurrent.c, include/clrnn/layer.h). A pass is the graph, the
-// launches and the buffers with which the layer processes inputs of one shape.
+// Private to the stand-alone recurrent layer (recurrent.c, include/clrnn/layer.h). A pass is the graph, the launches
+// and the buffers with which the layer processes inputs of one shape.
 #ifndef CLRNN_SRC_MODEL_PASS_H
 #define CLRNN_SRC_MODEL_PASS_H
 
 #include "clrnn/layer.h"
 #include "model/model.h"
 
-/** The sizes of a pass, and which optional inputs and outputs it has. A pass serves only inputs for which all
- * of these fields are equal. */
+/** The sizes of a pass, and which optional inputs and outputs it has. A pass serves only inputs for which all of these
+ * fields are equal. */
 struct clrnn_pass_shape {
     uint32_t T, N;
     bool lengths, h0, c0, dropout, backward, dx;
@@ -24,14 +24,14 @@ struct clrnn_recurrent {
     uint32_t P, levels;        // P: features of h in one direction; levels: num_layers * directions
     float *weights;            // [model->flat_count]: host copy of the device's weights
     uint64_t version;          // counts changes of the weights
-    uint64_t *pending; // tokens of the transfers that the current call has queued and not yet waited for
+    uint64_t *pending;         // tokens of the transfers that the current call has queued and not yet waited for
     size_t pending_count;
     struct clrnn_layer_pass *passes;
     uint64_t clock; // counts the uses of passes, to find the least recently used one
 };
 
-/** The lists of launches of a pass. PASS_BACKWARD is backward without gradients of hn and cn; it reads dy in
- * place. PASS_BACKWARD_FINAL is backward with these gradients; it adds the gradient of hn to a copy of dy. */
+/** The lists of launches of a pass. PASS_BACKWARD is backward without gradients of hn and cn; it reads dy in place.
+ * PASS_BACKWARD_FINAL is backward with these gradients; it adds the gradient of hn to a copy of dy. */
 enum clrnn_pass_list { PASS_FORWARD, PASS_BACKWARD, PASS_BACKWARD_FINAL, PASS_LISTS };
 
 struct clrnn_layer_pass {
@@ -53,8 +53,7 @@ struct clrnn_layer_pass {
     struct clrnn_states *state; // [num_layers]
 };
 
-/** Initial and final states of one of the num_layers levels, h [D, N, P] and c [D, N, H], and their
- * gradients. */
+/** Initial and final states of one of the num_layers levels, h [D, N, P] and c [D, N, H], and their gradients. */
 struct clrnn_states {
     struct clrnn_buffer *h0, *c0, *dhn, *dcn; // NULL if the pass does not have it
     int hn, cn, dh0, dc0;                     // tensor ids, or CLRNN_NONE

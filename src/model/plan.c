@@ -15,16 +15,16 @@
 
 // ---------------------------------------------------------------- checks
 
-static enum clrnn_status check_buffer(const struct clrnn_model *m, const struct clrnn_buffer *b,
-                                      enum clrnn_type type, size_t count, const char *what)
+static enum clrnn_status check_buffer(const struct clrnn_model *m, const struct clrnn_buffer *b, enum clrnn_type type,
+                                      size_t count, const char *what)
 {
     static const char *const word[] = {[CLRNN_REAL] = "REAL", [CLRNN_I32] = "I32", [CLRNN_U32] = "U32"};
 
     if (!b)
         return clrnn_error(m->log, CLRNN_ERR_ARG, "a plan needs the %s, but there are none", what);
     if (clrnn_buffer_type(b) != type)
-        return clrnn_error(m->log, CLRNN_ERR_ARG, "the plan's %s are %s, expected %s", what,
-                           word[clrnn_buffer_type(b)], word[type]);
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "the plan's %s are %s, expected %s", what, word[clrnn_buffer_type(b)],
+                           word[type]);
     if (clrnn_buffer_count(b) < count)
         return clrnn_error(m->log, CLRNN_ERR_ARG, "the plan's %s hold %zu elements, expected %zu", what,
                            clrnn_buffer_count(b), count);
@@ -48,15 +48,13 @@ static enum clrnn_status check_targets(const struct clrnn_model *m, const struct
         return clrnn_error(m->log, CLRNN_ERR_ARG, "y is %s, but train.loss %s expects %s",
                            d->y_real ? "real" : "classes", clrnn_loss_word(loss), real ? "real" : "classes");
     if (m->per_step && !d->y_steps && d->T_data != 1)
-        return clrnn_error(
-            m->log, CLRNN_ERR_CONFIG,
-            "without a pool the model predicts each of T=%" PRIu32 " steps, but y is (N), expected "
-            "(N, T): give such a y, or add '- pool: {over: last}' before the last linear layer",
-            d->T_data);
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                           "without a pool the model predicts each of T=%" PRIu32 " steps, but y is (N), expected "
+                           "(N, T): give such a y, or add '- pool: {over: last}' before the last linear layer",
+                           d->T_data);
     if (!m->per_step && d->y_steps && d->T_data != 1)
         return clrnn_error(m->log, CLRNN_ERR_CONFIG,
-                           "with a pool the model makes one prediction a sample, but y is (N, T=%" PRIu32
-                           "), "
+                           "with a pool the model makes one prediction a sample, but y is (N, T=%" PRIu32 "), "
                            "expected (N): give such a y, or take the pool out",
                            d->T_data);
     return CLRNN_OK;
@@ -71,8 +69,7 @@ static enum clrnn_status check_params(const struct clrnn_model *m, const struct 
         return CLRNN_OK;
     if (p->N < 1 || p->T < 1 || p->T > d->T_data)
         return clrnn_error(m->log, CLRNN_ERR_ARG,
-                           "a plan for N=%" PRIu32 ", T=%" PRIu32 " over data of T=%" PRIu32
-                           " was asked for, "
+                           "a plan for N=%" PRIu32 ", T=%" PRIu32 " over data of T=%" PRIu32 " was asked for, "
                            "expected N from 1 and T from 1 to the data's",
                            p->N, p->T, d->T_data);
     if (!clrnn_mul_size(d->S, d->T_data, &elements) ||
@@ -157,8 +154,7 @@ static enum clrnn_status place(struct clrnn_plan *p)
         clrnn_graph_elide_copy(p->graph, p->model->device);
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
     }
-    // With params.arena, the batch is always copied, because the next plan may overwrite the index that FEED
-    // reads.
+    // With params.arena, the batch is always copied, because the next plan may overwrite the index that FEED reads.
     if (p->params.arena) {
         struct clrnn_buffer **arena = NULL;
 
@@ -270,15 +266,13 @@ enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out)
     return st;
 }
 
-enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count,
-                                           double *records)
+enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count, double *records)
 {
     if (first > CLRNN_RECORD_SLOTS || count > CLRNN_RECORD_SLOTS - first)
         return clrnn_error(model->log, CLRNN_ERR_ARG,
-                           "records %" PRIu32 " to %" PRIu32 " were asked for, but there are %d", first,
-                           first + count, CLRNN_RECORD_SLOTS);
-    return clrnn_buffer_read_f64(model->records, (size_t)first * RECORD_FIELDS, (size_t)count * RECORD_FIELDS,
-                                 records);
+                           "records %" PRIu32 " to %" PRIu32 " were asked for, but there are %d", first, first + count,
+                           CLRNN_RECORD_SLOTS);
+    return clrnn_buffer_read_f64(model->records, (size_t)first * RECORD_FIELDS, (size_t)count * RECORD_FIELDS, records);
 }
 
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan)
@@ -310,8 +304,7 @@ struct clrnn_plan_cache {
     } slot[];
 };
 
-enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most,
-                                          struct clrnn_plan_cache **cache)
+enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most, struct clrnn_plan_cache **cache)
 {
     const size_t slots = MAX2(most, CACHE_PLANS), bytes = sizeof(**cache) + slots * sizeof((*cache)->slot[0]);
 
@@ -326,12 +319,12 @@ enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most
 static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_params *b)
 {
     return a->mode == b->mode && a->N == b->N && a->T == b->T && a->separate == b->separate &&
-           a->input_grad == b->input_grad && a->arena == b->arena && a->statistics == b->statistics && a->carried == b->carried &&
-           a->data.S == b->data.S && a->data.T_data == b->data.T_data && a->data.x == b->data.x &&
-           a->data.y == b->data.y && a->data.lengths == b->data.lengths &&
+           a->input_grad == b->input_grad && a->arena == b->arena && a->statistics == b->statistics &&
+           a->carried == b->carried && a->data.S == b->data.S && a->data.T_data == b->data.T_data &&
+           a->data.x == b->data.x && a->data.y == b->data.y && a->data.lengths == b->data.lengths &&
            a->data.weights == b->data.weights && a->data.y_lengths == b->data.y_lengths &&
-           a->data.index == b->data.index && a->data.y_real == b->data.y_real &&
-           a->data.y_steps == b->data.y_steps && a->data.y_T == b->data.y_T;
+           a->data.index == b->data.index && a->data.y_real == b->data.y_real && a->data.y_steps == b->data.y_steps &&
+           a->data.y_T == b->data.y_T;
 }
 
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,

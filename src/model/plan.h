@@ -10,8 +10,8 @@ enum clrnn_mode {
     CLRNN_MODE_TRAIN, // forward in train mode, loss, backward, gradient norm, update by the optimiser
     // TRAIN without any update of parameters or running statistics (probes, gradient checks).
     CLRNN_MODE_GRADIENT,
-    // TRAIN of one shard of a batch (train.shards), which ends with the gradient of the sum, not the mean, of
-    // its losses.
+    // TRAIN of one shard of a batch (train.shards), which ends with the gradient of the sum, not the mean, of its
+    // losses.
     CLRNN_MODE_SHARD,
     CLRNN_MODE_UPDATE,  // only gradient norm and update, with gradients that the model's buffer already has
     CLRNN_MODE_EVAL,    // forward in eval mode, loss
@@ -43,12 +43,12 @@ struct clrnn_plan_params {
     enum clrnn_mode mode;
     uint32_t N, T; // batch size; time steps, at most T_data
     struct clrnn_plan_data data;
-    // Number of samples (at least N) whose recurrent states are carried from one run to the next; 0: each run
-    // begins with zero states.
+    // Number of samples (at least N) whose recurrent states are carried from one run to the next; 0: each run begins
+    // with zero states.
     uint32_t carried;
     bool separate; // tensors do not share memory, so that each op can be checked by itself
-    // SHARD: number of the memory for activations. Plans with the same number share it, and so do all plans
-    // with 0. Parts of plans with different numbers may run alternately.
+    // SHARD: number of the memory for activations. Plans with the same number share it, and so do all plans with 0.
+    // Parts of plans with different numbers may run alternately.
     uint32_t arena;
     bool statistics; // SHARD: update the running statistics of batchnorms with sync: false
     bool input_grad; // also compute the gradient of the batch's x (not for tokens)
@@ -64,9 +64,9 @@ struct clrnn_plan {
     uint32_t output_steps;         // time steps of the output: T, fewer after windows, 1 after a pool
     size_t *op_launch;             // [op_count + 1]: op i has the launches [op_launch[i], op_launch[i + 1])
     struct clrnn_host_call *calls; // [op_count] on the device ref, else NULL
-    // For SHARD, if the model has several gradient buckets; else bucket_end is NULL. Launches before
-    // gradients_begin do not use any gradient. Bucket i is final when the launches before bucket_end[i] are
-    // done. bucket_end [bucket_count] does not decrease.
+    // For SHARD, if the model has several gradient buckets; else bucket_end is NULL. Launches before gradients_begin do
+    // not use any gradient. Bucket i is final when the launches before bucket_end[i] are done. bucket_end
+    // [bucket_count] does not decrease.
     size_t gradients_begin, *bucket_end;
 };
 
@@ -76,30 +76,28 @@ enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrn
                                     struct clrnn_plan **plan);
 void clrnn_plan_destroy(struct clrnn_plan **plan);
 
-/** Queues one run of the plan. Before that, the caller must write the indices of the batch's samples
- * (data.index), and call clrnn_model_begin_step. Increments model->steps if the mode is TRAIN or UPDATE. */
+/** Queues one run of the plan. Before that, the caller must write the indices of the batch's samples (data.index), and
+ * call clrnn_model_begin_step. Increments model->steps if the mode is TRAIN or UPDATE. */
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 
-/** Runs a part of a SHARD plan: queues launches [first, last). The parts must follow one another from launch
- * 0 to the last. Except at the last launch, a part may end only at gradients_begin or at an element of
- * bucket_end. */
+/** Runs a part of a SHARD plan: queues launches [first, last). The parts must follow one another from launch 0 to the
+ * last. Except at the last launch, a part may end only at gradients_begin or at an element of bucket_end. */
 enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t first, size_t last);
 
-/** Finds where the host must act between the ops of a SHARD plan, for batchnorms over the whole batch
- * (ops/norm.h). Returns the index of the first op after `op` before which the host must act, or op_count if
- * there is none. If that op follows BATCHNORM_MOMENTS, the host must replace the outputs MOMENTS_COUNT,
- * _MEAN and _SQUARES by 1 / sqrt(variance + eps), mean and variance of the whole batch. If that op is
- * BATCHNORM_SPREAD, the host must write its input SPREAD_MEANS. */
+/** Finds where the host must act between the ops of a SHARD plan, for batchnorms over the whole batch (ops/norm.h).
+ * Returns the index of the first op after `op` before which the host must act, or op_count if there is none. If that op
+ * follows BATCHNORM_MOMENTS, the host must replace the outputs MOMENTS_COUNT,
+ * _MEAN and _SQUARES by 1 / sqrt(variance + eps), mean and variance of the whole batch. If that op is BATCHNORM_SPREAD,
+ * the host must write its input SPREAD_MEANS. */
 size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op);
 
-/** Waits for the device and reads the last layer's output, with the batch as first dimension: [N, outputs]
- * or, with an output for each time step, [N, T, outputs]. */
+/** Waits for the device and reads the last layer's output, with the batch as first dimension: [N, outputs] or, with an
+ * output for each time step, [N, T, outputs]. */
 enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out);
 
 /** Waits for the device and reads the model's records [first, first + count), RECORD_FIELDS doubles each
  * (cl/slots.h). */
-enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count,
-                                           double *records);
+enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count, double *records);
 
 struct clrnn_plan_cost {
     double flops, bytes;
@@ -110,12 +108,10 @@ struct clrnn_plan_cost {
 /** Returns the cost of one run of the plan, and the memory it uses. */
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
 
-/** A cache of plans, which are found by their parameters. It owns up to `most` plans, but at least 32. If it
- * is full, the least recently used plan is destroyed. So a plan stays valid until that many other plans have
- * been requested. */
+/** A cache of plans, which are found by their parameters. It owns up to `most` plans, but at least 32. If it is full,
+ * the least recently used plan is destroyed. So a plan stays valid until that many other plans have been requested. */
 struct clrnn_plan_cache;
-enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most,
-                                          struct clrnn_plan_cache **cache);
+enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most, struct clrnn_plan_cache **cache);
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,
                                        struct clrnn_plan **plan);
 void clrnn_plan_cache_destroy(struct clrnn_plan_cache **cache);

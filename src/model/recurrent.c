@@ -14,8 +14,7 @@
 static enum clrnn_status check_params(const struct clrnn_log *log, const struct clrnn_layer_params *p)
 {
     if (p->kind != CLRNN_LAYER_RNN && p->kind != CLRNN_LAYER_LSTM && p->kind != CLRNN_LAYER_GRU)
-        return clrnn_error(log, CLRNN_ERR_ARG, "a recurrent layer is rnn, lstm or gru, not kind %d",
-                           (int)p->kind);
+        return clrnn_error(log, CLRNN_ERR_ARG, "a recurrent layer is rnn, lstm or gru, not kind %d", (int)p->kind);
     if (p->input_size < 1)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "input_size is 0, expected 1 or more");
     if (p->proj_size && p->kind != CLRNN_LAYER_LSTM)
@@ -126,14 +125,12 @@ const struct clrnn_param *clrnn_layer_param(const struct clrnn_recurrent *layer,
     return layer && index < layer->param_count ? &layer->param[index] : NULL;
 }
 
-// Returns the address of a weight in the flat host copy. If there is no such weight, logs an error and
-// returns NULL.
+// Returns the address of a weight in the flat host copy. If there is no such weight, logs an error and returns NULL.
 static float *find(const struct clrnn_recurrent *layer, size_t index)
 {
     if (index < layer->param_count)
         return layer->weights + layer->model->entry[index].first;
-    clrnn_error(layer->log, CLRNN_ERR_ARG, "the layer has no weight %zu; there are %zu", index,
-                layer->param_count);
+    clrnn_error(layer->log, CLRNN_ERR_ARG, "the layer has no weight %zu; there are %zu", index, layer->param_count);
     return NULL;
 }
 
@@ -164,8 +161,8 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
     return clrnn_buffer_write_f32(layer->model->entry[index].value, 0, layer->param[index].count, values);
 }
 
-// Appends to layer->pending an element for the token of one more transfer, and returns its address. If memory
-// runs out, logs an error and returns NULL.
+// Appends to layer->pending an element for the token of one more transfer, and returns its address. If memory runs out,
+// logs an error and returns NULL.
 static uint64_t *next_token(struct clrnn_recurrent *layer)
 {
     if (ARRAY_GROW(layer->pending, layer->pending_count))
@@ -199,16 +196,15 @@ static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum cl
 
     st = st == CLRNN_OK ? flushed : st;
     while (layer->pending_count) { // once the last transfer is done, so are the others
-        const enum clrnn_status waited =
-            clrnn_device_wait(layer->device, layer->pending[--layer->pending_count]);
+        const enum clrnn_status waited = clrnn_device_wait(layer->device, layer->pending[--layer->pending_count]);
 
         st = st == CLRNN_OK ? waited : st;
     }
     return st;
 }
 
-// Copies the caller's weights to the host copy, and uploads them if they differ from those on the device.
-// weights NULL: the layer's weights stay.
+// Copies the caller's weights to the host copy, and uploads them if they differ from those on the device. weights NULL:
+// the layer's weights stay.
 static enum clrnn_status take_weights(struct clrnn_recurrent *layer, const float *const *weights)
 {
     bool changed = false;
@@ -238,8 +234,7 @@ static enum clrnn_status check_input(const struct clrnn_recurrent *layer, const 
         return clrnn_error(layer->log, CLRNN_ERR_ARG, "the layer's x is NULL");
     if (in->T < 1 || in->N < 1 || (uint64_t)in->T * in->N > UINT32_MAX)
         return clrnn_error(layer->log, CLRNN_ERR_ARG,
-                           "the layer's x has T=%" PRIu32 ", N=%" PRIu32
-                           ", expected both from 1 and T * N below 2^32",
+                           "the layer's x has T=%" PRIu32 ", N=%" PRIu32 ", expected both from 1 and T * N below 2^32",
                            in->T, in->N);
     if (in->c0 && (!in->h0 || layer->params.kind != CLRNN_LAYER_LSTM))
         return clrnn_error(layer->log, CLRNN_ERR_ARG, "c0 is there %s",
@@ -257,8 +252,8 @@ static enum clrnn_status check_input(const struct clrnn_recurrent *layer, const 
 static enum clrnn_status upload(struct clrnn_layer_pass *p, const struct clrnn_layer_input *in)
 {
     const struct clrnn_layer_params *l = &p->layer->params;
-    const int32_t counter[COUNTER_FIELDS] = {[COUNTER_SEED_LO] = (int32_t)(uint32_t)in->seed,
-                                             [COUNTER_SEED_HI] = (int32_t)(uint32_t)(in->seed >> 32)};
+    const int32_t counter[COUNTER_FIELDS] = {
+        [COUNTER_SEED_LO] = (int32_t)(uint32_t)in->seed, [COUNTER_SEED_HI] = (int32_t)(uint32_t)(in->seed >> 32)};
     const size_t h = (size_t)p->layer->levels / l->num_layers * in->N * p->layer->P,
                  c = (size_t)p->layer->levels / l->num_layers * in->N * l->hidden_size;
 
@@ -299,8 +294,8 @@ static enum clrnn_status read_output(const struct clrnn_layer_pass *p, const str
 
 // Uploads the input, runs forward and queues the reads of the outputs. *pass is the pass that ran.
 static enum clrnn_status run_forward(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
-                                     const struct clrnn_layer_input *input,
-                                     const struct clrnn_layer_output *output, struct clrnn_layer_pass **pass)
+                                     const struct clrnn_layer_input *input, const struct clrnn_layer_output *output,
+                                     struct clrnn_layer_pass **pass)
 {
     TRY(take_weights(layer, input->weights));
     TRY(clrnn_pass_get(layer, shape, pass));
@@ -342,18 +337,16 @@ enum clrnn_status clrnn_layer_forward(struct clrnn_recurrent *layer, const struc
 
 // ---------------------------------------------------------------- backward
 
-static enum clrnn_status check_gradients(const struct clrnn_layer_pass *p,
-                                         const struct clrnn_layer_gradients *g)
+static enum clrnn_status check_gradients(const struct clrnn_layer_pass *p, const struct clrnn_layer_gradients *g)
 {
     if (g->dx && !p->shape.dx)
         return clrnn_error(p->layer->log, CLRNN_ERR_ARG, "dx is wanted, but forward was told that it is not");
     if ((g->dh0 && !p->shape.h0) || (g->dc0 && !p->shape.c0))
-        return clrnn_error(p->layer->log, CLRNN_ERR_ARG, "%s is wanted, but forward had no %s",
-                           g->dh0 ? "dh0" : "dc0", g->dh0 ? "h0" : "c0");
+        return clrnn_error(p->layer->log, CLRNN_ERR_ARG, "%s is wanted, but forward had no %s", g->dh0 ? "dh0" : "dc0",
+                           g->dh0 ? "h0" : "c0");
     if (!g->weights && p->version != p->layer->version)
-        return clrnn_error(
-            p->layer->log, CLRNN_ERR_ARG,
-            "the layer's weights have changed since the forward that this backward belongs to");
+        return clrnn_error(p->layer->log, CLRNN_ERR_ARG,
+                           "the layer's weights have changed since the forward that this backward belongs to");
     return CLRNN_OK;
 }
 
@@ -365,8 +358,7 @@ static enum clrnn_status write_gradient(struct clrnn_buffer *to, const float *fr
     return from ? clrnn_buffer_write_f32(to, 0, clrnn_buffer_count(to), from + first) : clrnn_buffer_zero(to);
 }
 
-static enum clrnn_status write_gradients(struct clrnn_layer_pass *p, const struct clrnn_layer_gradients *g,
-                                         bool final)
+static enum clrnn_status write_gradients(struct clrnn_layer_pass *p, const struct clrnn_layer_gradients *g, bool final)
 {
     if (g->dy)
         TRY(begin_write(p->layer, p->dy, clrnn_buffer_count(p->dy), g->dy));
@@ -402,11 +394,10 @@ static enum clrnn_status read_gradients(struct clrnn_layer_pass *p, const struct
     return CLRNN_OK;
 }
 
-static enum clrnn_status run_backward(struct clrnn_layer_pass *pass,
-                                      const struct clrnn_layer_gradients *gradients)
+static enum clrnn_status run_backward(struct clrnn_layer_pass *pass, const struct clrnn_layer_gradients *gradients)
 {
-    // PASS_BACKWARD_FINAL also runs if there are lengths, because PASS_BACKWARD would use the values of dy in
-    // the padding.
+    // PASS_BACKWARD_FINAL also runs if there are lengths, because PASS_BACKWARD would use the values of dy in the
+    // padding.
     const bool final = gradients->dhn || gradients->dcn || pass->shape.lengths;
 
     TRY(take_weights(pass->layer, gradients->weights));
@@ -419,8 +410,7 @@ static enum clrnn_status run_backward(struct clrnn_layer_pass *pass,
     return read_gradients(pass, gradients);
 }
 
-enum clrnn_status clrnn_layer_backward(struct clrnn_layer_pass *pass,
-                                       const struct clrnn_layer_gradients *gradients)
+enum clrnn_status clrnn_layer_backward(struct clrnn_layer_pass *pass, const struct clrnn_layer_gradients *gradients)
 {
     NEED(NULL, pass);
     NEED(pass->layer->log, gradients);

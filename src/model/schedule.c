@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Learning-rate schedulers as torch.optim.lr_scheduler computes them, operation by operation, so that
-// rounding agrees as well.
+// Learning-rate schedulers as torch.optim.lr_scheduler computes them, operation by operation, so that rounding agrees
+// as well.
 #include "model/schedule.h"
 
 #include <math.h>
@@ -37,8 +37,8 @@ static void one_cycle(struct clrnn_schedule *s, const struct clrnn_train_config 
         double end, start_lr, end_lr, start_momentum, end_momentum;
     } phase[3] = {
         {c->pct_start * total - 1, initial, c->max_lr, c->max_momentum, c->base_momentum},
-        {c->three_phase ? 2 * c->pct_start * total - 2 : total - 1, c->max_lr,
-         c->three_phase ? initial : least, c->base_momentum, c->max_momentum},
+        {c->three_phase ? 2 * c->pct_start * total - 2 : total - 1, c->max_lr, c->three_phase ? initial : least,
+         c->base_momentum, c->max_momentum},
         {total - 1, initial, least, c->max_momentum, c->max_momentum},
     };
     const int last = c->three_phase ? 2 : 1;
@@ -48,8 +48,7 @@ static void one_cycle(struct clrnn_schedule *s, const struct clrnn_train_config 
 
     while (i < last && step > phase[i].end)
         start = phase[i++].end;
-    // PyTorch divides by zero if a phase has length 0, such as a rise of a single step; here such a phase is
-    // complete
+    // PyTorch divides by zero if a phase has length 0, such as a rise of a single step; here such a phase is complete
     pct = phase[i].end == start ? 1 : (step - start) / (phase[i].end - start);
     s->lr = anneal(c, phase[i].start_lr, phase[i].end_lr, pct);
     if (c->cycle_momentum)
@@ -112,13 +111,11 @@ static void plateau(struct clrnn_schedule *s, const struct clrnn_scheduler_confi
     }
 }
 
-void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_config *train,
-                         uint64_t steps_per_epoch)
+void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch)
 {
     const struct clrnn_scheduler_config *c = &train->scheduler;
 
-    *s =
-        (struct clrnn_schedule){.lr = train->optimizer.lr, .momentum = optimizer_momentum(&train->optimizer)};
+    *s = (struct clrnn_schedule){.lr = train->optimizer.lr, .momentum = optimizer_momentum(&train->optimizer)};
     s->initial_lr = train->optimizer.lr;
     switch (c->kind) {
     case CLRNN_SCHEDULER_MULTISTEP_LR:
@@ -142,8 +139,8 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
     }
 }
 
-bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_config *train,
-                         uint64_t steps_per_epoch, double metric)
+bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch,
+                         double metric)
 {
     const struct clrnn_scheduler_config *c = &train->scheduler;
     const double total = one_cycle_total(train, steps_per_epoch);

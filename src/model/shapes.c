@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Shape inference: finds the number of features and the time axis after each layer of a config, and reports
-// an error where layers do not fit.
+// Shape inference: finds the number of features and the time axis after each layer of a config, and reports an error
+// where layers do not fit.
 #include "model/network.h"
 
 #include <inttypes.h>
@@ -13,8 +13,8 @@
 #include "model/layer.h"
 #include "model/nest.h"
 
-// Most features of a layer: with four gates and two directions they are 2^31, which still fit the 32-bit
-// indices of the kernels.
+// Most features of a layer: with four gates and two directions they are 2^31, which still fit the 32-bit indices of the
+// kernels.
 #define MAX_WIDTH (1u << 28)
 
 // Appends ".word" to a dotted path.
@@ -25,9 +25,8 @@ static void append(char *text, size_t size, const char *word)
     snprintf(text + used, size - used, "%s%s", used ? "." : "", word);
 }
 
-// Prints the position of the layer in its list, after the positions of the layers around it, such as "2.1".
-// Inside a concat, the index of the branch precedes the position. With `names`, a layer that has a name is
-// printed by its name.
+// Prints the position of the layer in its list, after the positions of the layers around it, such as "2.1". Inside a
+// concat, the index of the branch precedes the position. With `names`, a layer that has a name is printed by its name.
 static void path_of(const struct clrnn_config *config, size_t index, bool names, char *text, size_t size)
 {
     const size_t parent = clrnn_layer_parent(config, index);
@@ -54,8 +53,8 @@ const char *clrnn_layer_label(const struct clrnn_config *config, size_t index, c
         snprintf(place, sizeof(place), "%.700s:%d: ", config->path, layer->line);
     else if (config->path)
         snprintf(place, sizeof(place), "%.700s: ", config->path);
-    snprintf(text, size, "%slayers[%s] (%s%s%s)", place, path, clrnn_layer_word(layer->kind),
-             layer->name ? " " : "", layer->name ? layer->name : "");
+    snprintf(text, size, "%slayers[%s] (%s%s%s)", place, path, clrnn_layer_word(layer->kind), layer->name ? " " : "",
+             layer->name ? layer->name : "");
     return text;
 }
 
@@ -73,9 +72,7 @@ const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, 
 
 enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
 {
-    return kind == CLRNN_LAYER_LSTM  ? CLRNN_CELL_LSTM
-           : kind == CLRNN_LAYER_GRU ? CLRNN_CELL_GRU
-                                     : CLRNN_CELL_RNN;
+    return kind == CLRNN_LAYER_LSTM ? CLRNN_CELL_LSTM : kind == CLRNN_LAYER_GRU ? CLRNN_CELL_GRU : CLRNN_CELL_RNN;
 }
 
 // What is known about the input of the current layer.
@@ -102,8 +99,8 @@ static CLRNN_PRINTF(2, 3) enum clrnn_status wrong(const struct inference *w, con
     va_start(args, format);
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
-    return clrnn_error(w->log, CLRNN_ERR_CONFIG, "%s: %s",
-                       clrnn_layer_label(w->config, w->at, label, sizeof(label)), what);
+    return clrnn_error(w->log, CLRNN_ERR_CONFIG, "%s: %s", clrnn_layer_label(w->config, w->at, label, sizeof(label)),
+                       what);
 }
 
 static enum clrnn_status check_width(const struct inference *w, const char *key, uint32_t value)
@@ -129,8 +126,8 @@ static enum clrnn_status check_time(const struct inference *w)
 static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn_layer *layer,
                                          struct clrnn_layer_shape *s)
 {
-    // A recurrent layer after a pool is allowed, since PyTorch reads such an input as one time step. The
-    // command `clrnn doctor` reports it.
+    // A recurrent layer after a pool is allowed, since PyTorch reads such an input as one time step. The command `clrnn
+    // doctor` reports it.
     w->now.again = w->now.pool >= 0;
     TRY(check_width(w, "hidden_size", layer->hidden_size));
     if (layer->num_layers < 1 || layer->num_layers > 1024)
@@ -154,8 +151,7 @@ static enum clrnn_status infer_embedding(struct inference *w, const struct clrnn
     return CLRNN_OK;
 }
 
-static enum clrnn_status infer_pool(struct inference *w, const struct clrnn_layer *layer,
-                                    struct clrnn_layer_shape *s)
+static enum clrnn_status infer_pool(struct inference *w, const struct clrnn_layer *layer, struct clrnn_layer_shape *s)
 {
     const size_t before = clrnn_layer_before(w->config, w->at);
     const bool follows = before != SIZE_MAX && clrnn_layer_is_recurrent(&w->config->layer[before]);
@@ -179,16 +175,14 @@ static enum clrnn_status infer_windows(struct inference *w, const struct clrnn_l
         return CLRNN_OK;
     TRY(check_width(w, "out_channels", layer->out_channels));
     if ((uint64_t)w->now.features * layer->kernel_size > MAX_WIDTH)
-        return wrong(w,
-                     "an output reads %" PRIu32 " features of %" PRIu32 " steps, expected at most %u numbers",
+        return wrong(w, "an output reads %" PRIu32 " features of %" PRIu32 " steps, expected at most %u numbers",
                      w->now.features, layer->kernel_size, MAX_WIDTH);
     s->out = layer->out_channels;
     return CLRNN_OK;
 }
 
 // Infers the output shape of attention_pool or flatten, which remove the time axis.
-static enum clrnn_status infer_whole(struct inference *w, const struct clrnn_layer *layer,
-                                     struct clrnn_layer_shape *s)
+static enum clrnn_status infer_whole(struct inference *w, const struct clrnn_layer *layer, struct clrnn_layer_shape *s)
 {
     TRY(check_time(w));
     if (layer->kind == CLRNN_LAYER_ATTENTION_POOL)
@@ -216,11 +210,9 @@ static enum clrnn_status check_groups(const struct inference *w, const struct cl
 
 static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end);
 
-// Checks that the list of layers [first, end) turns T time steps into `steps`, the number of steps of the
-// input or branch that the list's output is joined with. Passes if the number of steps of the data is
-// unknown.
-static enum clrnn_status check_steps(const struct inference *w, size_t first, size_t end, uint32_t T,
-                                     uint32_t steps)
+// Checks that the list of layers [first, end) turns T time steps into `steps`, the number of steps of the input or
+// branch that the list's output is joined with. Passes if the number of steps of the data is unknown.
+static enum clrnn_status check_steps(const struct inference *w, size_t first, size_t end, uint32_t T, uint32_t steps)
 {
     const uint32_t after = clrnn_layers_steps_between(w->config, first, end, T);
 
@@ -240,13 +232,11 @@ static enum clrnn_status infer_residual(struct inference *w, size_t at)
     TRY(infer_list(w, at + 1, clrnn_layer_end(w->config, at)));
     w->at = at;
     if ((w->now.pool < 0) != (before.pool < 0))
-        return wrong(
-            w, "its layers take the time axis away, expected f(x) of the shape of x: put the pool behind it");
+        return wrong(w, "its layers take the time axis away, expected f(x) of the shape of x: put the pool behind it");
     if (w->now.features != before.features)
-        return wrong(w,
-                     "its layers give %" PRIu32 " features, but x has %" PRIu32
-                     ": expected the same, for both are added",
-                     w->now.features, before.features);
+        return wrong(
+            w, "its layers give %" PRIu32 " features, but x has %" PRIu32 ": expected the same, for both are added",
+            w->now.features, before.features);
     TRY(check_steps(w, at + 1, clrnn_layer_end(w->config, at), T, T));
     w->now = before;
     return CLRNN_OK;
@@ -267,9 +257,8 @@ static enum clrnn_status infer_concat(struct inference *w, size_t at, struct clr
         TRY(infer_list(w, first, end));
         w->at = at;
         if (b && (w->now.pool < 0) != (all.pool < 0))
-            return wrong(
-                w, "some of its branches have a pool and others have time steps, expected all of one kind: "
-                   "give each branch a pool, or put one behind the concat");
+            return wrong(w, "some of its branches have a pool and others have time steps, expected all of one kind: "
+                            "give each branch a pool, or put one behind the concat");
         if (b)
             TRY(check_steps(w, first, end, T, steps));
         steps = clrnn_layers_steps_between(w->config, first, end, T);
@@ -281,8 +270,7 @@ static enum clrnn_status infer_concat(struct inference *w, size_t at, struct clr
     return CLRNN_OK;
 }
 
-static enum clrnn_status infer_layer(struct inference *w, const struct clrnn_layer *layer,
-                                     struct clrnn_layer_shape *s)
+static enum clrnn_status infer_layer(struct inference *w, const struct clrnn_layer *layer, struct clrnn_layer_shape *s)
 {
     if (w->at == 0 && w->now.features == 0 && layer->kind != CLRNN_LAYER_EMBEDDING)
         return wrong(w, "X holds tokens (N, T), which only an embedding reads; put "
@@ -365,11 +353,9 @@ static enum clrnn_status check_loss(const struct inference *w, const struct clrn
                      ": %s expects at least %" PRIu32,
                      w->now.features, data->outputs - 1, clrnn_loss_word(loss->kind), data->outputs);
     if (loss->weight_count && loss->weight_count != w->now.features)
-        return wrong(w,
-                     "the last layer gives %" PRIu32
-                     " outputs, but train.loss.%s.%s has %zu numbers; expected one for each",
-                     w->now.features, clrnn_loss_word(loss->kind), classes ? "weight" : "pos_weight",
-                     loss->weight_count);
+        return wrong(
+            w, "the last layer gives %" PRIu32 " outputs, but train.loss.%s.%s has %zu numbers; expected one for each",
+            w->now.features, clrnn_loss_word(loss->kind), classes ? "weight" : "pos_weight", loss->weight_count);
     return CLRNN_OK;
 }
 
@@ -389,11 +375,10 @@ enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s%smodel.layers is empty, expected at least one layer",
                            config->path ? config->path : "", config->path ? ": " : "");
     if (!data->tokens && (data->features < 1 || data->features > MAX_WIDTH))
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "X has %" PRIu32 " features, expected 1 to %u",
-                           data->features, MAX_WIDTH);
+        return clrnn_error(log, CLRNN_ERR_CONFIG, "X has %" PRIu32 " features, expected 1 to %u", data->features,
+                           MAX_WIDTH);
     if (!clrnn_config_tree_fits(config))
-        return clrnn_error(log, CLRNN_ERR_CONFIG,
-                           "%s%sinner, branches and branch of the layers do not describe a tree",
+        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s%sinner, branches and branch of the layers do not describe a tree",
                            config->path ? config->path : "", config->path ? ": " : "");
     TRY(infer_list(&w, 0, config->layer_count));
     w.at = clrnn_layer_last(config);

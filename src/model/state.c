@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prediction one time step after the other. A copy of the model on the device ref runs a plan of one sample
-// and one time step. A state (struct clrnn_state) has the values that the recurrent levels carry from one
-// step to the next.
+// Prediction one time step after the other. A copy of the model on the device ref runs a plan of one sample and one
+// time step. A state (struct clrnn_state) has the values that the recurrent levels carry from one step to the next.
 #include "clrnn/state.h"
 
 #include <inttypes.h>
@@ -114,8 +113,7 @@ static enum clrnn_status make_plan(struct stepper *s)
     const bool tokens = m->shape.tokens;
     struct clrnn_plan_params params = {.mode = CLRNN_MODE_PREDICT, .N = 1, .T = 1, .carried = 1};
 
-    TRY(clrnn_buffer_create(s->device, tokens ? CLRNN_I32 : CLRNN_REAL, tokens ? 1 : m->shape.features, "x",
-                            &s->x));
+    TRY(clrnn_buffer_create(s->device, tokens ? CLRNN_I32 : CLRNN_REAL, tokens ? 1 : m->shape.features, "x", &s->x));
     TRY(clrnn_buffer_create(s->device, CLRNN_U32, 1, "the batch's index", &s->index));
     params.data = (struct clrnn_plan_data){.S = 1, .T_data = 1, .x = s->x, .index = s->index};
     m->carry = true;
@@ -152,8 +150,8 @@ static enum clrnn_status refresh(struct clrnn_state *state)
     return st;
 }
 
-// Returns the buffer of h (if `part` is even) or c (odd) of the recurrent level part / 2; NULL: the level has
-// no c. Prints the name of this state into `name` unless `name` is NULL.
+// Returns the buffer of h (if `part` is even) or c (odd) of the recurrent level part / 2; NULL: the level has no c.
+// Prints the name of this state into `name` unless `name` is NULL.
 static struct clrnn_buffer *part_of(const struct clrnn_state *state, size_t part, char *name)
 {
     const struct clrnn_carried *level = &state->stepper.model->carried[part / 2];
@@ -246,9 +244,8 @@ enum clrnn_status clrnn_state_write(struct clrnn_state *state, const double *val
 
     for (size_t i = 0; i < state->count; i++)
         if (!isfinite(values[i]))
-            return clrnn_error(state->model->log, CLRNN_ERR_ARG,
-                               "value %zu of the state is %g, expected a finite one", i,
-                               clrnn_unsigned_nan(values[i]));
+            return clrnn_error(state->model->log, CLRNN_ERR_ARG, "value %zu of the state is %g, expected a finite one",
+                               i, clrnn_unsigned_nan(values[i]));
     memcpy(state->value, values, state->count * sizeof(*values));
     return CLRNN_OK;
 }
@@ -281,8 +278,7 @@ enum clrnn_status clrnn_state_save(const struct clrnn_state *state, const char *
     return st;
 }
 
-static enum clrnn_status load(const struct clrnn_state *state, const struct clrnn_safetensors *file,
-                              double *values)
+static enum clrnn_status load(const struct clrnn_state *state, const struct clrnn_safetensors *file, double *values)
 {
     size_t at = 0, tensors = 0;
     char name[96];
@@ -296,21 +292,20 @@ static enum clrnn_status load(const struct clrnn_state *state, const struct clrn
             continue;
         if (!t || t->count != count || t->dtype != CLRNN_DTYPE_F64)
             return clrnn_error(state->model->log, CLRNN_ERR_DATA,
-                               "%s: is no state of this model: %s of %zu float64 is %s", file->path, name,
-                               count, t ? "wrongly shaped" : "missing");
+                               "%s: is no state of this model: %s of %zu float64 is %s", file->path, name, count,
+                               t ? "wrongly shaped" : "missing");
         clrnn_dtype_to_f64(t->dtype, t->data, count, values + at);
         at += count;
         tensors++;
     }
     if (tensors != file->count)
         return clrnn_error(state->model->log, CLRNN_ERR_DATA,
-                           "%s: is no state of this model: holds %zu tensors, expected %zu", file->path,
-                           file->count, tensors);
+                           "%s: is no state of this model: holds %zu tensors, expected %zu", file->path, file->count,
+                           tensors);
     for (size_t i = 0; i < at; i++)
         if (!isfinite(values[i]))
-            return clrnn_error(state->model->log, CLRNN_ERR_DATA,
-                               "%s: value %zu is %g, expected a finite one", file->path, i,
-                               clrnn_unsigned_nan(values[i]));
+            return clrnn_error(state->model->log, CLRNN_ERR_DATA, "%s: value %zu is %g, expected a finite one",
+                               file->path, i, clrnn_unsigned_nan(values[i]));
     return CLRNN_OK;
 }
 
@@ -365,15 +360,14 @@ static enum clrnn_status take_input(const struct clrnn_model *m, const struct st
     if (!m->shape.tokens)
         return CLRNN_OK;
     if (!(x[0] >= 0 && (double)x[0] < (double)V && floorf(x[0]) == x[0]))
-        return clrnn_error(m->log, CLRNN_ERR_ARG,
-                           "the token is %g, expected a whole number from 0 to %" PRIu32,
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "the token is %g, expected a whole number from 0 to %" PRIu32,
                            clrnn_unsigned_nan((double)x[0]), V - 1);
     *(int32_t *)clrnn_buffer_host(s->x) = (int32_t)x[0];
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_model_predict_step(struct clrnn_model *model, struct clrnn_state *state,
-                                           const float *x, float *out)
+enum clrnn_status clrnn_model_predict_step(struct clrnn_model *model, struct clrnn_state *state, const float *x,
+                                           float *out)
 {
     NEED(NULL, model);
     NEED(model->log, state);

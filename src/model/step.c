@@ -11,8 +11,8 @@
 #include "base/words.h"
 #include "model/network.h"
 
-// Staging buffers, which are large enough for the largest batch so far. `index` has 0, 1, 2, ..., so that
-// FEED keeps the order of the samples.
+// Staging buffers, which are large enough for the largest batch so far. `index` has 0, 1, 2, ..., so that FEED keeps
+// the order of the samples.
 struct clrnn_stage {
     struct clrnn_buffer *x, *y, *lengths, *weights, *y_lengths, *index;
     uint32_t rows, samples; // capacity: N * T and N
@@ -66,8 +66,7 @@ static enum clrnn_status check_tokens(const struct clrnn_model *m, const struct 
 
             if (valid(b, n, t) && (token < 0 || (uint32_t)token >= V))
                 return clrnn_error(m->log, CLRNN_ERR_ARG,
-                                   "the batch's token of sample %zu, step %zu is %" PRId32
-                                   ", expected 0 to %" PRIu32,
+                                   "the batch's token of sample %zu, step %zu is %" PRId32 ", expected 0 to %" PRIu32,
                                    n, t, token, V - 1);
         }
     return CLRNN_OK;
@@ -87,16 +86,15 @@ static enum clrnn_status check_labels(const struct clrnn_model *m, const struct 
     for (size_t n = 0; n < b->N; n++) {
         if (b->y_lengths[n] < 0 || (uint32_t)b->y_lengths[n] > b->y_steps)
             return clrnn_error(m->log, CLRNN_ERR_ARG,
-                               "the batch's sample %zu has %" PRId32
-                               " labels, expected 0 to y_steps=%" PRIu32,
-                               n, b->y_lengths[n], b->y_steps);
+                               "the batch's sample %zu has %" PRId32 " labels, expected 0 to y_steps=%" PRIu32, n,
+                               b->y_lengths[n], b->y_steps);
         for (size_t i = 0; i < (size_t)b->y_lengths[n]; i++) {
             const int32_t y = b->classes[n * b->y_steps + i];
 
             if (y < 0 || (uint32_t)y >= m->outputs || (uint32_t)y == m->config->train.loss.blank)
                 return clrnn_error(m->log, CLRNN_ERR_ARG,
-                                   "the batch's label %zu of sample %zu is %" PRId32
-                                   ", expected 0 to %" PRIu32 " other than the blank, %" PRIu32,
+                                   "the batch's label %zu of sample %zu is %" PRId32 ", expected 0 to %" PRIu32
+                                   " other than the blank, %" PRIu32,
                                    i, n, y, m->outputs - 1, m->config->train.loss.blank);
         }
     }
@@ -112,11 +110,10 @@ static enum clrnn_status check_classes(const struct clrnn_model *m, const struct
         for (size_t t = 0; t < T; t++) {
             const int32_t y = b->classes[n * T + t];
 
-            if (y != ignored && (!m->per_step || t < output_length(m, b, n)) &&
-                (y < 0 || (uint32_t)y >= m->outputs))
+            if (y != ignored && (!m->per_step || t < output_length(m, b, n)) && (y < 0 || (uint32_t)y >= m->outputs))
                 return clrnn_error(m->log, CLRNN_ERR_ARG,
-                                   "the batch's class of sample %zu, step %zu is %" PRId32
-                                   ", expected 0 to %" PRIu32 " or %" PRId32 " (ignore_index)",
+                                   "the batch's class of sample %zu, step %zu is %" PRId32 ", expected 0 to %" PRIu32
+                                   " or %" PRId32 " (ignore_index)",
                                    n, t, y, m->outputs - 1, ignored);
         }
     return CLRNN_OK;
@@ -141,8 +138,7 @@ static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_b
     for (size_t n = 0; n < b->N; n++)
         if (!output_length(m, b, n))
             return clrnn_error(m->log, CLRNN_ERR_ARG,
-                               "the batch's sample %zu has too few steps for the model's windows over time",
-                               n);
+                               "the batch's sample %zu has too few steps for the model's windows over time", n);
     if (m->shape.tokens)
         TRY(check_tokens(m, b));
     if (!targets)
@@ -154,14 +150,12 @@ static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_b
                                clrnn_unsigned_nan(b->weights[n]));
     if (real_targets(m) ? !b->targets : !b->classes)
         return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has no %s, which train.loss %s needs",
-                           real_targets(m) ? "targets" : "classes",
-                           clrnn_loss_word(m->config->train.loss.kind));
+                           real_targets(m) ? "targets" : "classes", clrnn_loss_word(m->config->train.loss.kind));
     if (m->config->train.loss.balanced && !m->config->train.loss.weight)
-        return clrnn_error(
-            m->log, CLRNN_ERR_CONFIG,
-            "train.loss.%s has balanced weights, which are measured on a training set; give numbers "
-            "where batches are given",
-            clrnn_loss_word(m->config->train.loss.kind));
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                           "train.loss.%s has balanced weights, which are measured on a training set; give numbers "
+                           "where batches are given",
+                           clrnn_loss_word(m->config->train.loss.kind));
     return real_targets(m) ? CLRNN_OK : is_ctc(m) ? check_labels(m, b) : check_classes(m, b);
 }
 
@@ -181,8 +175,7 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
     s->samples = samples;
     s->targets = targets;
     TRY(clrnn_buffer_create(m->device, x, elements, "a batch's x", &s->x));
-    TRY(clrnn_buffer_create(m->device, real_targets(m) ? CLRNN_REAL : CLRNN_I32, targets, "a batch's y",
-                            &s->y));
+    TRY(clrnn_buffer_create(m->device, real_targets(m) ? CLRNN_REAL : CLRNN_I32, targets, "a batch's y", &s->y));
     TRY(clrnn_buffer_create(m->device, CLRNN_REAL, samples, "a batch's weights", &s->weights));
     TRY(clrnn_buffer_create(m->device, CLRNN_I32, samples, "a batch's lengths", &s->lengths));
     if (is_ctc(m))
@@ -301,9 +294,8 @@ static enum clrnn_status read_result(struct clrnn_model *m, struct clrnn_step_re
 
     TRY(clrnn_model_read_records(m, 0, 1, record));
     result->loss = clrnn_unsigned_nan(record[RECORD_LOSS] / record[RECORD_WEIGHT]);
-    result->accuracy = clrnn_loss_is_regression(m->config->train.loss.kind)
-                           ? NAN
-                           : record[RECORD_CORRECT] / record[RECORD_COUNT];
+    result->accuracy =
+        clrnn_loss_is_regression(m->config->train.loss.kind) ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT];
     result->grad_norm = clrnn_unsigned_nan(record[RECORD_NORM]);
     return CLRNN_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Makes the model's table (model->entry), which lists every parameter and running statistic with PyTorch's
-// name and its offset in a flat buffer, and allocates the flat buffers.
+// Makes the model's table (model->entry), which lists every parameter and running statistic with PyTorch's name and its
+// offset in a flat buffer, and allocates the flat buffers.
 #include "model/network.h"
 #include "model/options.h"
 
@@ -65,10 +65,9 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
     char label[1024];
 
     if (m->entry_count == MAX_TENSORS)
-        return clrnn_error(
-            m->log, CLRNN_ERR_CONFIG,
-            "%s: with this layer the model has more than %d parameter tensors, which is the most",
-            clrnn_layer_label(m->config, t->layer, label, sizeof(label)), MAX_TENSORS);
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                           "%s: with this layer the model has more than %d parameter tensors, which is the most",
+                           clrnn_layer_label(m->config, t->layer, label, sizeof(label)), MAX_TENSORS);
     if (!ARRAY_GROW(m->entry, m->entry_count))
         return clrnn_error_memory(m->log, 2 * m->entry_count * sizeof(*m->entry), "the model's table");
     e.param.ndim = d0 == 0 ? 0 : d1 == 0 ? 1 : 2;
@@ -94,10 +93,9 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
         return clrnn_error_memory(m->log, sizeof(t->prefix), "a parameter's name");
     m->entry[m->entry_count++] = e;
     if (m->flat_count > UINT32_MAX)
-        return clrnn_error(
-            m->log, CLRNN_ERR_CONFIG,
-            "%s: with this layer the model has more than 2^32 - 1 parameters, which is the most",
-            clrnn_layer_label(m->config, t->layer, label, sizeof(label)));
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                           "%s: with this layer the model has more than 2^32 - 1 parameters, which is the most",
+                           clrnn_layer_label(m->config, t->layer, label, sizeof(label)));
     return CLRNN_OK;
 }
 
@@ -165,8 +163,8 @@ static enum clrnn_status add_norm(struct table *t, const struct clrnn_layer *lay
     return CLRNN_OK;
 }
 
-// Adds weight and bias of a convolution. Initial values are Kaiming-uniform with a = sqrt(5) and a fan-in of
-// C * K, that is, uniform from -1 / sqrt(C * K) to 1 / sqrt(C * K).
+// Adds weight and bias of a convolution. Initial values are Kaiming-uniform with a = sqrt(5) and a fan-in of C * K,
+// that is, uniform from -1 / sqrt(C * K) to 1 / sqrt(C * K).
 static enum clrnn_status add_conv(struct table *t, const struct clrnn_layer *layer, size_t C)
 {
     const size_t O = layer->out_channels, K = layer->kernel_size;
@@ -181,8 +179,7 @@ static enum clrnn_status add_conv(struct table *t, const struct clrnn_layer *lay
     return layer->bias ? add(t, "bias", O, 0, CLRNN_INIT_UNIFORM, bound) : CLRNN_OK;
 }
 
-static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *layer,
-                                   const struct clrnn_layer_shape *s)
+static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *layer, const struct clrnn_layer_shape *s)
 {
     const double bound = 1 / sqrt((double)MAX2(s->in, 1)); // Kaiming-uniform with a = sqrt(5)
 
@@ -203,8 +200,7 @@ static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *la
     case CLRNN_LAYER_ATTENTION_POOL:
         TRY(add(t, "weight", layer->attention_size, s->in, CLRNN_INIT_UNIFORM, bound));
         TRY(add(t, "bias", layer->attention_size, 0, CLRNN_INIT_UNIFORM, bound));
-        return add(t, "v", layer->attention_size, 0, CLRNN_INIT_UNIFORM,
-                   1 / sqrt((double)layer->attention_size));
+        return add(t, "v", layer->attention_size, 0, CLRNN_INIT_UNIFORM, 1 / sqrt((double)layer->attention_size));
     case CLRNN_LAYER_EMBEDDING:
         TRY(add(t, "weight", layer->num_embeddings, layer->embedding_dim, CLRNN_INIT_NORMAL, 1));
         t->m->entry[t->m->entry_count - 1].zero_row = layer->padding_idx;
@@ -229,14 +225,13 @@ static int names_entry(const void *name, const void *entry)
 
 const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name)
 {
-    const struct clrnn_entry **found =
-        bsearch(name, model->by_name, model->entry_count, sizeof(*found), names_entry);
+    const struct clrnn_entry **found = bsearch(name, model->by_name, model->entry_count, sizeof(*found), names_entry);
 
     return found ? *found : NULL;
 }
 
-// Sorts the entries by name in m->by_name. Reports a model without parameters, and two layers that have a
-// parameter of the same name.
+// Sorts the entries by name in m->by_name. Reports a model without parameters, and two layers that have a parameter of
+// the same name.
 static enum clrnn_status sort_names(struct clrnn_model *m)
 {
     char a[1024], b[1024];
@@ -328,8 +323,7 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
         TRY(clrnn_buffer_create(d, CLRNN_I32, m->batches_count, "batch counts", &m->batches));
     TRY(clrnn_buffer_create(d, CLRNN_REAL, HYPER_FIELDS, "step sizes", &m->hyper));
     TRY(clrnn_buffer_create(d, CLRNN_U32, COUNTER_FIELDS, "counters", &m->counter));
-    TRY(clrnn_buffer_create_shared(d, CLRNN_REAL, (size_t)CLRNN_RECORD_SLOTS * RECORD_FIELDS, "records",
-                                   &m->records));
+    TRY(clrnn_buffer_create_shared(d, CLRNN_REAL, (size_t)CLRNN_RECORD_SLOTS * RECORD_FIELDS, "records", &m->records));
     quantile = clrnn_loss_quantiles(loss, &quantiles);
     TRY(upload(d, "loss weights", loss->weight, loss->weight_count, &m->loss_weight));
     TRY(upload(d, "quantiles", quantile, quantiles, &m->loss_weight));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Standardised targets: the model learns (y - mean) / std, and its outputs are converted back to the units of
-// the data.
+// Standardised targets: the model learns (y - mean) / std, and its outputs are converted back to the units of the data.
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// State dicts: compares the tensors of a file with the model's table (model->entry), loads them, and collects
-// the table's tensors for a file.
+// State dicts: compares the tensors of a file with the model's table (model->entry), loads them, and collects the
+// table's tensors for a file.
 #include "model/weights.h"
 
 #include <float.h>
@@ -36,8 +36,7 @@ static bool all_finite(const void *values, bool wide, size_t count, size_t *firs
 }
 
 enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensors *file,
-                                     const struct clrnn_safetensor *t, struct clrnn_buffer *buffer,
-                                     size_t first)
+                                     const struct clrnn_safetensor *t, struct clrnn_buffer *buffer, size_t first)
 {
     const bool ref = clrnn_type_bytes(model->device, CLRNN_REAL) == sizeof(double);
     const size_t bytes = MAX2(t->count, 1) * (ref ? sizeof(double) : sizeof(float));
@@ -56,11 +55,10 @@ enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clr
     if (st != CLRNN_OK)
         ;
     else if (!all_finite(values, ref, t->count, &bad, &value))
-        st = clrnn_error(
-            model->log, CLRNN_ERR_DATA,
-            "%s: the tensor %s holds %g at element %zu (counted from 0), expected finite numbers: the "
-            "run that wrote it diverged; take an earlier checkpoint",
-            file->path, t->name, clrnn_unsigned_nan(value), bad);
+        st = clrnn_error(model->log, CLRNN_ERR_DATA,
+                         "%s: the tensor %s holds %g at element %zu (counted from 0), expected finite numbers: the "
+                         "run that wrote it diverged; take an earlier checkpoint",
+                         file->path, t->name, clrnn_unsigned_nan(value), bad);
     else if (ref)
         st = clrnn_buffer_write_f64(buffer, first, t->count, values);
     else
@@ -129,16 +127,15 @@ static void list_shape(FILE *stream, unsigned ndim, const size_t *shape)
 
 static bool is_parameter(const struct clrnn_safetensors *file, const char *name)
 {
-    if (!strcmp(name, CLRNN_INPUT_MEAN) || !strcmp(name, CLRNN_INPUT_STD) ||
-        !strcmp(name, CLRNN_TARGET_MEAN) || !strcmp(name, CLRNN_TARGET_STD) ||
-        !strcmp(name, CLRNN_LOSS_WEIGHT))
+    if (!strcmp(name, CLRNN_INPUT_MEAN) || !strcmp(name, CLRNN_INPUT_STD) || !strcmp(name, CLRNN_TARGET_MEAN) ||
+        !strcmp(name, CLRNN_TARGET_STD) || !strcmp(name, CLRNN_LOSS_WEIGHT))
         return false;
     return !clrnn_safetensors_metadata(file, CLRNN_FORMAT_KEY) ||
            strncmp(name, CLRNN_OPTIM_PREFIX, strlen(CLRNN_OPTIM_PREFIX)) != 0;
 }
 
-// Compares the tensors of a file with the model's table (model->entry). Adds the tensors that do not fit to
-// the lists, and returns how many tensors fit.
+// Compares the tensors of a file with the model's table (model->entry). Adds the tensors that do not fit to the lists,
+// and returns how many tensors fit.
 static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensors *file, struct lists *l)
 {
     size_t fit = 0;
@@ -171,8 +168,8 @@ static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensor
     return fit;
 }
 
-// Returns a text such as "missing a, b; extra c; wrongly shaped d [3] (expected [4])", which the caller
-// frees. NULL: out of memory.
+// Returns a text such as "missing a, b; extra c; wrongly shaped d [3] (expected [4])", which the caller frees. NULL:
+// out of memory.
 static char *describe(struct lists *l)
 {
     static const char *const word[3] = {"missing ", "extra ", "wrongly shaped "};
@@ -196,8 +193,8 @@ static char *describe(struct lists *l)
     return text;
 }
 
-static enum clrnn_status judge(const struct clrnn_model *m, const struct clrnn_safetensors *file,
-                               bool partial, size_t fit, struct lists *l)
+static enum clrnn_status judge(const struct clrnn_model *m, const struct clrnn_safetensors *file, bool partial,
+                               size_t fit, struct lists *l)
 {
     enum clrnn_status st = CLRNN_OK;
     char *text;
@@ -212,14 +209,12 @@ static enum clrnn_status judge(const struct clrnn_model *m, const struct clrnn_s
     else if (!fit)
         st = clrnn_error(m->log, CLRNN_ERR_DATA, "%s: nothing in it fits the model: %s", file->path, text);
     else
-        clrnn_log(m->log, CLRNN_LOG_WARNING, "%s fits in part, %zu tensors were loaded: %s", file->path, fit,
-                  text);
+        clrnn_log(m->log, CLRNN_LOG_WARNING, "%s fits in part, %zu tensors were loaded: %s", file->path, fit, text);
     free(text);
     return st;
 }
 
-enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file,
-                                         bool partial)
+enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file, bool partial)
 {
     enum clrnn_status st;
     struct lists l;
@@ -247,14 +242,13 @@ enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct
 
 // Checks `values`, which has C means and then C standard deviations.
 static enum clrnn_status check_moments(const struct clrnn_model *model, const struct clrnn_safetensors *file,
-                                       const struct clrnn_safetensor *const tensor[2], const double *values,
-                                       size_t C)
+                                       const struct clrnn_safetensor *const tensor[2], const double *values, size_t C)
 {
     for (size_t i = 0; i < 2 * C; i++)
         if (!(fabs(values[i]) <= (double)FLT_MAX) || (i >= C && values[i] < 0))
             return clrnn_error(model->log, CLRNN_ERR_DATA,
-                               "%s: the tensor %s holds %g at element %zu (counted from 0), expected %s",
-                               file->path, tensor[i / C]->name, clrnn_unsigned_nan(values[i]), i % C,
+                               "%s: the tensor %s holds %g at element %zu (counted from 0), expected %s", file->path,
+                               tensor[i / C]->name, clrnn_unsigned_nan(values[i]), i % C,
                                i < C ? "finite numbers" : "deviations, finite and not negative");
     return CLRNN_OK;
 }
@@ -281,8 +275,7 @@ enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const st
         clrnn_dtype_to_f64(tensor[i]->dtype, tensor[i]->data, C, values + i * C);
     st = check_moments(model, file, tensor, values, C);
     if (st == CLRNN_OK)
-        st = (target ? clrnn_model_set_target_normalization : clrnn_model_set_normalization)(model, values,
-                                                                                             values + C);
+        st = (target ? clrnn_model_set_target_normalization : clrnn_model_set_normalization)(model, values, values + C);
     free(values);
     return st;
 }
@@ -340,11 +333,10 @@ static enum clrnn_status hold(struct clrnn_bundle *b, size_t bytes, const char *
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
-                                    const size_t *shape, struct clrnn_buffer *buffer, size_t first)
+enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim, const size_t *shape,
+                                    struct clrnn_buffer *buffer, size_t first)
 {
-    const bool wide =
-        !bundle->single && clrnn_type_bytes(bundle->model->device, CLRNN_REAL) == sizeof(double);
+    const bool wide = !bundle->single && clrnn_type_bytes(bundle->model->device, CLRNN_REAL) == sizeof(double);
     size_t count = 1;
     void *data;
 
@@ -355,8 +347,7 @@ enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *nam
         TRY(clrnn_buffer_read_f64(buffer, first, count, data));
     else
         TRY(clrnn_buffer_read_f32(buffer, first, count, data));
-    return clrnn_safetensors_add(bundle->writer, name, wide ? CLRNN_DTYPE_F64 : CLRNN_DTYPE_F32, ndim, shape,
-                                 data);
+    return clrnn_safetensors_add(bundle->writer, name, wide ? CLRNN_DTYPE_F64 : CLRNN_DTYPE_F32, ndim, shape, data);
 }
 
 enum clrnn_status clrnn_bundle_doubles(struct clrnn_bundle *bundle, const char *name, size_t count,

@@ -18,21 +18,19 @@
 /** Whether the tensor `t` has this shape. */
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape);
 
-/** Copies a tensor of `file` into a REAL buffer, from element `first` of the buffer on. Errors:
- * CLRNN_ERR_DATA if the tensor has NaN or infinity. */
+/** Copies a tensor of `file` into a REAL buffer, from element `first` of the buffer on. Errors: CLRNN_ERR_DATA if the
+ * tensor has NaN or infinity. */
 enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensors *file,
-                                     const struct clrnn_safetensor *t, struct clrnn_buffer *buffer,
-                                     size_t first);
+                                     const struct clrnn_safetensor *t, struct clrnn_buffer *buffer, size_t first);
 
-/** Loads the parameters and running statistics from the file. Without `partial`, the file must have exactly
- * these tensors, in the right shapes. Otherwise the error is CLRNN_ERR_DATA, with one message that lists the
- * missing, extra and wrongly shaped tensors. With `partial`, the tensors that fit are loaded, and a warning
- * lists the others; it is an error only if no tensor fits. */
-enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file,
-                                         bool partial);
+/** Loads the parameters and running statistics from the file. Without `partial`, the file must have exactly these
+ * tensors, in the right shapes. Otherwise the error is CLRNN_ERR_DATA, with one message that lists the missing, extra
+ * and wrongly shaped tensors. With `partial`, the tensors that fit are loaded, and a warning lists the others; it is an
+ * error only if no tensor fits. */
+enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file, bool partial);
 
-/** Loads input.mean and input.std or, with `target`, target.mean and target.std. Loads them only if the model
- * can use them and the file has both in the right shape; *found is whether it did. */
+/** Loads input.mean and input.std or, with `target`, target.mean and target.std. Loads them only if the model can use
+ * them and the file has both in the right shape; *found is whether it did. */
 enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                              bool target, bool *found);
 
@@ -46,10 +44,10 @@ struct clrnn_bundle {
 };
 enum clrnn_status clrnn_bundle_init(struct clrnn_bundle *bundle, struct clrnn_model *model);
 void clrnn_bundle_finish(struct clrnn_bundle *bundle);
-/** Adds a tensor: the elements [first, first + product of `shape`) of a REAL buffer. They are written as
- * float32; from the device ref as float64, unless bundle->single. */
-enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
-                                    const size_t *shape, struct clrnn_buffer *buffer, size_t first);
+/** Adds a tensor: the elements [first, first + product of `shape`) of a REAL buffer. They are written as float32; from
+ * the device ref as float64, unless bundle->single. */
+enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim, const size_t *shape,
+                                    struct clrnn_buffer *buffer, size_t first);
 /** Adds a vector of `count` doubles, written as float64. */
 enum clrnn_status clrnn_bundle_doubles(struct clrnn_bundle *bundle, const char *name, size_t count,
                                        const double *values);

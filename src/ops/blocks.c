@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiplies over the time steps of long sequences, in blocks of steps. clRNN's own kernels take one
-// launch for all blocks (clrnn_device_sums_blocks); otherwise each block takes a launch.
+// Matrix multiplies over the time steps of long sequences, in blocks of steps. clRNN's own kernels take one launch for
+// all blocks (clrnn_device_sums_blocks); otherwise each block takes a launch.
 #include "ops/blocks.h"
 
 #include "base/array.h"
 #include "ops/split.h"
 
-// Time steps in a block, for the CPU and the GPU form of kernels. In the GPU form each block takes a launch.
-// That is little compared with GPU_STEPS recurrent steps.
+// Time steps in a block, for the CPU and the GPU form of kernels. In the GPU form each block takes a launch. That is
+// little compared with GPU_STEPS recurrent steps.
 enum { CPU_STEPS = 64, GPU_STEPS = 256 };
 
 uint32_t clrnn_block_steps(const struct clrnn_device *device)
@@ -15,8 +15,8 @@ uint32_t clrnn_block_steps(const struct clrnn_device *device)
     return clrnn_device_cpu_form(device) ? CPU_STEPS : GPU_STEPS;
 }
 
-struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *l, uint32_t d, uint32_t begin,
-                                    uint32_t steps, uint32_t all, uint32_t N)
+struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *l, uint32_t d, uint32_t begin, uint32_t steps,
+                                    uint32_t all, uint32_t N)
 {
     const uint32_t each = clrnn_block_steps(clrnn_launches_device(l));
 
@@ -26,8 +26,8 @@ struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *l, uint32_t d, 
         .lead = (d ? (steps - 1) % each + 1 : each - begin) * N, .rows = each * N, .descending = d == 0};
 }
 
-// Finds the block that is computed as number i, counted from 0: rows [*first, *first + *count) of `all` rows.
-// Returns false if there are no more than i blocks.
+// Finds the block that is computed as number i, counted from 0: rows [*first, *first + *count) of `all` rows. Returns
+// false if there are no more than i blocks.
 static bool block_at(const struct clrnn_blocks *b, uint32_t all, uint32_t i, uint32_t *first, uint32_t *count)
 {
     const uint32_t blocks = all > b->lead ? 1 + clrnn_divide_up(all - b->lead, b->rows) : 1;
@@ -47,8 +47,8 @@ static enum clrnn_status at_once(struct clrnn_launches *l, const struct clrnn_ge
     return clrnn_launch_gemm_batch(l, gemm, count, NULL, &fused);
 }
 
-enum clrnn_status clrnn_launch_gemm_rows(struct clrnn_launches *l, const struct clrnn_gemm *gemm,
-                                         uint32_t count, const struct clrnn_blocks *blocks)
+enum clrnn_status clrnn_launch_gemm_rows(struct clrnn_launches *l, const struct clrnn_gemm *gemm, uint32_t count,
+                                         const struct clrnn_blocks *blocks)
 {
     struct clrnn_gemm m[2] = {gemm[0], gemm[count - 1]};
     uint32_t first, rows;
@@ -68,8 +68,8 @@ enum clrnn_status clrnn_launch_gemm_rows(struct clrnn_launches *l, const struct 
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_launch_gemm_sum(struct clrnn_launches *l, const struct clrnn_gemm *gemm,
-                                        uint32_t count, const struct clrnn_blocks *blocks)
+enum clrnn_status clrnn_launch_gemm_sum(struct clrnn_launches *l, const struct clrnn_gemm *gemm, uint32_t count,
+                                        const struct clrnn_blocks *blocks)
 {
     struct clrnn_gemm m[2] = {gemm[0], gemm[count - 1]};
     uint32_t first, rows;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiplies over the time steps of long sequences. They process the steps in blocks: results then
-// have the same bits, whether one multiply covers all steps or, as with train.recompute, several multiplies
-// cover some of the steps each.
+// Matrix multiplies over the time steps of long sequences. They process the steps in blocks: results then have the same
+// bits, whether one multiply covers all steps or, as with train.recompute, several multiplies cover some of the steps
+// each.
 #ifndef CLRNN_SRC_OPS_BLOCKS_H
 #define CLRNN_SRC_OPS_BLOCKS_H
 
 #include "device/gemm/gemm.h"
 
-/** How rows are divided into blocks: the first block has `lead` rows, the others `rows`. rows 0: there are no
- * blocks, and all rows are multiplied together. */
+/** How rows are divided into blocks: the first block has `lead` rows, the others `rows`. rows 0: there are no blocks,
+ * and all rows are multiplied together. */
 struct clrnn_blocks {
     uint32_t lead, rows;
     // The block with the last rows comes first in a sum, because backward reaches it first.
@@ -18,20 +18,19 @@ struct clrnn_blocks {
 /** Returns the number of time steps in a block on this device. */
 uint32_t clrnn_block_steps(const struct clrnn_device *device);
 
-/** Divides the time steps [begin, steps), with N rows each, into blocks. Steps are numbered in the order in
- * which direction d goes through them. If the steps are a part of a sequence, the part must begin where a
- * block begins. `all` is the number of steps of the whole sequence; if they fit in one block, there are no
- * blocks (rows 0). */
-struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *launches, uint32_t d, uint32_t begin,
-                                    uint32_t steps, uint32_t all, uint32_t N);
+/** Divides the time steps [begin, steps), with N rows each, into blocks. Steps are numbered in the order in which
+ * direction d goes through them. If the steps are a part of a sequence, the part must begin where a block begins. `all`
+ * is the number of steps of the whole sequence; if they fit in one block, there are no blocks (rows 0). */
+struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *launches, uint32_t d, uint32_t begin, uint32_t steps,
+                                    uint32_t all, uint32_t N);
 
-/** Appends `count` multiplies (1 or 2) like clrnn_launch_gemm_batch. The blocks divide the rows of C. No sum
- * depends on how many rows C has. */
-enum clrnn_status clrnn_launch_gemm_rows(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
-                                         uint32_t count, const struct clrnn_blocks *blocks);
-/** As clrnn_launch_gemm_rows, but the blocks divide the dimension K, over which the multiply sums. The sum of
- * each block is computed by itself and then added to C. */
-enum clrnn_status clrnn_launch_gemm_sum(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
-                                        uint32_t count, const struct clrnn_blocks *blocks);
+/** Appends `count` multiplies (1 or 2) like clrnn_launch_gemm_batch. The blocks divide the rows of C. No sum depends on
+ * how many rows C has. */
+enum clrnn_status clrnn_launch_gemm_rows(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
+                                         const struct clrnn_blocks *blocks);
+/** As clrnn_launch_gemm_rows, but the blocks divide the dimension K, over which the multiply sums. The sum of each
+ * block is computed by itself and then added to C. */
+enum clrnn_status clrnn_launch_gemm_sum(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
+                                        const struct clrnn_blocks *blocks);
 
 #endif

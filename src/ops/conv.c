@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Launches a convolution over time: copies the inputs of each output step into a row of a matrix (im2col),
-// then multiplies the matrix by the weights.
+// Launches a convolution over time: copies the inputs of each output step into a row of a matrix (im2col), then
+// multiplies the matrix by the weights.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -21,9 +21,9 @@ static enum clrnn_status gather(struct clrnn_launches *l, const struct clrnn_op 
     TRY(clrnn_launches_scratch(l, taps * op->C, columns));
     return clrnn_launch_kernel(l, "conv", "conv_gather", DEFINES({"WIDTH", s.width}), s.range,
                                (struct clrnn_cost){0, 8.0 * (double)taps * op->C},
-                               ARGS(BUF(x), BUF(lengths), BUF(*columns), UINT(op->T), UINT(op->N),
-                                    UINT(op->C), UINT(a->T_out), UINT(a->kernel), UINT(a->stride),
-                                    UINT(a->dilation), UINT(a->padding), UINT(s.chunk)));
+                               ARGS(BUF(x), BUF(lengths), BUF(*columns), UINT(op->T), UINT(op->N), UINT(op->C),
+                                    UINT(a->T_out), UINT(a->kernel), UINT(a->stride), UINT(a->dilation),
+                                    UINT(a->padding), UINT(s.chunk)));
 }
 
 // Transposes [O, first, second] to [O, second, first].
@@ -32,15 +32,15 @@ static enum clrnn_status swap(struct clrnn_launches *l, const struct clrnn_op *o
 {
     const double count = (double)op->conv.O * first * second;
 
-    return clrnn_launch_kernel(l, "conv", "conv_swap", DEFINES({"WIDTH", 1}),
-                               RANGE2(first * second, op->conv.O), (struct clrnn_cost){0, 8 * count},
+    return clrnn_launch_kernel(l, "conv", "conv_swap", DEFINES({"WIDTH", 1}), RANGE2(first * second, op->conv.O),
+                               (struct clrnn_cost){0, 8 * count},
                                ARGS(BUF(in), BUF(out), UINT(op->conv.O), UINT(first), UINT(second)));
 }
 
-// Sets *ordered to the weight as [O, kernel, C]: the weight itself if that makes no difference, otherwise a
-// transposed copy in scratch memory.
-static enum clrnn_status order_weight(struct clrnn_launches *l, const struct clrnn_op *op,
-                                      struct clrnn_buffer *weight, struct clrnn_buffer **ordered)
+// Sets *ordered to the weight as [O, kernel, C]: the weight itself if that makes no difference, otherwise a transposed
+// copy in scratch memory.
+static enum clrnn_status order_weight(struct clrnn_launches *l, const struct clrnn_op *op, struct clrnn_buffer *weight,
+                                      struct clrnn_buffer **ordered)
 {
     *ordered = weight;
     if (op->conv.kernel == 1 || op->C == 1)
@@ -79,9 +79,9 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
     return clrnn_launch_kernel(
         l, "conv", "conv_scatter", DEFINES({"WIDTH", s.width}), s.range,
         (struct clrnn_cost){(double)rows * width, 4.0 * rows * width + 4.0 * op->T * op->N * op->C},
-        ARGS(BUF(columns), BUF(clrnn_in(g, op, CONV_BWD_LENGTHS)), BUF(clrnn_out(g, op, CONV_DX)),
-             UINT(op->T), UINT(op->N), UINT(op->C), UINT(a->T_out), UINT(a->kernel), UINT(a->stride),
-             UINT(a->dilation), UINT(a->padding), UINT(s.chunk)));
+        ARGS(BUF(columns), BUF(clrnn_in(g, op, CONV_BWD_LENGTHS)), BUF(clrnn_out(g, op, CONV_DX)), UINT(op->T),
+             UINT(op->N), UINT(op->C), UINT(a->T_out), UINT(a->kernel), UINT(a->stride), UINT(a->dilation),
+             UINT(a->padding), UINT(s.chunk)));
 }
 
 static enum clrnn_status weight_gradient(struct clrnn_launches *l, const struct clrnn_graph *g,
@@ -134,9 +134,8 @@ static double bwd_flops(const struct clrnn_op *op)
 
 static void sizes(const struct clrnn_op *op, char *text, size_t size)
 {
-    snprintf(text, size, " T%u N%u C%u O%u K%u", (unsigned)clrnn_tune_size(op->T),
-             (unsigned)clrnn_tune_size(op->N), (unsigned)clrnn_tune_size(op->C),
-             (unsigned)clrnn_tune_size(op->conv.O), (unsigned)op->conv.kernel);
+    snprintf(text, size, " T%u N%u C%u O%u K%u", (unsigned)clrnn_tune_size(op->T), (unsigned)clrnn_tune_size(op->N),
+             (unsigned)clrnn_tune_size(op->C), (unsigned)clrnn_tune_size(op->conv.O), (unsigned)op->conv.kernel);
 }
 
 static const struct clrnn_op_backward backward = {
@@ -152,6 +151,5 @@ static const struct clrnn_op_backward backward = {
     .grad = {{CONV_DWEIGHT, CONV_WEIGHT}, {CONV_DBIAS, CONV_BIAS}},
 };
 
-const struct clrnn_op_class clrnn_conv_fwd_class = {
-    .flops = fwd_flops, .sizes = sizes, .backward = &backward};
+const struct clrnn_op_class clrnn_conv_fwd_class = {.flops = fwd_flops, .sizes = sizes, .backward = &backward};
 const struct clrnn_op_class clrnn_conv_bwd_class = {.flops = bwd_flops, .sizes = sizes};

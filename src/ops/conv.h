@@ -11,8 +11,8 @@
     X(CONV_FWD, conv, conv_fwd) X(CONV_BWD, conv, conv_bwd)
 // clang-format on
 
-// y[t] = bias + the sum over k of weight[:, :, k] x[t * stride + k * dilation - padding], where x is 0
-// outside the steps of its sample.
+// y[t] = bias + the sum over k of weight[:, :, k] x[t * stride + k * dilation - padding], where x is 0 outside the
+// steps of its sample.
 enum {
     CONV_X,
     CONV_LENGTHS,     // of x

@@ -3,8 +3,8 @@
 #include "base/array.h"
 #include "ops/graph.h"
 
-static double slot_bytes(const struct clrnn_op_class *class, const struct clrnn_graph *graph,
-                         const struct clrnn_op *op, int slot, bool out)
+static double slot_bytes(const struct clrnn_op_class *class, const struct clrnn_graph *graph, const struct clrnn_op *op,
+                         int slot, bool out)
 {
     const int id = out ? op->out[slot] : op->in[slot];
     const double part = id >= 0 && class->slot_bytes ? class->slot_bytes(graph, op, slot, out) : -1;
@@ -13,8 +13,7 @@ static double slot_bytes(const struct clrnn_op_class *class, const struct clrnn_
         return 0;
     if (out && class->record >> slot & 1)
         return 4.0 * class->record_numbers;
-    return (out && class->updated >> slot & 1 ? 2 : 1) *
-           (part >= 0 ? part : 4 * (double)graph->tensor[id].count);
+    return (out && class->updated >> slot & 1 ? 2 : 1) * (part >= 0 ? part : 4 * (double)graph->tensor[id].count);
 }
 
 struct clrnn_cost clrnn_class_cost(const struct clrnn_op_class *class, const struct clrnn_graph *graph,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Op of the loss of connectionist temporal classification (CTC) and its gradient, over T steps of N samples.
-// It writes one record (RECORD_... in cl/slots.h).
+// Op of the loss of connectionist temporal classification (CTC) and its gradient, over T steps of N samples. It writes
+// one record (RECORD_... in cl/slots.h).
 #ifndef CLRNN_SRC_OPS_CTC_H
 #define CLRNN_SRC_OPS_CTC_H
 

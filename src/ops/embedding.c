@@ -12,8 +12,7 @@ enum clrnn_status clrnn_embedding_fwd(struct clrnn_launches *launches, const str
 
     return clrnn_launch_kernel(launches, "embedding", "embedding_fwd", DEFINES({"WIDTH", s.width}), s.range,
                                clrnn_class_cost(&clrnn_embedding_fwd_class, graph, op),
-                               ARGS(BUF(clrnn_in(graph, op, EMBEDDING_X)),
-                                    BUF(clrnn_in(graph, op, EMBEDDING_WEIGHT)),
+                               ARGS(BUF(clrnn_in(graph, op, EMBEDDING_X)), BUF(clrnn_in(graph, op, EMBEDDING_WEIGHT)),
                                     BUF(clrnn_out(graph, op, EMBEDDING_Y)), UINT(rows), UINT(op->C),
                                     UINT(op->embedding.V), UINT(s.chunk)));
 }
@@ -22,8 +21,8 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
                                       const struct clrnn_op *op)
 {
     const bool cpu = clrnn_on_cpu(launches);
-    // The rows of the weight matrix are divided into slices, and the work-items of each slice read all
-    // tokens. So there are few slices on CPUs, and enough to fill the device on GPUs.
+    // The rows of the weight matrix are divided into slices, and the work-items of each slice read all tokens. So there
+    // are few slices on CPUs, and enough to fill the device on GPUs.
     const uint32_t most = cpu ? 16 : 512;
     const uint32_t width = cpu && op->C >= 8 ? 16 : 1, columns = cpu ? MIN2(op->C, 256) : 1;
     uint32_t slices = 1; // a power of two
@@ -32,11 +31,10 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
         slices *= 2;
     return clrnn_launch_kernel(
         launches, "embedding", "embedding_bwd", DEFINES({"WIDTH", width}),
-        RANGE2((op->C + columns - 1) / columns, slices),
-        clrnn_class_cost(&clrnn_embedding_bwd_class, graph, op),
+        RANGE2((op->C + columns - 1) / columns, slices), clrnn_class_cost(&clrnn_embedding_bwd_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, EMBEDDING_BWD_X)), BUF(clrnn_in(graph, op, EMBEDDING_BWD_DY)),
-             BUF(clrnn_out(graph, op, EMBEDDING_DWEIGHT)), UINT(op->T * op->N), UINT(op->C),
-             UINT(op->embedding.V), INT(op->embedding.padding_idx), UINT(slices), UINT(columns)));
+             BUF(clrnn_out(graph, op, EMBEDDING_DWEIGHT)), UINT(op->T * op->N), UINT(op->C), UINT(op->embedding.V),
+             INT(op->embedding.padding_idx), UINT(slices), UINT(columns)));
 }
 
 // ---------------------------------------------------------------- cost functions and op classes
@@ -46,8 +44,8 @@ static double bwd_flops(const struct clrnn_op *op)
     return (double)op->T * op->N * op->C;
 }
 
-// Returns the bytes that forward reads or writes in a slot. Of the weights it reads one row per token. -1:
-// the size of the whole tensor.
+// Returns the bytes that forward reads or writes in a slot. Of the weights it reads one row per token. -1: the size of
+// the whole tensor.
 static double fwd_slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     (void)graph;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Launches the op that gathers a batch from a data set. Targets take a launch of their own if their number of
-// steps differs from that of x.
+// Launches the op that gathers a batch from a data set. Targets take a launch of their own if their number of steps
+// differs from that of x.
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
@@ -12,15 +12,14 @@ static enum clrnn_status feed_targets(struct clrnn_launches *launches, const str
     const size_t rows = (size_t)op->feed.own_steps * op->N;
     const uint32_t targets = MAX2(op->feed.targets, 1);
 
-    return clrnn_launch_kernel(
-        launches, "feed", "feed_targets",
-        DEFINES({"WIDTH", 1}, {"TOKENS", 0}, {"TARGET", op->feed.target_real ? 2 : 1}, {"TARGET_STEPS", 1},
-                {"TARGETS", targets}),
-        RANGE1(rows), (struct clrnn_cost){0, 8.0 * (double)rows * targets},
-        ARGS(BUF(clrnn_in(graph, op, FEED_Y)), BUF(clrnn_in(graph, op, FEED_Y_LENGTHS)),
-             BUF(clrnn_in(graph, op, FEED_INDEX)), BUF(clrnn_out(graph, op, FEED_OUT_Y)),
-             BUF(clrnn_out(graph, op, FEED_OUT_Y_LENGTHS)), UINT(op->feed.own_steps), UINT(op->N),
-             UINT(op->feed.own_steps_data)));
+    return clrnn_launch_kernel(launches, "feed", "feed_targets",
+                               DEFINES({"WIDTH", 1}, {"TOKENS", 0}, {"TARGET", op->feed.target_real ? 2 : 1},
+                                       {"TARGET_STEPS", 1}, {"TARGETS", targets}),
+                               RANGE1(rows), (struct clrnn_cost){0, 8.0 * (double)rows * targets},
+                               ARGS(BUF(clrnn_in(graph, op, FEED_Y)), BUF(clrnn_in(graph, op, FEED_Y_LENGTHS)),
+                                    BUF(clrnn_in(graph, op, FEED_INDEX)), BUF(clrnn_out(graph, op, FEED_OUT_Y)),
+                                    BUF(clrnn_out(graph, op, FEED_OUT_Y_LENGTHS)), UINT(op->feed.own_steps),
+                                    UINT(op->N), UINT(op->feed.own_steps_data)));
 }
 
 enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -43,13 +42,12 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
         DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
                 {"TARGET_STEPS", op->feed.target_steps}, {"TARGETS", MAX2(op->feed.targets, 1)}),
         cpu ? s.range : RANGE1(rows * C), clrnn_class_cost(&clrnn_feed_class, graph, op),
-        ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
-             BUF(clrnn_in(graph, op, FEED_LENGTHS)), BUF(clrnn_in(graph, op, FEED_INDEX)),
-             BUF(clrnn_in(graph, op, FEED_MEAN)), BUF(clrnn_in(graph, op, FEED_STD)),
-             BUF(clrnn_in(graph, op, FEED_WEIGHT)), BUF(clrnn_in(graph, op, FEED_COUNTER)), BUF(out_x),
-             BUF(clrnn_out(graph, op, FEED_OUT_Y)), BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)),
-             BUF(clrnn_out(graph, op, FEED_OUT_WEIGHT)), UINT(op->T), UINT(op->N), UINT(C),
-             UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
+        ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)), BUF(clrnn_in(graph, op, FEED_LENGTHS)),
+             BUF(clrnn_in(graph, op, FEED_INDEX)), BUF(clrnn_in(graph, op, FEED_MEAN)),
+             BUF(clrnn_in(graph, op, FEED_STD)), BUF(clrnn_in(graph, op, FEED_WEIGHT)),
+             BUF(clrnn_in(graph, op, FEED_COUNTER)), BUF(out_x), BUF(clrnn_out(graph, op, FEED_OUT_Y)),
+             BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), BUF(clrnn_out(graph, op, FEED_OUT_WEIGHT)), UINT(op->T),
+             UINT(op->N), UINT(C), UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
 }
 
 // ---------------------------------------------------------------- cost functions and op classes
@@ -59,8 +57,8 @@ static double flops(const struct clrnn_op *op)
     return op->in[FEED_MEAN] >= 0 ? 2.0 * op->T * op->N * op->C : 0;
 }
 
-// Returns the bytes that FEED reads or writes in a slot. Of the data set it reads only the batch's rows. 0:
-// the copy of the batch was left out (clrnn_graph_elide_copy). -1: the size of the whole tensor.
+// Returns the bytes that FEED reads or writes in a slot. Of the data set it reads only the batch's rows. 0: the copy of
+// the batch was left out (clrnn_graph_elide_copy). -1: the size of the whole tensor.
 static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     const double rows = (double)op->T * op->N;

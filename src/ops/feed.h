@@ -13,13 +13,12 @@
     X(FEED, feed, feed)
 // clang-format on
 
-// With FEED_MEAN, x becomes (x - mean) / std. Padding is set: x to 0, tokens to -1, class targets to
-// INT32_MIN ("no target"), real targets to 0. With FEED_COUNTER, the batch begins at step COUNTER_FIRST of
-// the samples (train.bptt), and the lengths that the op writes are the numbers of steps left from there on,
-// at least 0.
+// With FEED_MEAN, x becomes (x - mean) / std. Padding is set: x to 0, tokens to -1, class targets to INT32_MIN ("no
+// target"), real targets to 0. With FEED_COUNTER, the batch begins at step COUNTER_FIRST of the samples (train.bptt),
+// and the lengths that the op writes are the numbers of steps left from there on, at least 0.
 enum {
-    FEED_X, // REAL [S, T_data, C], or I32 [S, T_data] tokens
-    FEED_Y, // I32 or REAL [S, targets] or [S, T_data or own_steps_data, targets]; CLRNN_NONE in prediction
+    FEED_X,         // REAL [S, T_data, C], or I32 [S, T_data] tokens
+    FEED_Y,         // I32 or REAL [S, targets] or [S, T_data or own_steps_data, targets]; CLRNN_NONE in prediction
     FEED_LENGTHS,   // I32 [S], or CLRNN_NONE
     FEED_INDEX,     // U32 [N]: indices of the batch's samples in the data set
     FEED_MEAN,      // REAL [C], or CLRNN_NONE
@@ -39,8 +38,8 @@ enum {
 struct clrnn_feed_attributes {
     uint32_t S, T_data, targets; // targets: how many numbers y has for a sample, or for a step of it
     bool tokens, target_real, target_steps, target;
-    // If not 0, the number of steps of y differs from that of x: y has own_steps steps in the batch and
-    // own_steps_data in the data set. These steps are copied unchanged.
+    // If not 0, the number of steps of y differs from that of x: y has own_steps steps in the batch and own_steps_data
+    // in the data set. These steps are copied unchanged.
     uint32_t own_steps, own_steps_data;
 };
 

@@ -45,8 +45,8 @@ enum clrnn_status clrnn_graph_tensor(struct clrnn_graph *graph, const char *name
                              .rows_index = CLRNN_NONE};
 
     if (ndim > ARRAY_SIZE(t.dims))
-        return clrnn_error(graph->log, CLRNN_ERR_ARG, "tensor %s has %u dimensions; at most 4 are possible",
-                           name, ndim);
+        return clrnn_error(graph->log, CLRNN_ERR_ARG, "tensor %s has %u dimensions; at most 4 are possible", name,
+                           ndim);
     for (unsigned i = 0; i < ndim; i++) {
         t.dims[i] = dims[i];
         if (!clrnn_mul_size(t.count, dims[i], &t.count) || t.count > UINT32_MAX)
@@ -64,8 +64,8 @@ enum clrnn_status clrnn_graph_tensor(struct clrnn_graph *graph, const char *name
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind kind, const char *layer,
-                                 uint32_t T, uint32_t N, uint32_t C, struct clrnn_op **op)
+enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind kind, const char *layer, uint32_t T,
+                                 uint32_t N, uint32_t C, struct clrnn_op **op)
 {
     struct clrnn_op fresh;
 
@@ -90,9 +90,8 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
 
 static bool picks_up(const struct clrnn_op *op, int slot)
 {
-    return op->kind == CLRNN_OP_LOSS
-               ? slot == LOSS_TARGET || slot == LOSS_SAMPLE_WEIGHT
-               : (op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD) && slot == RNN_X;
+    return op->kind == CLRNN_OP_LOSS ? slot == LOSS_TARGET || slot == LOSS_SAMPLE_WEIGHT
+                                     : (op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD) && slot == RNN_X;
 }
 
 static bool all_pick_up(const struct clrnn_graph *graph, int id)
@@ -177,11 +176,9 @@ static int lower_first(const void *a, const void *b)
     return (*p)->offset < (*q)->offset ? -1 : (*p)->offset > (*q)->offset;
 }
 
-// Sets p->offset to the lowest offset at which `p` fits between those tensors of place[0..placed) that are
-// live at the same time (with `separate`: between all of them). `beside` is scratch memory for pointers to
-// these tensors.
-static void first_fit(struct place *p, struct place *place, size_t placed, bool separate,
-                      struct place **beside)
+// Sets p->offset to the lowest offset at which `p` fits between those tensors of place[0..placed) that are live at the
+// same time (with `separate`: between all of them). `beside` is scratch memory for pointers to these tensors.
+static void first_fit(struct place *p, struct place *place, size_t placed, bool separate, struct place **beside)
 {
     size_t count = 0;
 
@@ -197,10 +194,9 @@ static void first_fit(struct place *p, struct place *place, size_t placed, bool 
     }
 }
 
-// Lists the activations in `place`, with their lifetimes and their sizes rounded up to the alignment. Returns
-// how many there are.
-static size_t list_activations(const struct clrnn_graph *graph, const struct clrnn_device *device,
-                               struct place *place)
+// Lists the activations in `place`, with their lifetimes and their sizes rounded up to the alignment. Returns how many
+// there are.
+static size_t list_activations(const struct clrnn_graph *graph, const struct clrnn_device *device, struct place *place)
 {
     const size_t align = clrnn_buffer_align(device);
     size_t count = 0;
@@ -224,8 +220,7 @@ static enum clrnn_status make_arena(struct clrnn_device *device, size_t bytes, s
     const size_t element = clrnn_type_bytes(device, CLRNN_REAL);
     struct clrnn_buffer *larger = NULL;
 
-    if (*arena != NULL &&
-        clrnn_buffer_count(*arena) * clrnn_type_bytes(device, clrnn_buffer_type(*arena)) >= bytes)
+    if (*arena != NULL && clrnn_buffer_count(*arena) * clrnn_type_bytes(device, clrnn_buffer_type(*arena)) >= bytes)
         return CLRNN_OK;
     TRY(clrnn_buffer_create(device, CLRNN_REAL, (bytes + element - 1) / element, "activations", &larger));
     clrnn_buffer_destroy(arena);

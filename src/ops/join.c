@@ -5,8 +5,7 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-enum clrnn_status clrnn_add(struct clrnn_launches *launches, const struct clrnn_graph *graph,
-                            const struct clrnn_op *op)
+enum clrnn_status clrnn_add(struct clrnn_launches *launches, const struct clrnn_graph *graph, const struct clrnn_op *op)
 {
     const size_t count = (size_t)op->T * op->N * op->C;
     const struct clrnn_split s = clrnn_split_flat(launches, count);
@@ -23,8 +22,8 @@ enum clrnn_status clrnn_concat_fwd(struct clrnn_launches *launches, const struct
     uint32_t first = 0;
 
     for (uint32_t i = 0; i < op->join.count; first += op->join.width[i], i++)
-        TRY(clrnn_launch_copy_columns(launches, op->T * op->N, op->join.width[i], clrnn_in(graph, op, (int)i),
-                                      0, op->join.width[i], clrnn_out(graph, op, CONCAT_Y), first, op->C));
+        TRY(clrnn_launch_copy_columns(launches, op->T * op->N, op->join.width[i], clrnn_in(graph, op, (int)i), 0,
+                                      op->join.width[i], clrnn_out(graph, op, CONCAT_Y), first, op->C));
     return CLRNN_OK;
 }
 
@@ -42,15 +41,15 @@ enum clrnn_status clrnn_concat_bwd(struct clrnn_launches *launches, const struct
 }
 
 // Transposes [T, N, C] to [N, T, C] or, with `back`, [N, T, C] to [T, N, C].
-static enum clrnn_status swap_rows(struct clrnn_launches *l, const struct clrnn_op *op,
-                                   struct clrnn_buffer *from, struct clrnn_buffer *to, bool back)
+static enum clrnn_status swap_rows(struct clrnn_launches *l, const struct clrnn_op *op, struct clrnn_buffer *from,
+                                   struct clrnn_buffer *to, bool back)
 {
     const struct clrnn_split s = clrnn_split_elements(l, (size_t)op->T * op->N, op->C, true);
 
-    return clrnn_launch_kernel(l, "join", "swap_rows", DEFINES({"WIDTH", s.width}), s.range,
-                               (struct clrnn_cost){0, 8.0 * op->T * op->N * op->C},
-                               ARGS(BUF(from), BUF(to), UINT(back ? op->N : op->T),
-                                    UINT(back ? op->T : op->N), UINT(op->C), UINT(s.chunk)));
+    return clrnn_launch_kernel(
+        l, "join", "swap_rows", DEFINES({"WIDTH", s.width}), s.range,
+        (struct clrnn_cost){0, 8.0 * op->T * op->N * op->C},
+        ARGS(BUF(from), BUF(to), UINT(back ? op->N : op->T), UINT(back ? op->T : op->N), UINT(op->C), UINT(s.chunk)));
 }
 
 enum clrnn_status clrnn_flatten_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -64,8 +63,7 @@ enum clrnn_status clrnn_flatten_bwd(struct clrnn_launches *launches, const struc
 {
     if (op->out[FLATTEN_DX] < 0)
         return CLRNN_OK;
-    return swap_rows(launches, op, clrnn_in(graph, op, FLATTEN_BWD_DY), clrnn_out(graph, op, FLATTEN_DX),
-                     true);
+    return swap_rows(launches, op, clrnn_in(graph, op, FLATTEN_BWD_DY), clrnn_out(graph, op, FLATTEN_DX), true);
 }
 
 // ---------------------------------------------------------------- cost functions and op classes

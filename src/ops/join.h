@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Ops that join tensors: the sum of two tensors, and a concatenation of features. FLATTEN joins the time
-// steps of a sample.
+// Ops that join tensors: the sum of two tensors, and a concatenation of features. FLATTEN joins the time steps of a
+// sample.
 #ifndef CLRNN_SRC_OPS_JOIN_H
 #define CLRNN_SRC_OPS_JOIN_H
 
@@ -18,13 +18,13 @@
 // ADD: y = first + second, all [rows, C]. Both terms are 0 in padding, and so is y.
 enum { ADD_FIRST, ADD_SECOND };
 enum { ADD_Y };
-// CONCAT: input slots 0 to count - 1 hold tensors [rows, width[i]]. They are concatenated along the features
-// to y [rows, C], where C is the sum of the widths.
+// CONCAT: input slots 0 to count - 1 hold tensors [rows, width[i]]. They are concatenated along the features to y
+// [rows, C], where C is the sum of the widths.
 enum { CONCAT_Y };
 enum { CONCAT_BWD_DY }; // output slots 0 to count - 1: dx [rows, width[i]], or CLRNN_NONE
 
-// FLATTEN: y [N, T * C] of x [T, N, C]; in a row of y, the C features of step 0 come first, then those of
-// step 1, and so on.
+// FLATTEN: y [N, T * C] of x [T, N, C]; in a row of y, the C features of step 0 come first, then those of step 1, and
+// so on.
 enum { FLATTEN_X };
 enum { FLATTEN_Y };
 enum { FLATTEN_BWD_DY };

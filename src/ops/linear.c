@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Launches linear layers: a GEMM, with the bias and zeros in padding; or special kernels if there are few
-// outputs.
+// Launches linear layers: a GEMM, with the bias and zeros in padding; or special kernels if there are few outputs.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -10,23 +9,21 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// With at most this many outputs, which is usual for a classifier, one fused kernel is faster than a GEMM
-// with bias: the product has few columns, so that most time is spent on reading x.
+// With at most this many outputs, which is usual for a classifier, one fused kernel is faster than a GEMM with bias:
+// the product has few columns, so that most time is spent on reading x.
 enum { FEW_OUTPUTS = 8 };
 
-static enum clrnn_status fwd_few(struct clrnn_launches *l, const struct clrnn_graph *g,
-                                 const struct clrnn_op *op)
+static enum clrnn_status fwd_few(struct clrnn_launches *l, const struct clrnn_graph *g, const struct clrnn_op *op)
 {
     const uint32_t rows = op->T * op->N;
     const struct clrnn_split s = clrnn_split_rows(l, rows, op->C);
 
-    return clrnn_launch_kernel(l, "linear", "linear_fwd",
-                               DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"OUTPUTS", op->linear.O}),
-                               s.range, clrnn_class_cost(&clrnn_linear_fwd_class, g, op),
-                               ARGS(BUF(clrnn_in(g, op, LINEAR_X)), BUF(clrnn_in(g, op, LINEAR_LENGTHS)),
-                                    BUF(clrnn_in(g, op, LINEAR_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BIAS)),
-                                    BUF(clrnn_out(g, op, LINEAR_Y)), UINT(rows), UINT(op->N), UINT(op->C),
-                                    UINT(op->linear.O), UINT(s.chunk), LANE_SUMS(s)));
+    return clrnn_launch_kernel(
+        l, "linear", "linear_fwd", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"OUTPUTS", op->linear.O}), s.range,
+        clrnn_class_cost(&clrnn_linear_fwd_class, g, op),
+        ARGS(BUF(clrnn_in(g, op, LINEAR_X)), BUF(clrnn_in(g, op, LINEAR_LENGTHS)), BUF(clrnn_in(g, op, LINEAR_WEIGHT)),
+             BUF(clrnn_in(g, op, LINEAR_BIAS)), BUF(clrnn_out(g, op, LINEAR_Y)), UINT(rows), UINT(op->N), UINT(op->C),
+             UINT(op->linear.O), UINT(s.chunk), LANE_SUMS(s)));
 }
 
 enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -46,8 +43,7 @@ enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct
 
 // ---------------------------------------------------------------- backward
 
-static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_graph *g,
-                                 const struct clrnn_op *op)
+static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_graph *g, const struct clrnn_op *op)
 {
     const uint32_t rows = op->T * op->N, O = op->linear.O, C = op->C;
     struct clrnn_buffer *dx = clrnn_out(g, op, LINEAR_DX);
@@ -64,13 +60,12 @@ static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_gr
         TRY(clrnn_launches_scratch(l, (size_t)to_weight.teams * O * C, &dweight_blocks));
     if (to_weight.teams > 1 && dbias != NULL)
         TRY(clrnn_launches_scratch(l, (size_t)to_weight.teams * O, &dbias_blocks));
-    TRY(clrnn_launch_kernel(
-        l, "linear", "linear_bwd", DEFINES({"WIDTH", to_x.width}, {"LANES", 1}, {"OUTPUTS", O}),
-        RANGE1(items), clrnn_class_cost(&clrnn_linear_bwd_class, g, op),
-        ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_X)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
-             BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(dx),
-             BUF(dweight_blocks), BUF(dbias_blocks), UINT(rows), UINT(op->N), UINT(C), UINT(dx_items),
-             UINT(to_x.chunk), UINT(columns), UINT(to_weight.chunk))));
+    TRY(clrnn_launch_kernel(l, "linear", "linear_bwd", DEFINES({"WIDTH", to_x.width}, {"LANES", 1}, {"OUTPUTS", O}),
+                            RANGE1(items), clrnn_class_cost(&clrnn_linear_bwd_class, g, op),
+                            ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_X)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
+                                 BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(dx),
+                                 BUF(dweight_blocks), BUF(dbias_blocks), UINT(rows), UINT(op->N), UINT(C),
+                                 UINT(dx_items), UINT(to_x.chunk), UINT(columns), UINT(to_weight.chunk))));
     if (to_weight.teams > 1 && dweight != NULL)
         TRY(clrnn_launch_block_sum(l, dweight_blocks, 0, to_weight.teams, O * C, dweight));
     if (to_weight.teams > 1 && dbias != NULL)
@@ -93,8 +88,8 @@ enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct
     // the multiplies need zeros in the padding of dy
     TRY(clrnn_launch_mask_rows(launches, lengths, op->T, op->N, O, &dy));
     if (dx != NULL)
-        TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_NN, rows, op->C, O, dy,
-                                    clrnn_in(graph, op, LINEAR_BWD_WEIGHT), dx));
+        TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_NN, rows, op->C, O, dy, clrnn_in(graph, op, LINEAR_BWD_WEIGHT),
+                                    dx));
     if (dweight != NULL) {
         TRY(clrnn_launch_mask_rows(launches, lengths, op->T, op->N, op->C, &x));
         TRY(clrnn_launch_gemm_dense(launches, CLRNN_GEMM_TN, O, op->C, rows, dy, x, dweight));
@@ -121,9 +116,8 @@ static double bwd_flops(const struct clrnn_op *op)
 
 static void sizes(const struct clrnn_op *op, char *text, size_t size)
 {
-    snprintf(text, size, " T%u N%u C%u O%u", (unsigned)clrnn_tune_size(op->T),
-             (unsigned)clrnn_tune_size(op->N), (unsigned)clrnn_tune_size(op->C),
-             (unsigned)clrnn_tune_size(op->linear.O));
+    snprintf(text, size, " T%u N%u C%u O%u", (unsigned)clrnn_tune_size(op->T), (unsigned)clrnn_tune_size(op->N),
+             (unsigned)clrnn_tune_size(op->C), (unsigned)clrnn_tune_size(op->linear.O));
 }
 
 static const struct clrnn_op_backward backward = {
@@ -138,6 +132,5 @@ static const struct clrnn_op_backward backward = {
     .grad = {{LINEAR_DWEIGHT, LINEAR_WEIGHT}, {LINEAR_DBIAS, LINEAR_BIAS}},
 };
 
-const struct clrnn_op_class clrnn_linear_fwd_class = {
-    .flops = fwd_flops, .sizes = sizes, .backward = &backward};
+const struct clrnn_op_class clrnn_linear_fwd_class = {.flops = fwd_flops, .sizes = sizes, .backward = &backward};
 const struct clrnn_op_class clrnn_linear_bwd_class = {.flops = bwd_flops, .sizes = sizes};

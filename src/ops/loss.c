@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Launches the losses: one launch for a small batch; otherwise three, which compute blocks of rows in
-// parallel.
+// Launches the losses: one launch for a small batch; otherwise three, which compute blocks of rows in parallel.
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// MANY_CLASSES: on GPUs, the work-items of a group compute a row together if there are more classes.
-// CPU_NUMBERS, GPU_ROWS: the least work of a block, about so many numbers on a CPU and so many rows on a GPU.
+// MANY_CLASSES: on GPUs, the work-items of a group compute a row together if there are more classes. CPU_NUMBERS,
+// GPU_ROWS: the least work of a block, about so many numbers on a CPU and so many rows on a GPU.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
-// Returns the split among work-items: of the rows for a loss on classes, of the elements for a loss on real
-// targets. `cooperate`: several work-items compute a row together.
+// Returns the split among work-items: of the rows for a loss on classes, of the elements for a loss on real targets.
+// `cooperate`: several work-items compute a row together.
 static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
 {
     const uint32_t width = clrnn_loss_is_classes(op->loss.kind) ? op->C : 1;
@@ -39,8 +38,7 @@ static double parameter_of(const struct clrnn_op *op)
 enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                              const struct clrnn_op *op)
 {
-    const bool cooperate =
-        !clrnn_on_cpu(launches) && clrnn_loss_is_classes(op->loss.kind) && op->C > MANY_CLASSES;
+    const bool cooperate = !clrnn_on_cpu(launches) && clrnn_loss_is_classes(op->loss.kind) && op->C > MANY_CLASSES;
     const struct clrnn_split s = split_loss(launches, op, cooperate);
     const uint32_t rows = op->T * op->N;
     struct clrnn_buffer *x = clrnn_in(graph, op, LOSS_X), *lengths = clrnn_in(graph, op, LOSS_LENGTHS);
@@ -51,32 +49,30 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
                                  *scale = clrnn_in(graph, op, LOSS_SCALE);
     struct clrnn_buffer *counter = clrnn_in(graph, op, LOSS_COUNTER), *dx = clrnn_out(graph, op, LOSS_DX);
     struct clrnn_buffer *record = clrnn_out(graph, op, LOSS_RECORD), *sums, *weights;
-    const struct clrnn_defines defines = DEFINES(
-        {"LOSS_KIND", op->loss.kind}, {"COOPERATE", cooperate}, {"WIDTH", s.width}, {"LANES", s.lanes},
-        {"QUANTILES", MAX2(op->loss.quantiles, 1)}, {"MISSING", op->loss.missing}, {"TOTAL", op->loss.total});
+    const struct clrnn_defines defines =
+        DEFINES({"LOSS_KIND", op->loss.kind}, {"COOPERATE", cooperate}, {"WIDTH", s.width}, {"LANES", s.lanes},
+                {"QUANTILES", MAX2(op->loss.quantiles, 1)}, {"MISSING", op->loss.missing}, {"TOTAL", op->loss.total});
 
     if (s.teams <= 1)
         return clrnn_launch_kernel(
             launches, "loss", "loss_whole", defines, s.range, clrnn_class_cost(&clrnn_loss_class, graph, op),
-            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels), BUF(samples),
-                 BUF(scale), BUF(dx), UINT(rows), UINT(op->N), UINT(op->C), REAL(parameter_of(op)),
-                 INT(op->loss.ignore_index), BUF(counter), UINT(op->loss.slots), BUF(record), LANE_SUMS(s)));
+            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels), BUF(samples), BUF(scale),
+                 BUF(dx), UINT(rows), UINT(op->N), UINT(op->C), REAL(parameter_of(op)), INT(op->loss.ignore_index),
+                 BUF(counter), UINT(op->loss.slots), BUF(record), LANE_SUMS(s)));
     TRY(clrnn_launches_scratch(launches, (size_t)s.teams * RECORD_FIELDS, &sums));
     TRY(clrnn_launches_scratch(launches, s.teams, &weights));
+    TRY(clrnn_launch_kernel(launches, "loss", "loss_weights", defines, s.range, (struct clrnn_cost){rows, 4.0 * rows},
+                            ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(samples), UINT(rows),
+                                 UINT(op->N), UINT(op->C), INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk),
+                                 LANE_SUMS(s))));
     TRY(clrnn_launch_kernel(
-        launches, "loss", "loss_weights", defines, s.range, (struct clrnn_cost){rows, 4.0 * rows},
-        ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(samples), UINT(rows), UINT(op->N),
-             UINT(op->C), INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), LANE_SUMS(s))));
-    TRY(clrnn_launch_kernel(launches, "loss", "loss_rows", defines, s.range,
-                            clrnn_class_cost(&clrnn_loss_class, graph, op),
-                            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels),
-                                 BUF(samples), BUF(scale), BUF(dx), UINT(rows), UINT(op->N), UINT(op->C),
-                                 REAL(parameter_of(op)), INT(op->loss.ignore_index), BUF(weights),
-                                 UINT(s.teams), BUF(sums), UINT(s.chunk), LANE_SUMS(s))));
-    return clrnn_launch_kernel(
-        launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
-        (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},
-        ARGS(BUF(sums), UINT(s.teams), BUF(counter), UINT(op->loss.slots), BUF(record)));
+        launches, "loss", "loss_rows", defines, s.range, clrnn_class_cost(&clrnn_loss_class, graph, op),
+        ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels), BUF(samples), BUF(scale), BUF(dx),
+             UINT(rows), UINT(op->N), UINT(op->C), REAL(parameter_of(op)), INT(op->loss.ignore_index), BUF(weights),
+             UINT(s.teams), BUF(sums), UINT(s.chunk), LANE_SUMS(s))));
+    return clrnn_launch_kernel(launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
+                               (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},
+                               ARGS(BUF(sums), UINT(s.teams), BUF(counter), UINT(op->loss.slots), BUF(record)));
 }
 
 // ---------------------------------------------------------------- cost functions and op classes

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Op of a loss and its gradient, over `rows` predictions (after a pool T is 1). It writes one record
-// (RECORD_... in cl/slots.h).
+// Op of a loss and its gradient, over `rows` predictions (after a pool T is 1). It writes one record (RECORD_... in
+// cl/slots.h).
 #ifndef CLRNN_SRC_OPS_LOSS_H
 #define CLRNN_SRC_OPS_LOSS_H
 
@@ -18,14 +18,14 @@
 enum {
     LOSS_X, // [rows, C]
     LOSS_LENGTHS,
-    LOSS_TARGET,  // [rows] classes, or [rows, C] numbers; for loss quantile [rows, C / quantiles] numbers
-    LOSS_WEIGHT,  // REAL [C] class weights or pos_weight, or CLRNN_NONE; for loss quantile the [quantiles]
-                  // themselves
-    LOSS_COUNTER, // its COUNTER_SLOT is the index of the record to write
+    LOSS_TARGET,        // [rows] classes, or [rows, C] numbers; for loss quantile [rows, C / quantiles] numbers
+    LOSS_WEIGHT,        // REAL [C] class weights or pos_weight, or CLRNN_NONE; for loss quantile the [quantiles]
+                        // themselves
+    LOSS_COUNTER,       // its COUNTER_SLOT is the index of the record to write
     LOSS_SAMPLE_WEIGHT, // REAL [N]: weights of the samples, or CLRNN_NONE
     LOSS_LABEL_WEIGHT,  // bce_with_logits: REAL [C], its argument `weight`, or CLRNN_NONE
-    // REAL [2, targets]: deviation and mean with which the targets were standardised, or CLRNN_NONE. The
-    // record is then in the units of the data, while the gradient is that of the standardised targets.
+    // REAL [2, targets]: deviation and mean with which the targets were standardised, or CLRNN_NONE. The record is then
+    // in the units of the data, while the gradient is that of the standardised targets.
     LOSS_SCALE,
 };
 enum {
@@ -39,8 +39,8 @@ struct clrnn_loss_attributes {
     uint32_t quantiles; // loss quantile: number of quantiles; output o * quantiles + q of x is quantile q of
                         // target o
     bool missing;       // targets that are NaN are missing: they add nothing to loss, gradient or counts
-    // dx is the gradient of the sum of the losses, not of their weighted mean: the batch is only a part of a
-    // larger one (train.shards).
+    // dx is the gradient of the sum of the losses, not of their weighted mean: the batch is only a part of a larger one
+    // (train.shards).
     bool total;
     int32_t ignore_index;
     uint32_t slots;

@@ -15,12 +15,11 @@
     X(LAYERNORM_FWD, norm, layernorm_fwd) X(LAYERNORM_BWD, norm, layernorm_bwd)
 // clang-format on
 
-// BATCHNORM_FWD with batch_stats normalises by the mean and the biased variance of the batch's valid rows. It
-// also updates the running statistics: running = (1 - momentum) * running + momentum * batch, with the
-// unbiased variance of the batch. With `cumulative`, momentum is 1 / (batches + 1). Without batch_stats it
-// normalises by the running statistics. batch_stats is set in training, and in eval mode if the layer has
-// track_running_stats: false. BATCHNORM_MEAN and BATCHNORM_INVSTD, which is 1 / sqrt(variance + eps), are
-// kept for backward.
+// BATCHNORM_FWD with batch_stats normalises by the mean and the biased variance of the batch's valid rows. It also
+// updates the running statistics: running = (1 - momentum) * running + momentum * batch, with the unbiased variance of
+// the batch. With `cumulative`, momentum is 1 / (batches + 1). Without batch_stats it normalises by the running
+// statistics. batch_stats is set in training, and in eval mode if the layer has track_running_stats: false.
+// BATCHNORM_MEAN and BATCHNORM_INVSTD, which is 1 / sqrt(variance + eps), are kept for backward.
 enum {
     BATCHNORM_X, // [rows, C]
     BATCHNORM_LENGTHS,
@@ -48,12 +47,11 @@ enum {
 };
 enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
 
-// With train.shards, a batch is divided into shards, and the batchnorm of a shard uses the statistics of the
-// whole batch. It then consists of two ops forward and two backward; between the two, the host sums the
-// results of the first over all shards. Forward: BATCHNORM_MOMENTS of the shard's valid rows; then
-// BATCHNORM_FWD without batch_stats, which reads mean and variance of the whole batch as running statistics.
-// Backward: BATCHNORM_BWD without DX, which computes sums over the shard; then BATCHNORM_SPREAD, which
-// computes dx from the means of these sums over the whole batch.
+// With train.shards, a batch is divided into shards, and the batchnorm of a shard uses the statistics of the whole
+// batch. It then consists of two ops forward and two backward; between the two, the host sums the results of the first
+// over all shards. Forward: BATCHNORM_MOMENTS of the shard's valid rows; then BATCHNORM_FWD without batch_stats, which
+// reads mean and variance of the whole batch as running statistics. Backward: BATCHNORM_BWD without DX, which computes
+// sums over the shard; then BATCHNORM_SPREAD, which computes dx from the means of these sums over the whole batch.
 enum { MOMENTS_X, MOMENTS_LENGTHS };
 // [C] each: number of valid rows, their mean, sum of squared deviations from it
 enum { MOMENTS_COUNT, MOMENTS_MEAN, MOMENTS_SQUARES };
@@ -86,8 +84,8 @@ enum { LAYERNORM_DX, LAYERNORM_DWEIGHT, LAYERNORM_DBIAS };
 struct clrnn_norm_attributes {
     double eps, momentum;
     bool cumulative, batch_stats;
-    bool summed; // BATCHNORM_FWD, _BWD, _MOMENTS: the op is of a shard and uses the statistics of the whole
-                 // batch
+    bool summed;     // BATCHNORM_FWD, _BWD, _MOMENTS: the op is of a shard and uses the statistics of the whole
+                     // batch
     uint32_t number; // the op's number among the model's batchnorms with `summed`, from 0
     int32_t entry;   // MOMENTS: index in model->entry of the running mean; -1: the layer has none
     uint32_t groups; // LAYERNORM: number of groups; 0 means 1

@@ -29,8 +29,8 @@ const struct clrnn_op_class *clrnn_op_class(enum clrnn_op_kind kind)
     return (unsigned)kind < CLRNN_OP_COUNT ? table[kind].class : NULL;
 }
 
-// Writes the key under which autotuned choices of the op are stored (device/remember/choice.h): its name,
-// then its sizes.
+// Writes the key under which autotuned choices of the op are stored (device/remember/choice.h): its name, then its
+// sizes.
 static void write_key(const struct clrnn_op *op, char text[112])
 {
     int at = snprintf(text, 112, "%s", clrnn_op_name(op->kind));
@@ -49,8 +49,8 @@ enum clrnn_status clrnn_op_launch(struct clrnn_launches *launches, const struct 
     char title[80], key[112];
 
     if ((unsigned)op->kind >= CLRNN_OP_COUNT)
-        return clrnn_error(graph->log, CLRNN_ERR_ARG, "op of unknown kind %d: the last kind is %d",
-                           (int)op->kind, CLRNN_OP_COUNT - 1);
+        return clrnn_error(graph->log, CLRNN_ERR_ARG, "op of unknown kind %d: the last kind is %d", (int)op->kind,
+                           CLRNN_OP_COUNT - 1);
     snprintf(title, sizeof(title), "%s%s%s", op->layer, op->layer[0] ? " " : "", table[op->kind].name);
     TRY(clrnn_launches_op(launches, title));
     write_key(op, key);

@@ -11,8 +11,8 @@
     X(GRAD_NORM, optim, grad_norm) X(OPTIM, optim, optim)
 // clang-format on
 
-// GRAD_NORM: the Euclidean norm of all gradients together. It is used in a plan without OPTIM, or with an
-// OPTIM that clips gradients.
+// GRAD_NORM: the Euclidean norm of all gradients together. It is used in a plan without OPTIM, or with an OPTIM that
+// clips gradients.
 enum {
     GRAD_NORM_GRADS, // flat
     GRAD_NORM_COUNTER,
@@ -22,11 +22,10 @@ enum {
     GRAD_NORM_RECORD, // updated
 };
 
-// OPTIM: with clip_max_norm > 0, gradients are multiplied by min(1, clip_max_norm / (norm + 1e-6)) before the
-// update. Without clipping, OPTIM itself computes the norm, as GRAD_NORM does. What the moments hold: sgd: M
-// is the momentum buffer. adam and adamw: M and V are the first and second moment, VMAX the maximum of V
-// (amsgrad). rmsprop: V is the average of squares, M the momentum buffer (momentum > 0), VMAX the average of
-// gradients (centered).
+// OPTIM: with clip_max_norm > 0, gradients are multiplied by min(1, clip_max_norm / (norm + 1e-6)) before the update.
+// Without clipping, OPTIM itself computes the norm, as GRAD_NORM does. What the moments hold: sgd: M is the momentum
+// buffer. adam and adamw: M and V are the first and second moment, VMAX the maximum of V (amsgrad). rmsprop: V is the
+// average of squares, M the momentum buffer (momentum > 0), VMAX the average of gradients (centered).
 enum {
     OPTIM_GRADS,
     OPTIM_HYPER, // REAL [HYPER_FIELDS]

@@ -18,13 +18,13 @@ enum clrnn_status clrnn_pointwise_fwd(struct clrnn_launches *launches, const str
     struct clrnn_buffer *lengths = clrnn_in(graph, op, POINTWISE_LENGTHS);
     const struct clrnn_split s = split(launches, op, lengths != NULL);
 
-    return clrnn_launch_kernel(
-        launches, "pointwise", "pointwise_fwd",
-        DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
-        clrnn_class_cost(&clrnn_pointwise_fwd_class, graph, op),
-        ARGS(BUF(clrnn_in(graph, op, POINTWISE_X)), BUF(lengths), BUF(clrnn_out(graph, op, POINTWISE_Y)),
-             UINT(op->T * op->N), UINT(op->N), UINT(op->C), REAL(op->pointwise.a), REAL(op->pointwise.b),
-             UINT(s.chunk), LANE_SUMS(s)));
+    return clrnn_launch_kernel(launches, "pointwise", "pointwise_fwd",
+                               DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}),
+                               s.range, clrnn_class_cost(&clrnn_pointwise_fwd_class, graph, op),
+                               ARGS(BUF(clrnn_in(graph, op, POINTWISE_X)), BUF(lengths),
+                                    BUF(clrnn_out(graph, op, POINTWISE_Y)), UINT(op->T * op->N), UINT(op->N),
+                                    UINT(op->C), REAL(op->pointwise.a), REAL(op->pointwise.b), UINT(s.chunk),
+                                    LANE_SUMS(s)));
 }
 
 enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -41,10 +41,9 @@ enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const str
         launches, "pointwise", "pointwise_bwd",
         DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
         clrnn_class_cost(&clrnn_pointwise_bwd_class, graph, op),
-        ARGS(BUF(clrnn_in(graph, op, POINTWISE_BWD_X)), BUF(lengths),
-             BUF(clrnn_in(graph, op, POINTWISE_BWD_Y)), BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)),
-             BUF(clrnn_out(graph, op, POINTWISE_DX)), UINT(op->T * op->N), UINT(op->N), UINT(op->C),
-             REAL(op->pointwise.a), REAL(op->pointwise.b), UINT(s.chunk), LANE_SUMS(s)));
+        ARGS(BUF(clrnn_in(graph, op, POINTWISE_BWD_X)), BUF(lengths), BUF(clrnn_in(graph, op, POINTWISE_BWD_Y)),
+             BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)), BUF(clrnn_out(graph, op, POINTWISE_DX)), UINT(op->T * op->N),
+             UINT(op->N), UINT(op->C), REAL(op->pointwise.a), REAL(op->pointwise.b), UINT(s.chunk), LANE_SUMS(s)));
 }
 
 // ---------------------------------------------------------------- cost functions and op classes

@@ -13,8 +13,8 @@
     X(POINTWISE_FWD, pointwise, pointwise_fwd) X(POINTWISE_BWD, pointwise, pointwise_bwd)
 // clang-format on
 
-// ROUND rounds to the nearest whole number, halves to even; its gradient is 0. SOFTMAX and LOG_SOFTMAX are
-// over the C features of each row. Padding rows of y are 0.
+// ROUND rounds to the nearest whole number, halves to even; its gradient is 0. SOFTMAX and LOG_SOFTMAX are over the C
+// features of each row. Padding rows of y are 0.
 enum { POINTWISE_X, POINTWISE_LENGTHS };
 enum { POINTWISE_Y };
 enum { POINTWISE_BWD_X, POINTWISE_BWD_LENGTHS, POINTWISE_BWD_Y, POINTWISE_BWD_DY };

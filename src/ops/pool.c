@@ -19,12 +19,12 @@ enum clrnn_status clrnn_pool_fwd(struct clrnn_launches *launches, const struct c
 {
     const uint32_t width = vector_width(launches, op);
 
-    return clrnn_launch_kernel(
-        launches, "pool", "pool_fwd", DEFINES({"WIDTH", width}, {"OVER", op->pool.over}),
-        RANGE2((op->C + width - 1) / width, op->N), clrnn_class_cost(&clrnn_pool_fwd_class, graph, op),
-        ARGS(BUF(clrnn_in(graph, op, POOL_X)), BUF(clrnn_in(graph, op, POOL_LENGTHS)),
-             BUF(clrnn_out(graph, op, POOL_Y)), BUF(clrnn_out(graph, op, POOL_ARGMAX)), UINT(op->T),
-             UINT(op->N), UINT(op->C), UINT(forward_features(op))));
+    return clrnn_launch_kernel(launches, "pool", "pool_fwd", DEFINES({"WIDTH", width}, {"OVER", op->pool.over}),
+                               RANGE2((op->C + width - 1) / width, op->N),
+                               clrnn_class_cost(&clrnn_pool_fwd_class, graph, op),
+                               ARGS(BUF(clrnn_in(graph, op, POOL_X)), BUF(clrnn_in(graph, op, POOL_LENGTHS)),
+                                    BUF(clrnn_out(graph, op, POOL_Y)), BUF(clrnn_out(graph, op, POOL_ARGMAX)),
+                                    UINT(op->T), UINT(op->N), UINT(op->C), UINT(forward_features(op))));
 }
 
 enum clrnn_status clrnn_pool_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -36,13 +36,13 @@ enum clrnn_status clrnn_pool_bwd(struct clrnn_launches *launches, const struct c
 
     if (op->out[POOL_DX] < 0)
         return CLRNN_OK;
-    return clrnn_launch_kernel(
-        launches, "pool", "pool_bwd", DEFINES({"WIDTH", width}, {"OVER", op->pool.over}),
-        RANGE3((op->C + width - 1) / width, op->N, (op->T + steps - 1) / steps),
-        clrnn_class_cost(&clrnn_pool_bwd_class, graph, op),
-        ARGS(BUF(clrnn_in(graph, op, POOL_BWD_LENGTHS)), BUF(clrnn_in(graph, op, POOL_BWD_ARGMAX)),
-             BUF(clrnn_in(graph, op, POOL_BWD_DY)), BUF(clrnn_out(graph, op, POOL_DX)), UINT(op->T),
-             UINT(op->N), UINT(op->C), UINT(forward_features(op)), UINT(steps)));
+    return clrnn_launch_kernel(launches, "pool", "pool_bwd", DEFINES({"WIDTH", width}, {"OVER", op->pool.over}),
+                               RANGE3((op->C + width - 1) / width, op->N, (op->T + steps - 1) / steps),
+                               clrnn_class_cost(&clrnn_pool_bwd_class, graph, op),
+                               ARGS(BUF(clrnn_in(graph, op, POOL_BWD_LENGTHS)),
+                                    BUF(clrnn_in(graph, op, POOL_BWD_ARGMAX)), BUF(clrnn_in(graph, op, POOL_BWD_DY)),
+                                    BUF(clrnn_out(graph, op, POOL_DX)), UINT(op->T), UINT(op->N), UINT(op->C),
+                                    UINT(forward_features(op)), UINT(steps)));
 }
 
 // ---------------------------------------------------------------- cost functions and op classes

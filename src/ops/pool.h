@@ -12,8 +12,8 @@
 // clang-format on
 
 // How y of sample n is computed. LAST: x at step lengths[n] - 1, or T - 1 without lengths. FINAL: the first
-// C / D features at that step and, with two directions, the other features at step 0. MEAN, MAX: over the
-// valid steps. If several steps have the maximum, the first of them is taken.
+// C / D features at that step and, with two directions, the other features at step 0. MEAN, MAX: over the valid steps.
+// If several steps have the maximum, the first of them is taken.
 enum { POOL_X, POOL_LENGTHS };
 enum {
     POOL_Y,

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Forward of the ops of recurrent.h: recurrent layers with layer normalisation, a projection or dropout of
-// the hidden state. The input is multiplied by W_ih for all time steps at once. Each time step is then a
-// multiply by W_hh and a kernel that computes whole rows (cl/recurrent.cl). Backward is in
-// recurrent_backward.c.
+// Forward of the ops of recurrent.h: recurrent layers with layer normalisation, a projection or dropout of the hidden
+// state. The input is multiplied by W_ih for all time steps at once. Each time step is then a multiply by W_hh and a
+// kernel that computes whole rows (cl/recurrent.cl). Backward is in recurrent_backward.c.
 #include "ops/recurrent.h"
 
 #include <stdio.h>
@@ -31,8 +30,7 @@ static enum clrnn_status hidden_products(struct clrnn_launches *l, const struct 
                                          size_t row, size_t before, struct clrnn_buffer *dropped)
 {
     const uint32_t GH = clrnn_recurrent_columns(r);
-    struct clrnn_gemm m =
-        clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, GH, r->P, dropped, r->WEIGHT(WEIGHT_HH), r->hidden);
+    struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, GH, r->P, dropped, r->WEIGHT(WEIGHT_HH), r->hidden);
 
     if (dropped) {
         TRY(clrnn_recurrent_drop(l, r, before, r->N, dropped));
@@ -46,8 +44,7 @@ static enum clrnn_status hidden_products(struct clrnn_launches *l, const struct 
     return clrnn_launch_gemm(l, &m);
 }
 
-// Computes the product of the initial state with W_hh, which the kernel uses in each sample's first time
-// step.
+// Computes the product of the initial state with W_hh, which the kernel uses in each sample's first time step.
 static enum clrnn_status begin(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)
 {
     const uint32_t GH = clrnn_recurrent_columns(r);
@@ -64,11 +61,9 @@ static enum clrnn_status begin(struct clrnn_launches *l, struct clrnn_recurrent_
 }
 
 // Computes y = W_hr h for the time step whose first row is `row`.
-static enum clrnn_status project(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                                 size_t row)
+static enum clrnn_status project(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r, size_t row)
 {
-    struct clrnn_gemm m =
-        clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, r->P, r->H, r->wide, r->WEIGHT(WEIGHT_HR), r->y);
+    struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, r->P, r->H, r->wide, r->WEIGHT(WEIGHT_HR), r->y);
 
     m.a_offset = (r->d * clrnn_recurrent_rows(r) + row) * r->H;
     m.c_offset = (row * r->D + r->d) * r->P;
@@ -100,11 +95,10 @@ static enum clrnn_status steps_fwd(struct clrnn_launches *l, const struct clrnn_
             TRY(hidden_products(l, r, row, r->d ? row + r->N : row - r->N, dropped));
         TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_step_fwd", DEFINES_OF(r, r->split), r->split.range,
                                 clrnn_cost_of((double)r->N * clrnn_recurrent_columns(r), 16, 6),
-                                ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden),
-                                     BUF(r->stats), BUF(r->WEIGHT(BIAS_IH)), BUF(r->WEIGHT(BIAS_HH)),
-                                     BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)),
-                                     BUF(r->WEIGHT(GAMMA_C)), BUF(r->WEIGHT(BETA_C)), BUF(r->gates),
-                                     BUF(r->cell), BUF(projected ? r->wide : r->y), BUF(r->lengths),
+                                ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden), BUF(r->stats),
+                                     BUF(r->WEIGHT(BIAS_IH)), BUF(r->WEIGHT(BIAS_HH)), BUF(r->WEIGHT(GAMMA_IH)),
+                                     BUF(r->WEIGHT(GAMMA_HH)), BUF(r->WEIGHT(GAMMA_C)), BUF(r->WEIGHT(BETA_C)),
+                                     BUF(r->gates), BUF(r->cell), BUF(projected ? r->wide : r->y), BUF(r->lengths),
                                      BUF(r->begin), BUF(r->state), LANE_SUMS(r->split))));
         if (projected)
             TRY(project(l, r, row));
@@ -112,14 +106,13 @@ static enum clrnn_status steps_fwd(struct clrnn_launches *l, const struct clrnn_
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
-                                             const struct clrnn_recurrent_direction *p,
+enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l, const struct clrnn_recurrent_direction *p,
                                              const struct clrnn_rnn_part *part, uint32_t k,
                                              struct clrnn_buffer *dropped)
 {
     if (!part->is_first) {
-        TRY(clrnn_launch_move(l, clrnn_recurrent_kept(p, p->kept_h, p->P, k - 1),
-                              clrnn_recurrent_y(p, part->before), p->N, p->P));
+        TRY(clrnn_launch_move(l, clrnn_recurrent_kept(p, p->kept_h, p->P, k - 1), clrnn_recurrent_y(p, part->before),
+                              p->N, p->P));
         TRY(clrnn_launch_move(l, clrnn_recurrent_kept(p, p->kept_c, p->H, k - 1),
                               clrnn_recurrent_at(p, p->cell, p->H, part->before), p->N, p->H));
     }
@@ -135,10 +128,10 @@ static enum clrnn_status final_cells(struct clrnn_launches *l, const struct clrn
     return clrnn_launch_final(l, &z, r->lengths, r->cell, r->H, clrnn_recurrent_rows(r) * r->H, r->c0, cn);
 }
 
-// Runs forward through part k of the sequence. Then stores the part's y and, unless it is the last part, the
-// state at its end.
-static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                                   uint32_t k, struct clrnn_buffer *dropped, struct clrnn_buffer *cn)
+// Runs forward through part k of the sequence. Then stores the part's y and, unless it is the last part, the state at
+// its end.
+static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r, uint32_t k,
+                                   struct clrnn_buffer *dropped, struct clrnn_buffer *cn)
 {
     const struct clrnn_rnn_part part = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k);
     const struct clrnn_recurrent_direction p = clrnn_recurrent_part(r, &part);
@@ -149,8 +142,8 @@ static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_
     TRY(final_cells(l, &p, cn));
     if (part.is_last)
         return CLRNN_OK;
-    TRY(clrnn_launch_move(l, clrnn_recurrent_y(&p, part.last), clrnn_recurrent_kept(r, r->kept_h, r->P, k),
-                          r->N, r->P));
+    TRY(clrnn_launch_move(l, clrnn_recurrent_y(&p, part.last), clrnn_recurrent_kept(r, r->kept_h, r->P, k), r->N,
+                          r->P));
     return clrnn_launch_move(l, clrnn_recurrent_at(&p, p.cell, p.H, part.last),
                              clrnn_recurrent_kept(r, r->kept_c, r->H, k), r->N, r->H);
 }
@@ -188,8 +181,8 @@ enum clrnn_status clrnn_recurrent_fwd(struct clrnn_launches *launches, const str
         clrnn_recurrent_take(&r, graph, d);
         TRY(direction_fwd(launches, &r, dropped, cn));
     }
-    TRY(clrnn_launch_final(launches, &(struct clrnn_state_size){.T = r.T, .N = r.N, .W = r.P, .D = r.D},
-                           r.lengths, r.y, (size_t)r.D * r.P, r.P, clrnn_in(graph, op, RECURRENT_H0),
+    TRY(clrnn_launch_final(launches, &(struct clrnn_state_size){.T = r.T, .N = r.N, .W = r.P, .D = r.D}, r.lengths, r.y,
+                           (size_t)r.D * r.P, r.P, clrnn_in(graph, op, RECURRENT_H0),
                            clrnn_out(graph, op, RECURRENT_HN)));
     return op->rnn.part ? CLRNN_OK : final_cells(launches, &r, cn);
 }
@@ -212,9 +205,8 @@ static double flops(const struct clrnn_op *op)
 
 static void sizes(const struct clrnn_op *op, char *text, size_t size)
 {
-    snprintf(text, size, " cell%d T%u N%u C%u H%u P%u D%u", (int)op->rnn.cell,
-             (unsigned)clrnn_tune_size(op->T), (unsigned)clrnn_tune_size(op->N),
-             (unsigned)clrnn_tune_size(op->C), (unsigned)clrnn_tune_size(op->rnn.H),
+    snprintf(text, size, " cell%d T%u N%u C%u H%u P%u D%u", (int)op->rnn.cell, (unsigned)clrnn_tune_size(op->T),
+             (unsigned)clrnn_tune_size(op->N), (unsigned)clrnn_tune_size(op->C), (unsigned)clrnn_tune_size(op->rnn.H),
              (unsigned)clrnn_tune_size(op->recurrent.P), (unsigned)op->rnn.D);
 }
 
@@ -254,6 +246,5 @@ static const struct clrnn_op_backward backward = {
 };
 // clang-format on
 
-const struct clrnn_op_class clrnn_recurrent_fwd_class = {
-    .flops = flops, .sizes = sizes, .backward = &backward};
+const struct clrnn_op_class clrnn_recurrent_fwd_class = {.flops = flops, .sizes = sizes, .backward = &backward};
 const struct clrnn_op_class clrnn_recurrent_bwd_class = {.flops = flops, .sizes = sizes};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Ops of a recurrent layer with layer normalisation, a projection (proj_size) or dropout of its hidden state;
-// one op computes all directions. Recurrent layers without these are ops of rnn.h. For direction d,
-// RECURRENT_WEIGHTS * d is added to the slot of a weight or bias.
+// Ops of a recurrent layer with layer normalisation, a projection (proj_size) or dropout of its hidden state; one op
+// computes all directions. Recurrent layers without these are ops of rnn.h. For direction d, RECURRENT_WEIGHTS * d is
+// added to the slot of a weight or bias.
 #ifndef CLRNN_SRC_OPS_RECURRENT_H
 #define CLRNN_SRC_OPS_RECURRENT_H
 
@@ -13,8 +13,8 @@
     X(RECURRENT_FWD, recurrent, recurrent_fwd) X(RECURRENT_BWD, recurrent, recurrent_bwd)
 // clang-format on
 
-// Input slots of forward, whose output y is [T, N, D*P]. P is the size of the hidden state: proj_size if it
-// is set, else H. Slots of weights that the layer does not have are CLRNN_NONE.
+// Input slots of forward, whose output y is [T, N, D*P]. P is the size of the hidden state: proj_size if it is set,
+// else H. Slots of weights that the layer does not have are CLRNN_NONE.
 enum {
     RECURRENT_X, // [T, N, C]
     RECURRENT_LENGTHS,
@@ -34,8 +34,8 @@ enum {
     RECURRENT_C0                                                // [D, N, H], lstm
 };
 enum {
-    // Y, HN and CN are the same on every device. The others have a layout of the device's own: comparisons
-    // between devices skip them. They are CLRNN_NONE in inference.
+    // Y, HN and CN are the same on every device. The others have a layout of the device's own: comparisons between
+    // devices skip them. They are CLRNN_NONE in inference.
     RECURRENT_Y,
     RECURRENT_INPUT,  // [D, rows, G*H]: W_ih x; with layer_norm its normalised values
     RECURRENT_HIDDEN, // [D, rows, G*H]: W_hh h; with layer_norm its normalised values
@@ -50,8 +50,8 @@ enum {
     RECURRENT_KEPT_C
 };
 enum {
-    // Input slots of backward. The slots from RECURRENT_X to the last weight are the same as in forward. The
-    // reference computes the activations again; kernels read those that forward kept.
+    // Input slots of backward. The slots from RECURRENT_X to the last weight are the same as in forward. The reference
+    // computes the activations again; kernels read those that forward kept.
     RECURRENT_BWD_Y = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS,
     RECURRENT_BWD_INPUT,
     RECURRENT_BWD_HIDDEN,
@@ -80,8 +80,7 @@ struct clrnn_recurrent_attributes {
     bool layer_norm;
     uint32_t P;
     // Probability of dropout of h where h enters the gates. One mask [N, P] serves all steps. Its element
-    // (n, i) is drawn from random number n * P + i of the random-number stream `stream`; direction d uses
-    // stream + d.
+    // (n, i) is drawn from random number n * P + i of the random-number stream `stream`; direction d uses stream + d.
     double p;
     uint32_t stream;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Backward of the ops of recurrent.h: runs through the time steps, then computes the weight gradients by
-// multiplies over all steps.
+// Backward of the ops of recurrent.h: runs through the time steps, then computes the weight gradients by multiplies
+// over all steps.
 #include "device/gemm/gemm.h"
 #include "base/array.h"
 #include "ops/blocks.h"
@@ -13,11 +13,11 @@
 // Scratch memory of backward. The two directions use it one after the other.
 struct scratch {
     struct clrnn_buffer *through, *carry; // [N, P], [N, H]
-    bool kept;                       // carry is the output dc0 or dh0 [D, N, H], and is not scratch memory
-    struct clrnn_buffer *dh;         // [N, H]: gradient of h before the projection, at one time step
-    struct clrnn_buffer *dprojected; // [D, rows, P]: gradient of y = W_hr h; NULL: no projection
-    // [D, rows, G*H]: da and db are the gradients of the input's and of h's part of the gate sums. ga and gb
-    // are those of the products W_ih x and W_hh h, before layer normalisation.
+    bool kept;                            // carry is the output dc0 or dh0 [D, N, H], and is not scratch memory
+    struct clrnn_buffer *dh;              // [N, H]: gradient of h before the projection, at one time step
+    struct clrnn_buffer *dprojected;      // [D, rows, P]: gradient of y = W_hr h; NULL: no projection
+    // [D, rows, G*H]: da and db are the gradients of the input's and of h's part of the gate sums. ga and gb are those
+    // of the products W_ih x and W_hh h, before layer normalisation.
     struct clrnn_buffer *da, *db, *ga, *gb;
     // [D, rows, H]: gradient of the cell after layer normalisation, which includes gamma_c and beta_c.
     struct clrnn_buffer *dcell;
@@ -33,8 +33,7 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
 {
     const bool norm = r->op->recurrent.layer_norm, gru = r->op->rnn.cell == CLRNN_CELL_GRU;
     const uint32_t part = r->op->rnn.part;
-    const size_t rows = (size_t)(part ? part + 2 : r->T) * r->N, all = r->D * rows,
-                 GH = clrnn_recurrent_columns(r);
+    const size_t rows = (size_t)(part ? part + 2 : r->T) * r->N, all = r->D * rows, GH = clrnn_recurrent_columns(r);
 
     TRY(clrnn_recurrent_scratch(l, (size_t)r->N * r->P, &s->through));
     s->carry = r->op->rnn.cell == CLRNN_CELL_LSTM ? r->dc0 : gru ? r->dh0 : NULL;
@@ -51,22 +50,19 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     s->gb = norm ? s->gb : s->db;
     TRY(clrnn_recurrent_scratch(l, norm && r->cell ? all * r->H : 0, &s->dcell));
     TRY(clrnn_recurrent_scratch(l, r->op->recurrent.p > 0 ? rows * r->P : 0, &s->dropped));
-    TRY(clrnn_recurrent_scratch(l, part && r->op->recurrent.p > 0 ? (size_t)r->N * r->P : 0,
-                                &s->dropped_step));
+    TRY(clrnn_recurrent_scratch(l, part && r->op->recurrent.p > 0 ? (size_t)r->N * r->P : 0, &s->dropped_step));
     s->clean = r->x; // gate gradients are 0 in padding, but x may be NaN there
     return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &s->clean);
 }
 
-// Computes s->through: the gradient that h of a time step gets from the step after it in the direction. `row`
-// is the first row of the step. With a projection also computes s->dh, the gradient of h before the
-// projection.
+// Computes s->through: the gradient that h of a time step gets from the step after it in the direction. `row` is the
+// first row of the step. With a projection also computes s->dh, the gradient of h before the projection.
 static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                        const struct scratch *s, const struct recurrent_args *args, size_t row)
 {
     const uint32_t GH = clrnn_recurrent_columns(r);
     const size_t first = r->d * clrnn_recurrent_rows(r), after = r->d ? row - r->N : row + r->N;
-    struct clrnn_gemm m =
-        clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->P, GH, s->gb, r->WEIGHT(WEIGHT_HH), s->through);
+    struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->P, GH, s->gb, r->WEIGHT(WEIGHT_HH), s->through);
 
     if (args->step > 0) {
         m.a_offset = (first + after) * GH;
@@ -77,8 +73,8 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
         return CLRNN_OK;
     TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_join", DEFINES_OF(r, r->split), r->split.range,
                             clrnn_cost_of((double)r->N * r->P, 3, 4),
-                            ARGS(STRUCT(recurrent_args, args), BUF(r->dy), BUF(s->through), BUF(r->mask),
-                                 BUF(s->carry), BUF(s->dprojected), BUF(r->lengths))));
+                            ARGS(STRUCT(recurrent_args, args), BUF(r->dy), BUF(s->through), BUF(r->mask), BUF(s->carry),
+                                 BUF(s->dprojected), BUF(r->lengths))));
     m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, r->P, s->dprojected, r->WEIGHT(WEIGHT_HR), s->dh);
     m.a_offset = (first + row) * r->P;
     m.panels = &r->packed->projection_bwd;
@@ -96,15 +92,14 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
 
         args.carry_first = s->kept ? r->d * r->N * r->H : 0;
         TRY(gradient_of_h(l, r, s, &args, row));
-        TRY(clrnn_launch_kernel(
-            l, "recurrent", "recurrent_step_bwd", DEFINES_OF(r, r->split), r->split.range,
-            clrnn_cost_of((double)r->N * clrnn_recurrent_columns(r), 30, 12),
-            ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden), BUF(r->stats),
-                 BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)), BUF(r->WEIGHT(GAMMA_C)),
-                 BUF(r->WEIGHT(BETA_C)), BUF(r->gates), BUF(r->cell), BUF(r->y), BUF(r->lengths),
-                 BUF(s->dprojected ? NULL : r->dy), BUF(s->through), BUF(r->mask), BUF(s->dh), BUF(s->carry),
-                 BUF(s->da), BUF(s->db), BUF(s->ga), BUF(s->gb), BUF(s->dcell), BUF(r->state), BUF(r->dcn),
-                 LANE_SUMS(r->split))));
+        TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_step_bwd", DEFINES_OF(r, r->split), r->split.range,
+                                clrnn_cost_of((double)r->N * clrnn_recurrent_columns(r), 30, 12),
+                                ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden), BUF(r->stats),
+                                     BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)), BUF(r->WEIGHT(GAMMA_C)),
+                                     BUF(r->WEIGHT(BETA_C)), BUF(r->gates), BUF(r->cell), BUF(r->y), BUF(r->lengths),
+                                     BUF(s->dprojected ? NULL : r->dy), BUF(s->through), BUF(r->mask), BUF(s->dh),
+                                     BUF(s->carry), BUF(s->da), BUF(s->db), BUF(s->ga), BUF(s->gb), BUF(s->dcell),
+                                     BUF(r->state), BUF(r->dcn), LANE_SUMS(r->split))));
     }
     return CLRNN_OK;
 }
@@ -123,12 +118,10 @@ static uint32_t begun(const struct clrnn_recurrent_direction *r)
     return r->d ? r->whole - first - r->steps : first;
 }
 
-// Computes c [M, N] = a^T b, summed over the time steps that r covers, except the first `begin` of them in
-// the order of the direction. If backward has already run another part of the sequence, the result is added
-// to that part's result.
-static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                               uint32_t begin, struct clrnn_rows a, struct clrnn_rows b, uint32_t N,
-                               struct clrnn_buffer *c)
+// Computes c [M, N] = a^T b, summed over the time steps that r covers, except the first `begin` of them in the order of
+// the direction. If backward has already run another part of the sequence, the result is added to that part's result.
+static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r, uint32_t begin,
+                               struct clrnn_rows a, struct clrnn_rows b, uint32_t N, struct clrnn_buffer *c)
 {
     const struct clrnn_blocks blocks = clrnn_blocks_of(l, r->d, begin, r->steps, r->whole, r->N);
     struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_TN, a.ld, N, (r->steps - begin) * r->N, a.of, b.of, c);
@@ -142,13 +135,12 @@ static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recu
     return m.K == 0 ? clrnn_launch_zero(l, c) : clrnn_launch_gemm_sum(l, &m, 1, &blocks);
 }
 
-// Computes sums over rows: dbias = the sum of g [rows, C], dgain = the sum of g * x. Either of the two may be
-// NULL. The sums of blocks of rows are stored in `kept` until backward has run all parts of the sequence.
-// Then the blocks are added up.
+// Computes sums over rows: dbias = the sum of g [rows, C], dgain = the sum of g * x. Either of the two may be NULL. The
+// sums of blocks of rows are stored in `kept` until backward has run all parts of the sequence. Then the blocks are
+// added up.
 static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                              struct clrnn_buffer *g, struct clrnn_buffer *x, uint32_t C,
-                              struct clrnn_buffer *dbias, struct clrnn_buffer *dgain,
-                              struct clrnn_buffer *kept[2])
+                              struct clrnn_buffer *g, struct clrnn_buffer *x, uint32_t C, struct clrnn_buffer *dbias,
+                              struct clrnn_buffer *dgain, struct clrnn_buffer *kept[2])
 {
     const struct clrnn_blocks b = clrnn_blocks_of(l, r->d, 0, r->steps, r->whole, r->N);
     const uint32_t rows = r->steps * r->N, all = r->whole * r->N;
@@ -179,10 +171,10 @@ static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recur
     return dgain ? clrnn_launch_block_sum(l, blocks[1], 0, s.teams, C, dgain) : CLRNN_OK;
 }
 
-// Computes dh0, and adds the contribution of the initial state to dW_hh, which already has the contributions
-// of the other time steps.
-static enum clrnn_status initial_gradients(struct clrnn_launches *l,
-                                           const struct clrnn_recurrent_direction *r, const struct scratch *s)
+// Computes dh0, and adds the contribution of the initial state to dW_hh, which already has the contributions of the
+// other time steps.
+static enum clrnn_status initial_gradients(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                           const struct scratch *s)
 {
     const uint32_t count = r->N * r->P, GH = clrnn_recurrent_columns(r);
     const struct clrnn_state_size rows = {.T = r->T, .N = r->N, .W = GH, .D = r->D};
@@ -208,8 +200,8 @@ static enum clrnn_status initial_gradients(struct clrnn_launches *l,
     TRY(clrnn_launch_gemm(l, &m));
     return clrnn_launch_kernel(l, "recurrent", "recurrent_initial", DEFINES_OF(r, r->split), RANGE1(count),
                                clrnn_cost_of(count, 2, 3),
-                               ARGS(BUF(s->through), BUF(r->mask), BUF(r->dh0), UINT(count),
-                                    UINT(r->d * count), UINT(r->op->rnn.cell == CLRNN_CELL_GRU)));
+                               ARGS(BUF(s->through), BUF(r->mask), BUF(r->dh0), UINT(count), UINT(r->d * count),
+                                    UINT(r->op->rnn.cell == CLRNN_CELL_GRU)));
 }
 
 static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
@@ -227,8 +219,8 @@ static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct
         past = (struct clrnn_rows){s->dropped, 0, r->P};
     }
     TRY(outer(l, r, begin, clrnn_recurrent_at(r, s->gb, GH, step), past, r->P, r->GRADIENT(WEIGHT_HH)));
-    TRY(outer(l, r, 0, clrnn_recurrent_at(r, s->dprojected, r->P, r->low),
-              clrnn_recurrent_at(r, r->wide, r->H, r->low), r->H, r->GRADIENT(WEIGHT_HR)));
+    TRY(outer(l, r, 0, clrnn_recurrent_at(r, s->dprojected, r->P, r->low), clrnn_recurrent_at(r, r->wide, r->H, r->low),
+              r->H, r->GRADIENT(WEIGHT_HR)));
     TRY(sums(l, r, s->da, r->input, GH, r->GRADIENT(BIAS_IH), r->GRADIENT(GAMMA_IH), s->bias[0]));
     TRY(sums(l, r, s->db, r->hidden, GH, r->GRADIENT(BIAS_HH), r->GRADIENT(GAMMA_HH), s->bias[1]));
     return sums(l, r, s->dcell, r->cell, r->H, r->GRADIENT(BETA_C), r->GRADIENT(GAMMA_C), s->bias[2]);
@@ -248,10 +240,9 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
     return r->dx ? clrnn_launch_gemm_rows(l, &m, 1, &blocks) : CLRNN_OK;
 }
 
-// Runs backward through the time steps of p, which is the whole sequence or a part of it, and computes all
-// gradients.
-static enum clrnn_status steps_and_weights(struct clrnn_launches *l,
-                                           const struct clrnn_recurrent_direction *p, struct scratch *s)
+// Runs backward through the time steps of p, which is the whole sequence or a part of it, and computes all gradients.
+static enum clrnn_status steps_and_weights(struct clrnn_launches *l, const struct clrnn_recurrent_direction *p,
+                                           struct scratch *s)
 {
     TRY(steps_bwd(l, p, s));
     TRY(weight_gradients(l, p, s));
@@ -260,8 +251,8 @@ static enum clrnn_status steps_and_weights(struct clrnn_launches *l,
     return input_gradient(l, p, s);
 }
 
-static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                                  uint32_t k, struct scratch *s)
+static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r, uint32_t k,
+                                  struct scratch *s)
 {
     const uint32_t GH = clrnn_recurrent_columns(r);
     const struct clrnn_rnn_part part = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k);
@@ -278,8 +269,7 @@ static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_r
     return steps_and_weights(l, &p, s);
 }
 
-static enum clrnn_status direction_bwd(struct clrnn_launches *l, struct clrnn_recurrent_direction *r,
-                                       struct scratch *s)
+static enum clrnn_status direction_bwd(struct clrnn_launches *l, struct clrnn_recurrent_direction *r, struct scratch *s)
 {
     if (!r->op->rnn.part) {
         TRY(clrnn_recurrent_mask(l, r));
@@ -312,8 +302,8 @@ enum clrnn_status clrnn_recurrent_bwd(struct clrnn_launches *launches, const str
     r.dcn = clrnn_in(graph, op, RECURRENT_BWD_DCN);
     r.kept_h = clrnn_in(graph, op, RECURRENT_BWD_KEPT_H);
     r.kept_c = clrnn_in(graph, op, RECURRENT_BWD_KEPT_C);
-    TRY(clrnn_launch_join_final(launches, &(struct clrnn_state_size){.T = r.T, .N = r.N, .W = r.P, .D = r.D},
-                                r.lengths, clrnn_in(graph, op, RECURRENT_BWD_DHN), &r.dy));
+    TRY(clrnn_launch_join_final(launches, &(struct clrnn_state_size){.T = r.T, .N = r.N, .W = r.P, .D = r.D}, r.lengths,
+                                clrnn_in(graph, op, RECURRENT_BWD_DHN), &r.dy));
     clrnn_recurrent_take(&r, graph, 0);
     if (op->rnn.part)
         TRY(clrnn_recurrent_own(launches, &r));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What forward and backward of the ops of recurrent.h share: the buffers of a direction, and dropout of the
-// hidden state.
+// What forward and backward of the ops of recurrent.h share: the buffers of a direction, and dropout of the hidden
+// state.
 #include "ops/recurrent_direction.h"
 
 #include <math.h>
@@ -15,8 +15,7 @@ static struct clrnn_range teams_of(uint32_t lanes, size_t rows)
 
 // Serves both forward and backward, which begin with the same input slots.
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
-                                                       const struct clrnn_op *op,
-                                                       struct clrnn_recurrent_packed *packed)
+                                                       const struct clrnn_op *op, struct clrnn_recurrent_packed *packed)
 {
     const struct clrnn_recurrent_attributes *a = &op->recurrent;
     struct clrnn_recurrent_direction r = {.T = op->T,
@@ -99,20 +98,19 @@ struct clrnn_rows clrnn_recurrent_y(const struct clrnn_recurrent_direction *r, u
     return (struct clrnn_rows){r->y, ((size_t)t * r->N * r->D + r->d) * r->P, r->D * r->P};
 }
 
-struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of,
-                                     uint32_t W, uint32_t t)
+struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of, uint32_t W,
+                                     uint32_t t)
 {
     return (struct clrnn_rows){of, (r->d * clrnn_recurrent_rows(r) + (size_t)t * r->N) * W, W};
 }
 
-struct clrnn_rows clrnn_recurrent_kept(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *kept,
-                                       uint32_t W, uint32_t k)
+struct clrnn_rows clrnn_recurrent_kept(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *kept, uint32_t W,
+                                       uint32_t k)
 {
     return (struct clrnn_rows){kept, ((size_t)k * r->D + r->d) * r->N * W, W};
 }
 
-enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count,
-                                          struct clrnn_buffer **buffer)
+enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count, struct clrnn_buffer **buffer)
 {
     return *buffer || !count ? CLRNN_OK : clrnn_launches_scratch(l, count, buffer);
 }
@@ -126,15 +124,13 @@ enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_re
         return CLRNN_OK;
     if (!r->mask)
         TRY(clrnn_launches_scratch(l, count, &r->mask));
-    return clrnn_launch_kernel(l, "recurrent", "recurrent_mask", DEFINES_OF(r, r->split),
-                               RANGE1((count + 3) / 4), clrnn_cost_of(count, 1, 1),
-                               ARGS(BUF(r->counter), BUF(r->mask), UINT(count), UINT(r->P),
-                                    UINT(r->op->recurrent.stream + r->d), UINT(ceil(p * 0x1p24)),
-                                    REAL(p < 1 ? 1 / (1 - p) : 0)));
+    return clrnn_launch_kernel(
+        l, "recurrent", "recurrent_mask", DEFINES_OF(r, r->split), RANGE1((count + 3) / 4), clrnn_cost_of(count, 1, 1),
+        ARGS(BUF(r->counter), BUF(r->mask), UINT(count), UINT(r->P), UINT(r->op->recurrent.stream + r->d),
+             UINT(ceil(p * 0x1p24)), REAL(p < 1 ? 1 / (1 - p) : 0)));
 }
 
-// Computes out [rows, P] = the dropout mask times rows of h. These begin at element `first` and are ld
-// numbers apart.
+// Computes out [rows, P] = the dropout mask times rows of h. These begin at element `first` and are ld numbers apart.
 static enum clrnn_status drop_rows(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                    struct clrnn_buffer *h, size_t first, size_t ld, size_t rows,
                                    struct clrnn_buffer *out)
@@ -145,8 +141,8 @@ static enum clrnn_status drop_rows(struct clrnn_launches *l, const struct clrnn_
         ARGS(BUF(h), BUF(r->mask), BUF(out), UINT(first), UINT(rows), UINT(r->N), UINT(r->P), UINT(ld)));
 }
 
-enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                                       size_t row, size_t rows, struct clrnn_buffer *out)
+enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r, size_t row,
+                                       size_t rows, struct clrnn_buffer *out)
 {
     return drop_rows(l, r, r->y, (row * r->D + r->d) * r->P, (size_t)r->D * r->P, rows, out);
 }

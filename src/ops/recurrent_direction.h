@@ -9,15 +9,14 @@
 #include "ops/split.h"
 #include "rnn_args.h"
 
-/** Weights of one direction, packed once for the multiplies of all its time steps. Each is passed as `panels`
- * of struct clrnn_gemm. */
+/** Weights of one direction, packed once for the multiplies of all its time steps. Each is passed as `panels` of struct
+ * clrnn_gemm. */
 struct clrnn_recurrent_packed {
     struct clrnn_buffer *hidden, *projection;         // for forward
     struct clrnn_buffer *hidden_bwd, *projection_bwd; // for backward
 };
 
-/** The sizes and buffers of one direction. Shapes: ops/recurrent.h. A buffer that the layer does not have is
- * NULL. */
+/** The sizes and buffers of one direction. Shapes: ops/recurrent.h. A buffer that the layer does not have is NULL. */
 struct clrnn_recurrent_direction {
     uint32_t T, N, C, H, P, D, G, d;
     const struct clrnn_op *op;
@@ -28,8 +27,7 @@ struct clrnn_recurrent_direction {
     struct clrnn_buffer *dy, *dx; // backward
     // `begin` and `state`: see cl/recurrent.cl
     struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn;
-    // The time steps to compute, of a sequence of `whole` steps: those of a part (struct clrnn_rnn_part), or
-    // all T.
+    // The time steps to compute, of a sequence of `whole` steps: those of a part (struct clrnn_rnn_part), or all T.
     uint32_t whole, low, steps, offset;
     // kept_h, kept_c: as in rnn.h. part_y: y of one part; NULL: the sequence is not divided into parts.
     struct clrnn_buffer *kept_h, *kept_c, *part_y;
@@ -37,8 +35,8 @@ struct clrnn_recurrent_direction {
 
 /** The defines of a kernel, from the layer and a split (split.h) of its rows or columns. */
 #define DEFINES_OF(r, split) \
-    DEFINES({"CELL", (r)->op->rnn.cell}, {"RELU", (r)->op->rnn.relu}, \
-            {"NORM", (r)->op->recurrent.layer_norm}, {"WIDTH", (split).width}, {"LANES", (split).lanes})
+    DEFINES({"CELL", (r)->op->rnn.cell}, {"RELU", (r)->op->rnn.relu}, {"NORM", (r)->op->recurrent.layer_norm}, \
+            {"WIDTH", (split).width}, {"LANES", (split).lanes})
 #define WEIGHT(name) weight[RECURRENT_##name - RECURRENT_WEIGHT_IH]
 #define GRADIENT(name) gradient[RECURRENT_##name - RECURRENT_WEIGHT_IH]
 
@@ -47,10 +45,9 @@ static inline size_t clrnn_recurrent_rows(const struct clrnn_recurrent_direction
     return (size_t)r->T * r->N;
 }
 
-/** Returns the arguments that all kernels of time step `step` share. Forward adds the position of h to them
- * (h_first, h_ld), backward that of the carried gradient (carry_first). */
-static inline struct recurrent_args clrnn_recurrent_args(const struct clrnn_recurrent_direction *r,
-                                                         uint32_t step)
+/** Returns the arguments that all kernels of time step `step` share. Forward adds the position of h to them (h_first,
+ * h_ld), backward that of the carried gradient (carry_first). */
+static inline struct recurrent_args clrnn_recurrent_args(const struct clrnn_recurrent_direction *r, uint32_t step)
 {
     return (struct recurrent_args){.T = r->T,
                                    .N = r->N,
@@ -68,16 +65,16 @@ static inline uint32_t clrnn_recurrent_columns(const struct clrnn_recurrent_dire
     return r->G * r->H;
 }
 
-/** Returns a layer's sizes and buffers, with only the fields that do not depend on the direction.
- * clrnn_recurrent_take sets the other fields, for direction d. */
+/** Returns a layer's sizes and buffers, with only the fields that do not depend on the direction. clrnn_recurrent_take
+ * sets the other fields, for direction d. */
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op,
                                                        struct clrnn_recurrent_packed *packed);
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
 
-/** Returns how many steps the buffers have before the first step to compute, in the order in which the
- * direction's forward pass, or its backward pass, goes through the steps. It is 0 or 1 in a part of the
- * sequence, 0 in a whole sequence. */
+/** Returns how many steps the buffers have before the first step to compute, in the order in which the direction's
+ * forward pass, or its backward pass, goes through the steps. It is 0 or 1 in a part of the sequence, 0 in a whole
+ * sequence. */
 uint32_t clrnn_recurrent_first(const struct clrnn_recurrent_direction *r, bool backward);
 
 /** Allocates scratch memory for the activations that have no buffer: for one part if the layer works in parts
@@ -89,36 +86,33 @@ struct clrnn_recurrent_direction clrnn_recurrent_part(const struct clrnn_recurre
 /** Returns the number of parts of the sequence; 1: it is not divided. */
 uint32_t clrnn_recurrent_parts(const struct clrnn_recurrent_direction *r);
 
-/** Computes the dropout mask, and W_hh times the initial state. Must be called before a direction's first
- * step. */
+/** Computes the dropout mask, and W_hh times the initial state. Must be called before a direction's first step. */
 enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** Runs forward through the steps of part k, from the state that was kept at the end of part k - 1.
- * `dropped`: scratch memory [N, P]; NULL: no dropout. */
-enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
-                                             const struct clrnn_recurrent_direction *p,
+/** Runs forward through the steps of part k, from the state that was kept at the end of part k - 1. `dropped`: scratch
+ * memory [N, P]; NULL: no dropout. */
+enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l, const struct clrnn_recurrent_direction *p,
                                              const struct clrnn_rnn_part *part, uint32_t k,
                                              struct clrnn_buffer *dropped);
 /** Returns the direction's rows of y, from time step t on; each step has N rows. */
 struct clrnn_rows clrnn_recurrent_y(const struct clrnn_recurrent_direction *r, uint32_t t);
 /** Returns the direction's rows, of W numbers each, of the buffer `of` [D, T, N, W], from time step t on. */
-struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of,
-                                     uint32_t W, uint32_t t);
+struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of, uint32_t W,
+                                     uint32_t t);
 /** Returns the direction's N rows, of W numbers each, of the states kept at the end of part k. */
-struct clrnn_rows clrnn_recurrent_kept(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *kept,
-                                       uint32_t W, uint32_t k);
+struct clrnn_rows clrnn_recurrent_kept(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *kept, uint32_t W,
+                                       uint32_t k);
 
 /** Allocates scratch memory of `count` REALs as *buffer. Does nothing if *buffer is not NULL or count is
  * 0. */
-enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count,
-                                          struct clrnn_buffer **buffer);
+enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count, struct clrnn_buffer **buffer);
 
 /** Computes the direction's dropout mask. Does nothing if the layer has no dropout of its state. */
 enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
 /** Computes out [rows, P] = the dropout mask times `rows` rows of y, from row `row` on. */
-enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                                       size_t row, size_t rows, struct clrnn_buffer *out);
-/** Finds the direction's h0 [N, P] as it enters the gates: times the dropout mask if there is one. On return,
- * h0 begins at element *offset of *h. */
+enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r, size_t row,
+                                       size_t rows, struct clrnn_buffer *out);
+/** Finds the direction's h0 [N, P] as it enters the gates: times the dropout mask if there is one. On return, h0 begins
+ * at element *offset of *h. */
 enum clrnn_status clrnn_recurrent_initial(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                           struct clrnn_buffer **h, size_t *offset);
 

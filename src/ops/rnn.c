@@ -7,8 +7,8 @@
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
 
-// Returns the sizes of the layer, and the buffers that both forward and backward read. Both ops begin with
-// the same input slots.
+// Returns the sizes of the layer, and the buffers that both forward and backward read. Both ops begin with the same
+// input slots.
 static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn_op *op)
 {
     struct clrnn_rnn r = {
@@ -51,9 +51,9 @@ static bool variant_fits(const struct clrnn_launches *l, const struct clrnn_rnn 
     return clrnn_on_cpu(l) && clrnn_rnn_sequence_fits(l, r);
 }
 
-// Returns the autotuned variant among those that fit the device and the layer. If none was measured, returns
-// SEQUENCE or SHARED on CPUs, GROUP on GPUs if it is expected to be faster than STEPS, and STEPS otherwise or
-// if the variant above does not fit. A layer with a single time step always gets STEPS.
+// Returns the autotuned variant among those that fit the device and the layer. If none was measured, returns SEQUENCE
+// or SHARED on CPUs, GROUP on GPUs if it is expected to be faster than STEPS, and STEPS otherwise or if the variant
+// above does not fit. A layer with a single time step always gets STEPS.
 static enum clrnn_rnn_variant choose_variant(struct clrnn_launches *l, struct clrnn_rnn r)
 {
     static const char *const word[] = {"steps", "sequence", "shared", "group"};
@@ -98,8 +98,8 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     return clrnn_rnn_parts_fwd(launches, &r);
 }
 
-// Sets r->clean to a copy of x with zeros in padding, for the gradient of the input weights: gate gradients
-// are 0 in padding, but x may be NaN there, and 0 * NaN is NaN.
+// Sets r->clean to a copy of x with zeros in padding, for the gradient of the input weights: gate gradients are 0 in
+// padding, but x may be NaN there, and 0 * NaN is NaN.
 static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_rnn *r)
 {
     if (!r->lengths || (!r->dweight_ih[0] && !r->dweight_ih[1]))
@@ -108,8 +108,8 @@ static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_
     return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &r->clean);
 }
 
-// Launches the fused backward of a layer of one time step on a CPU, if the layer is supported. *done is
-// whether it did; then all gradients are complete.
+// Launches the fused backward of a layer of one time step on a CPU, if the layer is supported. *done is whether it did;
+// then all gradients are complete.
 static enum clrnn_status single_bwd(struct clrnn_launches *l, struct clrnn_rnn *r, bool *done)
 {
     bool whole;
@@ -156,8 +156,8 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
 
 // ---------------------------------------------------------------- cost functions and op classes
 
-// Counts the matrix products, and about 8 operations per gate and unit for the activations (a transcendental
-// function counts as one).
+// Counts the matrix products, and about 8 operations per gate and unit for the activations (a transcendental function
+// counts as one).
 static double fwd_flops(const struct clrnn_op *op)
 {
     const double rows = (double)op->T * op->N, gates = (double)clrnn_cell_gates(op->rnn.cell) * op->rnn.H;
@@ -165,8 +165,8 @@ static double fwd_flops(const struct clrnn_op *op)
     return (2.0 * op->C + 2.0 * op->rnn.H + 8) * rows * gates * op->rnn.D;
 }
 
-// Counts the products for dx and for dweight_ih as much as the forward product of the input, each; and those
-// for dh and for dweight_hh as much as the forward product of the hidden state, each.
+// Counts the products for dx and for dweight_ih as much as the forward product of the input, each; and those for dh and
+// for dweight_hh as much as the forward product of the hidden state, each.
 static double bwd_flops(const struct clrnn_op *op)
 {
     const double rows = (double)op->T * op->N, gates = (double)clrnn_cell_gates(op->rnn.cell) * op->rnn.H;
@@ -181,8 +181,8 @@ static void sizes(const struct clrnn_op *op, char *text, size_t size)
 
     snprintf(text, size, " %s%s T%u N%u C%u H%u D%u", cell[op->rnn.cell],
              op->kind == CLRNN_OP_RNN_FWD && op->out[RNN_GATES] == CLRNN_NONE ? " inference" : "",
-             (unsigned)clrnn_tune_size(op->T), (unsigned)clrnn_tune_size(op->N),
-             (unsigned)clrnn_tune_size(op->C), (unsigned)clrnn_tune_size(op->rnn.H), (unsigned)op->rnn.D);
+             (unsigned)clrnn_tune_size(op->T), (unsigned)clrnn_tune_size(op->N), (unsigned)clrnn_tune_size(op->C),
+             (unsigned)clrnn_tune_size(op->rnn.H), (unsigned)op->rnn.D);
 }
 
 static const struct clrnn_op_backward backward = {

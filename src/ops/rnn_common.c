@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the variants of the recurrent layer share: sizes, and the input's part of the gates, x W_ih^T: its
-// layout and the multiply that computes it.
+// What the variants of the recurrent layer share: sizes, and the input's part of the gates, x W_ih^T: its layout and
+// the multiply that computes it.
 #include "ops/blocks.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
@@ -58,8 +58,8 @@ uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
     return clrnn_on_cpu(l) ? clrnn_device_vector_width(clrnn_launches_device(l)) : 1;
 }
 
-enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                        struct clrnn_buffer *pre, bool *fused)
+enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r, struct clrnn_buffer *pre,
+                                        bool *fused)
 {
     struct clrnn_epilogue epilogue[2];
     struct clrnn_blocks blocks[2];
@@ -69,11 +69,9 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
     {
         const uint32_t i = d - r->direction;
 
-        epilogue[i] =
-            (struct clrnn_epilogue){r->relu ? EPILOGUE_RELU : EPILOGUE_TANH, {r->bias_ih[d], r->bias_hh[d]}};
+        epilogue[i] = (struct clrnn_epilogue){r->relu ? EPILOGUE_RELU : EPILOGUE_TANH, {r->bias_ih[d], r->bias_hh[d]}};
         blocks[i] = clrnn_blocks_of(l, d, 0, r->steps, r->whole, r->N);
-        m[i] =
-            clrnn_gemm_dense(CLRNN_GEMM_NT, r->steps * r->N, r->G * r->H, r->C, r->x, r->weight_ih[d], pre);
+        m[i] = clrnn_gemm_dense(CLRNN_GEMM_NT, r->steps * r->N, r->G * r->H, r->C, r->x, r->weight_ih[d], pre);
         m[i].a_offset = (size_t)(r->low + r->offset) * r->N * r->C;
         m[i].a_rows = r->x_rows;
         m[i].c_offset = d * clrnn_rnn_pre_direction(r) + (size_t)r->low * r->N * clrnn_rnn_pre_ld(r);

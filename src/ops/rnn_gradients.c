@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Computes a recurrent layer's gradients of the weights, the biases and x, after backward has run through the
-// time steps. Each is one multiply or sum over all of these steps.
+// Computes a recurrent layer's gradients of the weights, the biases and x, after backward has run through the time
+// steps. Each is one multiply or sum over all of these steps.
 #include "base/array.h"
 #include "ops/blocks.h"
 #include "ops/rnn_variants.h"
@@ -24,15 +24,15 @@ static uint32_t begun(const struct clrnn_rnn *r)
     return r->direction ? r->whole - first - r->steps : first;
 }
 
-// Returns beta (struct clrnn_gemm) for the weight gradients: 0 in the part that backward runs first; 1 in
-// later parts, which add to the result.
+// Returns beta (struct clrnn_gemm) for the weight gradients: 0 in the part that backward runs first; 1 in later parts,
+// which add to the result.
 static float keep(const struct clrnn_rnn *r)
 {
     return clrnn_rnn_first(r, true) ? 1 : 0;
 }
 
-// Launches the multiply of each direction that has a result buffer c. If both have one, they are launched as
-// a batched pair (clrnn_launch_gemm_batch).
+// Launches the multiply of each direction that has a result buffer c. If both have one, they are launched as a batched
+// pair (clrnn_launch_gemm_batch).
 static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm m[2],
                                      const struct clrnn_blocks blocks[2])
 {
@@ -43,9 +43,9 @@ static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm
     return clrnn_launch_gemm_sum(l, &m[first], m[0].c && m[1].c ? 2 : 1, &blocks[first]);
 }
 
-// Computes dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates belongs to row r - N of y (reverse direction:
-// r + N). So one multiply covers all time steps except the direction's first. gru takes a second multiply for
-// gate n, since the gradient of its hidden part is column block 3 of the gates.
+// Computes dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates belongs to row r - N of y (reverse direction: r + N).
+// So one multiply covers all time steps except the direction's first. gru takes a second multiply for gate n, since the
+// gradient of its hidden part is column block 3 of the gates.
 static enum clrnn_status hidden_weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t ld = r->R * r->H, begin = clrnn_rnn_first(r, false) ? 0 : 1;
@@ -118,10 +118,9 @@ static enum clrnn_status input_weight_gradients(struct clrnn_launches *l, const 
     return launch_both(l, m, blocks);
 }
 
-// Computes bias->partial, column sums of the gate gradients over blocks of rows. Does nothing if the variant
-// has already written these sums. If there are few rows, bias->partial is the gate gradients themselves.
-static enum clrnn_status bias_partial(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                      struct clrnn_rnn_bias *bias)
+// Computes bias->partial, column sums of the gate gradients over blocks of rows. Does nothing if the variant has
+// already written these sums. If there are few rows, bias->partial is the gate gradients themselves.
+static enum clrnn_status bias_partial(struct clrnn_launches *l, const struct clrnn_rnn *r, struct clrnn_rnn_bias *bias)
 {
     const uint32_t rows = r->steps * r->N, columns = r->R * r->H, width = clrnn_rnn_width(l);
     const struct clrnn_blocks blocks = clrnn_blocks_of(l, 0, 0, r->steps, r->whole, r->N);
@@ -142,9 +141,8 @@ static enum clrnn_status bias_partial(struct clrnn_launches *l, const struct clr
         l, "rnn_bias", "rnn_bias_partial", DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", width}),
         RANGE3((columns + width - 1) / width, clrnn_divide_up(rows, block_rows), r->directions),
         (struct clrnn_cost){(double)r->directions * rows * columns, 4.0 * r->directions * rows * columns},
-        ARGS(BUF(r->gates), BUF(bias->partial), UINT(r->low * r->N), UINT(rows), UINT(rows_of(r)),
-             UINT(columns), UINT(block_rows), UINT(bias->blocks), UINT(begun(r) * r->N / block_rows),
-             UINT(r->direction), UINT(r->D)));
+        ARGS(BUF(r->gates), BUF(bias->partial), UINT(r->low * r->N), UINT(rows), UINT(rows_of(r)), UINT(columns),
+             UINT(block_rows), UINT(bias->blocks), UINT(begun(r) * r->N / block_rows), UINT(r->direction), UINT(r->D)));
 }
 
 enum clrnn_status clrnn_rnn_bias_sum(struct clrnn_launches *l, const struct clrnn_rnn *r,
@@ -158,8 +156,8 @@ enum clrnn_status clrnn_rnn_bias_sum(struct clrnn_launches *l, const struct clrn
         l, "rnn_bias", "rnn_bias_sum", DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", width}),
         RANGE3((r->H + width - 1) / width, r->G, r->D),
         (struct clrnn_cost){2.0 * r->D * bias->blocks * columns, 4.0 * r->D * bias->blocks * columns},
-        ARGS(BUF(bias->partial), BUF(r->dbias_ih[0]), BUF(r->dbias_hh[0]), BUF(r->dbias_ih[1]),
-             BUF(r->dbias_hh[1]), UINT(r->H), UINT(bias->blocks), UINT(r->D)));
+        ARGS(BUF(bias->partial), BUF(r->dbias_ih[0]), BUF(r->dbias_hh[0]), BUF(r->dbias_ih[1]), BUF(r->dbias_hh[1]),
+             UINT(r->H), UINT(bias->blocks), UINT(r->D)));
 }
 
 // Computes dx [rows, C] = the sum of dgates W_ih over the directions.
@@ -188,8 +186,7 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_rnn_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                      struct clrnn_rnn_bias *bias)
+enum clrnn_status clrnn_rnn_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r, struct clrnn_rnn_bias *bias)
 {
     if (bias) {
         TRY(hidden_weight_gradients(l, r));

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The variant GROUP of a recurrent layer, for GPUs: a persistent kernel for all time steps, in which each
-// work-group computes some batch rows (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
+// The variant GROUP of a recurrent layer, for GPUs: a persistent kernel for all time steps, in which each work-group
+// computes some batch rows (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
 #include "base/array.h"
 #include "device/remember/choice.h"
 #include "ops/rnn_variants.h"
 
-// How the work of a layer is divided on a GPU. The fields are defines of the kernels; cl/rnn_group.h explains
-// them.
+// How the work of a layer is divided on a GPU. The fields are defines of the kernels; cl/rnn_group.h explains them.
 struct tiling {
     uint32_t K, columns; // shape of the matrix W_hh in the multiply of forward or of backward
     uint32_t rows, parts, part, lanes, lane_units, items, held, unroll;
@@ -18,8 +17,7 @@ enum {
     // Work-group sizes are multiples of this. Every GPU's sub-group width (8 to 64) divides it.
     ITEMS_STEP = 64,
     FEWEST_K = 16, // least rows of the weight matrix per work-item
-    // Registers of a work-group: the limit of NVIDIA's GPUs. It is more than the work-items of other GPUs
-    // need.
+    // Registers of a work-group: the limit of NVIDIA's GPUs. It is more than the work-items of other GPUs need.
     ALL_REGISTERS = 64 * 1024,
     MOST_HELD = 64,             // most weights that a work-item keeps in registers
     LOADS = 4,                  // loads of 16 bytes of weights in flight in a work-item, if registers suffice
@@ -38,8 +36,8 @@ static size_t packed_count(const struct clrnn_rnn *r, const struct tiling *c)
     return (size_t)r->D * c->parts * c->part * c->columns * wide(c);
 }
 
-// Returns an upper estimate of how many iterations the loops of a work-item have in all, if none is unrolled.
-// Some drivers limit this number (quirk loop_rounds).
+// Returns an upper estimate of how many iterations the loops of a work-item have in all, if none is unrolled. Some
+// drivers limit this number (quirk loop_rounds).
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
 {
     const double pairs = clrnn_divide_up(c->rows * r->H, c->items), units = c->columns * c->lane_units;
@@ -60,9 +58,9 @@ static void divide_units(const struct clrnn_rnn *r, bool backward, uint32_t most
     c->items = clrnn_divide_up(c->parts * c->lanes, ITEMS_STEP) * ITEMS_STEP;
 }
 
-// Returns an estimate of the registers of a work-item that computes `rows` batch rows, without those for the
-// operands of the multiply. It was fitted to the registers that clang uses for gfx1101, and is within 15 % of
-// them (tools/gpu-compile). NVIDIA's and Intel's compilers use fewer.
+// Returns an estimate of the registers of a work-item that computes `rows` batch rows, without those for the operands
+// of the multiply. It was fitted to the registers that clang uses for gfx1101, and is within 15 % of them
+// (tools/gpu-compile). NVIDIA's and Intel's compilers use fewer.
 static uint32_t registers_of(const struct clrnn_rnn *r, const struct tiling *c, uint32_t rows)
 {
     const uint32_t pairs = clrnn_divide_up(rows * r->H, c->items);
@@ -70,16 +68,16 @@ static uint32_t registers_of(const struct clrnn_rnn *r, const struct tiling *c, 
     return 28 + 2 * c->columns * c->lane_units * rows + pairs * (6 + 5 * r->R / 2);
 }
 
-// Returns the registers that a work-item needs for four rows of the weight matrix and for the state that is
-// multiplied by them.
+// Returns the registers that a work-item needs for four rows of the weight matrix and for the state that is multiplied
+// by them.
 static uint32_t operands_of(const struct tiling *c)
 {
     return 4 * (c->columns * c->lane_units + c->rows);
 }
 
-// Divides `left` free registers of a work-item between two uses. The first is to unroll the loop that reads
-// weights from memory, whose speed is limited by the latency of these reads. The rest hold weights over all
-// time steps, and the state that is multiplied by them.
+// Divides `left` free registers of a work-item between two uses. The first is to unroll the loop that reads weights
+// from memory, whose speed is limited by the latency of these reads. The rest hold weights over all time steps, and the
+// state that is multiplied by them.
 static void divide_registers(uint32_t left, struct tiling *c)
 {
     const uint32_t one = operands_of(c), fours = c->part / 4;
@@ -93,10 +91,9 @@ static void divide_registers(uint32_t left, struct tiling *c)
     c->held -= c->held % c->unroll;
 }
 
-// Sets the tiling for `rows` batch rows per work-group. Returns false if registers or local memory do not
-// suffice, or if the driver does not allow so many loop iterations.
-static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t rows,
-                      struct tiling *c)
+// Sets the tiling for `rows` batch rows per work-group. Returns false if registers or local memory do not suffice, or
+// if the driver does not allow so many loop iterations.
+static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t rows, struct tiling *c)
 {
     const struct clrnn_device *device = clrnn_launches_device(l);
     const uint64_t local_bytes = MIN2(clrnn_device_info(device)->local_bytes, (uint64_t)MOST_LOCAL);
@@ -108,15 +105,13 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
     divide_registers(used < most ? most - used : 0, c);
     c->state_bytes = (size_t)rows * c->parts * c->part * sizeof(float);
     c->sum_bytes = (size_t)c->parts * rows * c->columns * wide(c) * sizeof(float);
-    return used + operands_of(c) <= (rows == 1 ? 2 * most : most) &&
-           c->state_bytes + c->sum_bytes <= local_bytes &&
+    return used + operands_of(c) <= (rows == 1 ? 2 * most : most) && c->state_bytes + c->sum_bytes <= local_bytes &&
            rounds_of(r, c) <= clrnn_device_quirks(device)->loop_rounds;
 }
 
-// Finds the possible work-group sizes for the layer: the smallest is 64 << *first, and each other one is
-// twice the one before. Returns how many there are.
-static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward,
-                         unsigned *first)
+// Finds the possible work-group sizes for the layer: the smallest is 64 << *first, and each other one is twice the one
+// before. Returns how many there are.
+static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, unsigned *first)
 {
     const uint32_t most = clrnn_device_info(clrnn_launches_device(l))->max_work_group_size;
     uint32_t items = 0;
@@ -146,10 +141,9 @@ bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn
     return sizes_of(l, r, false, &first) && sizes_of(l, r, true, &first);
 }
 
-// Chooses the autotuned tiling, if there is one. Otherwise: up to 512 work-items per work-group, one batch
-// row per work-group unless there are more rows than compute units, and weights in registers.
-static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward,
-                          struct tiling *c)
+// Chooses the autotuned tiling, if there is one. Otherwise: up to 512 work-items per work-group, one batch row per
+// work-group unless there are more rows than compute units, and weights in registers.
+static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, struct tiling *c)
 {
     static const char *const items[SIZES] = {"64", "128", "256", "512", "1024"};
     static const char *const rows[] = {"1", "2", "4", "8"}, *const weights[] = {"registers", "memory"};
@@ -159,11 +153,9 @@ static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, b
     unsigned standard = MIN2(first < 3 ? 3 - first : 0, count - 1);
 
     divide_units(r, backward,
-                 (uint32_t)ITEMS_STEP << (first + clrnn_choose(l, "items", standard, count, items + first)),
-                 c);
+                 (uint32_t)ITEMS_STEP << (first + clrnn_choose(l, "items", standard, count, items + first)), c);
     standard = 0;
-    for (count = 1; count < ARRAY_SIZE(rows) && 1u << (count - 1) < r->N && give_rows(l, r, 1u << count, c);
-         count++)
+    for (count = 1; count < ARRAY_SIZE(rows) && 1u << (count - 1) < r->N && give_rows(l, r, 1u << count, c); count++)
         if (each > 1u << (count - 1))
             standard = count;
     give_rows(l, r, 1u << clrnn_choose(l, "rows", standard, count, rows), c);
@@ -171,16 +163,15 @@ static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, b
         c->held = 0;
 }
 
-// In every time step a work-group reads its weights from the caches. If it has a compute unit for itself, it
-// reads about 100 GB/s (64 bytes per clock). Reading more than 1 MiB then takes longer than the two launches
-// per step of CLRNN_RNN_STEPS.
+// In every time step a work-group reads its weights from the caches. If it has a compute unit for itself, it reads
+// about 100 GB/s (64 bytes per clock). Reading more than 1 MiB then takes longer than the two launches per step of
+// CLRNN_RNN_STEPS.
 bool clrnn_rnn_group_pays(const struct clrnn_rnn *r)
 {
     return (size_t)r->G * r->H * r->H * sizeof(float) <= MOST_WEIGHTS;
 }
 
-// Returns the cost of one launch. `moved`: values read or written in global memory for each row and time
-// step.
+// Returns the cost of one launch. `moved`: values read or written in global memory for each row and time step.
 static struct clrnn_cost group_cost(const struct clrnn_rnn *r, const struct tiling *c, double moved)
 {
     const double rows = (double)r->steps * r->N;
@@ -223,8 +214,8 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
         GROUPS2((size_t)c.groups * c.items, r->directions, c.items, 1),
         group_cost(r, &c, r->D * r->H * (r->G + 1.0 + (save ? r->R : 0) + (save && r->memory ? 1 : 0))),
         ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
-             BUF(r->bias_hh[1]), BUF(pre), BUF(r->memory), BUF(r->y), BUF(r->lengths), BUF(r->start),
-             BUF(r->past), LOCAL(c.state_bytes), LOCAL(c.sum_bytes)));
+             BUF(r->bias_hh[1]), BUF(pre), BUF(r->memory), BUF(r->y), BUF(r->lengths), BUF(r->start), BUF(r->past),
+             LOCAL(c.state_bytes), LOCAL(c.sum_bytes)));
 }
 
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -237,11 +228,10 @@ enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clr
     const struct clrnn_defines defines = TILING_DEFINES(r, c);
 
     TRY(pack(l, r, &c, "rnn_group_backward", defines, &packed));
-    return clrnn_launch_kernel(
-        l, "rnn_group_backward", "rnn_group_backward", defines,
-        GROUPS2((size_t)c.groups * c.items, r->directions, c.items, 1),
-        group_cost(r, &c, r->D * r->H * (2.0 * r->R + 2 + (r->cell == CLRNN_CELL_RNN ? 0 : 1))),
-        ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
-             BUF(r->lengths), BUF(r->past), BUF(r->dcn), BUF(r->carry), LOCAL(c.state_bytes),
-             LOCAL(c.sum_bytes)));
+    return clrnn_launch_kernel(l, "rnn_group_backward", "rnn_group_backward", defines,
+                               GROUPS2((size_t)c.groups * c.items, r->directions, c.items, 1),
+                               group_cost(r, &c, r->D * r->H * (2.0 * r->R + 2 + (r->cell == CLRNN_CELL_RNN ? 0 : 1))),
+                               ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory),
+                                    BUF(r->dy), BUF(r->lengths), BUF(r->past), BUF(r->dcn), BUF(r->carry),
+                                    LOCAL(c.state_bytes), LOCAL(c.sum_bytes)));
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Runs a recurrent layer over its time steps: all at once or, with train.recompute, in parts whose
-// activations are not kept. Forward then keeps only the state at the end of each part. Backward goes through
-// the parts from the last to the first. In each part, it first runs forward again from the state at the end
-// of the part before.
+// Runs a recurrent layer over its time steps: all at once or, with train.recompute, in parts whose activations are not
+// kept. Forward then keeps only the state at the end of each part. Backward goes through the parts from the last to the
+// first. In each part, it first runs forward again from the state at the end of the part before.
 #include "base/array.h"
 #include "ops/rnn_states.h"
 #include "ops/rnn_variants.h"
@@ -14,8 +13,7 @@ static enum clrnn_status steps_fwd(struct clrnn_launches *l, const struct clrnn_
                                            : clrnn_rnn_sequence_fwd(l, r);
 }
 
-static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                   struct clrnn_rnn_bias *bias)
+static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r, struct clrnn_rnn_bias *bias)
 {
     return r->variant == CLRNN_RNN_STEPS   ? clrnn_rnn_steps_bwd(l, r)
            : r->variant == CLRNN_RNN_GROUP ? clrnn_rnn_group_bwd(l, r)
@@ -24,9 +22,9 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
 
 // ---------------------------------------------------------------- parts
 
-// Buffers y [T, N, D*H], gates [D, T, N, R*H] and cell [D, T, N, H] for one part of the sequence. All parts
-// use the same buffers in turn. T is the number of the part's steps plus one step before and one after the
-// part, for the states there.
+// Buffers y [T, N, D*H], gates [D, T, N, R*H] and cell [D, T, N, H] for one part of the sequence. All parts use the
+// same buffers in turn. T is the number of the part's steps plus one step before and one after the part, for the states
+// there.
 struct own {
     struct clrnn_buffer *y, *gates, *cell;
 };
@@ -64,8 +62,8 @@ static struct clrnn_rnn take(const struct clrnn_rnn *r, const struct own *own, u
     return p;
 }
 
-// Returns the rows of y at time step t of a part's buffers. cell_at and gates_at return the rows of the cell
-// and of the gates.
+// Returns the rows of y at time step t of a part's buffers. cell_at and gates_at return the rows of the cell and of the
+// gates.
 static struct clrnn_rows y_at(const struct clrnn_rnn *p, uint32_t t)
 {
     return (struct clrnn_rows){p->y, ((size_t)t * p->N * p->D + p->direction) * p->H, p->D * p->H};
@@ -97,8 +95,8 @@ static enum clrnn_status part_fwd(struct clrnn_launches *l, const struct clrnn_r
     return steps_fwd(l, p);
 }
 
-// Runs forward through part k of the sequence. Then stores the part's y and, unless it is the last part, the
-// state at its end.
+// Runs forward through part k of the sequence. Then stores the part's y and, unless it is the last part, the state at
+// its end.
 static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_rnn *r, const struct own *own,
                                    uint32_t d, uint32_t k)
 {
@@ -107,9 +105,8 @@ static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_
     const size_t row = (size_t)(part.low + part.offset) * r->N;
 
     TRY(part_fwd(l, &p, &part, k));
-    TRY(clrnn_launch_move(l, y_at(&p, part.low),
-                          (struct clrnn_rows){r->y, (row * r->D + d) * r->H, r->D * r->H}, part.steps * r->N,
-                          r->H));
+    TRY(clrnn_launch_move(l, y_at(&p, part.low), (struct clrnn_rows){r->y, (row * r->D + d) * r->H, r->D * r->H},
+                          part.steps * r->N, r->H));
     TRY(clrnn_rnn_end(l, &p));
     if (part.is_last)
         return CLRNN_OK;
@@ -159,8 +156,7 @@ static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_r
 
 enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn *r)
 {
-    struct clrnn_rnn_bias bias = {.wanted =
-                                      r->dbias_ih[0] || r->dbias_hh[0] || r->dbias_ih[1] || r->dbias_hh[1]};
+    struct clrnn_rnn_bias bias = {.wanted = r->dbias_ih[0] || r->dbias_hh[0] || r->dbias_ih[1] || r->dbias_hh[1]};
     const size_t state = (size_t)r->D * r->N * r->H;
     struct own own;
     size_t mark;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The variants of a recurrent layer for CPUs: SEQUENCE, one persistent kernel for all time steps, and SHARED,
-// a launch per step. Kernels: cl/rnn_forward.cl, cl/rnn_backward.cl.
+// The variants of a recurrent layer for CPUs: SEQUENCE, one persistent kernel for all time steps, and SHARED, a launch
+// per step. Kernels: cl/rnn_forward.cl, cl/rnn_backward.cl.
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 
-// How the work of a layer is divided on a CPU. A tile is `tile` vectors of `width` hidden units. A work-item
-// computes it for a stripe of up to `rows` batch rows at a time; see cl/rnn_tile.h.
+// How the work of a layer is divided on a CPU. A tile is `tile` vectors of `width` hidden units. A work-item computes
+// it for a stripe of up to `rows` batch rows at a time; see cl/rnn_tile.h.
 struct tiling {
-    // slots: accumulators of a row of the tile. vectors: vectors of a tile's packed weights for each k of K,
-    // P in the kernels.
+    // slots: accumulators of a row of the tile. vectors: vectors of a tile's packed weights for each k of K, P in the
+    // kernels.
     uint32_t width, tile, slots, vectors;
     uint32_t tiles, rows;
     // item_rows: batch rows per work-item; items: work-items among which the rows are divided.
@@ -19,14 +19,12 @@ struct tiling {
     uint32_t ahead; // vectors of the next tile's weights that a stripe prefetches for each k of K
 };
 
-// Most batch rows per work-item. The states of so many rows fit in the second-level cache together with the
-// weights.
+// Most batch rows per work-item. The states of so many rows fit in the second-level cache together with the weights.
 enum { MOST_ITEM_ROWS = 64 };
 
-// If a work-item has at least this many bytes of recurrent weights, it prefetches all weights of the next
-// tile. If there are fewer stripes than vectors in a tile, each stripe then prefetches several vectors. With
-// fewer bytes each stripe prefetches one vector, because the second-level cache keeps most weights from one
-// time step to the next.
+// If a work-item has at least this many bytes of recurrent weights, it prefetches all weights of the next tile. If
+// there are fewer stripes than vectors in a tile, each stripe then prefetches several vectors. With fewer bytes each
+// stripe prefetches one vector, because the second-level cache keeps most weights from one time step to the next.
 enum { LEAST_WEIGHTS = 512 * 1024 };
 
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -36,15 +34,14 @@ static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rn
     return (MAX2(units, 1u) + r->D - 1) / r->D;
 }
 
-// In SEQUENCE, each core computes some batch rows over all time steps without synchronisation, and reads all
-// recurrent weights in every step. If the weights exceed a core's own cache (assumed 2 MiB), reading them
-// takes longer than multiplying them by a few rows. SHARED is then chosen: it divides the hidden units among
-// the cores, at the cost of a launch per step.
+// In SEQUENCE, each core computes some batch rows over all time steps without synchronisation, and reads all recurrent
+// weights in every step. If the weights exceed a core's own cache (assumed 2 MiB), reading them takes longer than
+// multiplying them by a few rows. SHARED is then chosen: it divides the hidden units among the cores, at the cost of a
+// launch per step.
 enum clrnn_rnn_variant clrnn_rnn_sequence_standard(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    return (size_t)r->G * r->H * r->H * sizeof(float) > 2 * 1024 * 1024 && cores_each(l, r) > 1
-               ? CLRNN_RNN_SHARED
-               : CLRNN_RNN_SEQUENCE;
+    return (size_t)r->G * r->H * r->H * sizeof(float) > 2 * 1024 * 1024 && cores_each(l, r) > 1 ? CLRNN_RNN_SHARED
+                                                                                                : CLRNN_RNN_SEQUENCE;
 }
 
 static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn *r, struct tiling *t)
@@ -56,23 +53,21 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     t->steps = shared ? 1 : r->steps;
     t->item_tiles = clrnn_divide_up(t->tiles, tile_items);
     t->tile_items = clrnn_divide_up(t->tiles, t->item_tiles);
-    // A work-item gets at least 4 rows: with fewer it would not be faster, because reading the weights
-    // dominates.
+    // A work-item gets at least 4 rows: with fewer it would not be faster, because reading the weights dominates.
     t->item_rows = MAX2(clrnn_divide_up(r->N, items), MIN2(r->N, 4u));
     t->item_rows = clrnn_divide_up(t->item_rows, clrnn_divide_up(t->item_rows, MOST_ITEM_ROWS));
     t->items = clrnn_divide_up(r->N, t->item_rows);
 }
 
-// Returns the tiling of forward or backward. The accumulators of a tile must fit in the vector registers: 32
-// of them if they have 512 bits, otherwise 16 are assumed.
+// Returns the tiling of forward or backward. The accumulators of a tile must fit in the vector registers: 32 of them if
+// they have 512 bits, otherwise 16 are assumed.
 static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward)
 {
     struct tiling t = {.width = clrnn_rnn_width(l)};
     const uint32_t unit_vectors = clrnn_divide_up(r->H, t.width), registers = t.width == 16 ? 24 : 12;
 
-    // Choose the widest tile among those that leave the fewest vectors empty. In backward K is G times as
-    // long. With more than 2 vectors, the weights of two tiles and the gates would not fit in the
-    // second-level cache.
+    // Choose the widest tile among those that leave the fewest vectors empty. In backward K is G times as long. With
+    // more than 2 vectors, the weights of two tiles and the gates would not fit in the second-level cache.
     for (uint32_t tile = backward ? 2 : 4, least = UINT32_MAX; tile >= 1; tile--) {
         const uint32_t all = clrnn_divide_up(unit_vectors, tile) * tile;
         if (all < least) {
@@ -93,8 +88,8 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     return t;
 }
 
-// Returns an upper estimate of how many iterations the loops of a work-item of rnn_forward or rnn_backward
-// have in all, if none is unrolled. Some drivers limit this number (quirk loop_rounds).
+// Returns an upper estimate of how many iterations the loops of a work-item of rnn_forward or rnn_backward have in all,
+// if none is unrolled. Some drivers limit this number (quirk loop_rounds).
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *t, uint32_t K)
 {
     const double stripes = clrnn_divide_up(t->item_rows, t->rows), row = t->rows * (1.0 + t->vectors);
@@ -113,20 +108,18 @@ bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_
     return rounds_of(r, &forward, r->C + r->H) <= most && rounds_of(r, &backward, r->G * r->H) <= most;
 }
 
-// Returns the cost of one launch. For each row and time step, K values of input and state are multiplied by
-// weights, and `moved` values are read or written in memory.
-static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct tiling *t, double K,
-                                        double moved)
+// Returns the cost of one launch. For each row and time step, K values of input and state are multiplied by weights,
+// and `moved` values are read or written in memory.
+static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct tiling *t, double K, double moved)
 {
     const double rows = (double)t->steps * r->N;
 
     return (struct clrnn_cost){rows * r->D * r->G * r->H * (2 * K + 10), 4 * rows * moved};
 }
 
-// Whether to fuse the multiply of the input into the kernel, which avoids storing gates before their
-// activation. The kernel then reads the input weights in every time step. Therefore all weights must fit in
-// the second-level cache, or there must be enough rows per work-item to prefetch the next tile's weights
-// meanwhile.
+// Whether to fuse the multiply of the input into the kernel, which avoids storing gates before their activation. The
+// kernel then reads the input weights in every time step. Therefore all weights must fit in the second-level cache, or
+// there must be enough rows per work-item to prefetch the next tile's weights meanwhile.
 static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
 {
     const size_t K = (size_t)r->C + r->H, all = K * r->G * r->H * sizeof(float);
@@ -158,8 +151,7 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
     const double moved = C + r->D * r->H * (1.0 + (fused ? 0 : r->G) + (save ? r->R : 0));
     const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width},
                                                  {"ROWS", t.rows}, {"TILE", t.tile}, {"AHEAD", t.ahead});
-    struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory, *packed,
-                        *bias;
+    struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory, *packed, *bias;
 
     TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * K * t.vectors * t.width, &packed));
     TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * t.slots * t.width, &bias));
@@ -170,25 +162,25 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
 
     args.C = C;
     if (fused)
-        TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
-                                (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * C},
-                                ARGS(STRUCT(rnn_args, &args), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]),
-                                     BUF(packed), UINT(C), UINT(0))));
+        TRY(clrnn_launch_kernel(
+            l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
+            (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * C},
+            ARGS(STRUCT(rnn_args, &args), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(packed), UINT(C), UINT(0))));
     else
         TRY(clrnn_rnn_input_gates(l, r, pre, NULL));
-    TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
-                            (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * r->H},
-                            ARGS(STRUCT(rnn_args, &args), BUF(r->weight_hh[0]), BUF(r->weight_hh[1]),
-                                 BUF(packed), UINT(r->H), UINT(C))));
+    TRY(clrnn_launch_kernel(
+        l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
+        (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * r->H},
+        ARGS(STRUCT(rnn_args, &args), BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(r->H), UINT(C))));
     TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_bias", defines, RANGE2(t.tiles, r->D),
                             (struct clrnn_cost){(double)r->D * r->G * r->H, 12.0 * r->D * r->G * r->H},
-                            ARGS(STRUCT(rnn_args, &args), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]),
-                                 BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(bias))));
+                            ARGS(STRUCT(rnn_args, &args), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
+                                 BUF(r->bias_hh[1]), BUF(bias))));
     for (; args.first < end; args.first = args.last, args.last += t.steps)
-        TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines,
-                                RANGE3(t.items, t.tile_items, r->directions), recurrent_cost(r, &t, K, moved),
-                                ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(packed), BUF(bias), BUF(pre),
-                                     BUF(memory), BUF(r->y), BUF(r->lengths), BUF(r->start), BUF(r->past))));
+        TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines, RANGE3(t.items, t.tile_items, r->directions),
+                                recurrent_cost(r, &t, K, moved),
+                                ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(packed), BUF(bias), BUF(pre), BUF(memory),
+                                     BUF(r->y), BUF(r->lengths), BUF(r->start), BUF(r->past))));
     return CLRNN_OK;
 }
 
@@ -212,16 +204,15 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
         TRY(clrnn_launches_scratch(l, (size_t)r->D * t.items * r->R * r->H, &bias->partial));
     }
 
-    TRY(clrnn_launch_kernel(l, "rnn_backward", "rnn_pack_bwd", defines,
-                            RANGE3(t.tiles, clrnn_divide_up(K, pack_rows), r->D),
-                            (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
-                            ARGS(STRUCT(rnn_args, &args), BUF(r->weight_hh[0]), BUF(r->weight_hh[1]),
-                                 BUF(packed), UINT(pack_rows))));
+    TRY(clrnn_launch_kernel(
+        l, "rnn_backward", "rnn_pack_bwd", defines, RANGE3(t.tiles, clrnn_divide_up(K, pack_rows), r->D),
+        (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
+        ARGS(STRUCT(rnn_args, &args), BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(pack_rows))));
     for (; args.first < end; args.first = args.last, args.last += t.steps)
         TRY(clrnn_launch_kernel(
             l, "rnn_backward", "rnn_backward", defines, RANGE3(t.items, t.tile_items, r->directions),
             recurrent_cost(r, &t, r->H, r->D * r->H * (2.0 * r->R + 3)),
-            ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
-                 BUF(carry), BUF(bias->partial), BUF(r->lengths), BUF(r->past), BUF(r->dcn))));
+            ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(carry),
+                 BUF(bias->partial), BUF(r->lengths), BUF(r->past), BUF(r->dcn))));
     return CLRNN_OK;
 }

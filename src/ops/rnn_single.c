@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Launches a recurrent layer of one time step on CPUs, with the multiply of the input and the gates in one
-// kernel (cl/rnn_single.cl).
+// Launches a recurrent layer of one time step on CPUs, with the multiply of the input and the gates in one kernel
+// (cl/rnn_single.cl).
 #include <math.h>
 
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
 
-// Limits up to which the multiply and the gates are fused into one launch: multiply-adds, batch rows, and
-// floats of packed weights per work-item. The multiplies of a small layer take no longer than one or two
-// launches. A larger layer is faster with the tiling of a separate GEMM, and with a backward that does not
-// sum over the rows sequentially.
+// Limits up to which the multiply and the gates are fused into one launch: multiply-adds, batch rows, and floats of
+// packed weights per work-item. The multiplies of a small layer take no longer than one or two launches. A larger layer
+// is faster with the tiling of a separate GEMM, and with a backward that does not sum over the rows sequentially.
 enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
 enum { TILE = 4 }; // rows per work-item in the gradient of x
 
-// Returns how many vectors of hidden units a work-item of the forward kernel computes: one, with all its
-// gates; for cell rnn as many as the register tile is wide.
+// Returns how many vectors of hidden units a work-item of the forward kernel computes: one, with all its gates; for
+// cell rnn as many as the register tile is wide.
 static uint32_t parts_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t width = clrnn_rnn_width(l);
@@ -64,8 +63,8 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
 {
     const uint32_t blocks = clrnn_divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
     const uint32_t cores = MAX2(clrnn_device_info(clrnn_launches_device(l))->compute_units, 1u);
-    // Each work-item transposes the weights of its units, even if another work-item has the same units. So
-    // the rows are divided among several work-items only if there are fewer blocks of units than cores.
+    // Each work-item transposes the weights of its units, even if another work-item has the same units. So the rows are
+    // divided among several work-items only if there are fewer blocks of units than cores.
     const uint32_t row_items = clrnn_divide_up(cores, blocks * r->D),
                    item_rows = clrnn_divide_up(r->N, MIN2(row_items, r->N));
     struct rnn_args args = clrnn_rnn_args(r, false);
@@ -75,9 +74,9 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
     return clrnn_launch_kernel(l, "rnn_single", "rnn_single_fwd", defines_of(l, r, define),
                                RANGE3(blocks, clrnn_divide_up(r->N, item_rows), r->D), cost_of(r, 1),
                                ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]),
-                                    BUF(r->weight_ih[1]), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]),
-                                    BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory),
-                                    BUF(r->y), LOCAL(panel_of(l, r) * sizeof(float))));
+                                    BUF(r->weight_ih[1]), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
+                                    BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory), BUF(r->y),
+                                    LOCAL(panel_of(l, r) * sizeof(float))));
 }
 
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r, bool *whole)
@@ -91,12 +90,12 @@ enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct cl
     *whole = fits && dx == (r->dx != NULL);
     if (dx)
         TRY(clrnn_launches_scratch(l, (size_t)r->N * r->D * r->H, &through));
-    return clrnn_launch_kernel(
-        l, "rnn_single", "rnn_single_bwd", defines_of(l, r, define),
-        RANGE1(units + (dx ? clrnn_divide_up(r->N, TILE) : 0)), cost_of(r, *whole ? 1 + dx : 0),
-        ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]),
-             BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(r->lengths), BUF(r->dbias_ih[0]),
-             BUF(r->dbias_hh[0]), BUF(r->dbias_ih[1]), BUF(r->dbias_hh[1]),
-             BUF(*whole ? r->dweight_ih[0] : NULL), BUF(*whole ? r->dweight_ih[1] : NULL),
-             BUF(r->dweight_hh[0]), BUF(r->dweight_hh[1]), BUF(dx ? r->dx : NULL), BUF(through)));
+    return clrnn_launch_kernel(l, "rnn_single", "rnn_single_bwd", defines_of(l, r, define),
+                               RANGE1(units + (dx ? clrnn_divide_up(r->N, TILE) : 0)), cost_of(r, *whole ? 1 + dx : 0),
+                               ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]),
+                                    BUF(r->weight_ih[1]), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
+                                    BUF(r->lengths), BUF(r->dbias_ih[0]), BUF(r->dbias_hh[0]), BUF(r->dbias_ih[1]),
+                                    BUF(r->dbias_hh[1]), BUF(*whole ? r->dweight_ih[0] : NULL),
+                                    BUF(*whole ? r->dweight_ih[1] : NULL), BUF(r->dweight_hh[0]), BUF(r->dweight_hh[1]),
+                                    BUF(dx ? r->dx : NULL), BUF(through)));
 }

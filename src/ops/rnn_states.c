@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Initial and final states of a recurrent layer, and their gradients. The product h0 W_hh^T is computed
-// before the time steps, and the kernels add it in each sample's first step. So they need not multiply by h0
-// themselves.
+// Initial and final states of a recurrent layer, and their gradients. The product h0 W_hh^T is computed before the time
+// steps, and the kernels add it in each sample's first step. So they need not multiply by h0 themselves.
 #include "base/array.h"
 #include "device/gemm/gemm.h"
 #include "ops/rnn_variants.h"
@@ -17,10 +16,9 @@ static struct clrnn_cost moves(double count)
 // Defines for kernels that do the same for every kind of cell.
 #define PLAIN DEFINES({"CELL", CLRNN_CELL_RNN}, {"RELU", 0}, {"WIDTH", 1})
 
-// Returns the range of a kernel that has one work-item for each row on CPUs, and one for each element on
-// GPUs.
-static struct clrnn_range rows_of(const struct clrnn_launches *l, const struct clrnn_state_size *z,
-                                  size_t rows, size_t directions)
+// Returns the range of a kernel that has one work-item for each row on CPUs, and one for each element on GPUs.
+static struct clrnn_range rows_of(const struct clrnn_launches *l, const struct clrnn_state_size *z, size_t rows,
+                                  size_t directions)
 {
     return RANGE3(clrnn_on_cpu(l) ? 1 : z->W, rows, directions);
 }
@@ -33,8 +31,7 @@ enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *r)
         return CLRNN_OK;
     TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * GH, &r->start));
     for (uint32_t d = 0; d < r->D; d++) {
-        struct clrnn_gemm m =
-            clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, GH, r->H, r->h0, r->weight_hh[d], r->start);
+        struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, GH, r->H, r->h0, r->weight_hh[d], r->start);
 
         m.a_offset = (size_t)d * r->N * r->H;
         m.c_offset = (size_t)d * r->N * GH;
@@ -45,15 +42,14 @@ enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *r)
 
 enum clrnn_status clrnn_launch_final(struct clrnn_launches *l, const struct clrnn_state_size *z,
                                      struct clrnn_buffer *lengths, struct clrnn_buffer *from, size_t ld,
-                                     size_t ld_direction, struct clrnn_buffer *initial,
-                                     struct clrnn_buffer *to)
+                                     size_t ld_direction, struct clrnn_buffer *initial, struct clrnn_buffer *to)
 {
     if (!to)
         return CLRNN_OK;
     return clrnn_launch_kernel(
         l, "rnn", "rnn_final", PLAIN, rows_of(l, z, z->N, z->D), moves((double)z->D * z->N * z->W),
-        ARGS(BUF(from), BUF(lengths), BUF(initial), BUF(to), UINT(z->T), UINT(z->N), UINT(z->W), UINT(z->D),
-             UINT(ld), UINT(ld_direction), UINT(z->begin), UINT(z->steps ? z->steps : z->T), UINT(z->low)));
+        ARGS(BUF(from), BUF(lengths), BUF(initial), BUF(to), UINT(z->T), UINT(z->N), UINT(z->W), UINT(z->D), UINT(ld),
+             UINT(ld_direction), UINT(z->begin), UINT(z->steps ? z->steps : z->T), UINT(z->low)));
 }
 
 struct clrnn_rnn_part clrnn_rnn_part_of(uint32_t whole, uint32_t part, uint32_t d, uint32_t k)
@@ -107,10 +103,9 @@ enum clrnn_status clrnn_launch_first(struct clrnn_launches *l, const struct clrn
         return CLRNN_OK;
     *offset = 0;
     TRY(clrnn_launches_scratch(l, (size_t)z->N * z->W, rows));
-    return clrnn_launch_kernel(l, "rnn", "rnn_first", PLAIN, rows_of(l, z, z->N, 1),
-                               moves((double)z->N * z->W),
-                               ARGS(BUF(from), BUF(lengths), BUF(*rows), UINT(z->T), UINT(z->N), UINT(z->W),
-                                    UINT(d), UINT(direction)));
+    return clrnn_launch_kernel(
+        l, "rnn", "rnn_first", PLAIN, rows_of(l, z, z->N, 1), moves((double)z->N * z->W),
+        ARGS(BUF(from), BUF(lengths), BUF(*rows), UINT(z->T), UINT(z->N), UINT(z->W), UINT(d), UINT(direction)));
 }
 
 static struct clrnn_state_size size_of(const struct clrnn_rnn *r)
@@ -134,17 +129,16 @@ enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn
     return clrnn_launch_join_final(l, &z, r->lengths, r->dhn, &r->dy);
 }
 
-// Does the multiplies for the gates [begin, begin + count), whose gradients [N, R*H] at each sample's first
-// step begin at element `offset` of `first`, in column block `column`. Computes dh0, or adds to it with
-// `add`, and adds the contribution of h0 to these gates' rows of dW_hh.
+// Does the multiplies for the gates [begin, begin + count), whose gradients [N, R*H] at each sample's first step begin
+// at element `offset` of `first`, in column block `column`. Computes dh0, or adds to it with `add`, and adds the
+// contribution of h0 to these gates' rows of dW_hh.
 static enum clrnn_status multiply_gates(struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t d,
-                                        struct clrnn_buffer *first, size_t offset, uint32_t begin,
-                                        uint32_t count, uint32_t column, bool add)
+                                        struct clrnn_buffer *first, size_t offset, uint32_t begin, uint32_t count,
+                                        uint32_t column, bool add)
 {
     const size_t state = (size_t)d * r->N * r->H;
     const size_t weights = (size_t)begin * r->H * r->H;
-    struct clrnn_gemm m =
-        clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, count * r->H, first, r->weight_hh[d], r->dh0);
+    struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, count * r->H, first, r->weight_hh[d], r->dh0);
 
     m.a_offset = offset + (size_t)column * r->H;
     m.a_ld = r->R * r->H;

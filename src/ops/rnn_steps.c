@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The variant STEPS of a recurrent layer. Each time step is a multiply that adds to the step's rows of the
-// gates, and then one fused pointwise kernel (cl/rnn.cl).
+// The variant STEPS of a recurrent layer. Each time step is a multiply that adds to the step's rows of the gates, and
+// then one fused pointwise kernel (cl/rnn.cl).
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
@@ -11,8 +11,8 @@ static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)
     return (struct clrnn_cost){10.0 * r->G * units, 4.0 * (2.0 * r->R + 3) * units};
 }
 
-// Returns the range of the pointwise kernel. On CPUs a work-item computes several whole rows, because one row
-// is little work. On GPUs it computes one unit of one row.
+// Returns the range of the pointwise kernel. On CPUs a work-item computes several whole rows, because one row is little
+// work. On GPUs it computes one unit of one row.
 static struct clrnn_range step_range(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
@@ -29,10 +29,8 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     const bool gru = r->cell == CLRNN_CELL_GRU;
     struct rnn_args args = clrnn_rnn_args(r, false);
     const uint32_t ld = clrnn_rnn_pre_ld(r), end = args.last;
-    const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
-    // Without recurrence, y is the activation of x W_ih^T and the biases, which the multiply may compute
-    // alone.
+    const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
+    // Without recurrence, y is the activation of x W_ih^T and the biases, which the multiply may compute alone.
     const bool alone = r->whole == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0;
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool fused = false;
@@ -48,8 +46,8 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     for (uint32_t step = args.first; step < end; args.first = ++step) {
         for (uint32_t d = r->direction; d < r->direction + r->directions && step > 0; d++) {
             const size_t t = d ? r->T - 1 - step : step, before = d ? t + 1 : t - 1;
-            struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, gru ? 2 * r->H : r->G * r->H, r->H,
-                                                   r->y, r->weight_hh[d], pre);
+            struct clrnn_gemm m =
+                clrnn_gemm_dense(CLRNN_GEMM_NT, r->N, gru ? 2 * r->H : r->G * r->H, r->H, r->y, r->weight_hh[d], pre);
 
             m.beta = 1;
             m.a_offset = before * r->N * r->D * H + d * H;
@@ -66,9 +64,9 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
             TRY(clrnn_launch_gemm(l, &m));
         }
         TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_fwd", defines, step_range(l, r), pointwise_cost(r),
-                                ARGS(STRUCT(rnn_args, &args), BUF(pre), BUF(r->bias_ih[0]),
-                                     BUF(r->bias_hh[0]), BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(memory),
-                                     BUF(r->y), BUF(r->lengths), BUF(r->start), BUF(r->past))));
+                                ARGS(STRUCT(rnn_args, &args), BUF(pre), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]),
+                                     BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(memory), BUF(r->y), BUF(r->lengths),
+                                     BUF(r->start), BUF(r->past))));
     }
     return CLRNN_OK;
 }
@@ -78,8 +76,7 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
     const size_t rows = (size_t)r->T * r->N, H = r->H, state = (size_t)r->N * H;
     const uint32_t ld = r->R * r->H;
     const bool gru = r->cell == CLRNN_CELL_GRU;
-    const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
+    const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
     struct rnn_args args = clrnn_rnn_args(r, true);
     const uint32_t end = args.last;
     struct clrnn_buffer *through = r->through, *carry = r->carry;
@@ -92,8 +89,8 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
     for (uint32_t step = args.first; step < end; args.first = ++step) {
         for (uint32_t d = r->direction; d < r->direction + r->directions && step > 0; d++) {
             const size_t after = d ? step - 1 : r->T - step;
-            struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, gru ? 2 * r->H : r->G * r->H,
-                                                   r->gates, r->weight_hh[d], through);
+            struct clrnn_gemm m = clrnn_gemm_dense(CLRNN_GEMM_NN, r->N, r->H, gru ? 2 * r->H : r->G * r->H, r->gates,
+                                                   r->weight_hh[d], through);
 
             m.beta = gru ? 1 : 0;
             m.a_offset = (d * rows + after * r->N) * ld;
@@ -108,9 +105,8 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
             TRY(clrnn_launch_gemm(l, &m));
         }
         TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_bwd", defines, step_range(l, r), pointwise_cost(r),
-                                ARGS(STRUCT(rnn_args, &args), BUF(r->gates), BUF(r->y), BUF(r->memory),
-                                     BUF(r->dy), BUF(through), BUF(carry), BUF(r->lengths), BUF(r->past),
-                                     BUF(r->dcn))));
+                                ARGS(STRUCT(rnn_args, &args), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
+                                     BUF(through), BUF(carry), BUF(r->lengths), BUF(r->past), BUF(r->dcn))));
     }
     return CLRNN_OK;
 }

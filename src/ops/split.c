@@ -6,9 +6,8 @@
 #include "device/remember/choice.h"
 #include "ops/split.h"
 
-// CPU_CHUNK: elements per work-item on a CPU. They are enough to outweigh the cost of starting the work-item
-// (about 0.1 us), and few enough that a small layer still uses all cores. MOST_BLOCKS: most blocks of a
-// reduction.
+// CPU_CHUNK: elements per work-item on a CPU. They are enough to outweigh the cost of starting the work-item (about 0.1
+// us), and few enough that a small layer still uses all cores. MOST_BLOCKS: most blocks of a reduction.
 enum { CPU_CHUNK = 1024, MOST_BLOCKS = 512 };
 
 static size_t groups(size_t count, size_t size)
@@ -51,8 +50,7 @@ struct clrnn_split clrnn_split_flat(const struct clrnn_launches *launches, size_
     return clrnn_on_cpu(launches) ? make(16, 1, CPU_CHUNK, count) : make(1, 1, 1, count);
 }
 
-struct clrnn_split clrnn_split_elements(const struct clrnn_launches *launches, size_t rows, uint32_t C,
-                                        bool ragged)
+struct clrnn_split clrnn_split_elements(const struct clrnn_launches *launches, size_t rows, uint32_t C, bool ragged)
 {
     if (!clrnn_on_cpu(launches))
         return make(1, 1, 1, rows * C);

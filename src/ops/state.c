@@ -11,8 +11,7 @@ enum clrnn_status clrnn_state(struct clrnn_launches *launches, const struct clrn
 
     return clrnn_launch_kernel(launches, "state", "state", DEFINES({"WIDTH", s.width}), s.range,
                                clrnn_class_cost(&clrnn_state_class, graph, op),
-                               ARGS(BUF(clrnn_in(graph, op, STATE_FROM)),
-                                    BUF(clrnn_in(graph, op, STATE_COUNTER)),
+                               ARGS(BUF(clrnn_in(graph, op, STATE_FROM)), BUF(clrnn_in(graph, op, STATE_COUNTER)),
                                     BUF(clrnn_out(graph, op, STATE_TO)), UINT(count), UINT(s.chunk)));
 }
 

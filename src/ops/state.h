@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Op that makes a recurrent layer's initial state: a copy of the state at the end of the previous run of the
-// plan, or zeros. It is a copy because the layer overwrites the original with its final state, while backward
-// still reads the initial state.
+// Op that makes a recurrent layer's initial state: a copy of the state at the end of the previous run of the plan, or
+// zeros. It is a copy because the layer overwrites the original with its final state, while backward still reads the
+// initial state.
 #ifndef CLRNN_SRC_OPS_STATE_H
 #define CLRNN_SRC_OPS_STATE_H
 

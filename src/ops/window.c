@@ -20,12 +20,11 @@ static struct share share_of(const struct clrnn_launches *l, const struct clrnn_
 
 // The defines, size arguments and range of a launch, the same for forward and backward.
 #define WINDOW_DEFINES(op, share) \
-    DEFINES({"WIDTH", (share).width}, {"MEAN", (op)->window.mean}, \
-            {"COUNT_PADDING", (op)->window.count_padding})
+    DEFINES({"WIDTH", (share).width}, {"MEAN", (op)->window.mean}, {"COUNT_PADDING", (op)->window.count_padding})
 #define WINDOW_SIZES(op, share) \
     UINT((op)->T), UINT((op)->N), UINT((op)->C), UINT((op)->window.T_out), UINT((op)->window.kernel), \
-        UINT((op)->window.stride), UINT((op)->window.dilation), UINT((op)->window.padding), \
-        UINT((share).columns), UINT((share).samples)
+        UINT((op)->window.stride), UINT((op)->window.dilation), UINT((op)->window.padding), UINT((share).columns), \
+        UINT((share).samples)
 #define WINDOW_RANGE(op, share, steps) \
     RANGE3(clrnn_divide_up((op)->C, (share).columns), clrnn_divide_up((op)->N, (share).samples), steps)
 
@@ -34,12 +33,12 @@ enum clrnn_status clrnn_window_fwd(struct clrnn_launches *launches, const struct
 {
     const struct share s = share_of(launches, op);
 
-    return clrnn_launch_kernel(
-        launches, "window", "window_fwd", WINDOW_DEFINES(op, s), WINDOW_RANGE(op, s, op->window.T_out),
-        clrnn_class_cost(&clrnn_window_fwd_class, graph, op),
-        ARGS(BUF(clrnn_in(graph, op, WINDOW_X)), BUF(clrnn_in(graph, op, WINDOW_OLD_LENGTHS)),
-             BUF(clrnn_in(graph, op, WINDOW_NEW_LENGTHS)), BUF(clrnn_out(graph, op, WINDOW_Y)),
-             BUF(clrnn_out(graph, op, WINDOW_ARGMAX)), WINDOW_SIZES(op, s)));
+    return clrnn_launch_kernel(launches, "window", "window_fwd", WINDOW_DEFINES(op, s),
+                               WINDOW_RANGE(op, s, op->window.T_out),
+                               clrnn_class_cost(&clrnn_window_fwd_class, graph, op),
+                               ARGS(BUF(clrnn_in(graph, op, WINDOW_X)), BUF(clrnn_in(graph, op, WINDOW_OLD_LENGTHS)),
+                                    BUF(clrnn_in(graph, op, WINDOW_NEW_LENGTHS)), BUF(clrnn_out(graph, op, WINDOW_Y)),
+                                    BUF(clrnn_out(graph, op, WINDOW_ARGMAX)), WINDOW_SIZES(op, s)));
 }
 
 enum clrnn_status clrnn_window_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -52,10 +51,9 @@ enum clrnn_status clrnn_window_bwd(struct clrnn_launches *launches, const struct
     return clrnn_launch_kernel(
         launches, "window", "window_bwd", WINDOW_DEFINES(op, s), WINDOW_RANGE(op, s, op->T),
         clrnn_class_cost(&clrnn_window_bwd_class, graph, op),
-        ARGS(BUF(clrnn_in(graph, op, WINDOW_BWD_OLD_LENGTHS)),
-             BUF(clrnn_in(graph, op, WINDOW_BWD_NEW_LENGTHS)), BUF(clrnn_in(graph, op, WINDOW_BWD_ARGMAX)),
-             BUF(clrnn_in(graph, op, WINDOW_BWD_DY)), BUF(clrnn_out(graph, op, WINDOW_DX)),
-             WINDOW_SIZES(op, s)));
+        ARGS(BUF(clrnn_in(graph, op, WINDOW_BWD_OLD_LENGTHS)), BUF(clrnn_in(graph, op, WINDOW_BWD_NEW_LENGTHS)),
+             BUF(clrnn_in(graph, op, WINDOW_BWD_ARGMAX)), BUF(clrnn_in(graph, op, WINDOW_BWD_DY)),
+             BUF(clrnn_out(graph, op, WINDOW_DX)), WINDOW_SIZES(op, s)));
 }
 
 enum clrnn_status clrnn_window_lengths(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -66,9 +64,8 @@ enum clrnn_status clrnn_window_lengths(struct clrnn_launches *launches, const st
 
     return clrnn_launch_kernel(launches, "window", "window_lengths", DEFINES({"WIDTH", 1}), RANGE1(op->N),
                                clrnn_class_cost(&clrnn_window_lengths_class, graph, op),
-                               ARGS(BUF(clrnn_in(graph, op, LENGTHS_OLD)),
-                                    BUF(clrnn_out(graph, op, LENGTHS_NEW)), UINT(op->N), UINT(a->T_out),
-                                    INT(span), UINT(a->stride)));
+                               ARGS(BUF(clrnn_in(graph, op, LENGTHS_OLD)), BUF(clrnn_out(graph, op, LENGTHS_NEW)),
+                                    UINT(op->N), UINT(a->T_out), INT(span), UINT(a->stride)));
 }
 
 // ---------------------------------------------------------------- cost functions and op classes

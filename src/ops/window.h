@@ -34,8 +34,8 @@ enum { LENGTHS_NEW };
 struct clrnn_window_attributes {
     uint32_t T_out;
     uint32_t kernel, stride, dilation, padding;
-    // mean: y is the mean of a window, otherwise its maximum. count_padding: the mean divides by `kernel`,
-    // otherwise by the number of the window's steps that lie inside the sample.
+    // mean: y is the mean of a window, otherwise its maximum. count_padding: the mean divides by `kernel`, otherwise by
+    // the number of the window's steps that lie inside the sample.
     bool mean, count_padding;
 };
 

@@ -48,8 +48,7 @@ static bool attention_bwd(const struct clrnn_op *op, void *const in[], void *con
 {
     const size_t N = op->N, C = op->C, A = op->attention.A;
     const double *x = in[ATTENTION_BWD_X], *weight = in[ATTENTION_BWD_WEIGHT], *v = in[ATTENTION_BWD_V];
-    const double *hidden = in[ATTENTION_BWD_HIDDEN], *share = in[ATTENTION_BWD_SHARE],
-                 *dy = in[ATTENTION_BWD_DY];
+    const double *hidden = in[ATTENTION_BWD_HIDDEN], *share = in[ATTENTION_BWD_SHARE], *dy = in[ATTENTION_BWD_DY];
     double *dx = out[ATTENTION_DX], *dweight = out[ATTENTION_DWEIGHT], *dbias = out[ATTENTION_DBIAS];
     double *dv = out[ATTENTION_DV], *dhidden = malloc(A * sizeof(*dhidden));
     const bool there = dhidden;
@@ -94,8 +93,7 @@ static bool attention_bwd(const struct clrnn_op *op, void *const in[], void *con
     return there;
 }
 
-// The error bounds allow for a product summed over features, a softmax, and a sum over steps (in backward
-// over rows).
+// The error bounds allow for a product summed over features, a softmax, and a sum over steps (in backward over rows).
 const struct clrnn_reference clrnn_attention_fwd_reference = {attention_fwd,
                                                               {{ANY_SLOT, 16, TERMS_FEATURES, OF_TENSOR}}};
 const struct clrnn_reference clrnn_attention_bwd_reference = {

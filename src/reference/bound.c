@@ -33,8 +33,8 @@ struct clrnn_bound clrnn_bound_get(const struct clrnn_op *op, int slot)
 
     while (rule->slot != ANY_SLOT && rule->slot != slot)
         rule++;
-    return (struct clrnn_bound){ldexp(rule->units * sqrt(count_terms(op, rule->terms)), -23),
-                                rule->scale == OF_ELEMENT, rule->scale == INTERNAL};
+    return (struct clrnn_bound){ldexp(rule->units * sqrt(count_terms(op, rule->terms)), -23), rule->scale == OF_ELEMENT,
+                                rule->scale == INTERNAL};
 }
 
 void clrnn_bound_apply(struct clrnn_check *c)

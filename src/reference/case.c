@@ -26,8 +26,7 @@ void clrnn_case_lengths(struct clrnn_cases *cases, const struct clrnn_case_size 
         clrnn_check_lengths(cases->check, slot);
 }
 
-void clrnn_case_poison(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot,
-                       uint32_t row_size)
+void clrnn_case_poison(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot, uint32_t row_size)
 {
     if (size->padded)
         clrnn_check_poison_padding(cases->check, slot, row_size);

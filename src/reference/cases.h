@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Test cases, each of which compares an op on a device with the reference. A stem is the base name of source
-// files for one or several ops, such as "linear" for LINEAR_FWD and LINEAR_BWD (ops/stems.h). Each stem has
-// one function that runs the cases of its ops. The self-test runs the cases of all stems.
+// Test cases, each of which compares an op on a device with the reference. A stem is the base name of source files for
+// one or several ops, such as "linear" for LINEAR_FWD and LINEAR_BWD (ops/stems.h). Each stem has one function that
+// runs the cases of its ops. The self-test runs the cases of all stems.
 #ifndef CLRNN_SRC_REFERENCE_CASES_H
 #define CLRNN_SRC_REFERENCE_CASES_H
 
@@ -23,10 +23,9 @@ struct clrnn_cases {
     void *user;
 };
 
-// Declares for each stem the function in src/reference/<stem>_cases.c that runs the cases of the stem's ops
-// with the shape `size`. It returns the errors of `run`.
-#define X(stem) \
-    enum clrnn_status clrnn_##stem##_cases(struct clrnn_cases *cases, const struct clrnn_case_size *size);
+// Declares for each stem the function in src/reference/<stem>_cases.c that runs the cases of the stem's ops with the
+// shape `size`. It returns the errors of `run`.
+#define X(stem) enum clrnn_status clrnn_##stem##_cases(struct clrnn_cases *cases, const struct clrnn_case_size *size);
 CLRNN_STEM_LIST(X)
 #undef X
 
@@ -45,12 +44,10 @@ size_t clrnn_case_rows(const struct clrnn_case_size *size);
 /** Adds the lengths as an input if the shape is padded. */
 void clrnn_case_lengths(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot);
 /** Sets the padding rows of a REAL input to NaN if the shape is padded: an op must ignore them. */
-void clrnn_case_poison(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot,
-                       uint32_t row_size);
+void clrnn_case_poison(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot, uint32_t row_size);
 /** Adds a REAL output. */
 void clrnn_case_out(struct clrnn_cases *cases, int slot, size_t count);
-/** _positive replaces each v[i] by low + |v[i]|, _scale each v[i] by v[i] * factor. Both do nothing if v is
- * NULL. */
+/** _positive replaces each v[i] by low + |v[i]|, _scale each v[i] by v[i] * factor. Both do nothing if v is NULL. */
 void clrnn_case_positive(float *v, size_t count, float low);
 void clrnn_case_scale(float *v, size_t count, float factor);
 

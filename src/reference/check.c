@@ -88,8 +88,7 @@ float *clrnn_check_real(struct clrnn_check *c, int slot, size_t count)
 void clrnn_check_given(struct clrnn_check *c, int slot, float *values, size_t count)
 {
     c->no_memory = c->no_memory || !values;
-    c->in[slot] =
-        (struct clrnn_check_slot){.there = true, .type = CLRNN_REAL, .count = count, .real = values};
+    c->in[slot] = (struct clrnn_check_slot){.there = true, .type = CLRNN_REAL, .count = count, .real = values};
 }
 
 int32_t *clrnn_check_int(struct clrnn_check *c, int slot, size_t count, int32_t low, int32_t high)
@@ -118,12 +117,11 @@ void clrnn_check_counter(struct clrnn_check *c, int slot, uint32_t step, uint32_
     int32_t *v = allocate(COUNTER_FIELDS, sizeof(*v)); // zeros
 
     c->no_memory = c->no_memory || !v;
-    c->in[slot] =
-        (struct clrnn_check_slot){.there = true, .type = CLRNN_U32, .count = COUNTER_FIELDS, .word = v};
+    c->in[slot] = (struct clrnn_check_slot){.there = true, .type = CLRNN_U32, .count = COUNTER_FIELDS, .word = v};
     if (!v)
         return;
-    // The fields after COUNTER_SLOT stay 0. They were added later, and drawing them would change all numbers
-    // that a case draws after its counter.
+    // The fields after COUNTER_SLOT stay 0. They were added later, and drawing them would change all numbers that a
+    // case draws after its counter.
     for (int i = 0; i <= COUNTER_SLOT; i++)
         v[i] = (int32_t)(clrnn_check_u32(c) % ((1u << 30) + 1));
     v[COUNTER_STEP] = (int32_t)step;
@@ -132,8 +130,8 @@ void clrnn_check_counter(struct clrnn_check *c, int slot, uint32_t step, uint32_
 
 void clrnn_check_out(struct clrnn_check *c, int slot, enum clrnn_type type, size_t count, double tolerance)
 {
-    c->out[slot] = (struct clrnn_check_slot){
-        .there = true, .type = type, .count = count, .tolerance = tolerance, .same_as = -1};
+    c->out[slot] =
+        (struct clrnn_check_slot){.there = true, .type = type, .count = count, .tolerance = tolerance, .same_as = -1};
 }
 
 void clrnn_check_out_rows(struct clrnn_check *c, int slot, uint32_t row_size, double tolerance)
@@ -186,8 +184,8 @@ void clrnn_check_blame(struct clrnn_check *c, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    snprintf(c->fault, sizeof(c->fault), "%s T=%u N=%u C=%u seed=%llu %.100s: %s", clrnn_op_name(c->op.kind),
-             c->op.T, c->op.N, c->op.C, (unsigned long long)c->random.seed, c->what, text);
+    snprintf(c->fault, sizeof(c->fault), "%s T=%u N=%u C=%u seed=%llu %.100s: %s", clrnn_op_name(c->op.kind), c->op.T,
+             c->op.N, c->op.C, (unsigned long long)c->random.seed, c->what, text);
 }
 
 static void blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want, const char *why)
@@ -218,12 +216,11 @@ static void sides_finish(const struct clrnn_check *c, struct sides *s)
 // Returns `value` made larger or smaller, at random, by 2^-23 of itself, a unit in the last place of float32.
 static double disturbed(double value, const struct clrnn_random *noise, uint64_t index)
 {
-    return clrnn_random_u32(noise, index / 32) >> index % 32 & 1 ? value * (1 + 0x1p-23)
-                                                                 : value * (1 - 0x1p-23);
+    return clrnn_random_u32(noise, index / 32) >> index % 32 & 1 ? value * (1 + 0x1p-23) : value * (1 - 0x1p-23);
 }
 
-// Returns a copy of the elements of a slot before the run, changed by `disturbed` unless `noise` is NULL.
-// Returns NULL if there is no memory.
+// Returns a copy of the elements of a slot before the run, changed by `disturbed` unless `noise` is NULL. Returns NULL
+// if there is no memory.
 static void *reference_values(const struct clrnn_check_slot *s, const struct clrnn_random *noise)
 {
     double *real;
@@ -283,13 +280,12 @@ static enum clrnn_status find_want(struct clrnn_check *c)
     return st;
 }
 
-// Computes noise[slot][count] for each REAL output: the largest change of each element in c->noise_runs runs
-// of the reference on perturbed inputs.
+// Computes noise[slot][count] for each REAL output: the largest change of each element in c->noise_runs runs of the
+// reference on perturbed inputs.
 static enum clrnn_status find_noise(struct clrnn_check *c, double *noise[])
 {
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        if (c->out[i].there && c->out[i].type == CLRNN_REAL &&
-            !(noise[i] = allocate(c->out[i].count, sizeof(double))))
+        if (c->out[i].there && c->out[i].type == CLRNN_REAL && !(noise[i] = allocate(c->out[i].count, sizeof(double))))
             return no_memory(c);
     for (unsigned run = 1; run <= c->noise_runs; run++) {
         struct sides s;

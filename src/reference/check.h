@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Runs one op on a device and on the reference with the same inputs, and compares the outputs. Used by the
-// tests, by the self-test and by the search for an op that computes wrong results.
+// Runs one op on a device and on the reference with the same inputs, and compares the outputs. Used by the tests, by
+// the self-test and by the search for an op that computes wrong results.
 //
-// Every tensor lies between two sentinels, numbers that the op must not overwrite. Outputs are filled with
-// NaN before the run, so that elements that the op does not write are found. After the run the inputs must be
-// unchanged, and a second run must give the same bits.
+// Every tensor lies between two sentinels, numbers that the op must not overwrite. Outputs are filled with NaN before
+// the run, so that elements that the op does not write are found. After the run the inputs must be unchanged, and a
+// second run must give the same bits.
 //
 //     clrnn_check_begin(&c, CLRNN_OP_LINEAR_FWD, T, N, C, seed);
 //     c.op.linear.O = O;
@@ -63,8 +63,8 @@ void clrnn_check_begin(struct clrnn_check *c, enum clrnn_op_kind kind, uint32_t 
                        uint64_t seed);
 void clrnn_check_finish(struct clrnn_check *c);
 
-/** Adds an input of normal random numbers. Returns these numbers, which the caller may change, or NULL if
- * there is no memory. The other functions that return a pointer do the same. */
+/** Adds an input of normal random numbers. Returns these numbers, which the caller may change, or NULL if there is no
+ * memory. The other functions that return a pointer do the same. */
 float *clrnn_check_real(struct clrnn_check *c, int slot, size_t count);
 /** Adds an input with the numbers values [count]. They were allocated with malloc; the check frees them. */
 void clrnn_check_given(struct clrnn_check *c, int slot, float *values, size_t count);
@@ -72,12 +72,12 @@ void clrnn_check_given(struct clrnn_check *c, int slot, float *values, size_t co
 int32_t *clrnn_check_int(struct clrnn_check *c, int slot, size_t count, int32_t low, int32_t high);
 /** Adds the lengths [N] as an input, random numbers from 1 to T; at least one of them is T. */
 int32_t *clrnn_check_lengths(struct clrnn_check *c, int slot);
-/** Adds the input `counter` (COUNTER_... in cl/slots.h) with a random seed, and with this training step and
- * this index of the record that the op writes. */
+/** Adds the input `counter` (COUNTER_... in cl/slots.h) with a random seed, and with this training step and this index
+ * of the record that the op writes. */
 void clrnn_check_counter(struct clrnn_check *c, int slot, uint32_t step, uint32_t record);
 
-/** Adds an output. A difference of `tolerance` times the output's largest magnitude is allowed; integers must
- * be equal. */
+/** Adds an output. A difference of `tolerance` times the output's largest magnitude is allowed; integers must be
+ * equal. */
 void clrnn_check_out(struct clrnn_check *c, int slot, enum clrnn_type type, size_t count, double tolerance);
 /** Adds a REAL output [T * N, row_size], whose padding rows must be exactly 0. */
 void clrnn_check_out_rows(struct clrnn_check *c, int slot, uint32_t row_size, double tolerance);
@@ -96,15 +96,15 @@ uint32_t clrnn_check_u32(struct clrnn_check *c);
 /** Writes a sentence about a fault to c->fault, printf style, unless an earlier fault is there. */
 void clrnn_check_blame(struct clrnn_check *c, const char *format, ...) CLRNN_PRINTF(2, 3);
 
-/** Runs the op on the device, then calls clrnn_check_judge. Wrong results are no error: c->fault describes
- * them. Errors: CLRNN_ERR_BUILD and CLRNN_ERR_DEVICE if the device fails, CLRNN_ERR_MEMORY. */
+/** Runs the op on the device, then calls clrnn_check_judge. Wrong results are no error: c->fault describes them.
+ * Errors: CLRNN_ERR_BUILD and CLRNN_ERR_DEVICE if the device fails, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_check_run(struct clrnn_check *c);
 
-/** Runs the reference and compares `got` with its outputs. The allowed difference of an element is tolerance
- * times magnitude, plus absolute. If noise_runs is not 0, the reference also runs noise_runs times with every
- * REAL input changed by one unit in the last place of float32. Then 8 times the largest change of the element
- * is added to the allowed difference. This allows for rounding errors of inputs, which cancellation or large
- * factors in the op make larger.
+/** Runs the reference and compares `got` with its outputs. The allowed difference of an element is tolerance times
+ * magnitude, plus absolute. If noise_runs is not 0, the reference also runs noise_runs times with every REAL input
+ * changed by one unit in the last place of float32. Then 8 times the largest change of the element is added to the
+ * allowed difference. This allows for rounding errors of inputs, which cancellation or large factors in the op make
+ * larger.
  */
 enum clrnn_status clrnn_check_judge(struct clrnn_check *c);
 

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "reference/check.h"
 
-// Before and after each tensor there are PAD sentinels, rounded up to the device's alignment. A sentinel is
-// an element with a value that the op must not change.
+// Before and after each tensor there are PAD sentinels, rounded up to the device's alignment. A sentinel is an element
+// with a value that the op must not change.
 static const uint32_t sentinel = CLRNN_UNWRITTEN;
 enum { PAD = 64 };
 
@@ -62,8 +62,7 @@ static void first_values(const struct clrnn_check_slot *s, uint32_t *words)
         words[i] = sentinel;
 }
 
-static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f,
-                               const struct clrnn_check_slot *s)
+static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f, const struct clrnn_check_slot *s)
 {
     const size_t align = clrnn_buffer_align(c->device);
     uint32_t *words;
@@ -118,8 +117,8 @@ static enum clrnn_status write_again(const struct clrnn_check *c, const struct f
     return st;
 }
 
-static enum clrnn_status add_tensor(struct rig *b, const char *name, struct fenced *f,
-                                    const struct clrnn_check_slot *s, int *id)
+static enum clrnn_status add_tensor(struct rig *b, const char *name, struct fenced *f, const struct clrnn_check_slot *s,
+                                    int *id)
 {
     const uint32_t dims[1] = {(uint32_t)s->count};
 
@@ -172,8 +171,8 @@ static enum clrnn_status check_input(struct rig *b, int i)
     return st;
 }
 
-// Runs the op once on the initial elements. Reads the elements of every output as bits into bits[slot], and
-// checks that inputs are unchanged.
+// Runs the op once on the initial elements. Reads the elements of every output as bits into bits[slot], and checks that
+// inputs are unchanged.
 static enum clrnn_status run_once(struct rig *b, int32_t *bits[])
 {
     struct clrnn_check *c = b->c;
@@ -187,8 +186,7 @@ static enum clrnn_status run_once(struct rig *b, int32_t *bits[])
     TRY(clrnn_launches_run(b->launches));
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
         if (c->out[i].there)
-            TRY(unfence(c, c->out[i].same_as < 0 ? &b->out[i] : &b->in[c->out[i].same_as], "output", i,
-                        bits[i]));
+            TRY(unfence(c, c->out[i].same_as < 0 ? &b->out[i] : &b->in[c->out[i].same_as], "output", i, bits[i]));
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
         if (c->in[i].there)
             TRY(check_input(b, i));
@@ -204,13 +202,13 @@ static void compare_runs(struct clrnn_check *c, int slot, const int32_t *again)
             float second;
 
             memcpy(&second, &again[k], sizeof(second));
-            clrnn_check_blame(c, "output %d [%zu]: a second run gives other bits, %.9g after %.9g", slot, k,
-                              second, c->got[slot][k]);
+            clrnn_check_blame(c, "output %d [%zu]: a second run gives other bits, %.9g after %.9g", slot, k, second,
+                              c->got[slot][k]);
         }
 }
 
-// Sets c->seconds to the time of the op in the fastest of c->timed runs. A run repeats the op so often that
-// the run takes at least 1 ms.
+// Sets c->seconds to the time of the op in the fastest of c->timed runs. A run repeats the op so often that the run
+// takes at least 1 ms.
 static enum clrnn_status time_runs(struct rig *b)
 {
     struct clrnn_check *c = b->c;
@@ -254,8 +252,7 @@ static enum clrnn_status run_on_device(struct clrnn_check *c)
         c->flops = cost.flops;
         c->bytes = cost.bytes;
         if (!(cost.flops >= 0 && cost.bytes > 0))
-            clrnn_check_blame(c, "it costs %g FLOPs and %g bytes, but an op costs something", cost.flops,
-                              cost.bytes);
+            clrnn_check_blame(c, "it costs %g FLOPs and %g bytes, but an op costs something", cost.flops, cost.bytes);
         st = run_once(&b, (int32_t **)(void *)c->got);
     }
     if (st == CLRNN_OK && !c->once)

@@ -2,8 +2,8 @@
 // Convolution over time; doc/maths.md, "Convolution".
 #include "reference/rows.h"
 
-// Returns the step of x that tap k reads for output step t, or -1 if it is outside the sample, which has
-// `length` steps.
+// Returns the step of x that tap k reads for output step t, or -1 if it is outside the sample, which has `length`
+// steps.
 static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t length)
 {
     const long step = (long)(t * op->conv.stride + k * op->conv.dilation) - (long)op->conv.padding;
@@ -67,7 +67,6 @@ static bool conv_bwd(const struct clrnn_op *op, void *const in[], void *const ou
 }
 
 // The error bounds allow for sums over features and taps, and in backward also over outputs and rows.
-const struct clrnn_reference clrnn_conv_fwd_reference = {conv_fwd,
-                                                         {{ANY_SLOT, 16, TERMS_FEATURES, OF_TENSOR}}};
+const struct clrnn_reference clrnn_conv_fwd_reference = {conv_fwd, {{ANY_SLOT, 16, TERMS_FEATURES, OF_TENSOR}}};
 const struct clrnn_reference clrnn_conv_bwd_reference = {
     conv_bwd, {{CONV_DX, 32, TERMS_FEATURES, OF_TENSOR}, {ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};

@@ -6,8 +6,7 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Adds the input in slot `new`, the number of windows of each sample. Slot `old` has the lengths of the
-// samples.
+// Adds the input in slot `new`, the number of windows of each sample. Slot `old` has the lengths of the samples.
 static void new_lengths(struct clrnn_check *c, int old, int new)
 {
     const struct clrnn_conv_attributes *a = &c->op.conv;
@@ -38,8 +37,7 @@ static bool set(struct clrnn_check *c, const struct clrnn_case_size *z, uint32_t
     return true;
 }
 
-static enum clrnn_status conv(struct clrnn_cases *s, const struct clrnn_case_size *z, uint32_t kernel,
-                              uint32_t stride)
+static enum clrnn_status conv(struct clrnn_cases *s, const struct clrnn_case_size *z, uint32_t kernel, uint32_t stride)
 {
     struct clrnn_check *c = s->check;
     const size_t weights = (size_t)z->H * z->C * kernel;

@@ -92,10 +92,10 @@ static bool decodes(const struct sample *s)
     return 2 * found + 1 == s->states;
 }
 
-// Computes dx of the sample for each step and class: factor * (probability of the class - share of the
-// target's paths, by probability, that have the class at this step). dx is NaN if no path gives the target.
-static void gradient(const struct sample *s, double log_total, const double *alpha, const double *beta,
-                     double factor, double *dx)
+// Computes dx of the sample for each step and class: factor * (probability of the class - share of the target's paths,
+// by probability, that have the class at this step). dx is NaN if no path gives the target.
+static void gradient(const struct sample *s, double log_total, const double *alpha, const double *beta, double factor,
+                     double *dx)
 {
     const size_t C = s->op->C;
 
@@ -105,13 +105,12 @@ static void gradient(const struct sample *s, double log_total, const double *alp
         for (size_t c = 0; c < C; c++)
             row[c] = log_total > -INFINITY ? factor * exp(s->log_prob[t * C + c]) : NAN;
         for (size_t i = 0; i < s->states && log_total > -INFINITY; i++)
-            row[label_of(s, i)] -=
-                factor * exp(alpha[t * s->states + i] + beta[t * s->states + i] - log_total);
+            row[label_of(s, i)] -= factor * exp(alpha[t * s->states + i] + beta[t * s->states + i] - log_total);
     }
 }
 
-static void run_sample(struct sample *s, void *const in[], double weights, double *alpha, double *beta,
-                       double *dx, double record[RECORD_FIELDS])
+static void run_sample(struct sample *s, void *const in[], double weights, double *alpha, double *beta, double *dx,
+                       double record[RECORD_FIELDS])
 {
     const struct clrnn_op *op = s->op;
     const double *x = in[CTC_X], *samples = in[CTC_SAMPLE_WEIGHT], w = samples ? samples[s->n] : 1;
@@ -152,14 +151,13 @@ static bool ctc(const struct clrnn_op *op, void *const in[], void *const out[])
     for (size_t n = 0; n < op->N; n++)
         weights += samples ? samples[n] : 1;
     for (size_t n = 0; there && n < op->N; n++) {
-        struct sample s = {
-            op, in[CTC_TARGET], n, ref_length(op, in[CTC_LENGTHS], n), 2 * (size_t)labels[n] + 1, log_prob};
+        struct sample s = {op,      in[CTC_TARGET], n, ref_length(op, in[CTC_LENGTHS], n), 2 * (size_t)labels[n] + 1,
+                           log_prob};
 
         run_sample(&s, in, op->ctc.total ? 1 : weights, alpha, beta, out[CTC_DX], record);
     }
     if (there && slot < op->ctc.slots)
-        memcpy((double *)out[CTC_RECORD] + (size_t)slot * RECORD_FIELDS, record,
-               RECORD_NORM * sizeof(*record));
+        memcpy((double *)out[CTC_RECORD] + (size_t)slot * RECORD_FIELDS, record, RECORD_NORM * sizeof(*record));
     free(alpha);
     free(beta);
     free(log_prob);

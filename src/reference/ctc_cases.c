@@ -6,9 +6,8 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Adds targets of random lengths: at most L labels, and at most half as many labels (rounded up) as the
-// sample has steps. So every target has a path, even if all its labels are equal and need blanks between
-// them.
+// Adds targets of random lengths: at most L labels, and at most half as many labels (rounded up) as the sample has
+// steps. So every target has a path, even if all its labels are equal and need blanks between them.
 static void make_targets(struct clrnn_check *c, uint32_t L)
 {
     int32_t *target = clrnn_check_int(c, CTC_TARGET, (size_t)L * c->op.N, 1, (int32_t)c->op.C - 1);
@@ -26,8 +25,8 @@ static enum clrnn_status ctc(struct clrnn_cases *s, const struct clrnn_case_size
     const uint32_t C = z->C + 1, L = z->T / 2 + 1;
 
     clrnn_case_begin(s, CLRNN_OP_CTC, z, C);
-    snprintf(c->what, sizeof(c->what), "zero_infinity=%d weighted=%d padded=%d total=%d", zero, weighted,
-             z->padded, total);
+    snprintf(c->what, sizeof(c->what), "zero_infinity=%d weighted=%d padded=%d total=%d", zero, weighted, z->padded,
+             total);
     c->op.ctc = (struct clrnn_ctc_attributes){
         .L = L, .blank = 0, .slots = CLRNN_CASE_RECORDS, .zero_infinity = zero, .total = total};
     clrnn_check_real(c, CTC_X, clrnn_case_rows(z) * C);

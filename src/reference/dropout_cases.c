@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-static enum clrnn_status dropout(struct clrnn_cases *s, const struct clrnn_case_size *z, double p,
-                                 bool variational, bool part)
+static enum clrnn_status dropout(struct clrnn_cases *s, const struct clrnn_case_size *z, double p, bool variational,
+                                 bool part)
 {
     struct clrnn_check *c = s->check;
 

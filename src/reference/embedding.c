@@ -34,9 +34,7 @@ static bool embedding_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// The error bounds: forward copies, so it must be exact; in backward the gradient of a token is a sum over
-// the rows with this token.
-const struct clrnn_reference clrnn_embedding_fwd_reference = {embedding_fwd,
-                                                              {{ANY_SLOT, 0, TERMS_ONE, OF_TENSOR}}};
-const struct clrnn_reference clrnn_embedding_bwd_reference = {embedding_bwd,
-                                                              {{ANY_SLOT, 4, TERMS_ROWS, OF_TENSOR}}};
+// The error bounds: forward copies, so it must be exact; in backward the gradient of a token is a sum over the rows
+// with this token.
+const struct clrnn_reference clrnn_embedding_fwd_reference = {embedding_fwd, {{ANY_SLOT, 0, TERMS_ONE, OF_TENSOR}}};
+const struct clrnn_reference clrnn_embedding_bwd_reference = {embedding_bwd, {{ANY_SLOT, 4, TERMS_ROWS, OF_TENSOR}}};

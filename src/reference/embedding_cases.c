@@ -13,8 +13,7 @@ static enum clrnn_status embedding(struct clrnn_cases *s, const struct clrnn_cas
     c->op.embedding.V = V;
     c->op.embedding.padding_idx = z->padded ? 1 : -1;
     clrnn_check_int(c, EMBEDDING_X, clrnn_case_rows(z), -1, (int32_t)V - 1);
-    clrnn_check_real(c, backward ? EMBEDDING_BWD_DY : EMBEDDING_WEIGHT,
-                     (backward ? clrnn_case_rows(z) : V) * z->C);
+    clrnn_check_real(c, backward ? EMBEDDING_BWD_DY : EMBEDDING_WEIGHT, (backward ? clrnn_case_rows(z) : V) * z->C);
     clrnn_case_out(s, 0, (backward ? V : clrnn_case_rows(z)) * z->C);
     return clrnn_case_run(s);
 }

@@ -48,13 +48,11 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
         if (out[FEED_OUT_Y_LENGTHS])
             ((int32_t *)out[FEED_OUT_Y_LENGTHS])[n] = ((const int32_t *)in[FEED_Y_LENGTHS])[s];
         for (size_t t = 0; t < steps; t++) {
-            const size_t r = t * N + n,
-                         from = s * steps_data + (op->feed.target_steps && !own ? begin : 0) + t;
+            const size_t r = t * N + n, from = s * steps_data + (op->feed.target_steps && !own ? begin : 0) + t;
             const bool valid = own || !op->feed.target_steps || t < length;
 
             for (size_t o = 0; o < O && op->feed.target_real; o++)
-                ((double *)out[FEED_OUT_Y])[r * O + o] =
-                    valid ? ((const double *)in[FEED_Y])[from * O + o] : 0.0;
+                ((double *)out[FEED_OUT_Y])[r * O + o] = valid ? ((const double *)in[FEED_Y])[from * O + o] : 0.0;
             for (size_t o = 0; o < O && !op->feed.target_real; o++)
                 ((int32_t *)out[FEED_OUT_Y])[r * O + o] =
                     valid ? ((const int32_t *)in[FEED_Y])[from * O + o] : INT32_MIN;

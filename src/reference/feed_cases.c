@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Test cases of the feed (cases.h): features and tokens, with and without padding, batches that begin at step
-// 0 and at a later step of the samples.
+// Test cases of the feed (cases.h): features and tokens, with and without padding, batches that begin at step 0 and at
+// a later step of the samples.
 #include <stdio.h>
 
 #include "base/log.h"
 #include "reference/cases.h"
 
-static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_size *z, bool tokens,
-                              bool target_real, uint32_t first)
+static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_size *z, bool tokens, bool target_real,
+                              uint32_t first)
 {
     const uint32_t targets = target_real && z->N % 2 ? 3 : 1;
     struct clrnn_check *c = s->check;
@@ -44,8 +44,7 @@ static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_siz
         if (!c->no_memory)
             c->in[FEED_COUNTER].word[COUNTER_FIRST] = (int32_t)first;
     }
-    clrnn_check_out(c, FEED_OUT_X, tokens ? CLRNN_I32 : CLRNN_REAL, clrnn_case_rows(z) * (tokens ? 1 : z->C),
-                    0);
+    clrnn_check_out(c, FEED_OUT_X, tokens ? CLRNN_I32 : CLRNN_REAL, clrnn_case_rows(z) * (tokens ? 1 : z->C), 0);
     clrnn_check_out(c, FEED_OUT_Y, target_real ? CLRNN_REAL : CLRNN_I32,
                     (z->padded ? clrnn_case_rows(z) : z->N) * targets, 0);
     if (target_real) {

@@ -57,11 +57,7 @@ static bool flatten_bwd(const struct clrnn_op *op, void *const in[], void *const
 
 // The error bounds: `add` is one addition; the other ops copy, so they must be exact.
 const struct clrnn_reference clrnn_add_reference = {add, {{ANY_SLOT, 1, TERMS_ONE, OF_TENSOR}}};
-const struct clrnn_reference clrnn_concat_fwd_reference = {concat_fwd,
-                                                           {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
-const struct clrnn_reference clrnn_concat_bwd_reference = {concat_bwd,
-                                                           {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
-const struct clrnn_reference clrnn_flatten_fwd_reference = {flatten_fwd,
-                                                            {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
-const struct clrnn_reference clrnn_flatten_bwd_reference = {flatten_bwd,
-                                                            {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_concat_fwd_reference = {concat_fwd, {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_concat_bwd_reference = {concat_bwd, {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_flatten_fwd_reference = {flatten_fwd, {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_flatten_bwd_reference = {flatten_bwd, {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};

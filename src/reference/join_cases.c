@@ -5,8 +5,7 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-static enum clrnn_status concat(struct clrnn_cases *s, const struct clrnn_case_size *z, uint32_t count,
-                                bool backward)
+static enum clrnn_status concat(struct clrnn_cases *s, const struct clrnn_case_size *z, uint32_t count, bool backward)
 {
     struct clrnn_check *c = s->check;
     const uint32_t width[3] = {z->C, z->H, 1};

@@ -42,7 +42,6 @@ static bool linear_bwd(const struct clrnn_op *op, void *const in[], void *const 
 }
 
 // The error bounds allow for dot products over features, outputs or rows.
-const struct clrnn_reference clrnn_linear_fwd_reference = {linear_fwd,
-                                                           {{ANY_SLOT, 4, TERMS_FEATURES, OF_TENSOR}}};
+const struct clrnn_reference clrnn_linear_fwd_reference = {linear_fwd, {{ANY_SLOT, 4, TERMS_FEATURES, OF_TENSOR}}};
 const struct clrnn_reference clrnn_linear_bwd_reference = {
     linear_bwd, {{LINEAR_DX, 4, TERMS_OUTPUTS, OF_TENSOR}, {ANY_SLOT, 4, TERMS_ROWS, OF_TENSOR}}};

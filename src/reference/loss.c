@@ -9,10 +9,10 @@ struct row_loss {
     bool correct;
 };
 
-// Returns the loss of a row whose target is a class. dx [C], if not NULL, receives the gradient of row.loss,
-// the numerator of the mean.
-static struct row_loss class_row(const struct clrnn_op *op, const double *x, size_t target,
-                                 const double *weight, double *dx)
+// Returns the loss of a row whose target is a class. dx [C], if not NULL, receives the gradient of row.loss, the
+// numerator of the mean.
+static struct row_loss class_row(const struct clrnn_op *op, const double *x, size_t target, const double *weight,
+                                 double *dx)
 {
     const size_t C = op->C;
     const bool from_logits = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY;
@@ -35,8 +35,7 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
     }
     row.correct = best == target;
     for (size_t c = 0; dx && c < C; c++) {
-        const double share =
-            smooth / (double)C * (weight ? weight[c] : 1) + (c == target ? (1 - smooth) * own : 0);
+        const double share = smooth / (double)C * (weight ? weight[c] : 1) + (c == target ? (1 - smooth) * own : 0);
 
         dx[c] = from_logits ? pull * exp(ref_log_softmax(x[c], total)) - share : -share;
     }
@@ -78,8 +77,8 @@ static double real_loss(const struct clrnn_op *op, size_t c, double x, double y,
     }
 }
 
-// Adds the outputs of row r, which have real targets, to the record. dx [C], if not NULL, receives the
-// gradient of the numerator of the mean.
+// Adds the outputs of row r, which have real targets, to the record. dx [C], if not NULL, receives the gradient of the
+// numerator of the mean.
 static void real_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
     const size_t Q = op->loss.quantiles ? op->loss.quantiles : 1;
@@ -147,12 +146,11 @@ static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
         if (dx[i] != 0) // gradients of 0 stay 0 even if all weights are 0
             dx[i] /= record[RECORD_WEIGHT];
     if (slot < op->loss.slots)
-        memcpy((double *)out[LOSS_RECORD] + (size_t)slot * RECORD_FIELDS, record,
-               RECORD_NORM * sizeof(*record));
+        memcpy((double *)out[LOSS_RECORD] + (size_t)slot * RECORD_FIELDS, record, RECORD_NORM * sizeof(*record));
     return true;
 }
 
-// The error bounds allow for exp and log. In a record they are relative to each number, since the numbers of
-// a record have different magnitudes.
+// The error bounds allow for exp and log. In a record they are relative to each number, since the numbers of a record
+// have different magnitudes.
 const struct clrnn_reference clrnn_loss_reference = {
     loss, {{LOSS_DX, 16, TERMS_ONE, OF_TENSOR}, {ANY_SLOT, 8, TERMS_ROWS, OF_ELEMENT}}};

@@ -6,9 +6,8 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Adds real targets [rows, targets], of which some are missing (NaN) if the shape is padded. Adds
-// LOSS_WEIGHT: pos_weight for bce_with_logits, the quantiles for quantile. Adds label weights or the scale of
-// the targets.
+// Adds real targets [rows, targets], of which some are missing (NaN) if the shape is padded. Adds LOSS_WEIGHT:
+// pos_weight for bce_with_logits, the quantiles for quantile. Adds label weights or the scale of the targets.
 static void add_reals(struct clrnn_check *c, const struct clrnn_case_size *z, uint32_t C)
 {
     const enum clrnn_loss_kind kind = c->op.loss.kind;
@@ -34,8 +33,8 @@ static void add_reals(struct clrnn_check *c, const struct clrnn_case_size *z, ui
         clrnn_case_positive(clrnn_check_real(c, LOSS_SCALE, 2 * targets), 2 * targets, 0.1f);
 }
 
-static enum clrnn_status loss(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                              enum clrnn_loss_kind kind, bool total)
+static enum clrnn_status loss(struct clrnn_cases *s, const struct clrnn_case_size *z, enum clrnn_loss_kind kind,
+                              bool total)
 {
     struct clrnn_check *c = s->check;
     const uint32_t C = z->C;

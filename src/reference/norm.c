@@ -4,8 +4,8 @@
 
 #include "reference/rows.h"
 
-// Computes the mean and the biased variance of a column, x[0], x[C], x[2C], ..., over the valid rows. Returns
-// the number of valid rows.
+// Computes the mean and the biased variance of a column, x[0], x[C], x[2C], ..., over the valid rows. Returns the
+// number of valid rows.
 static size_t column_moments(const struct clrnn_op *op, const int32_t *lengths, const double *x, double *mean,
                              double *var)
 {
@@ -51,8 +51,7 @@ static bool batchnorm_fwd(const struct clrnn_op *op, void *const in[], void *con
             if (new_mean)
                 new_mean[c] = (1 - momentum) * new_mean[c] + momentum * mean;
             if (new_var)
-                new_var[c] =
-                    (1 - momentum) * new_var[c] + momentum * var * (double)M / (double)(M > 1 ? M - 1 : 1);
+                new_var[c] = (1 - momentum) * new_var[c] + momentum * var * (double)M / (double)(M > 1 ? M - 1 : 1);
         } else {
             mean = running_mean[c];
             var = running_var[c];
@@ -63,10 +62,9 @@ static bool batchnorm_fwd(const struct clrnn_op *op, void *const in[], void *con
         if (saved_invstd)
             saved_invstd[c] = invstd;
         for (size_t r = 0; r < rows; r++)
-            y[r * C + c] =
-                !ref_valid(op, lengths, r)
-                    ? 0
-                    : (x[r * C + c] - mean) * invstd * (weight ? weight[c] : 1) + (bias ? bias[c] : 0);
+            y[r * C + c] = !ref_valid(op, lengths, r)
+                               ? 0
+                               : (x[r * C + c] - mean) * invstd * (weight ? weight[c] : 1) + (bias ? bias[c] : 0);
     }
     return true;
 }
@@ -115,8 +113,7 @@ static bool batchnorm_moments(const struct clrnn_op *op, void *const in[], void 
     for (size_t c = 0; c < op->C; c++) {
         double var;
 
-        count[c] = (double)column_moments(op, in[MOMENTS_LENGTHS], (const double *)in[MOMENTS_X] + c,
-                                          &mean[c], &var);
+        count[c] = (double)column_moments(op, in[MOMENTS_LENGTHS], (const double *)in[MOMENTS_X] + c, &mean[c], &var);
         squares[c] = var * count[c];
     }
     return true;
@@ -162,9 +159,7 @@ static bool layernorm_fwd(const struct clrnn_op *op, void *const in[], void *con
             invstd = 1 / sqrt(var + op->norm.eps);
         }
         for (size_t c = 0; c < C; c++)
-            y[c] = valid ? (x[c] - mean) * invstd * (weight ? weight[first + c] : 1) +
-                               (bias ? bias[first + c] : 0)
-                         : 0;
+            y[c] = valid ? (x[c] - mean) * invstd * (weight ? weight[first + c] : 1) + (bias ? bias[first + c] : 0) : 0;
         if (saved_mean)
             saved_mean[r] = mean;
         if (saved_invstd)
@@ -211,10 +206,8 @@ static bool layernorm_bwd(const struct clrnn_op *op, void *const in[], void *con
 }
 
 // The error bounds allow for means over rows or features, a square root and a few products.
-const struct clrnn_reference clrnn_batchnorm_fwd_reference = {batchnorm_fwd,
-                                                              {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
-const struct clrnn_reference clrnn_batchnorm_bwd_reference = {batchnorm_bwd,
-                                                              {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
+const struct clrnn_reference clrnn_batchnorm_fwd_reference = {batchnorm_fwd, {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
+const struct clrnn_reference clrnn_batchnorm_bwd_reference = {batchnorm_bwd, {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
 const struct clrnn_reference clrnn_batchnorm_moments_reference = {
     batchnorm_moments, {{MOMENTS_COUNT, 0, TERMS_ONE, OF_ELEMENT}, {ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
 const struct clrnn_reference clrnn_batchnorm_spread_reference = {batchnorm_spread,

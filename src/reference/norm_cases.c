@@ -65,10 +65,10 @@ static enum clrnn_status shard_spread(struct clrnn_cases *s, const struct clrnn_
     return clrnn_case_run(s);
 }
 
-// Runs a case of the backward op of batch or layer normalisation; both have the same slots in the same order.
-// of_row: number of groups of features in a row.
-static enum clrnn_status norm_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                                       enum clrnn_op_kind kind, uint32_t of_row)
+// Runs a case of the backward op of batch or layer normalisation; both have the same slots in the same order. of_row:
+// number of groups of features in a row.
+static enum clrnn_status norm_backward(struct clrnn_cases *s, const struct clrnn_case_size *z, enum clrnn_op_kind kind,
+                                       uint32_t of_row)
 {
     struct clrnn_check *c = s->check;
     const size_t groups = kind == CLRNN_OP_BATCHNORM_BWD ? z->C : clrnn_case_rows(z) * of_row;

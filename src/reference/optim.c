@@ -4,8 +4,8 @@
 
 #include "reference/rows.h"
 
-// Computes the norm of grad [count]. Writes it to `norm` and to the record that `counter` selects, each
-// unless it is NULL.
+// Computes the norm of grad [count]. Writes it to `norm` and to the record that `counter` selects, each unless it is
+// NULL.
 static void norm_of(const double *grad, size_t count, const uint32_t *counter, double *norm, double *record)
 {
     double squares = 0;
@@ -20,8 +20,7 @@ static void norm_of(const double *grad, size_t count, const uint32_t *counter, d
 
 static bool grad_norm(const struct clrnn_op *op, void *const in[], void *const out[])
 {
-    norm_of(in[GRAD_NORM_GRADS], op->optim.count, in[GRAD_NORM_COUNTER], out[GRAD_NORM_NORM],
-            out[GRAD_NORM_RECORD]);
+    norm_of(in[GRAD_NORM_GRADS], op->optim.count, in[GRAD_NORM_COUNTER], out[GRAD_NORM_NORM], out[GRAD_NORM_RECORD]);
     return true;
 }
 
@@ -106,7 +105,7 @@ static bool optim(const struct clrnn_op *op, void *const in[], void *const out[]
     return true;
 }
 
-// The error bounds allow, for the norm, for a sum of squares that is compensated or computed in blocks, and
-// for the update, for a dozen operations on each element.
+// The error bounds allow, for the norm, for a sum of squares that is compensated or computed in blocks, and for the
+// update, for a dozen operations on each element.
 const struct clrnn_reference clrnn_grad_norm_reference = {grad_norm, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_optim_reference = {optim, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};

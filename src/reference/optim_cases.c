@@ -31,8 +31,7 @@ static void fill_hyper(float *hyper)
     hyper[HYPER_FIRST] = 0;
 }
 
-static enum clrnn_status update(struct clrnn_cases *s, size_t count, enum clrnn_optimizer_kind kind,
-                                bool more)
+static enum clrnn_status update(struct clrnn_cases *s, size_t count, enum clrnn_optimizer_kind kind, bool more)
 {
     struct clrnn_check *c = s->check;
     float *v, *norm;

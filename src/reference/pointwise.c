@@ -9,8 +9,8 @@ static double gelu_tanh(double x)
     return tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)); // sqrt(2 / pi)
 }
 
-// value_of returns a function of x, slope_of its derivative. Both are for the functions whose gradient is
-// computed from x, not from y.
+// value_of returns a function of x, slope_of its derivative. Both are for the functions whose gradient is computed from
+// x, not from y.
 static double value_of(const struct clrnn_pointwise_attributes *p, double x)
 {
     switch (p->function) {
@@ -81,8 +81,8 @@ static void row_fwd(const struct clrnn_pointwise_attributes *p, const double *x,
         }
 }
 
-static void row_bwd(const struct clrnn_pointwise_attributes *p, const double *x, const double *y,
-                    const double *dy, double *dx, size_t C)
+static void row_bwd(const struct clrnn_pointwise_attributes *p, const double *x, const double *y, const double *dy,
+                    double *dx, size_t C)
 {
     const enum clrnn_function function = p->function;
     double sum = 0;
@@ -141,9 +141,8 @@ static bool pointwise_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// The error bounds: OpenCL allows exp and log an error of 3 units in the last place, and tanh 5 units;
-// softmax sums over a row.
-const struct clrnn_reference clrnn_pointwise_fwd_reference = {pointwise_fwd,
-                                                              {{ANY_SLOT, 16, TERMS_ONE, OF_TENSOR}}};
+// The error bounds: OpenCL allows exp and log an error of 3 units in the last place, and tanh 5 units; softmax sums
+// over a row.
+const struct clrnn_reference clrnn_pointwise_fwd_reference = {pointwise_fwd, {{ANY_SLOT, 16, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_pointwise_bwd_reference = {pointwise_bwd,
                                                               {{ANY_SLOT, 8, TERMS_FEATURES, OF_TENSOR}}};

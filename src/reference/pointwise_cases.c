@@ -38,8 +38,7 @@ static void fill_y(enum clrnn_function f, size_t rows, size_t C, const float *x,
     }
 }
 
-static enum clrnn_status pointwise(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                                   enum clrnn_function f)
+static enum clrnn_status pointwise(struct clrnn_cases *s, const struct clrnn_case_size *z, enum clrnn_function f)
 {
     struct clrnn_check *c = s->check;
     const size_t count = clrnn_case_rows(z) * z->C;
@@ -75,8 +74,7 @@ static enum clrnn_status pointwise(struct clrnn_cases *s, const struct clrnn_cas
 
 enum clrnn_status clrnn_pointwise_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
 {
-    for (int f = z->sums ? CLRNN_FUNCTION_LOG_SOFTMAX : CLRNN_FUNCTION_RELU; f <= CLRNN_FUNCTION_LOG_SOFTMAX;
-         f++)
+    for (int f = z->sums ? CLRNN_FUNCTION_LOG_SOFTMAX : CLRNN_FUNCTION_RELU; f <= CLRNN_FUNCTION_LOG_SOFTMAX; f++)
         TRY(pointwise(s, z, (enum clrnn_function)f));
     return CLRNN_OK;
 }

@@ -5,8 +5,7 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-static enum clrnn_status pool(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                              enum clrnn_pool_over over)
+static enum clrnn_status pool(struct clrnn_cases *s, const struct clrnn_case_size *z, enum clrnn_pool_over over)
 {
     struct clrnn_check *c = s->check;
     const uint32_t C = 2 * z->C; // features of both directions

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer with layer normalisation, a projection or dropout of its hidden state, sample by sample
-// and step by step; doc/maths.md, "Layer normalisation, projection and dropout in the cell".
+// A recurrent layer with layer normalisation, a projection or dropout of its hidden state, sample by sample and step by
+// step; doc/maths.md, "Layer normalisation, projection and dropout in the cell".
 #include <math.h>
 
 #include "base/random.h"
@@ -13,9 +13,9 @@ struct weights {
     double *ih, *hh, *bias_ih, *bias_hh, *hr, *gamma_ih, *gamma_hh, *gamma_c, *beta_c;
 };
 
-// The intermediate results for one sample in one direction. Index k counts the steps in the order in which
-// the direction visits them; direction 1 goes backward in time. h and c have the state before step k at index
-// k. A gate has two pre-activations, which are added: da from the input, db from h.
+// The intermediate results for one sample in one direction. Index k counts the steps in the order in which the
+// direction visits them; direction 1 goes backward in time. h and c have the state before step k at index k. A gate has
+// two pre-activations, which are added: da from the input, db from h.
 struct trace {
     double *memory;
     double *h, *c;                         // [T + 1, P], [T + 1, H]
@@ -37,8 +37,7 @@ static double *take(double **at, size_t count)
 static bool trace_init(const struct clrnn_op *op, struct trace *s)
 {
     const size_t T = op->T, H = op->rnn.H, P = op->recurrent.P, GH = ref_gates(op);
-    double *at =
-        calloc((T + 1) * (P + H) + T * (4 * H + 2 * GH + 3 + 2 * H) + 3 * P + 2 * GH + 2 * H, sizeof(*at));
+    double *at = calloc((T + 1) * (P + H) + T * (4 * H + 2 * GH + 3 + 2 * H) + 3 * P + 2 * GH + 2 * H, sizeof(*at));
 
     s->memory = at;
     if (!at)
@@ -69,8 +68,7 @@ static struct weights weights_at(void *const slot[], size_t first, size_t direct
     return (struct weights){slot[0], slot[1], slot[2], slot[3], slot[4], slot[5], slot[6], slot[7], slot[8]};
 }
 
-static void draw_mask(const struct clrnn_op *op, const uint32_t *counter, size_t direction, size_t n,
-                      double *mask)
+static void draw_mask(const struct clrnn_op *op, const uint32_t *counter, size_t direction, size_t n, double *mask)
 {
     const size_t P = op->recurrent.P;
     const double p = op->recurrent.p;
@@ -107,8 +105,8 @@ static double normalise(double *x, size_t count)
     return scale;
 }
 
-// The backward pass of `normalise`. g [count]: on entry the gradient of x_hat, the normalised x; on return
-// the gradient of x. scale: the result of `normalise`.
+// The backward pass of `normalise`. g [count]: on entry the gradient of x_hat, the normalised x; on return the gradient
+// of x. scale: the result of `normalise`.
 static void normalise_back(double *g, const double *x_hat, double scale, size_t count)
 {
     double mean = 0, mean_x = 0;
@@ -125,8 +123,7 @@ static void cell_fwd(const struct clrnn_op *op, struct trace *s, struct weights 
 {
     const size_t H = op->rnn.H, GH = ref_gates(op);
     const double *a = s->da, *b = s->db, *c = s->c + k * H, *h = s->h + k * op->recurrent.P;
-    double *gate = s->gate + 4 * k * H, *c_next = s->c + (k + 1) * H, *wide = s->wide + k * H,
-           *hat = s->c_hat + k * H;
+    double *gate = s->gate + 4 * k * H, *c_next = s->c + (k + 1) * H, *wide = s->wide + k * H, *hat = s->c_hat + k * H;
 
     for (size_t i = 0; i < GH; i++) {
         s->da[i] = (w.gamma_ih ? w.gamma_ih[i] : 1) * s->input[k * GH + i] + (w.bias_ih ? w.bias_ih[i] : 0);
@@ -147,8 +144,8 @@ static void cell_fwd(const struct clrnn_op *op, struct trace *s, struct weights 
 }
 
 // Runs all steps of one sample forward, from the initial state h0, c0 (NULL: it is zero).
-static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h0, const double *c0, size_t d,
-                    size_t n, size_t length, struct trace *s)
+static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h0, const double *c0, size_t d, size_t n,
+                    size_t length, struct trace *s)
 {
     const size_t C = op->C, H = op->rnn.H, P = op->recurrent.P, GH = ref_gates(op);
     const struct weights w = weights_at(in, RECURRENT_WEIGHT_IH, d);
@@ -179,12 +176,11 @@ static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h
     }
 }
 
-// Computes the backward pass of step k. On entry s->dwide is the gradient of h before the projection, and
-// s->dc the gradient of c. Computes s->da and s->db, the gradients of the two parts of the pre-activations.
-// On return s->dc is the gradient of the previous c, and (gru) s->dh the part of the gradient of the previous
-// h that does not go through weight_hh.
-static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights w, struct weights dw,
-                     size_t k)
+// Computes the backward pass of step k. On entry s->dwide is the gradient of h before the projection, and s->dc the
+// gradient of c. Computes s->da and s->db, the gradients of the two parts of the pre-activations. On return s->dc is
+// the gradient of the previous c, and (gru) s->dh the part of the gradient of the previous h that does not go through
+// weight_hh.
+static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights w, struct weights dw, size_t k)
 {
     const size_t H = op->rnn.H;
     const double *gate = s->gate + 4 * k * H, *c = s->c + k * H, *h = s->h + k * op->recurrent.P;
@@ -232,10 +228,10 @@ static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights 
     }
 }
 
-// g: on entry the gradient of gamma * hat + bias, on return the gradient of the matrix product, whose
-// normalised value is hat. Adds the gradients of gamma and of the bias to dgamma and dbias.
-static void product_back(const struct clrnn_op *op, double *g, const double *hat, double scale,
-                         const double *gamma, double *dgamma, double *dbias)
+// g: on entry the gradient of gamma * hat + bias, on return the gradient of the matrix product, whose normalised value
+// is hat. Adds the gradients of gamma and of the bias to dgamma and dbias.
+static void product_back(const struct clrnn_op *op, double *g, const double *hat, double scale, const double *gamma,
+                         double *dgamma, double *dbias)
 {
     const size_t GH = ref_gates(op);
 
@@ -251,10 +247,10 @@ static void product_back(const struct clrnn_op *op, double *g, const double *hat
         normalise_back(g, hat, scale, GH);
 }
 
-// Runs all steps of one sample backward. s->dh and s->dc: on entry the gradients of the state after the last
-// step, on return the gradients of the state before the first step. Adds to the gradients dw and dx.
-static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_t n, size_t length,
-                    struct trace *s, struct weights dw, double *dx)
+// Runs all steps of one sample backward. s->dh and s->dc: on entry the gradients of the state after the last step, on
+// return the gradients of the state before the first step. Adds to the gradients dw and dx.
+static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_t n, size_t length, struct trace *s,
+                    struct weights dw, double *dx)
 {
     const size_t C = op->C, H = op->rnn.H, P = op->recurrent.P, GH = ref_gates(op), width = op->rnn.D * P;
     const struct weights w = weights_at(in, RECURRENT_WEIGHT_IH, d);
@@ -304,13 +300,12 @@ static bool recurrent_fwd(const struct clrnn_op *op, void *const in[], void *con
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RECURRENT_LENGTHS], n);
 
-            run_fwd(op, in, ref_state(op, in[RECURRENT_H0], d, n, P),
-                    ref_state(op, in[RECURRENT_C0], d, n, H), d, n, length, &s);
+            run_fwd(op, in, ref_state(op, in[RECURRENT_H0], d, n, P), ref_state(op, in[RECURRENT_C0], d, n, H), d, n,
+                    length, &s);
             ref_take(ref_state(op, out[RECURRENT_HN], d, n, P), s.h + length * P, P);
             ref_take(ref_state(op, out[RECURRENT_CN], d, n, H), s.c + length * H, H);
             for (size_t k = 0; k < length; k++)
-                memcpy(y + ref_step_row(op, d, length, k, n) * width + d * P, s.h + (k + 1) * P,
-                       P * sizeof(*y));
+                memcpy(y + ref_step_row(op, d, length, k, n) * width + d * P, s.h + (k + 1) * P, P * sizeof(*y));
         }
     free(s.memory);
     return true;
@@ -346,8 +341,8 @@ static bool recurrent_bwd(const struct clrnn_op *op, void *const in[], void *con
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RECURRENT_LENGTHS], n);
 
-            run_fwd(op, in, ref_state(op, in[RECURRENT_BWD_H0], d, n, P),
-                    ref_state(op, in[RECURRENT_BWD_C0], d, n, H), d, n, length, &s);
+            run_fwd(op, in, ref_state(op, in[RECURRENT_BWD_H0], d, n, P), ref_state(op, in[RECURRENT_BWD_C0], d, n, H),
+                    d, n, length, &s);
             ref_take(s.dh, ref_state(op, in[RECURRENT_BWD_DHN], d, n, P), P);
             ref_take(s.dc, ref_state(op, in[RECURRENT_BWD_DCN], d, n, H), H);
             run_bwd(op, in, d, n, length, &s, dw, out[RECURRENT_DX]);
@@ -359,8 +354,7 @@ static bool recurrent_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// The error bounds are as in rnn.c, but also allow for the two sums and the square root of each
-// normalisation.
+// The error bounds are as in rnn.c, but also allow for the two sums and the square root of each normalisation.
 const struct clrnn_reference clrnn_recurrent_fwd_reference = {
     recurrent_fwd, {{RECURRENT_Y, 16, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_recurrent_bwd_reference = {recurrent_bwd,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Test cases (cases.h) of the recurrent layer with layer normalisation, projection and dropout: forward, then
-// backward, which reads the results of forward.
+// Test cases (cases.h) of the recurrent layer with layer normalisation, projection and dropout: forward, then backward,
+// which reads the results of forward.
 #include <math.h>
 #include <stdio.h>
 
@@ -16,8 +16,7 @@ struct cell {
     bool states; // whether initial states are given and final states are wanted
 };
 
-// Returns the number of elements of the weight in slot `slot` of a direction; 0 if the layer does not have
-// it.
+// Returns the number of elements of the weight in slot `slot` of a direction; 0 if the layer does not have it.
 static size_t weight_count(const struct clrnn_case_size *z, const struct cell *cell, int slot)
 {
     const size_t H = z->H, P = cell->projected ? (H + 1) / 2 : H, gates = clrnn_cell_gates(cell->kind) * H;
@@ -40,10 +39,9 @@ static size_t weight_count(const struct clrnn_case_size *z, const struct cell *c
     }
 }
 
-// Adds h and, for lstm, c of initial or final states, or their gradients, from slot `h` on: as outputs if
-// `out`, otherwise as inputs.
-static void add_states(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell, int h,
-                       bool out)
+// Adds h and, for lstm, c of initial or final states, or their gradients, from slot `h` on: as outputs if `out`,
+// otherwise as inputs.
+static void add_states(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell, int h, bool out)
 {
     const size_t H = z->H, P = cell->projected ? (H + 1) / 2 : H, samples = (size_t)cell->D * z->N;
 
@@ -59,8 +57,8 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
     struct clrnn_check *c = s->check;
     const float root = 1 / sqrtf((float)z->H);
 
-    snprintf(c->what, sizeof(c->what), "cell=%d relu=%d H=%u D=%u padded=%d norm=%d projected=%d p=%g",
-             cell->kind, cell->relu, z->H, cell->D, z->padded, cell->norm, cell->projected, cell->p);
+    snprintf(c->what, sizeof(c->what), "cell=%d relu=%d H=%u D=%u padded=%d norm=%d projected=%d p=%g", cell->kind,
+             cell->relu, z->H, cell->D, z->padded, cell->norm, cell->projected, cell->p);
     c->op.recurrent = (struct clrnn_recurrent_attributes){
         .rnn = {.cell = cell->kind, .relu = cell->relu, .bias = cell->bias, .H = z->H, .D = cell->D},
         .layer_norm = cell->norm,
@@ -80,7 +78,7 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
 
         if (count) // gamma has a magnitude of about 1
             clrnn_case_scale(clrnn_check_real(c, RECURRENT_WEIGHT_IH + i, count), count,
-                             slot == RECURRENT_WEIGHT_IH ? 1 / sqrtf((float)z->C)
+                             slot == RECURRENT_WEIGHT_IH                               ? 1 / sqrtf((float)z->C)
                              : slot >= RECURRENT_GAMMA_IH && slot <= RECURRENT_GAMMA_C ? 1
                                                                                        : root);
     }
@@ -88,8 +86,7 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
 }
 
 // Runs the backward case. To be called after the forward case, whose results it takes as inputs.
-static enum clrnn_status backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                                  const struct cell *cell)
+static enum clrnn_status backward(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell)
 {
     struct clrnn_check *c = s->check;
     float *kept[RECURRENT_WIDE + 1];
@@ -122,8 +119,7 @@ static enum clrnn_status backward(struct clrnn_cases *s, const struct clrnn_case
     return clrnn_case_run(s);
 }
 
-static enum clrnn_status recurrent(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                                   const struct cell *cell)
+static enum clrnn_status recurrent(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell)
 {
     struct clrnn_check *c = s->check;
     const size_t rows = cell->D * clrnn_case_rows(z), gates = clrnn_cell_gates(cell->kind) * (size_t)z->H;

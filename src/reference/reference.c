@@ -23,8 +23,7 @@ enum clrnn_status clrnn_reference_run(const struct clrnn_log *log, const struct 
         return clrnn_error(log, CLRNN_ERR_ARG, "ref: op kind %d of layer %s is unknown, expected 0 to %d",
                            (int)op->kind, op->layer, CLRNN_OP_COUNT - 1);
     if (!table[op->kind].reference->run(op, in, out))
-        return clrnn_error(log, CLRNN_ERR_MEMORY,
-                           "ref: out of memory for the scratch of %s %s (T=%u, N=%u, C=%u)", op->layer,
-                           table[op->kind].name, op->T, op->N, op->C);
+        return clrnn_error(log, CLRNN_ERR_MEMORY, "ref: out of memory for the scratch of %s %s (T=%u, N=%u, C=%u)",
+                           op->layer, table[op->kind].name, op->T, op->N, op->C);
     return CLRNN_OK;
 }

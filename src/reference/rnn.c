@@ -9,10 +9,9 @@ struct weights {
     double *ih, *hh, *bias_ih, *bias_hh;
 };
 
-// The intermediate results for one sample in one direction. Index k counts the steps in the order in which
-// the direction visits them; direction 1 goes backward in time. h and c have the state before step k at index
-// k, and the state after step k at index k + 1. A gate has two pre-activations, which are added: one from the
-// input, one from h.
+// The intermediate results for one sample in one direction. Index k counts the steps in the order in which the
+// direction visits them; direction 1 goes backward in time. h and c have the state before step k at index k, and the
+// state after step k at index k + 1. A gate has two pre-activations, which are added: one from the input, one from h.
 struct trace {
     double *h, *c;             // [T + 1, H]
     double *gate;              // [T, 4H]: activations; gru: r, z, n, W_hn h + b_hn
@@ -65,8 +64,8 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
 }
 
 // Runs all steps of one sample forward, from the initial state h0, c0 (NULL: it is zero).
-static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, const double *h0,
-                    const double *c0, size_t direction, size_t n, size_t length, struct trace *s)
+static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, const double *h0, const double *c0,
+                    size_t direction, size_t n, size_t length, struct trace *s)
 {
     const size_t C = op->C, H = op->rnn.H, GH = ref_gates(op);
 
@@ -85,10 +84,10 @@ static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w
     }
 }
 
-// Computes the backward pass of step k. On entry s->dh is the gradient of h and (lstm) s->dc the gradient of
-// c. Writes the gradients of the two parts of the pre-activations to s->input and s->recurrent. On return
-// s->dc is the gradient of the previous c, and s->dh the part of the gradient of the previous h that does not
-// go through weight_hh (0 except for gru).
+// Computes the backward pass of step k. On entry s->dh is the gradient of h and (lstm) s->dc the gradient of c. Writes
+// the gradients of the two parts of the pre-activations to s->input and s->recurrent. On return s->dc is the gradient
+// of the previous c, and s->dh the part of the gradient of the previous h that does not go through weight_hh (0 except
+// for gru).
 static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
 {
     const size_t H = op->rnn.H;
@@ -134,10 +133,10 @@ static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// Runs all steps of one sample backward. s->dh and s->dc: on entry the gradients of the state after the last
-// step, on return the gradients of the state before the first step. Adds to the gradients dw and dx.
-static void run_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
-                    size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
+// Runs all steps of one sample backward. s->dh and s->dc: on entry the gradients of the state after the last step, on
+// return the gradients of the state before the first step. Adds to the gradients dw and dx.
+static void run_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w, size_t direction,
+                    size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
 {
     const size_t C = op->C, H = op->rnn.H, GH = ref_gates(op), width = op->rnn.D * H;
 
@@ -179,8 +178,7 @@ static bool rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out
             ref_take(ref_state(op, out[RNN_HN], d, n, H), s.h + length * H, H);
             ref_take(ref_state(op, out[RNN_CN], d, n, H), s.c + length * H, H);
             for (size_t k = 0; k < length; k++)
-                memcpy(y + ref_step_row(op, d, length, k, n) * width + d * H, s.h + (k + 1) * H,
-                       H * sizeof(*y));
+                memcpy(y + ref_step_row(op, d, length, k, n) * width + d * H, s.h + (k + 1) * H, H * sizeof(*y));
         }
     trace_finish(&s);
     return true;
@@ -195,8 +193,7 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
         return false;
     ref_zero(out[RNN_DX], ref_rows(op) * C);
     for (size_t d = 0; d < op->rnn.D; d++) {
-        const struct weights w = weights_at(in, RNN_BWD_WEIGHT_IH, d),
-                             dw = weights_at(out, RNN_DWEIGHT_IH, d);
+        const struct weights w = weights_at(in, RNN_BWD_WEIGHT_IH, d), dw = weights_at(out, RNN_DWEIGHT_IH, d);
 
         ref_zero(dw.ih, GH * C);
         ref_zero(dw.hh, GH * H);
@@ -218,10 +215,9 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
     return true;
 }
 
-// The error bounds of forward allow for two dot products and up to five activations in each step, each with
-// an error of 5 units in the last place, where every step depends on the previous step. The bounds of
-// backward are twice as large, and allow for weight gradients that are summed over rows.
+// The error bounds of forward allow for two dot products and up to five activations in each step, each with an error of
+// 5 units in the last place, where every step depends on the previous step. The bounds of backward are twice as large,
+// and allow for weight gradients that are summed over rows.
 const struct clrnn_reference clrnn_rnn_fwd_reference = {
     rnn_fwd, {{RNN_Y, 8, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
-const struct clrnn_reference clrnn_rnn_bwd_reference = {rnn_bwd,
-                                                        {{ANY_SLOT, 16, TERMS_CELL_ROWS, OF_TENSOR}}};
+const struct clrnn_reference clrnn_rnn_bwd_reference = {rnn_bwd, {{ANY_SLOT, 16, TERMS_CELL_ROWS, OF_TENSOR}}};

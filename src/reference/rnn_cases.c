@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Test cases (cases.h) of the recurrent layer: every cell, forward, then backward, which reads the results of
-// forward.
+// Test cases (cases.h) of the recurrent layer: every cell, forward, then backward, which reads the results of forward.
 #include <math.h>
 #include <stdio.h>
 
@@ -20,8 +19,8 @@ static void rnn_inputs(struct clrnn_cases *s, const struct clrnn_case_size *z, c
     const size_t gates = (size_t)clrnn_cell_gates(cell->kind) * z->H;
     const float root = 1 / sqrtf((float)z->H);
 
-    snprintf(c->what, sizeof(c->what), "cell=%d relu=%d H=%u D=%u padded=%d", cell->kind, cell->relu, z->H,
-             cell->D, z->padded);
+    snprintf(c->what, sizeof(c->what), "cell=%d relu=%d H=%u D=%u padded=%d", cell->kind, cell->relu, z->H, cell->D,
+             z->padded);
     c->op.rnn.cell = cell->kind;
     c->op.rnn.relu = cell->relu;
     c->op.rnn.bias = cell->bias;
@@ -61,8 +60,7 @@ static void state_gradients(struct clrnn_cases *s, const struct clrnn_case_size 
 }
 
 // Runs the backward case. To be called after the forward case, whose results it takes as inputs.
-static enum clrnn_status rnn_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                                      const struct cell *cell)
+static enum clrnn_status rnn_backward(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell)
 {
     struct clrnn_check *c = s->check;
     const size_t gates = (size_t)clrnn_cell_gates(cell->kind) * z->H;

@@ -44,8 +44,7 @@ static inline void ref_zero(double *a, size_t count)
 static inline void ref_matrix_vector(double *y, const double *w, const double *x, size_t O, size_t K)
 {
     for (size_t o = 0; o < O; o++, w += K) {
-        double sum[4] = {0, 0, 0,
-                         0}; // four independent sums: one alone is limited by the latency of an addition
+        double sum[4] = {0, 0, 0, 0}; // four independent sums: one alone is limited by the latency of an addition
         size_t k = 0;
 
         for (; k + 4 <= K; k += 4)
@@ -73,8 +72,8 @@ static inline void ref_outer(double *dw, const double *dy, const double *x, size
             dw[k] += dy[o] * x[k];
 }
 
-/** The logsumexp of a row of x, L = ln(sum of e^x) = top + log_sum. It is stored as two numbers, because
- * adding a large `top` would round log_sum away. */
+/** The logsumexp of a row of x, L = ln(sum of e^x) = top + log_sum. It is stored as two numbers, because adding a large
+ * `top` would round log_sum away. */
 struct ref_logsumexp {
     double top, log_sum; // the largest x; ln(sum of e^(x - top))
 };
@@ -99,8 +98,7 @@ static inline double ref_log_softmax(double x, struct ref_logsumexp total)
     return (x - total.top) - total.log_sum;
 }
 
-/** Returns where the W numbers of a direction and of sample n begin in a state [D, N, W]; NULL if `state` is
- * NULL. */
+/** Returns where the W numbers of a direction and of sample n begin in a state [D, N, W]; NULL if `state` is NULL. */
 static inline double *ref_state(const struct clrnn_op *op, void *state, size_t direction, size_t n, size_t W)
 {
     return state ? (double *)state + (direction * op->N + n) * W : NULL;
@@ -116,10 +114,9 @@ static inline void ref_take(double *to, const double *from, size_t W)
         ref_zero(to, W);
 }
 
-/** Returns the row of step k of sample n. k counts the sample's `length` steps, from 0, in the order in which
- * the direction visits them; direction 1 goes backward in time. */
-static inline size_t ref_step_row(const struct clrnn_op *op, size_t direction, size_t length, size_t k,
-                                  size_t n)
+/** Returns the row of step k of sample n. k counts the sample's `length` steps, from 0, in the order in which the
+ * direction visits them; direction 1 goes backward in time. */
+static inline size_t ref_step_row(const struct clrnn_op *op, size_t direction, size_t length, size_t k, size_t n)
 {
     return (direction ? length - 1 - k : k) * op->N + n;
 }
@@ -135,12 +132,10 @@ static inline double ref_sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-/** Computes a step of a hidden unit. a, b: the input's and the hidden state's part of its pre-activations, a
- * number for each gate, H apart. before: its h (lstm: c) in the previous step. g: receives the activations of
- * the gates, H apart (lstm: i, f, g, o; gru: r, z, n, W_hn h + b_hn; rnn: not written). Returns its new h
- * (lstm: c). */
-static inline double ref_cell(const struct clrnn_op *op, const double *a, const double *b, double before,
-                              double *g)
+/** Computes a step of a hidden unit. a, b: the input's and the hidden state's part of its pre-activations, a number for
+ * each gate, H apart. before: its h (lstm: c) in the previous step. g: receives the activations of the gates, H apart
+ * (lstm: i, f, g, o; gru: r, z, n, W_hn h + b_hn; rnn: not written). Returns its new h (lstm: c). */
+static inline double ref_cell(const struct clrnn_op *op, const double *a, const double *b, double before, double *g)
 {
     const size_t H = op->rnn.H;
 

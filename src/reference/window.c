@@ -2,8 +2,7 @@
 // Maximum and mean of windows over time; doc/maths.md, "Windows over time".
 #include "reference/rows.h"
 
-// Returns the step of x that tap k of window t reads, or -1 if it is outside the sample, which has `length`
-// steps.
+// Returns the step of x that tap k of window t reads, or -1 if it is outside the sample, which has `length` steps.
 static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t length)
 {
     const long step = (long)(t * op->window.stride + k * op->window.dilation) - (long)op->window.padding;
@@ -88,8 +87,7 @@ static bool window_lengths(const struct clrnn_op *op, void *const in[], void *co
     int32_t *new = out[LENGTHS_NEW];
 
     for (size_t n = 0; n < op->N; n++) {
-        const int64_t room =
-            (int64_t)old[n] + 2 * (int64_t)a->padding - (int64_t)a->dilation * (a->kernel - 1) - 1;
+        const int64_t room = (int64_t)old[n] + 2 * (int64_t)a->padding - (int64_t)a->dilation * (a->kernel - 1) - 1;
         const int64_t windows = room < 0 ? 0 : room / a->stride + 1;
 
         new[n] = (int32_t)(windows < (int64_t)a->T_out ? windows : (int64_t)a->T_out);
@@ -97,9 +95,8 @@ static bool window_lengths(const struct clrnn_op *op, void *const in[], void *co
     return true;
 }
 
-// The error bounds: forward copies numbers or averages them over a window; backward sums over the windows
-// that contain a step.
+// The error bounds: forward copies numbers or averages them over a window; backward sums over the windows that contain
+// a step.
 const struct clrnn_reference clrnn_window_fwd_reference = {window_fwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_bwd_reference = {window_bwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
-const struct clrnn_reference clrnn_window_lengths_reference = {window_lengths,
-                                                               {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_window_lengths_reference = {window_lengths, {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};

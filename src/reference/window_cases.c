@@ -22,8 +22,7 @@ static bool set(struct clrnn_check *c, const struct clrnn_case_size *z, bool mea
     return true;
 }
 
-// Adds the input in slot `new`, the number of windows of each sample. Slot `old` has the lengths of the
-// samples.
+// Adds the input in slot `new`, the number of windows of each sample. Slot `old` has the lengths of the samples.
 static void new_lengths(struct clrnn_check *c, int old, int new)
 {
     int32_t *out = clrnn_check_int(c, new, c->op.N, 1, 1);
@@ -32,8 +31,7 @@ static void new_lengths(struct clrnn_check *c, int old, int new)
         out[n] = (c->in[old].word[n] - 1) / (int32_t)c->op.window.stride + 1;
 }
 
-static enum clrnn_status window(struct clrnn_cases *s, const struct clrnn_case_size *z, bool mean,
-                                uint32_t stride)
+static enum clrnn_status window(struct clrnn_cases *s, const struct clrnn_case_size *z, bool mean, uint32_t stride)
 {
     struct clrnn_check *c = s->check;
     size_t count;

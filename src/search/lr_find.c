@@ -25,13 +25,12 @@ static void name_key(const struct clrnn_train_config *train, struct clrnn_lr_res
     if (train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
         snprintf(r->key, sizeof(r->key), "train.scheduler.one_cycle_lr.max_lr");
     else
-        snprintf(r->key, sizeof(r->key), "train.optimizer.%s.lr",
-                 clrnn_optimizer_word(train->optimizer.kind));
+        snprintf(r->key, sizeof(r->key), "train.optimizer.%s.lr", clrnn_optimizer_word(train->optimizer.kind));
 }
 
-// Chooses the length of a short training: a fifth of the config's epochs, but at least five epochs (all, if
-// the config has fewer), and at most about params->steps training steps. A short training has whole epochs.
-// If a single epoch has more than params->steps steps, the short training ends after params->steps steps.
+// Chooses the length of a short training: a fifth of the config's epochs, but at least five epochs (all, if the config
+// has fewer), and at most about params->steps training steps. A short training has whole epochs. If a single epoch has
+// more than params->steps steps, the short training ends after params->steps steps.
 static void choose_length(struct clrnn_lr_finder *f)
 {
     struct clrnn_lr_result *r = f->result;
@@ -49,9 +48,8 @@ static enum clrnn_status find(struct clrnn_lr_finder *f)
     struct clrnn_lr_result *r = f->result;
 
     choose_length(f);
-    clrnn_search_say(f->params->progress, f->params->progress_user,
-                     "range test from lr %g to %g in at most %u steps", f->params->from, f->params->to,
-                     f->params->range_steps);
+    clrnn_search_say(f->params->progress, f->params->progress_user, "range test from lr %g to %g in at most %u steps",
+                     f->params->from, f->params->to, f->params->range_steps);
     TRY(clrnn_lr_range(f));
     if (f->params->no_trials)
         r->suggestion = r->classic;
@@ -72,25 +70,20 @@ enum clrnn_status clrnn_lr_find(struct clrnn_device *device, const struct clrnn_
     NEED(log, result);
 
     struct clrnn_lr_params p = *params;
-    struct clrnn_lr_finder f = {
-        .device = device, .log = log, .config = config, .params = &p, .result = result};
+    struct clrnn_lr_finder f = {.device = device, .log = log, .config = config, .params = &p, .result = result};
     enum clrnn_status st;
     int lock = -1;
 
-    *result = (struct clrnn_lr_result){.suggestion = NAN,
-                                       .best_trial = NAN,
-                                       .steepest = NAN,
-                                       .lowest = NAN,
-                                       .diverged = NAN,
-                                       .classic = NAN};
+    *result = (struct clrnn_lr_result){
+        .suggestion = NAN, .best_trial = NAN, .steepest = NAN, .lowest = NAN, .diverged = NAN, .classic = NAN};
     name_key(&config->train, result);
     p.from = p.from > 0 ? p.from : DEFAULT_FROM;
     p.to = p.to > 0 ? p.to : DEFAULT_TO;
     p.range_steps = p.range_steps ? p.range_steps : DEFAULT_RANGE_STEPS;
     p.steps = p.steps ? p.steps : DEFAULT_STEPS;
     if (!(p.from < p.to) || !isfinite(p.to))
-        return clrnn_error(log, CLRNN_ERR_ARG, "the range test goes from lr %g to %g: expected a larger end",
-                           p.from, p.to);
+        return clrnn_error(log, CLRNN_ERR_ARG, "the range test goes from lr %g to %g: expected a larger end", p.from,
+                           p.to);
     st = clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, &f.data);
     if (st == CLRNN_OK)
         st = clrnn_folder_choose(log, &lr_kind, config, "lr-find", p.out, result->folder);

@@ -15,12 +15,12 @@ struct clrnn_lr_finder {
     struct clrnn_lr_result *result;
 };
 
-/** Runs the range test, training steps with a rising learning rate. Fills in curve, steepest, lowest,
- * diverged and classic of f->result. */
+/** Runs the range test, training steps with a rising learning rate. Fills in curve, steepest, lowest, diverged and
+ * classic of f->result. */
 enum clrnn_status clrnn_lr_range(struct clrnn_lr_finder *f);
 
-/** Runs short trainings at learning rates around the one that the range test's curve suggests. Fills in
- * trial, best_trial and suggestion of f->result. */
+/** Runs short trainings at learning rates around the one that the range test's curve suggests. Fills in trial,
+ * best_trial and suggestion of f->result. */
 enum clrnn_status clrnn_lr_trials(struct clrnn_lr_finder *f);
 
 /** Writes lr-find.json and, if a picture is wanted, lr-find.svg into f->result->folder. */

@@ -9,14 +9,14 @@
 
 #define SMOOTHING 0.9 // weight of the earlier losses in the moving average of the loss
 #define GROWTH 4.0    // the test ends when the smoothed loss is this many times its lowest value
-// In the first SETTLING steps only a loss that is not finite ends the test. When the curve is evaluated,
-// these steps are left out.
+// In the first SETTLING steps only a loss that is not finite ends the test. When the curve is evaluated, these steps
+// are left out.
 #define SETTLING 10u
 
-// Checks whether the loss has diverged: it is not finite, or the smoothed loss has grown to GROWTH times its
-// lowest value. `lowest` is that value. Some losses can be negative, so a ratio is no measure if `lowest` is
-// not above 0. The smoothed loss must then exceed `lowest` by (GROWTH - 1) times the loss's fall from step 1
-// to `lowest`, or by (GROWTH - 1) times |lowest| if that is larger.
+// Checks whether the loss has diverged: it is not finite, or the smoothed loss has grown to GROWTH times its lowest
+// value. `lowest` is that value. Some losses can be negative, so a ratio is no measure if `lowest` is not above 0. The
+// smoothed loss must then exceed `lowest` by (GROWTH - 1) times the loss's fall from step 1 to `lowest`, or by (GROWTH
+// - 1) times |lowest| if that is larger.
 static bool diverges(const struct clrnn_lr_result *r, double lowest)
 {
     const struct clrnn_lr_point *now = &r->curve[r->curve_count - 1];
@@ -24,8 +24,7 @@ static bool diverges(const struct clrnn_lr_result *r, double lowest)
     if (!isfinite(now->loss))
         return true;
     return r->curve_count > SETTLING &&
-           now->smoothed - lowest >
-               (GROWTH - 1) * fmax(fabs(lowest), lowest > 0 ? 0 : r->curve[0].loss - lowest);
+           now->smoothed - lowest > (GROWTH - 1) * fmax(fabs(lowest), lowest > 0 ? 0 : r->curve[0].loss - lowest);
 }
 
 static enum clrnn_status append(struct clrnn_lr_finder *f, double lr, double loss, double *average)
@@ -67,8 +66,8 @@ static enum clrnn_status run(struct clrnn_lr_finder *f, struct clrnn_session *s)
     return CLRNN_OK;
 }
 
-// Returns d loss / d log(lr) at point `at`: the slope of the least-squares line through the smoothed losses
-// of points at - AROUND to at + AROUND.
+// Returns d loss / d log(lr) at point `at`: the slope of the least-squares line through the smoothed losses of points
+// at - AROUND to at + AROUND.
 static double slope(const struct clrnn_lr_result *r, size_t at)
 {
     enum { AROUND = 4 };

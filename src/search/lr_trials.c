@@ -8,20 +8,20 @@
 #include "search/say.h"
 
 #define MOST_TRIALS 24u
-// A trial (a short training at one learning rate) is clearly worse if its loss exceeds the best trial's loss
-// by WORSE times that loss, or by WORSE_GAIN times the fall from the untrained model's loss to that loss.
-// WORSE_TWICE clearly worse trials in succession end the search toward higher, or toward lower, rates.
+// A trial (a short training at one learning rate) is clearly worse if its loss exceeds the best trial's loss by WORSE
+// times that loss, or by WORSE_GAIN times the fall from the untrained model's loss to that loss. WORSE_TWICE clearly
+// worse trials in succession end the search toward higher, or toward lower, rates.
 #define WORSE 0.2
 #define WORSE_GAIN 0.25
 #define WORSE_TWICE 2
 
-// The best constant learning rate of a training is proportional to steps^-HORIZON, where `steps` is the
-// length of the training. Bjorck et al., arXiv:2409.19913, measured 0.32. Theoretical bounds for stochastic
-// gradient descent give 0.5.
+// The best constant learning rate of a training is proportional to steps^-HORIZON, where `steps` is the length of the
+// training. Bjorck et al., arXiv:2409.19913, measured 0.32. Theoretical bounds for stochastic gradient descent give
+// 0.5.
 #define HORIZON 0.32
 
-// Returns candidate learning rate `number`. The candidates are 1, 2 and 5 times powers of ten in rising
-// order: number -1 is 0.5, number 0 is 1, number 1 is 2, number 3 is 10.
+// Returns candidate learning rate `number`. The candidates are 1, 2 and 5 times powers of ten in rising order: number
+// -1 is 0.5, number 0 is 1, number 1 is 2, number 3 is 10.
 static double candidate(int number)
 {
     static const double step[] = {1, 2, 5};
@@ -48,8 +48,8 @@ static void set_lr(struct clrnn_config *config, double lr)
         config->train.scheduler.max_lr = lr;
 }
 
-// Trains for at most result->steps steps. *loss becomes the mean training loss of the last epoch. It becomes
-// NaN if a step's loss was not finite; the training then ends at that step.
+// Trains for at most result->steps steps. *loss becomes the mean training loss of the last epoch. It becomes NaN if a
+// step's loss was not finite; the training then ends at that step.
 static enum clrnn_status train(struct clrnn_lr_finder *f, struct clrnn_session *s, double *loss)
 {
     const volatile sig_atomic_t *stop = f->params->stop;
@@ -152,21 +152,20 @@ static double best_loss(const struct clrnn_lr_result *r)
     return best;
 }
 
-// Checks whether a trial diverged or is clearly worse (see WORSE) than the best trial. Trials at rates
-// further in the same direction are then unlikely to be better.
+// Checks whether a trial diverged or is clearly worse (see WORSE) than the best trial. Trials at rates further in the
+// same direction are then unlikely to be better.
 static bool clearly_worse(const struct clrnn_lr_result *r, const struct clrnn_lr_trial *t)
 {
-    // estimate of the untrained model's loss: the loss of the range test's first batch, or the loss of the
-    // trial with the smallest lr if that loss is larger
+    // estimate of the untrained model's loss: the loss of the range test's first batch, or the loss of the trial with
+    // the smallest lr if that loss is larger
     const double first = r->curve_count ? r->curve[0].smoothed : NAN;
     const double best = best_loss(r), start = fmax(first, r->trial[0].loss);
 
-    return !(t->loss <=
-             best + fmin(WORSE * fabs(best), start > best ? WORSE_GAIN * (start - best) : INFINITY));
+    return !(t->loss <= best + fmin(WORSE * fabs(best), start > best ? WORSE_GAIN * (start - best) : INFINITY));
 }
 
-// Runs trials at candidates number + step, number + 2 step, ... until WORSE_TWICE trials in succession are
-// clearly worse, or MOST_TRIALS trials have run. `step` is 1 (rising rates) or -1 (falling rates).
+// Runs trials at candidates number + step, number + 2 step, ... until WORSE_TWICE trials in succession are clearly
+// worse, or MOST_TRIALS trials have run. `step` is 1 (rising rates) or -1 (falling rates).
 static enum clrnn_status walk(struct clrnn_lr_finder *f, int number, int step)
 {
     struct clrnn_lr_result *r = f->result;
@@ -180,8 +179,8 @@ static enum clrnn_status walk(struct clrnn_lr_finder *f, int number, int step)
     return CLRNN_OK;
 }
 
-// Returns the loss by which trial `i` is compared, or the logarithm of that loss if the losses of all trials
-// are above 0. A trial that diverged gets the highest loss of the trials that did not diverge.
+// Returns the loss by which trial `i` is compared, or the logarithm of that loss if the losses of all trials are above
+// 0. A trial that diverged gets the highest loss of the trials that did not diverge.
 static double judged(const struct clrnn_lr_result *r, size_t i)
 {
     double worst = -INFINITY, least = INFINITY;
@@ -196,9 +195,9 @@ static double judged(const struct clrnn_lr_result *r, size_t i)
     return least > 0 ? log(worst) : worst;
 }
 
-// Sets r->best_trial to the learning rate of the best trial. Single losses are noisy, so each trial is judged
-// by a mean: its own loss counts twice, the losses of the trials at the next lower and next higher rate count
-// once each. The mean is geometric if all losses are above 0.
+// Sets r->best_trial to the learning rate of the best trial. Single losses are noisy, so each trial is judged by a
+// mean: its own loss counts twice, the losses of the trials at the next lower and next higher rate count once each. The
+// mean is geometric if all losses are above 0.
 static void choose(struct clrnn_lr_result *r)
 {
     double least = INFINITY;
@@ -214,18 +213,18 @@ static void choose(struct clrnn_lr_result *r)
     }
 }
 
-// Returns the learning rate for the whole training. The best constant rate of a long training is lower than
-// that of a short one (see HORIZON), so the best trial's rate is lowered accordingly. The best trial's rate
-// is returned as it is if a scheduler lowers the rate during training, if early stopping keeps the weights of
-// an earlier epoch, or if the short trainings were as long as the whole training.
+// Returns the learning rate for the whole training. The best constant rate of a long training is lower than that of a
+// short one (see HORIZON), so the best trial's rate is lowered accordingly. The best trial's rate is returned as it is
+// if a scheduler lowers the rate during training, if early stopping keeps the weights of an earlier epoch, or if the
+// short trainings were as long as the whole training.
 static double suggest(const struct clrnn_lr_finder *f)
 {
     const struct clrnn_lr_result *r = f->result;
     const struct clrnn_train_config *train = &f->config->train;
     const double whole = (double)train->epochs * (double)f->data.batches;
 
-    if (!isfinite(r->best_trial) || train->scheduler.kind != CLRNN_SCHEDULER_NONE ||
-        train->early_stopping.on || !(r->steps < whole))
+    if (!isfinite(r->best_trial) || train->scheduler.kind != CLRNN_SCHEDULER_NONE || train->early_stopping.on ||
+        !(r->steps < whole))
         return r->best_trial;
     return candidate(nearest_candidate(r->best_trial * pow(r->steps / whole, HORIZON)));
 }
@@ -233,8 +232,7 @@ static double suggest(const struct clrnn_lr_finder *f)
 enum clrnn_status clrnn_lr_trials(struct clrnn_lr_finder *f)
 {
     struct clrnn_lr_result *r = f->result;
-    const int start =
-        nearest_candidate(isfinite(r->classic) ? r->classic : sqrt(f->params->from * f->params->to));
+    const int start = nearest_candidate(isfinite(r->classic) ? r->classic : sqrt(f->params->from * f->params->to));
 
     r->trial = calloc(MOST_TRIALS, sizeof(*r->trial));
     if (!r->trial)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sweeps: train trials with different values of config keys, and select among the trials by successive
-// halving. A rung is a stage of successive halving: all trials that are still in the sweep train up to the
-// same number of epochs.
+// Sweeps: train trials with different values of config keys, and select among the trials by successive halving. A rung
+// is a stage of successive halving: all trials that are still in the sweep train up to the same number of epochs.
 #include "search/say.h"
 #include "search/sweep.h"
 
@@ -27,8 +26,7 @@
 #define LOCK_PAUSES 60
 #define LOCK_PAUSE_NS 50000000
 
-static const struct clrnn_folder_kind sweep_kind = {
-    .noun = "sweep", .mark = ".clrnn-sweep", .then = "continued"};
+static const struct clrnn_folder_kind sweep_kind = {.noun = "sweep", .mark = ".clrnn-sweep", .then = "continued"};
 
 // ---------------------------------------------------------------- rungs
 
@@ -54,14 +52,13 @@ static enum clrnn_status read_budget(struct clrnn_sweep *s)
         text += length + (text[length] == ',');
     }
     if (!r->rung_count)
-        return clrnn_error(s->log, CLRNN_ERR_ARG,
-                           "--budget is empty: expected the epochs of each rung, as 3,10,30");
+        return clrnn_error(s->log, CLRNN_ERR_ARG, "--budget is empty: expected the epochs of each rung, as 3,10,30");
     return CLRNN_OK;
 }
 
-// Sets the epochs of each rung. There are 1 + log(trials) / log(reduction) rungs, rounded down. The last rung
-// has train.epochs epochs, and each rung has `reduction` times as many epochs as the rung before it. Rungs
-// whose rounded number of epochs is not above that of the rung before are left out.
+// Sets the epochs of each rung. There are 1 + log(trials) / log(reduction) rungs, rounded down. The last rung has
+// train.epochs epochs, and each rung has `reduction` times as many epochs as the rung before it. Rungs whose rounded
+// number of epochs is not above that of the rung before are left out.
 static void choose_budget(struct clrnn_sweep *s)
 {
     struct clrnn_sweep_result *r = s->result;
@@ -87,8 +84,8 @@ static bool is_better(const struct clrnn_sweep_result *r, double a, double b)
     return r->highest ? a > b : a < b;
 }
 
-// Whether trial `a` comes before trial `b` in the result. Failed trials come last. Otherwise the trial that
-// passed more rungs comes first, then the trial with the better metric, then the one with the smaller number.
+// Whether trial `a` comes before trial `b` in the result. Failed trials come last. Otherwise the trial that passed more
+// rungs comes first, then the trial with the better metric, then the one with the smaller number.
 static bool stands_before(const struct clrnn_sweep_result *r, const struct clrnn_sweep_trial *a,
                           const struct clrnn_sweep_trial *b)
 {
@@ -101,8 +98,8 @@ static bool stands_before(const struct clrnn_sweep_result *r, const struct clrnn
     return a->number < b->number;
 }
 
-// Selects the trials that train in `rung`: the best of those that passed all earlier rungs, at most `most`.
-// Writes their indices to `chosen`, best first, and returns their number.
+// Selects the trials that train in `rung`: the best of those that passed all earlier rungs, at most `most`. Writes
+// their indices to `chosen`, best first, and returns their number.
 static size_t choose(const struct clrnn_sweep_result *r, size_t rung, size_t most, size_t *chosen)
 {
     size_t count = 0;
@@ -137,8 +134,8 @@ static enum clrnn_status run_rungs(struct clrnn_sweep *s, size_t *chosen)
                 chosen[left++] = chosen[i];
         if (left)
             clrnn_search_say(s->params->progress, s->params->progress_user,
-                             "rung %zu of %zu: %zu of %zu trials to %u epochs", rung + 1, r->rung_count, left,
-                             count, r->budget[rung]);
+                             "rung %zu of %zu: %zu of %zu trials to %u epochs", rung + 1, r->rung_count, left, count,
+                             r->budget[rung]);
         TRY(clrnn_sweep_rung(s, rung, chosen, left));
     }
     return CLRNN_OK;
@@ -152,8 +149,7 @@ static enum clrnn_status parse_vary(struct clrnn_sweep *s)
     const size_t count = s->params->vary_count;
 
     if (!count)
-        return clrnn_error(s->log, CLRNN_ERR_ARG,
-                           "nothing to vary: expected --vary KEY=LOW..HIGH or --vary KEY=A,B,C");
+        return clrnn_error(s->log, CLRNN_ERR_ARG, "nothing to vary: expected --vary KEY=LOW..HIGH or --vary KEY=A,B,C");
     s->vary = calloc(count, sizeof(*s->vary));
     r->key = calloc(count, sizeof(*r->key));
     if (!s->vary || !r->key)
@@ -174,9 +170,8 @@ static enum clrnn_status parse_vary(struct clrnn_sweep *s)
     return CLRNN_OK;
 }
 
-// Sets r->metric, by which trials are judged, and r->highest, whether the highest value of this metric is
-// best. Reads the config with early stopping on this metric for that, which also checks that the loss has the
-// metric.
+// Sets r->metric, by which trials are judged, and r->highest, whether the highest value of this metric is best. Reads
+// the config with early stopping on this metric for that, which also checks that the loss has the metric.
 static enum clrnn_status choose_metric(struct clrnn_sweep *s)
 {
     const struct clrnn_early_stopping_config *early = &s->config->train.early_stopping;
@@ -200,8 +195,7 @@ static enum clrnn_status choose_metric(struct clrnn_sweep *s)
                            "take train_loss",
                            s->params->metric ? "--metric " : "the sweep judges by ", s->result->metric);
     set = clrnn_format("train.early_stopping={monitor: %s}", s->result->metric);
-    st = set ? clrnn_vary_config(s->log, s->params, 1, &set, &probe)
-             : clrnn_error_memory(s->log, 0, "the metric");
+    st = set ? clrnn_vary_config(s->log, s->params, 1, &set, &probe) : clrnn_error_memory(s->log, 0, "the metric");
     free(set);
     if (st == CLRNN_OK)
         s->result->highest = probe->train.early_stopping.mode_max;
@@ -246,15 +240,14 @@ static enum clrnn_status make_trials(struct clrnn_sweep *s)
     return st;
 }
 
-// Locks the sweep's folder. If the folder is locked already, tries again for 3 s: after a sweep was killed,
-// its child processes may need that long to end.
+// Locks the sweep's folder. If the folder is locked already, tries again for 3 s: after a sweep was killed, its child
+// processes may need that long to end.
 static enum clrnn_status lock_folder(const struct clrnn_sweep *s, int *lock)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
 
     for (int left = LOCK_PAUSES;; left--) {
-        const enum clrnn_status st =
-            clrnn_folder_lock(left > 0 ? NULL : s->log, &sweep_kind, s->result->folder, lock);
+        const enum clrnn_status st = clrnn_folder_lock(left > 0 ? NULL : s->log, &sweep_kind, s->result->folder, lock);
 
         if (st == CLRNN_OK || left <= 0)
             return st;
@@ -336,10 +329,9 @@ enum clrnn_status clrnn_sweep(const struct clrnn_log *log, const struct clrnn_sw
     p.jobs = p.jobs ? p.jobs : 1;
     p.reduction = p.reduction ? p.reduction : DEFAULT_REDUCTION;
     if (p.trials > MOST_TRIALS || p.jobs > MOST_JOBS || p.reduction < 2)
-        return clrnn_error(
-            log, CLRNN_ERR_ARG,
-            "%u trials in %u jobs, reduced by %u: expected at most %u, at most %u, and at least 2", p.trials,
-            p.jobs, p.reduction, MOST_TRIALS, MOST_JOBS);
+        return clrnn_error(log, CLRNN_ERR_ARG,
+                           "%u trials in %u jobs, reduced by %u: expected at most %u, at most %u, and at least 2",
+                           p.trials, p.jobs, p.reduction, MOST_TRIALS, MOST_JOBS);
     st = clrnn_vary_config(log, &p, 0, NULL, &config);
     s.config = config;
     if (st == CLRNN_OK)

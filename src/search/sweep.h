@@ -19,18 +19,17 @@ struct clrnn_sweep {
 
 // ---------------------------------------------------------------- sweep_run.c
 
-/** Trains the trials with the indices trial [count] until each has trained result->budget[rung] epochs in
- * total, each in a child process. A rung is a stage of successive halving (clrnn_sweep). Fills in each
- * trial's metric, or the reason why it failed, and writes sweep.json after each trial. CLRNN_INTERRUPTED:
- * params->stop was set. */
+/** Trains the trials with the indices trial [count] until each has trained result->budget[rung] epochs in total, each
+ * in a child process. A rung is a stage of successive halving (clrnn_sweep). Fills in each trial's metric, or the
+ * reason why it failed, and writes sweep.json after each trial. CLRNN_INTERRUPTED: params->stop was set. */
 enum clrnn_status clrnn_sweep_rung(struct clrnn_sweep *s, size_t rung, const size_t *trial, size_t count);
 
 // ---------------------------------------------------------------- sweep_file.c
 
 /** Builds s->identity. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_sweep_identify(struct clrnn_sweep *s);
-/** Loads the results of an earlier call from sweep.json in the sweep's folder, if that file exists.
- * CLRNN_ERR_ARG: the file is of a sweep with other parameters; CLRNN_ERR_DATA: the file cannot be read. */
+/** Loads the results of an earlier call from sweep.json in the sweep's folder, if that file exists. CLRNN_ERR_ARG: the
+ * file is of a sweep with other parameters; CLRNN_ERR_DATA: the file cannot be read. */
 enum clrnn_status clrnn_sweep_load(struct clrnn_sweep *s);
 /** Writes sweep.json. `finished`: all trials are done, so the best trial is written, too. */
 enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished);
@@ -39,11 +38,10 @@ enum clrnn_status clrnn_sweep_table(const struct clrnn_sweep *s);
 
 // ---------------------------------------------------------------- sweep_epochs.c
 
-/** Reads metrics.jsonl of trial `number`. For each epoch from 1 to `epochs` in the file, calls `visit` with
- * the value of `metric`, which is NaN if the file has null or no value there. */
-enum clrnn_status clrnn_sweep_epochs(const struct clrnn_sweep *s, uint32_t number, const char *metric,
-                                     uint32_t epochs, void (*visit)(void *user, uint32_t epoch, double value),
-                                     void *user);
+/** Reads metrics.jsonl of trial `number`. For each epoch from 1 to `epochs` in the file, calls `visit` with the value
+ * of `metric`, which is NaN if the file has null or no value there. */
+enum clrnn_status clrnn_sweep_epochs(const struct clrnn_sweep *s, uint32_t number, const char *metric, uint32_t epochs,
+                                     void (*visit)(void *user, uint32_t epoch, double value), void *user);
 /** Returns the path of a trial's folder; the caller frees it. Returns NULL if there is no memory. */
 char *clrnn_sweep_trial_folder(const struct clrnn_sweep *s, uint32_t number);
 /** Draws sweep.svg if a picture is wanted. A failure is logged as a warning and is no error. */

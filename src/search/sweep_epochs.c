@@ -20,15 +20,13 @@ char *clrnn_sweep_trial_folder(const struct clrnn_sweep *s, uint32_t number)
     return clrnn_format("%s/trial-%03u", s->result->folder, number);
 }
 
-enum clrnn_status clrnn_sweep_epochs(const struct clrnn_sweep *s, uint32_t number, const char *metric,
-                                     uint32_t epochs, void (*visit)(void *user, uint32_t epoch, double value),
-                                     void *user)
+enum clrnn_status clrnn_sweep_epochs(const struct clrnn_sweep *s, uint32_t number, const char *metric, uint32_t epochs,
+                                     void (*visit)(void *user, uint32_t epoch, double value), void *user)
 {
     char *folder = clrnn_sweep_trial_folder(s, number),
          *path = folder ? clrnn_path_join(folder, "metrics.jsonl") : NULL;
     struct clrnn_map map = {0};
-    enum clrnn_status st =
-        path ? clrnn_map_open(s->log, path, &map) : clrnn_error_memory(s->log, 0, "a path");
+    enum clrnn_status st = path ? clrnn_map_open(s->log, path, &map) : clrnn_error_memory(s->log, 0, "a path");
     const char *line = (const char *)map.data, *const after = line ? line + map.size : NULL, *end;
 
     for (; st == CLRNN_OK && line && line < after && (end = memchr(line, '\n', (size_t)(after - line)));
@@ -70,9 +68,8 @@ static void collect(void *user, uint32_t epoch, double value)
         e->value[e->count++] = value;
 }
 
-// Sets *low and *high to the range of values to draw. Values that are far worse than the median lie outside
-// the range: an axis that includes them would show all other curves as flat lines. Returns false if there is
-// no value to draw.
+// Sets *low and *high to the range of values to draw. Values that are far worse than the median lie outside the range:
+// an axis that includes them would show all other curves as flat lines. Returns false if there is no value to draw.
 static bool find_range(const struct clrnn_sweep *s, double *low, double *high)
 {
     const struct clrnn_sweep_result *r = s->result;
@@ -108,8 +105,7 @@ static void write_curves(const struct clrnn_sweep *s, const struct clrnn_picture
     const struct clrnn_sweep_result *r = s->result;
     bool first = true;
 
-    fprintf(p->script,
-            "set title 'Trials, the best %u in colour' textcolor '#303030'\nset xlabel 'epoch'\nset ylabel ",
+    fprintf(p->script, "set title 'Trials, the best %u in colour' textcolor '#303030'\nset xlabel 'epoch'\nset ylabel ",
             (unsigned)MIN2(r->trial_count, NAMED));
     clrnn_picture_text(p, r->metric);
     fprintf(p->script, "\nset key outside right top vertical\nset xrange [1:%u]\nplot ",
@@ -117,8 +113,7 @@ static void write_curves(const struct clrnn_sweep *s, const struct clrnn_picture
     for (size_t i = r->trial_count; i-- > 0;) { // backwards, so that the best is drawn on top
         if (!r->trial[i].epochs)
             continue;
-        fprintf(p->script,
-                "%s'-' using 1:2 with linespoints pointtype 7 pointsize 0.5 linewidth %d linecolor '%s' ",
+        fprintf(p->script, "%s'-' using 1:2 with linespoints pointtype 7 pointsize 0.5 linewidth %d linecolor '%s' ",
                 first ? "" : ", ", i < NAMED ? 2 : 1, i < NAMED ? colours[i] : "#c0c0c0");
         if (i < NAMED)
             fprintf(p->script, "title 'trial %u'", r->trial[i].number);

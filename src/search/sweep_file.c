@@ -31,16 +31,14 @@ enum clrnn_status clrnn_sweep_identify(struct clrnn_sweep *s)
     clrnn_json_out_of_memory();
     for (size_t i = 0; i < p->vary_count; i++)
         json_array_append_new(vary, clrnn_json_text(p->vary[i]));
-    s->identity =
-        json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:s, s:o, s:o, s:o, s:b}", "config", clrnn_json_text(text),
-                  "vary", vary, "trials", (json_int_t)s->result->trial_count, "seed", (json_int_t)p->seed,
-                  "reduction", (json_int_t)p->reduction, "budget", budgets(s->result), "metric",
-                  s->result->metric, "init", clrnn_json_text(p->init), "device", clrnn_json_text(p->device),
-                  "gemm", clrnn_json_text(p->gemm), "no_tune", (int)p->no_tune);
+    s->identity = json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:s, s:o, s:o, s:o, s:b}", "config", clrnn_json_text(text),
+                            "vary", vary, "trials", (json_int_t)s->result->trial_count, "seed", (json_int_t)p->seed,
+                            "reduction", (json_int_t)p->reduction, "budget", budgets(s->result), "metric",
+                            s->result->metric, "init", clrnn_json_text(p->init), "device", clrnn_json_text(p->device),
+                            "gemm", clrnn_json_text(p->gemm), "no_tune", (int)p->no_tune);
     free(text);
-    return s->identity && text && !clrnn_json_out_of_memory()
-               ? CLRNN_OK
-               : clrnn_error_memory(s->log, 0, "the sweep's file");
+    return s->identity && text && !clrnn_json_out_of_memory() ? CLRNN_OK
+                                                              : clrnn_error_memory(s->log, 0, "the sweep's file");
 }
 
 // ---------------------------------------------------------------- writing
@@ -55,16 +53,15 @@ static json_t *trial_json(const struct clrnn_sweep_result *r, const struct clrnn
         json_object_set_new(set, r->key[i], clrnn_json_text(t->value[i]));
     for (uint32_t i = 0; i < t->rungs; i++)
         json_array_append_new(rungs, clrnn_json_number(t->rung[i]));
-    return json_pack("{s:I, s:s, s:o, s:I, s:o, s:o, s:o}", "trial", (json_int_t)t->number, "folder", folder,
-                     "set", set, "epochs", (json_int_t)t->epochs, r->metric, clrnn_json_number(t->metric),
-                     "rungs", rungs, "reason", clrnn_json_text(t->reason));
+    return json_pack("{s:I, s:s, s:o, s:I, s:o, s:o, s:o}", "trial", (json_int_t)t->number, "folder", folder, "set",
+                     set, "epochs", (json_int_t)t->epochs, r->metric, clrnn_json_number(t->metric), "rungs", rungs,
+                     "reason", clrnn_json_text(t->reason));
 }
 
 enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished)
 {
     const struct clrnn_sweep_result *r = s->result;
-    const struct clrnn_sweep_trial *best =
-        finished && r->trial_count && !r->trial[0].reason ? &r->trial[0] : NULL;
+    const struct clrnn_sweep_trial *best = finished && r->trial_count && !r->trial[0].reason ? &r->trial[0] : NULL;
     json_t *all, *trials = json_array();
 
     clrnn_json_out_of_memory();
@@ -72,8 +69,8 @@ enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished)
         json_array_append_new(trials, trial_json(r, &r->trial[i]));
     all = json_pack("{s:s, s:o, s:O, s:s, s:s, s:o, s:b, s:o, s:o}", "version", clrnn_version(), "config",
                     clrnn_json_text(s->config->path), "sweep", s->identity, "metric", r->metric, "best_is",
-                    r->highest ? "highest" : "lowest", "budgets", budgets(r), "finished", (int)finished,
-                    "best", best ? json_integer(best->number) : json_null(), "trials", trials);
+                    r->highest ? "highest" : "lowest", "budgets", budgets(r), "finished", (int)finished, "best",
+                    best ? json_integer(best->number) : json_null(), "trials", trials);
     return clrnn_folder_json(s->log, r->folder, "sweep.json", all,
                              JSON_INDENT(1) | JSON_REAL_PRECISION(17), // 17 digits are read back exactly
                              "", "the sweep's file");
@@ -97,8 +94,7 @@ enum clrnn_status clrnn_sweep_table(const struct clrnn_sweep *s)
     const struct clrnn_sweep_result *r = s->result;
     char *path = clrnn_path_join(r->folder, "sweep.csv");
     struct clrnn_out *out = NULL;
-    const enum clrnn_status st =
-        path ? clrnn_out_open(s->log, path, &out) : clrnn_error_memory(s->log, 0, "a path");
+    const enum clrnn_status st = path ? clrnn_out_open(s->log, path, &out) : clrnn_error_memory(s->log, 0, "a path");
 
     free(path);
     TRY(st);
@@ -127,8 +123,8 @@ enum clrnn_status clrnn_sweep_table(const struct clrnn_sweep *s)
 
 // ---------------------------------------------------------------- reading
 
-// Loads the metrics of the rungs that a trial has passed and, if the trial failed, the reason. Returns false
-// if `from` is not an entry of this sweep, or if there is no memory.
+// Loads the metrics of the rungs that a trial has passed and, if the trial failed, the reason. Returns false if `from`
+// is not an entry of this sweep, or if there is no memory.
 static bool load_trial(const json_t *from, struct clrnn_sweep_result *r)
 {
     const json_int_t n = json_integer_value(json_object_get(from, "trial"));
@@ -155,8 +151,8 @@ static bool load_trial(const json_t *from, struct clrnn_sweep_result *r)
     return !json_is_string(reason) || t->reason;
 }
 
-// Compares the parameters of this sweep, `mine`, with those of the sweep in the folder, `theirs`. Returns the
-// first key whose values differ, or NULL if all are equal.
+// Compares the parameters of this sweep, `mine`, with those of the sweep in the folder, `theirs`. Returns the first key
+// whose values differ, or NULL if all are equal.
 static const char *difference(json_t *mine, json_t *theirs)
 {
     const char *key;
@@ -181,13 +177,11 @@ enum clrnn_status clrnn_sweep_load(struct clrnn_sweep *s)
     if (st == CLRNN_OK && all) {
         other = difference(s->identity, json_object_get(all, "sweep"));
         if (other)
-            st = clrnn_error(
-                s->log, CLRNN_ERR_ARG,
-                "%s: holds another sweep, which differs in %s: name another folder (--out), or say the "
-                "same as there to go on with it",
-                r->folder, other);
-        json_array_foreach(json_object_get(all, "trials"), i,
-                           trial) if (st == CLRNN_OK && !load_trial(trial, r)) st =
+            st = clrnn_error(s->log, CLRNN_ERR_ARG,
+                             "%s: holds another sweep, which differs in %s: name another folder (--out), or say the "
+                             "same as there to go on with it",
+                             r->folder, other);
+        json_array_foreach(json_object_get(all, "trials"), i, trial) if (st == CLRNN_OK && !load_trial(trial, r)) st =
             clrnn_error(s->log, CLRNN_ERR_DATA, "%s: has a trial that this sweep cannot have", path);
     }
     json_decref(all);

@@ -45,8 +45,8 @@ static void note_epoch(void *user, const struct clrnn_progress *p)
     clrnn_child_doing(user, "training epoch %u", p->epoch);
 }
 
-// Whether the trial's folder holds a run that can be resumed. If the lr schedule depends on train.epochs, a
-// run can be resumed only with the same train.epochs.
+// Whether the trial's folder holds a run that can be resumed. If the lr schedule depends on train.epochs, a run can be
+// resumed only with the same train.epochs.
 static bool goes_on(const struct job *j)
 {
     char *checkpoint = clrnn_path_join(j->folder, "last.safetensors");
@@ -54,18 +54,16 @@ static bool goes_on(const struct job *j)
     bool goes = checkpoint && access(checkpoint, F_OK) == 0;
 
     if (goes && clrnn_epochs_shape_lr(j->config))
-        goes = clrnn_run_config(NULL, j->folder, 0, NULL, &before) == CLRNN_OK &&
-               before->train.epochs == j->epochs;
+        goes = clrnn_run_config(NULL, j->folder, 0, NULL, &before) == CLRNN_OK && before->train.epochs == j->epochs;
     clrnn_config_destroy(&before);
     free(checkpoint);
     return goes;
 }
 
-// Updates the checkpoint file `name` if it still has the train.epochs of an earlier rung: sets train.epochs
-// and `finished` to what a single run with this rung's train.epochs would have written. `last_epoch`: number
-// of epochs that the trial has trained.
-static enum clrnn_status update(const struct job *j, struct clrnn_device *device, const char *name,
-                                uint64_t last_epoch)
+// Updates the checkpoint file `name` if it still has the train.epochs of an earlier rung: sets train.epochs and
+// `finished` to what a single run with this rung's train.epochs would have written. `last_epoch`: number of epochs that
+// the trial has trained.
+static enum clrnn_status update(const struct job *j, struct clrnn_device *device, const char *name, uint64_t last_epoch)
 {
     char *path = clrnn_path_join(j->folder, name);
     struct clrnn_model *model = NULL;
@@ -157,8 +155,7 @@ static enum clrnn_status prepare(struct clrnn_sweep *s, struct job *j)
     return st;
 }
 
-static enum clrnn_status start(struct clrnn_sweep *s, struct job *j, struct clrnn_sweep_trial *trial,
-                               uint32_t epochs)
+static enum clrnn_status start(struct clrnn_sweep *s, struct job *j, struct clrnn_sweep_trial *trial, uint32_t epochs)
 {
     enum clrnn_status st;
 
@@ -204,8 +201,7 @@ static enum clrnn_status fail(struct clrnn_sweep *s, struct clrnn_sweep_trial *t
     return t->reason ? CLRNN_OK : clrnn_error_memory(s->log, strlen(why) + 1, "a trial");
 }
 
-// Fills in the metric of a trial whose training ended without an error. The trial fails if the metric is not
-// finite.
+// Fills in the metric of a trial whose training ended without an error. The trial fails if the metric is not finite.
 static enum clrnn_status pass(struct clrnn_sweep *s, struct clrnn_sweep_trial *t, uint32_t epochs)
 {
     struct clrnn_sweep_result *r = s->result;
@@ -222,8 +218,8 @@ static enum clrnn_status pass(struct clrnn_sweep *s, struct clrnn_sweep_trial *t
     return CLRNN_OK;
 }
 
-// Whether a job failed for a reason that concerns every trial: the device cannot be opened, or the disk
-// cannot be written. Such a failure ends the sweep.
+// Whether a job failed for a reason that concerns every trial: the device cannot be opened, or the disk cannot be
+// written. Such a failure ends the sweep.
 static bool concerns_all(const struct block *b)
 {
     return !b->opened || b->status == CLRNN_ERR_DISK;
@@ -263,11 +259,10 @@ static enum clrnn_status end(struct clrnn_sweep *s, struct job *j)
     clrnn_child_wait(&j->child, PATIENCE_S, NULL, ending);
     st = conclude(s, j, ending);
     if (st == CLRNN_OK && t->reason)
-        clrnn_search_say(s->params->progress, s->params->progress_user, "trial %u failed: %s", t->number,
-                         t->reason);
+        clrnn_search_say(s->params->progress, s->params->progress_user, "trial %u failed: %s", t->number, t->reason);
     else if (st == CLRNN_OK && t->rungs > before)
-        clrnn_search_say(s->params->progress, s->params->progress_user, "trial %u: %s %.6g after %u epochs",
-                         t->number, s->result->metric, t->metric, t->epochs);
+        clrnn_search_say(s->params->progress, s->params->progress_user, "trial %u: %s %.6g after %u epochs", t->number,
+                         s->result->metric, t->metric, t->epochs);
     release(j);
     return st == CLRNN_OK ? clrnn_sweep_save(s, false) : st;
 }
@@ -279,8 +274,8 @@ static bool stopped(const struct clrnn_sweep *s)
     return s->params->stop && *s->params->stop;
 }
 
-// Waits until a child ends, but at most LOOK_MS, so that the caller can check params->stop. Then calls end()
-// for each job whose child has ended.
+// Waits until a child ends, but at most LOOK_MS, so that the caller can check params->stop. Then calls end() for each
+// job whose child has ended.
 static enum clrnn_status wait_for_some(struct clrnn_sweep *s, struct job *job, struct pollfd *alive)
 {
     enum clrnn_status st = CLRNN_OK;
@@ -306,8 +301,8 @@ static bool busy(const struct job *job, uint32_t count)
     return false;
 }
 
-static enum clrnn_status run(struct clrnn_sweep *s, size_t rung, const size_t *trial, size_t count,
-                             struct job *job, struct pollfd *alive)
+static enum clrnn_status run(struct clrnn_sweep *s, size_t rung, const size_t *trial, size_t count, struct job *job,
+                             struct pollfd *alive)
 {
     enum clrnn_status st = CLRNN_OK;
     size_t next = 0;

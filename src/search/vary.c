@@ -28,26 +28,25 @@ static bool number(const char *text, size_t length, double *value)
     return clrnn_number_parse(part, value) && isfinite(*value);
 }
 
-static enum clrnn_status parse_range(const struct clrnn_log *log, const char *text, const char *value,
-                                     const char *dots, struct clrnn_vary *v)
+static enum clrnn_status parse_range(const struct clrnn_log *log, const char *text, const char *value, const char *dots,
+                                     struct clrnn_vary *v)
 {
     const char *colon = strchr(dots, ':');
     const size_t length = colon ? (size_t)(colon - dots - 2) : strlen(dots + 2);
 
     if (colon && strcmp(colon, ":log") != 0 && strcmp(colon, ":linear") != 0)
-        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: ends in \"%s\", expected :log or :linear", text,
-                           colon);
+        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: ends in \"%s\", expected :log or :linear", text, colon);
     v->log = colon && !strcmp(colon, ":log");
     if (!number(value, (size_t)(dots - value), &v->low) || !number(dots + 2, length, &v->high))
-        return clrnn_error(log, CLRNN_ERR_ARG,
-                           "--vary %s: is no range: expected two numbers, as KEY=1e-4..1e-2:log", text);
+        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: is no range: expected two numbers, as KEY=1e-4..1e-2:log",
+                           text);
     if (v->low >= v->high)
         return clrnn_error(log, CLRNN_ERR_ARG,
-                           "--vary %s: the range from %g to %g is empty: expected the smaller end first",
-                           text, v->low, v->high);
+                           "--vary %s: the range from %g to %g is empty: expected the smaller end first", text, v->low,
+                           v->high);
     if (v->log && v->low <= 0)
-        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: a logarithmic range begins above 0, not at %g",
-                           text, v->low);
+        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: a logarithmic range begins above 0, not at %g", text,
+                           v->low);
     return CLRNN_OK;
 }
 
@@ -99,17 +98,16 @@ enum clrnn_status clrnn_vary_parse(const struct clrnn_log *log, const char *text
 
     *v = (struct clrnn_vary){0};
     if (!equals || equals == text)
-        return clrnn_error(log, CLRNN_ERR_ARG,
-                           "--vary %s: expected KEY=LOW..HIGH, KEY=LOW..HIGH:log or KEY=A,B,C", text);
+        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: expected KEY=LOW..HIGH, KEY=LOW..HIGH:log or KEY=A,B,C",
+                           text);
     v->key = strndup(text, (size_t)(equals - text));
     if (!v->key)
         return clrnn_error_memory(log, 0, "the values of a sweep");
     if (!strcmp(v->key, "train.epochs"))
-        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: the epochs are those of the rungs (--budget)",
-                           text);
+        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: the epochs are those of the rungs (--budget)", text);
     // a range has a number on at least one side of ".."; a path such as ../data/x.npy has none
-    if (dots && (number(equals + 1, (size_t)(dots - equals - 1), &end) ||
-                 number(dots + 2, strcspn(dots + 2, ":"), &end)))
+    if (dots &&
+        (number(equals + 1, (size_t)(dots - equals - 1), &end) || number(dots + 2, strcspn(dots + 2, ":"), &end)))
         return parse_range(log, text, equals + 1, dots, v);
     return parse_list(log, text, equals + 1, v);
 }
@@ -125,8 +123,8 @@ void clrnn_vary_finish(struct clrnn_vary *v)
 
 // ---------------------------------------------------------------- checking values against the config
 
-enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
-                                    size_t count, char *const *set, struct clrnn_config **config)
+enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct clrnn_sweep_params *p, size_t count,
+                                    char *const *set, struct clrnn_config **config)
 {
     const char **all = malloc((p->set_count + count + 1) * sizeof(*all));
     enum clrnn_status st;
@@ -143,8 +141,8 @@ enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct cl
     return st;
 }
 
-// Returns a value of a range as text, to be freed: a whole number, or a number with four significant digits,
-// few enough for tables to show the value in full.
+// Returns a value of a range as text, to be freed: a whole number, or a number with four significant digits, few enough
+// for tables to show the value in full.
 static char *value_text(const struct clrnn_vary *v, double value)
 {
     return v->whole ? clrnn_format("%.0f", round(value)) : clrnn_format("%.4g", value);
@@ -155,8 +153,8 @@ static enum clrnn_status check_value(const struct clrnn_log *log, const struct c
 {
     struct clrnn_config *config = NULL;
     char *set = value ? clrnn_format("%s=%s", v->key, value) : NULL;
-    enum clrnn_status st = set ? clrnn_vary_config(log, p, 1, &set, &config)
-                               : clrnn_error_memory(log, 0, "the values of a sweep");
+    enum clrnn_status st =
+        set ? clrnn_vary_config(log, p, 1, &set, &config) : clrnn_error_memory(log, 0, "the values of a sweep");
 
     clrnn_config_destroy(&config);
     free(set);
@@ -192,8 +190,8 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
 
 // ---------------------------------------------------------------- drawing
 
-// Returns the number of combinations of the lists of the first `count` keys, at most MOST_COMBINATIONS. A key
-// with a range counts as a list of one value.
+// Returns the number of combinations of the lists of the first `count` keys, at most MOST_COMBINATIONS. A key with a
+// range counts as a list of one value.
 static uint32_t combinations(const struct clrnn_vary *v, size_t count)
 {
     uint64_t all = 1;
@@ -220,8 +218,8 @@ static double range_value(const struct clrnn_vary *v, double x)
     return fmin(fmax(value, v->low), v->high);
 }
 
-static enum clrnn_status draw_range(const struct clrnn_log *log, const struct clrnn_vary *v, size_t at,
-                                    uint64_t seed, uint32_t trials, char **const *value)
+static enum clrnn_status draw_range(const struct clrnn_log *log, const struct clrnn_vary *v, size_t at, uint64_t seed,
+                                    uint32_t trials, char **const *value)
 {
     const struct clrnn_random parts = {.seed = seed, .stream = RANDOM_SWEEP, .a = (uint32_t)at + 1},
                               within = {.seed = seed, .stream = RANDOM_SWEEP, .a = (uint32_t)at + 1, .b = 1};
@@ -231,8 +229,7 @@ static enum clrnn_status draw_range(const struct clrnn_log *log, const struct cl
     if (part)
         clrnn_random_permutation(&parts, trials, part);
     for (uint32_t i = 0; whole && i < trials; i++) {
-        value[i][at] =
-            value_text(v, range_value(v, (part[i] + (double)clrnn_random_uniform(&within, i)) / trials));
+        value[i][at] = value_text(v, range_value(v, (part[i] + (double)clrnn_random_uniform(&within, i)) / trials));
         whole = value[i][at];
     }
     free(part);
@@ -252,9 +249,9 @@ static uint64_t common_multiple(uint64_t a, uint64_t b)
     return a / x * b;
 }
 
-// Sets pick[k] to the index of the value that list v[k] contributes to combination `number`. Numbers run
-// along diagonals of the grid of all combinations. Each combination thus has one number, and the combinations
-// with the lowest numbers use the values of each list about equally often.
+// Sets pick[k] to the index of the value that list v[k] contributes to combination `number`. Numbers run along
+// diagonals of the grid of all combinations. Each combination thus has one number, and the combinations with the lowest
+// numbers use the values of each list about equally often.
 static void number_combination(const struct clrnn_vary *v, size_t count, uint64_t number, uint64_t *pick)
 {
     for (size_t k = count; k-- > 0;) {
@@ -268,8 +265,8 @@ static void number_combination(const struct clrnn_vary *v, size_t count, uint64_
 }
 
 // Draws the values of key v[at], which has a list, for all trials. `count`: number of all keys.
-static enum clrnn_status draw_list(const struct clrnn_log *log, const struct clrnn_vary *v, size_t at,
-                                   size_t count, uint64_t seed, uint32_t trials, char **const *value)
+static enum clrnn_status draw_list(const struct clrnn_log *log, const struct clrnn_vary *v, size_t at, size_t count,
+                                   uint64_t seed, uint32_t trials, char **const *value)
 {
     const struct clrnn_random random = {.seed = seed, .stream = RANDOM_SWEEP, .a = (uint32_t)at + 1};
     uint32_t *order = malloc(v[at].count * sizeof(*order));
@@ -288,8 +285,8 @@ static enum clrnn_status draw_list(const struct clrnn_log *log, const struct clr
     return whole ? CLRNN_OK : clrnn_error_memory(log, 0, "the values of a sweep");
 }
 
-enum clrnn_status clrnn_vary_draw(const struct clrnn_log *log, const struct clrnn_vary *v, size_t count,
-                                  uint64_t seed, uint32_t trials, char **const *value)
+enum clrnn_status clrnn_vary_draw(const struct clrnn_log *log, const struct clrnn_vary *v, size_t count, uint64_t seed,
+                                  uint32_t trials, char **const *value)
 {
     for (size_t i = 0; i < count; i++)
         TRY(v[i].count ? draw_list(log, v, i, count, seed, trials, value)

@@ -51,14 +51,12 @@ static void hash_layout(const struct clrnn_model *m, char hex[33])
     clrnn_hash_hex(&hash, hex);
 }
 
-enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model,
-                              enum clrnn_status status)
+enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model, enum clrnn_status status)
 {
     char config[33] = "", layout[33] = "", weights[33] = "";
     const char *const text[] = {clrnn_version(), config, layout, weights};
     const char *const what[] = {"version of clrnn is not that", "config is not that",
-                                "device places numbers in memory in other ways than that",
-                                "weights are not those"};
+                                "device places numbers in memory in other ways than that", "weights are not those"};
     const char *differs = NULL;
 
     if (clrnn_ranks_count() == 1)
@@ -89,8 +87,7 @@ enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_mo
 enum clrnn_status clrnn_agree_layout(const struct clrnn_log *log, const struct clrnn_model *first,
                                      const struct clrnn_model *other)
 {
-    const struct clrnn_device_info *a = clrnn_device_info(first->device),
-                                   *b = clrnn_device_info(other->device);
+    const struct clrnn_device_info *a = clrnn_device_info(first->device), *b = clrnn_device_info(other->device);
     bool same = first->flat_count == other->flat_count;
     char spec[2][24];
 

@@ -29,10 +29,10 @@ static enum clrnn_status take_case(void *user, const struct clrnn_ts_case *c)
                 continue;
             t->missing[k]++;
             if (missing == CLRNN_MISSING_ERROR || (missing == CLRNN_MISSING_FORWARD && !i))
-                return clrnn_error(
-                    b->d->log, CLRNN_ERR_DATA,
-                    "%s: case %zu, dimension %zu, step %zu: missing value; set missing: zero%s", b->d->x_path,
-                    c->number, k, i, missing == CLRNN_MISSING_ERROR ? ", mean or forward" : " or mean");
+                return clrnn_error(b->d->log, CLRNN_ERR_DATA,
+                                   "%s: case %zu, dimension %zu, step %zu: missing value; set missing: zero%s",
+                                   b->d->x_path, c->number, k, i,
+                                   missing == CLRNN_MISSING_ERROR ? ", mean or forward" : " or mean");
             if (missing != CLRNN_MISSING_MEAN)
                 *to = missing == CLRNN_MISSING_ZERO ? 0 : values[(i - 1) * c->dimensions + k];
         }
@@ -50,8 +50,7 @@ const char *clrnn_source_ts(const struct clrnn_source *source)
 }
 
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                        const struct clrnn_source *source,
-                                        const struct clrnn_open_rules *rules)
+                                        const struct clrnn_source *source, const struct clrnn_open_rules *rules)
 {
     struct clrnn_sequences b = {.d = d, .source = source, .rules = rules};
     const struct clrnn_ts_sink sink = {&b, take_case};

@@ -44,8 +44,8 @@ static enum clrnn_status queue(const struct pass *p)
     return CLRNN_OK;
 }
 
-// Runs `count` passes and waits until they are done. *seconds becomes the wall-clock time, *host_seconds the
-// CPU time that this thread took to queue the passes.
+// Runs `count` passes and waits until they are done. *seconds becomes the wall-clock time, *host_seconds the CPU time
+// that this thread took to queue the passes.
 static enum clrnn_status window(const struct pass *p, uint32_t count, double *seconds, double *host_seconds)
 {
     const double start = clrnn_clock(), host_start = thread_seconds();
@@ -59,9 +59,9 @@ static enum clrnn_status window(const struct pass *p, uint32_t count, double *se
     return CLRNN_OK;
 }
 
-// Runs passes until it is decided whether launches run as chains (device/list/replay.h): the speed after that
-// decision is the speed of long runs. Without shards, the chains are built and timed at once. With shards,
-// all devices decide by themselves, as in a long run; then this function takes at most `most_s` seconds.
+// Runs passes until it is decided whether launches run as chains (device/list/replay.h): the speed after that decision
+// is the speed of long runs. Without shards, the chains are built and timed at once. With shards, all devices decide by
+// themselves, as in a long run; then this function takes at most `most_s` seconds.
 static enum clrnn_status settle(const struct pass *p, double most_s)
 {
     const double start = clrnn_clock();
@@ -78,10 +78,9 @@ static enum clrnn_status settle(const struct pass *p, double most_s)
     return CLRNN_OK;
 }
 
-// Times several series of passes, each about 1/30 of params->seconds long, until params->seconds are used up.
-// *ms becomes the milliseconds per batch, *host_ms this thread's CPU milliseconds per pass.
-static enum clrnn_status measure(const struct bench *b, const struct pass *p, struct clrnn_timing *ms,
-                                 double *host_ms)
+// Times several series of passes, each about 1/30 of params->seconds long, until params->seconds are used up. *ms
+// becomes the milliseconds per batch, *host_ms this thread's CPU milliseconds per pass.
+static enum clrnn_status measure(const struct bench *b, const struct pass *p, struct clrnn_timing *ms, double *host_ms)
 {
     const double wanted = b->params->seconds > 0 ? b->params->seconds : 2;
     double each[MOST_REPS], seconds, host, host_sum = 0, spent = 0;
@@ -129,8 +128,8 @@ static enum clrnn_status follow(void *shards)
     return clrnn_shards_follow(shards);
 }
 
-// Measures training on all devices: the first device leads the steps, and the other devices compute their
-// shards of each step. `called`: the time at which clrnn_bench was called, for first_step_s.
+// Measures training on all devices: the first device leads the steps, and the other devices compute their shards of
+// each step. `called`: the time at which clrnn_bench was called, for first_step_s.
 static enum clrnn_status measure_together(const struct bench *b, struct clrnn_bench_result *r, double called)
 {
     struct clrnn_session *s = b->train[0];
@@ -182,14 +181,12 @@ static enum clrnn_status open_all(struct bench *b, struct clrnn_device *const *d
 
     TRY(clrnn_team_create(b->log, device, b->count, &b->team));
     TRY(clrnn_shards_check(b->log, config, b->count));
-    TRY(clrnn_dataset_open(b->log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
-                           &b->set));
+    TRY(clrnn_dataset_open(b->log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL, &b->set));
     info = clrnn_dataset_info(b->set);
     r->steps = info->T;
     r->features = info->C;
     if (info->S < config->train.batch_size)
-        return clrnn_error(b->log, CLRNN_ERR_DATA,
-                           "bench needs one whole batch of %u samples, the data set has %u",
+        return clrnn_error(b->log, CLRNN_ERR_DATA, "bench needs one whole batch of %u samples, the data set has %u",
                            config->train.batch_size, info->S);
     params.set = b->set;
     for (uint32_t i = 0; i < b->count; i++) {

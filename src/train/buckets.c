@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Sums gradients over shards, bucket by bucket. The worker's own thread queues kernels and, for each bucket
-// of each shard, a job. Two threads process the jobs in this order, the same for all workers. If there is
-// only one bucket, the worker's own thread processes it after each shard. Between processes, a bucket goes up
-// and down the tree in pieces, many at once, so that little is left to send after the last bucket.
+// Sums gradients over shards, bucket by bucket. The worker's own thread queues kernels and, for each bucket of each
+// shard, a job. Two threads process the jobs in this order, the same for all workers. If there is only one bucket, the
+// worker's own thread processes it after each shard. Between processes, a bucket goes up and down the tree in pieces,
+// many at once, so that little is left to send after the last bucket.
 #include "train/buckets.h"
 
 #include <stdlib.h>
@@ -13,12 +13,12 @@
 #include "base/log.h"
 #include "train/tree.h"
 
-// Time between two polls for messages while no sum is ready to be sent. At 10 Gbit/s, 5 MB arrive in this
-// time, which fit the buffers of the operating system.
+// Time between two polls for messages while no sum is ready to be sent. At 10 Gbit/s, 5 MB arrive in this time, which
+// fit the buffers of the operating system.
 #define IDLE_NS 4000000
 #define NS_PER_S 1000000000
-// How many reduced pieces are sent to all workers together if other buckets follow. The thread then wakes
-// less often; a woken thread takes a core from a CPU device.
+// How many reduced pieces are sent to all workers together if other buckets follow. The thread then wakes less often; a
+// woken thread takes a core from a CPU device.
 #define PIECES_AT_ONCE 8
 
 // A bucket of one shard that is to be read from the device.
@@ -35,8 +35,8 @@ struct piece {
     struct clrnn_transfer share; // sends the sum to all workers
 };
 
-// Counts events over all steps. At most one thread waits for a counter. That thread is woken only when
-// `count` reaches `wanted`, because a woken thread takes a core from a CPU device.
+// Counts events over all steps. At most one thread waits for a counter. That thread is woken only when `count` reaches
+// `wanted`, because a woken thread takes a core from a CPU device.
 struct counter {
     uint64_t count, wanted;
     pthread_cond_t reached; // signalled when count >= wanted, and when threads are to end
@@ -78,8 +78,8 @@ static void add_floats(void *left, const void *right, size_t count)
         to[i] += from[i];
 }
 
-enum clrnn_status clrnn_buckets_create(struct clrnn_model *model, const struct clrnn_worker *worker,
-                                       uint32_t shards, struct clrnn_buckets **buckets)
+enum clrnn_status clrnn_buckets_create(struct clrnn_model *model, const struct clrnn_worker *worker, uint32_t shards,
+                                       struct clrnn_buckets **buckets)
 {
     struct clrnn_buckets *b = calloc(1, sizeof(*b));
     pthread_condattr_t clock;
@@ -235,8 +235,7 @@ static void *run_reduce(void *user)
         if (st == CLRNN_OK)
             st = take(b, job);
         done(b, st, &b->read); // from now on another step may overwrite *job
-        for (; st == CLRNN_OK && last && b->piece[next].bucket == bucket;
-             next = (next + 1) % b->piece_count) {
+        for (; st == CLRNN_OK && last && b->piece[next].bucket == bucket; next = (next + 1) % b->piece_count) {
             st = reduce(b, &b->piece[next]);
             done(b, st, &b->reduced);
         }
@@ -245,8 +244,7 @@ static void *run_reduce(void *user)
 }
 
 // Waits until `wanted` pieces of all steps are reduced, or `pause` nanoseconds have passed (0: no limit).
-static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wanted, long pause,
-                                         uint64_t *reduced)
+static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wanted, long pause, uint64_t *reduced)
 {
     struct timespec end;
     enum clrnn_status st;
@@ -268,10 +266,9 @@ static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wante
     return st;
 }
 
-// Waits until piece `next`, and possibly a few pieces after it, are reduced. If the sums of pieces [at, next)
-// have not arrived yet, waits at most *pause nanoseconds, so that the caller can poll for these sums.
-static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t next, long *pause,
-                              uint64_t *reduced)
+// Waits until piece `next`, and possibly a few pieces after it, are reduced. If the sums of pieces [at, next) have not
+// arrived yet, waits at most *pause nanoseconds, so that the caller can poll for these sums.
+static enum clrnn_status look(struct clrnn_buckets *b, uint64_t at, uint64_t next, long *pause, uint64_t *reduced)
 {
     const struct piece *p = &b->piece[next % b->piece_count];
     const size_t left = clrnn_tree_pieces(b->tree[p->bucket]) - p->number; // in the bucket
@@ -401,8 +398,8 @@ enum clrnn_status clrnn_buckets_begin(struct clrnn_buckets *b, const struct clrn
         const int error = clrnn_worker_thread(&b->thread[b->threads], work[b->threads], b);
 
         if (error)
-            return clrnn_error(b->model->log, CLRNN_ERR_MEMORY,
-                               "a thread that sums gradients cannot be started: %s", strerror(error));
+            return clrnn_error(b->model->log, CLRNN_ERR_MEMORY, "a thread that sums gradients cannot be started: %s",
+                               strerror(error));
         b->threads++;
     }
     return CLRNN_OK;
@@ -432,12 +429,11 @@ static enum clrnn_status run(struct clrnn_plan *plan, size_t first, size_t end, 
 {
     if (first >= end)
         return CLRNN_OK;
-    return alone ? clrnn_launches_run_part(plan->launches, first, end)
-                 : clrnn_plan_run_part(plan, first, end);
+    return alone ? clrnn_launches_run_part(plan->launches, first, end) : clrnn_plan_run_part(plan, first, end);
 }
 
-enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *b, struct clrnn_plan *plan, size_t first,
-                                    bool alone, uint32_t slot)
+enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *b, struct clrnn_plan *plan, size_t first, bool alone,
+                                    uint32_t slot)
 {
     const size_t launches = plan ? clrnn_launches_count(plan->launches) : 0;
     size_t at = first;

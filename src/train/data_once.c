@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Of the ranks on a host that use the same files, the first rank reads all of the data before the other ranks
-// open the files.
+// Of the ranks on a host that use the same files, the first rank reads all of the data before the other ranks open the
+// files.
 #include "train/data_once.h"
 
 #include <stdio.h>
@@ -23,10 +23,9 @@ static enum clrnn_status read_all(const struct clrnn_log *log, const struct clrn
     return clrnn_dataset_fingerprint(data->valid, identity->valid);
 }
 
-// Makes a text that is equal for ranks that open the same files: the config, whose paths are absolute, and
-// device and inode number of the training file.
-static enum clrnn_status describe_files(const struct clrnn_log *log, const struct clrnn_config *config,
-                                        char **text)
+// Makes a text that is equal for ranks that open the same files: the config, whose paths are absolute, and device and
+// inode number of the training file.
+static enum clrnn_status describe_files(const struct clrnn_log *log, const struct clrnn_config *config, char **text)
 {
     const struct clrnn_source *s = &config->data.train;
     const char *const named = s->x ? s->x : s->csv ? s->csv : s->ts;
@@ -36,8 +35,7 @@ static enum clrnn_status describe_files(const struct clrnn_log *log, const struc
     if (path && stat(path, &info))
         info = (struct stat){0};
     free(path);
-    *text = all ? clrnn_format("%s %llu %llu", all, (unsigned long long)info.st_dev,
-                               (unsigned long long)info.st_ino)
+    *text = all ? clrnn_format("%s %llu %llu", all, (unsigned long long)info.st_dev, (unsigned long long)info.st_ino)
                 : NULL;
     free(all);
     return *text ? CLRNN_OK : clrnn_error_memory(log, 0, "the config's text");
@@ -59,16 +57,16 @@ static enum clrnn_status find_first(const struct clrnn_log *log, const struct cl
     return st == CLRNN_OK ? status : st;
 }
 
-// Checks that all ranks that have read the data found the same as rank 0. If not, returns CLRNN_ERR_CONFIG on
-// all ranks.
+// Checks that all ranks that have read the data found the same as rank 0. If not, returns CLRNN_ERR_CONFIG on all
+// ranks.
 static enum clrnn_status compare(const struct clrnn_log *log, const struct clrnn_data_identity *identity)
 {
     char sets[sizeof(identity->train) + sizeof(identity->valid) + 24];
     enum clrnn_status st = CLRNN_OK;
     bool same;
 
-    snprintf(sets, sizeof(sets), "%u:%s,%u:%s", identity->train_samples, identity->train,
-             identity->valid_samples, identity->valid);
+    snprintf(sets, sizeof(sets), "%u:%s,%u:%s", identity->train_samples, identity->train, identity->valid_samples,
+             identity->valid);
     TRY(clrnn_ranks_same(log, sets, &same));
     if (!same && identity->train_samples)
         st = clrnn_error(log, CLRNN_ERR_CONFIG,

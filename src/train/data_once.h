@@ -6,9 +6,9 @@
 #include "train/run_folder.h"
 #include "train/session.h"
 
-/** Opens the data sets on all ranks and returns the same status on all ranks. One rank of each host reads and
- * checks all of the data and computes the fingerprints. The other ranks of that host with the same files then
- * open the files and read only the samples that they train on.
+/** Opens the data sets on all ranks and returns the same status on all ranks. One rank of each host reads and checks
+ * all of the data and computes the fingerprints. The other ranks of that host with the same files then open the files
+ * and read only the samples that they train on.
  *
  * `status`    CLRNN_OK, or the error with which this rank has failed before; `config` may then be NULL.
  * `moments`   if there are several ranks: rank 0 computes mean and std for data.normalize, and all get them.

@@ -37,15 +37,14 @@ static void take(struct figures *f, double value)
 static json_t *column(const char *name, const char *role, const struct figures *f)
 {
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:I}", "name", clrnn_json_text(name), "role", role, "min",
-                     clrnn_json_number(f->count ? f->least : (double)NAN), "mean",
-                     clrnn_json_number(f->sum / f->count), "max",
-                     clrnn_json_number(f->count ? f->most : (double)NAN), "missing", (json_int_t)f->missing);
+                     clrnn_json_number(f->count ? f->least : (double)NAN), "mean", clrnn_json_number(f->sum / f->count),
+                     "max", clrnn_json_number(f->count ? f->most : (double)NAN), "missing", (json_int_t)f->missing);
 }
 
 // ---------------------------------------------------------------- parts of the description
 
-// Adds the statistics of a table's columns. Uses the values as read from the file, before missing ones are
-// replaced, and each row once, even if several windows contain it.
+// Adds the statistics of a table's columns. Uses the values as read from the file, before missing ones are replaced,
+// and each row once, even if several windows contain it.
 static void table_columns(const struct clrnn_table *t, json_t *columns)
 {
     for (size_t k = 0; k < t->features + t->targets; k++) {
@@ -60,8 +59,7 @@ static void table_columns(const struct clrnn_table *t, json_t *columns)
     }
 }
 
-// Adds the statistics of data without a table: of each feature over all valid time steps, and of each real
-// target.
+// Adds the statistics of data without a table: of each feature over all valid time steps, and of each real target.
 static enum clrnn_status array_columns(const struct clrnn_dataset *d, json_t *columns)
 {
     const struct clrnn_dataset_info *info = &d->info;
@@ -92,8 +90,7 @@ static enum clrnn_status array_columns(const struct clrnn_dataset *d, json_t *co
     return clrnn_dataset_whole(d);
 }
 
-static enum clrnn_status add_classes(const struct clrnn_dataset *d, const struct clrnn_table *t,
-                                     json_t *object)
+static enum clrnn_status add_classes(const struct clrnn_dataset *d, const struct clrnn_table *t, json_t *object)
 {
     uint64_t *counts = calloc(MAX2(d->info.classes, 1u), sizeof(*counts));
     json_t *classes = json_array();
@@ -106,10 +103,9 @@ static enum clrnn_status add_classes(const struct clrnn_dataset *d, const struct
     }
     st = clrnn_dataset_class_counts(d, counts);
     for (uint32_t k = 0; k < d->info.classes; k++)
-        json_array_append_new(
-            classes, json_pack("{s:i, s:o*, s:I}", "class", (int)k, "name",
-                               t && k < t->classes.count ? clrnn_json_text(t->classes.text[k]) : NULL,
-                               "samples", (json_int_t)counts[k]));
+        json_array_append_new(classes, json_pack("{s:i, s:o*, s:I}", "class", (int)k, "name",
+                                                 t && k < t->classes.count ? clrnn_json_text(t->classes.text[k]) : NULL,
+                                                 "samples", (json_int_t)counts[k]));
     free(counts);
     return st;
 }

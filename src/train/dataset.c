@@ -76,15 +76,14 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, siz
     return value;
 }
 
-// Converts to int32. Values outside the range of int32 become its nearest end, and NaN becomes INT32_MIN:
-// padding and unchecked sets may hold such values.
+// Converts to int32. Values outside the range of int32 become its nearest end, and NaN becomes INT32_MIN: padding and
+// unchecked sets may hold such values.
 static int32_t to_i32(double value)
 {
     return !(value > (double)INT32_MIN) ? INT32_MIN : value >= (double)INT32_MAX ? INT32_MAX : (int32_t)value;
 }
 
-static void synthetic_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count,
-                        float *x)
+static void synthetic_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count, float *x)
 {
     const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_X};
     const float root_3 = 1.7320508f; // sqrt(3): half the width of a uniform distribution of variance 1
@@ -131,8 +130,7 @@ static void root_tokens(const struct clrnn_dataset *root, uint32_t sample, uint3
 }
 
 // Reads steps [first, first + count) of a sample: float32 features, or tokens as int32.
-static void read_steps(const struct clrnn_dataset *d, uint32_t sample, uint32_t first, uint32_t count,
-                       void *steps)
+static void read_steps(const struct clrnn_dataset *d, uint32_t sample, uint32_t first, uint32_t count, void *steps)
 {
     const size_t C = MAX2(d->info.C, 1u);
     uint32_t length;
@@ -229,8 +227,7 @@ size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sampl
         row = root->label_row ? root->label_row[row] : root->row[row];
     if (root->y_length)
         return (size_t)root->y_length[row];
-    return (size_t)(dataset->info.y_steps ? clrnn_dataset_output_length(dataset, sample) : 1) *
-           dataset->info.targets;
+    return (size_t)(dataset->info.y_steps ? clrnn_dataset_output_length(dataset, sample) : 1) * dataset->info.targets;
 }
 
 double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Data sets: opening them from .npy, .npz, CSV or .ts files, from arrays in memory or as synthetic data;
-// checking them, reading their samples, and making views of them.
+// Data sets: opening them from .npy, .npz, CSV or .ts files, from arrays in memory or as synthetic data; checking them,
+// reading their samples, and making views of them.
 #ifndef CLRNN_SRC_TRAIN_DATASET_H
 #define CLRNN_SRC_TRAIN_DATASET_H
 
@@ -26,11 +26,11 @@ struct clrnn_dataset_info {
 /** How strictly to check a data set. With SHAPES_ONLY the doctor can open sets that training refuses. */
 enum clrnn_dataset_check { CLRNN_CHECK_ALL, CLRNN_CHECK_SHAPES_ONLY };
 
-/** Opens `source`; the config (loss, last layer, pool) determines what y means. Checks that X and y have the
- * same N, that X (valid steps only) and y have no NaN or infinity, that labels are below the number of
- * outputs or equal ignore_index, lengths lie in 1..T, and tokens in 0..num_embeddings-1. If one
- * of these fails: CLRNN_ERR_DATA with file, first bad row, step and feature, value and what was expected.
- * Paths are relative to `folder` (NULL: the working directory). */
+/** Opens `source`; the config (loss, last layer, pool) determines what y means. Checks that X and y have the same N,
+ * that X (valid steps only) and y have no NaN or infinity, that labels are below the number of outputs or equal
+ * ignore_index, lengths lie in 1..T, and tokens in 0..num_embeddings-1. If one
+ * of these fails: CLRNN_ERR_DATA with file, first bad row, step and feature, value and what was expected. Paths are
+ * relative to `folder` (NULL: the working directory). */
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, const char *folder, const char *name,
                                      enum clrnn_dataset_check check, struct clrnn_dataset **dataset);
@@ -43,39 +43,37 @@ struct clrnn_open_rules {
 };
 /** clrnn_dataset_open with rules for CSV columns. */
 enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struct clrnn_config *config,
-                                        const struct clrnn_source *source, const char *folder,
-                                        const char *name, enum clrnn_dataset_check check,
-                                        const struct clrnn_open_rules *rules, struct clrnn_dataset **dataset);
-/** Opens data.valid or data.test like clrnn_dataset_open_by. Settings that `source` does not contain are
- * taken from data.train, except delimiter, comment and decimal. */
+                                        const struct clrnn_source *source, const char *folder, const char *name,
+                                        enum clrnn_dataset_check check, const struct clrnn_open_rules *rules,
+                                        struct clrnn_dataset **dataset);
+/** Opens data.valid or data.test like clrnn_dataset_open_by. Settings that `source` does not contain are taken from
+ * data.train, except delimiter, comment and decimal. */
 enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const struct clrnn_config *config,
                                             const struct clrnn_source *source, const char *name,
-                                            enum clrnn_dataset_check check,
-                                            const struct clrnn_open_rules *rules,
+                                            enum clrnn_dataset_check check, const struct clrnn_open_rules *rules,
                                             struct clrnn_dataset **dataset);
-/** Returns a copy of a CSV `source` in which missing settings are those of the config's training set: file
- * format, windows and, if `names` is NULL, columns. `source` and `config` still own the strings. */
-struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
-                                            const struct clrnn_names *names,
+/** Returns a copy of a CSV `source` in which missing settings are those of the config's training set: file format,
+ * windows and, if `names` is NULL, columns. `source` and `config` still own the strings. */
+struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, const struct clrnn_names *names,
                                             const struct clrnn_source *source);
-/** Sets *names to a copy of the column and class names of a data set from a table, or to NULL for other data
- * sets. The caller frees it with clrnn_names_destroy. Errors: CLRNN_ERR_MEMORY. */
+/** Sets *names to a copy of the column and class names of a data set from a table, or to NULL for other data sets. The
+ * caller frees it with clrnn_names_destroy. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struct clrnn_names **names);
-/** Opens the training and validation sets of a config. *valid becomes data.valid, or the part that
- * data.valid_fraction or data.train.split takes from the training set, or NULL. `report`: log which columns
- * are not used. Errors, after which both are NULL: as clrnn_dataset_open; CLRNN_ERR_CONFIG if data.train or a
- * set's targets are missing; CLRNN_ERR_DATA if the sets differ in features. */
+/** Opens the training and validation sets of a config. *valid becomes data.valid, or the part that data.valid_fraction
+ * or data.train.split takes from the training set, or NULL. `report`: log which columns are not used. Errors, after
+ * which both are NULL: as clrnn_dataset_open; CLRNN_ERR_CONFIG if data.train or a set's targets are missing;
+ * CLRNN_ERR_DATA if the sets differ in features. */
 enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
-                                           enum clrnn_dataset_check check, bool report,
-                                           struct clrnn_dataset **train, struct clrnn_dataset **valid);
+                                           enum clrnn_dataset_check check, bool report, struct clrnn_dataset **train,
+                                           struct clrnn_dataset **valid);
 void clrnn_dataset_close(struct clrnn_dataset **dataset);
 const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset);
 
-/** What a view changes. A view is a data set that reads its samples from another data set and changes them. A
- * zeroed struct changes nothing. The view copies these arrays. */
+/** What a view changes. A view is a data set that reads its samples from another data set and changes them. A zeroed
+ * struct changes nothing. The view copies these arrays. */
 struct clrnn_view {
-    const uint32_t *row; // [count] indices of the samples to use, in this order; NULL: the first `count`
-    uint32_t count;      // 0 with row NULL: all samples
+    const uint32_t *row;       // [count] indices of the samples to use, in this order; NULL: the first `count`
+    uint32_t count;            // 0 with row NULL: all samples
     const uint32_t *label_row; // [samples of the view] index of the sample whose y to use; NULL: its own
     const double *blank;       // [C] features that replace those of every step of X (tokens become 0)
     bool shuffle_time;         // shuffle the valid steps of each sample, seeded by `seed`
@@ -83,23 +81,22 @@ struct clrnn_view {
     uint32_t steps; // truncate samples to this many steps; 0: do not truncate
 };
 
-/** Makes a view of `dataset`, which may itself be a view. The view keeps `dataset` open. With shuffle_time,
- * two threads must not read the view at once. Errors: CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct clrnn_view *view,
-                                     const char *name, struct clrnn_dataset **result);
+/** Makes a view of `dataset`, which may itself be a view. The view keeps `dataset` open. With shuffle_time, two threads
+ * must not read the view at once. Errors: CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct clrnn_view *view, const char *name,
+                                     struct clrnn_dataset **result);
 
-/** Detects whether the samples are overlapping windows of one time series, in order. If they are, *apart
- * becomes the smallest difference of the indices of two samples that share no time step, otherwise 0. Errors:
- * CLRNN_ERR_MEMORY. */
+/** Detects whether the samples are overlapping windows of one time series, in order. If they are, *apart becomes the
+ * smallest difference of the indices of two samples that share no time step, otherwise 0. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint32_t *apart);
-/** Splits a data set into two views; `valid` gets a stratified random `fraction` (data.valid_fraction) of the
- * samples, seeded by `seed`. If the samples are windows of one series (clrnn_dataset_series), `valid` gets
- * the last windows, and `train` the earlier windows that share no time step with them. */
+/** Splits a data set into two views; `valid` gets a stratified random `fraction` (data.valid_fraction) of the samples,
+ * seeded by `seed`. If the samples are windows of one series (clrnn_dataset_series), `valid` gets the last windows, and
+ * `train` the earlier windows that share no time step with them. */
 enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid);
 
-/** The following functions read one sample: x [T, C] as float32 (T of the info, padding as in the file),
- * tokens [T], y, length, weight. */
+/** The following functions read one sample: x [T, C] as float32 (T of the info, padding as in the file), tokens [T], y,
+ * length, weight. */
 void clrnn_dataset_x(const struct clrnn_dataset *dataset, uint32_t sample, float *x);
 void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *tokens);
 double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample,
@@ -114,12 +111,12 @@ uint32_t clrnn_dataset_output_steps(const struct clrnn_dataset *dataset, uint32_
 uint32_t clrnn_dataset_output_length(const struct clrnn_dataset *dataset, uint32_t sample);
 /** Returns how many numbers of y each sample has in memory: y_T * targets. */
 size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset);
-/** Returns how many of these numbers belong to valid steps of a sample. Only these numbers count; they come
- * first in memory. */
+/** Returns how many of these numbers belong to valid steps of a sample. Only these numbers count; they come first in
+ * memory. */
 size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample);
 
-/** Returns a pointer to a sample's X inside the mapped file if the file holds float32 in C order, else NULL.
- * If the set is not a view, its samples are contiguous. */
+/** Returns a pointer to a sample's X inside the mapped file if the file holds float32 in C order, else NULL. If the set
+ * is not a view, its samples are contiguous. */
 const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample);
 /** Whether the X of all samples are contiguous and in order in a mapped file of float32. */
 bool clrnn_dataset_in_order(const struct clrnn_dataset *dataset);
@@ -131,22 +128,19 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset);
 /** Counts the samples of each class, or the steps if each step has a target: counts [classes]. */
 enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset, uint64_t *counts);
 
-/** Computes the loss's weights for the setting `weight: balanced`. If the n labels of the set are in k
- * different classes, a class with m labels gets the weight n / (k m), and a class without labels gets 1. With
- * bce_with_logits, each label gets (number of negatives) / (number of positives). The caller frees *weight
- * [*count]. */
-enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight,
-                                                 size_t *count);
-/** Computes mean [targets] and population standard deviation std [targets] of real targets over valid steps;
- * a deviation of 0 is replaced by 1. */
-enum clrnn_status clrnn_dataset_target_moments(const struct clrnn_dataset *dataset, double *mean,
-                                               double *std);
+/** Computes the loss's weights for the setting `weight: balanced`. If the n labels of the set are in k different
+ * classes, a class with m labels gets the weight n / (k m), and a class without labels gets 1. With bce_with_logits,
+ * each label gets (number of negatives) / (number of positives). The caller frees *weight [*count]. */
+enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight, size_t *count);
+/** Computes mean [targets] and population standard deviation std [targets] of real targets over valid steps; a
+ * deviation of 0 is replaced by 1. */
+enum clrnn_status clrnn_dataset_target_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
 
-/** Computes mean [C] and population standard deviation std [C] of each feature over valid steps, in float64
- * and two passes; a deviation of 0 is replaced by 1. */
+/** Computes mean [C] and population standard deviation std [C] of each feature over valid steps, in float64 and two
+ * passes; a deviation of 0 is replaced by 1. */
 enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
 
-/** Computes a hash of shape and content as 32 hex digits, with which `--resume` recognises other data. Reads
- * all of the data once. */
+/** Computes a hash of shape and content as 32 hex digits, with which `--resume` recognises other data. Reads all of the
+ * data once. */
 enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33]);
 #endif

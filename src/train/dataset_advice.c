@@ -36,11 +36,10 @@ const char *clrnn_label_advice(const struct clrnn_dataset *d, char *text, size_t
     if (least == -1 && most == 1 && !zero)
         snprintf(text, size, "the labels are -1 and 1: make them 0 and 1, y = (y + 1) / 2");
     else if (least >= 1 && d->goal.binary && most == least + 1)
-        snprintf(text, size, "the labels are %.0f and %.0f: make them 0 and 1, y = y - %.0f", least, most,
-                 least);
+        snprintf(text, size, "the labels are %.0f and %.0f: make them 0 and 1, y = y - %.0f", least, most, least);
     else if (least >= 1 && d->goal.classes && most - least < d->goal.outputs)
-        snprintf(text, size, "the labels count from %.0f to %.0f: make them count from 0, y = y - %.0f",
-                 least, most, least);
+        snprintf(text, size, "the labels count from %.0f to %.0f: make them count from 0, y = y - %.0f", least, most,
+                 least);
     return text;
 }
 
@@ -78,13 +77,11 @@ const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, uint32_t outpu
     else if (y->shape[1] == T)
         snprintf(text, size, "; for a prediction at every step remove the pool layer");
     else if (outputs)
-        snprintf(text, size, "; for %zu targets a sample use out_features: %zu", y->shape[1],
-                 y->shape[1] * outputs);
+        snprintf(text, size, "; for %zu targets a sample use out_features: %zu", y->shape[1], y->shape[1] * outputs);
     else
-        snprintf(
-            text, size,
-            "; for probabilities of classes take the likeliest, numpy.argmax(y, axis=1); for several labels a "
-            "row use the loss bce_with_logits");
+        snprintf(text, size,
+                 "; for probabilities of classes take the likeliest, numpy.argmax(y, axis=1); for several labels a "
+                 "row use the loss bce_with_logits");
     return text;
 }
 
@@ -92,14 +89,13 @@ const char *clrnn_samples_advice(const struct clrnn_npy *x, size_t samples, char
 {
     text[0] = 0;
     if (x->ndim == 3 && x->shape[1] == samples)
-        snprintf(
-            text, size,
-            "; the second extent of X is %zu: X seems to be (T, N, C), as PyTorch without batch_first has it: "
-            "X = X.transpose(1, 0, 2)",
-            samples);
+        snprintf(text, size,
+                 "; the second extent of X is %zu: X seems to be (T, N, C), as PyTorch without batch_first has it: "
+                 "X = X.transpose(1, 0, 2)",
+                 samples);
     else if (x->ndim >= 2 && x->shape[x->ndim - 1] == samples)
-        snprintf(text, size, "; the last extent of X is %zu: X seems to have its samples last, X = %s",
-                 samples, x->ndim == 3 ? "X.transpose(2, 0, 1) or X.transpose(2, 1, 0)" : "X.T");
+        snprintf(text, size, "; the last extent of X is %zu: X seems to have its samples last, X = %s", samples,
+                 x->ndim == 3 ? "X.transpose(2, 0, 1) or X.transpose(2, 1, 0)" : "X.T");
     return text;
 }
 
@@ -141,17 +137,14 @@ char *clrnn_no_number(const char *text, char decimal, bool trained, const char *
     if (number_without(text, "%$", decimal))
         return clrnn_format("\"%.30s\" %s: write it without its unit", text, shown);
     if (!strcmp(text, "?") || !strcmp(text, "-") || !strcmp(text, "."))
-        return clrnn_format(
-            "\"%s\" %s: where it stands for a missing value, leave the cell empty, and %s missing: "
-            "zero, mean or forward",
-            text, shown, set);
+        return clrnn_format("\"%s\" %s: where it stands for a missing value, leave the cell empty, and %s missing: "
+                            "zero, mean or forward",
+                            text, shown, set);
     if (clrnn_cell_time(text, strlen(text), &value))
-        return clrnn_format(
-            "\"%.30s\" is a date, no number: say time: %.40s beside window, the rows of a sample, "
-            "or leave the column out by `columns`",
-            text, column);
-    return clrnn_format(
-        "\"%.20s%s\" %s: leave a column of text out by `columns`, or number its values from 0, "
-        "pandas.factorize(table[COLUMN])[0]",
-        text, cut ? "..." : "", shown);
+        return clrnn_format("\"%.30s\" is a date, no number: say time: %.40s beside window, the rows of a sample, "
+                            "or leave the column out by `columns`",
+                            text, column);
+    return clrnn_format("\"%.20s%s\" %s: leave a column of text out by `columns`, or number its values from 0, "
+                        "pandas.factorize(table[COLUMN])[0]",
+                        text, cut ? "..." : "", shown);
 }

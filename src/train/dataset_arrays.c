@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Opens the arrays of a data set other than X and y, that is lengths and weights. Computes how many time
-// steps the model puts out for each number of input steps.
+// Opens the arrays of a data set other than X and y, that is lengths and weights. Computes how many time steps the
+// model puts out for each number of input steps.
 #include <float.h>
 #include <stdio.h>
 
@@ -17,8 +17,8 @@ enum clrnn_status clrnn_dataset_open_array(const struct clrnn_dataset *d, const 
                                            const char *path, struct clrnn_npy **npy)
 {
     if (array)
-        return clrnn_npy_over(d->log, path, array->dtype ? array->dtype : "", array->ndim, array->shape,
-                              array->data, npy);
+        return clrnn_npy_over(d->log, path, array->dtype ? array->dtype : "", array->ndim, array->shape, array->data,
+                              npy);
     if (clrnn_path_is_memory(path))
         return clrnn_error(d->log, CLRNN_ERR_DATA,
                            "%s: stands for an array in memory of the process that made the config: give the "
@@ -27,9 +27,8 @@ enum clrnn_status clrnn_dataset_open_array(const struct clrnn_dataset *d, const 
     return clrnn_npz_member(path) ? clrnn_npz_open(d->log, path, npy) : clrnn_npy_open(d->log, path, npy);
 }
 
-char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
-                               const char *folder, const char *path, const char *word,
-                               enum clrnn_status *status)
+char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn_array *array, const char *folder,
+                               const char *path, const char *word, enum clrnn_status *status)
 {
     char *name = NULL;
 
@@ -44,9 +43,8 @@ char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn
 }
 
 // Reads an array of S whole numbers, each from `least` to `most`, into new memory *counts.
-static enum clrnn_status open_counts(const struct clrnn_dataset *d, const struct clrnn_array *array,
-                                     const char *path, int32_t least, uint32_t most, const char *what,
-                                     int32_t **counts)
+static enum clrnn_status open_counts(const struct clrnn_dataset *d, const struct clrnn_array *array, const char *path,
+                                     int32_t least, uint32_t most, const char *what, int32_t **counts)
 {
     struct clrnn_npy *npy = NULL;
     enum clrnn_status st = CLRNN_OK;
@@ -56,8 +54,8 @@ static enum clrnn_status open_counts(const struct clrnn_dataset *d, const struct
     clrnn_npy_describe(npy, text, sizeof(text));
     *counts = malloc(d->info.S * sizeof(**counts));
     if (npy->ndim < 1 || npy->shape[0] != d->info.S || npy->count != d->info.S)
-        st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected (%u): one length a sample of %s",
-                         path, text, d->info.S, d->x_path);
+        st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected (%u): one length a sample of %s", path, text,
+                         d->info.S, d->x_path);
     else if (!*counts)
         st = clrnn_error_memory(d->log, d->info.S * sizeof(**counts), path);
     for (uint32_t s = 0; s < d->info.S && st == CLRNN_OK; s++) {
@@ -67,11 +65,10 @@ static enum clrnn_status open_counts(const struct clrnn_dataset *d, const struct
         if (value >= least && value <= most && value == (double)(int32_t)value)
             (*counts)[s] = (int32_t)value;
         else
-            st = clrnn_error(
-                d->log, CLRNN_ERR_DATA,
-                "%s: row %u (counted from 0) holds length %.9g, expected a whole number from %d to %u, "
-                "the %s",
-                path, s, clrnn_unsigned_nan(value), (int)least, most, what);
+            st = clrnn_error(d->log, CLRNN_ERR_DATA,
+                             "%s: row %u (counted from 0) holds length %.9g, expected a whole number from %d to %u, "
+                             "the %s",
+                             path, s, clrnn_unsigned_nan(value), (int)least, most, what);
     }
     if (st == CLRNN_OK)
         st = clrnn_npy_check(d->log, npy);
@@ -92,10 +89,9 @@ enum clrnn_status clrnn_dataset_open_y_lengths(struct clrnn_dataset *d, const st
 
     d->y_lengths_path = clrnn_dataset_name_array(d, array, folder, source->y_lengths, "y_lengths", &st);
     if (st == CLRNN_OK && !d->y_lengths_path)
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: with train.loss: ctc it needs y_lengths (N) beside it: how many labels each sample has",
-            d->y_path);
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: with train.loss: ctc it needs y_lengths (N) beside it: how many labels each sample has",
+                           d->y_path);
     TRY(st);
     d->info.has_y_lengths = true;
     return open_counts(d, array, d->y_lengths_path, 0, d->info.y_T, "columns of y", &d->y_length);
@@ -134,16 +130,14 @@ enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const stru
         st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected (%u): one weight a sample of %s",
                          d->weights_path, text, d->info.S, d->x_path);
     else
-        st = d->weight ? CLRNN_OK
-                       : clrnn_error_memory(d->log, d->info.S * sizeof(*d->weight), d->weights_path);
+        st = d->weight ? CLRNN_OK : clrnn_error_memory(d->log, d->info.S * sizeof(*d->weight), d->weights_path);
     for (uint32_t s = 0; s < d->info.S && st == CLRNN_OK; s++) {
         clrnn_npy_read_f64(npy, s, 1, &d->weight[s]);
         if (!(d->weight[s] >= 0.0 && d->weight[s] <= (double)FLT_MAX))
-            st = clrnn_error(
-                d->log, CLRNN_ERR_DATA,
-                "%s: row %u (counted from 0) holds the weight %.9g, expected a finite number of at "
-                "least 0",
-                d->weights_path, s, clrnn_unsigned_nan(d->weight[s]));
+            st = clrnn_error(d->log, CLRNN_ERR_DATA,
+                             "%s: row %u (counted from 0) holds the weight %.9g, expected a finite number of at "
+                             "least 0",
+                             d->weights_path, s, clrnn_unsigned_nan(d->weight[s]));
     }
     if (st == CLRNN_OK)
         st = clrnn_npy_check(d->log, npy);
@@ -158,8 +152,8 @@ static uint32_t windows_left(const struct clrnn_config *config, size_t layer, ui
     return clrnn_windows_count(&w, clrnn_layers_steps(config, layer, length));
 }
 
-static enum clrnn_status too_short(const struct clrnn_dataset *d, const struct clrnn_config *config,
-                                   uint32_t sample, uint32_t length)
+static enum clrnn_status too_short(const struct clrnn_dataset *d, const struct clrnn_config *config, uint32_t sample,
+                                   uint32_t length)
 {
     char row[64] = "", entry[CLRNN_ENTRY_SIZE];
     size_t i = 0;
@@ -172,12 +166,12 @@ static enum clrnn_status too_short(const struct clrnn_dataset *d, const struct c
     return clrnn_error(d->log, CLRNN_ERR_DATA,
                        "%s: %shas %u step%s, too few for the windows of the %s, %s: leave such sequences "
                        "out, or give the layer a smaller kernel_size or padding",
-                       d->x_path, row, length, length == 1 ? "" : "s",
-                       clrnn_layer_word(config->layer[i].kind), clrnn_layer_entry(config, i, entry));
+                       d->x_path, row, length, length == 1 ? "" : "s", clrnn_layer_word(config->layer[i].kind),
+                       clrnn_layer_entry(config, i, entry));
 }
 
-// Computes how many steps the model puts out for each number of input steps, if it has layers with windows
-// over time (conv1d, max_pool1d, avg_pool1d). T and lengths must be known.
+// Computes how many steps the model puts out for each number of input steps, if it has layers with windows over time
+// (conv1d, max_pool1d, avg_pool1d). T and lengths must be known.
 enum clrnn_status clrnn_dataset_find_steps(struct clrnn_dataset *d, const struct clrnn_config *config)
 {
     const uint32_t T = d->info.T;

@@ -53,8 +53,8 @@ static enum clrnn_status bad_x(const struct clrnn_dataset *d, uint32_t sample, c
         index++;
     value = clrnn_unsigned_nan(value_in_file(d, sample, index));
     describe_row(d, sample, row, sizeof(row));
-    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, step %zu, feature %zu holds %g, expected %s",
-                       d->x_path, row, index / d->info.C, index % d->info.C, value,
+    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, step %zu, feature %zu holds %g, expected %s", d->x_path, row,
+                       index / d->info.C, index % d->info.C, value,
                        isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that feature"
                                        : "a finite number: repair or remove that row");
 }
@@ -94,14 +94,13 @@ static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
 
             if (fabs(value) <= (double)FLT_MAX)
                 continue;
-            return clrnn_error(
-                d->log, CLRNN_ERR_DATA,
-                "%s: data row %zu (counted from 1), column \"%.100s\" holds %g, expected %s", d->x_path,
-                i + 1, t->column.text[t->feature[k]], clrnn_unsigned_nan(value),
-                isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that column"
-                : isnan(value)  ? "a finite number: repair or remove that row, or set missing: zero, "
-                                  "mean or forward"
-                                : "a finite number: repair or remove that row");
+            return clrnn_error(d->log, CLRNN_ERR_DATA,
+                               "%s: data row %zu (counted from 1), column \"%.100s\" holds %g, expected %s", d->x_path,
+                               i + 1, t->column.text[t->feature[k]], clrnn_unsigned_nan(value),
+                               isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that column"
+                               : isnan(value)  ? "a finite number: repair or remove that row, or set missing: zero, "
+                                                 "mean or forward"
+                                               : "a finite number: repair or remove that row");
         }
     return CLRNN_OK;
 }
@@ -121,11 +120,10 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
                                "%s: %s, step %u holds token %.9g, expected a whole number from 0 to %u "
                                "(num_embeddings - 1)%s",
                                d->x_path, row, t, value, d->goal.vocabulary - 1,
-                               value != floor(value)
-                                   ? ": for measurements take the embedding out of model.layers, "
-                                     "and give X as (N, T, C)"
-                               : value > 0 ? ": num_embeddings has to be above the largest token"
-                                           : "");
+                               value != floor(value) ? ": for measurements take the embedding out of model.layers, "
+                                                       "and give X as (N, T, C)"
+                               : value > 0           ? ": num_embeddings has to be above the largest token"
+                                                     : "");
         }
     return CLRNN_OK;
 }
@@ -139,10 +137,9 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
     value = clrnn_unsigned_nan(value);
     describe_row(d, sample, row, sizeof(row));
     if (d->goal.ctc)
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: %s, label %u holds %.9g, expected a class from 0 to %u other than the blank, %u", d->y_path,
-            row, step, value, d->goal.outputs - 1, d->goal.blank);
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: %s, label %u holds %.9g, expected a class from 0 to %u other than the blank, %u",
+                           d->y_path, row, step, value, d->goal.outputs - 1, d->goal.blank);
     if (d->table && !d->label)
         snprintf(where, sizeof(where), ", column \"%.100s\"",
                  d->table->column.text[d->table->target[index % d->table->targets]]);
@@ -153,32 +150,28 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
     else if (targets > 1)
         snprintf(where, sizeof(where), ", output %u", output);
     if (!isfinite(value) || (!d->goal.classes && !d->goal.binary))
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: %s%s holds the target %g, expected a finite number: repair or remove that row%s", d->y_path,
-            row, where, value,
-            isnan(value) && !d->goal.classes ? ", or set data.missing_targets: ignore" : "");
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: %s%s holds the target %g, expected a finite number: repair or remove that row%s",
+                           d->y_path, row, where, value,
+                           isnan(value) && !d->goal.classes ? ", or set data.missing_targets: ignore" : "");
     if (*clrnn_label_advice(d, advice, sizeof(advice))) // all labels use another encoding, such as -1 and 1
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA, "%s: %s%s holds the label %.9g, expected %s: %s", d->y_path, row, where,
-            value, d->goal.binary ? "0 or 1 for bce_with_logits" : "a class, which count from 0", advice);
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s%s holds the label %.9g, expected %s: %s", d->y_path, row,
+                           where, value, d->goal.binary ? "0 or 1 for bce_with_logits" : "a class, which count from 0",
+                           advice);
     if (d->goal.binary)
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: %s%s holds the label %g, expected 0 to 1 for bce_with_logits; for more than two "
-            "classes use cross_entropy",
-            d->y_path, row, where, value);
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: %s%s holds the label %g, expected 0 to 1 for bce_with_logits; for more than two "
+                           "classes use cross_entropy",
+                           d->y_path, row, where, value);
     if (value != floor(value))
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: %s%s holds the label %.9g, expected a whole number, the class; for real targets "
-            "use the loss mse",
-            d->y_path, row, where, value);
-    return clrnn_error(
-        d->log, CLRNN_ERR_DATA,
-        "%s: %s%s holds class %.0f, but the last layer has %u outputs, for classes 0 to %u: correct "
-        "the label or set out_features to the number of classes (they count from 0; %d is ignored)",
-        d->y_path, row, where, value, d->goal.outputs, d->goal.outputs - 1, d->goal.ignore);
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: %s%s holds the label %.9g, expected a whole number, the class; for real targets "
+                           "use the loss mse",
+                           d->y_path, row, where, value);
+    return clrnn_error(d->log, CLRNN_ERR_DATA,
+                       "%s: %s%s holds class %.0f, but the last layer has %u outputs, for classes 0 to %u: correct "
+                       "the label or set out_features to the number of classes (they count from 0; %d is ignored)",
+                       d->y_path, row, where, value, d->goal.outputs, d->goal.outputs - 1, d->goal.ignore);
 }
 
 static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
@@ -206,14 +199,12 @@ static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_che
             if (check == CLRNN_CHECK_ALL && !y_is_fine(&d->goal, value))
                 return bad_y(d, s, i, value);
             counts |= d->goal.classes || !isnan(value);
-            if (d->goal.classes && (d->goal.ctc || value != d->goal.ignore) && value >= classes &&
-                value < MOST_CLASSES)
+            if (d->goal.classes && (d->goal.ctc || value != d->goal.ignore) && value >= classes && value < MOST_CLASSES)
                 classes = (uint32_t)value + 1;
         }
     d->info.classes = d->goal.binary && d->info.targets == 1 ? 2 : classes;
     if (check == CLRNN_CHECK_ALL && !counts && !d->goal.classes)
-        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: all targets are missing: nothing would count",
-                           d->y_path);
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: all targets are missing: nothing would count", d->y_path);
     return CLRNN_OK;
 }
 
@@ -222,16 +213,14 @@ static enum clrnn_status check_weights(const struct clrnn_dataset *d)
     for (uint32_t s = 0; s < d->info.S; s++)
         if (d->weight[s] > 0)
             return CLRNN_OK;
-    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: all weights are 0: no sample would count",
-                       d->weights_path);
+    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: all weights are 0: no sample would count", d->weights_path);
 }
 
 enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dataset_check check)
 {
     if (check == CLRNN_CHECK_ALL && root->info.tokens)
         TRY(check_tokens(root));
-    else if (check == CLRNN_CHECK_ALL && !root->synthetic &&
-             (root->table || clrnn_dtype_is_float(root->x->dtype)))
+    else if (check == CLRNN_CHECK_ALL && !root->synthetic && (root->table || clrnn_dtype_is_float(root->x->dtype)))
         TRY(root->table ? check_table_x(root) : check_x(root));
     if (check == CLRNN_CHECK_ALL && root->weight)
         TRY(check_weights(root));

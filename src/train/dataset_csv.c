@@ -31,11 +31,10 @@ static enum clrnn_status check_outputs(const struct clrnn_dataset *d, const stru
     if (quantiles > 1)
         snprintf(each, sizeof(each), ", %zu quantiles each", quantiles);
     if (d->goal.per_step && d->info.T > 1)
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: has one label a row, but without a pool layer the model makes a prediction for each "
-            "of %u steps: add `- pool: {over: last}`",
-            d->x_path, d->info.T);
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: has one label a row, but without a pool layer the model makes a prediction for each "
+                           "of %u steps: add `- pool: {over: last}`",
+                           d->x_path, d->info.T);
     if (has == d->info.targets)
         return CLRNN_OK;
     if (source->label || d->goal.classes)
@@ -47,9 +46,8 @@ static enum clrnn_status check_outputs(const struct clrnn_dataset *d, const stru
     return clrnn_error(d->log, CLRNN_ERR_DATA,
                        "%s: %zu target %s at horizon %u make %llu numbers a sample%s, but the last layer "
                        "puts out %zu: set its out_features to %llu",
-                       d->x_path, t->targets, t->targets == 1 ? "column" : "columns", horizon,
-                       (unsigned long long)has, each, quantiles * d->info.targets,
-                       (unsigned long long)has * quantiles);
+                       d->x_path, t->targets, t->targets == 1 ? "column" : "columns", horizon, (unsigned long long)has,
+                       each, quantiles * d->info.targets, (unsigned long long)has * quantiles);
 }
 
 // Sets S, T and C of a set in which each row is a sample.
@@ -59,8 +57,8 @@ static enum clrnn_status shape_rows(struct clrnn_dataset *d, const struct clrnn_
     const size_t columns = d->table->features;
 
     if (!d->info.tokens && columns % steps)
-        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu columns cannot be folded into %u steps",
-                           d->x_path, columns, steps);
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu columns cannot be folded into %u steps", d->x_path, columns,
+                           steps);
     d->info.S = (uint32_t)d->table->rows;
     d->info.T = d->info.tokens ? (uint32_t)columns : steps;
     d->info.C = d->info.tokens ? 0 : (uint32_t)(columns / steps);
@@ -73,8 +71,8 @@ static enum clrnn_status shape_windows(struct clrnn_dataset *d, const struct clr
 
     if (d->info.tokens && d->table->features != 1)
         return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: windows of %zu columns are no tokens, expected one column for an embedding",
-                           d->x_path, d->table->features);
+                           "%s: windows of %zu columns are no tokens, expected one column for an embedding", d->x_path,
+                           d->table->features);
     TRY(clrnn_series_make(d->log, d->x_path, d->table, source, after, CLRNN_PART_ALL, &d->windows));
     d->info.S = d->windows->samples;
     d->info.T = source->window;
@@ -83,8 +81,7 @@ static enum clrnn_status shape_windows(struct clrnn_dataset *d, const struct clr
 }
 
 enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                         const struct clrnn_source *source,
-                                         const struct clrnn_open_rules *rules)
+                                         const struct clrnn_source *source, const struct clrnn_open_rules *rules)
 {
     const struct clrnn_table_wish wish = {.source = source,
                                           .path = d->x_path,
@@ -108,13 +105,11 @@ enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct c
     d->info.targets = clrnn_dataset_count_targets(config, d);
     if (d->info.has_y)
         TRY(check_outputs(d, config, source));
-    return clrnn_source_missing(source) == CLRNN_MISSING_MEAN && !d->table->fill
-               ? clrnn_dataset_fill(d, d->table)
-               : CLRNN_OK;
+    return clrnn_source_missing(source) == CLRNN_MISSING_MEAN && !d->table->fill ? clrnn_dataset_fill(d, d->table)
+                                                                                 : CLRNN_OK;
 }
 
-struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
-                                            const struct clrnn_names *names,
+struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, const struct clrnn_names *names,
                                             const struct clrnn_source *source)
 {
     const struct clrnn_source *t = &config->data.train;
@@ -145,8 +140,8 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
 
 // ---------------------------------------------------------------- column means for missing cells
 
-// Sets marked[i] to 1 for each row i of the table that a sample of `d` contains. The table is that of the
-// data set of which `d` is a view, or of `d` itself.
+// Sets marked[i] to 1 for each row i of the table that a sample of `d` contains. The table is that of the data set of
+// which `d` is a view, or of `d` itself.
 static void mark_rows(const struct clrnn_dataset *d, unsigned char *marked)
 {
     const struct clrnn_series *w = d->windows;
@@ -160,9 +155,7 @@ static void mark_rows(const struct clrnn_dataset *d, unsigned char *marked)
     for (uint32_t s = 0; s < d->info.S; s++) {
         uint32_t sample = s;
         const struct clrnn_dataset *root = clrnn_dataset_root(d, &sample);
-        const uint32_t T = root->length    ? (uint32_t)root->length[sample]
-                           : root->windows ? root->windows->window
-                                           : 1;
+        const uint32_t T = root->length ? (uint32_t)root->length[sample] : root->windows ? root->windows->window : 1;
 
         for (uint32_t t = 0; t < T; t++)
             marked[clrnn_dataset_table_row(root, sample, t)] = 1;
@@ -230,15 +223,13 @@ enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const st
         v->steps = malloc(((size_t)train->info.T + 1) * sizeof(*v->steps));
     if (v->steps)
         memcpy(v->steps, train->steps, ((size_t)train->info.T + 1) * sizeof(*v->steps));
-    st = v->name && v->x_path && v->y_path && !train->steps == !v->steps
-             ? CLRNN_OK
-             : clrnn_error_memory(train->log, 0, "valid");
+    st = v->name && v->x_path && v->y_path && !train->steps == !v->steps ? CLRNN_OK
+                                                                         : clrnn_error_memory(train->log, 0, "valid");
     if (st == CLRNN_OK)
         st = clrnn_series_make(train->log, train->x_path, train->table, source, after, CLRNN_PART_TRAIN,
                                &train->windows);
     if (st == CLRNN_OK)
-        st = clrnn_series_make(train->log, train->x_path, train->table, source, after, CLRNN_PART_VALID,
-                               &v->windows);
+        st = clrnn_series_make(train->log, train->x_path, train->table, source, after, CLRNN_PART_VALID, &v->windows);
     if (st != CLRNN_OK) {
         clrnn_dataset_close(&v);
         return st;

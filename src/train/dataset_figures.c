@@ -21,8 +21,7 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
 
         clrnn_dataset_classes(dataset, s, y);
         for (size_t t = 0; t < steps; t++)
-            if (y[t] >= 0 && (uint32_t)y[t] < info->classes &&
-                (dataset->goal.binary || y[t] != dataset->goal.ignore))
+            if (y[t] >= 0 && (uint32_t)y[t] < info->classes && (dataset->goal.binary || y[t] != dataset->goal.ignore))
                 counts[y[t]]++;
         clrnn_dataset_passed(dataset, s);
     }
@@ -30,8 +29,8 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
     return clrnn_dataset_whole(dataset);
 }
 
-// For bce_with_logits: sets weight[o] of each label o to negatives / positives, or to 1 without positives. y
-// may lie between 0 and 1, so the number of positives is the sum of y.
+// For bce_with_logits: sets weight[o] of each label o to negatives / positives, or to 1 without positives. y may lie
+// between 0 and 1, so the number of positives is the sum of y.
 static void balance_labels(const struct clrnn_dataset *dataset, double *weight)
 {
     const uint32_t targets = dataset->info.targets;
@@ -70,8 +69,7 @@ static enum clrnn_status balance_classes(const struct clrnn_dataset *dataset, ui
     return st;
 }
 
-enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight,
-                                                 size_t *count)
+enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight, size_t *count)
 {
     const bool binary = dataset->goal.binary;
     const uint32_t outputs = MAX2(dataset->goal.outputs, dataset->info.classes);
@@ -175,8 +173,7 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
 enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33])
 {
     const struct clrnn_dataset_info *info = &dataset->info;
-    const uint32_t shape[] = {info->S,     info->T,           info->C,      info->tokens,
-                              info->has_y, info->has_lengths, info->y_steps};
+    const uint32_t shape[] = {info->S, info->T, info->C, info->tokens, info->has_y, info->has_lengths, info->y_steps};
     const size_t width = info->tokens ? info->T : (size_t)info->T * info->C;
     float *row = malloc(width * sizeof(*row));
     struct clrnn_hash h;

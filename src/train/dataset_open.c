@@ -40,20 +40,18 @@ static enum clrnn_status find_shape(struct clrnn_dataset *d)
     clrnn_npy_describe(x, text, sizeof(text));
     if (d->info.tokens) {
         if (x->ndim != 2 && !(x->ndim == 3 && x->shape[2] == 1))
-            return clrnn_error(
-                d->log, CLRNN_ERR_DATA,
-                "%s: holds %s, expected integers (N, T), since the first layer is an embedding", d->x_path,
-                text);
+            return clrnn_error(d->log, CLRNN_ERR_DATA,
+                               "%s: holds %s, expected integers (N, T), since the first layer is an embedding",
+                               d->x_path, text);
     } else if (x->ndim != 2 && x->ndim != 3) {
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: holds %s, expected (N, T, C): samples, steps, features; or (N, C), taken as T = 1%s",
-            d->x_path, text, clrnn_x_advice(x));
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: holds %s, expected (N, T, C): samples, steps, features; or (N, C), taken as T = 1%s",
+                           d->x_path, text, clrnn_x_advice(x));
     }
     for (unsigned i = 0; i < x->ndim; i++)
         if (x->shape[i] == 0 || x->shape[i] > MAX_EXTENT)
-            return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, each extent must lie in 1 to %zu",
-                               d->x_path, text, MAX_EXTENT);
+            return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, each extent must lie in 1 to %zu", d->x_path,
+                               text, MAX_EXTENT);
     d->info.S = (uint32_t)x->shape[0];
     d->info.T = d->info.tokens || x->ndim == 3 ? (uint32_t)x->shape[1] : 1;
     d->info.C = d->info.tokens ? 0 : (uint32_t)x->shape[x->ndim - 1];
@@ -90,10 +88,9 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
     y = d->y;
     clrnn_npy_describe(y, text, sizeof(text));
     if (y->ndim < 1 || y->shape[0] != info->S)
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: holds %s, but %s has %u samples: both must have the same number%s", d->y_path,
-                           text, d->x_path, info->S,
-                           clrnn_samples_advice(d->x, y->ndim ? y->shape[0] : 0, advice, sizeof(advice)));
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA, "%s: holds %s, but %s has %u samples: both must have the same number%s", d->y_path,
+            text, d->x_path, info->S, clrnn_samples_advice(d->x, y->ndim ? y->shape[0] : 0, advice, sizeof(advice)));
     if (d->goal.ctc) {
         if (y->ndim != 2 || y->shape[1] < 1 || y->shape[1] > MAX_EXTENT)
             return clrnn_error(
@@ -116,11 +113,10 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
     if (info->targets > 1)
         return wrong_targets(d, text);
     if (steps && info->y_T > 1)
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: holds %s, expected (%u, %u): without a pool layer there is a prediction for every "
-            "step%s, and y needs one for each; for one prediction a sample add `- pool: {over: last}`",
-            d->y_path, text, info->S, info->y_T, d->steps ? " that the windows over time leave" : "");
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: holds %s, expected (%u, %u): without a pool layer there is a prediction for every "
+                           "step%s, and y needs one for each; for one prediction a sample add `- pool: {over: last}`",
+                           d->y_path, text, info->S, info->y_T, d->steps ? " that the windows over time leave" : "");
     return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected one value a sample: (%u) or (%u, 1)%s",
                        d->y_path, text, info->S, info->S,
                        clrnn_y_advice(y, info->T, d->goal.classes ? 0 : outputs, advice, sizeof(advice)));
@@ -134,8 +130,7 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_co
 
     d->x_path = clrnn_dataset_name_array(d, a ? &a->x : NULL, folder, source->x, "X", &st);
     d->y_path = clrnn_dataset_name_array(d, a ? &a->y : NULL, folder, source->y, "y", &st);
-    d->lengths_path =
-        clrnn_dataset_name_array(d, a ? &a->lengths : NULL, folder, source->lengths, "lengths", &st);
+    d->lengths_path = clrnn_dataset_name_array(d, a ? &a->lengths : NULL, folder, source->lengths, "lengths", &st);
     TRY(st);
     if (!d->x_path)
         return clrnn_error(d->log, CLRNN_ERR_DATA, "%s data: there is no array X", d->name);
@@ -148,8 +143,7 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_co
     TRY(clrnn_dataset_find_steps(d, config));
     d->info.targets = clrnn_dataset_count_targets(config, d);
     if (d->y_path)
-        TRY(open_y(d, a ? &a->y : NULL,
-                   clrnn_layers_width(config, config->layer_count, d->info.C, d->info.T)));
+        TRY(open_y(d, a ? &a->y : NULL, clrnn_layers_width(config, config->layer_count, d->info.C, d->info.T)));
     if (d->y_path && d->goal.ctc)
         TRY(clrnn_dataset_open_y_lengths(d, source, folder));
     d->info.has_y = d->y;
@@ -172,8 +166,7 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
 }
 
 // Sets x_path and y_path, the names of X and y in messages, if X and y are in one file or are synthetic.
-static enum clrnn_status name_paths(struct clrnn_dataset *d, const struct clrnn_source *source,
-                                    const char *folder)
+static enum clrnn_status name_paths(struct clrnn_dataset *d, const struct clrnn_source *source, const char *folder)
 {
     const char *ts = clrnn_source_ts(source), *file = ts ? ts : source->csv;
 
@@ -188,14 +181,13 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
                                      const struct clrnn_source *source, const char *folder, const char *name,
                                      enum clrnn_dataset_check check, struct clrnn_dataset **dataset)
 {
-    return clrnn_dataset_open_by(log, config, source, folder, name, check, &(struct clrnn_open_rules){0},
-                                 dataset);
+    return clrnn_dataset_open_by(log, config, source, folder, name, check, &(struct clrnn_open_rules){0}, dataset);
 }
 
 enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struct clrnn_config *config,
-                                        const struct clrnn_source *source, const char *folder,
-                                        const char *name, enum clrnn_dataset_check check,
-                                        const struct clrnn_open_rules *rules, struct clrnn_dataset **dataset)
+                                        const struct clrnn_source *source, const char *folder, const char *name,
+                                        enum clrnn_dataset_check check, const struct clrnn_open_rules *rules,
+                                        struct clrnn_dataset **dataset)
 {
     struct clrnn_dataset *d = calloc(1, sizeof(*d));
     enum clrnn_status st;
@@ -253,8 +245,8 @@ fail:
 
 // ---------------------------------------------------------------- the sets of a config
 
-// Computes the column means that replace missing cells from the rows of `train` alone, and sets them in the
-// tables of `whole` and `valid`.
+// Computes the column means that replace missing cells from the rows of `train` alone, and sets them in the tables of
+// `whole` and `valid`.
 static enum clrnn_status refill(struct clrnn_dataset *whole, const struct clrnn_dataset *train,
                                 struct clrnn_dataset *valid)
 {
@@ -266,8 +258,7 @@ static enum clrnn_status refill(struct clrnn_dataset *whole, const struct clrnn_
 
 enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const struct clrnn_config *config,
                                             const struct clrnn_source *source, const char *name,
-                                            enum clrnn_dataset_check check,
-                                            const struct clrnn_open_rules *rules,
+                                            enum clrnn_dataset_check check, const struct clrnn_open_rules *rules,
                                             struct clrnn_dataset **dataset)
 {
     struct clrnn_source whole = clrnn_source_as_trained(config, rules->names, source);
@@ -322,20 +313,18 @@ static enum clrnn_status check_together(const struct clrnn_log *log, const struc
                                         const struct clrnn_dataset *valid)
 {
     if (!train->info.has_y || (valid && !valid->info.has_y))
-        return clrnn_error(log, CLRNN_ERR_CONFIG,
-                           "data.%s has no targets: name them by `y:`, or for CSV by `label:`",
+        return clrnn_error(log, CLRNN_ERR_CONFIG, "data.%s has no targets: name them by `y:`, or for CSV by `label:`",
                            train->info.has_y ? "valid" : "train");
     if (valid && valid->info.C != train->info.C)
-        return clrnn_error(
-            log, CLRNN_ERR_DATA,
-            "the validation data have %u features, the training data %u: both must have the same",
-            valid->info.C, train->info.C);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "the validation data have %u features, the training data %u: both must have the same",
+                           valid->info.C, train->info.C);
     return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
-                                           enum clrnn_dataset_check check, bool report,
-                                           struct clrnn_dataset **train, struct clrnn_dataset **valid)
+                                           enum clrnn_dataset_check check, bool report, struct clrnn_dataset **train,
+                                           struct clrnn_dataset **valid)
 {
     enum clrnn_status st;
 
@@ -372,8 +361,8 @@ enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct c
     const struct clrnn_dataset_info *info;
     struct clrnn_dataset *dataset;
 
-    TRY(clrnn_dataset_open(log, config, &whole, source->own ? config->folder : NULL, "data",
-                           CLRNN_CHECK_SHAPES_ONLY, &dataset));
+    TRY(clrnn_dataset_open(log, config, &whole, source->own ? config->folder : NULL, "data", CLRNN_CHECK_SHAPES_ONLY,
+                           &dataset));
     info = clrnn_dataset_info(dataset);
     *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T};
     clrnn_dataset_close(&dataset);

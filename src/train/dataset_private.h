@@ -53,29 +53,27 @@ struct clrnn_dataset {
 /** Opens the array in memory `array` or, if `array` is NULL, the file at `path`. */
 enum clrnn_status clrnn_dataset_open_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
                                            const char *path, struct clrnn_npy **npy);
-/** Returns the name by which messages refer to an array or file; the caller frees it. Returns NULL if there
- * is neither array nor file, or if there is no memory; in the latter case sets *status. */
-char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
-                               const char *folder, const char *path, const char *word,
-                               enum clrnn_status *status);
+/** Returns the name by which messages refer to an array or file; the caller frees it. Returns NULL if there is neither
+ * array nor file, or if there is no memory; in the latter case sets *status. */
+char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn_array *array, const char *folder,
+                               const char *path, const char *word, enum clrnn_status *status);
 /** Opens the lengths [S] of the samples, at d->lengths_path or in `array`. The shape of X must be known. */
 enum clrnn_status clrnn_dataset_open_lengths(struct clrnn_dataset *d, const struct clrnn_array *array);
 /** Opens the y_lengths [S] of ctc: the number of labels in each row of y [S, L]. y must be open already. */
 enum clrnn_status clrnn_dataset_open_y_lengths(struct clrnn_dataset *d, const struct clrnn_source *source,
                                                const char *folder);
-/** Draws the number of labels of each sample for synthetic ctc data: from 1 to a quarter of the model's
- * output steps. */
+/** Draws the number of labels of each sample for synthetic ctc data: from 1 to a quarter of the model's output
+ * steps. */
 enum clrnn_status clrnn_dataset_make_y_lengths(struct clrnn_dataset *d);
 /** Opens the weights [S] of the samples, if `source` has any. S must be known. */
 enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
                                              const char *folder);
-/** Sets info.y_T. If the model has windows over time (conv1d, max_pool1d, avg_pool1d), which change the
- * number of steps, also sets d->steps. T and lengths must be known. CLRNN_ERR_DATA: a sample has too few
- * steps. */
+/** Sets info.y_T. If the model has windows over time (conv1d, max_pool1d, avg_pool1d), which change the number of
+ * steps, also sets d->steps. T and lengths must be known. CLRNN_ERR_DATA: a sample has too few steps. */
 enum clrnn_status clrnn_dataset_find_steps(struct clrnn_dataset *d, const struct clrnn_config *config);
 
-/** Follows a chain of views and returns the data set at its end, which is not a view. Replaces *sample, an
- * index in `d`, by the index of the same sample in the returned set; `sample` may be NULL. */
+/** Follows a chain of views and returns the data set at its end, which is not a view. Replaces *sample, an index in
+ * `d`, by the index of the same sample in the returned set; `sample` may be NULL. */
 static inline const struct clrnn_dataset *clrnn_dataset_root(const struct clrnn_dataset *d, uint32_t *sample)
 {
     for (; d->parent; d = d->parent)
@@ -91,10 +89,8 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, siz
 size_t clrnn_dataset_table_row(const struct clrnn_dataset *root, uint32_t sample, size_t step);
 /** Returns element `index` of X [T, C] of a sample whose data are in a table. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t index);
-/** Reads elements [first, first + count) of X, or element `index` of y, of a sample whose data are in a
- * table. */
-void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count,
-                           float *x);
+/** Reads elements [first, first + count) of X, or element `index` of y, of a sample whose data are in a table. */
+void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count, float *x);
 double clrnn_dataset_table_y(const struct clrnn_dataset *root, uint32_t sample, size_t index);
 /** Like clrnn_dataset_moments, but counts each row of overlapping windows once. */
 void clrnn_series_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
@@ -105,13 +101,12 @@ void clrnn_series_hash(const struct clrnn_dataset *dataset, struct clrnn_hash *h
 uint32_t clrnn_dataset_count_targets(const struct clrnn_config *config, const struct clrnn_dataset *d);
 /** Opens the CSV file source->csv, found at d->x_path, into `d`. */
 enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                         const struct clrnn_source *source,
-                                         const struct clrnn_open_rules *rules);
+                                         const struct clrnn_source *source, const struct clrnn_open_rules *rules);
 /** Whether source->csv names several files, because it is a pattern or label_from is set. */
 bool clrnn_source_is_files(const struct clrnn_source *source);
 /** Opens the files that match the pattern source->csv (d->x_path) in sorted order, each as one sequence.
- * CLRNN_ERR_DATA: no file matches, a file has other columns than the first, a file has no label, or a label
- * has no file. */
+ * CLRNN_ERR_DATA: no file matches, a file has other columns than the first, a file has no label, or a label has no
+ * file. */
 enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct clrnn_config *config,
                                            const struct clrnn_source *source, const char *folder,
                                            const struct clrnn_open_rules *rules);
@@ -119,13 +114,12 @@ enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct
 const char *clrnn_source_ts(const struct clrnn_source *source);
 /** Opens the .ts file at d->x_path. Errors: CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                        const struct clrnn_source *source,
-                                        const struct clrnn_open_rules *rules);
-/** Sets table->fill, the replacements for missing cells with the setting `missing: mean`, to each column's
- * mean over the rows that the samples of `dataset` contain. */
+                                        const struct clrnn_source *source, const struct clrnn_open_rules *rules);
+/** Sets table->fill, the replacements for missing cells with the setting `missing: mean`, to each column's mean over
+ * the rows that the samples of `dataset` contain. */
 enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct clrnn_table *table);
-/** Splits windows in time: `train` keeps the windows before the split point of each group, *valid gets the
- * windows after it. */
+/** Splits windows in time: `train` keeps the windows before the split point of each group, *valid gets the windows
+ * after it. */
 enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,
                                            struct clrnn_dataset **valid);
 

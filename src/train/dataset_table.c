@@ -9,8 +9,7 @@
 
 size_t clrnn_dataset_table_row(const struct clrnn_dataset *root, uint32_t sample, size_t step)
 {
-    return root->windows ? clrnn_series_row(root->windows, clrnn_series_start(root->windows, sample) + step)
-                         : sample;
+    return root->windows ? clrnn_series_row(root->windows, clrnn_series_start(root->windows, sample) + step) : sample;
 }
 
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t index)
@@ -32,8 +31,7 @@ double clrnn_dataset_table_y(const struct clrnn_dataset *root, uint32_t sample, 
                              root->table->target[index % root->table->targets]);
 }
 
-void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count,
-                           float *x)
+void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count, float *x)
 {
     const struct clrnn_table *t = root->table;
     const size_t start = root->windows ? clrnn_series_start(root->windows, sample) : sample;

@@ -15,8 +15,8 @@ static void *copy_of(const void *from, size_t bytes)
     return to ? memcpy(to, from, bytes) : NULL;
 }
 
-enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct clrnn_view *view,
-                                     const char *name, struct clrnn_dataset **result)
+enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct clrnn_view *view, const char *name,
+                                     struct clrnn_dataset **result)
 {
     const uint32_t count = view->row || view->count ? view->count : dataset->info.S;
     const size_t C = MAX2(dataset->info.C, 1u);
@@ -30,15 +30,13 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
     d->info = dataset->info;
     d->info.S = count;
     d->info.T = view->steps ? MIN2(view->steps, dataset->info.T) : dataset->info.T;
-    d->info.y_T = dataset->info.y_steps && !dataset->info.has_y_lengths
-                      ? clrnn_dataset_output_steps(dataset, d->info.T)
-                      : dataset->info.y_T;
+    d->info.y_T = dataset->info.y_steps && !dataset->info.has_y_lengths ? clrnn_dataset_output_steps(dataset, d->info.T)
+                                                                        : dataset->info.y_T;
     d->info.bytes = (uint64_t)count * d->info.T * C * sizeof(float);
     d->info.name = d->name = clrnn_format("%s", name);
     d->references = 1;
     d->parent = dataset;
-    d->row =
-        view->row ? copy_of(view->row, count * sizeof(*d->row)) : malloc(MAX2(count, 1u) * sizeof(*d->row));
+    d->row = view->row ? copy_of(view->row, count * sizeof(*d->row)) : malloc(MAX2(count, 1u) * sizeof(*d->row));
     d->label_row = copy_of(view->label_row, count * sizeof(*d->label_row));
     d->blanked = view->blank;
     d->blank = copy_of(view->blank, C * sizeof(*d->blank));
@@ -58,11 +56,11 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
 
 // ---------------------------------------------------------------- splitting
 
-// Computes takes [strata], the number of samples of each stratum (the samples of one class) that go to the
-// validation part: counts[k] * fraction, rounded so that the sum is `total`. Strata with the largest
-// remainders are rounded up first, of equal remainders the lower stratum. remainders [strata]: scratch.
-static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total,
-                      uint32_t *takes, double *remainders)
+// Computes takes [strata], the number of samples of each stratum (the samples of one class) that go to the validation
+// part: counts[k] * fraction, rounded so that the sum is `total`. Strata with the largest remainders are rounded up
+// first, of equal remainders the lower stratum. remainders [strata]: scratch.
+static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total, uint32_t *takes,
+                      double *remainders)
 {
     uint32_t given = 0;
 
@@ -86,10 +84,9 @@ static void share_out(const uint32_t *counts, uint32_t strata, double fraction, 
     }
 }
 
-// Finds the stratum of each sample: its class, or the last stratum for ignored labels. Counts the samples of
-// each stratum.
-static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, uint32_t *stratum,
-                        uint32_t *counts)
+// Finds the stratum of each sample: its class, or the last stratum for ignored labels. Counts the samples of each
+// stratum.
+static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, uint32_t *stratum, uint32_t *counts)
 {
     for (uint32_t s = 0; s < dataset->info.S; s++) {
         int32_t label = 0;
@@ -102,10 +99,10 @@ static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, ui
     }
 }
 
-// Sets taken[s] to 1 for each sample s of the validation part: the first takes[k] samples of a random
-// permutation of each stratum k. members: all samples, sorted by stratum; order: scratch.
-static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t strata,
-                        const uint32_t *members, uint64_t seed, uint32_t *order, unsigned char *taken)
+// Sets taken[s] to 1 for each sample s of the validation part: the first takes[k] samples of a random permutation of
+// each stratum k. members: all samples, sorted by stratum; order: scratch.
+static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t strata, const uint32_t *members,
+                        uint64_t seed, uint32_t *order, unsigned char *taken)
 {
     for (uint32_t k = 0; k < strata; k++) {
         const struct clrnn_random r = {seed, RANDOM_SPLIT, k, 0};
@@ -117,9 +114,9 @@ static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t 
     }
 }
 
-// Returns by how many time steps the next sample is shifted against `sample`: the first T - shift steps of
-// the next sample equal the last T - shift steps of `sample`. Returns 0 if this holds for no shift from 1 to
-// T / 2. Scratch: x [2, T, C].
+// Returns by how many time steps the next sample is shifted against `sample`: the first T - shift steps of the next
+// sample equal the last T - shift steps of `sample`. Returns 0 if this holds for no shift from 1 to T / 2. Scratch: x
+// [2, T, C].
 static uint32_t shift_of(const struct clrnn_dataset *d, uint32_t sample, float *x)
 {
     const size_t width = d->info.C * sizeof(*x), T = d->info.T;
@@ -153,8 +150,7 @@ enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint
         return CLRNN_OK;
     x = malloc(2 * (size_t)info->T * info->C * sizeof(*x));
     if (!x)
-        return clrnn_error_memory(dataset->log, 2 * (size_t)info->T * info->C * sizeof(*x),
-                                  "neighbouring rows");
+        return clrnn_error_memory(dataset->log, 2 * (size_t)info->T * info->C * sizeof(*x), "neighbouring rows");
     for (uint32_t i = 0; i < pairs; i++) {
         const uint32_t by = shift_of(dataset, i * stride, x);
 
@@ -167,8 +163,8 @@ enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint
     return CLRNN_OK;
 }
 
-// Splits windows of one series: the last `taken` windows become the validation part, the windows before them
-// the training part. The apart - 1 windows that share time steps with the validation part are left out.
+// Splits windows of one series: the last `taken` windows become the validation part, the windows before them the
+// training part. The apart - 1 windows that share time steps with the validation part are left out.
 static enum clrnn_status split_series(struct clrnn_dataset *dataset, uint32_t taken, uint32_t apart,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid)
 {
@@ -230,18 +226,15 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
         else
             order[taken_count++] = s;
     if (!kept_count || !taken_count) {
-        st = clrnn_error(
-            dataset->log, CLRNN_ERR_DATA,
-            "data.valid_fraction %g of the %u samples of %s leaves %u to train and %u to validate: "
-            "both need at least one",
-            fraction, S, dataset->name, kept_count, taken_count);
+        st = clrnn_error(dataset->log, CLRNN_ERR_DATA,
+                         "data.valid_fraction %g of the %u samples of %s leaves %u to train and %u to validate: "
+                         "both need at least one",
+                         fraction, S, dataset->name, kept_count, taken_count);
         goto done;
     }
-    st = clrnn_dataset_view(dataset, &(struct clrnn_view){.row = kept, .count = kept_count}, dataset->name,
-                            train);
+    st = clrnn_dataset_view(dataset, &(struct clrnn_view){.row = kept, .count = kept_count}, dataset->name, train);
     if (st == CLRNN_OK)
-        st = clrnn_dataset_view(dataset, &(struct clrnn_view){.row = order, .count = taken_count}, "valid",
-                                valid);
+        st = clrnn_dataset_view(dataset, &(struct clrnn_view){.row = order, .count = taken_count}, "valid", valid);
     if (st != CLRNN_OK)
         clrnn_dataset_close(train);
 

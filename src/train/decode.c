@@ -32,8 +32,7 @@ uint32_t clrnn_decode_greedy(const float *x, uint32_t T, uint32_t C, uint32_t bl
     return count;
 }
 
-uint32_t clrnn_edit_distance(const int32_t *a, uint32_t a_count, const int32_t *b, uint32_t b_count,
-                             uint32_t *row)
+uint32_t clrnn_edit_distance(const int32_t *a, uint32_t a_count, const int32_t *b, uint32_t b_count, uint32_t *row)
 {
     for (uint32_t j = 0; j <= b_count; j++)
         row[j] = j;
@@ -55,8 +54,8 @@ uint32_t clrnn_edit_distance(const int32_t *a, uint32_t a_count, const int32_t *
 
 #define NO_NODE UINT32_MAX
 
-// A prefix, stored as its last label and its `parent`, the node of the prefix without that label. Equal
-// prefixes share a node. The prefixes that are one label longer form a list: `child` is the first of
+// A prefix, stored as its last label and its `parent`, the node of the prefix without that label. Equal prefixes share
+// a node. The prefixes that are one label longer form a list: `child` is the first of
 // its nodes, and `sibling` leads to the next node of the list.
 struct node {
     uint32_t parent, child, sibling;
@@ -64,8 +63,8 @@ struct node {
     uint32_t entry; // index of the prefix in beam.next; NO_NODE: not there
 };
 
-// A prefix at one step. blank, label: log-probability of all paths (one class for each step so far) that
-// decode to the prefix and end in a blank, or in the prefix's last label.
+// A prefix at one step. blank, label: log-probability of all paths (one class for each step so far) that decode to the
+// prefix and end in a blank, or in the prefix's last label.
 struct entry {
     uint32_t node;
     double blank, label;
@@ -125,10 +124,9 @@ static struct entry *entry_of(struct beam *b, uint32_t node)
     return &b->next[b->node[node].entry];
 }
 
-// Extends the paths of the prefix `from` by one step, whose classes have the log-probabilities log_prob [C],
-// and adds the paths to the entries of the next step. Returns false if there is no memory.
-static bool follow(struct beam *b, const struct entry *from, const double *log_prob, uint32_t C,
-                   uint32_t blank)
+// Extends the paths of the prefix `from` by one step, whose classes have the log-probabilities log_prob [C], and adds
+// the paths to the entries of the next step. Returns false if there is no memory.
+static bool follow(struct beam *b, const struct entry *from, const double *log_prob, uint32_t C, uint32_t blank)
 {
     const int32_t last = b->node[from->node].label;
     struct entry *to = entry_of(b, from->node);
@@ -183,8 +181,8 @@ static bool step(struct beam *b, const double *log_prob, uint32_t C, uint32_t bl
     return true;
 }
 
-enum clrnn_status clrnn_decode_beam(const struct clrnn_log *log, const float *x, uint32_t T, uint32_t C,
-                                    uint32_t blank, uint32_t width, int32_t *out, uint32_t *count)
+enum clrnn_status clrnn_decode_beam(const struct clrnn_log *log, const float *x, uint32_t T, uint32_t C, uint32_t blank,
+                                    uint32_t width, int32_t *out, uint32_t *count)
 {
     double *log_prob = malloc(C * sizeof(*log_prob));
     struct beam b = {.node = NULL};

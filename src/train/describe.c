@@ -14,10 +14,9 @@
 #include "train/session.h"
 #include "train/speedup.h"
 
-// Writes `word`, then name and shape of each tensor in `slots`, as in "x [32, 64, 2474]". slots [count] are
-// tensor ids; a negative id means that there is no tensor.
-static void write_tensors(FILE *out, const char *word, const struct clrnn_graph *graph, const int *slots,
-                          size_t count)
+// Writes `word`, then name and shape of each tensor in `slots`, as in "x [32, 64, 2474]". slots [count] are tensor ids;
+// a negative id means that there is no tensor.
+static void write_tensors(FILE *out, const char *word, const struct clrnn_graph *graph, const int *slots, size_t count)
 {
     const char *comma = "";
 
@@ -50,8 +49,8 @@ static const char *short_text(double value, const char *unit, char text[32])
     return text;
 }
 
-// Writes the layers of a model that has nested layers as a tree, one layer per line, with the numbers of its
-// input and output features.
+// Writes the layers of a model that has nested layers as a tree, one layer per line, with the numbers of its input and
+// output features.
 static void write_tree(FILE *out, const struct clrnn_model *m)
 {
     for (size_t i = 0; i < m->config->layer_count; i++) {
@@ -64,8 +63,7 @@ static void write_tree(FILE *out, const struct clrnn_model *m)
             depth++; // the branch of a concat is a level, too
         for (; parent != SIZE_MAX; parent = clrnn_layer_parent(m->config, parent))
             depth++;
-        fprintf(out, "%*s%s %s  %u -> %u\n", 2 * depth, "",
-                clrnn_layer_prefix(m->config, i, prefix, sizeof(prefix)),
+        fprintf(out, "%*s%s %s  %u -> %u\n", 2 * depth, "", clrnn_layer_prefix(m->config, i, prefix, sizeof(prefix)),
                 clrnn_layer_word(m->config->layer[i].kind), s->in, s->out);
     }
     fputc('\n', out);
@@ -77,22 +75,21 @@ static void write_text(FILE *out, const struct clrnn_plan *plan)
     const struct clrnn_plan_cost cost = clrnn_plan_cost(plan);
     char flops[32], bytes[32], arena[32], params[32], queued[64] = "";
 
-    fprintf(out, "batch %u, %u step%s, on %s\n\n", plan->params.N, plan->params.T,
-            plan->params.T == 1 ? "" : "s", clrnn_device_info(plan->model->device)->name);
+    fprintf(out, "batch %u, %u step%s, on %s\n\n", plan->params.N, plan->params.T, plan->params.T == 1 ? "" : "s",
+            clrnn_device_info(plan->model->device)->name);
     if (clrnn_config_nests(plan->model->config))
         write_tree(out, plan->model);
     for (size_t i = 0; i < graph->op_count; i++) {
         const struct clrnn_op *op = &graph->op[i];
         const struct clrnn_cost c = clrnn_op_cost(graph, op);
 
-        fprintf(out, "%-14s %-10s %14s %10s\n", clrnn_op_name(op->kind), op->layer,
-                short_text(c.flops, "FLOP", flops), short_text(c.bytes, "B", bytes));
+        fprintf(out, "%-14s %-10s %14s %10s\n", clrnn_op_name(op->kind), op->layer, short_text(c.flops, "FLOP", flops),
+                short_text(c.bytes, "B", bytes));
         write_tensors(out, "from", graph, op->in, CLRNN_OP_MAX_IN);
         write_tensors(out, "to  ", graph, op->out, CLRNN_OP_MAX_OUT);
         if (plan->op_launch[i] == plan->op_launch[i + 1])
             fprintf(out, "    run   nothing%s\n",
-                    op->kind == CLRNN_OP_FEED ? ": those who read the batch pick its rows up from the data"
-                                              : "");
+                    op->kind == CLRNN_OP_FEED ? ": those who read the batch pick its rows up from the data" : "");
         for (size_t l = plan->op_launch[i]; l < plan->op_launch[i + 1]; l++) {
             const struct clrnn_launch_info *info = clrnn_launches_info(plan->launches, l);
 
@@ -102,11 +99,10 @@ static void write_text(FILE *out, const struct clrnn_plan *plan)
     }
     if (cost.queued < cost.launches)
         snprintf(queued, sizeof(queued), " that become %zu when run often", cost.queued);
-    fprintf(out, "\n%zu ops, %zu launches%s, %s, %s moved if each tensor is touched once\n", cost.ops,
-            cost.launches, queued, short_text(cost.flops, "FLOP", flops), short_text(cost.bytes, "B", bytes));
+    fprintf(out, "\n%zu ops, %zu launches%s, %s, %s moved if each tensor is touched once\n", cost.ops, cost.launches,
+            queued, short_text(cost.flops, "FLOP", flops), short_text(cost.bytes, "B", bytes));
     fprintf(out, "parameters %s, as much again for gradients and each moment; activations %s\n",
-            short_text((double)cost.param_bytes, "B", params),
-            short_text((double)cost.arena_bytes, "B", arena));
+            short_text((double)cost.param_bytes, "B", params), short_text((double)cost.arena_bytes, "B", arena));
 }
 
 static json_t *slots_json(const struct clrnn_graph *graph, const int *slots, size_t count)
@@ -122,15 +118,13 @@ static json_t *slots_json(const struct clrnn_graph *graph, const int *slots, siz
         dims = json_array();
         for (unsigned d = 0; d < t->ndim; d++)
             json_array_append_new(dims, json_integer(t->dims[d]));
-        json_array_append_new(array,
-                              json_pack("{s:o, s:o}", "name", clrnn_json_text(t->name), "shape", dims));
+        json_array_append_new(array, json_pack("{s:o, s:o}", "name", clrnn_json_text(t->name), "shape", dims));
     }
     return array;
 }
 
 // Writes a plan as JSON. `shards` is NULL if batches are not divided into shards.
-static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan,
-                                    const struct clrnn_speedup *shards)
+static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan, const struct clrnn_speedup *shards)
 {
     const struct clrnn_graph *graph = plan->graph;
     const struct clrnn_plan_cost cost = clrnn_plan_cost(plan);
@@ -145,22 +139,20 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan,
         for (size_t l = plan->op_launch[i]; l < plan->op_launch[i + 1]; l++) {
             const struct clrnn_launch_info *info = clrnn_launches_info(plan->launches, l);
 
-            json_array_append_new(launches, json_pack("{s:s, s:s, s:f, s:f}", "kernel", info->kernel, "shape",
-                                                      info->shape, "flops", info->cost.flops, "bytes",
-                                                      info->cost.bytes));
+            json_array_append_new(launches,
+                                  json_pack("{s:s, s:s, s:f, s:f}", "kernel", info->kernel, "shape", info->shape,
+                                            "flops", info->cost.flops, "bytes", info->cost.bytes));
         }
-        json_array_append_new(ops,
-                              json_pack("{s:s, s:o, s:f, s:f, s:o, s:o, s:o}", "op", clrnn_op_name(op->kind),
-                                        "layer", clrnn_json_text(op->layer), "flops", c.flops, "bytes",
-                                        c.bytes, "in", slots_json(graph, op->in, CLRNN_OP_MAX_IN), "out",
-                                        slots_json(graph, op->out, CLRNN_OP_MAX_OUT), "launches", launches));
+        json_array_append_new(ops, json_pack("{s:s, s:o, s:f, s:f, s:o, s:o, s:o}", "op", clrnn_op_name(op->kind),
+                                             "layer", clrnn_json_text(op->layer), "flops", c.flops, "bytes", c.bytes,
+                                             "in", slots_json(graph, op->in, CLRNN_OP_MAX_IN), "out",
+                                             slots_json(graph, op->out, CLRNN_OP_MAX_OUT), "launches", launches));
     }
-    all =
-        json_pack("{s:o, s:i, s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:o}", "device",
-                  clrnn_json_text(clrnn_device_info(plan->model->device)->name), "batch", (int)plan->params.N,
-                  "steps", (int)plan->params.T, "flops", cost.flops, "bytes", cost.bytes, "launches",
-                  (json_int_t)cost.launches, "queued", (json_int_t)cost.queued, "arena_bytes",
-                  (json_int_t)cost.arena_bytes, "param_bytes", (json_int_t)cost.param_bytes, "ops", ops);
+    all = json_pack("{s:o, s:i, s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:o}", "device",
+                    clrnn_json_text(clrnn_device_info(plan->model->device)->name), "batch", (int)plan->params.N,
+                    "steps", (int)plan->params.T, "flops", cost.flops, "bytes", cost.bytes, "launches",
+                    (json_int_t)cost.launches, "queued", (json_int_t)cost.queued, "arena_bytes",
+                    (json_int_t)cost.arena_bytes, "param_bytes", (json_int_t)cost.param_bytes, "ops", ops);
     if (shards)
         json_object_set_new(all, "shards", clrnn_speedup_json(shards));
     text = clrnn_json_dump(all, JSON_INDENT(1));
@@ -172,8 +164,8 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan,
     return CLRNN_OK;
 }
 
-static enum clrnn_status write_plan(FILE *out, const struct clrnn_plan *plan,
-                                    const struct clrnn_speedup *shards, bool json)
+static enum clrnn_status write_plan(FILE *out, const struct clrnn_plan *plan, const struct clrnn_speedup *shards,
+                                    bool json)
 {
     if (json)
         return write_json(out, plan, shards);
@@ -183,8 +175,8 @@ static enum clrnn_status write_plan(FILE *out, const struct clrnn_plan *plan,
     return CLRNN_OK;
 }
 
-static enum clrnn_status in_memory(const struct clrnn_plan *plan, const struct clrnn_speedup *shards,
-                                   bool json, char **text)
+static enum clrnn_status in_memory(const struct clrnn_plan *plan, const struct clrnn_speedup *shards, bool json,
+                                   char **text)
 {
     size_t size;
     FILE *out = clrnn_text_open(text, &size);

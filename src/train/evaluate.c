@@ -10,14 +10,11 @@
 #include "train/metrics.h"
 #include "train/naive.h"
 
-// Opens data.test of the model's config or, if there is none, the config's validation set. Reads them as in
-// training.
+// Opens data.test of the model's config or, if there is none, the config's validation set. Reads them as in training.
 static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struct clrnn_dataset **dataset)
 {
     const struct clrnn_data_config *data = &model->config->data;
-    const struct clrnn_source *named = data->test.there    ? &data->test
-                                       : data->valid.there ? &data->valid
-                                                           : NULL;
+    const struct clrnn_source *named = data->test.there ? &data->test : data->valid.there ? &data->valid : NULL;
     const char *word = data->test.there ? "data.test" : "its validation set";
     struct clrnn_dataset *train;
     enum clrnn_status st;
@@ -27,8 +24,7 @@ static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struc
         const struct clrnn_open_rules rules = {
             .names = model->names, .by_position = !model->names, .no_targets = !targets};
 
-        st = clrnn_dataset_open_beside(model->log, model->config, named, word, CLRNN_CHECK_ALL, &rules,
-                                       dataset);
+        st = clrnn_dataset_open_beside(model->log, model->config, named, word, CLRNN_CHECK_ALL, &rules, dataset);
     } else if (data->train.there && (data->valid_fraction > 0.0 || data->train.split)) {
         st = clrnn_dataset_open_named(model->log, model->config, CLRNN_CHECK_ALL, false, &train, dataset);
         clrnn_dataset_close(&train); // if *dataset is a view, it keeps the set open
@@ -43,20 +39,18 @@ static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struc
 }
 
 // Opens the data that `source` names, with the column and class names that the model keeps.
-static enum clrnn_status open_named(struct clrnn_model *model, const struct clrnn_source *source,
-                                    bool targets, struct clrnn_dataset **dataset)
+static enum clrnn_status open_named(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
+                                    struct clrnn_dataset **dataset)
 {
     const struct clrnn_source whole = clrnn_source_as_trained(model->config, model->names, source);
-    const struct clrnn_open_rules rules = {
-        .names = model->names, .by_position = !model->names, .no_targets = !targets};
+    const struct clrnn_open_rules rules = {.names = model->names, .by_position = !model->names, .no_targets = !targets};
     const char *path = source->arrays ? "data"
                        : source->csv  ? source->csv
                        : source->ts   ? source->ts
                        : source->x    ? source->x
                                       : "synthetic data";
 
-    return clrnn_dataset_open_by(model->log, model->config, &whole, NULL, path, CLRNN_CHECK_ALL, &rules,
-                                 dataset);
+    return clrnn_dataset_open_by(model->log, model->config, &whole, NULL, path, CLRNN_CHECK_ALL, &rules, dataset);
 }
 
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
@@ -67,8 +61,8 @@ enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_s
     TRY(source->own ? open_own(model, targets, dataset) : open_named(model, source, targets, dataset));
     info = clrnn_dataset_info(*dataset);
     if (info->C != model->shape.features || info->tokens != model->shape.tokens)
-        clrnn_error(model->log, CLRNN_ERR_DATA, "%s: has %u features, but the model was trained on %u",
-                    info->name, info->C, model->shape.features);
+        clrnn_error(model->log, CLRNN_ERR_DATA, "%s: has %u features, but the model was trained on %u", info->name,
+                    info->C, model->shape.features);
     else if (clrnn_model_check_normalization(model) == CLRNN_OK)
         return CLRNN_OK;
     clrnn_dataset_close(dataset);
@@ -129,8 +123,7 @@ enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset
                                  struct clrnn_eval_result *result)
 {
     // copy the set to the device batch by batch: each sample is read only once
-    const struct clrnn_session_params params = {
-        .model = model, .set = dataset, .feed = {.resident_bytes = 1}};
+    const struct clrnn_session_params params = {.model = model, .set = dataset, .feed = {.resident_bytes = 1}};
     struct clrnn_metrics metrics = {0};
     struct clrnn_turns *turns = NULL;
     enum clrnn_status st;

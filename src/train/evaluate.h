@@ -6,10 +6,10 @@
 #include "clrnn/train.h"
 #include "train/session.h"
 
-/** Opens a data set for a model. A CSV file is read like the training file: with the training file's
- * delimiter and other settings, unless `source` has its own, and with the column and class names that the
- * model keeps. `targets`: read y if there is one. Errors: as clrnn_dataset_open; CLRNN_ERR_DATA also if the
- * data have another number of features than the model. */
+/** Opens a data set for a model. A CSV file is read like the training file: with the training file's delimiter and
+ * other settings, unless `source` has its own, and with the column and class names that the model keeps. `targets`:
+ * read y if there is one. Errors: as clrnn_dataset_open; CLRNN_ERR_DATA also if the data have another number of
+ * features than the model. */
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
                                  struct clrnn_dataset **dataset);
 

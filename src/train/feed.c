@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Feeds: copy the data set to the device, or batch by batch if it does not fit there (staging), and prepare
-// the batches of an epoch one after the other.
+// Feeds: copy the data set to the device, or batch by batch if it does not fit there (staging), and prepare the batches
+// of an epoch one after the other.
 #include "train/feed.h"
 
 #include "base/array.h"
@@ -30,8 +30,8 @@ struct clrnn_feed {
     const uint32_t *current;    // [samples] indices of the current batch
     size_t x_width, y_width;    // numbers that a sample has in x, in y
 
-    // If staged: the host gathers x of a batch in half[turn] while the device copies the other half. The
-    // device needs only one buffer for x, because it executes copies and kernels in the order of its queue.
+    // If staged: the host gathers x of a batch in half[turn] while the device copies the other half. The device needs
+    // only one buffer for x, because it executes copies and kernels in the order of its queue.
     bool staged;
     float *half[2];
     uint64_t token[2];
@@ -41,8 +41,8 @@ struct clrnn_feed {
     size_t read_bytes; // bytes read since mapped pages were released
 };
 
-// Counts the bytes read from a mapped file, and releases mapped pages at intervals. Each read counts
-// CLRNN_FAULT_BYTES more than the sample has, because it also makes neighbouring pages resident.
+// Counts the bytes read from a mapped file, and releases mapped pages at intervals. Each read counts CLRNN_FAULT_BYTES
+// more than the sample has, because it also makes neighbouring pages resident.
 static void count_read(struct clrnn_feed *f, size_t numbers)
 {
     f->read_bytes += numbers * sizeof(float) + CLRNN_FAULT_BYTES;
@@ -58,8 +58,7 @@ static void read_x(struct clrnn_feed *f, uint32_t sample, float *x)
     count_read(f, f->x_width);
 }
 
-static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t count,
-                                 const uint32_t *samples)
+static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t count, const uint32_t *samples)
 {
     const size_t width = f->y_width, at = samples ? 0 : first * width;
 
@@ -81,8 +80,7 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
 }
 
 // Writes the lengths of samples and, with ctc, the numbers of their labels to the device.
-static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uint32_t count,
-                                       const uint32_t *samples)
+static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uint32_t count, const uint32_t *samples)
 {
     const size_t at = samples ? 0 : first;
 
@@ -95,10 +93,9 @@ static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uin
     return f->data.y_lengths ? clrnn_buffer_write_i32(f->data.y_lengths, at, count, f->words) : CLRNN_OK;
 }
 
-// Writes y, lengths and weights of `count` samples to the device, that is everything except x. The samples
-// are those in `samples` or, if that is NULL, samples first to first + count - 1.
-static enum clrnn_status write_rest(struct clrnn_feed *f, uint32_t first, uint32_t count,
-                                    const uint32_t *samples)
+// Writes y, lengths and weights of `count` samples to the device, that is everything except x. The samples are those in
+// `samples` or, if that is NULL, samples first to first + count - 1.
+static enum clrnn_status write_rest(struct clrnn_feed *f, uint32_t first, uint32_t count, const uint32_t *samples)
 {
     TRY(write_y(f, first, count, samples));
     TRY(write_lengths(f, first, count, samples));
@@ -109,8 +106,7 @@ static enum clrnn_status write_rest(struct clrnn_feed *f, uint32_t first, uint32
     return clrnn_buffer_write_f32(f->data.weights, samples ? 0 : first, count, f->reals);
 }
 
-static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint32_t count,
-                                      const uint32_t *samples)
+static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint32_t count, const uint32_t *samples)
 {
     for (uint32_t i = 0; i < count; i++) {
         clrnn_dataset_tokens(f->dataset, samples ? samples[i] : first + i, f->words + i * f->x_width);
@@ -175,10 +171,10 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
 
 // ---------------------------------------------------------------- making a feed
 
-// Whether a copy of the set, `needed` bytes, fits on the device. The limit is params.resident_bytes if set,
-// else the environment variable CLRNN_RESIDENT_BYTES if set. Otherwise the copy and all memory in use may
-// take half of the device's memory. A device that shares the host's memory gets at most SHARED_BYTES, because
-// the host keeps the file's pages in memory anyway. No buffer may exceed the device's largest allocation.
+// Whether a copy of the set, `needed` bytes, fits on the device. The limit is params.resident_bytes if set, else the
+// environment variable CLRNN_RESIDENT_BYTES if set. Otherwise the copy and all memory in use may take half of the
+// device's memory. A device that shares the host's memory gets at most SHARED_BYTES, because the host keeps the file's
+// pages in memory anyway. No buffer may exceed the device's largest allocation.
 static bool fits_device(const struct clrnn_feed *f, size_t needed)
 {
     const struct clrnn_device_info *device = clrnn_device_info(f->device);
@@ -210,8 +206,7 @@ static enum clrnn_status make_buffers(struct clrnn_feed *f, uint32_t samples, ui
         return clrnn_error_memory(f->log, 0, info->name);
     TRY(clrnn_buffer_create(f->device, info->tokens ? CLRNN_I32 : CLRNN_REAL, count, "X", &d->x));
     if (info->has_y)
-        TRY(clrnn_buffer_create(f->device, info->y_real ? CLRNN_REAL : CLRNN_I32, samples * f->y_width, "y",
-                                &d->y));
+        TRY(clrnn_buffer_create(f->device, info->y_real ? CLRNN_REAL : CLRNN_I32, samples * f->y_width, "y", &d->y));
     if (info->has_lengths)
         TRY(clrnn_buffer_create(f->device, CLRNN_I32, samples, "lengths", &d->lengths));
     if (info->has_y_lengths)
@@ -262,8 +257,8 @@ static enum clrnn_status fill(struct clrnn_feed *f, uint32_t batch)
     for (uint32_t i = 0; i < batch; i++)
         f->order[i] = i;
     TRY(clrnn_buffer_write_i32(f->data.index, 0, batch, (const int32_t *)(const void *)f->order));
-    clrnn_log(f->log, CLRNN_LOG_DEBUG, "%s: %.1f MB are not copied to the device: staged batch by batch",
-              info->name, (double)info->bytes * 1e-6);
+    clrnn_log(f->log, CLRNN_LOG_DEBUG, "%s: %.1f MB are not copied to the device: staged batch by batch", info->name,
+              (double)info->bytes * 1e-6);
     return CLRNN_OK;
 }
 
@@ -344,8 +339,8 @@ const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed)
 
 // ---------------------------------------------------------------- batches
 
-// Returns T of a batch: the length of its longest sample, rounded up to one of STEP_SIZES values. Each T
-// needs its own plan.
+// Returns T of a batch: the length of its longest sample, rounded up to one of STEP_SIZES values. Each T needs its own
+// plan.
 static uint32_t batch_steps(const struct clrnn_feed *f, const uint32_t *sample, uint32_t N)
 {
     const uint32_t T = f->data.T_data, grain = (T + STEP_SIZES - 1) / STEP_SIZES;
@@ -373,8 +368,8 @@ static enum clrnn_status stage(struct clrnn_feed *f, const uint32_t *sample, uin
     return clrnn_dataset_whole(f->dataset);
 }
 
-// Makes N samples of the current batch, from sample `first` on, readable for plans: stages the samples or, if
-// the device has a copy of the set, writes the samples' indices.
+// Makes N samples of the current batch, from sample `first` on, readable for plans: stages the samples or, if the
+// device has a copy of the set, writes the samples' indices.
 static enum clrnn_status make_ready(struct clrnn_feed *f, uint32_t first, uint32_t N)
 {
     const uint32_t *sample = f->current + first;
@@ -405,8 +400,8 @@ enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_
     f->begin = f->taken = f->steps = 0;
     f->batch = f->batches;
     for (uint32_t b = 0; b < f->batches; b++) {
-        const uint32_t pieces = clrnn_feed_pieces(
-            f->dataset, bptt, f->order + (size_t)b * f->params.batch_size, samples_of(f, b));
+        const uint32_t pieces =
+            clrnn_feed_pieces(f->dataset, bptt, f->order + (size_t)b * f->params.batch_size, samples_of(f, b));
 
         if (step >= f->steps && step - f->steps < pieces) {
             f->batch = b;
@@ -457,8 +452,8 @@ enum clrnn_status clrnn_feed_next_batch(struct clrnn_feed *f, enum clrnn_mode mo
     return CLRNN_OK;
 }
 
-static enum clrnn_status get_plan(struct clrnn_feed *f, enum clrnn_mode mode,
-                                  const struct clrnn_feed_part *part, struct clrnn_plan **plan)
+static enum clrnn_status get_plan(struct clrnn_feed *f, enum clrnn_mode mode, const struct clrnn_feed_part *part,
+                                  struct clrnn_plan **plan)
 {
     const struct clrnn_train_config *train = &f->model->config->train;
     const uint32_t carried = train->bptt || train->stateful ? MIN2(f->params.batch_size, f->S) : 0;
@@ -477,8 +472,7 @@ static enum clrnn_status get_plan(struct clrnn_feed *f, enum clrnn_mode mode,
     return clrnn_plan_cache_get(f->cache, &params, plan);
 }
 
-enum clrnn_status clrnn_feed_part(struct clrnn_feed *f, const struct clrnn_feed_part *part,
-                                  struct clrnn_plan **plan)
+enum clrnn_status clrnn_feed_part(struct clrnn_feed *f, const struct clrnn_feed_part *part, struct clrnn_plan **plan)
 {
     f->model->first_sample = part->first;
     f->model->samples = f->samples;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A feed gives the batches of a data set to a model's plans: from a copy of the whole set on the device or,
-// if the set does not fit there, by copying each batch to the device (staging).
+// A feed gives the batches of a data set to a model's plans: from a copy of the whole set on the device or, if the set
+// does not fit there, by copying each batch to the device (staging).
 #ifndef CLRNN_SRC_TRAIN_FEED_H
 #define CLRNN_SRC_TRAIN_FEED_H
 
@@ -24,8 +24,7 @@ struct clrnn_feed_params clrnn_feed_as_trained(const struct clrnn_config *config
 /** Returns the number of batches in an epoch of S samples. */
 uint32_t clrnn_batch_count(uint32_t S, uint32_t batch_size, bool drop_last);
 /** Returns CLRNN_ERR_CONFIG if train.drop_last leaves no batch of S samples. */
-enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uint32_t batch_size,
-                                    bool drop_last);
+enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uint32_t batch_size, bool drop_last);
 
 /** Provides the batches of one data set to one model, and caches plans by shape. */
 struct clrnn_feed;
@@ -34,33 +33,30 @@ enum clrnn_status clrnn_feed_create(struct clrnn_model *model, const struct clrn
                                     const struct clrnn_feed_params *params, struct clrnn_feed **feed);
 void clrnn_feed_destroy(struct clrnn_feed **feed);
 
-/** Returns the number of training steps in the current epoch: one per batch or, with train.bptt, one per
- * piece of a batch (clrnn_feed_pieces). */
+/** Returns the number of training steps in the current epoch: one per batch or, with train.bptt, one per piece of a
+ * batch (clrnn_feed_pieces). */
 uint32_t clrnn_feed_steps(const struct clrnn_feed *feed);
-/** Computes what clrnn_feed_steps returns in the first epoch of a config, without a feed. Errors:
- * CLRNN_ERR_MEMORY. */
+/** Computes what clrnn_feed_steps returns in the first epoch of a config, without a feed. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const struct clrnn_config *config,
                                          const struct clrnn_dataset *dataset, uint64_t *steps);
 
-/** Returns the number of pieces in a batch of samples, sample [N]. A piece is `bptt` consecutive time steps
- * of all samples. Pieces in which no sample has a valid step are left out. `bptt` 0: the whole batch is one
- * piece. */
-uint32_t clrnn_feed_pieces(const struct clrnn_dataset *dataset, uint32_t bptt, const uint32_t *sample,
-                           uint32_t N);
+/** Returns the number of pieces in a batch of samples, sample [N]. A piece is `bptt` consecutive time steps of all
+ * samples. Pieces in which no sample has a valid step are left out. `bptt` 0: the whole batch is one piece. */
+uint32_t clrnn_feed_pieces(const struct clrnn_dataset *dataset, uint32_t bptt, const uint32_t *sample, uint32_t N);
 
-/** Sets the sample order of an epoch (counted from 0; a permutation from seed and epoch), and starts at
- * training step `step` of that epoch. */
+/** Sets the sample order of an epoch (counted from 0; a permutation from seed and epoch), and starts at training step
+ * `step` of that epoch. */
 enum clrnn_status clrnn_feed_start(struct clrnn_feed *feed, uint64_t epoch, uint32_t step);
 
-/** Prepares the next batch and its plan or, in a training mode with train.bptt, the next piece of a batch and
- * its plan. Writes the batch's sample indices to the device, or stages its data; the device may still be
- * working on earlier batches. *samples becomes the batch's N. After the last batch *plan becomes NULL. */
+/** Prepares the next batch and its plan or, in a training mode with train.bptt, the next piece of a batch and its plan.
+ * Writes the batch's sample indices to the device, or stages its data; the device may still be working on earlier
+ * batches. *samples becomes the batch's N. After the last batch *plan becomes NULL. */
 enum clrnn_status clrnn_feed_next(struct clrnn_feed *feed, enum clrnn_mode mode, struct clrnn_plan **plan,
                                   uint32_t *samples);
 
-/** These two functions replace clrnn_feed_next for a feed with `parts`. clrnn_feed_next_batch moves to the
- * next batch or piece; *samples becomes the batch's N, or 0 after the last batch. clrnn_feed_part then
- * prepares samples [first, first + count) of that batch or piece, and their plan (CLRNN_MODE_SHARD). */
+/** These two functions replace clrnn_feed_next for a feed with `parts`. clrnn_feed_next_batch moves to the next batch
+ * or piece; *samples becomes the batch's N, or 0 after the last batch. clrnn_feed_part then prepares samples [first,
+ * first + count) of that batch or piece, and their plan (CLRNN_MODE_SHARD). */
 enum clrnn_status clrnn_feed_next_batch(struct clrnn_feed *feed, enum clrnn_mode mode, uint32_t *samples);
 struct clrnn_feed_part {
     uint32_t first, count;
@@ -73,15 +69,15 @@ enum clrnn_status clrnn_feed_part(struct clrnn_feed *feed, const struct clrnn_fe
 /** Skips this many batches, at most those that are left. */
 void clrnn_feed_skip(struct clrnn_feed *feed, uint32_t batches);
 
-/** Returns which fraction of a batch's time steps is in the piece prepared last; 1 for a whole batch. *first:
- * whether that piece is the first piece of its batch. */
+/** Returns which fraction of a batch's time steps is in the piece prepared last; 1 for a whole batch. *first: whether
+ * that piece is the first piece of its batch. */
 double clrnn_feed_share(const struct clrnn_feed *feed, bool *first);
 
 /** Returns the sample indices of the batch prepared last, in the order of the batch. */
 const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed);
 
-/** Computes order [S]: the sample indices in the order in which a feed with these parameters reads them in an
- * epoch. Errors: CLRNN_ERR_MEMORY. */
+/** Computes order [S]: the sample indices in the order in which a feed with these parameters reads them in an epoch.
+ * Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_feed_order(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
                                    const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order);
 #endif

@@ -24,20 +24,18 @@ uint32_t clrnn_batch_count(uint32_t S, uint32_t batch_size, bool drop_last)
     return S / batch_size + (!drop_last && S % batch_size ? 1 : 0);
 }
 
-enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uint32_t batch_size,
-                                    bool drop_last)
+enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uint32_t batch_size, bool drop_last)
 {
     if (clrnn_batch_count(S, batch_size, drop_last))
         return CLRNN_OK;
-    return clrnn_error(
-        log, CLRNN_ERR_CONFIG,
-        "train.drop_last leaves no batch: %u samples, batch_size %u; choose a smaller batch_size or "
-        "drop_last: false",
-        S, batch_size);
+    return clrnn_error(log, CLRNN_ERR_CONFIG,
+                       "train.drop_last leaves no batch: %u samples, batch_size %u; choose a smaller batch_size or "
+                       "drop_last: false",
+                       S, batch_size);
 }
 
-// Sorts order [count] by sample length, longest first: a stable counting sort over lengths 1..T. Scratch:
-// starts [T + 1], sorted [count].
+// Sorts order [count] by sample length, longest first: a stable counting sort over lengths 1..T. Scratch: starts [T +
+// 1], sorted [count].
 static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint32_t *order, uint32_t count,
                            uint32_t *starts, uint32_t *sorted)
 {
@@ -51,8 +49,8 @@ static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint
     memcpy(order, sorted, count * sizeof(*order));
 }
 
-// Sorts samples by length within chunks of BUCKET_BATCHES batches, so that the samples of a batch have
-// similar lengths. With params->shuffle, whole batches are then shuffled; a last, smaller batch stays last.
+// Sorts samples by length within chunks of BUCKET_BATCHES batches, so that the samples of a batch have similar lengths.
+// With params->shuffle, whole batches are then shuffled; a last, smaller batch stays last.
 static enum clrnn_status bucket(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
                                 const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order)
 {
@@ -98,8 +96,7 @@ enum clrnn_status clrnn_feed_order(const struct clrnn_log *log, const struct clr
     return params->bucket && info->has_lengths ? bucket(log, dataset, params, epoch, order) : CLRNN_OK;
 }
 
-uint32_t clrnn_feed_pieces(const struct clrnn_dataset *dataset, uint32_t bptt, const uint32_t *sample,
-                           uint32_t N)
+uint32_t clrnn_feed_pieces(const struct clrnn_dataset *dataset, uint32_t bptt, const uint32_t *sample, uint32_t N)
 {
     uint32_t longest = 1;
 

@@ -41,13 +41,12 @@ json_t *clrnn_json_number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-enum clrnn_status clrnn_folder_json(const struct clrnn_log *log, const char *folder, const char *name,
-                                    json_t *object, size_t flags, const char *end, const char *what)
+enum clrnn_status clrnn_folder_json(const struct clrnn_log *log, const char *folder, const char *name, json_t *object,
+                                    size_t flags, const char *end, const char *what)
 {
     char *path = clrnn_path_join(folder, name), *text = clrnn_json_dump(object, flags);
     char *whole = text ? clrnn_format("%s%s", text, end) : NULL;
-    const enum clrnn_status st =
-        path && whole ? clrnn_write_text(log, path, whole) : clrnn_error_memory(log, 0, what);
+    const enum clrnn_status st = path && whole ? clrnn_write_text(log, path, whole) : clrnn_error_memory(log, 0, what);
 
     json_decref(object);
     free(text);
@@ -82,13 +81,12 @@ enum clrnn_status clrnn_folder_check(const struct clrnn_log *log, const struct c
     if (count > 3)
         snprintf(more, sizeof(more), " and %d more", count - 3);
     if (count > 0 && !clrnn_folder_is(kind, folder))
-        st = clrnn_error(
-            log, CLRNN_ERR_ARG,
-            "%s: holds %s%s%s%s%s%s and is no %s's folder: name a new or empty folder, or that of "
-            "an earlier %s, which is then %s (--out)",
-            folder, entry[0]->d_name, count > 1 ? ", " : "", count > 1 ? entry[1]->d_name : "",
-            count > 2 ? ", " : "", count > 2 ? entry[2]->d_name : "", more, kind->noun, kind->noun,
-            kind->then);
+        st = clrnn_error(log, CLRNN_ERR_ARG,
+                         "%s: holds %s%s%s%s%s%s and is no %s's folder: name a new or empty folder, or that of "
+                         "an earlier %s, which is then %s (--out)",
+                         folder, entry[0]->d_name, count > 1 ? ", " : "", count > 1 ? entry[1]->d_name : "",
+                         count > 2 ? ", " : "", count > 2 ? entry[2]->d_name : "", more, kind->noun, kind->noun,
+                         kind->then);
     for (int i = 0; i < count; i++)
         free(entry[i]);
     free(entry);
@@ -107,18 +105,17 @@ enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct cl
     if (*lock < 0)
         st = clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be written: %s", mark, strerror(errno));
     else if (flock(*lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // ignores file systems without locks
-        st = clrnn_error(
-            log, CLRNN_ERR_ARG,
-            "%s: another %s writes there now; choose another folder (--out) or wait for it to end", folder,
-            kind->noun);
+        st = clrnn_error(log, CLRNN_ERR_ARG,
+                         "%s: another %s writes there now; choose another folder (--out) or wait for it to end", folder,
+                         kind->noun);
     free(mark);
     return st;
 }
 
 // ---------------------------------------------------------------- default names
 
-// Returns the config's file name without its ending, or "run" if the config is not from a file. Returns NULL
-// if there is no memory.
+// Returns the config's file name without its ending, or "run" if the config is not from a file. Returns NULL if there
+// is no memory.
 static char *name_of(const struct clrnn_config *config)
 {
     const char *slash = config->path ? strrchr(config->path, '/') : NULL;
@@ -158,8 +155,8 @@ enum clrnn_status clrnn_folder_choose(const struct clrnn_log *log, const struct 
     if (fits)
         memcpy(folder, path, strlen(path) + 1);
     else if (path)
-        st = clrnn_error(log, CLRNN_ERR_ARG, "the folder's path has %zu bytes, expected fewer than %d",
-                         strlen(path), PATH_MAX);
+        st = clrnn_error(log, CLRNN_ERR_ARG, "the folder's path has %zu bytes, expected fewer than %d", strlen(path),
+                         PATH_MAX);
     free(path);
     TRY(st);
     TRY(clrnn_folder_check(log, kind, folder));

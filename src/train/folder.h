@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Folders that commands write into. They are named after the config and the time, marked by a marker file and
-// locked while in use. A folder that holds other files is refused.
+// Folders that commands write into. They are named after the config and the time, marked by a marker file and locked
+// while in use. A folder that holds other files is refused.
 #ifndef CLRNN_SRC_TRAIN_FOLDER_H
 #define CLRNN_SRC_TRAIN_FOLDER_H
 
@@ -17,19 +17,19 @@ struct clrnn_folder_kind {
     bool (*is_unmarked)(const char *folder); // recognises folders of this kind without a marker, or NULL
 };
 
-/** Writes "<folder>/<part>/<name>", or "" if that does not fit in PATH_MAX. Does not allocate, because a lack
- * of memory must neither hide a run nor interrupt its replacement. */
+/** Writes "<folder>/<part>/<name>", or "" if that does not fit in PATH_MAX. Does not allocate, because a lack of memory
+ * must neither hide a run nor interrupt its replacement. */
 const char *clrnn_folder_join(char path[PATH_MAX], const char *folder, const char *part, const char *name);
 /** Whether "<folder>/<part>/<name>" exists; true also if that cannot be determined. */
 bool clrnn_folder_has(const char *folder, const char *part, const char *name);
 
 /** Returns a number as JSON, or null if the number is not finite. */
 json_t *clrnn_json_number(double value);
-/** Writes `object` as JSON text, followed by the text `end`, to the file `name` in the folder, and releases
- * `object`. `flags`: of jansson's json_dumps; `what`: name of the object in messages. CLRNN_ERR_MEMORY, also
- * if memory ran out for a part of the object since the last clrnn_json_out_of_memory; CLRNN_ERR_DISK. */
-enum clrnn_status clrnn_folder_json(const struct clrnn_log *log, const char *folder, const char *name,
-                                    json_t *object, size_t flags, const char *end, const char *what);
+/** Writes `object` as JSON text, followed by the text `end`, to the file `name` in the folder, and releases `object`.
+ * `flags`: of jansson's json_dumps; `what`: name of the object in messages. CLRNN_ERR_MEMORY, also if memory ran out
+ * for a part of the object since the last clrnn_json_out_of_memory; CLRNN_ERR_DISK. */
+enum clrnn_status clrnn_folder_json(const struct clrnn_log *log, const char *folder, const char *name, json_t *object,
+                                    size_t flags, const char *end, const char *what);
 
 /** Whether a folder is of this kind. */
 bool clrnn_folder_is(const struct clrnn_folder_kind *kind, const char *folder);
@@ -37,8 +37,8 @@ bool clrnn_folder_is(const struct clrnn_folder_kind *kind, const char *folder);
  * CLRNN_ERR_ARG: the folder holds other files; CLRNN_ERR_DISK: the folder cannot be read. */
 enum clrnn_status clrnn_folder_check(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
                                      const char *folder);
-/** Writes the marker into an existing folder and locks it until the file descriptor *lock is closed.
- * CLRNN_ERR_DISK; CLRNN_ERR_ARG: another process has locked the folder. */
+/** Writes the marker into an existing folder and locks it until the file descriptor *lock is closed. CLRNN_ERR_DISK;
+ * CLRNN_ERR_ARG: another process has locked the folder. */
 enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
                                     const char *folder, int *lock);
 

@@ -40,8 +40,7 @@ static enum clrnn_status note_pace(struct clrnn_loop *l, double seconds, uint32_
 
 static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
 {
-    const uint64_t batches = clrnn_feed_steps(l->train->feed),
-                   steps_left = batches * l->config->train.epochs - l->done;
+    const uint64_t batches = clrnn_feed_steps(l->train->feed), steps_left = batches * l->config->train.epochs - l->done;
     const double now = clrnn_clock(), run = now - l->started;
 
     *p = (struct clrnn_progress){
@@ -111,15 +110,13 @@ static enum clrnn_status read_records(struct clrnn_loop *l)
         l->steps_here++;
         l->epoch_samples += q->samples[i];
         if (log_every && l->done % log_every == 0) {
-            TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->last_weight != 0.0,
-                                      l->state.last_lr));
+            TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->last_weight != 0.0, l->state.last_lr));
             TRY(clrnn_tensorboard_step(l->events, l->done, l->last_loss, l->state.last_lr));
         }
     }
     now = clrnn_clock();
     TRY(note_pace(l, (now - l->last_read) / q->count, q->count));
-    q->limit =
-        (uint32_t)fmin(fmax(READ_SECONDS * q->count / fmax(now - l->last_read, 1e-9), 1.0), LOOP_QUEUE);
+    q->limit = (uint32_t)fmin(fmax(READ_SECONDS * q->count / fmax(now - l->last_read, 1e-9), 1.0), LOOP_QUEUE);
     l->last_read = now;
     q->count = 0;
     TRY(clrnn_watch_weights(&l->watch, l->model));
@@ -147,8 +144,7 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
     if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(read_records(l)); // the scheduler needs this batch's loss
     // if no label of the batch counts, there is no loss for reduce_lr_on_plateau: skip the step
-    if (scheduler->per_batch &&
-        (scheduler->kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU || l->last_weight != 0.0))
+    if (scheduler->per_batch && (scheduler->kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU || l->last_weight != 0.0))
         clrnn_model_step_schedule(l->model, l->last_loss);
     return q->count >= q->limit ? read_records(l) : CLRNN_OK;
 }
@@ -204,8 +200,7 @@ static enum clrnn_status train_epoch(struct clrnn_loop *l)
 
 // ---------------------------------------------------------------- the end of an epoch
 
-static void make_row(const struct clrnn_loop *l, const struct clrnn_session_record *valid,
-                     struct clrnn_epoch_row *row)
+static void make_row(const struct clrnn_loop *l, const struct clrnn_session_record *valid, struct clrnn_epoch_row *row)
 {
     const double *metric = l->metrics.value;
     const struct clrnn_progress_state *s = &l->state;
@@ -277,8 +272,8 @@ static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, 
     l->params->progress(l->params->progress_user, &progress);
 }
 
-// Writes the epoch's metrics first and the checkpoint last.safetensors at the end. A run that is killed in
-// between resumes from the checkpoint of the epoch before, and writes the same metrics again.
+// Writes the epoch's metrics first and the checkpoint last.safetensors at the end. A run that is killed in between
+// resumes from the checkpoint of the epoch before, and writes the same metrics again.
 static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_session_record *valid)
 {
     struct clrnn_progress_state *s = &l->state;
@@ -320,8 +315,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
         clrnn_log(l->log, CLRNN_LOG_INFO,
                   "early stopping after epoch %llu: %s has not improved on %.9g for %llu epochs",
                   (unsigned long long)s->epoch,
-                  l->config->train.early_stopping.monitor ? l->config->train.early_stopping.monitor
-                                                          : "valid_loss",
+                  l->config->train.early_stopping.monitor ? l->config->train.early_stopping.monitor : "valid_loss",
                   s->stop_best, (unsigned long long)s->stop_bad);
     return CLRNN_OK;
 }
@@ -329,8 +323,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
 static enum clrnn_status interrupt(struct clrnn_loop *l)
 {
     TRY(keep(l));
-    clrnn_log(l->log, CLRNN_LOG_INFO,
-              "interrupted in epoch %llu after step %llu; `clrnn train --resume %s` goes on",
+    clrnn_log(l->log, CLRNN_LOG_INFO, "interrupted in epoch %llu after step %llu; `clrnn train --resume %s` goes on",
               (unsigned long long)l->state.epoch + 1, (unsigned long long)l->done, l->folder.path);
     return CLRNN_INTERRUPTED;
 }

@@ -52,11 +52,11 @@ struct clrnn_loop {
     struct clrnn_metrics metrics;  // of the validation set; the loop owns its confusion matrix, or NULL
 
     // Times in seconds of the monotonic clock; pictures_took is the duration of the last drawing.
-    double called, pictures_ended, pictures_took;    // call of clrnn_train; last drawing of pictures, 0: none
-    double kept;                                     // last checkpoint
-    double started, epoch_started, last_read, shown; // start, start of epoch, last records, last progress
-    double former_seconds;                           // seconds of the epochs before a resume
-    double train_seconds;                            // seconds of this epoch's training, without validation
+    double called, pictures_ended, pictures_took;     // call of clrnn_train; last drawing of pictures, 0: none
+    double kept;                                      // last checkpoint
+    double started, epoch_started, last_read, shown;  // start, start of epoch, last records, last progress
+    double former_seconds;                            // seconds of the epochs before a resume
+    double train_seconds;                             // seconds of this epoch's training, without validation
     uint64_t steps_here, samples_here, epoch_samples; // of this process: steps, samples, this epoch's samples
     double train_seconds_here;
     uint32_t largest_batch; // largest number of samples in a step so far
@@ -68,12 +68,12 @@ struct clrnn_loop {
     } * pace;
 };
 
-/** Checks in advance that every step can run. CLRNN_ERR_CONFIG where one_cycle_lr would be stepped past its
- * end, or batchnorm would get a single value per channel. */
+/** Checks in advance that every step can run. CLRNN_ERR_CONFIG where one_cycle_lr would be stepped past its end, or
+ * batchnorm would get a single value per channel. */
 enum clrnn_status clrnn_loop_check(const struct clrnn_loop *loop);
 
-/** Trains until all epochs are done or early stopping ends the run. CLRNN_INTERRUPTED: params->stop was set;
- * a checkpoint was written. */
+/** Trains until all epochs are done or early stopping ends the run. CLRNN_INTERRUPTED: params->stop was set; a
+ * checkpoint was written. */
 enum clrnn_status clrnn_loop_run(struct clrnn_loop *loop);
 
 // ---------------------------------------------------------------- report.c
@@ -89,7 +89,6 @@ void clrnn_report_result(struct clrnn_loop *loop, struct clrnn_train_result *res
 enum clrnn_status clrnn_report_epoch(struct clrnn_loop *loop);
 
 /** At the end of the run: writes summary.json if `summary` is true, and the pictures. */
-enum clrnn_status clrnn_report_end(struct clrnn_loop *loop, const struct clrnn_train_result *result,
-                                   bool summary);
+enum clrnn_status clrnn_report_end(struct clrnn_loop *loop, const struct clrnn_train_result *result, bool summary);
 
 #endif

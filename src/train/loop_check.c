@@ -5,17 +5,16 @@
 #include "model/network.h"
 #include "train/loop.h"
 
-// Whether a shard has at most one sample when a batch of N samples, or a smaller last batch of `rest`
-// samples, is divided into `shards` shards. `rest` 0: there is no smaller last batch.
+// Whether a shard has at most one sample when a batch of N samples, or a smaller last batch of `rest` samples, is
+// divided into `shards` shards. `rest` 0: there is no smaller last batch.
 static bool has_single(uint32_t N, uint32_t rest, uint32_t shards)
 {
     return N < 2 * shards || (rest && rest < 2 * shards);
 }
 
-// Checks that no batch gives a batchnorm layer a single value per channel. Otherwise the run would fail at
-// that batch, perhaps after hours.
-static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set,
-                                          bool training)
+// Checks that no batch gives a batchnorm layer a single value per channel. Otherwise the run would fail at that batch,
+// perhaps after hours.
+static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set, bool training)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
     const struct clrnn_config *c = l->config;
@@ -30,8 +29,7 @@ static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const stru
         T = MAX2(T, clrnn_dataset_length(set, s));
     for (size_t i = 0; i < c->layer_count; i++)
         if (c->layer[i].kind == CLRNN_LAYER_BATCHNORM && clrnn_layers_steps(c, i, T) == 1 &&
-            (training || !c->layer[i].track_running_stats) &&
-            has_single(N, rest, c->layer[i].sync ? 1 : shards))
+            (training || !c->layer[i].track_running_stats) && has_single(N, rest, c->layer[i].sync ? 1 : shards))
             return clrnn_error(
                 l->log, CLRNN_ERR_CONFIG,
                 "%s: data.%s: %u samples in batches of %u%s make a batch of N=1 and T=1, which has one value per "
@@ -42,8 +40,8 @@ static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const stru
     return CLRNN_OK;
 }
 
-// Checks that one_cycle_lr is not stepped past its end, where PyTorch raises an exception. Otherwise the run
-// would fail at that step, perhaps after hours.
+// Checks that one_cycle_lr is not stepped past its end, where PyTorch raises an exception. Otherwise the run would fail
+// at that step, perhaps after hours.
 static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 {
     const struct clrnn_train_config *train = &l->config->train;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Messages between ranks. MPI's own blocking calls poll without a pause. The waits here sleep between polls,
-// so that a rank that waits does not slow down a rank that computes on the same core. Only one thread at a
-// time calls MPI.
+// Messages between ranks. MPI's own blocking calls poll without a pause. The waits here sleep between polls, so that a
+// rank that waits does not slow down a rank that computes on the same core. Only one thread at a time calls MPI.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -102,9 +101,9 @@ static enum clrnn_status begin_next(const struct clrnn_log *log, struct clrnn_me
     return CLRNN_OK;
 }
 
-// Sets the next rank to which this rank sends a broadcast; returns false when it has sent to all its
-// receivers. Broadcasts use a binomial tree. A rank receives from the rank whose number is its own without
-// the lowest set bit. It then sends to the ranks (own number + bit) for each lower bit, the highest first.
+// Sets the next rank to which this rank sends a broadcast; returns false when it has sent to all its receivers.
+// Broadcasts use a binomial tree. A rank receives from the rank whose number is its own without the lowest set bit. It
+// then sends to the ranks (own number + bit) for each lower bit, the highest first.
 static bool next_receiver(struct clrnn_message *m)
 {
     do
@@ -187,15 +186,13 @@ enum clrnn_status clrnn_ranks_progress(const struct clrnn_log *log, bool *busy)
     if (!*busy)
         return CLRNN_OK;
     pthread_mutex_lock(&calls);
-    result = MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, clrnn_mpi.comm[CLRNN_CHANNEL_MAIN], &there,
-                        MPI_STATUS_IGNORE);
+    result = MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, clrnn_mpi.comm[CLRNN_CHANNEL_MAIN], &there, MPI_STATUS_IGNORE);
     pthread_mutex_unlock(&calls);
     return clrnn_mpi_check(log, result, "a look for messages");
 }
 
-static enum clrnn_status exchange(const struct clrnn_log *log, enum clrnn_message_kind kind,
-                                  enum clrnn_channel channel, uint32_t other, uint32_t tag, void *data,
-                                  size_t bytes)
+static enum clrnn_status exchange(const struct clrnn_log *log, enum clrnn_message_kind kind, enum clrnn_channel channel,
+                                  uint32_t other, uint32_t tag, void *data, size_t bytes)
 {
     struct clrnn_message m = {
         .kind = kind, .channel = channel, .other = other, .tag = tag, .data = data, .bytes = bytes};
@@ -204,8 +201,8 @@ static enum clrnn_status exchange(const struct clrnn_log *log, enum clrnn_messag
     return clrnn_message_wait(log, &m);
 }
 
-enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t to,
-                                   uint32_t tag, void *data, size_t bytes)
+enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t to, uint32_t tag,
+                                   void *data, size_t bytes)
 {
     return exchange(log, CLRNN_MESSAGE_SEND, channel, to, tag, data, bytes);
 }
@@ -219,8 +216,7 @@ enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, enum clrnn_ch
 enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, enum clrnn_channel channel, void *data,
                                         size_t bytes)
 {
-    return clrnn_ranks_count() > 1 ? exchange(log, CLRNN_MESSAGE_BROADCAST, channel, 0, 0, data, bytes)
-                                   : CLRNN_OK;
+    return clrnn_ranks_count() > 1 ? exchange(log, CLRNN_MESSAGE_BROADCAST, channel, 0, 0, data, bytes) : CLRNN_OK;
 }
 
 bool clrnn_ranks_have_threads(void)
@@ -239,14 +235,13 @@ enum clrnn_status clrnn_ranks_check_threads(const struct clrnn_log *log)
 
 #else
 
-enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t to,
-                                   uint32_t tag, void *data, size_t bytes)
+enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t to, uint32_t tag,
+                                   void *data, size_t bytes)
 {
     (void)channel;
     (void)tag;
     (void)data;
-    return clrnn_error(log, CLRNN_ERR_ARG, "%zu bytes for rank %u, but clrnn was built without MPI", bytes,
-                       to);
+    return clrnn_error(log, CLRNN_ERR_ARG, "%zu bytes for rank %u, but clrnn was built without MPI", bytes, to);
 }
 
 enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t from,

@@ -16,9 +16,8 @@
 #define MOST_SCORES ((size_t)1 << 24) // most scores that are kept for the areas under curves
 #define MOST_LISTED 1000u             // most classes, labels or outputs listed in metrics.jsonl
 
-// Columns of `sum`: the first enum is for classes and labels, the second for real targets. ORIGIN is the
-// first target. SHIFTED and SHIFTED_SQUARES sum (target - ORIGIN) and its square, which makes rounding errors
-// of the variance small.
+// Columns of `sum`: the first enum is for classes and labels, the second for real targets. ORIGIN is the first target.
+// SHIFTED and SHIFTED_SQUARES sum (target - ORIGIN) and its square, which makes rounding errors of the variance small.
 enum { HITS, GUESSED, SUPPORT };
 enum { ABSOLUTE, SQUARED, SHIFTED, SHIFTED_SQUARES, SEEN, COLUMNS, ORIGIN = COLUMNS };
 enum { WIDTH = COLUMNS + 1 };
@@ -48,8 +47,7 @@ enum clrnn_metric clrnn_metric_monitored(const char *monitor)
 {
     unsigned i = 0;
 
-    while (i < CLRNN_METRIC_COUNT &&
-           (strncmp(monitor, "valid_", 6) != 0 || strcmp(monitor + 6, words[i]) != 0))
+    while (i < CLRNN_METRIC_COUNT && (strncmp(monitor, "valid_", 6) != 0 || strcmp(monitor + 6, words[i]) != 0))
         i++;
     return (enum clrnn_metric)i;
 }
@@ -66,12 +64,10 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
     const size_t batch = MIN2(MAX2(model->config->train.batch_size, 1u), info->S);
-    const size_t steps = model->per_step ? clrnn_model_output_steps(model, info->T) : 1,
-                 rows = steps * info->S;
+    const size_t steps = model->per_step ? clrnn_model_output_steps(model, info->T) : 1, rows = steps * info->S;
     size_t numbers;
 
-    *m = (struct clrnn_metrics){
-        .model = model, .set = set, .outputs = model->outputs, .targets = model->targets};
+    *m = (struct clrnn_metrics){.model = model, .set = set, .outputs = model->outputs, .targets = model->targets};
     if (model->config->train.loss.kind != CLRNN_LOSS_QUANTILE && !of_labels(m))
         m->groups = of_classes(m) || of_values(m) || m->targets > 1 ? m->outputs : 2;
     if (!of_values(m) && !of_labels(m)) // two classes, or a single label, need only one score
@@ -89,8 +85,8 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
         m->scores = 0;
     if (m->scores)
         m->score = malloc(rows * m->scores * sizeof(*m->score));
-    if (m->out && m->real && m->class && m->labels && m->row && m->sum && m->group[0] && m->group[1] &&
-        m->group[2] && (m->score || !m->scores))
+    if (m->out && m->real && m->class && m->labels && m->row && m->sum && m->group[0] && m->group[1] && m->group[2] &&
+        (m->score || !m->scores))
         return CLRNN_OK;
     clrnn_metrics_close(m);
     return clrnn_error_memory(model->log, numbers * sizeof(*m->out), "the metrics");
@@ -158,8 +154,8 @@ static void add_classes(struct clrnn_metrics *m, const float *x, int32_t truth)
     m->scored++;
 }
 
-// Adds the true value y and the score x of label `o`. If there is a single label, its values 0 and 1 are the
-// two groups. If there are several labels, each label is a group.
+// Adds the true value y and the score x of label `o`. If there is a single label, its values 0 and 1 are the two
+// groups. If there are several labels, each label is a group.
 static void add_label(struct clrnn_metrics *m, uint32_t o, float x, float y)
 {
     const bool truth = y > 0.5f, guess = x > 0.0f;
@@ -206,13 +202,11 @@ static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
     m->scored++;
 }
 
-// For ctc: decodes a sample greedily, and adds the edit distance between decoded labels and the sample's
-// labels.
+// For ctc: decodes a sample greedily, and adds the edit distance between decoded labels and the sample's labels.
 static void add_labels(struct clrnn_metrics *m, const float *x, uint32_t steps, uint32_t sample)
 {
     const uint32_t truth = (uint32_t)clrnn_dataset_y_valid(m->set, sample);
-    const uint32_t found =
-        clrnn_decode_greedy(x, steps, m->outputs, m->model->config->train.loss.blank, m->labels);
+    const uint32_t found = clrnn_decode_greedy(x, steps, m->outputs, m->model->config->train.loss.blank, m->labels);
     const uint32_t edits = clrnn_edit_distance(m->labels, found, m->class, truth, m->row);
 
     m->items++;
@@ -388,17 +382,14 @@ char *clrnn_metrics_json(const struct clrnn_metrics *m)
 {
     static const char *const lists[2][3] = {{"precision_per_class", "recall_per_class", "f1_per_class"},
                                             {"mae_per_output", "rmse_per_output", "r2_per_output"}};
-    const bool values = of_values(m),
-               listed = m->groups && m->groups <= MOST_LISTED && (!values || m->groups > 1);
-    char *text = malloc(64 * CLRNN_METRIC_COUNT + 3 * (64 + (listed ? (size_t)m->groups : 0) * 32)),
-         *at = text;
+    const bool values = of_values(m), listed = m->groups && m->groups <= MOST_LISTED && (!values || m->groups > 1);
+    char *text = malloc(64 * CLRNN_METRIC_COUNT + 3 * (64 + (listed ? (size_t)m->groups : 0) * 32)), *at = text;
 
     if (!text)
         return NULL;
     *at = 0;
     for (unsigned i = CLRNN_METRIC_balanced_accuracy; i < CLRNN_METRIC_COUNT; i++)
-        if ((i < CLRNN_METRIC_mae || i >= CLRNN_METRIC_cer) &&
-            clrnn_loss_has_metric(m->model->config, words[i])) {
+        if ((i < CLRNN_METRIC_mae || i >= CLRNN_METRIC_cer) && clrnn_loss_has_metric(m->model->config, words[i])) {
             at += sprintf(at, ", \"valid_%s\": ", words[i]);
             at += number(at, m->value[i]);
         }

@@ -7,8 +7,7 @@
 
 #include "train/turns.h"
 
-// Scalar metrics, in their order in metrics.jsonl. A metric that the loss does not have
-// (clrnn_loss_has_metric) is NaN.
+// Scalar metrics, in their order in metrics.jsonl. A metric that the loss does not have (clrnn_loss_has_metric) is NaN.
 #define CLRNN_METRICS(X) \
     X(accuracy) X(balanced_accuracy) X(macro_f1) X(roc_auc) X(pr_auc) X(mae) X(rmse) X(r2) X(cer) X(wer)
 
@@ -28,8 +27,8 @@ struct clrnn_metrics {
     const struct clrnn_dataset *set;
     uint32_t outputs, targets;
     double value[CLRNN_METRIC_COUNT]; // set by clrnn_metrics_pass
-    uint32_t groups;  // number of classes, labels, or outputs of real targets; 0: no metrics per group
-    double *group[3]; // [groups] each: precision, recall, F1; or mae, rmse, r2
+    uint32_t groups;                  // number of classes, labels, or outputs of real targets; 0: no metrics per group
+    double *group[3];                 // [groups] each: precision, recall, F1; or mae, rmse, r2
 
     uint64_t *confusion;       // [groups, groups] for classes, owned by the caller, or NULL
     uint64_t items, correct;   // predictions that count; correct predictions among them
@@ -45,8 +44,8 @@ struct clrnn_metrics {
     uint64_t edits, truth, wrong;
 };
 
-/** Prepares *m to compute the metrics of a model on a set with targets; clrnn_metrics_close frees the
- * contents. Errors: CLRNN_ERR_MEMORY. */
+/** Prepares *m to compute the metrics of a model on a set with targets; clrnn_metrics_close frees the contents. Errors:
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn_model *model,
                                      const struct clrnn_dataset *set);
 void clrnn_metrics_close(struct clrnn_metrics *m);
@@ -61,9 +60,9 @@ uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group);
 enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_turns *turns,
                                      const volatile sig_atomic_t *stop, struct clrnn_session_record *record);
 
-/** Returns the metrics as JSON members: ", \"valid_macro_f1\": 0.5, ...". These are all metrics that the loss
- * has, lists per class or output included, but not accuracy, mae, rmse and r2, which struct clrnn_epoch_row
- * has. The caller frees the text. Returns NULL if there is no memory. */
+/** Returns the metrics as JSON members: ", \"valid_macro_f1\": 0.5, ...". These are all metrics that the loss has,
+ * lists per class or output included, but not accuracy, mae, rmse and r2, which struct clrnn_epoch_row has. The caller
+ * frees the text. Returns NULL if there is no memory. */
 char *clrnn_metrics_json(const struct clrnn_metrics *m);
 
 #endif

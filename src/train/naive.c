@@ -22,12 +22,12 @@ static const char *const naive_name[] = {"last value", "seasonal", "linear"};
 static void read_past(const struct clrnn_dataset *root, size_t start, size_t target, double *past)
 {
     for (uint32_t t = 0; t < root->windows->window; t++)
-        past[t] = clrnn_table_value(root->table, clrnn_series_row(root->windows, start + t),
-                                    root->table->target[target]);
+        past[t] =
+            clrnn_table_value(root->table, clrnn_series_row(root->windows, start + t), root->table->target[target]);
 }
 
-// Fits the least squares line through past [window]: value = at + slope * (t - middle), where t counts the
-// rows of the window from 0 and middle = (window - 1) / 2.
+// Fits the least squares line through past [window]: value = at + slope * (t - middle), where t counts the rows of the
+// window from 0 and middle = (window - 1) / 2.
 static void fit_line(const double *past, uint32_t window, double *at, double *slope)
 {
     const double middle = (window - 1) / 2.0;
@@ -43,8 +43,8 @@ static void fit_line(const double *past, uint32_t window, double *at, double *sl
     *slope = squares > 0 ? products / squares : 0;
 }
 
-static double predict(enum naive_kind kind, const double *past, uint32_t window, uint32_t season,
-                      uint32_t step, double at, double slope)
+static double predict(enum naive_kind kind, const double *past, uint32_t window, uint32_t season, uint32_t step,
+                      double at, double slope)
 {
     switch (kind) {
     case NAIVE_SEASON: // the value at the same position in the window's last season
@@ -170,9 +170,9 @@ json_t *clrnn_naive_json(const struct clrnn_naive *naive)
     for (uint32_t i = 0; i < naive->count; i++) {
         const struct clrnn_naive_result *r = &naive->result[i];
 
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "name", r->name, "mae",
-                                              clrnn_json_number(r->mae), "rmse", clrnn_json_number(r->rmse),
-                                              "accuracy", clrnn_json_number(r->accuracy)));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "name", r->name, "mae", clrnn_json_number(r->mae),
+                                              "rmse", clrnn_json_number(r->rmse), "accuracy",
+                                              clrnn_json_number(r->accuracy)));
     }
     return list;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Measures the connection between two ranks (processes) with messages sent by the functions that training
-// uses.
+// Measures the connection between two ranks (processes) with messages sent by the functions that training uses.
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,10 +11,9 @@
 #define BYTES ((size_t)8 << 20)
 #define ROUNDS 5
 
-// Sends `bytes` from rank 0 to the last rank and back. Lowers *seconds to half of the time taken, the time in
-// one direction, if that is less.
-static enum clrnn_status there_and_back(const struct clrnn_log *log, void *data, size_t bytes,
-                                        double *seconds)
+// Sends `bytes` from rank 0 to the last rank and back. Lowers *seconds to half of the time taken, the time in one
+// direction, if that is less.
+static enum clrnn_status there_and_back(const struct clrnn_log *log, void *data, size_t bytes, double *seconds)
 {
     const uint32_t last = clrnn_ranks_count() - 1;
     const double start = clrnn_clock();

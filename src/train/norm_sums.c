@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sums batchnorm's statistics over the tree of shards (tree.h), in double. Forward: count, mean and sum of
-// squared deviations of each feature, combined pairwise (Chan, Golub, LeVeque). Backward: the sums of dy xhat
-// and of dy, where xhat is the normalised input.
+// Sums batchnorm's statistics over the tree of shards (tree.h), in double. Forward: count, mean and sum of squared
+// deviations of each feature, combined pairwise (Chan, Golub, LeVeque). Backward: the sums of dy xhat and of dy, where
+// xhat is the normalised input.
 #include "train/norm_sums.h"
 
 #include <math.h>
@@ -22,8 +22,8 @@ struct clrnn_norm_sums {
     const struct clrnn_worker *worker;
     size_t count;
     struct norm *norm; // [count], indexed by the member norm.number of a batchnorm op
-    // Results of the latest clrnn_norm_sums_add. Forward [3, C]: 1 / sqrt(variance + eps), mean, variance.
-    // Backward [2, C]: means of dy and of dy xhat.
+    // Results of the latest clrnn_norm_sums_add. Forward [3, C]: 1 / sqrt(variance + eps), mean, variance. Backward [2,
+    // C]: means of dy and of dy xhat.
     double *result;
     size_t result_count;
 };
@@ -94,8 +94,8 @@ void clrnn_norm_sums_destroy(struct clrnn_norm_sums **sums)
     free(s);
 }
 
-// Sets *done to the op before `op`, whose outputs the host has to sum up now, and *tree to the tree for these
-// sums. Creates the tree when it is first needed.
+// Sets *done to the op before `op`, whose outputs the host has to sum up now, and *tree to the tree for these sums.
+// Creates the tree when it is first needed.
 static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan *plan, size_t op,
                               const struct clrnn_op **done, struct clrnn_tree **tree)
 {
@@ -117,17 +117,15 @@ static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan
 }
 
 // Reads `count` outputs of an op, [C] each, from output slot `first` on, into consecutive parts of `values`.
-static enum clrnn_status read_slots(const struct clrnn_plan *plan, const struct clrnn_op *op, int first,
-                                    int count, double *values)
+static enum clrnn_status read_slots(const struct clrnn_plan *plan, const struct clrnn_op *op, int first, int count,
+                                    double *values)
 {
     for (int i = 0; i < count; i++)
-        TRY(clrnn_buffer_read_f64(clrnn_out(plan->graph, op, first + i), 0, op->C,
-                                  values + (size_t)i * op->C));
+        TRY(clrnn_buffer_read_f64(clrnn_out(plan->graph, op, first + i), 0, op->C, values + (size_t)i * op->C));
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_norm_sums_take(struct clrnn_norm_sums *s, const struct clrnn_plan *plan, size_t op,
-                                       bool empty)
+enum clrnn_status clrnn_norm_sums_take(struct clrnn_norm_sums *s, const struct clrnn_plan *plan, size_t op, bool empty)
 {
     const struct clrnn_op *done;
     struct clrnn_tree *tree;
@@ -136,8 +134,7 @@ enum clrnn_status clrnn_norm_sums_take(struct clrnn_norm_sums *s, const struct c
     TRY(find(s, plan, op, &done, &tree));
     TRY(clrnn_tree_next(tree, &value));
     if (empty) {
-        memset(value, 0,
-               (done->kind == CLRNN_OP_BATCHNORM_MOMENTS ? 3 : 2) * (size_t)done->C * sizeof(double));
+        memset(value, 0, (done->kind == CLRNN_OP_BATCHNORM_MOMENTS ? 3 : 2) * (size_t)done->C * sizeof(double));
         return CLRNN_OK;
     }
     return done->kind == CLRNN_OP_BATCHNORM_MOMENTS ? read_slots(plan, done, MOMENTS_COUNT, 3, value)
@@ -162,8 +159,8 @@ static enum clrnn_status update(const struct clrnn_log *log, struct clrnn_buffer
     return st;
 }
 
-static enum clrnn_status update_running(const struct clrnn_norm_sums *s, const struct clrnn_op *op,
-                                        const double *mean, const double *squares, double count)
+static enum clrnn_status update_running(const struct clrnn_norm_sums *s, const struct clrnn_op *op, const double *mean,
+                                        const double *squares, double count)
 {
     const struct clrnn_entry *e = &s->model->entry[MAX2(op->norm.entry, 0)];
     int32_t batches;
@@ -224,7 +221,6 @@ enum clrnn_status clrnn_norm_sums_give(struct clrnn_norm_sums *s, const struct c
     if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS)
         return clrnn_buffer_write_f64(clrnn_in(plan->graph, done + 1, SPREAD_MEANS), 0, 2 * C, s->result);
     for (int i = 0; i < 3; i++)
-        TRY(clrnn_buffer_write_f64(clrnn_out(plan->graph, done, MOMENTS_COUNT + i), 0, C,
-                                   s->result + (size_t)i * C));
+        TRY(clrnn_buffer_write_f64(clrnn_out(plan->graph, done, MOMENTS_COUNT + i), 0, C, s->result + (size_t)i * C));
     return CLRNN_OK;
 }

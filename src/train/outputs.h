@@ -11,8 +11,8 @@ struct clrnn_outputs {
     uint32_t count, labels; // outputs per prediction; labels per prediction: `count` if binary, else 1
 };
 
-/** Finds what the outputs of a model mean. Errors: CLRNN_ERR_ARG if the model predicts real values but `kind`
- * asks for probabilities or classes. */
+/** Finds what the outputs of a model mean. Errors: CLRNN_ERR_ARG if the model predicts real values but `kind` asks for
+ * probabilities or classes. */
 enum clrnn_status clrnn_outputs_init(struct clrnn_outputs *outputs, const struct clrnn_model *model,
                                      enum clrnn_predict_kind kind);
 /** Computes probs [count] from outputs x [count]. */

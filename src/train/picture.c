@@ -34,8 +34,8 @@ static char *find_gnuplot(void)
     return NULL;
 }
 
-// Runs gnuplot on a script and stores the drawing in `to`. gnuplot gets both files as its standard input and
-// output and opens no file by name, because it would run a name such as "|command".
+// Runs gnuplot on a script and stores the drawing in `to`. gnuplot gets both files as its standard input and output and
+// opens no file by name, because it would run a name such as "|command".
 static bool draw(const char *gnuplot, FILE *script, FILE *to)
 {
     char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t) "-d", (char *)(uintptr_t) "-", NULL};
@@ -58,8 +58,7 @@ static bool draw(const char *gnuplot, FILE *script, FILE *to)
     return drawn;
 }
 
-// Copies the drawing to `path` atomically. Returns false if the drawing is empty or the file cannot be
-// written.
+// Copies the drawing to `path` atomically. Returns false if the drawing is empty or the file cannot be written.
 static bool keep(FILE *svg, const char *path)
 {
     char part[4096];
@@ -108,8 +107,8 @@ enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *f
     if (file) {
         size = fread(head, 1, sizeof(head), file);
         if (!memmem(head, size, "GNUPLOT", 7))
-            st = clrnn_error(log, CLRNN_ERR_ARG,
-                             "%s: is no picture of ours and would be replaced: name another folder", path);
+            st = clrnn_error(log, CLRNN_ERR_ARG, "%s: is no picture of ours and would be replaced: name another folder",
+                             path);
         fclose(file);
     }
     free(path);
@@ -164,8 +163,8 @@ bool clrnn_picture_end(struct clrnn_picture *p)
     return drawn;
 }
 
-// Returns the content of a whole file, which the caller frees. Returns NULL if the file is empty or cannot be
-// read, or if there is no memory.
+// Returns the content of a whole file, which the caller frees. Returns NULL if the file is empty or cannot be read, or
+// if there is no memory.
 static uint8_t *read_all(FILE *file, size_t *size)
 {
     const long length = fseek(file, 0, SEEK_END) ? 0 : ftell(file);
@@ -209,8 +208,7 @@ void clrnn_picture_tics(const struct clrnn_picture *picture, char axis, size_t c
             axis == 'x' && count > MOST_UPRIGHT ? " rotate by 45 right" : "");
     for (size_t i = 0; i < count; i++) {
         char *text = clrnn_text_escape(names[i] ? names[i] : "", CLRNN_TEXT_SHOWN);
-        char *cut =
-            text && strlen(text) > most_characters ? clrnn_text_fit(text, (int)most_characters) : NULL;
+        char *cut = text && strlen(text) > most_characters ? clrnn_text_fit(text, (int)most_characters) : NULL;
 
         fputs(i ? ", '" : "'", picture->script);
         // a quote and a percent sign, which begins a format, are doubled

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Draws a run's pictures with gnuplot: the loss by epoch and the number of samples by class. The other
-// pictures are in plot_metrics.c.
+// Draws a run's pictures with gnuplot: the loss by epoch and the number of samples by class. The other pictures are in
+// plot_metrics.c.
 #include <math.h>
 #include <stdio.h>
 
@@ -52,9 +52,8 @@ static void draw_loss(FILE *script, const struct subject *s)
                 most = fmax(most, both[k]);
             }
     }
-    fprintf(script,
-            "set title 'Loss of each epoch' textcolor '#303030'\nset xlabel 'epoch'\nset ylabel 'loss'\n"
-            "set key above right horizontal\n");
+    fprintf(script, "set title 'Loss of each epoch' textcolor '#303030'\nset xlabel 'epoch'\nset ylabel 'loss'\n"
+                    "set key above right horizontal\n");
     fprintf(script, "set xrange [%g:%llu]\n", f->count > 1 ? 1.0 : 0.0,
             (unsigned long long)(f->count > 1 ? f->row[f->count - 1].epoch : 2));
     if (f->count < 12)
@@ -66,10 +65,8 @@ static void draw_loss(FILE *script, const struct subject *s)
     else if (most > 0.0)
         fprintf(script, "set yrange [0:%g]\n", 1.15 * most);
     if (train)
-        fprintf(
-            script,
-            "plot '-' using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.5 linecolor '#1f77b4' "
-            "title 'train'");
+        fprintf(script, "plot '-' using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.5 linecolor '#1f77b4' "
+                        "title 'train'");
     if (valid)
         fprintf(script,
                 "%s '-' using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.5 linecolor '#d62728' "
@@ -123,10 +120,9 @@ static void draw_confusion(FILE *script, const struct subject *s)
     clrnn_plot_confusion(script, s->confusion, s->folder->count);
 }
 
-// Draws a picture as PNG and appends it to `events` at the step of the last epoch. Appends nothing if gnuplot
-// cannot draw PNG.
-static void add_event(struct subject *s, const char *tag,
-                      void (*write)(FILE *script, const struct subject *s))
+// Draws a picture as PNG and appends it to `events` at the step of the last epoch. Appends nothing if gnuplot cannot
+// draw PNG.
+static void add_event(struct subject *s, const char *tag, void (*write)(FILE *script, const struct subject *s))
 {
     struct clrnn_picture picture;
     uint8_t *png;
@@ -136,13 +132,11 @@ static void add_event(struct subject *s, const char *tag,
         return;
     write(picture.script, s);
     if (clrnn_picture_png(&picture, &png, &size))
-        s->status =
-            clrnn_tfevents_picture(s->events, s->folder->row[s->folder->count - 1].step, tag, png, size);
+        s->status = clrnn_tfevents_picture(s->events, s->folder->row[s->folder->count - 1].step, tag, png, size);
     free(png);
 }
 
-static bool make_picture(struct subject *s, const char *tag,
-                         void (*write)(FILE *script, const struct subject *s))
+static bool make_picture(struct subject *s, const char *tag, void (*write)(FILE *script, const struct subject *s))
 {
     char *name = clrnn_format("%s.svg", tag);
     struct clrnn_picture picture;
@@ -158,8 +152,7 @@ static bool make_picture(struct subject *s, const char *tag,
 }
 
 enum clrnn_status clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *train,
-                             const struct clrnn_picture_counts *confusion, struct clrnn_tfevents *events,
-                             int plot)
+                             const struct clrnn_picture_counts *confusion, struct clrnn_tfevents *events, int plot)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(train);
     uint64_t *counts = NULL;

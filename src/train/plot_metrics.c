@@ -43,8 +43,7 @@ static void take_line(const char *line, size_t length, struct points points[ARRA
 
         if (!json_is_number(value) || !points[i].stream)
             continue;
-        fprintf(points[i].stream, "%lld %.9g\n", (long long)json_integer_value(epoch),
-                json_number_value(value));
+        fprintf(points[i].stream, "%lld %.9g\n", (long long)json_integer_value(epoch), json_number_value(value));
         points[i].count++;
     }
     json_decref(object);
@@ -76,8 +75,8 @@ bool clrnn_plot_has_metrics(const struct clrnn_run_folder *f)
 {
     const struct clrnn_epoch_row *row = f->count ? &f->row[f->count - 1] : NULL;
 
-    return row && (isfinite(row->train_accuracy) || isfinite(row->valid_accuracy) ||
-                   isfinite(row->train_mae) || isfinite(row->valid_mae));
+    return row && (isfinite(row->train_accuracy) || isfinite(row->valid_accuracy) || isfinite(row->train_mae) ||
+                   isfinite(row->valid_mae));
 }
 
 void clrnn_plot_metrics(FILE *script, const struct clrnn_run_folder *f)
@@ -91,8 +90,7 @@ void clrnn_plot_metrics(FILE *script, const struct clrnn_run_folder *f)
     fprintf(script,
             "set title 'Metrics of each epoch' textcolor '#303030'\nset xlabel 'epoch'\n"
             "set key above right horizontal\nset yrange [0:%s]\nset xrange [%g:%llu]\n",
-            shares ? "1" : "*", f->count > 1 ? 1.0 : 0.0,
-            (unsigned long long)(f->count > 1 ? row->epoch : 2));
+            shares ? "1" : "*", f->count > 1 ? 1.0 : 0.0, (unsigned long long)(f->count > 1 ? row->epoch : 2));
     if (f->count < 12)
         fprintf(script, "set xtics 1\n");
     for (size_t i = 0; i < ARRAY_SIZE(curve); i++)
@@ -127,10 +125,8 @@ void clrnn_plot_confusion(FILE *script, const struct clrnn_picture_counts *confu
     if (confusion->names && K <= 2 * MOST_CELLS_NAMED) {
         const struct clrnn_picture picture = {.script = script};
 
-        clrnn_picture_tics(&picture, 'x', confusion->names->count, confusion->names->text,
-                           CLRNN_CLASS_CHARACTERS);
-        clrnn_picture_tics(&picture, 'y', confusion->names->count, confusion->names->text,
-                           CLRNN_CLASS_CHARACTERS);
+        clrnn_picture_tics(&picture, 'x', confusion->names->count, confusion->names->text, CLRNN_CLASS_CHARACTERS);
+        clrnn_picture_tics(&picture, 'y', confusion->names->count, confusion->names->text, CLRNN_CLASS_CHARACTERS);
     }
     fprintf(script, "plot '-' using 1:2:3 with image pixels%s\n",
             named ? ", '-' using 1:2:3 with labels textcolor '#303030'" : "");

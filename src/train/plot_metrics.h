@@ -10,8 +10,7 @@
 /** Returns whether the last epoch has a metric that metrics.svg shows. */
 bool clrnn_plot_has_metrics(const struct clrnn_run_folder *folder);
 
-/** Writes the script of metrics.svg: accuracy and similar metrics, or MAE and RMSE, by epoch, from
- * metrics.jsonl. */
+/** Writes the script of metrics.svg: accuracy and similar metrics, or MAE and RMSE, by epoch, from metrics.jsonl. */
 void clrnn_plot_metrics(FILE *script, const struct clrnn_run_folder *folder);
 
 /** Writes the script of confusion.svg: the confusion matrix of the validation set after `epochs` epochs. */

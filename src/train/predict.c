@@ -56,15 +56,12 @@ static enum clrnn_status open_npy(struct prediction *p, uint32_t samples, const 
         shape[ndim++] = p->T;
     if (!classes || p->to.labels > 1)
         shape[ndim++] = p->outputs;
-    return clrnn_npy_create(p->model->log, path, classes ? CLRNN_DTYPE_I64 : CLRNN_DTYPE_F32, ndim, shape,
-                            &p->npy);
+    return clrnn_npy_create(p->model->log, path, classes ? CLRNN_DTYPE_I64 : CLRNN_DTYPE_F32, ndim, shape, &p->npy);
 }
 
 static enum clrnn_status open_csv(struct prediction *p, const char *path)
 {
-    const char *word = p->kind == CLRNN_PREDICT_PROBS    ? "prob"
-                       : p->kind == CLRNN_PREDICT_LOGITS ? "logit"
-                                                         : "label";
+    const char *word = p->kind == CLRNN_PREDICT_PROBS ? "prob" : p->kind == CLRNN_PREDICT_LOGITS ? "logit" : "label";
 
     TRY(clrnn_out_open(p->model->log, path, &p->csv));
     clrnn_out_printf(p->csv, p->per_step ? "sample,step" : "sample");
@@ -78,22 +75,19 @@ static enum clrnn_status open_csv(struct prediction *p, const char *path)
 
 static enum clrnn_status open_array(const struct prediction *p, uint32_t samples)
 {
-    const size_t count =
-        (size_t)samples * p->T * (p->kind == CLRNN_PREDICT_CLASSES ? p->to.labels : p->outputs);
+    const size_t count = (size_t)samples * p->T * (p->kind == CLRNN_PREDICT_CLASSES ? p->to.labels : p->outputs);
 
-    return count == p->capacity
-               ? CLRNN_OK
-               : clrnn_error(p->model->log, CLRNN_ERR_ARG,
-                             "there is room for %zu numbers, expected %zu: the predictions of %u "
-                             "samples",
-                             p->capacity, count, samples);
+    return count == p->capacity ? CLRNN_OK
+                                : clrnn_error(p->model->log, CLRNN_ERR_ARG,
+                                              "there is room for %zu numbers, expected %zu: the predictions of %u "
+                                              "samples",
+                                              p->capacity, count, samples);
 }
 
 // Writes a comma and a class: its name if it has one, else its index. The name is quoted if CSV requires it.
 static void write_class(struct prediction *p, int64_t index)
 {
-    const char *name =
-        p->to.labels == 1 && index >= 0 ? clrnn_model_class_name(p->model, (uint32_t)index) : NULL;
+    const char *name = p->to.labels == 1 && index >= 0 ? clrnn_model_class_name(p->model, (uint32_t)index) : NULL;
 
     if (!name) {
         clrnn_out_printf(p->csv, ",%lld", (long long)index);
@@ -109,8 +103,8 @@ static void write_class(struct prediction *p, int64_t index)
     clrnn_out_printf(p->csv, "\"");
 }
 
-// Writes a sample's predictions. Steps beyond the sample's length become zeros, or class -1; CSV has no rows
-// for these steps.
+// Writes a sample's predictions. Steps beyond the sample's length become zeros, or class -1; CSV has no rows for these
+// steps.
 static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
 {
     const uint32_t length = p->per_step ? MIN2(clrnn_dataset_output_length(p->dataset, sample), steps) : 1;
@@ -162,8 +156,7 @@ static enum clrnn_status decode_sample(struct prediction *p, uint32_t sample, co
     if (!found->label)
         return clrnn_error_memory(p->model->log, length * sizeof(*found->label), "a decoding");
     if (p->beam)
-        return clrnn_decode_beam(p->model->log, x, length, p->outputs, blank, p->beam, found->label,
-                                 &found->count);
+        return clrnn_decode_beam(p->model->log, x, length, p->outputs, blank, p->beam, found->label, &found->count);
     found->count = clrnn_decode_greedy(x, length, p->outputs, blank, found->label);
     return CLRNN_OK;
 }
@@ -220,9 +213,9 @@ static enum clrnn_status write_batches(struct prediction *p, struct clrnn_turns 
             return CLRNN_OK;
         TRY(clrnn_plan_read_output(s->plan, p->out));
         for (uint32_t n = 0; n < s->samples; n++)
-            TRY((p->decode ? decode_sample : write_sample)(
-                p, clrnn_feed_samples(s->feed)[n], p->out + (size_t)n * s->plan->output_steps * p->outputs,
-                s->plan->output_steps));
+            TRY((p->decode ? decode_sample : write_sample)(p, clrnn_feed_samples(s->feed)[n],
+                                                           p->out + (size_t)n * s->plan->output_steps * p->outputs,
+                                                           s->plan->output_steps));
     }
 }
 
@@ -313,18 +306,17 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
     return predict((struct prediction){.model = model, .kind = kind}, source, out);
 }
 
-enum clrnn_status clrnn_predict_labels(struct clrnn_model *model, const struct clrnn_source *source,
-                                       uint32_t beam, const char *out)
+enum clrnn_status clrnn_predict_labels(struct clrnn_model *model, const struct clrnn_source *source, uint32_t beam,
+                                       const char *out)
 {
     NEED(NULL, model);
     NEED(model->log, source);
     NEED(model->log, out);
 
     if (model->config->train.loss.kind != CLRNN_LOSS_CTC)
-        return clrnn_error(
-            model->log, CLRNN_ERR_ARG,
-            "a model trained with %s has nothing to decode: only ctc leaves labels without their steps",
-            clrnn_loss_word(model->config->train.loss.kind));
+        return clrnn_error(model->log, CLRNN_ERR_ARG,
+                           "a model trained with %s has nothing to decode: only ctc leaves labels without their steps",
+                           clrnn_loss_word(model->config->train.loss.kind));
     TRY(check_name(model->log, out));
     return predict((struct prediction){.model = model, .decode = true, .beam = beam}, source, out);
 }
@@ -336,6 +328,5 @@ enum clrnn_status clrnn_predict_array(struct clrnn_model *model, const struct cl
     NEED(model->log, source);
     NEED(model->log, out);
 
-    return predict((struct prediction){.model = model, .kind = kind, .array = out, .capacity = count}, source,
-                   NULL);
+    return predict((struct prediction){.model = model, .kind = kind, .array = out, .capacity = count}, source, NULL);
 }

@@ -27,8 +27,8 @@ enum clrnn_status clrnn_profile_fetch(struct clrnn_profile *profile)
     return CLRNN_OK;
 }
 
-// Sums up *seconds and *runs of the launches that have the same op and kernel as `of`, over all plans. If the
-// kernel of `of` is NULL, launches of all kernels are counted.
+// Sums up *seconds and *runs of the launches that have the same op and kernel as `of`, over all plans. If the kernel of
+// `of` is NULL, launches of all kernels are counted.
 static void add_up(const struct clrnn_profile *profile, const struct clrnn_launch_info *of, double *seconds,
                    uint64_t *runs)
 {
@@ -78,8 +78,7 @@ enum clrnn_status clrnn_profile_print(struct clrnn_profile *profile, const struc
         return CLRNN_OK;
     }
     clrnn_log(log, CLRNN_LOG_INFO, "profile of %.3f s in training launches:", total);
-    clrnn_log(log, CLRNN_LOG_INFO, "%-44s %10s %10s %9s %6s", "op / launch", "runs", "total ms", "us a run",
-              "share");
+    clrnn_log(log, CLRNN_LOG_INFO, "%-44s %10s %10s %9s %6s", "op / launch", "runs", "total ms", "us a run", "share");
     launches = profile->plan[0]->launches;
     for (size_t l = 0; l < clrnn_launches_count(launches); l++) {
         const struct clrnn_launch_info *info = clrnn_launches_info(launches, l);
@@ -96,8 +95,8 @@ enum clrnn_status clrnn_profile_print(struct clrnn_profile *profile, const struc
             if (strcmp(launch->op, info->op) || seen_before(launches, k, true))
                 continue;
             add_up(profile, launch, &seconds, &runs);
-            clrnn_log(log, CLRNN_LOG_INFO, "    %-40s %10llu %10.3f %9.2f", launch->kernel,
-                      (unsigned long long)runs, seconds * 1e3, runs ? seconds * 1e6 / (double)runs : 0.0);
+            clrnn_log(log, CLRNN_LOG_INFO, "    %-40s %10llu %10.3f %9.2f", launch->kernel, (unsigned long long)runs,
+                      seconds * 1e3, runs ? seconds * 1e6 / (double)runs : 0.0);
         }
     }
     return CLRNN_OK;

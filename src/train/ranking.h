@@ -12,9 +12,9 @@ struct clrnn_score {
     bool positive;
 };
 
-/** Sorts the scores by value and computes *roc, the area under the ROC curve, and *pr, the average precision,
- * like scikit-learn's roc_auc_score and average_precision_score. Both are NaN if a score is NaN, or if there
- * are no positive or no negative items. */
+/** Sorts the scores by value and computes *roc, the area under the ROC curve, and *pr, the average precision, like
+ * scikit-learn's roc_auc_score and average_precision_score. Both are NaN if a score is NaN, or if there are no positive
+ * or no negative items. */
 void clrnn_ranking(struct clrnn_score *score, size_t count, double *roc, double *pr);
 
 #endif

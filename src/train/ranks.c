@@ -40,8 +40,7 @@ static enum clrnn_status start(const struct clrnn_log *log, uint32_t *local)
 
     TRY(clrnn_mpi_check(log, MPI_Initialized(&there), "asking for MPI"));
     if (!there)
-        TRY(clrnn_mpi_check(log, MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &clrnn_mpi.threads),
-                            "starting"));
+        TRY(clrnn_mpi_check(log, MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &clrnn_mpi.threads), "starting"));
     else
         TRY(clrnn_mpi_check(log, MPI_Query_thread(&clrnn_mpi.threads), "asking for threads"));
     ranks.own_mpi = !there;
@@ -53,24 +52,22 @@ static enum clrnn_status start(const struct clrnn_log *log, uint32_t *local)
     ranks.joined = true;
     TRY(clrnn_mpi_check(log, MPI_Comm_size(clrnn_mpi.comm[0], &size), "the number of ranks"));
     TRY(clrnn_mpi_check(log, MPI_Comm_rank(clrnn_mpi.comm[0], &own), "the rank"));
-    TRY(clrnn_mpi_check(
-        log, MPI_Comm_split_type(clrnn_mpi.comm[0], MPI_COMM_TYPE_SHARED, own, MPI_INFO_NULL, &node),
-        "the ranks of a host"));
+    TRY(clrnn_mpi_check(log, MPI_Comm_split_type(clrnn_mpi.comm[0], MPI_COMM_TYPE_SHARED, own, MPI_INFO_NULL, &node),
+                        "the ranks of a host"));
     TRY(clrnn_mpi_check(log, MPI_Comm_rank(node, &among), "the rank on its host"));
     MPI_Comm_free(&node);
     clrnn_mpi.count = (uint32_t)size;
     clrnn_mpi.own = (uint32_t)own;
     *local = (uint32_t)among;
     if (!there && clrnn_rank_launched() > 1 && size == 1)
-        return clrnn_error(
-            log, CLRNN_ERR_ARG,
-            "started as one of %u processes, but MPI sees one alone: mpirun and clrnn must be of "
-            "the same MPI (clrnn has %s)",
-            clrnn_rank_launched(),
+        return clrnn_error(log, CLRNN_ERR_ARG,
+                           "started as one of %u processes, but MPI sees one alone: mpirun and clrnn must be of "
+                           "the same MPI (clrnn has %s)",
+                           clrnn_rank_launched(),
 #ifdef OPEN_MPI
-            "Open MPI"
+                           "Open MPI"
 #else
-            "MPICH"
+                           "MPICH"
 #endif
         );
     return CLRNN_OK;
@@ -81,12 +78,11 @@ static enum clrnn_status share(uint32_t kind, uint32_t *own, uint32_t *count)
     MPI_Comm host, same;
     int rank, size;
 
-    TRY(clrnn_mpi_check(&ranks.next,
-                        MPI_Comm_split_type(clrnn_mpi.comm[CLRNN_CHANNEL_MAIN], MPI_COMM_TYPE_SHARED, 0,
-                                            MPI_INFO_NULL, &host),
-                        "the ranks of a host"));
-    TRY(clrnn_mpi_check(&ranks.next, MPI_Comm_split(host, (int)(kind & INT32_MAX), 0, &same),
-                        "some ranks of a host"));
+    TRY(clrnn_mpi_check(
+        &ranks.next,
+        MPI_Comm_split_type(clrnn_mpi.comm[CLRNN_CHANNEL_MAIN], MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
+        "the ranks of a host"));
+    TRY(clrnn_mpi_check(&ranks.next, MPI_Comm_split(host, (int)(kind & INT32_MAX), 0, &same), "some ranks of a host"));
     TRY(clrnn_mpi_check(&ranks.next, MPI_Comm_rank(same, &rank), "the rank among them"));
     TRY(clrnn_mpi_check(&ranks.next, MPI_Comm_size(same, &size), "their number"));
     MPI_Comm_free(&same);
@@ -101,8 +97,7 @@ void clrnn_ranks_abort(enum clrnn_status status)
     if (clrnn_mpi.count <= 1)
         return;
     if (clrnn_mpi.own)
-        clrnn_log(&ranks.next, CLRNN_LOG_ERROR, "rank %u on %s: %s", clrnn_mpi.own, ranks.host,
-                  ranks.said.error);
+        clrnn_log(&ranks.next, CLRNN_LOG_ERROR, "rank %u on %s: %s", clrnn_mpi.own, ranks.host, ranks.said.error);
     MPI_Abort(clrnn_mpi.comm[0], clrnn_status_exit(status));
 }
 

@@ -46,8 +46,8 @@ static enum clrnn_status label_header(void *user, size_t columns, char *const *n
     if (l->file != SIZE_MAX && l->label != SIZE_MAX)
         return CLRNN_OK;
     return clrnn_error(l->b->d->log, CLRNN_ERR_DATA,
-                       "%s: has no column %s: label_from wants a table with the columns file and label",
-                       l->path, l->file == SIZE_MAX ? "file" : "label");
+                       "%s: has no column %s: label_from wants a table with the columns file and label", l->path,
+                       l->file == SIZE_MAX ? "file" : "label");
 }
 
 static enum clrnn_status label_cell(void *user, size_t row, size_t column, const char *text, size_t length)
@@ -59,9 +59,8 @@ static enum clrnn_status label_cell(void *user, size_t row, size_t column, const
     if (!length)
         return clrnn_error(l->b->d->log, CLRNN_ERR_DATA, "%s: row %zu: its %s is missing", l->path, row,
                            column == l->file ? "file" : "label");
-    return clrnn_texts_add(column == l->file ? &l->files : &l->labels, text)
-               ? CLRNN_OK
-               : clrnn_sequences_memory(l->b, length);
+    return clrnn_texts_add(column == l->file ? &l->files : &l->labels, text) ? CLRNN_OK
+                                                                             : clrnn_sequences_memory(l->b, length);
 }
 
 static enum clrnn_status label_row(void *user, size_t row)
@@ -124,8 +123,8 @@ static bool is_of_another_set(const struct clrnn_config *config, const char *key
     return found;
 }
 
-// Adds the label of each file, from the file's row of the table. Fails if a file has no row, or if a row has
-// no file in any set of the config.
+// Adds the label of each file, from the file's row of the table. Fails if a file has no row, or if a row has no file in
+// any set of the config.
 static enum clrnn_status match(struct label_table *l, const struct clrnn_config *config, const glob_t *files)
 {
     const struct clrnn_log *log = l->b->d->log;
@@ -134,20 +133,18 @@ static enum clrnn_status match(struct label_table *l, const struct clrnn_config 
 
     for (size_t i = 1; st == CLRNN_OK && i < l->files.count; i++)
         if (!strcmp(entry[i].key, entry[i - 1].key))
-            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: names the recording %s twice, in rows %zu and %zu",
-                             l->path, entry[i].key, entry[i - 1].index + 1, entry[i].index + 1);
+            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: names the recording %s twice, in rows %zu and %zu", l->path,
+                             entry[i].key, entry[i - 1].index + 1, entry[i].index + 1);
     for (size_t i = 0; st == CLRNN_OK && i < files->gl_pathc; i++) {
         struct entry wanted = {key_of(files->gl_pathv[i]), 0, false}, *found;
 
         if (!wanted.key)
             st = clrnn_sequences_memory(l->b, 0);
-        found =
-            st == CLRNN_OK ? bsearch(&wanted, entry, l->files.count, sizeof(*entry), compare_entries) : NULL;
+        found = st == CLRNN_OK ? bsearch(&wanted, entry, l->files.count, sizeof(*entry), compare_entries) : NULL;
         free(wanted.key);
         if (st == CLRNN_OK && !found)
-            st = clrnn_error(log, CLRNN_ERR_DATA,
-                             "%s: has no row for the recording %s: add it or move the file", l->path,
-                             files->gl_pathv[i]);
+            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: has no row for the recording %s: add it or move the file",
+                             l->path, files->gl_pathv[i]);
         else if (found)
             found->used = true;
         if (found && !clrnn_texts_add(&l->b->labels, l->labels.text[found->index]))
@@ -164,8 +161,8 @@ static enum clrnn_status match(struct label_table *l, const struct clrnn_config 
     return st;
 }
 
-static enum clrnn_status read_labels(struct clrnn_sequences *b, const struct clrnn_config *config,
-                                     const char *folder, const glob_t *files)
+static enum clrnn_status read_labels(struct clrnn_sequences *b, const struct clrnn_config *config, const char *folder,
+                                     const glob_t *files)
 {
     struct label_table l = {.b = b, .path = clrnn_path_join(folder, b->source->label_from)};
     const struct clrnn_csv_rules rules = {0, b->source->comment ? *b->source->comment : 0};
@@ -210,8 +207,8 @@ static enum clrnn_status read_file(struct clrnn_sequences *b, const char *path, 
     return st;
 }
 
-static enum clrnn_status read_files(struct clrnn_sequences *b, const struct clrnn_config *config,
-                                    const char *folder, const glob_t *files)
+static enum clrnn_status read_files(struct clrnn_sequences *b, const struct clrnn_config *config, const char *folder,
+                                    const glob_t *files)
 {
     struct clrnn_names *names = NULL, *columns = NULL;
     enum clrnn_status st = CLRNN_OK;

@@ -55,12 +55,12 @@ static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn
     for (uint32_t k = 0; k < info->classes; k++)
         total += counts[k];
     for (uint32_t k = 0; k < MIN2(info->classes, MOST_CLASSES_SHOWN); k++)
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %u: %llu (%.1f%%)",
-                                 k                              ? ","
-                                 : info->y_steps && info->T > 1 ? "; classes of the steps"
-                                                                : "; classes",
-                                 k, (unsigned long long)counts[k],
-                                 total ? 100.0 * (double)counts[k] / (double)total : 0.0);
+        used +=
+            (size_t)snprintf(text + used, sizeof(text) - used, "%s %u: %llu (%.1f%%)",
+                             k                              ? ","
+                             : info->y_steps && info->T > 1 ? "; classes of the steps"
+                                                            : "; classes",
+                             k, (unsigned long long)counts[k], total ? 100.0 * (double)counts[k] / (double)total : 0.0);
     if (info->classes > MOST_CLASSES_SHOWN)
         snprintf(text + used, sizeof(text) - used, ", ... %u classes", info->classes);
     clrnn_log(l->log, CLRNN_LOG_INFO, "%s", text);
@@ -78,8 +78,7 @@ enum clrnn_status clrnn_report_data(struct clrnn_loop *l)
 
 static int by_seconds(const void *a, const void *b)
 {
-    const double x = ((const struct clrnn_loop_pace *)a)->seconds,
-                 y = ((const struct clrnn_loop_pace *)b)->seconds;
+    const double x = ((const struct clrnn_loop_pace *)a)->seconds, y = ((const struct clrnn_loop_pace *)b)->seconds;
 
     return (x > y) - (x < y);
 }

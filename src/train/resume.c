@@ -17,8 +17,8 @@ struct comparison {
 // Checks whether a key names files. These may have moved, so data sets are compared by content, not by path.
 static bool is_file(const char *key)
 {
-    return !strncmp(key, "data.train", 10) || !strncmp(key, "data.valid.", 11) ||
-           !strcmp(key, "data.valid") || !strncmp(key, "data.test", 9) ||
+    return !strncmp(key, "data.train", 10) || !strncmp(key, "data.valid.", 11) || !strcmp(key, "data.valid") ||
+           !strncmp(key, "data.test", 9) ||
            !strncmp(key, "train.init", 10); // the checkpoint has the parameters from this file
 }
 
@@ -29,8 +29,7 @@ static bool may_change(const struct comparison *c, const char *key)
            !strcmp(key, "train.recompute") || !strncmp(key, "train.early_stopping", 20);
 }
 
-static void report(struct comparison *c, const char *key, const struct clrnn_node *before,
-                   const struct clrnn_node *now)
+static void report(struct comparison *c, const char *key, const struct clrnn_node *before, const struct clrnn_node *now)
 {
     char *a = before ? clrnn_yaml_text(before) : clrnn_format("none"),
          *b = now ? clrnn_yaml_text(now) : clrnn_format("none");
@@ -46,8 +45,7 @@ static void report(struct comparison *c, const char *key, const struct clrnn_nod
         clrnn_log(c->log, CLRNN_LOG_INFO, "%s was %s, goes on as %s", key, a, b);
         goto done;
     }
-    longer = clrnn_format("%s%s%s (was %s, is %s)", c->refused ? c->refused : "", c->refused ? ", " : "", key,
-                          a, b);
+    longer = clrnn_format("%s%s%s (was %s, is %s)", c->refused ? c->refused : "", c->refused ? ", " : "", key, a, b);
     if (!longer) {
         c->no_memory = true;
         goto done;
@@ -66,8 +64,7 @@ static void compare(struct comparison *c, const char *key, const struct clrnn_no
 static void compare_child(struct comparison *c, const char *key, const char *name, size_t index,
                           const struct clrnn_node *before, const struct clrnn_node *now)
 {
-    char *path =
-        name ? clrnn_format("%s%s%s", key, *key ? "." : "", name) : clrnn_format("%s.%zu", key, index);
+    char *path = name ? clrnn_format("%s%s%s", key, *key ? "." : "", name) : clrnn_format("%s.%zu", key, index);
 
     if (path)
         compare(c, path, before, now);
@@ -121,8 +118,8 @@ bool clrnn_epochs_shape_lr(const struct clrnn_config *config)
     return c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && !c->total_steps && !c->epochs;
 }
 
-enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *folder,
-                                     const struct clrnn_config *before, const struct clrnn_config *now)
+enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *folder, const struct clrnn_config *before,
+                                     const struct clrnn_config *now)
 {
     struct comparison c = {.log = log, .epochs_shape_lr = clrnn_epochs_shape_lr(before)};
     struct clrnn_node *a = NULL, *b = NULL;

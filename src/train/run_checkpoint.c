@@ -50,8 +50,8 @@ static void describe(char *text, size_t size, const char *name, const struct clr
     const int used = snprintf(text, size, "%s", name);
 
     if (row->epoch)
-        snprintf(text + used, size - (size_t)used, " (epoch %llu, %s loss %.4g)",
-                 (unsigned long long)row->epoch, isfinite(row->valid_loss) ? "valid" : "train", judged(row));
+        snprintf(text + used, size - (size_t)used, " (epoch %llu, %s loss %.4g)", (unsigned long long)row->epoch,
+                 isfinite(row->valid_loss) ? "valid" : "train", judged(row));
 }
 
 // Checks whether the run's config has early stopping, so that the best epoch is the one to use.
@@ -59,8 +59,8 @@ static bool stops_early(const char *run)
 {
     char *path = clrnn_path_join(run, "config.yaml");
     struct clrnn_config *config = NULL;
-    const bool stops = path && clrnn_config_read(NULL, path, 0, NULL, &config) == CLRNN_OK &&
-                       config->train.early_stopping.on;
+    const bool stops =
+        path && clrnn_config_read(NULL, path, 0, NULL, &config) == CLRNN_OK && config->train.early_stopping.on;
 
     clrnn_config_destroy(&config);
     free(path);
@@ -82,8 +82,8 @@ enum clrnn_status clrnn_run_checkpoint(const struct clrnn_log *log, const char *
 
     if (stat(path, &info) || !S_ISDIR(info.st_mode)) {
         if (choice != CLRNN_CHECKPOINT_USUAL)
-            return clrnn_error(log, CLRNN_ERR_ARG,
-                               "%s: is no run folder, of which --best or --last could choose", path);
+            return clrnn_error(log, CLRNN_ERR_ARG, "%s: is no run folder, of which --best or --last could choose",
+                               path);
         *file = strdup(path);
         return *file ? CLRNN_OK : clrnn_error_memory(log, strlen(path) + 1, "a path");
     }
@@ -97,8 +97,7 @@ enum clrnn_status clrnn_run_checkpoint(const struct clrnn_log *log, const char *
     }
     if (!there[0] && !there[1])
         return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: is no run folder, for it has neither last.safetensors nor best.safetensors",
-                           path);
+                           "%s: is no run folder, for it has neither last.safetensors nor best.safetensors", path);
     if (choice != CLRNN_CHECKPOINT_USUAL && !there[choice == CLRNN_CHECKPOINT_BEST])
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: has no %s", path, name[choice == CLRNN_CHECKPOINT_BEST]);
     best = choice == CLRNN_CHECKPOINT_BEST || !there[0] ||
@@ -110,8 +109,7 @@ enum clrnn_status clrnn_run_checkpoint(const struct clrnn_log *log, const char *
     if (there[0] && there[1] && rows.best.epoch != rows.last.epoch) {
         describe(taken, sizeof(taken), name[best], best ? &rows.best : &rows.last);
         describe(other, sizeof(other), name[!best], best ? &rows.last : &rows.best);
-        clrnn_log(log, CLRNN_LOG_INFO, "%s: takes %s; --%s takes %s", path, taken, best ? "last" : "best",
-                  other);
+        clrnn_log(log, CLRNN_LOG_INFO, "%s: takes %s; --%s takes %s", path, taken, best ? "last" : "best", other);
     }
     return CLRNN_OK;
 }

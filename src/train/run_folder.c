@@ -35,8 +35,8 @@ enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- lines of metrics.jsonl
 
-// Formats a number for JSON. A number that is not finite becomes null. Other numbers get as few digits, at
-// least nine, as are needed to read back the same value.
+// Formats a number for JSON. A number that is not finite becomes null. Other numbers get as few digits, at least nine,
+// as are needed to read back the same value.
 static const char *number_text(double value, char text[32])
 {
     if (!isfinite(value))
@@ -78,8 +78,7 @@ static void warn_not_finite(struct clrnn_run_folder *f, const char *what, double
               what, value, (unsigned long long)step);
 }
 
-enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *f, uint64_t step, double loss, bool counts,
-                                        double lr)
+enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *f, uint64_t step, double loss, bool counts, double lr)
 {
     char line[128], loss_text[32], lr_text[32];
 
@@ -98,8 +97,7 @@ static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn
     return CLRNN_OK;
 }
 
-// The fields of an epoch's line that follow epoch and step, in order. The second list is written only for
-// regression.
+// The fields of an epoch's line that follow epoch and step, in order. The second list is written only for regression.
 #define ROW_FIELDS(X) \
     X(train_loss) \
     X(train_accuracy) X(valid_loss) X(valid_accuracy) X(lr) X(grad_norm) X(seconds) X(samples_per_s)
@@ -113,11 +111,10 @@ enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struc
 
     TRY(keep_row(f, row));
     warn_not_finite(f, "train_loss", row->train_loss, row->step);
-    used = (size_t)snprintf(line, sizeof(line), "{\"epoch\": %llu, \"step\": %llu",
-                            (unsigned long long)row->epoch, (unsigned long long)row->step);
+    used = (size_t)snprintf(line, sizeof(line), "{\"epoch\": %llu, \"step\": %llu", (unsigned long long)row->epoch,
+                            (unsigned long long)row->step);
 #define X(field) \
-    used += (size_t)snprintf(line + used, sizeof(line) - used, ", \"" #field "\": %s", \
-                             number_text(row->field, text));
+    used += (size_t)snprintf(line + used, sizeof(line) - used, ", \"" #field "\": %s", number_text(row->field, text));
     ROW_FIELDS(X)
     if (f->regression) {
         ROW_REGRESSION_FIELDS(X)
@@ -131,8 +128,7 @@ enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struc
 enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *f)
 {
     if (fdatasync(f->metrics) && errno != EINVAL && errno != EROFS)
-        return clrnn_error(f->log, CLRNN_ERR_DISK, "%s/metrics.jsonl: cannot be written: %s", f->path,
-                           strerror(errno));
+        return clrnn_error(f->log, CLRNN_ERR_DISK, "%s/metrics.jsonl: cannot be written: %s", f->path, strerror(errno));
     return CLRNN_OK;
 }
 
@@ -153,8 +149,7 @@ static uint64_t counter_of(const json_t *object, const char *key, uint64_t most)
     return value > 0 && (uint64_t)value <= most ? (uint64_t)value : 0;
 }
 
-bool clrnn_metrics_line(const char *line, size_t length, uint64_t epochs, uint64_t steps,
-                        struct clrnn_epoch_row *row)
+bool clrnn_metrics_line(const char *line, size_t length, uint64_t epochs, uint64_t steps, struct clrnn_epoch_row *row)
 {
     json_t *object = length <= MAX_LINE_BYTES ? json_loadb(line, length, 0, NULL) : NULL;
     bool keep;
@@ -170,8 +165,8 @@ bool clrnn_metrics_line(const char *line, size_t length, uint64_t epochs, uint64
     return keep;
 }
 
-static bool keep_line(struct clrnn_run_folder *f, const char *line, size_t length, uint64_t epochs,
-                      uint64_t steps, enum clrnn_status *st)
+static bool keep_line(struct clrnn_run_folder *f, const char *line, size_t length, uint64_t epochs, uint64_t steps,
+                      enum clrnn_status *st)
 {
     struct clrnn_epoch_row row;
     bool keep;
@@ -233,20 +228,19 @@ enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *f, cons
 
 static enum clrnn_status write_json(const struct clrnn_run_folder *f, const char *name, json_t *object)
 {
-    return clrnn_folder_json(f->log, f->files, name, object, JSON_INDENT(2) | JSON_PRESERVE_ORDER, "\n",
-                             name);
+    return clrnn_folder_json(f->log, f->files, name, object, JSON_INDENT(2) | JSON_PRESERVE_ORDER, "\n", name);
 }
 
 enum clrnn_status clrnn_run_folder_identity(const struct clrnn_run_folder *f,
                                             const struct clrnn_data_identity *identity)
 {
-    json_t *object = json_pack("{s:{s:I, s:s}}", "train", "samples", (json_int_t)identity->train_samples,
-                               "fingerprint", identity->train);
+    json_t *object = json_pack("{s:{s:I, s:s}}", "train", "samples", (json_int_t)identity->train_samples, "fingerprint",
+                               identity->train);
 
     if (object && identity->valid_samples)
-        json_object_set_new(object, "valid",
-                            json_pack("{s:I, s:s}", "samples", (json_int_t)identity->valid_samples,
-                                      "fingerprint", identity->valid));
+        json_object_set_new(
+            object, "valid",
+            json_pack("{s:I, s:s}", "samples", (json_int_t)identity->valid_samples, "fingerprint", identity->valid));
     return write_json(f, "data.json", object);
 }
 
@@ -259,11 +253,10 @@ static enum clrnn_status same_set(const struct clrnn_run_folder *f, const json_t
 
     if (before == samples && !strcmp(text ? text : "", fingerprint))
         return CLRNN_OK;
-    return clrnn_error(
-        f->log, CLRNN_ERR_CONFIG,
-        "%s: the %s data are not those that the run began with: %.0f samples then, %u now%s; "
-        "--resume needs the same data, start a new run with --init %s/last.safetensors for others",
-        f->path, set, before, samples, before == samples ? ", of other content" : "", f->path);
+    return clrnn_error(f->log, CLRNN_ERR_CONFIG,
+                       "%s: the %s data are not those that the run began with: %.0f samples then, %u now%s; "
+                       "--resume needs the same data, start a new run with --init %s/last.safetensors for others",
+                       f->path, set, before, samples, before == samples ? ", of other content" : "", f->path);
 }
 
 enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *f,
@@ -292,21 +285,19 @@ enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *f,
 }
 
 enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f, const char *config,
-                                           const struct clrnn_device_info *device,
-                                           const struct clrnn_train_result *r)
+                                           const struct clrnn_device_info *device, const struct clrnn_train_result *r)
 {
     char spec[24];
     json_t *object = json_pack(
         "{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I}",
-        "version", clrnn_version(), "config", clrnn_json_text(config), "folder", clrnn_json_text(f->path),
-        "device", clrnn_device_spec(device, spec), "name", clrnn_json_text(device->name ? device->name : ""),
-        "platform", clrnn_json_text(device->platform_name ? device->platform_name : ""), "driver",
-        clrnn_json_text(device->driver ? device->driver : ""), "parameters", (json_int_t)r->parameters,
-        "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
-        (json_int_t)r->best_epoch, "train_loss", clrnn_json_number(r->train_loss), "train_accuracy",
-        clrnn_json_number(r->train_accuracy), "valid_loss", clrnn_json_number(r->valid_loss),
-        "valid_accuracy", clrnn_json_number(r->valid_accuracy), "seconds", clrnn_json_number(r->seconds),
-        "ms_per_step_median", clrnn_json_number(r->ms_per_step_median), "samples_per_s",
+        "version", clrnn_version(), "config", clrnn_json_text(config), "folder", clrnn_json_text(f->path), "device",
+        clrnn_device_spec(device, spec), "name", clrnn_json_text(device->name ? device->name : ""), "platform",
+        clrnn_json_text(device->platform_name ? device->platform_name : ""), "driver",
+        clrnn_json_text(device->driver ? device->driver : ""), "parameters", (json_int_t)r->parameters, "epochs",
+        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch", (json_int_t)r->best_epoch, "train_loss",
+        clrnn_json_number(r->train_loss), "train_accuracy", clrnn_json_number(r->train_accuracy), "valid_loss",
+        clrnn_json_number(r->valid_loss), "valid_accuracy", clrnn_json_number(r->valid_accuracy), "seconds",
+        clrnn_json_number(r->seconds), "ms_per_step_median", clrnn_json_number(r->ms_per_step_median), "samples_per_s",
         clrnn_json_number(r->samples_per_s), "build_seconds", clrnn_json_number(r->build_seconds), "chained",
         r->chained, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Opens a folder for a run: decides whether a folder is a run's, locks it, and replaces an earlier run.
 //
-// A run's folder contains the file MARK. It is locked (flock) while a process writes there, and is never
-// renamed. A run that is to replace an earlier run first writes into the folder NEW, inside the run's folder.
-// When it has trained at least one step and written a checkpoint, NEW is renamed to READY. The earlier run's
-// files that the new run does not have are removed. Then READY is renamed to MOVING, and its files are moved
-// into the run's folder. If a replacement is interrupted, the next process that opens the folder completes
-// it.
+// A run's folder contains the file MARK. It is locked (flock) while a process writes there, and is never renamed. A run
+// that is to replace an earlier run first writes into the folder NEW, inside the run's folder. When it has trained at
+// least one step and written a checkpoint, NEW is renamed to READY. The earlier run's files that the new run does not
+// have are removed. Then READY is renamed to MOVING, and its files are moved into the run's folder. If a replacement is
+// interrupted, the next process that opens the folder completes it.
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -36,8 +35,8 @@ static const char *const run_files[] = {
 
 // ---------------------------------------------------------------- runs of old versions, without a marker
 
-// Checks whether a JSON text is an object with the key `key`. Unless `inner` is NULL, the value of `key` must
-// itself be an object with the key `inner`.
+// Checks whether a JSON text is an object with the key `key`. Unless `inner` is NULL, the value of `key` must itself be
+// an object with the key `inner`.
 static bool has_key(const void *text, size_t size, const char *key, const char *inner)
 {
     json_t *object, *value;
@@ -50,8 +49,8 @@ static bool has_key(const void *text, size_t size, const char *key, const char *
     return found;
 }
 
-// Checks whether config.yaml has exactly the text that a run writes for this config, so that it was not
-// written by hand. `kept`: the config inside last.safetensors.
+// Checks whether config.yaml has exactly the text that a run writes for this config, so that it was not written by
+// hand. `kept`: the config inside last.safetensors.
 static bool is_resolved(const char *path, const struct clrnn_map *map, const char *kept)
 {
     struct clrnn_config *config = NULL;
@@ -67,8 +66,8 @@ static bool is_resolved(const char *path, const struct clrnn_map *map, const cha
     return same;
 }
 
-// Checks whether a file's content looks like what a run writes under the name `name`. `kept`: the config
-// inside last.safetensors.
+// Checks whether a file's content looks like what a run writes under the name `name`. `kept`: the config inside
+// last.safetensors.
 static bool is_of_a_run(const char *path, const char *name, const char *kept)
 {
     const char *line_end;
@@ -81,8 +80,7 @@ static bool is_of_a_run(const char *path, const char *name, const char *kept)
     if (!strcmp(name, "config.yaml"))
         is = is_resolved(path, &map, kept);
     else if (!strcmp(name, "metrics.jsonl"))
-        is = !map.size ||
-             (line_end && has_key(map.data, (size_t)(line_end - (const char *)map.data), "step", NULL));
+        is = !map.size || (line_end && has_key(map.data, (size_t)(line_end - (const char *)map.data), "step", NULL));
     else if (!strcmp(name, "data.json"))
         is = has_key(map.data, map.size, "train", "fingerprint");
     else if (!strcmp(name, "summary.json"))
@@ -147,9 +145,9 @@ static enum clrnn_status check_input(const struct clrnn_log *log, const char *fo
         if (!to)
             st = clrnn_error_memory(log, 0, "a path");
         else if (clrnn_same_file(to, from))
-            st = clrnn_error(
-                log, CLRNN_ERR_ARG,
-                "%s: is %s that is read, and a run would replace it: name another folder (--out)", to, what);
+            st = clrnn_error(log, CLRNN_ERR_ARG,
+                             "%s: is %s that is read, and a run would replace it: name another folder (--out)", to,
+                             what);
         free(to);
     }
     free(from);
@@ -175,8 +173,8 @@ enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char
 
 // ---------------------------------------------------------------- replacing an earlier run
 
-// Moves "<folder>/<part>/<name>" to "<folder>/<name>" or, if `part` is NULL, removes "<folder>/<name>". A
-// missing file is no error.
+// Moves "<folder>/<part>/<name>" to "<folder>/<name>" or, if `part` is NULL, removes "<folder>/<name>". A missing file
+// is no error.
 static enum clrnn_status move(const struct clrnn_run_folder *f, const char *part, const char *name)
 {
     char to[PATH_MAX], from[PATH_MAX];
@@ -203,8 +201,8 @@ static void remove_part(const struct clrnn_run_folder *f, const char *part)
     clrnn_remove_folder(clrnn_folder_join(path, f->path, "", part));
 }
 
-// Completes a replacement from the stage that it has reached, READY or MOVING. Does nothing if neither of
-// these folders exists.
+// Completes a replacement from the stage that it has reached, READY or MOVING. Does nothing if neither of these folders
+// exists.
 static enum clrnn_status replace(const struct clrnn_run_folder *f)
 {
     if (clrnn_folder_has(f->path, "", READY)) {
@@ -261,16 +259,14 @@ enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const cha
     return take(f);
 }
 
-enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char *path,
-                                        struct clrnn_run_folder *f)
+enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char *path, struct clrnn_run_folder *f)
 {
     *f = (struct clrnn_run_folder){.log = log, .metrics = -1, .lock = -1};
     if (!clrnn_folder_is(&run_kind, path))
-        return clrnn_error(
-            log, CLRNN_ERR_DATA,
-            "%s: is no run folder: it was not written by `clrnn train`, or holds other files under "
-            "the names of a run's",
-            path);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: is no run folder: it was not written by `clrnn train`, or holds other files under "
+                           "the names of a run's",
+                           path);
     f->path = clrnn_format("%s", path);
     return f->path ? take(f) : clrnn_error_memory(log, strlen(path) + 1, "a path");
 }
@@ -308,8 +304,8 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
         return clrnn_error_memory(f->log, 0, "a path");
     free(f->files);
     f->files = files;
-    clrnn_log(f->log, CLRNN_LOG_WARNING,
-              "%s: holds a run, which is replaced when this one has its first checkpoint", f->path);
+    clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: holds a run, which is replaced when this one has its first checkpoint",
+              f->path);
     TRY(clrnn_make_folder(f->log, f->files));
     return clrnn_run_folder_open_metrics(f);
 }

@@ -110,8 +110,8 @@ static enum clrnn_status bad_label(const struct clrnn_sequences *b, size_t seque
                        b->d->y_path, sequence, b->labels.text[sequence], why);
 }
 
-// Turns labels into numbers. Labels that are class names become the indices of their classes. Other labels
-// must be numbers and keep their values. `texts`: labels are class names even if they look like numbers.
+// Turns labels into numbers. Labels that are class names become the indices of their classes. Other labels must be
+// numbers and keep their values. `texts`: labels are class names even if they look like numbers.
 static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
 {
     struct clrnn_dataset *d = b->d;
@@ -130,8 +130,8 @@ static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
     for (size_t i = 0; i < b->labels.count; i++) {
         const char *text = b->labels.text[i];
         char *const *found = !named ? NULL
-                                    : bsearch(&b->labels.text[i], d->table->classes.text,
-                                              d->table->classes.count, sizeof(*found), clrnn_texts_compare);
+                                    : bsearch(&b->labels.text[i], d->table->classes.text, d->table->classes.count,
+                                              sizeof(*found), clrnn_texts_compare);
 
         if (named && !found)
             return bad_label(b, i, "is none of the model's classes");
@@ -143,8 +143,7 @@ static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_sequences_finish(struct clrnn_sequences *b, const struct clrnn_config *config,
-                                         bool texts)
+enum clrnn_status clrnn_sequences_finish(struct clrnn_sequences *b, const struct clrnn_config *config, bool texts)
 {
     struct clrnn_dataset *d = b->d;
     const struct clrnn_series *w = d->windows;
@@ -168,9 +167,8 @@ enum clrnn_status clrnn_sequences_finish(struct clrnn_sequences *b, const struct
     TRY(clrnn_dataset_find_steps(d, config));
     d->info.targets = clrnn_dataset_count_targets(config, d);
     if (d->label && (d->info.targets > 1 || d->goal.per_step))
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: has one label a sequence, but the model predicts %s: %s", d->y_path,
-                           d->goal.per_step ? "at every step" : "several targets",
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: has one label a sequence, but the model predicts %s: %s",
+                           d->y_path, d->goal.per_step ? "at every step" : "several targets",
                            d->goal.per_step ? "add `- pool: {over: last}`" : "use out_features: 1");
     if (clrnn_source_missing(b->source) != CLRNN_MISSING_MEAN)
         return CLRNN_OK;

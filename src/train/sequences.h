@@ -22,9 +22,8 @@ enum clrnn_status clrnn_sequences_begin(struct clrnn_sequences *b);
 enum clrnn_status clrnn_sequences_column(struct clrnn_sequences *b, const char *name);
 /** Appends a sequence of `rows` rows. The caller then writes its values [rows, columns] to *values. */
 enum clrnn_status clrnn_sequences_add(struct clrnn_sequences *b, size_t rows, double **values);
-/** Call it after all sequences are added: sets the shape and the labels of the data set. `texts`: labels are
- * class names even if they look like numbers. */
-enum clrnn_status clrnn_sequences_finish(struct clrnn_sequences *b, const struct clrnn_config *config,
-                                         bool texts);
+/** Call it after all sequences are added: sets the shape and the labels of the data set. `texts`: labels are class
+ * names even if they look like numbers. */
+enum clrnn_status clrnn_sequences_finish(struct clrnn_sequences *b, const struct clrnn_config *config, bool texts);
 
 #endif

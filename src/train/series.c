@@ -33,8 +33,8 @@ static const char *group_name(const struct finder *f, size_t at)
     return f->table->group == SIZE_MAX ? "" : f->table->groups.text[(size_t)value_at(f, at, f->table->group)];
 }
 
-// If the rows of some group are not contiguous in the table, sets `order` of the windows to all rows, stably
-// sorted by group.
+// If the rows of some group are not contiguous in the table, sets `order` of the windows to all rows, stably sorted by
+// group.
 static enum clrnn_status find_order(struct finder *f)
 {
     const struct clrnn_table *t = f->table;
@@ -91,14 +91,13 @@ static enum clrnn_status check_times(const struct finder *f)
         clrnn_table_passed(f->table, i);
         if ((grouped && value_at(f, i, group) != value_at(f, i - 1, group)) || now > before)
             continue;
-        return clrnn_error(
-            f->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": %s row %zu%s%.60s%s: %s", f->path,
-            clrnn_series_row(f->w, i) + 1, f->table->column.text[time],
-            now == before ? "the same time as in" : "earlier than in", clrnn_series_row(f->w, i - 1) + 1,
-            grouped ? " of group \"" : "", group_name(f, i), grouped ? "\"" : "",
-            now != before ? "sort the rows by time"
-            : grouped     ? "drop one of the two rows"
-                          : "drop one of the two, or name the column that tells series apart by `group`");
+        return clrnn_error(f->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": %s row %zu%s%.60s%s: %s", f->path,
+                           clrnn_series_row(f->w, i) + 1, f->table->column.text[time],
+                           now == before ? "the same time as in" : "earlier than in", clrnn_series_row(f->w, i - 1) + 1,
+                           grouped ? " of group \"" : "", group_name(f, i), grouped ? "\"" : "",
+                           now != before ? "sort the rows by time"
+                           : grouped     ? "drop one of the two rows"
+                                     : "drop one of the two, or name the column that tells series apart by `group`");
     }
     return CLRNN_OK;
 }
@@ -139,8 +138,8 @@ static enum clrnn_status add_span(struct finder *f, size_t first, size_t end)
     w->span[w->count++] = (struct clrnn_span){first, rows, (uint32_t)f->samples};
     f->samples += (rows - needed) / w->stride + 1;
     if (f->samples > INT32_MAX)
-        return clrnn_error(f->log, CLRNN_ERR_DATA, "%s: has more than %d windows: set a larger stride",
-                           f->path, INT32_MAX);
+        return clrnn_error(f->log, CLRNN_ERR_DATA, "%s: has more than %d windows: set a larger stride", f->path,
+                           INT32_MAX);
     return CLRNN_OK;
 }
 
@@ -154,8 +153,8 @@ static enum clrnn_status add_group(struct finder *f, size_t first, size_t end)
         return clrnn_error(f->log, CLRNN_ERR_DATA,
                            "%s: the group \"%.60s\" has %zu %s, fewer than the %zu of window %u and horizon "
                            "%u: leave it out or choose a smaller window",
-                           f->path, group_name(f, first), rows, rows == 1 ? "row" : "rows", needed,
-                           f->w->window, f->w->after);
+                           f->path, group_name(f, first), rows, rows == 1 ? "row" : "rows", needed, f->w->window,
+                           f->w->after);
     if (f->part == CLRNN_PART_TRAIN)
         to = end - behind;
     if (f->part == CLRNN_PART_VALID)
@@ -202,9 +201,9 @@ static enum clrnn_status find(struct finder *f)
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_series_make(const struct clrnn_log *log, const char *path,
-                                    const struct clrnn_table *table, const struct clrnn_source *source,
-                                    uint32_t after, enum clrnn_split_part part, struct clrnn_series **windows)
+enum clrnn_status clrnn_series_make(const struct clrnn_log *log, const char *path, const struct clrnn_table *table,
+                                    const struct clrnn_source *source, uint32_t after, enum clrnn_split_part part,
+                                    struct clrnn_series **windows)
 {
     struct finder f = {.log = log, .path = path, .table = table, .source = source, .part = part};
     enum clrnn_status st;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Windows over long series: which table rows belong to each sample. A sample's values are copied from the
-// table only when the sample is read.
+// Windows over long series: which table rows belong to each sample. A sample's values are copied from the table only
+// when the sample is read.
 #ifndef CLRNN_SRC_TRAIN_SERIES_H
 #define CLRNN_SRC_TRAIN_SERIES_H
 
@@ -21,16 +21,15 @@ struct clrnn_series {
     struct clrnn_span *span; // [count] spans that hold at least one window
 };
 
-/** Which rows of each group to use. ALL: all rows. TRAIN: the rows before the split point. VALID: the rows
- * after it, a fraction split.valid of the group's rows. */
+/** Which rows of each group to use. ALL: all rows. TRAIN: the rows before the split point. VALID: the rows after it, a
+ * fraction split.valid of the group's rows. */
 enum clrnn_split_part { CLRNN_PART_ALL, CLRNN_PART_TRAIN, CLRNN_PART_VALID };
 
-/** Finds the windows of a table by the source's window, stride, time, group and split. `after`: the horizon,
- * or 0 where no targets are wanted. Errors: CLRNN_ERR_DATA: rows out of time order, the same time twice, a
- * group with too few rows, or no window at all; CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_series_make(const struct clrnn_log *log, const char *path,
-                                    const struct clrnn_table *table, const struct clrnn_source *source,
-                                    uint32_t after, enum clrnn_split_part part,
+/** Finds the windows of a table by the source's window, stride, time, group and split. `after`: the horizon, or 0 where
+ * no targets are wanted. Errors: CLRNN_ERR_DATA: rows out of time order, the same time twice, a group with too few
+ * rows, or no window at all; CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_series_make(const struct clrnn_log *log, const char *path, const struct clrnn_table *table,
+                                    const struct clrnn_source *source, uint32_t after, enum clrnn_split_part part,
                                     struct clrnn_series **windows);
 void clrnn_series_destroy(struct clrnn_series **windows);
 

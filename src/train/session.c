@@ -79,9 +79,9 @@ enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const
         return clrnn_error_memory(log, S * sizeof(*order), "one batch");
     st = clrnn_feed_order(log, data->train, &params, 0, order);
     if (st == CLRNN_OK)
-        st = clrnn_dataset_view(
-            data->train, &(struct clrnn_view){.row = order, .count = MIN2(count ? count : data->batch, S)},
-            "one batch", batch);
+        st = clrnn_dataset_view(data->train,
+                                &(struct clrnn_view){.row = order, .count = MIN2(count ? count : data->batch, S)},
+                                "one batch", batch);
     free(order);
     return st;
 }
@@ -209,8 +209,8 @@ enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const
     return clrnn_session_open(device, &params, session);
 }
 
-// Sets s->plan to the plan of the next batch, without running the plan. After the last batch, an endless
-// session begins the next epoch.
+// Sets s->plan to the plan of the next batch, without running the plan. After the last batch, an endless session begins
+// the next epoch.
 static enum clrnn_status next_plan(struct clrnn_session *s, enum clrnn_mode mode)
 {
     TRY(clrnn_feed_next(s->feed, mode, &s->plan, &s->samples));
@@ -297,14 +297,12 @@ enum clrnn_status clrnn_session_queue(struct clrnn_session *s, enum clrnn_mode m
 static void conclude(const struct clrnn_session *s, struct clrnn_session_record *r)
 {
     r->loss = clrnn_unsigned_nan(r->sum[RECORD_LOSS] / r->sum[RECORD_WEIGHT]);
-    r->accuracy = clrnn_loss_is_regression(s->config->train.loss.kind)
-                      ? NAN
-                      : r->sum[RECORD_CORRECT] / r->sum[RECORD_COUNT];
+    r->accuracy =
+        clrnn_loss_is_regression(s->config->train.loss.kind) ? NAN : r->sum[RECORD_CORRECT] / r->sum[RECORD_COUNT];
     r->grad_norm = NAN;
 }
 
-enum clrnn_status clrnn_session_step(struct clrnn_session *s, enum clrnn_mode mode,
-                                     struct clrnn_session_record *record)
+enum clrnn_status clrnn_session_step(struct clrnn_session *s, enum clrnn_mode mode, struct clrnn_session_record *record)
 {
     record->lr = s->model->schedule.lr;
     TRY(clrnn_session_queue(s, mode, 0));
@@ -362,8 +360,7 @@ enum clrnn_status clrnn_session_pass(struct clrnn_session *s, const volatile sig
         queued += s->plan != NULL;
         if (queued && (!s->plan || queued == limit)) {
             TRY(add_records(s, queued, record->sum));
-            limit =
-                (uint32_t)fmin(fmax(QUEUE_SECONDS * queued / fmax(clrnn_clock() - since, 1e-9), 1), QUEUE);
+            limit = (uint32_t)fmin(fmax(QUEUE_SECONDS * queued / fmax(clrnn_clock() - since, 1e-9), 1), QUEUE);
             since = clrnn_clock();
             queued = 0;
         }
@@ -373,8 +370,7 @@ enum clrnn_status clrnn_session_pass(struct clrnn_session *s, const volatile sig
 }
 
 enum clrnn_status clrnn_session_evaluate(struct clrnn_session *session, struct clrnn_dataset *set,
-                                         const volatile sig_atomic_t *stop,
-                                         struct clrnn_session_record *record)
+                                         const volatile sig_atomic_t *stop, struct clrnn_session_record *record)
 {
     const struct clrnn_session_params params = {
         .model = session->model,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A session is a model with its data feed, scheduler and plans, opened together and stepped. Training,
-// evaluation, bench, overfit and the doctor all use sessions.
+// A session is a model with its data feed, scheduler and plans, opened together and stepped. Training, evaluation,
+// bench, overfit and the doctor all use sessions.
 #ifndef CLRNN_SRC_TRAIN_SESSION_H
 #define CLRNN_SRC_TRAIN_SESSION_H
 
@@ -22,18 +22,17 @@ enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct
 void clrnn_data_sets_close(struct clrnn_data_sets *data);
 /** Computes mean and standard deviation of the training set, unless already done. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_data_sets_moments(const struct clrnn_log *log, struct clrnn_data_sets *data);
-/** Makes a view of the first `count` samples of the run's first epoch, in the order of that epoch. `count` 0:
- * as many samples as one training batch. The view has at most all samples of the set. Close the view before
- * the data. */
+/** Makes a view of the first `count` samples of the run's first epoch, in the order of that epoch. `count` 0: as many
+ * samples as one training batch. The view has at most all samples of the set. Close the view before the data. */
 enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const struct clrnn_config *config,
                                               const struct clrnn_data_sets *data, uint32_t count,
                                               struct clrnn_dataset **batch);
 
-/** Creates the config's model for the shape of `set`. Parameters are random or, if `init` is not NULL, are
- * read from the safetensors file `init` (`partial`: parameters missing there stay random). data.normalize and
- * data.normalize_targets use the moments of `data`, which may be NULL if the model is never run. In the
- * model's config, `weight: balanced` is replaced by weights computed from the training set's labels. Errors:
- * as clrnn_model_create, clrnn_model_init. */
+/** Creates the config's model for the shape of `set`. Parameters are random or, if `init` is not NULL, are read from
+ * the safetensors file `init` (`partial`: parameters missing there stay random). data.normalize and
+ * data.normalize_targets use the moments of `data`, which may be NULL if the model is never run. In the model's config,
+ * `weight: balanced` is replaced by weights computed from the training set's labels. Errors: as clrnn_model_create,
+ * clrnn_model_init. */
 enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct clrnn_config *config,
                                       const struct clrnn_dataset *set, const char *init, bool partial,
                                       struct clrnn_data_sets *data, struct clrnn_model **model);
@@ -42,12 +41,12 @@ struct clrnn_session_params {
     const struct clrnn_config *config; // creates a model for this session (clrnn_session_model)
     struct clrnn_model *model;         // or an existing model, which must outlive the session
     const char *init;                  // as for clrnn_session_model
-    struct clrnn_data_sets *data;  // gives moments and the scheduler's steps per epoch; NULL: `set`'s steps
-    struct clrnn_dataset *set;     // the data set of the batches; the session keeps it open
-    struct clrnn_view view;        // what to change in `set`
-    struct clrnn_feed_params feed; // batch_size 0: train.batch_size; seed is always train.seed
-    struct clrnn_worker *worker;   // train this worker's shards (train.shards); NULL: whole batches
-    bool endless;                  // after the last batch, the next epoch begins
+    struct clrnn_data_sets *data;      // gives moments and the scheduler's steps per epoch; NULL: `set`'s steps
+    struct clrnn_dataset *set;         // the data set of the batches; the session keeps it open
+    struct clrnn_view view;            // what to change in `set`
+    struct clrnn_feed_params feed;     // batch_size 0: train.batch_size; seed is always train.seed
+    struct clrnn_worker *worker;       // train this worker's shards (train.shards); NULL: whole batches
+    bool endless;                      // after the last batch, the next epoch begins
 };
 
 /** A function that the session calls instead of clrnn_plan_run, after clrnn_model_begin_step. */
@@ -82,12 +81,11 @@ struct clrnn_session_record {
     double lr;                 // learning rate that the step used
 };
 
-/** Opens a session at the start of epoch 0. Errors: as clrnn_session_model, clrnn_batch_check and
- * clrnn_feed_create. */
+/** Opens a session at the start of epoch 0. Errors: as clrnn_session_model, clrnn_batch_check and clrnn_feed_create. */
 enum clrnn_status clrnn_session_open(struct clrnn_device *device, const struct clrnn_session_params *params,
                                      struct clrnn_session **session);
-/** Opens an endless session on data->train with the config's batch order, for callers that examine a few
- * training steps. */
+/** Opens an endless session on data->train with the config's batch order, for callers that examine a few training
+ * steps. */
 enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const struct clrnn_config *config,
                                               const char *init, struct clrnn_data_sets *data,
                                               struct clrnn_session **session);
@@ -95,33 +93,32 @@ void clrnn_session_close(struct clrnn_session **session);
 
 /** Starts an epoch (counted from 0) at its training step `step`. */
 enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *session, uint64_t epoch, uint32_t step);
-/** Queues a pass over the next batch. Its record is written to record slot `slot`. Does not wait, and does
- * not step the scheduler. */
+/** Queues a pass over the next batch. Its record is written to record slot `slot`. Does not wait, and does not step the
+ * scheduler. */
 enum clrnn_status clrnn_session_queue(struct clrnn_session *session, enum clrnn_mode mode, uint32_t slot);
-/** Like clrnn_session_queue, but waits and reads the record. A training step also steps the scheduler if its
- * interval is batch. In an endless session, a scheduler with interval epoch is stepped after every
- * session->batches training steps. */
+/** Like clrnn_session_queue, but waits and reads the record. A training step also steps the scheduler if its interval
+ * is batch. In an endless session, a scheduler with interval epoch is stepped after every session->batches training
+ * steps. */
 enum clrnn_status clrnn_session_step(struct clrnn_session *session, enum clrnn_mode mode,
                                      struct clrnn_session_record *record);
 /** Steps the scheduler if its interval is epoch. reduce_lr_on_plateau uses `metric`. */
 void clrnn_session_end_epoch(struct clrnn_session *session, double metric);
 
-/** Runs the whole data set of the session in eval mode and computes loss and accuracy. Ends early when *stop
- * is set (`stop` may be NULL). */
+/** Runs the whole data set of the session in eval mode and computes loss and accuracy. Ends early when *stop is set
+ * (`stop` may be NULL). */
 enum clrnn_status clrnn_session_pass(struct clrnn_session *session, const volatile sig_atomic_t *stop,
                                      struct clrnn_session_record *record);
 /** Like clrnn_session_pass, but on another data set, with this session's model and hook. */
 enum clrnn_status clrnn_session_evaluate(struct clrnn_session *session, struct clrnn_dataset *set,
-                                         const volatile sig_atomic_t *stop,
-                                         struct clrnn_session_record *record);
+                                         const volatile sig_atomic_t *stop, struct clrnn_session_record *record);
 
-/** Opens a session on the first batch of data.train, checking only shapes, and creates its plan in `mode`, to
- * be examined. In mode SHARD, this is the plan of one shard, and the model's gradients are divided into
- * buckets (clrnn_model_cut). */
+/** Opens a session on the first batch of data.train, checking only shapes, and creates its plan in `mode`, to be
+ * examined. In mode SHARD, this is the plan of one shard, and the model's gradients are divided into buckets
+ * (clrnn_model_cut). */
 enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const struct clrnn_config *config,
                                              enum clrnn_mode mode, struct clrnn_session **session);
-/** Reads a tensor of session->plan into *values, which the caller frees. Without feed.keep_tensors, the
- * tensor's memory may already have been reused. */
+/** Reads a tensor of session->plan into *values, which the caller frees. Without feed.keep_tensors, the tensor's memory
+ * may already have been reused. */
 enum clrnn_status clrnn_session_read(const struct clrnn_session *session, int tensor, double **values);
 
 #endif

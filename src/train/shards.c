@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A step in shards. Of a batch of N samples, shard s of S has the samples from N s / S up to N (s + 1) / S.
-// Its plan computes the gradient of the sum of its losses. The gradients are summed over all shards and
-// divided by the sum of RECORD_WEIGHT, which is summed along with them in the shards' records.
+// A step in shards. Of a batch of N samples, shard s of S has the samples from N s / S up to N (s + 1) / S. Its plan
+// computes the gradient of the sum of its losses. The gradients are summed over all shards and divided by the sum of
+// RECORD_WEIGHT, which is summed along with them in the shards' records.
 #include "train/shards.h"
 
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "train/norm_sums.h"
 #include "train/tree.h"
 
-// Record slot of this worker's shard i, counted from the end of the slots. The records of whole steps begin
-// at slot 0. There are never so many queued steps and shards that both use the same slot.
+// Record slot of this worker's shard i, counted from the end of the slots. The records of whole steps begin at slot 0.
+// There are never so many queued steps and shards that both use the same slot.
 #define SHARD_SLOT(i) (CLRNN_RECORD_SLOTS - 1 - (i))
 
 struct clrnn_shards {
@@ -32,8 +32,7 @@ struct clrnn_shards {
     struct clrnn_carried *state;   // states of all samples; the model has those of one shard at a time
 };
 
-enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config,
-                                     uint32_t workers)
+enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config, uint32_t workers)
 {
     const struct clrnn_train_config *train = &config->train;
     const char *word = workers > clrnn_ranks_count() ? "devices" : "processes";
@@ -71,8 +70,8 @@ static enum clrnn_status make_shards(struct clrnn_shards *s)
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_feed *feed,
-                                      struct clrnn_worker *worker, struct clrnn_shards **shards)
+enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_feed *feed, struct clrnn_worker *worker,
+                                      struct clrnn_shards **shards)
 {
     const struct clrnn_plan_params params = {.mode = CLRNN_MODE_UPDATE};
     struct clrnn_shards *s = calloc(1, sizeof(*s));
@@ -148,8 +147,7 @@ static enum clrnn_status copy_of(struct clrnn_buffer *from, struct clrnn_buffer 
 
     if (!from)
         return CLRNN_OK;
-    TRY(clrnn_buffer_create(clrnn_buffer_device(from), CLRNN_REAL, count, "states of recurrent layers",
-                            copy));
+    TRY(clrnn_buffer_create(clrnn_buffer_device(from), CLRNN_REAL, count, "states of recurrent layers", copy));
     return clrnn_buffer_copy(*copy, 0, from, 0, count);
 }
 
@@ -171,10 +169,10 @@ static enum clrnn_status keep_states(struct clrnn_shards *s)
     return CLRNN_OK;
 }
 
-// Copies the states of `count` samples, from `first` on, between s->state and the model, whose plans expect
-// them at index 0.
-static enum clrnn_status move(struct clrnn_buffer *all, struct clrnn_buffer *model, size_t samples,
-                              size_t first, size_t count, bool to_model)
+// Copies the states of `count` samples, from `first` on, between s->state and the model, whose plans expect them at
+// index 0.
+static enum clrnn_status move(struct clrnn_buffer *all, struct clrnn_buffer *model, size_t samples, size_t first,
+                              size_t count, bool to_model)
 {
     const size_t width = all ? clrnn_buffer_count(all) / samples : 0;
 
@@ -184,8 +182,7 @@ static enum clrnn_status move(struct clrnn_buffer *all, struct clrnn_buffer *mod
                     : clrnn_buffer_copy(all, first * width, model, 0, count * width);
 }
 
-static enum clrnn_status move_states(const struct clrnn_shards *s, uint32_t first, uint32_t count,
-                                     bool to_model)
+static enum clrnn_status move_states(const struct clrnn_shards *s, uint32_t first, uint32_t count, bool to_model)
 {
     const struct clrnn_carried *model = s->model->carried;
 
@@ -245,8 +242,8 @@ static uint32_t size_of(const struct clrnn_shards *s, uint32_t i)
     return first_of(s, s->samples, s->begin + i + 1) - first_of(s, s->samples, s->begin + i);
 }
 
-// Prepares this worker's shard i and its plan. A worker without any sample also prepares a plan, because it
-// needs memory for states: worker 0 gathers the states of all workers.
+// Prepares this worker's shard i and its plan. A worker without any sample also prepares a plan, because it needs
+// memory for states: worker 0 gathers the states of all workers.
 static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
 {
     const struct clrnn_train_config *train = &s->model->config->train;
@@ -276,9 +273,8 @@ static enum clrnn_status run_part(struct clrnn_shards *s, uint32_t i, size_t op,
     s->model->first_sample = first;
     TRY(move_states(s, first, N, true));
     TRY(clrnn_model_begin_step(s->model, SHARD_SLOT(i), false));
-    TRY(next == plan->graph->op_count
-            ? clrnn_buckets_run(s->sums, plan, launch, s->norms, SHARD_SLOT(i))
-            : clrnn_launches_run_part(plan->launches, launch, plan->op_launch[next]));
+    TRY(next == plan->graph->op_count ? clrnn_buckets_run(s->sums, plan, launch, s->norms, SHARD_SLOT(i))
+                                      : clrnn_launches_run_part(plan->launches, launch, plan->op_launch[next]));
     return move_states(s, first, N, false);
 }
 
@@ -293,9 +289,9 @@ static enum clrnn_status run_in_turn(struct clrnn_shards *s)
     return CLRNN_OK;
 }
 
-// Runs ops [op, next) of shard i. All shards write gradients to the same buffer of the model. Therefore, if
-// `kept`, the gradients of this shard's earlier parts are restored first. After a part of the backward pass
-// that is not the last, they are saved.
+// Runs ops [op, next) of shard i. All shards write gradients to the same buffer of the model. Therefore, if `kept`, the
+// gradients of this shard's earlier parts are restored first. After a part of the backward pass that is not the last,
+// they are saved.
 static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op, size_t next, bool kept)
 {
     const struct clrnn_graph *graph = s->plan[i]->graph;
@@ -318,8 +314,8 @@ static enum clrnn_status run_empty(struct clrnn_shards *s, const struct clrnn_pl
                                         : clrnn_norm_sums_take(s->norms, any, next, true);
 }
 
-// Runs the first part of all shards, then the next part of all shards, and so on. In between, batchnorm's
-// statistics are summed over the shards.
+// Runs the first part of all shards, then the next part of all shards, and so on. In between, batchnorm's statistics
+// are summed over the shards.
 static enum clrnn_status run_in_parts(struct clrnn_shards *s)
 {
     const uint32_t own = s->end - s->begin;
@@ -354,8 +350,8 @@ static enum clrnn_status run_in_parts(struct clrnn_shards *s)
     }
 }
 
-// Queues the update of the parameters with the means of the gradients over all shards. *token identifies the
-// last write of `means` to the device, which must end before the host changes that memory.
+// Queues the update of the parameters with the means of the gradients over all shards. *token identifies the last write
+// of `means` to the device, which must end before the host changes that memory.
 static enum clrnn_status queue_update(struct clrnn_shards *s, uint32_t slot, uint64_t *token)
 {
     struct clrnn_model *m = s->model;
@@ -385,8 +381,7 @@ static enum clrnn_status update(struct clrnn_shards *s, uint32_t slot)
     return st == CLRNN_OK ? written : st;
 }
 
-static enum clrnn_status step(struct clrnn_shards *s, uint32_t samples, uint32_t slot,
-                              struct clrnn_plan **plan)
+static enum clrnn_status step(struct clrnn_shards *s, uint32_t samples, uint32_t slot, struct clrnn_plan **plan)
 {
     TRY(tell(s, &(struct order){.kind = ORDER_STEP, .schedule = s->model->schedule}));
     s->samples = samples;
@@ -470,8 +465,7 @@ enum clrnn_status clrnn_shards_start(struct clrnn_shards *s, uint64_t epoch, uin
     return ended(s, begin_epoch(s, epoch, first));
 }
 
-enum clrnn_status clrnn_shards_step(struct clrnn_shards *s, uint32_t samples, uint32_t slot,
-                                    struct clrnn_plan **plan)
+enum clrnn_status clrnn_shards_step(struct clrnn_shards *s, uint32_t samples, uint32_t slot, struct clrnn_plan **plan)
 {
     clrnn_worker_begin(s->worker);
     return ended(s, step(s, samples, slot, plan));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Models the time of a step on R ranks. Each rank computes its shards one after the other. A bucket of
-// gradients goes up the tree of ranks once it is final in the last shard and the previous bucket has gone up.
-// Its sum then comes down the tree piece by piece, after the sum of the previous bucket. On each level of the
-// tree, rank 0 receives the bucket from one rank and sends the sum to one rank.
+// Models the time of a step on R ranks. Each rank computes its shards one after the other. A bucket of gradients goes
+// up the tree of ranks once it is final in the last shard and the previous bucket has gone up. Its sum then comes down
+// the tree piece by piece, after the sum of the previous bucket. On each level of the tree, rank 0 receives the bucket
+// from one rank and sends the sum to one rank.
 #include "train/speedup.h"
 
 #include <math.h>
@@ -31,8 +31,7 @@ static size_t end_of(const struct clrnn_plan *plan, size_t bucket)
     return plan->bucket_end ? plan->bucket_end[bucket] : clrnn_launches_count(plan->launches);
 }
 
-// Runs launches [first, end) of a plan and waits for them. Lowers *seconds to the time taken if that time is
-// less.
+// Runs launches [first, end) of a plan and waits for them. Lowers *seconds to the time taken if that time is less.
 static enum clrnn_status time_part(struct clrnn_plan *plan, size_t first, size_t end, double *seconds)
 {
     const double start = clrnn_clock();
@@ -121,8 +120,8 @@ static double bytes_of(const struct clrnn_model *m, size_t bucket)
     return (double)m->bucket[bucket].count * sizeof(float);
 }
 
-// Predicts the seconds of a step on `ranks` ranks, at most as many as shards. *waiting becomes the part of
-// these seconds in which no rank computes.
+// Predicts the seconds of a step on `ranks` ranks, at most as many as shards. *waiting becomes the part of these
+// seconds in which no rank computes.
 static double step_of(const struct clrnn_speedup *s, uint32_t ranks, double *waiting)
 {
     const struct clrnn_model *m = s->plan->model;
@@ -142,8 +141,8 @@ static double step_of(const struct clrnn_speedup *s, uint32_t ranks, double *wai
     return shards * s->shard_s + *waiting + s->update_s;
 }
 
-// Returns the next number of ranks to report: powers of two, then as many ranks as shards (at most
-// MOST_RANKS); 0 at the end.
+// Returns the next number of ranks to report: powers of two, then as many ranks as shards (at most MOST_RANKS); 0 at
+// the end.
 static uint32_t next_ranks(const struct clrnn_speedup *s, uint32_t ranks)
 {
     const uint32_t most = MIN2(s->shards, MOST_RANKS);
@@ -188,8 +187,8 @@ static void write_ranks(const struct clrnn_speedup *s, FILE *out)
     for (uint32_t ranks = 1; ranks; ranks = next_ranks(s, ranks)) {
         const double step = step_of(s, ranks, &waiting);
 
-        fprintf(out, "  %5u  %11u  %8.4g ms %8.3g ms  %8.3g\n", ranks, (s->shards + ranks - 1) / ranks,
-                1e3 * step, 1e3 * waiting, one / step);
+        fprintf(out, "  %5u  %11u  %8.4g ms %8.3g ms  %8.3g\n", ranks, (s->shards + ranks - 1) / ranks, 1e3 * step,
+                1e3 * waiting, one / step);
     }
 }
 
@@ -205,9 +204,8 @@ void clrnn_speedup_text(const struct clrnn_speedup *s, FILE *out)
         const char *last, *first;
 
         owners(m, i, &last, &first);
-        fprintf(out, "  %6zu  %8.3g  %8zu of %-7zu  %s%s%s\n", i + 1, 1e-6 * bytes_of(m, i),
-                end_of(s->plan, i), clrnn_launches_count(s->plan->launches), last,
-                last == first ? "" : " to ", last == first ? "" : first);
+        fprintf(out, "  %6zu  %8.3g  %8zu of %-7zu  %s%s%s\n", i + 1, 1e-6 * bytes_of(m, i), end_of(s->plan, i),
+                clrnn_launches_count(s->plan->launches), last, last == first ? "" : " to ", last == first ? "" : first);
     }
     if (s->network.bytes_per_s > 0)
         write_ranks(s, out);
@@ -221,8 +219,8 @@ json_t *clrnn_speedup_json(const struct clrnn_speedup *s)
                             (json_int_t)s->plan->params.N, "bytes", total_bytes(m), "buckets", buckets);
 
     for (size_t i = 0; i < m->bucket_count; i++)
-        json_array_append_new(buckets, json_pack("{s:f, s:I}", "bytes", bytes_of(m, i), "launch",
-                                                 (json_int_t)end_of(s->plan, i)));
+        json_array_append_new(
+            buckets, json_pack("{s:f, s:I}", "bytes", bytes_of(m, i), "launch", (json_int_t)end_of(s->plan, i)));
     if (s->network.bytes_per_s > 0) {
         double one, waiting;
 
@@ -230,9 +228,8 @@ json_t *clrnn_speedup_json(const struct clrnn_speedup *s)
         for (uint32_t count = 1; count; count = next_ranks(s, count)) {
             const double step = step_of(s, count, &waiting);
 
-            json_array_append_new(ranks,
-                                  json_pack("{s:I, s:f, s:f, s:f}", "ranks", (json_int_t)count, "seconds",
-                                            step, "waiting", waiting, "speedup", one / step));
+            json_array_append_new(ranks, json_pack("{s:I, s:f, s:f, s:f}", "ranks", (json_int_t)count, "seconds", step,
+                                                   "waiting", waiting, "speedup", one / step));
         }
         json_object_set_new(all, "shard_seconds", json_real(s->shard_s));
         json_object_set_new(all, "update_seconds", json_real(s->update_s));

@@ -71,8 +71,8 @@ static enum clrnn_status parse(const struct stream *s, char *line, char **cell, 
                            s->line, wrong + 1, cell[wrong]);
     if (count < s->C)
         return clrnn_error(s->model->log, CLRNN_ERR_DATA,
-                           "line %llu of the input has %u cells, expected %u, one for each feature", s->line,
-                           count, s->C);
+                           "line %llu of the input has %u cells, expected %u, one for each feature", s->line, count,
+                           s->C);
     return CLRNN_OK;
 }
 
@@ -109,8 +109,7 @@ static enum clrnn_status write_line(const struct stream *s, FILE *out)
         for (uint32_t k = 0; k < o->count; k++)
             whole &= fprintf(out, "%s%.9g", k ? "," : "", clrnn_unsigned_nan((double)values[k])) > 0;
     if (!whole || fputc('\n', out) == EOF || fflush(out) == EOF)
-        return clrnn_error(s->model->log, CLRNN_ERR_DISK, "the prediction of line %llu cannot be written",
-                           s->line);
+        return clrnn_error(s->model->log, CLRNN_ERR_DISK, "the prediction of line %llu cannot be written", s->line);
     return CLRNN_OK;
 }
 

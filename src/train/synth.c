@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Makes synthetic data sets: "seed", data like those of the question that clRNN began with (README.md), and
-// classic sequence tasks.
+// Makes synthetic data sets: "seed", data like those of the question that clRNN began with (README.md), and classic
+// sequence tasks.
 //
-// Everything is computed in integers and converted to float32 by at most one multiplication, which IEEE 754
-// rounds the same everywhere. Therefore the same seed gives the same bytes on every machine.
+// Everything is computed in integers and converted to float32 by at most one multiplication, which IEEE 754 rounds the
+// same everywhere. Therefore the same seed gives the same bytes on every machine.
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,11 +14,11 @@
 #include "clrnn/train.h"
 #include "formats/npy.h"
 
-// Noise is a sum of uniform 16-bit numbers (Irwin-Hall), either twice the sum of four or the sum of sixteen.
-// Both have the same standard deviation: 2 * 65536 * sqrt(4 / 12) = 65536 * sqrt(16 / 12).
+// Noise is a sum of uniform 16-bit numbers (Irwin-Hall), either twice the sum of four or the sum of sixteen. Both have
+// the same standard deviation: 2 * 65536 * sqrt(4 / 12) = 65536 * sqrt(16 / 12).
 #define SIGMA 75674
-// Strength of the informative features, in thousandths (shifts: of SIGMA). Chosen by trial so that on the
-// test part the accuracy is about 0.88 with logistic regression and about 0.86 with examples/seed-fixed.yaml.
+// Strength of the informative features, in thousandths (shifts: of SIGMA). Chosen by trial so that on the test part the
+// accuracy is about 0.88 with logistic regression and about 0.86 with examples/seed-fixed.yaml.
 #define LATENT_MEAN 1250  // shift by class of the latent number
 #define LATENT_WEIGHT 150 // weight of the latent number in the first three quarters of these features
 #define OWN_MEAN 40       // shift by class added directly to the same features
@@ -26,8 +26,8 @@
 #define SPREAD_WEIGHT 700 // weight of the noise with that spread
 #define INFORMATIVE 20    // one in this many features is informative
 
-// Values of member b of struct clrnn_random, one for each use of random numbers. The lowest bit of b is
-// added: 0 for the training part, 1 for the test part. Member a is the sample or class.
+// Values of member b of struct clrnn_random, one for each use of random numbers. The lowest bit of b is added: 0 for
+// the training part, 1 for the test part. Member a is the sample or class.
 enum { DRAW_PLACE = 0, DRAW_SIGN = 2, DRAW_LABEL = 4, DRAW_NOISE = 6, DRAW_LATENT = 8, DRAW_TASK = 10 };
 
 struct synth {
@@ -92,9 +92,8 @@ static void fill_noise(const struct synth *s, const struct clrnn_random *r)
     }
 }
 
-// Adds the latent numbers to the informative features. Two classes share one latent number, which is high in
-// class 1 and low in class 0. With more classes each class has its own latent number, which is high in that
-// class.
+// Adds the latent numbers to the informative features. Two classes share one latent number, which is high in class 1
+// and low in class 0. With more classes each class has its own latent number, which is high in that class.
 static void add_signal(const struct synth *s, const struct clrnn_random *r, uint32_t label)
 {
     const uint32_t linear = s->place_count - s->place_count / 4;
@@ -103,8 +102,7 @@ static void add_signal(const struct synth *s, const struct clrnn_random *r, uint
         const int64_t side = s->latents == 1 ? (label ? 1 : -1) : (label == k ? 2 : 0);
         const int64_t latent = side * SIGMA * LATENT_MEAN / 1000 + noise_of_16(r, 2 * k);
         const int64_t shown = latent * LATENT_WEIGHT / 1000 + side * SIGMA * OWN_MEAN / 1000;
-        const int64_t spread =
-            noise_of_16(r, 2 * k + 1) * (1000 + side * SPREAD_CHANGE) / 1000 * SPREAD_WEIGHT / 1000;
+        const int64_t spread = noise_of_16(r, 2 * k + 1) * (1000 + side * SPREAD_CHANGE) / 1000 * SPREAD_WEIGHT / 1000;
         const signed char *sign = s->sign + (size_t)k * s->place_count;
 
         for (uint32_t i = 0; i < s->place_count; i++)
@@ -127,14 +125,12 @@ static void seed_row(const struct synth *s, uint32_t part, uint32_t sample)
 
 // ---------------------------------------------------------------- tasks over time
 
-// Fills s->row for the adding problem: T numbers in [0, 1), of which two are marked, one in each half.
-// Returns the target, the sum of the marked numbers. Hochreiter and Schmidhuber, Long Short-Term Memory,
-// 1997, section 5.4.
+// Fills s->row for the adding problem: T numbers in [0, 1), of which two are marked, one in each half. Returns the
+// target, the sum of the marked numbers. Hochreiter and Schmidhuber, Long Short-Term Memory, 1997, section 5.4.
 static float adding_row(const struct synth *s, const struct clrnn_random *r)
 {
     const uint32_t T = s->p.steps, half = T / 2;
-    const uint32_t first = clrnn_random_u32(r, T) % half,
-                   second = half + clrnn_random_u32(r, T + 1) % (T - half);
+    const uint32_t first = clrnn_random_u32(r, T) % half, second = half + clrnn_random_u32(r, T + 1) % (T - half);
 
     for (uint32_t t = 0; t < T; t++) {
         s->row[2 * t] = clrnn_random_uniform(r, t);
@@ -214,8 +210,7 @@ static enum clrnn_status write_part(struct synth *s, enum task task, uint32_t pa
         s->label[i] %= s->p.classes;
     st = clrnn_npy_create(s->log, x_path, CLRNN_DTYPE_F32, 3, x_shape, &x);
     if (st == CLRNN_OK)
-        st = clrnn_npy_create(s->log, y_path, task == TASK_ADDING ? CLRNN_DTYPE_F32 : CLRNN_DTYPE_I64, 2,
-                              y_shape, &y);
+        st = clrnn_npy_create(s->log, y_path, task == TASK_ADDING ? CLRNN_DTYPE_F32 : CLRNN_DTYPE_I64, 2, y_shape, &y);
     if (st == CLRNN_OK)
         st = write_rows(s, task, part, samples, x, y);
     if (st == CLRNN_OK)
@@ -235,8 +230,8 @@ done:
 
 #define MARK ".clrnn-synth" // marks a folder in which the files that claim() names may be replaced
 
-// Refuses to replace files that clrnn synth did not write, and marks the folder. A link is judged by its
-// target, because the writer replaces the target.
+// Refuses to replace files that clrnn synth did not write, and marks the folder. A link is judged by its target,
+// because the writer replaces the target.
 static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
 {
     static const char *const names[] = {"X_train.npy", "y_train.npy", "X_test.npy", "y_test.npy"};
@@ -248,9 +243,8 @@ static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
         struct stat file;
 
         if (path && !stat(path, &file) && S_ISREG(file.st_mode) && file.st_size)
-            st = clrnn_error(
-                log, CLRNN_ERR_ARG,
-                "%s: is there and was not made by `clrnn synth`: remove it or name another folder", path);
+            st = clrnn_error(log, CLRNN_ERR_ARG,
+                             "%s: is there and was not made by `clrnn synth`: remove it or name another folder", path);
         free(path);
     }
     if (st == CLRNN_OK)
@@ -298,17 +292,15 @@ static enum clrnn_status resolve(struct synth *s, const struct clrnn_synth_param
     if (*task == TASK_ADDING && p->steps < 2)
         return clrnn_error(s->log, CLRNN_ERR_ARG, "the task adding needs at least 2 steps, not %u", p->steps);
     if (p->classes < 2)
-        return clrnn_error(s->log, CLRNN_ERR_ARG, "%u class cannot be told apart, expected 2 or more",
-                           p->classes);
+        return clrnn_error(s->log, CLRNN_ERR_ARG, "%u class cannot be told apart, expected 2 or more", p->classes);
     if (!clrnn_mul_size(p->steps, p->features, &numbers) || numbers > INT32_MAX || p->samples > INT32_MAX ||
         p->test_samples > INT32_MAX)
-        return clrnn_error(s->log, CLRNN_ERR_ARG, "%u samples of %u steps of %u features are too many",
-                           p->samples, p->steps, p->features);
+        return clrnn_error(s->log, CLRNN_ERR_ARG, "%u samples of %u steps of %u features are too many", p->samples,
+                           p->steps, p->features);
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_synth_params *params,
-                              const char *folder)
+enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_synth_params *params, const char *folder)
 {
     NEED(log, params);
     NEED(log, folder);

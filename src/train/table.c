@@ -50,8 +50,8 @@ static CLRNN_PRINTF(4, 5) enum clrnn_status
     va_start(arguments, format);
     text = clrnn_format_va(format, arguments);
     va_end(arguments);
-    clrnn_error(l->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": %s", l->wish->path, row,
-                name_of(l, place), text ? text : "is wrong");
+    clrnn_error(l->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": %s", l->wish->path, row, name_of(l, place),
+                text ? text : "is wrong");
     free(text);
     return CLRNN_ERR_DATA;
 }
@@ -70,8 +70,8 @@ static enum clrnn_status no_number(const struct loader *l, size_t row, size_t pl
     return CLRNN_ERR_DATA;
 }
 
-static enum clrnn_status read_number(const struct loader *l, size_t row, size_t place, const char *text,
-                                     size_t length, double *value)
+static enum clrnn_status read_number(const struct loader *l, size_t row, size_t place, const char *text, size_t length,
+                                     double *value)
 {
     const bool feature = l->place[place].kind == CLRNN_PLACE_FEATURE;
     const enum clrnn_missing missing =
@@ -82,12 +82,11 @@ static enum clrnn_status read_number(const struct loader *l, size_t row, size_t 
         *value = missing == CLRNN_MISSING_ZERO ? 0.0 : (double)NAN;
         l->table->missing[place]++;
         if (missing == CLRNN_MISSING_ERROR)
-            return bad(
-                l, row, place,
-                "missing value%s%s%s; fill it in, drop the row, or %s missing: zero, mean or forward%s%s",
-                length ? " \"" : "", text, length ? "\"" : "", l->wish->names ? "train with" : "set",
-                *name_of(l, place) ? "" : ", or leave the column, which has no name, out by `columns`",
-                feature ? "" : ", or data.missing_targets: ignore for real targets");
+            return bad(l, row, place,
+                       "missing value%s%s%s; fill it in, drop the row, or %s missing: zero, mean or forward%s%s",
+                       length ? " \"" : "", text, length ? "\"" : "", l->wish->names ? "train with" : "set",
+                       *name_of(l, place) ? "" : ", or leave the column, which has no name, out by `columns`",
+                       feature ? "" : ", or data.missing_targets: ignore for real targets");
         return CLRNN_OK;
     }
     return clrnn_cell_number(text, length, decimal_of(l), value) ? CLRNN_OK : no_number(l, row, place, text);
@@ -113,8 +112,8 @@ static enum clrnn_status check_encoding(struct loader *l, size_t row, size_t pla
                      text, other ? "not " : "", l->encoded[!other], other ? "" : " not");
 }
 
-static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, const char *text,
-                                    size_t length, double *value)
+static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, const char *text, size_t length,
+                                    double *value)
 {
     const bool fixed = l->wish->names && l->wish->names->classes.count;
     size_t index;
@@ -124,8 +123,7 @@ static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, 
     if (!l->text_label && clrnn_cell_number(text, length, decimal_of(l), value))
         return CLRNN_OK;
     if (!l->text_label && l->wish->names)
-        return bad(l, row, place, "\"%.40s\" is no number, and the model was trained with numbers as classes",
-                   text);
+        return bad(l, row, place, "\"%.40s\" is no number, and the model was trained with numbers as classes", text);
     if (!l->text_label) {
         l->text_label = true;
         l->again = row > 1;
@@ -135,8 +133,8 @@ static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, 
     TRY(check_encoding(l, row, place, text));
     index = clrnn_text_index_find(&l->classes, text, fixed);
     if (index == SIZE_MAX && fixed)
-        return bad(l, row, place, "\"%.40s\" is none of the model's %zu classes, which are %.40s ... %.40s",
-                   text, l->classes.texts->count, l->classes.texts->text[0],
+        return bad(l, row, place, "\"%.40s\" is none of the model's %zu classes, which are %.40s ... %.40s", text,
+                   l->classes.texts->count, l->classes.texts->text[0],
                    l->classes.texts->text[l->classes.texts->count - 1]);
     if (index == SIZE_MAX)
         return clrnn_error_memory(l->log, length, l->wish->path);
@@ -172,8 +170,7 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
         case CLRNN_PLACE_TIME:
             if (!clrnn_cell_time(text, length, value))
                 return bad(l, row, at - 1,
-                           "\"%.40s\" is no time, expected a number or a date such as 2024-05-31 12:00:00",
-                           text);
+                           "\"%.40s\" is no time, expected a number or a date such as 2024-05-31 12:00:00", text);
             break;
         case CLRNN_PLACE_GROUP:
             TRY(check_encoding(l, row, at - 1, text));
@@ -181,8 +178,7 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
             if (index == SIZE_MAX)
                 return clrnn_error_memory(l->log, length, l->wish->path);
             if (index >= MOST_TEXTS)
-                return bad(l, row, at - 1, "is the group number %u that differs: is it the right column?",
-                           MOST_TEXTS);
+                return bad(l, row, at - 1, "is the group number %u that differs: is it the right column?", MOST_TEXTS);
             *value = (double)index;
             break;
         }
@@ -270,8 +266,8 @@ static enum clrnn_status sort_classes(struct loader *l)
     qsort(sorted, t->classes.count, sizeof(*sorted), clrnn_texts_compare);
     for (size_t i = 0; i < t->rows; i++) {
         double *value = &t->values[i * t->width + place];
-        char *const *found = bsearch(&t->classes.text[(size_t)*value], sorted, t->classes.count,
-                                     sizeof(*sorted), clrnn_texts_compare);
+        char *const *found =
+            bsearch(&t->classes.text[(size_t)*value], sorted, t->classes.count, sizeof(*sorted), clrnn_texts_compare);
 
         *value = (double)(found - sorted);
         clrnn_table_passed(t, i);
@@ -322,16 +318,15 @@ static enum clrnn_status fill_forward(const struct loader *l)
     return st;
 }
 
-// Warns of a feature without a name that holds growing whole numbers with gaps: these may be the row numbers
-// of a larger table.
+// Warns of a feature without a name that holds growing whole numbers with gaps: these may be the row numbers of a
+// larger table.
 static void check_numbers(const struct loader *l, size_t at)
 {
     if (l->place[at].numbers && !l->place[at].row_count && l->table->rows > 1 && l->wish->report)
-        clrnn_log(
-            l->log, CLRNN_LOG_WARNING,
-            "%s: column %zu (\"%s\") has no name and holds growing whole numbers, as the row numbers of a "
-            "larger table: it is taken as a feature; leave it out by `columns` where it says nothing of a row",
-            l->wish->path, l->place[at].column, name_of(l, at));
+        clrnn_log(l->log, CLRNN_LOG_WARNING,
+                  "%s: column %zu (\"%s\") has no name and holds growing whole numbers, as the row numbers of a "
+                  "larger table: it is taken as a feature; leave it out by `columns` where it says nothing of a row",
+                  l->wish->path, l->place[at].column, name_of(l, at));
 }
 
 // Drops features that have no name and only count the rows.
@@ -348,11 +343,10 @@ static void drop_row_counts(struct loader *l)
             check_numbers(l, at);
             continue;
         }
-        clrnn_log(
-            l->log, CLRNN_LOG_WARNING,
-            "%s: column %zu (\"%s\") has no name and counts the rows: left out; name it by `columns` to "
-            "use it",
-            l->wish->path, l->place[at].column, name_of(l, at));
+        clrnn_log(l->log, CLRNN_LOG_WARNING,
+                  "%s: column %zu (\"%s\") has no name and counts the rows: left out; name it by `columns` to "
+                  "use it",
+                  l->wish->path, l->place[at].column, name_of(l, at));
     }
     t->features = kept;
 }
@@ -394,8 +388,8 @@ static enum clrnn_status load(struct loader *l)
         l->table->rows = 0;
         memset(l->table->missing, 0, l->table->width * sizeof(*l->table->missing));
         clrnn_log(l->log, CLRNN_LOG_WARNING,
-                  "%s: the labels of column \"%s\" are numbers and texts: all are taken as texts",
-                  l->wish->path, name_of(l, l->table->target[0]));
+                  "%s: the labels of column \"%s\" are numbers and texts: all are taken as texts", l->wish->path,
+                  name_of(l, l->table->target[0]));
         st = clrnn_csv_stream(l->log, l->wish->path, &rules, &sink);
     }
     TRY(st);
@@ -410,8 +404,8 @@ static enum clrnn_status load(struct loader *l)
 }
 
 // Reads the CSV file. *disk_full: the table could not be written to the disk cache.
-static enum clrnn_status read_csv(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
-                                  bool in_memory, bool *disk_full, struct clrnn_table **table)
+static enum clrnn_status read_csv(const struct clrnn_log *log, const struct clrnn_table_wish *wish, bool in_memory,
+                                  bool *disk_full, struct clrnn_table **table)
 {
     struct clrnn_table *t = calloc(1, sizeof(*t));
     struct loader l = {.log = log, .wish = wish, .table = t, .in_memory = in_memory};

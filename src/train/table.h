@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A CSV file as a table of numbers: the features and targets that a data set needs, chosen by column name or
-// number, and the time and group of each row if the source names columns for them.
+// A CSV file as a table of numbers: the features and targets that a data set needs, chosen by column name or number,
+// and the time and group of each row if the source names columns for them.
 #ifndef CLRNN_SRC_TRAIN_TABLE_H
 #define CLRNN_SRC_TRAIN_TABLE_H
 
@@ -57,18 +57,17 @@ struct clrnn_place {
 };
 
 /** Finds the columns that the wish asks for among `names` [columns] and sets the table's columns. *place
- * [table->width], which the caller frees, describes each place. Errors: CLRNN_ERR_DATA if there is no such
- * column; the message names the most similar column. */
-enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
-                                     size_t columns, char *const *names, struct clrnn_table *table,
-                                     struct clrnn_place **place);
+ * [table->width], which the caller frees, describes each place. Errors: CLRNN_ERR_DATA if there is no such column; the
+ * message names the most similar column. */
+enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct clrnn_table_wish *wish, size_t columns,
+                                     char *const *names, struct clrnn_table *table, struct clrnn_place **place);
 
-/** Reads the table of a CSV file, from the disk cache (table_file.h) if it is there. Errors: CLRNN_ERR_DATA,
- * with row, column, the cell's text, and how to fix it. */
+/** Reads the table of a CSV file, from the disk cache (table_file.h) if it is there. Errors: CLRNN_ERR_DATA, with row,
+ * column, the cell's text, and how to fix it. */
 enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                    struct clrnn_table **table);
-/** Makes `values` point into a mapped file of `bytes` bytes, at `offset`. The groups must be known, since
- * `passes` depends on them. */
+/** Makes `values` point into a mapped file of `bytes` bytes, at `offset`. The groups must be known, since `passes`
+ * depends on them. */
 void clrnn_table_set_mapped(struct clrnn_table *table, void *base, size_t bytes, size_t offset);
 /** Unmaps or frees the values. */
 void clrnn_table_unmap(struct clrnn_table *table);
@@ -102,16 +101,15 @@ static inline double clrnn_table_value(const struct clrnn_table *table, size_t r
     return value == value || !table->fill ? value : table->fill[place];
 }
 
-/** Returns a copy of the names of features, targets and classes, and of `fill`. Returns NULL if there is no
- * memory. */
+/** Returns a copy of the names of features, targets and classes, and of `fill`. Returns NULL if there is no memory. */
 struct clrnn_names *clrnn_table_names(const struct clrnn_table *table);
 
 /** Compares two strings in struct clrnn_texts, for qsort and bsearch. */
 int clrnn_texts_compare(const void *a, const void *b);
 
-/** For a table in which each row is a sample: logs a warning if the rows look like a series. They do if the
- * first rows are in the order of a column of times (even an unused column), or if each row resembles the
- * previous row. Errors: CLRNN_ERR_MEMORY, and errors of reading the file. */
+/** For a table in which each row is a sample: logs a warning if the rows look like a series. They do if the first rows
+ * are in the order of a column of times (even an unused column), or if each row resembles the previous row. Errors:
+ * CLRNN_ERR_MEMORY, and errors of reading the file. */
 enum clrnn_status clrnn_table_check_order(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                           const struct clrnn_table *table);
 

@@ -38,8 +38,8 @@ char clrnn_source_delimiter(const struct clrnn_source *source)
 
 // ---------------------------------------------------------------- finding one column
 
-// Returns the index of the `nth` column (from 0) called `name`. If there is none, and names do not come from
-// a model, `name` may be a column number (from 0). Returns SIZE_MAX if no column is found.
+// Returns the index of the `nth` column (from 0) called `name`. If there is none, and names do not come from a model,
+// `name` may be a column number (from 0). Returns SIZE_MAX if no column is found.
 static size_t find(const struct chooser *c, const char *name, size_t nth)
 {
     bool negative;
@@ -66,21 +66,15 @@ static enum clrnn_status no_column(const struct chooser *c, const char *name, co
             snprintf(hint, sizeof(hint), "; did you mean \"%.80s\"?", c->names[i]);
         }
         if (n < sizeof(list) && (i < 8 || i + 1 == c->columns))
-            n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%.40s",
-                                  !i      ? ""
-                                  : i > 8 ? " ... "
-                                          : ", ",
-                                  c->names[i]);
+            n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%.40s", !i ? "" : i > 8 ? " ... " : ", ", c->names[i]);
     }
     strtod(c->names[0], &end);
     return clrnn_error(
-        c->log, CLRNN_ERR_DATA, "%s: has no column %s (%s), its columns are %s%s", c->wish->path, name, what,
-        list,
-        *c->names[0] == '#' ? ": a line that begins with # is a comment where comment: \"#\" says so"
+        c->log, CLRNN_ERR_DATA, "%s: has no column %s (%s), its columns are %s%s", c->wish->path, name, what, list,
+        *c->names[0] == '#'                ? ": a line that begins with # is a comment where comment: \"#\" says so"
         : !strncmp(c->names[0], "sep=", 4) ? ": the first line tells Excel the delimiter, delete it"
-        : end != c->names[0] && !*end
-            ? ": the first line holds numbers, put one with the columns' names above it"
-            : hint);
+        : end != c->names[0] && !*end      ? ": the first line holds numbers, put one with the columns' names above it"
+                                           : hint);
 }
 
 // ---------------------------------------------------------------- adding columns
@@ -116,8 +110,8 @@ static enum clrnn_status add(struct chooser *c, enum clrnn_place_kind kind, size
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_named(struct chooser *c, enum clrnn_place_kind kind, const char *name,
-                                   size_t nth, const char *what)
+static enum clrnn_status add_named(struct chooser *c, enum clrnn_place_kind kind, const char *name, size_t nth,
+                                   const char *what)
 {
     const size_t column = find(c, name, nth);
 
@@ -140,10 +134,9 @@ static bool split_lines(const char *lines, struct clrnn_texts *names)
     return true;
 }
 
-// Adds columns by name. If a name is in the list several times, its nth use means the file's nth column of
-// that name.
-static enum clrnn_status add_texts(struct chooser *c, enum clrnn_place_kind kind,
-                                   const struct clrnn_texts *names, const char *what)
+// Adds columns by name. If a name is in the list several times, its nth use means the file's nth column of that name.
+static enum clrnn_status add_texts(struct chooser *c, enum clrnn_place_kind kind, const struct clrnn_texts *names,
+                                   const char *what)
 {
     for (size_t i = 0; i < names->count; i++) {
         size_t nth = 0;
@@ -155,12 +148,11 @@ static enum clrnn_status add_texts(struct chooser *c, enum clrnn_place_kind kind
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_lines(struct chooser *c, enum clrnn_place_kind kind, const char *lines,
-                                   const char *what)
+static enum clrnn_status add_lines(struct chooser *c, enum clrnn_place_kind kind, const char *lines, const char *what)
 {
     struct clrnn_texts names = {0};
-    enum clrnn_status st = split_lines(lines, &names) ? add_texts(c, kind, &names, what)
-                                                      : clrnn_error_memory(c->log, 0, c->wish->path);
+    enum clrnn_status st =
+        split_lines(lines, &names) ? add_texts(c, kind, &names, what) : clrnn_error_memory(c->log, 0, c->wish->path);
 
     clrnn_texts_finish(&names);
     return st;
@@ -230,9 +222,8 @@ static void report_unused(const struct chooser *c)
                   count == 1 ? "column is" : "columns are", list, count > 8 ? ", ..." : "");
 }
 
-enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
-                                     size_t columns, char *const *names, struct clrnn_table *table,
-                                     struct clrnn_place **place)
+enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct clrnn_table_wish *wish, size_t columns,
+                                     char *const *names, struct clrnn_table *table, struct clrnn_place **place)
 {
     const struct clrnn_source *s = wish->source;
     struct chooser c = {.log = log, .wish = wish, .columns = columns, .names = names, .table = table};

@@ -38,8 +38,8 @@ struct clrnn_table_file {
 
 // ---------------------------------------------------------------- hashes
 
-// Hashes the values with four 64-bit lanes: value i goes into lane i % 4. Four independent lanes are as fast
-// as the memory.
+// Hashes the values with four 64-bit lanes: value i goes into lane i % 4. Four independent lanes are as fast as the
+// memory.
 static void hash_values(const double *values, size_t count, uint64_t lane[4])
 {
     for (size_t k = 0; k < 4; k++)
@@ -72,17 +72,16 @@ static void hash_texts(struct clrnn_hash *h, const struct clrnn_texts *texts)
         clrnn_hash_add_text(h, texts->text[i]);
 }
 
-// Returns "<folder>/<path>-<state>-<rules>.table", which the caller frees. <path>, <state> and <rules> are
-// hashes: of the CSV file's path, of its size, time and inode, and of how it is read. Returns NULL if the
-// table is not to be cached or there is no memory.
+// Returns "<folder>/<path>-<state>-<rules>.table", which the caller frees. <path>, <state> and <rules> are hashes: of
+// the CSV file's path, of its size, time and inode, and of how it is read. Returns NULL if the table is not to be
+// cached or there is no memory.
 static char *find_path(const struct clrnn_table_wish *wish)
 {
     const struct clrnn_source *s = wish->source;
     const char *const texts[] = {s->label,   s->columns, s->target, s->delimiter, s->comment,
                                  s->decimal, s->missing, s->time,   s->group};
-    const uint32_t numbers[] = {s->window > 0,      clrnn_source_horizon(s), wish->classes,
-                                wish->targets,      wish->missing_targets,   wish->by_position,
-                                wish->names != NULL};
+    const uint32_t numbers[] = {s->window > 0,         clrnn_source_horizon(s), wish->classes,      wish->targets,
+                                wish->missing_targets, wish->by_position,       wish->names != NULL};
     char *folder = clrnn_tables_folder(), *path = NULL, *real = realpath(wish->path, NULL), hex[3][33];
     struct clrnn_hash h;
     struct stat st;
@@ -132,12 +131,11 @@ static char *write_names(const struct clrnn_table *t)
     clrnn_json_out_of_memory();
     for (size_t i = 0; i < t->width; i++)
         json_array_append_new(missing, json_integer((json_int_t)t->missing[i]));
-    all =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "columns", clrnn_texts_json(&t->column),
-                  "classes", clrnn_texts_json(&t->classes), "groups", clrnn_texts_json(&t->groups), "feature",
-                  write_places(t->feature, t->features), "target", write_places(t->target, t->targets),
-                  "missing", missing, "time", (json_int_t)(t->time == SIZE_MAX ? -1 : (long long)t->time),
-                  "group", (json_int_t)(t->group == SIZE_MAX ? -1 : (long long)t->group));
+    all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "columns", clrnn_texts_json(&t->column), "classes",
+                    clrnn_texts_json(&t->classes), "groups", clrnn_texts_json(&t->groups), "feature",
+                    write_places(t->feature, t->features), "target", write_places(t->target, t->targets), "missing",
+                    missing, "time", (json_int_t)(t->time == SIZE_MAX ? -1 : (long long)t->time), "group",
+                    (json_int_t)(t->group == SIZE_MAX ? -1 : (long long)t->group));
     text = clrnn_json_dumps(all, JSON_COMPACT);
     json_decref(all);
     return text;
@@ -190,10 +188,9 @@ static bool read_header(const unsigned char *data, size_t size, struct header *h
         return false;
     memcpy(h, data, sizeof(*h));
     hash_bytes(h, offsetof(struct header, header_hash), lane);
-    return !memcmp(h->magic, MAGIC, sizeof(MAGIC)) && !memcmp(lane, h->header_hash, sizeof(lane)) &&
-           h->rows && h->width && clrnn_mul_size(h->rows, h->width, &bytes) &&
-           clrnn_mul_size(bytes, sizeof(double), &bytes) && bytes <= size - HEADER_BYTES &&
-           size - HEADER_BYTES - bytes == h->names_bytes;
+    return !memcmp(h->magic, MAGIC, sizeof(MAGIC)) && !memcmp(lane, h->header_hash, sizeof(lane)) && h->rows &&
+           h->width && clrnn_mul_size(h->rows, h->width, &bytes) && clrnn_mul_size(bytes, sizeof(double), &bytes) &&
+           bytes <= size - HEADER_BYTES && size - HEADER_BYTES - bytes == h->names_bytes;
 }
 
 static bool load(const unsigned char *data, size_t size, struct clrnn_table *t)

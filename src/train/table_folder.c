@@ -36,8 +36,8 @@ static int is_table(const struct dirent *entry)
     return length > 6 && !strcmp(entry->d_name + length - 6, ".table");
 }
 
-// Adds the number of tables in the folder to *count and their bytes to *bytes. If `remove`, removes the
-// tables and counts only the removed ones.
+// Adds the number of tables in the folder to *count and their bytes to *bytes. If `remove`, removes the tables and
+// counts only the removed ones.
 static enum clrnn_status visit(const struct clrnn_log *log, bool remove, size_t *count, uint64_t *bytes)
 {
     char *folder = clrnn_tables_folder();
@@ -89,8 +89,7 @@ enum clrnn_status clrnn_tables_clear(const struct clrnn_log *log, size_t *tables
     return visit(log, true, tables, bytes);
 }
 
-// Removes the least recently used table other than `kept`. Returns how many bytes it had, or 0 if nothing was
-// removed.
+// Removes the least recently used table other than `kept`. Returns how many bytes it had, or 0 if nothing was removed.
 static uint64_t remove_oldest(const char *folder, struct dirent *const *entry, int count, const char *kept)
 {
     struct timespec oldest = {0};
@@ -100,8 +99,7 @@ static uint64_t remove_oldest(const char *folder, struct dirent *const *entry, i
 
     for (int i = 0; i < count; i++) {
         if (!strcmp(entry[i]->d_name, kept) ||
-            snprintf(path, sizeof(path), "%s/%s", folder, entry[i]->d_name) >= (int)sizeof(path) ||
-            lstat(path, &info))
+            snprintf(path, sizeof(path), "%s/%s", folder, entry[i]->d_name) >= (int)sizeof(path) || lstat(path, &info))
             continue;
         if (!*victim || info.st_mtim.tv_sec < oldest.tv_sec ||
             (info.st_mtim.tv_sec == oldest.tv_sec && info.st_mtim.tv_nsec < oldest.tv_nsec)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Detects from a table's first rows whether the rows are a series: a column has times in order, or each row
-// resembles the previous row.
+// Detects from a table's first rows whether the rows are a series: a column has times in order, or each row resembles
+// the previous row.
 #include "train/table.h"
 
 #include <ctype.h>
@@ -85,16 +85,16 @@ static enum clrnn_status take_row(void *user, size_t row)
     return ++h->rows < FIRST_ROWS ? CLRNN_OK : CLRNN_FAILED; // CLRNN_FAILED stops the reading
 }
 
-// Checks whether a column's name says that it holds times. A column whose numbers grow by 1 from row to row
-// may just count samples, so it counts as times only with such a name.
+// Checks whether a column's name says that it holds times. A column whose numbers grow by 1 from row to row may just
+// count samples, so it counts as times only with such a name.
 static bool is_time_word(const char *name)
 {
     static const char *const word[] = {"t",    "time", "timestamp", "date",   "datetime", "ds",
                                        "year", "hour", "minute",    "second", "seconds",  "step"};
 
     for (size_t i = 0; i < ARRAY_SIZE(word); i++)
-        if (!strcasecmp(name, word[i]) || (i > 0 && !strncasecmp(name, word[i], strlen(word[i])) &&
-                                           !isalnum((unsigned char)name[strlen(word[i])])))
+        if (!strcasecmp(name, word[i]) ||
+            (i > 0 && !strncasecmp(name, word[i], strlen(word[i])) && !isalnum((unsigned char)name[strlen(word[i])])))
             return true;
     return false;
 }
@@ -113,8 +113,7 @@ static const char *find_time(const struct head *h, const struct clrnn_table *t)
     for (size_t i = 0; i < h->columns; i++) {
         const struct order *o = &h->order[i];
 
-        if (h->rows < LEAST_ROWS || is_label(t, h->name[i]) || !*h->name[i] ||
-            !strncmp(h->name[i], "Unnamed: ", 9))
+        if (h->rows < LEAST_ROWS || is_label(t, h->name[i]) || !*h->name[i] || !strncmp(h->name[i], "Unnamed: ", 9))
             continue;
         if (o->dates && o->up + o->same >= ORDERED_SHARE * (h->rows - 1) && 2 * o->up > o->down)
             return h->name[i];
@@ -126,9 +125,9 @@ static const char *find_time(const struct head *h, const struct clrnn_table *t)
 
 // ---------------------------------------------------------------- detecting similar neighbouring rows
 
-// Returns the correlation of a column with itself one row later: how well a row predicts the next row. With
-// classes, values are taken relative to the mean of their class, because a table sorted by class is no
-// series. Returns NaN if there are too few pairs of rows.
+// Returns the correlation of a column with itself one row later: how well a row predicts the next row. With classes,
+// values are taken relative to the mean of their class, because a table sorted by class is no series. Returns NaN if
+// there are too few pairs of rows.
 static double correlation(const struct clrnn_table *t, size_t place, const double *mean, size_t classes)
 {
     const size_t rows = MIN2(t->rows, (size_t)FIRST_ROWS);
@@ -153,8 +152,8 @@ static double correlation(const struct clrnn_table *t, size_t place, const doubl
     return pairs < LEAST_PAIRS || !(squares > 0) ? (double)NAN : product / squares;
 }
 
-// Computes the mean of a column over the first rows into mean [classes], one for each class, or without
-// classes into mean [1].
+// Computes the mean of a column over the first rows into mean [classes], one for each class, or without classes into
+// mean [1].
 static void means(const struct clrnn_table *t, size_t place, size_t classes, double *mean, double *count)
 {
     for (size_t k = 0; k < MAX2(classes, 1); k++)
@@ -173,8 +172,8 @@ static void means(const struct clrnn_table *t, size_t place, size_t classes, dou
         mean[k] /= fmax(count[k], 1);
 }
 
-// Sets *result to the correlation of neighbouring rows. For real targets it is the smallest correlation of a
-// target column, for classes the mean correlation of the feature columns.
+// Sets *result to the correlation of neighbouring rows. For real targets it is the smallest correlation of a target
+// column, for classes the mean correlation of the feature columns.
 static enum clrnn_status resemblance(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                      const struct clrnn_table *t, double *result)
 {
@@ -208,8 +207,7 @@ static enum clrnn_status resemblance(const struct clrnn_log *log, const struct c
 
 // ---------------------------------------------------------------- the warning
 
-static void warn(const struct clrnn_log *log, const struct clrnn_table_wish *wish, const char *why,
-                 const char *time)
+static void warn(const struct clrnn_log *log, const struct clrnn_table_wish *wish, const char *why, const char *time)
 {
     clrnn_log(log, CLRNN_LOG_WARNING,
               "%s: %s, but each row is taken as a sample by itself (T = 1); where they are a series, add "

@@ -11,8 +11,8 @@
 
 void clrnn_table_set_mapped(struct clrnn_table *t, void *base, size_t bytes, size_t offset)
 {
-    // Reading one group's rows touches file pages that are far apart if the groups alternate in the file.
-    // `apart`: most bytes that become resident for each such row.
+    // Reading one group's rows touches file pages that are far apart if the groups alternate in the file. `apart`: most
+    // bytes that become resident for each such row.
     const size_t row = MAX2(t->width, 1u) * sizeof(*t->values);
     const size_t apart = MIN2(row * MAX2(t->groups.count, 1u), MAX2(row, CLRNN_FAULT_BYTES));
 

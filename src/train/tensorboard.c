@@ -21,9 +21,8 @@ static enum clrnn_status put_config(struct clrnn_tfevents *events, const struct 
     return st;
 }
 
-enum clrnn_status clrnn_tensorboard_open(const struct clrnn_run_folder *folder,
-                                         const struct clrnn_config *config, uint64_t steps,
-                                         struct clrnn_tfevents **events)
+enum clrnn_status clrnn_tensorboard_open(const struct clrnn_run_folder *folder, const struct clrnn_config *config,
+                                         uint64_t steps, struct clrnn_tfevents **events)
 {
     char *path;
     enum clrnn_status st;
@@ -51,8 +50,8 @@ enum clrnn_status clrnn_tensorboard_step(struct clrnn_tfevents *events, uint64_t
 }
 
 // Adds histograms of all trained parameters and their gradients. `values`: scratch for the largest parameter.
-static enum clrnn_status put_histograms(struct clrnn_tfevents *events, uint64_t step,
-                                        struct clrnn_model *model, double *values)
+static enum clrnn_status put_histograms(struct clrnn_tfevents *events, uint64_t step, struct clrnn_model *model,
+                                        double *values)
 {
     char tag[320];
 

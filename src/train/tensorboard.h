@@ -10,16 +10,14 @@
 /** Name of the event file. TensorBoard looks for names that contain "tfevents". */
 #define CLRNN_TENSORBOARD_FILE "events.out.tfevents.clrnn"
 
-/** Opens the run's event file. For a resumed run, removes the events after step `steps`. A new file begins
- * with the config as text. If train.tensorboard is off, *events becomes NULL, and the functions below do
- * nothing. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_tensorboard_open(const struct clrnn_run_folder *folder,
-                                         const struct clrnn_config *config, uint64_t steps,
-                                         struct clrnn_tfevents **events);
+/** Opens the run's event file. For a resumed run, removes the events after step `steps`. A new file begins with the
+ * config as text. If train.tensorboard is off, *events becomes NULL, and the functions below do nothing. Errors:
+ * CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_tensorboard_open(const struct clrnn_run_folder *folder, const struct clrnn_config *config,
+                                         uint64_t steps, struct clrnn_tfevents **events);
 
 /** Adds a step's loss and learning rate. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_tensorboard_step(struct clrnn_tfevents *events, uint64_t step, double loss,
-                                         double lr);
+enum clrnn_status clrnn_tensorboard_step(struct clrnn_tfevents *events, uint64_t step, double loss, double lr);
 
 /** Adds an epoch's metrics under their names in metrics.jsonl. Adds histograms of every trained parameter as
  * "weights/NAME", and of its gradient in the last step as "gradients/NAME". Waits for the device. Errors:

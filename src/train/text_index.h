@@ -12,8 +12,8 @@ struct clrnn_text_index {
     size_t size;               // a power of two, or 0
 };
 
-/** Returns the index of `text` in the list. A new text is added unless `fixed`. Returns SIZE_MAX if the text
- * is new and `fixed`, or if there is no memory. */
+/** Returns the index of `text` in the list. A new text is added unless `fixed`. Returns SIZE_MAX if the text is new and
+ * `fixed`, or if there is no memory. */
 size_t clrnn_text_index_find(struct clrnn_text_index *index, const char *text, bool fixed);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs a training from the config to its folder: data, model and feeds, and the messages and files before and
-// after the training loop (loop.c).
+// Runs a training from the config to its folder: data, model and feeds, and the messages and files before and after the
+// training loop (loop.c).
 #include "clrnn/train.h"
 
 #include <math.h>
@@ -19,18 +19,17 @@
 
 // ---------------------------------------------------------------- model and sessions
 
-// Creates a model with initial parameters, which are read from the file train.init if it is set. The
-// parameters are the same on every device.
-static enum clrnn_status new_model(struct clrnn_loop *l, struct clrnn_device *device,
-                                   const struct clrnn_config *config, struct clrnn_model **model)
+// Creates a model with initial parameters, which are read from the file train.init if it is set. The parameters are the
+// same on every device.
+static enum clrnn_status new_model(struct clrnn_loop *l, struct clrnn_device *device, const struct clrnn_config *config,
+                                   struct clrnn_model **model)
 {
     char *init = config->train.init ? clrnn_path_join(config->folder, config->train.init) : NULL;
     enum clrnn_status st;
 
     if (config->train.init && !init)
         return clrnn_error_memory(l->log, 0, "a path");
-    st =
-        clrnn_session_model(device, config, l->data.train, init, config->train.init_partial, &l->data, model);
+    st = clrnn_session_model(device, config, l->data.train, init, config->train.init_partial, &l->data, model);
     free(init);
     return st;
 }
@@ -73,14 +72,12 @@ static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_conf
         s->stop_best = now->mode_max ? -INFINITY : INFINITY;
         s->stop_bad = 0;
     }
-    s->finished =
-        s->epoch >= kept->epochs || (s->epoch && kept->early_stopping.on &&
-                                     s->stop_bad >= (uint64_t)MAX2(kept->early_stopping.patience, 1));
+    s->finished = s->epoch >= kept->epochs || (s->epoch && kept->early_stopping.on &&
+                                               s->stop_bad >= (uint64_t)MAX2(kept->early_stopping.patience, 1));
     return CLRNN_OK;
 }
 
-static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_config *config,
-                                      const char *path)
+static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_config *config, const char *path)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(l->data.train);
 
@@ -107,8 +104,8 @@ static enum clrnn_status count_confusion(struct clrnn_loop *l)
     return m->confusion ? CLRNN_OK : clrnn_error_memory(l->log, cells * sizeof(*m->confusion), "a picture");
 }
 
-// Opens a training session on each further device, with a model of its own. The model is read from the
-// checkpoint or, if `checkpoint` is NULL, created from the config.
+// Opens a training session on each further device, with a model of its own. The model is read from the checkpoint or,
+// if `checkpoint` is NULL, created from the config.
 static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_session_params params,
                                         const struct clrnn_config *config, const char *checkpoint)
 {
@@ -132,8 +129,7 @@ static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_sessi
     return CLRNN_OK;
 }
 
-static enum clrnn_status open_sessions(struct clrnn_loop *l, const struct clrnn_config *config,
-                                       const char *checkpoint)
+static enum clrnn_status open_sessions(struct clrnn_loop *l, const struct clrnn_config *config, const char *checkpoint)
 {
     const struct clrnn_session_params train = {
         .model = l->model,
@@ -160,11 +156,10 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
     if (!c->on)
         return CLRNN_OK;
     if (!strncmp(monitor, "valid", 5) && !l->data.valid)
-        return clrnn_error(
-            l->log, CLRNN_ERR_CONFIG,
-            "train.early_stopping monitors %s, but there are no validation data: name data.valid or "
-            "data.valid_fraction, or monitor train_loss",
-            monitor);
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
+                           "train.early_stopping monitors %s, but there are no validation data: name data.valid or "
+                           "data.valid_fraction, or monitor train_loss",
+                           monitor);
     return CLRNN_OK;
 }
 
@@ -178,8 +173,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     return clrnn_loop_check(l);
 }
 
-static enum clrnn_status begin_folder(struct clrnn_loop *l, const struct clrnn_config *config,
-                                      const char *out)
+static enum clrnn_status begin_folder(struct clrnn_loop *l, const struct clrnn_config *config, const char *out)
 {
     char *path;
     enum clrnn_status st;
@@ -218,8 +212,8 @@ static enum clrnn_status take_up_folder(struct clrnn_loop *l, const struct clrnn
     return CLRNN_OK;
 }
 
-// Sets *own to a copy of the config with train.init and train.init_partial as --init sets them, so that the
-// run's config.yaml repeats the run.
+// Sets *own to a copy of the config with train.init and train.init_partial as --init sets them, so that the run's
+// config.yaml repeats the run.
 static enum clrnn_status with_init(const struct clrnn_loop *l, const struct clrnn_config *config,
                                    struct clrnn_config **own)
 {
@@ -301,14 +295,12 @@ static void say_what_is_kept(const struct clrnn_loop *l)
 {
     if (strcmp(l->folder.files, l->folder.path) != 0)
         clrnn_log(l->log, CLRNN_LOG_WARNING,
-                  "%s: holds the earlier run as it was: this one ended before its first checkpoint",
-                  l->folder.path);
+                  "%s: holds the earlier run as it was: this one ended before its first checkpoint", l->folder.path);
     else
-        clrnn_log(
-            l->log, CLRNN_LOG_WARNING,
-            "the run broke off after step %llu, its checkpoint is whole: `clrnn train --resume %s` goes "
-            "on from epoch %llu",
-            (unsigned long long)l->done, l->folder.path, (unsigned long long)l->kept_epochs + 1);
+        clrnn_log(l->log, CLRNN_LOG_WARNING,
+                  "the run broke off after step %llu, its checkpoint is whole: `clrnn train --resume %s` goes "
+                  "on from epoch %llu",
+                  (unsigned long long)l->done, l->folder.path, (unsigned long long)l->kept_epochs + 1);
 }
 
 static enum clrnn_status follow(void *shards)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sums shards' values along a tree. As shards arrive, a worker keeps the roots of its complete subtrees, at
-// most two per level. The exchange with other workers is a fixed list of steps (send, receive, add), which is
-// run for each piece of the values separately.
+// Sums shards' values along a tree. As shards arrive, a worker keeps the roots of its complete subtrees, at most two
+// per level. The exchange with other workers is a fixed list of steps (send, receive, add), which is run for each piece
+// of the values separately.
 #include "train/tree.h"
 
 #include <stdlib.h>
@@ -55,8 +55,8 @@ static void add_node(struct clrnn_tree *t, uint32_t first, uint32_t level, uint3
     t->node[t->node_count++] = (struct node){first, level, slot};
 }
 
-// Merges the last two nodes if they are the two halves of a subtree. The node of the right half remains in
-// the array, directly after the new last node.
+// Merges the last two nodes if they are the two halves of a subtree. The node of the right half remains in the array,
+// directly after the new last node.
 static bool join_last(struct clrnn_tree *t)
 {
     struct node *left = &t->node[MAX2(t->node_count, 2) - 2];
@@ -158,8 +158,7 @@ static enum clrnn_status plan(struct clrnn_tree *t)
     TRY(plan_levels(t));
     t->node_count = 0;
     t->slot = calloc(t->slot_count, sizeof(*t->slot));
-    return t->slot ? CLRNN_OK
-                   : clrnn_error_memory(t->log, t->slot_count * sizeof(*t->slot), "the sums of shards");
+    return t->slot ? CLRNN_OK : clrnn_error_memory(t->log, t->slot_count * sizeof(*t->slot), "the sums of shards");
 }
 
 enum clrnn_status clrnn_tree_create(const struct clrnn_worker *worker, const struct clrnn_tree_params *params,
@@ -237,9 +236,8 @@ static void *part_of(const struct clrnn_tree *t, uint32_t slot, size_t piece)
 
 static enum clrnn_status begin_transfer(struct clrnn_tree *t, const struct step *step, size_t piece)
 {
-    TRY(clrnn_transfer_begin(t->worker, step->kind == SEND ? CLRNN_MESSAGE_SEND : CLRNN_MESSAGE_RECEIVE,
-                             step->other, part_of(t, step->slot, piece), numbers_of(t, piece) * t->size,
-                             &step->transfer[piece]));
+    TRY(clrnn_transfer_begin(t->worker, step->kind == SEND ? CLRNN_MESSAGE_SEND : CLRNN_MESSAGE_RECEIVE, step->other,
+                             part_of(t, step->slot, piece), numbers_of(t, piece) * t->size, &step->transfer[piece]));
     step->transfer[piece].message.patient = t->patient;
     return CLRNN_OK;
 }
@@ -268,8 +266,7 @@ enum clrnn_status clrnn_tree_reduce(struct clrnn_tree *t, size_t piece)
         if (step->kind == ADD)
             t->sum(part_of(t, step->slot, piece), part_of(t, step->other, piece), numbers_of(t, piece));
         else
-            TRY(step->kind == SEND ? begin_transfer(t, step, piece)
-                                   : clrnn_transfer_finish(&step->transfer[piece]));
+            TRY(step->kind == SEND ? begin_transfer(t, step, piece) : clrnn_transfer_finish(&step->transfer[piece]));
     }
     t->begun = piece + 1 < clrnn_tree_pieces(t);
     t->next = t->begin;

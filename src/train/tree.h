@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sums over the shards of a batch along a binary tree: 0 + 1, 2 + 3, ..., then pairs of these sums. The order
-// of additions depends only on the number of shards, and not on which worker computes which shard.
+// Sums over the shards of a batch along a binary tree: 0 + 1, 2 + 3, ..., then pairs of these sums. The order of
+// additions depends only on the number of shards, and not on which worker computes which shard.
 #ifndef CLRNN_SRC_TRAIN_TREE_H
 #define CLRNN_SRC_TRAIN_TREE_H
 
@@ -25,25 +25,23 @@ enum clrnn_status clrnn_tree_create(const struct clrnn_worker *worker, const str
                                     struct clrnn_tree **tree);
 void clrnn_tree_destroy(struct clrnn_tree **tree);
 
-/** Returns the first shard of worker `number` of `count`. The shards of a worker end where those of worker
- * `number` + 1 begin. */
+/** Returns the first shard of worker `number` of `count`. The shards of a worker end where those of worker `number` + 1
+ * begin. */
 uint32_t clrnn_tree_first(uint32_t shards, uint32_t number, uint32_t count);
 
-/** Sets *value to memory for the value of this worker's next shard, in order; the caller fills it. The memory
- * is valid until the next clrnn_tree_next. */
+/** Sets *value to memory for the value of this worker's next shard, in order; the caller fills it. The memory is valid
+ * until the next clrnn_tree_next. */
 enum clrnn_status clrnn_tree_next(struct clrnn_tree *tree, void **value);
-/** Call it after this worker's last shard: exchanges sums with the other workers. In every worker, *total
- * becomes the sum over all shards, which is valid until the next clrnn_tree_next. Errors: as
- * clrnn_worker_send. */
+/** Call it after this worker's last shard: exchanges sums with the other workers. In every worker, *total becomes the
+ * sum over all shards, which is valid until the next clrnn_tree_next. Errors: as clrnn_worker_send. */
 enum clrnn_status clrnn_tree_total(struct clrnn_tree *tree, void **total);
 
-/** These functions do what clrnn_tree_total does, but piece by piece, so that messages of several pieces are
- * in transit at once. All workers must use their trees in the same order, and pieces in order.
- * clrnn_tree_pieces returns the number of pieces. clrnn_tree_begin posts the receives and may be called
- * before the first shard. clrnn_tree_reduce, after the last shard, sums up a piece in worker 0.
- * clrnn_tree_share, which another thread may call, begins to send the sums of a reduced piece to all workers
- * on the channel of `worker`. When *transfer finishes, this piece of the value that clrnn_tree_sums returns
- * is complete. */
+/** These functions do what clrnn_tree_total does, but piece by piece, so that messages of several pieces are in transit
+ * at once. All workers must use their trees in the same order, and pieces in order. clrnn_tree_pieces returns the
+ * number of pieces. clrnn_tree_begin posts the receives and may be called before the first shard. clrnn_tree_reduce,
+ * after the last shard, sums up a piece in worker 0. clrnn_tree_share, which another thread may call, begins to send
+ * the sums of a reduced piece to all workers on the channel of `worker`. When *transfer finishes, this piece of the
+ * value that clrnn_tree_sums returns is complete. */
 size_t clrnn_tree_pieces(const struct clrnn_tree *tree);
 enum clrnn_status clrnn_tree_begin(struct clrnn_tree *tree);
 enum clrnn_status clrnn_tree_reduce(struct clrnn_tree *tree, size_t piece);

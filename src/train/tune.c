@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tunes a device for a config: finds the matrix multiplies of a training step, and measures them and the
-// choices between variants of ops (tune_choices.h) in a fixed order.
+// Tunes a device for a config: finds the matrix multiplies of a training step, and measures them and the choices
+// between variants of ops (tune_choices.h) in a fixed order.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -39,8 +39,8 @@ static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape
     for (size_t i = 0; i < s->count; i++) {
         struct clrnn_tuned_multiply *h = &s->shape[i];
 
-        if (h->M == shape->M && h->N == shape->N && h->K == shape->K &&
-            h->transpose_a == shape->transpose_a && h->transpose_b == shape->transpose_b) {
+        if (h->M == shape->M && h->N == shape->N && h->K == shape->K && h->transpose_a == shape->transpose_a &&
+            h->transpose_b == shape->transpose_b) {
             h->count += shape->count;
             return;
         }
@@ -49,8 +49,8 @@ static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape
         s->shape[s->count++] = *shape;
 }
 
-// Adds the multiplies of the forward pass, of input gradients and of weight gradients, in sizes that are
-// common in recurrent networks.
+// Adds the multiplies of the forward pass, of input gradients and of weight gradients, in sizes that are common in
+// recurrent networks.
 static void standard_shapes(struct shapes *s)
 {
     static const uint32_t layers[][3] = {{64, 128, 2474}, {64, 256, 256}, {1600, 256, 128}, {1600, 512, 256}};
@@ -58,11 +58,9 @@ static void standard_shapes(struct shapes *s)
     for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
         const uint32_t rows = layers[i][0], out = layers[i][1], in = layers[i][2];
 
-        add_shape(
-            s, &(struct clrnn_tuned_multiply){.M = rows, .N = out, .K = in, .transpose_b = true, .count = 1});
+        add_shape(s, &(struct clrnn_tuned_multiply){.M = rows, .N = out, .K = in, .transpose_b = true, .count = 1});
         add_shape(s, &(struct clrnn_tuned_multiply){.M = rows, .N = in, .K = out, .count = 1});
-        add_shape(
-            s, &(struct clrnn_tuned_multiply){.M = out, .N = in, .K = rows, .transpose_a = true, .count = 1});
+        add_shape(s, &(struct clrnn_tuned_multiply){.M = out, .N = in, .K = rows, .transpose_a = true, .count = 1});
     }
 }
 
@@ -79,8 +77,7 @@ static int by_work(const void *a, const void *b)
 }
 
 // Adds the multiplies of a training step on one batch of the config's data.
-static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config,
-                                       struct shapes *s)
+static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config, struct shapes *s)
 {
     struct clrnn_session *session;
     const struct clrnn_launches *launches;
@@ -92,8 +89,7 @@ static enum clrnn_status config_shapes(struct clrnn_device *device, const struct
         struct clrnn_tuned_multiply h = {.count = 1};
         char a, b;
 
-        if (strcmp(info->kernel, "gemm") ||
-            sscanf(info->shape, "%ux%ux%u %c%c", &h.M, &h.N, &h.K, &a, &b) != 5)
+        if (strcmp(info->kernel, "gemm") || sscanf(info->shape, "%ux%ux%u %c%c", &h.M, &h.N, &h.K, &a, &b) != 5)
             continue;
         h.transpose_a = a == 'T';
         h.transpose_b = b == 'T';
@@ -111,13 +107,12 @@ static enum clrnn_status standard_configs(struct work *w)
     for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
         char text[512];
 
-        snprintf(
-            text, sizeof(text),
-            "model:\n  layers:\n    - %s: {hidden_size: 256}\n    - pool: {over: last}\n"
-            "    - linear: {out_features: 2}\n"
-            "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-3}}, epochs: 1, batch_size: 64}\n"
-            "data:\n  train: {synthetic: {samples: 64, steps: 100, features: 128, classes: 2, seed: 1}}\n",
-            cells[i]);
+        snprintf(text, sizeof(text),
+                 "model:\n  layers:\n    - %s: {hidden_size: 256}\n    - pool: {over: last}\n"
+                 "    - linear: {out_features: 2}\n"
+                 "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-3}}, epochs: 1, batch_size: 64}\n"
+                 "data:\n  train: {synthetic: {samples: 64, steps: 100, features: 128, classes: 2, seed: 1}}\n",
+                 cells[i]);
         TRY(clrnn_config_parse(w->log, text, NULL, &w->standard[i]));
         w->config[w->config_count++] = w->standard[i];
     }
@@ -126,19 +121,15 @@ static enum clrnn_status standard_configs(struct work *w)
 
 // ---------------------------------------------------------------- order of measuring
 
-static enum clrnn_status open_device(const struct work *w, const char *gemm, bool no_tune,
-                                     struct clrnn_device **device)
+static enum clrnn_status open_device(const struct work *w, const char *gemm, bool no_tune, struct clrnn_device **device)
 {
     return clrnn_device_open(
-        &(struct clrnn_device_params){.select = w->select[0] ? w->select : w->params->select,
-                                      .log = w->log,
-                                      .gemm = gemm,
-                                      .no_tune = no_tune},
+        &(struct clrnn_device_params){
+            .select = w->select[0] ? w->select : w->params->select, .log = w->log, .gemm = gemm, .no_tune = no_tune},
         device);
 }
 
-// Measures the choices until the clock reaches `end`. The multiplies in them use the settings that are stored
-// so far.
+// Measures the choices until the clock reaches `end`. The multiplies in them use the settings that are stored so far.
 static enum clrnn_status measure_choices(struct work *w, double end)
 {
     struct clrnn_device *device = NULL;
@@ -147,14 +138,13 @@ static enum clrnn_status measure_choices(struct work *w, double end)
     w->tuned.count = 0;
     st = open_device(w, "auto", false, &device);
     for (size_t i = 0; st == CLRNN_OK && i < w->config_count; i++)
-        st = clrnn_tune_choices(device, w->config[i], fmax(end - clrnn_clock(), 0), w->params->stop,
-                                &w->tuned);
+        st = clrnn_tune_choices(device, w->config[i], fmax(end - clrnn_clock(), 0), w->params->stop, &w->tuned);
     clrnn_device_destroy(&device);
     return st;
 }
 
-// Returns the CLBlast settings that the device's file marks as in use, as JSON text, which the caller frees.
-// Returns NULL if there are none.
+// Returns the CLBlast settings that the device's file marks as in use, as JSON text, which the caller frees. Returns
+// NULL if there are none.
 static char *settings_in_use(const char *path)
 {
     json_t *root = NULL;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Times the variants of an op on the inputs that the op has in a real step. Every run begins with the same
-// values.
+// Times the variants of an op on the inputs that the op has in a real step. Every run begins with the same values.
 #include "train/tune_choices.h"
 
 #include <math.h>
@@ -57,8 +56,8 @@ static enum clrnn_status save(struct subject *s, struct clrnn_buffer *of)
     for (size_t i = 0; i < s->count; i++)
         if (s->saved[i].of == of)
             return CLRNN_OK;
-    TRY(clrnn_buffer_create(clrnn_buffer_device(of), clrnn_buffer_type(of), clrnn_buffer_count(of),
-                            "a tensor's copy", &copy));
+    TRY(clrnn_buffer_create(clrnn_buffer_device(of), clrnn_buffer_type(of), clrnn_buffer_count(of), "a tensor's copy",
+                            &copy));
     s->saved[s->count].of = of;
     s->saved[s->count++].copy = copy;
     return clrnn_buffer_copy(copy, 0, of, 0, clrnn_buffer_count(of));
@@ -72,8 +71,8 @@ static void finish(struct subject *s)
         free(s->expected[i]);
 }
 
-// Saves the buffers that one run may overwrite and the next run reads: inputs that are activations, and
-// outputs that are not, such as parameters.
+// Saves the buffers that one run may overwrite and the next run reads: inputs that are activations, and outputs that
+// are not, such as parameters.
 static enum clrnn_status prepare(struct subject *s)
 {
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
@@ -126,8 +125,7 @@ static bool agrees(const float *got, const float *want, size_t count)
     return true;
 }
 
-// Clears *right if the output in `slot` differs from s->expected. If nothing is expected yet, stores the
-// output there.
+// Clears *right if the output in `slot` differs from s->expected. If nothing is expected yet, stores the output there.
 static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
 {
     struct clrnn_buffer *b = clrnn_out(s->graph, s->op, slot);
@@ -150,10 +148,10 @@ static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
     return st;
 }
 
-// Sets *ms to the time of the fastest of several runs, or to infinity if the results are wrong. A first run,
-// which is not timed, builds the kernels; its results are compared.
-static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches,
-                                 double best, double *ms)
+// Sets *ms to the time of the fastest of several runs, or to infinity if the results are wrong. A first run, which is
+// not timed, builds the kernels; its results are compared.
+static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches, double best,
+                                 double *ms)
 {
     bool right = true;
     double spent = 0, one;
@@ -188,8 +186,8 @@ static enum clrnn_status measure_option(struct tuning *t, struct subject *s, con
 }
 
 // Returns the milliseconds of one alternative. Returns infinity if it fails, so that tuning goes on.
-static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
-                              unsigned option, double best)
+static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c, unsigned option,
+                              double best)
 {
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
     double ms = INFINITY;
@@ -219,8 +217,7 @@ static bool differ_in_multiplies(struct tuning *t, const struct subject *s, cons
     for (unsigned i = 0; i < c->count; i++) {
         struct clrnn_launches *launches = NULL;
 
-        if (clrnn_device_force(t->device, c->key, c->option[i]) == CLRNN_OK &&
-            launch(t, s, &launches) == CLRNN_OK) {
+        if (clrnn_device_force(t->device, c->key, c->option[i]) == CLRNN_OK && launch(t, s, &launches) == CLRNN_OK) {
             const size_t count = count_multiplies(launches);
 
             least = MIN2(least, count);
@@ -243,8 +240,8 @@ static unsigned best_of(const struct clrnn_choice *c, const struct clrnn_choice_
     return best;
 }
 
-// Measures the standard and the seemingly better alternative again, in turn, since other processes may have
-// slowed down either. The standard's time becomes its fastest, the alternative's time its slowest.
+// Measures the standard and the seemingly better alternative again, in turn, since other processes may have slowed down
+// either. The standard's time becomes its fastest, the alternative's time its slowest.
 static enum clrnn_status measure_again(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                        struct clrnn_choice_ms *ms)
 {
@@ -260,11 +257,10 @@ static enum clrnn_status measure_again(struct tuning *t, struct subject *s, cons
     return CLRNN_OK;
 }
 
-// Measures the standard alternative first and compares the others with it. While an alternative is tried, the
-// file says that it fails. Therefore it is not tried again if it crashes the driver.
-static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where,
-                                        const struct clrnn_choice *c, bool multiplies,
-                                        struct clrnn_choice_ms *ms)
+// Measures the standard alternative first and compares the others with it. While an alternative is tried, the file says
+// that it fails. Therefore it is not tried again if it crashes the driver.
+static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where, const struct clrnn_choice *c,
+                                        bool multiplies, struct clrnn_choice_ms *ms)
 {
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
     struct subject s = *where;
@@ -341,16 +337,16 @@ static enum clrnn_status decide(struct tuning *t, const struct subject *s, const
         return remember(t, c, c->taken, NULL);
     }
     use = best_of(c, &ms);
-    clrnn_log(t->log, CLRNN_LOG_INFO, "%s: standard %s %.3g ms, best %s %.3g ms", c->key,
-              c->option[c->standard], ms.ms[c->standard], c->option[use], ms.ms[use]);
+    clrnn_log(t->log, CLRNN_LOG_INFO, "%s: standard %s %.3g ms, best %s %.3g ms", c->key, c->option[c->standard],
+              ms.ms[c->standard], c->option[use], ms.ms[use]);
     TRY(clrnn_device_force(t->device, c->key, c->option[use]));
     return remember(t, c, use, &ms);
 }
 
 // ---------------------------------------------------------------- all ops
 
-// Decides an op's choices one by one. Each decision may affect later choices, so the launches are made again
-// after each.
+// Decides an op's choices one by one. Each decision may affect later choices, so the launches are made again after
+// each.
 static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *graph, const struct clrnn_op *op)
 {
     const struct subject s = {.graph = graph, .op = op};
@@ -384,20 +380,17 @@ static enum clrnn_status tune_plan(void *user, struct clrnn_plan *plan)
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct clrnn_config *config,
-                                     double seconds, const volatile sig_atomic_t *stop,
-                                     struct clrnn_tuned_list *list)
+enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct clrnn_config *config, double seconds,
+                                     const volatile sig_atomic_t *stop, struct clrnn_tuned_list *list)
 {
     const struct clrnn_log *log = clrnn_device_log(device);
     struct clrnn_session_params session = {.config = config, .endless = true};
-    struct tuning t = {
-        .device = device, .log = log, .stop = stop, .list = list, .end = clrnn_clock() + seconds};
+    struct tuning t = {.device = device, .log = log, .stop = stop, .list = list, .end = clrnn_clock() + seconds};
     struct clrnn_session *s = NULL;
     enum clrnn_status st;
 
     TRY(clrnn_choice_file_open(device, &t.file));
-    st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
-                            &session.set);
+    st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL, &session.set);
     if (st == CLRNN_OK)
         st = clrnn_session_open(device, &session, &s);
     if (st == CLRNN_OK) {

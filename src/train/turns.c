@@ -84,8 +84,7 @@ enum clrnn_status clrnn_turns_next(struct clrnn_turns *t, struct clrnn_session *
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_model_share(struct clrnn_model *model, struct clrnn_model *const *others,
-                                    size_t count)
+enum clrnn_status clrnn_model_share(struct clrnn_model *model, struct clrnn_model *const *others, size_t count)
 {
     NEED(NULL, model);
     if (count)

@@ -11,28 +11,27 @@
 #include "base/log.h"
 #include "model/layer.h"
 
-// Thresholds are set so that healthy runs give no warning. Values after "healthy", "failed" and "with faults"
-// were measured in healthy runs and in runs with planted faults. "doctor": the threshold of `clrnn doctor`,
-// which is stricter since the doctor examines more evidence.
-#define FIRST_STEPS 10u   // steps whose mean loss counts as the loss at the start
-#define STILL_STEPS 20u   // consecutive steps with a gradient of exactly 0
-#define LEARNT_LOSS 1e-3  // below this loss a gradient of 0 means success
-#define EXPLODED_NORM 1e6 // gradient norm; healthy: 199, with faults: from 4e6 on; doctor: 1e3
-#define HALF_ULP 5.96e-8  // float32 has 24 bits: a relative change under 2^-24 rounds away
-#define TINY_LR 1e-6      // below this lr an Adam step may be under half an ulp of weights up to 16
-#define LAST_PART 0.8     // after this fraction of a run's steps a schedule may rightly have ended
-#define LARGE_UPDATE 0.2  // update / weight per step; healthy: 0.059, failed: from 0.105 on; doctor: 0.08
-#define FLAT_SHARE 0.98   // a loss from this fraction of idle_loss on is flat; healthy: 0.3; doctor: 0.97
-#define FLAT_EPOCHS 3u    // epochs before a run can count as flat
-#define FLAT_STEPS 100u   // steps before a run can count as flat
-#define FLAT_PART 0.4     // fraction of steps before a run can be flat; healthy runs leave a plateau by 0.3
+// Thresholds are set so that healthy runs give no warning. Values after "healthy", "failed" and "with faults" were
+// measured in healthy runs and in runs with planted faults. "doctor": the threshold of `clrnn doctor`, which is
+// stricter since the doctor examines more evidence.
+#define FIRST_STEPS 10u      // steps whose mean loss counts as the loss at the start
+#define STILL_STEPS 20u      // consecutive steps with a gradient of exactly 0
+#define LEARNT_LOSS 1e-3     // below this loss a gradient of 0 means success
+#define EXPLODED_NORM 1e6    // gradient norm; healthy: 199, with faults: from 4e6 on; doctor: 1e3
+#define HALF_ULP 5.96e-8     // float32 has 24 bits: a relative change under 2^-24 rounds away
+#define TINY_LR 1e-6         // below this lr an Adam step may be under half an ulp of weights up to 16
+#define LAST_PART 0.8        // after this fraction of a run's steps a schedule may rightly have ended
+#define LARGE_UPDATE 0.2     // update / weight per step; healthy: 0.059, failed: from 0.105 on; doctor: 0.08
+#define FLAT_SHARE 0.98      // a loss from this fraction of idle_loss on is flat; healthy: 0.3; doctor: 0.97
+#define FLAT_EPOCHS 3u       // epochs before a run can count as flat
+#define FLAT_STEPS 100u      // steps before a run can count as flat
+#define FLAT_PART 0.4        // fraction of steps before a run can be flat; healthy runs leave a plateau by 0.3
 #define FLAT_PART_RISING 0.6 // the same if the lr begins low: healthy runs leave the plateau by 0.5
 #define FLAT_IN_A_ROW 2u     // consecutive flat epochs to warn; loss / idle_loss: 0.77 healthy, flat 0.99+
 #define FLAT_ACCURACY 0.03   // a run this far above the accuracy of the best constant answer is not flat
 #define MOST_SAMPLED 16384u  // weights that are examined per matrix
 
-static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding,
-                                    const char *format, ...)
+static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const char *format, ...)
 {
     char what[400];
     va_list arguments;
@@ -43,15 +42,14 @@ static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_ki
     va_start(arguments, format);
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
-    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s%s` explains",
-              clrnn_finding_table[finding].id, what, w->config->path ? w->config->path : w->folder,
-              w->config->path ? "" : "/config.yaml");
+    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s%s` explains", clrnn_finding_table[finding].id, what,
+              w->config->path ? w->config->path : w->folder, w->config->path ? "" : "/config.yaml");
 }
 
 // ---------------------------------------------------------------- before the run
 
-// Computes loss and accuracy of the best constant answer. The loss stays NaN (unknown) if the config weights
-// or smooths it.
+// Computes loss and accuracy of the best constant answer. The loss stays NaN (unknown) if the config weights or smooths
+// it.
 static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn_dataset *train)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
@@ -145,8 +143,8 @@ static bool is_matrix(const struct clrnn_entry *e)
 }
 
 // Copies the first MOST_SAMPLED weights of each matrix, *count numbers in total, into new memory.
-static enum clrnn_status sample_weights(const struct clrnn_watch *w, const struct clrnn_model *m,
-                                        float **values, size_t *count)
+static enum clrnn_status sample_weights(const struct clrnn_watch *w, const struct clrnn_model *m, float **values,
+                                        size_t *count)
 {
     size_t at = 0;
 
@@ -210,9 +208,8 @@ static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
                                                    : CLRNN_FINDING_SCHEDULE_EXHAUSTED;
 }
 
-// Checks whether the lr can be judged now. Adam and RMSprop change a weight by about lr, whatever the
-// gradient; the steps of SGD depend on the gradient. A schedule that decays to a tiny lr at the end of the
-// run is intended.
+// Checks whether the lr can be judged now. Adam and RMSprop change a weight by about lr, whatever the gradient; the
+// steps of SGD depend on the gradient. A schedule that decays to a tiny lr at the end of the run is intended.
 static bool lr_may_be_lost(const struct clrnn_watch *w)
 {
     return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[lost_lr(w)] && w->steps &&
@@ -238,8 +235,8 @@ static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_mo
     return CLRNN_OK;
 }
 
-// The first call stores a sample of the weights. The second call computes the ratio of update to weight per
-// step from the change since then.
+// The first call stores a sample of the weights. The second call computes the ratio of update to weight per step from
+// the change since then.
 static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn_model *m)
 {
     const struct clrnn_optimizer_config *o = &w->config->train.optimizer;
@@ -274,8 +271,8 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
-// Returns the loss of a model that has learnt nothing: the loss of the best constant answer or, if that is
-// unknown, the mean loss of the first steps. Returns NaN if both are unknown.
+// Returns the loss of a model that has learnt nothing: the loss of the best constant answer or, if that is unknown, the
+// mean loss of the first steps. Returns NaN if both are unknown.
 static double idle_loss(const struct clrnn_watch *w)
 {
     if (w->config->train.loss.kind == CLRNN_LOSS_MSE)
@@ -293,9 +290,8 @@ static bool is_flat(const struct clrnn_watch *w, const struct clrnn_epoch_row *r
 {
     const double part = lr_rises(&w->config->train.scheduler) ? FLAT_PART_RISING : FLAT_PART;
 
-    return row->epoch >= FLAT_EPOCHS && w->steps >= FLAT_STEPS &&
-           (double)w->steps >= part * (double)w->total && row->train_loss >= FLAT_SHARE * idle &&
-           !(row->train_accuracy > w->most + FLAT_ACCURACY);
+    return row->epoch >= FLAT_EPOCHS && w->steps >= FLAT_STEPS && (double)w->steps >= part * (double)w->total &&
+           row->train_loss >= FLAT_SHARE * idle && !(row->train_accuracy > w->most + FLAT_ACCURACY);
 }
 
 void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)

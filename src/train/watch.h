@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The watch warns during a training run that does not learn. It checks the step records that the run reads
-// anyway, and warns at most once of each finding.
+// The watch warns during a training run that does not learn. It checks the step records that the run reads anyway, and
+// warns at most once of each finding.
 #ifndef CLRNN_SRC_TRAIN_WATCH_H
 #define CLRNN_SRC_TRAIN_WATCH_H
 
@@ -28,9 +28,9 @@ struct clrnn_watch {
     bool told[CLRNN_FINDING_COUNT];
 };
 
-/** Begins the watch. `on` false: the watch never warns. `folder`: the path of the run's folder, which must
- * outlive the watch. `batches`: training steps per epoch. `steps`: steps done before, in a resumed run.
- * Errors: CLRNN_ERR_MEMORY. */
+/** Begins the watch. `on` false: the watch never warns. `folder`: the path of the run's folder, which must outlive the
+ * watch. `batches`: training steps per epoch. `steps`: steps done before, in a resumed run. Errors:
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_watch_init(struct clrnn_watch *watch, bool on, const struct clrnn_model *model,
                                    const struct clrnn_dataset *train, const char *folder, uint64_t batches,
                                    uint64_t steps);
@@ -39,8 +39,8 @@ void clrnn_watch_finish(struct clrnn_watch *watch);
 /** Checks a step's record and warns. Call it for all steps in order. */
 void clrnn_watch_step(struct clrnn_watch *watch, const double record[RECORD_FIELDS], double loss, double lr);
 
-/** Reads weights from the device if a check needs them: twice at the start, and once for each halving of a
- * tiny lr. Call it after records were read, when nothing is queued on the device. */
+/** Reads weights from the device if a check needs them: twice at the start, and once for each halving of a tiny lr.
+ * Call it after records were read, when nothing is queued on the device. */
 enum clrnn_status clrnn_watch_weights(struct clrnn_watch *watch, struct clrnn_model *model);
 
 /** Checks the metrics of a whole epoch and warns. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Exchanges messages between workers. Within a process, a sending thread offers its memory and waits until
-// all receivers have copied it.
+// Exchanges messages between workers. Within a process, a sending thread offers its memory and waits until all
+// receivers have copied it.
 #include "train/workers.h"
 
 #include <signal.h>
@@ -39,8 +39,8 @@ struct clrnn_team {
 
 // ---------------------------------------------------------------- log messages
 
-// Stores the first error while threads run. If there are several devices and this device computes,
-// clrnn_team_join logs the error later. Further devices log nothing else while they compute.
+// Stores the first error while threads run. If there are several devices and this device computes, clrnn_team_join logs
+// the error later. Further devices log nothing else while they compute.
 static void take_message(void *user, enum clrnn_log_level level, const char *line)
 {
     const struct clrnn_worker *w = user;
@@ -55,8 +55,7 @@ static void take_message(void *user, enum clrnn_log_level level, const char *lin
         pthread_mutex_lock(&t->lock);
         first = !*t->error;
         if (first && later)
-            snprintf(t->error, sizeof(t->error), "device %s (%s): %s", clrnn_device_spec(info, spec),
-                     info->name, line);
+            snprintf(t->error, sizeof(t->error), "device %s (%s): %s", clrnn_device_spec(info, spec), info->name, line);
         else if (first)
             snprintf(t->error, sizeof(t->error), "%s", line);
         t->reported |= first && !later;
@@ -88,14 +87,13 @@ void clrnn_worker_end(struct clrnn_worker *worker)
 
 // ---------------------------------------------------------------- making a team
 
-enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further,
-                                     size_t count, struct clrnn_device *all[CLRNN_MOST_DEVICES])
+enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further, size_t count,
+                                     struct clrnn_device *all[CLRNN_MOST_DEVICES])
 {
     const struct clrnn_log *log = clrnn_device_log(device);
 
     if (count >= CLRNN_MOST_DEVICES)
-        return clrnn_error(log, CLRNN_ERR_ARG, "%zu devices, expected at most %u", count + 1,
-                           CLRNN_MOST_DEVICES);
+        return clrnn_error(log, CLRNN_ERR_ARG, "%zu devices, expected at most %u", count + 1, CLRNN_MOST_DEVICES);
     all[0] = device;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j <= i; j++)
@@ -123,8 +121,8 @@ static enum clrnn_status number_workers(const struct clrnn_log *log, struct clrn
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices,
-                                    uint32_t count, struct clrnn_team **team)
+enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices, uint32_t count,
+                                    struct clrnn_team **team)
 {
     struct clrnn_team *t = *team = calloc(1, sizeof(*t));
 
@@ -255,8 +253,8 @@ enum clrnn_status clrnn_team_start(struct clrnn_team *t, clrnn_team_work *work, 
         t->thread_count += !error;
     }
     return error ? clrnn_error(clrnn_device_log(t->worker[0].device), CLRNN_ERR_MEMORY,
-                               "a thread for device %u of %u cannot be started: %s", t->thread_count + 2,
-                               t->count, strerror(error))
+                               "a thread for device %u of %u cannot be started: %s", t->thread_count + 2, t->count,
+                               strerror(error))
                  : CLRNN_OK;
 }
 
@@ -274,8 +272,8 @@ enum clrnn_status clrnn_team_join(struct clrnn_team *t, enum clrnn_status status
 
 // ---------------------------------------------------------------- within a process
 
-// Offers `data` to the workers [begin, end) of this process except the worker itself, and waits until they
-// have copied it.
+// Offers `data` to the workers [begin, end) of this process except the worker itself, and waits until they have copied
+// it.
 static enum clrnn_status offer(const struct clrnn_worker *w, uint32_t begin, uint32_t end, const void *data)
 {
     struct clrnn_team *t = w->team;
@@ -343,9 +341,8 @@ static uint32_t tag_of(uint32_t from, uint32_t to)
     return from * CLRNN_MOST_DEVICES + to;
 }
 
-enum clrnn_status clrnn_transfer_begin(const struct clrnn_worker *w, enum clrnn_message_kind kind,
-                                       uint32_t other, void *data, size_t bytes,
-                                       struct clrnn_transfer *transfer)
+enum clrnn_status clrnn_transfer_begin(const struct clrnn_worker *w, enum clrnn_message_kind kind, uint32_t other,
+                                       void *data, size_t bytes, struct clrnn_transfer *transfer)
 {
     const struct clrnn_team *t = w->team;
     const bool is_broadcast = kind == CLRNN_MESSAGE_BROADCAST;
@@ -368,8 +365,7 @@ enum clrnn_status clrnn_transfer_begin(const struct clrnn_worker *w, enum clrnn_
 enum clrnn_status clrnn_transfer_test(struct clrnn_transfer *transfer, bool *done)
 {
     *done = true;
-    return transfer->remote ? clrnn_message_test(log_of(transfer->worker), &transfer->message, done)
-                            : CLRNN_OK;
+    return transfer->remote ? clrnn_message_test(log_of(transfer->worker), &transfer->message, done) : CLRNN_OK;
 }
 
 enum clrnn_status clrnn_transfer_finish(struct clrnn_transfer *transfer)

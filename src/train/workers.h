@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Workers train together: each device of each process (rank) is a worker with a thread of its own, and
-// computes some of the shards. Messages go from thread to thread within a process, and by MPI between
-// processes. A worker may exchange messages on several channels at once, with one thread for each channel.
+// Workers train together: each device of each process (rank) is a worker with a thread of its own, and computes some of
+// the shards. Messages go from thread to thread within a process, and by MPI between processes. A worker may exchange
+// messages on several channels at once, with one thread for each channel.
 #ifndef CLRNN_SRC_TRAIN_WORKERS_H
 #define CLRNN_SRC_TRAIN_WORKERS_H
 
@@ -27,16 +27,16 @@ struct clrnn_worker {
     const struct clrnn_log *next;
 };
 
-/** Writes `device` and the `count` devices of `further` to `all`. Errors: CLRNN_ERR_ARG if there are too many
- * devices, or if two of them are the same. */
-enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further,
-                                     size_t count, struct clrnn_device *all[CLRNN_MOST_DEVICES]);
+/** Writes `device` and the `count` devices of `further` to `all`. Errors: CLRNN_ERR_ARG if there are too many devices,
+ * or if two of them are the same. */
+enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further, size_t count,
+                                     struct clrnn_device *all[CLRNN_MOST_DEVICES]);
 
-/** Creates the team for `count` devices of this process, at most CLRNN_MOST_DEVICES. The devices must outlive
- * the team. All ranks must call it; their counts may differ. Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if MPI
- * cannot serve several threads. */
-enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices,
-                                    uint32_t count, struct clrnn_team **team);
+/** Creates the team for `count` devices of this process, at most CLRNN_MOST_DEVICES. The devices must outlive the team.
+ * All ranks must call it; their counts may differ. Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if MPI cannot serve several
+ * threads. */
+enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices, uint32_t count,
+                                    struct clrnn_team **team);
 void clrnn_team_destroy(struct clrnn_team **team);
 
 uint32_t clrnn_team_count(const struct clrnn_team *team);
@@ -48,46 +48,42 @@ const struct clrnn_worker *clrnn_worker_on(const struct clrnn_worker *worker, en
 /** The function that a worker's thread runs. */
 typedef enum clrnn_status clrnn_team_work(void *user);
 
-/** Runs work(user[local]) in a new thread for each worker except the caller's. If one call returns an error,
- * all waits for messages in this process end with the same error. The first error is logged, at the latest by
- * clrnn_team_join; the message names the device if it was computing. Errors: CLRNN_ERR_MEMORY if no thread
- * can be started; clrnn_team_join must be called even then. */
+/** Runs work(user[local]) in a new thread for each worker except the caller's. If one call returns an error, all waits
+ * for messages in this process end with the same error. The first error is logged, at the latest by clrnn_team_join;
+ * the message names the device if it was computing. Errors: CLRNN_ERR_MEMORY if no thread can be started;
+ * clrnn_team_join must be called even then. */
 enum clrnn_status clrnn_team_start(struct clrnn_team *team, clrnn_team_work *work, void *const *user);
-/** Waits for the threads to end. If the caller's `status` is an error, ends their waits for messages first.
- * Returns the first error of all threads, else `status`. */
+/** Waits for the threads to end. If the caller's `status` is an error, ends their waits for messages first. Returns the
+ * first error of all threads, else `status`. */
 enum clrnn_status clrnn_team_join(struct clrnn_team *team, enum clrnn_status status);
 
 /** Starts a thread that receives no signals sent to the process. Returns like pthread_create. */
 int clrnn_worker_thread(pthread_t *thread, void *(*work)(void *), void *user);
-/** Makes all waits for messages in this process, those that have begun and all later ones, end with `status`.
- * Called after an error in a worker's additional thread, or before such a thread is joined. */
+/** Makes all waits for messages in this process, those that have begun and all later ones, end with `status`. Called
+ * after an error in a worker's additional thread, or before such a thread is joined. */
 void clrnn_worker_fail(const struct clrnn_worker *worker, enum clrnn_status status);
 
-/** Between clrnn_worker_begin and clrnn_worker_end the worker's thread computes: errors that are logged then
- * are reported as errors of its device. */
+/** Between clrnn_worker_begin and clrnn_worker_end the worker's thread computes: errors that are logged then are
+ * reported as errors of its device. */
 void clrnn_worker_begin(struct clrnn_worker *worker);
 void clrnn_worker_end(struct clrnn_worker *worker);
 
-/** Send bytes to another worker, or receive them from another worker, which must make the opposite call on
- * the same channel. Called by the worker's thread of that channel. They return when `data` may be reused.
- * Errors: CLRNN_ERR_DEVICE if the connection is lost; the error of another worker's thread if that has
- * failed. */
+/** Send bytes to another worker, or receive them from another worker, which must make the opposite call on the same
+ * channel. Called by the worker's thread of that channel. They return when `data` may be reused. Errors:
+ * CLRNN_ERR_DEVICE if the connection is lost; the error of another worker's thread if that has failed. */
 enum clrnn_status clrnn_worker_send(const struct clrnn_worker *worker, uint32_t to, void *data, size_t bytes);
-enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *worker, uint32_t from, void *data,
-                                       size_t bytes);
-/** A message that one call begins and another call finishes, so that several messages can be in transit
- * between processes at once. Two workers must begin the messages between them in the same order, and finish
- * them in the same order. Within a process, the sender's clrnn_transfer_begin waits for the receiver's
- * clrnn_transfer_finish. */
+enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *worker, uint32_t from, void *data, size_t bytes);
+/** A message that one call begins and another call finishes, so that several messages can be in transit between
+ * processes at once. Two workers must begin the messages between them in the same order, and finish them in the same
+ * order. Within a process, the sender's clrnn_transfer_begin waits for the receiver's clrnn_transfer_finish. */
 struct clrnn_transfer {
     const struct clrnn_worker *worker;
     uint32_t other;
     bool remote; // the message goes to or comes from another process
     struct clrnn_message message;
 };
-enum clrnn_status clrnn_transfer_begin(const struct clrnn_worker *worker, enum clrnn_message_kind kind,
-                                       uint32_t other, void *data, size_t bytes,
-                                       struct clrnn_transfer *transfer);
+enum clrnn_status clrnn_transfer_begin(const struct clrnn_worker *worker, enum clrnn_message_kind kind, uint32_t other,
+                                       void *data, size_t bytes, struct clrnn_transfer *transfer);
 /** Sets *done to whether clrnn_transfer_finish would return without waiting for another process. */
 enum clrnn_status clrnn_transfer_test(struct clrnn_transfer *transfer, bool *done);
 enum clrnn_status clrnn_transfer_finish(struct clrnn_transfer *transfer);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Compares the result of `clrnn compare` with an earlier result, which `clrnn compare --json` wrote to a
-// file.
+// Compares the result of `clrnn compare` with an earlier result, which `clrnn compare --json` wrote to a file.
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -89,8 +88,8 @@ static void compare_curve(struct device_pair *b)
             continue;
         differing++;
         if (!(fabs(now - then) <= b->r->bound[s] * fmax(fabs(then), 0.01))) {
-            note(b, "DIFFERENT: the loss of step %u is %.9g, earlier %.9g, more than rounding explains", s + 1,
-                 now, then);
+            note(b, "DIFFERENT: the loss of step %u is %.9g, earlier %.9g, more than rounding explains", s + 1, now,
+                 then);
             return;
         }
     }
@@ -118,8 +117,7 @@ static void compare_speed(struct device_pair *b)
             note(b, "SLOWER: %s build %.2f s, earlier %.2f s", i ? "warm" : "cold", s, earlier);
     }
     if ((double)row->peak_device_bytes > SLOWER * bytes)
-        note(b, "more device memory: %llu bytes, earlier %.0f", (unsigned long long)row->peak_device_bytes,
-             bytes);
+        note(b, "more device memory: %llu bytes, earlier %.0f", (unsigned long long)row->peak_device_bytes, bytes);
 }
 
 // Finds the device in the earlier result by name and platform, since the numbers of devices may change.
@@ -145,8 +143,8 @@ static enum clrnn_status read_baseline(const struct clrnn_log *log, const char *
         return CLRNN_OK;
     json_decref(*then);
     *then = NULL;
-    return clrnn_error(log, CLRNN_ERR_DATA,
-                       "%s: it holds no devices; expected what `clrnn compare --json FILE` wrote", path);
+    return clrnn_error(log, CLRNN_ERR_DATA, "%s: it holds no devices; expected what `clrnn compare --json FILE` wrote",
+                       path);
 }
 
 static enum clrnn_status find_changes(const struct clrnn_log *log, const json_t *then,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Finds the op of a step that computes wrong numbers: runs each op of the step on the device, and on the
-// reference with the same inputs.
+// Finds the op of a step that computes wrong numbers: runs each op of the step on the device, and on the reference with
+// the same inputs.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,15 +37,14 @@ static enum clrnn_status read_tensor(const struct clrnn_tensor *t, const struct 
     return clrnn_buffer_read_i32(t->buffer, 0, t->count, values);
 }
 
-// Whether an op reads this output before it writes it, as an optimiser does with weights. True for all
-// tensors but activations and gradients.
+// Whether an op reads this output before it writes it, as an optimiser does with weights. True for all tensors but
+// activations and gradients.
 static bool is_updated(const struct clrnn_tensor *t)
 {
     return t->role != CLRNN_ROLE_ACTIVATION && t->role != CLRNN_ROLE_GRAD;
 }
 
-static enum clrnn_status take_values(struct clrnn_check *c, const struct clrnn_graph *g,
-                                     const struct clrnn_op *op)
+static enum clrnn_status take_values(struct clrnn_check *c, const struct clrnn_graph *g, const struct clrnn_op *op)
 {
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
         const struct clrnn_tensor *t = op->in[i] < 0 ? NULL : &g->tensor[op->in[i]];
@@ -71,8 +70,7 @@ static enum clrnn_status take_values(struct clrnn_check *c, const struct clrnn_g
     return CLRNN_OK;
 }
 
-static enum clrnn_status take_results(struct clrnn_check *c, const struct clrnn_graph *g,
-                                      const struct clrnn_op *op)
+static enum clrnn_status take_results(struct clrnn_check *c, const struct clrnn_graph *g, const struct clrnn_op *op)
 {
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
         const struct clrnn_tensor *t = op->out[i] < 0 ? NULL : &g->tensor[op->out[i]];
@@ -103,12 +101,11 @@ static void keep_blame(struct clrnn_compare_block *b, const struct clrnn_graph *
         return;
     }
     snprintf(b->blamed_tensor, sizeof(b->blamed_tensor), "%s", t->name);
-    snprintf(
-        b->blame, sizeof(b->blame),
-        "%s[%zu] is %.9g, and in double %.9g from the same inputs; the largest error is %.2g of the tensor's "
-        "largest value, %.3g times what rounding explains",
-        t->name, c->fault_index, (double)c->got[c->fault_slot][c->fault_index],
-        c->want[c->fault_slot][c->fault_index], c->error, c->share);
+    snprintf(b->blame, sizeof(b->blame),
+             "%s[%zu] is %.9g, and in double %.9g from the same inputs; the largest error is %.2g of the tensor's "
+             "largest value, %.3g times what rounding explains",
+             t->name, c->fault_index, (double)c->got[c->fault_slot][c->fault_index],
+             c->want[c->fault_slot][c->fault_index], c->error, c->share);
 }
 
 static enum clrnn_status check_op(struct search *s, struct clrnn_plan *p, size_t at, struct clrnn_check *c)
@@ -157,8 +154,8 @@ static enum clrnn_status run_pass(void *user, struct clrnn_plan *plan)
     return look_into(s, plan); // the ops after the one to blame need not run
 }
 
-// Runs the steps up to s->wanted. If the device is deterministic, the earlier steps give the same bits as in
-// the first run; otherwise sets s->differs.
+// Runs the steps up to s->wanted. If the device is deterministic, the earlier steps give the same bits as in the first
+// run; otherwise sets s->differs.
 static enum clrnn_status replay(struct search *s, struct clrnn_session *t)
 {
     const uint32_t steps = s->wanted ? s->wanted : s->c->steps;
@@ -173,8 +170,8 @@ static enum clrnn_status replay(struct search *s, struct clrnn_session *t)
     return s->wanted ? CLRNN_OK : clrnn_session_evaluate(t, s->c->judged, NULL, &record);
 }
 
-enum clrnn_status clrnn_compare_blame(const struct clrnn_compare *c, struct clrnn_device *device,
-                                      uint32_t step, struct clrnn_compare_block *block)
+enum clrnn_status clrnn_compare_blame(const struct clrnn_compare *c, struct clrnn_device *device, uint32_t step,
+                                      struct clrnn_compare_block *block)
 {
     struct search s = {.c = c, .block = block, .wanted = step};
     struct clrnn_session *t;
@@ -189,9 +186,8 @@ enum clrnn_status clrnn_compare_blame(const struct clrnn_compare *c, struct clrn
     if (st != CLRNN_OK || block->blamed)
         return st;
     snprintf(block->blame, sizeof(block->blame), "%s",
-             s.differs
-                 ? "a second run of the same steps gives other numbers: the device does not repeat itself"
-                 : "each op of that step is within its bound when run alone: what is wrong comes from their "
-                   "sequence, or from many small errors of earlier steps");
+             s.differs ? "a second run of the same steps gives other numbers: the device does not repeat itself"
+                       : "each op of that step is within its bound when run alone: what is wrong comes from their "
+                         "sequence, or from many small errors of earlier steps");
     return CLRNN_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Compares devices: runs the training on the reference, also with perturbed numbers, and on each device, all
-// in child processes, and judges the results.
+// Compares devices: runs the training on the reference, also with perturbed numbers, and on each device, all in child
+// processes, and judges the results.
 #include "verify/compare.h"
 
 #include <math.h>
@@ -114,8 +114,8 @@ static void CLRNN_PRINTF(2, 3) progress(const struct clrnn_compare *c, const cha
 
 // ---------------------------------------------------------------- the reference
 
-// Runs the training on the reference, once as it is and COMPARE_NOISE_RUNS times with perturbed numbers. Runs
-// as many of these at a time as there are processors.
+// Runs the training on the reference, once as it is and COMPARE_NOISE_RUNS times with perturbed numbers. Runs as many
+// of these at a time as there are processors.
 static enum clrnn_status run_reference(struct clrnn_compare *c)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -124,8 +124,8 @@ static enum clrnn_status run_reference(struct clrnn_compare *c)
     char ending[CLRNN_ENDING_SIZE];
     enum clrnn_status st = CLRNN_OK;
 
-    progress(c, "%u step%s on the reference, and %u times with disturbed numbers", c->steps,
-             c->steps == 1 ? "" : "s", COMPARE_NOISE_RUNS);
+    progress(c, "%u step%s on the reference, and %u times with disturbed numbers", c->steps, c->steps == 1 ? "" : "s",
+             COMPARE_NOISE_RUNS);
     for (uint32_t first = 0; first < runs && st == CLRNN_OK; first += lanes) {
         const uint32_t last = MIN2(first + lanes, runs);
         struct clrnn_child child[1 + COMPARE_NOISE_RUNS];
@@ -152,20 +152,17 @@ static enum clrnn_status run_reference(struct clrnn_compare *c)
 
 // ---------------------------------------------------------------- a device
 
-static enum clrnn_status run_once(const struct clrnn_compare *c, struct job *job,
-                                  char ending[CLRNN_ENDING_SIZE])
+static enum clrnn_status run_once(const struct clrnn_compare *c, struct job *job, char ending[CLRNN_ENDING_SIZE])
 {
     block_destroy(&job->block);
     job->block = block_create(c);
     if (!job->block)
         return clrnn_error_memory(c->log, c->grad_count * sizeof(double), "a device's results");
-    return clrnn_child_run(c->log, in_child, job, &job->block->report, c->params->timeout_s, c->params->stop,
-                           ending);
+    return clrnn_child_run(c->log, in_child, job, &job->block->report, c->params->timeout_s, c->params->stop, ending);
 }
 
 // Runs a job. If the driver's own kernel caches may be damaged, runs the job again with empty caches.
-static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *job,
-                                 char ending[CLRNN_ENDING_SIZE])
+static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *job, char ending[CLRNN_ENDING_SIZE])
 {
     char *caches = NULL;
     enum clrnn_status st = run_once(c, job, ending);
@@ -191,8 +188,8 @@ static enum clrnn_status self_test(const struct clrnn_compare *c, struct clrnn_c
     return clrnn_selftest_device(c->log, &open, &params, &row->test);
 }
 
-// Measures how much longer the first step takes than the second: first with empty kernel caches, then with
-// the caches that the first measurement filled.
+// Measures how much longer the first step takes than the second: first with empty kernel caches, then with the caches
+// that the first measurement filled.
 static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
     enum clrnn_status st = clrnn_temporary_folder(c->log, &c->caches);
@@ -327,8 +324,8 @@ static enum clrnn_status learn_shapes(struct clrnn_compare *c)
     return st;
 }
 
-// Sets c->judged to random samples of `from`, since files are often sorted by class. The choice depends only
-// on the seed.
+// Sets c->judged to random samples of `from`, since files are often sorted by class. The choice depends only on the
+// seed.
 static enum clrnn_status choose_judged(struct clrnn_compare *c, struct clrnn_dataset *from)
 {
     const struct clrnn_random r = {c->config->train.seed, RANDOM_PROBE, 0, 0};
@@ -340,8 +337,7 @@ static enum clrnn_status choose_judged(struct clrnn_compare *c, struct clrnn_dat
         return clrnn_error_memory(c->log, S * sizeof(*order), "the comparison");
     c->result->judged = MIN2(S, JUDGED);
     clrnn_random_permutation(&r, S, order);
-    st = clrnn_dataset_view(from, &(struct clrnn_view){.row = order, .count = c->result->judged}, "judged",
-                            &c->judged);
+    st = clrnn_dataset_view(from, &(struct clrnn_view){.row = order, .count = c->result->judged}, "judged", &c->judged);
     free(order);
     return st;
 }
@@ -394,9 +390,8 @@ static void conclude(struct clrnn_compare *c)
         r->agree = r->agree && r->row[i].verdict == CLRNN_VERDICT_OK;
         for (uint32_t s = 0; s < c->steps; s++)
             r->deviation[i * c->steps + s] =
-                s < r->row[i].steps
-                    ? clrnn_compare_deviation(r->row[i].curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR)
-                    : NAN;
+                s < r->row[i].steps ? clrnn_compare_deviation(r->row[i].curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR)
+                                    : NAN;
     }
 }
 
@@ -437,8 +432,7 @@ static enum clrnn_status compare_all(struct clrnn_compare *c)
 }
 
 enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
-                                const struct clrnn_compare_params *params,
-                                struct clrnn_compare_result *result)
+                                const struct clrnn_compare_params *params, struct clrnn_compare_result *result)
 {
     NEED(log, config);
     NEED(log, result);
@@ -448,8 +442,7 @@ enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_
     }
 
     static const struct clrnn_compare_params defaults = {0};
-    struct clrnn_compare c = {
-        .log = log, .config = config, .params = params ? params : &defaults, .result = result};
+    struct clrnn_compare c = {.log = log, .config = config, .params = params ? params : &defaults, .result = result};
     enum clrnn_status st;
 
     c.steps = c.params->steps ? c.params->steps : STEPS;

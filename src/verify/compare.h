@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Internals of `clrnn compare`: the training run that every device repeats, each device's results, and the
-// verdict on each device.
+// Internals of `clrnn compare`: the training run that every device repeats, each device's results, and the verdict on
+// each device.
 #ifndef CLRNN_SRC_VERIFY_COMPARE_H
 #define CLRNN_SRC_VERIFY_COMPARE_H
 
@@ -10,16 +10,16 @@
 
 #define COMPARE_NOISE_RUNS 4u
 
-/** The results of a child process, in memory that it shares with its parent. If the child crashed, they are
- * complete only up to the crash. */
+/** The results of a child process, in memory that it shares with its parent. If the child crashed, they are complete
+ * only up to the crash. */
 struct clrnn_compare_block {
     struct clrnn_child_report report;
     size_t size;             // in bytes, with the arrays
     volatile uint32_t steps; // steps done
     volatile bool finished;  // the final loss was computed
     uint32_t leaves;         // first step (from 1) whose loss deviates by more than its bound; 0: none
-    // losses [steps], and logits [logit_capacity] and gradients [grad_count] of the first step; these arrays
-    // follow the struct in the same memory
+    // losses [steps], and logits [logit_capacity] and gradients [grad_count] of the first step; these arrays follow the
+    // struct in the same memory
     double *curve, *logits, *grads;
     uint32_t logit_count;
     double final_loss, final_accuracy;
@@ -53,8 +53,8 @@ struct clrnn_compare {
 
 // ---------------------------------------------------------------- judge.c: the verdict
 
-/** Returns |value - reference| / max(|reference|, floor). Returns 0 if both are NaN or the same infinity, and
- * infinity in all other cases with a value that is not finite. */
+/** Returns |value - reference| / max(|reference|, floor). Returns 0 if both are NaN or the same infinity, and infinity
+ * in all other cases with a value that is not finite. */
 double clrnn_compare_deviation(double value, double reference, double floor);
 /** The `floor` for losses: smaller losses are compared by absolute difference. */
 #define COMPARE_LOSS_FLOOR 0.01
@@ -69,29 +69,28 @@ bool clrnn_compare_first_step_agrees(const struct clrnn_compare *c, const struct
 void clrnn_compare_take(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
                         struct clrnn_compare_row *row);
 /** Sets the row's verdict and reason. `ending`: how the device's child process ended, by clrnn_child_wait. */
-void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
-                         const char *ending, struct clrnn_compare_row *row);
+void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compare_block *b, const char *ending,
+                         struct clrnn_compare_row *row);
 
 // ---------------------------------------------------------------- run.c: the run in a child
 
 /** Opens a training session. On ref, rounds the initial parameters to float32, as devices store them. */
 enum clrnn_status clrnn_compare_open(const struct clrnn_compare *c, struct clrnn_device *device,
                                      struct clrnn_session **session);
-/** Runs all steps and the evaluation. `disturb`: on ref, the number (from 1) of the run with perturbed op
- * outputs; 0: nothing is perturbed. */
-enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_device *device,
-                                    uint32_t disturb, struct clrnn_compare_block *block);
+/** Runs all steps and the evaluation. `disturb`: on ref, the number (from 1) of the run with perturbed op outputs; 0:
+ * nothing is perturbed. */
+enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_device *device, uint32_t disturb,
+                                    struct clrnn_compare_block *block);
 /** Runs only the first two steps, to measure the time that building programs takes. */
 enum clrnn_status clrnn_compare_run_start(const struct clrnn_compare *c, struct clrnn_device *device,
                                           struct clrnn_compare_block *block);
 
 // ---------------------------------------------------------------- blame.c
 
-/** Finds the first op that computes wrong numbers. Repeats the run up to `step` (from 1), the step that
- * exceeded a bound. Runs each op of that step on the device and, with the same inputs, on the reference, and
- * compares the outputs. `step` 0: examines the forward pass over the judged samples instead of a training
- * step. */
-enum clrnn_status clrnn_compare_blame(const struct clrnn_compare *c, struct clrnn_device *device,
-                                      uint32_t step, struct clrnn_compare_block *block);
+/** Finds the first op that computes wrong numbers. Repeats the run up to `step` (from 1), the step that exceeded a
+ * bound. Runs each op of that step on the device and, with the same inputs, on the reference, and compares the outputs.
+ * `step` 0: examines the forward pass over the judged samples instead of a training step. */
+enum clrnn_status clrnn_compare_blame(const struct clrnn_compare *c, struct clrnn_device *device, uint32_t step,
+                                      struct clrnn_compare_block *block);
 
 #endif

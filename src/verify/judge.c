@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Computes bounds from the reference's perturbed runs, a device's deviations from the reference, and the
-// verdict.
+// Computes bounds from the reference's perturbed runs, a device's deviations from the reference, and the verdict.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +30,8 @@ static double largest(const double *v, size_t count, double floor)
     return floor;
 }
 
-// Returns the largest difference between got and want, divided by the largest |value| of want, or by `floor`
-// if that is larger.
+// Returns the largest difference between got and want, divided by the largest |value| of want, or by `floor` if that is
+// larger.
 static double distance(const double *got, const double *want, size_t count, double floor)
 {
     const double scale = largest(want, count, floor);
@@ -86,13 +85,11 @@ void clrnn_compare_find_bounds(struct clrnn_compare *c)
 
     for (uint32_t s = 0; s < c->steps; s++) {
         for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-            drift = fmax(
-                drift, clrnn_compare_deviation(c->noise[i]->curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR));
+            drift = fmax(drift, clrnn_compare_deviation(c->noise[i]->curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR));
         c->result->bound[s] = bound_of(drift);
     }
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-        drift = fmax(
-            drift, clrnn_compare_deviation(c->noise[i]->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR));
+        drift = fmax(drift, clrnn_compare_deviation(c->noise[i]->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR));
     c->final_bound = bound_of(drift);
 }
 
@@ -101,8 +98,7 @@ void clrnn_compare_find_bounds(struct clrnn_compare *c)
 uint32_t clrnn_compare_find_leaving(const struct clrnn_compare *c, const struct clrnn_compare_block *b)
 {
     for (uint32_t i = 0; i < b->steps; i++)
-        if (!(clrnn_compare_deviation(b->curve[i], c->ref->curve[i], COMPARE_LOSS_FLOOR) <=
-              c->result->bound[i]))
+        if (!(clrnn_compare_deviation(b->curve[i], c->ref->curve[i], COMPARE_LOSS_FLOOR) <= c->result->bound[i]))
             return i + 1;
     return 0;
 }
@@ -127,10 +123,10 @@ static void hold_first_step(const struct clrnn_compare *c, const struct clrnn_co
 {
     double worst = -1;
 
-    row->loss = (struct clrnn_deviation){
-        clrnn_compare_deviation(b->curve[0], c->ref->curve[0], COMPARE_LOSS_FLOOR), c->result->bound[0]};
-    row->logits = (struct clrnn_deviation){
-        distance(b->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR), logits_bound(c)};
+    row->loss = (struct clrnn_deviation){clrnn_compare_deviation(b->curve[0], c->ref->curve[0], COMPARE_LOSS_FLOOR),
+                                         c->result->bound[0]};
+    row->logits = (struct clrnn_deviation){distance(b->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR),
+                                           logits_bound(c)};
     for (size_t i = 0; i < c->result->param_count; i++) {
         row->gradient[i] = (struct clrnn_deviation){gradient_distance(c, b, i), gradient_bound(c, i)};
         if (row->gradient[i].error / row->gradient[i].bound > worst) {
@@ -185,24 +181,23 @@ static void say_wrong(const struct clrnn_compare *c, struct clrnn_compare_row *r
         snprintf(where, sizeof(where), "the first step's logits are %.2g apart, rounding explains %.2g",
                  row->logits.error, row->logits.bound);
     else if (c->result->param_count && !within(*g))
-        snprintf(where, sizeof(where),
-                 "the first step's gradient of %.60s is %.2g apart, rounding explains %.2g",
+        snprintf(where, sizeof(where), "the first step's gradient of %.60s is %.2g apart, rounding explains %.2g",
                  c->result->param[row->worst_gradient], g->error, g->bound);
     else if (!within(row->final))
-        snprintf(where, sizeof(where), "the final loss is %.2g apart, rounding explains %.2g",
-                 row->final.error, row->final.bound);
+        snprintf(where, sizeof(where), "the final loss is %.2g apart, rounding explains %.2g", row->final.error,
+                 row->final.bound);
     if (where[0])
         snprintf(row->reason, sizeof(row->reason), "%s%s%s", where, row->blamed_op[0] ? "; to blame: " : "",
                  row->blamed_op);
     else if (row->test.verdict > CLRNN_VERDICT_OK)
         snprintf(row->reason, sizeof(row->reason), "in the self-test: %.400s", row->test.reason);
     if (row->reason[0])
-        row->verdict = !where[0] && row->test.verdict == CLRNN_VERDICT_BROKEN ? CLRNN_VERDICT_BROKEN
-                                                                              : CLRNN_VERDICT_WRONG;
+        row->verdict =
+            !where[0] && row->test.verdict == CLRNN_VERDICT_BROKEN ? CLRNN_VERDICT_BROKEN : CLRNN_VERDICT_WRONG;
 }
 
-void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
-                         const char *ending, struct clrnn_compare_row *row)
+void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compare_block *b, const char *ending,
+                         struct clrnn_compare_row *row)
 {
     row->verdict = CLRNN_VERDICT_OK;
     if (ending[0] || !b->finished) {

@@ -13,8 +13,7 @@
 #define SPEEDS "compare-speed.svg"
 #define DEVICES_CHARACTERS 72u // maximum total length of all names under the bars
 
-static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
-                                      "#ff7f0e", "#17becf", "#8c564b"};
+static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b"};
 
 // Returns a device's label, "0:0 Quadro P4000", which the caller frees. NULL if memory runs out.
 static char *name_of(const struct clrnn_compare_row *row)
@@ -30,8 +29,8 @@ static void label(const struct clrnn_picture *p, const struct clrnn_compare_row 
     free(text);
 }
 
-// Writes the curves of all devices. The thin curve of ref is drawn last, to be visible on top of curves that
-// agree with it.
+// Writes the curves of all devices. The thin curve of ref is drawn last, to be visible on top of curves that agree with
+// it.
 static void write_losses(const struct clrnn_picture *p, const struct clrnn_compare_result *r)
 {
     FILE *f = p->script;
@@ -44,8 +43,7 @@ static void write_losses(const struct clrnn_picture *p, const struct clrnn_compa
         const struct clrnn_compare_row *row = &r->row[i];
 
         fprintf(f, "%s'-' using 1:2 with lines linewidth %d dashtype %d linecolor '%s' title ", i ? ", " : "",
-                row->is_ref ? 1 : 3, row->is_ref ? 2 : 1,
-                row->is_ref ? "#000000" : colours[i % ARRAY_SIZE(colours)]);
+                row->is_ref ? 1 : 3, row->is_ref ? 2 : 1, row->is_ref ? "#000000" : colours[i % ARRAY_SIZE(colours)]);
         label(p, row);
     }
     fprintf(f, "\n");
@@ -107,14 +105,12 @@ enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct c
     bool any = false;
 
     if (!clrnn_picture_possible())
-        return clrnn_error(log, CLRNN_ERR_DISK,
-                           "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
+        return clrnn_error(log, CLRNN_ERR_DISK, "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
     TRY(clrnn_make_folder(log, folder));
     TRY(clrnn_picture_check(log, folder, LOSSES));
     TRY(clrnn_picture_check(log, folder, SPEEDS));
     for (size_t i = 0; i < result->row_count; i++)
-        any = any ||
-              (result->speed && isfinite(result->row[i].samples_per_s) && result->row[i].samples_per_s > 0);
+        any = any || (result->speed && isfinite(result->row[i].samples_per_s) && result->row[i].samples_per_s > 0);
     if (!draw(folder, LOSSES, result, write_losses) || (any && !draw(folder, SPEEDS, result, write_speeds)))
         return clrnn_error(log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there", folder);
     return CLRNN_OK;

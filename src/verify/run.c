@@ -24,9 +24,8 @@ static enum clrnn_status round_weights(struct clrnn_model *m)
     for (size_t i = 0; i < m->entry_count; i++) {
         const size_t count = m->entry[i].param.count;
         double *values = malloc(MAX2(count, 1) * sizeof(*values));
-        enum clrnn_status st =
-            values ? clrnn_model_read(m, i, values)
-                   : clrnn_error_memory(m->log, count * sizeof(*values), m->entry[i].param.name);
+        enum clrnn_status st = values ? clrnn_model_read(m, i, values)
+                                      : clrnn_error_memory(m->log, count * sizeof(*values), m->entry[i].param.name);
 
         for (size_t k = 0; st == CLRNN_OK && k < count; k++)
             values[k] = (float)values[k];
@@ -83,8 +82,7 @@ static enum clrnn_status run_on_ref(void *user, struct clrnn_plan *p)
         const struct clrnn_op *op = &p->graph->op[i];
         struct clrnn_random r = {d->run, RANDOM_PROBE, d->count, (uint32_t)i};
 
-        clrnn_child_doing(&d->block->report, "running %s %s on the reference", clrnn_op_name(op->kind),
-                          op->layer);
+        clrnn_child_doing(&d->block->report, "running %s %s on the reference", clrnn_op_name(op->kind), op->layer);
         TRY(clrnn_launches_run_part(p->launches, p->op_launch[i], p->op_launch[i + 1]));
         if (d->run)
             disturb(p, op, &r);
@@ -111,10 +109,9 @@ static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct c
     return CLRNN_OK;
 }
 
-// Writes into *b the cost of a step, and timings computed from `each` [count], the seconds of each step after
-// the first. Sorts `each`.
-static void time_steps(const struct clrnn_session *t, double *each, uint32_t count,
-                       struct clrnn_compare_block *b)
+// Writes into *b the cost of a step, and timings computed from `each` [count], the seconds of each step after the
+// first. Sorts `each`.
+static void time_steps(const struct clrnn_session *t, double *each, uint32_t count, struct clrnn_compare_block *b)
 {
     const struct clrnn_plan_cost cost = clrnn_plan_cost(t->plan);
 
@@ -166,9 +163,9 @@ static void keep_reason(void *user, enum clrnn_log_level level, const char *line
         snprintf(b->unmeasured, sizeof(b->unmeasured), "%s", line);
 }
 
-// Measures the speed by running many steps without waiting for each, unless the device is too slow for that.
-// Also measures the device's peak speed. If there is too little memory for a measurement, leaves it out,
-// which does not affect the verdict.
+// Measures the speed by running many steps without waiting for each, unless the device is too slow for that. Also
+// measures the device's peak speed. If there is too little memory for a measurement, leaves it out, which does not
+// affect the verdict.
 static enum clrnn_status measure_speed(const struct clrnn_compare *c, struct clrnn_device *device,
                                        struct clrnn_compare_block *b)
 {
@@ -205,8 +202,7 @@ enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_
     struct clrnn_session *t = NULL;
     double *each = malloc(MAX2(c->steps, 1u) * sizeof(*each));
     enum clrnn_status st =
-        each ? CLRNN_OK
-             : clrnn_error_memory(clrnn_device_log(device), c->steps * sizeof(*each), "step times");
+        each ? CLRNN_OK : clrnn_error_memory(clrnn_device_log(device), c->steps * sizeof(*each), "step times");
 
     clrnn_child_doing(&b->report, "making the model");
     if (st == CLRNN_OK)

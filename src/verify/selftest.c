@@ -58,8 +58,8 @@ static enum clrnn_status run_case(void *user)
     return CLRNN_OK;
 }
 
-// Sizes of the cases. All cases of the smallest size always run. The others run while time lasts: sizes just
-// above and below the widths of vectors and tiles, and wide and tall matrices.
+// Sizes of the cases. All cases of the smallest size always run. The others run while time lasts: sizes just above and
+// below the widths of vectors and tiles, and wide and tall matrices.
 static const struct clrnn_case_size smallest = {.T = 3, .N = 5, .C = 7, .H = 6, .D = 2, .padded = true};
 static const struct clrnn_case_size awkward[] = {
     {.T = 5, .N = 17, .C = 33, .H = 31, .D = 1, .padded = true},
@@ -87,8 +87,7 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
 
     *result = (struct clrnn_selftest_result){.ok = true, .op_count = CLRNN_OP_COUNT};
     if (clrnn_device_is_ref(device))
-        return clrnn_error(s.check.log, CLRNN_ERR_ARG,
-                           "ref is what devices are tested against; name a device");
+        return clrnn_error(s.check.log, CLRNN_ERR_ARG, "ref is what devices are tested against; name a device");
     for (int i = 0; i < CLRNN_OP_COUNT; i++)
         snprintf(result->op[i].op, sizeof(result->op[i].op), "%s", clrnn_op_name((enum clrnn_op_kind)i));
     st = clrnn_cases_run(&cases, &smallest);
@@ -139,8 +138,7 @@ static void test_in_child(void *user)
     struct block *b = e->block;
     const struct clrnn_log log = {.fn = clrnn_child_log, .user = &b->report, .level = CLRNN_LOG_ERROR};
     struct clrnn_device_params open = *e->open;
-    const struct clrnn_selftest_params params = {
-        .seconds = e->seconds, .doing = say, .doing_user = &b->report};
+    const struct clrnn_selftest_params params = {.seconds = e->seconds, .doing = say, .doing_user = &b->report};
     struct clrnn_device *device;
 
     if (e->caches)
@@ -174,13 +172,11 @@ static enum clrnn_status run_job(const struct clrnn_log *log, const struct clrnn
                                  struct job *job, char ending[CLRNN_ENDING_SIZE])
 {
     memset(job->block, 0, sizeof(*job->block));
-    return clrnn_child_run(log, test_in_child, job, &job->block->report, params->timeout_s, params->stop,
-                           ending);
+    return clrnn_child_run(log, test_in_child, job, &job->block->report, params->timeout_s, params->stop, ending);
 }
 
 enum clrnn_status clrnn_selftest_device(const struct clrnn_log *log, const struct clrnn_device_params *open,
-                                        const struct clrnn_devices_params *params,
-                                        struct clrnn_device_test *test)
+                                        const struct clrnn_devices_params *params, struct clrnn_device_test *test)
 {
     struct job job = {.open = open, .seconds = params->seconds};
     char ending[CLRNN_ENDING_SIZE], *caches = NULL;
@@ -216,8 +212,7 @@ static enum clrnn_status test_row(const struct clrnn_log *log, const struct clrn
 }
 
 enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct clrnn_devices_params *params,
-                                     struct clrnn_device_list **list, struct clrnn_device_test **tests,
-                                     size_t *row)
+                                     struct clrnn_device_list **list, struct clrnn_device_test **tests, size_t *row)
 {
     NEED(log, list);
     *list = NULL;
@@ -230,8 +225,7 @@ enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct c
 
     TRY(clrnn_device_list_in_child(log, list));
     *tests = calloc(MAX2((*list)->count, 1), sizeof(**tests));
-    st = *tests ? CLRNN_OK
-                : clrnn_error_memory(log, (*list)->count * sizeof(**tests), "the devices' self-tests");
+    st = *tests ? CLRNN_OK : clrnn_error_memory(log, (*list)->count * sizeof(**tests), "the devices' self-tests");
     if (st == CLRNN_OK && params->select)
         st = clrnn_device_list_find(log, *list, params->select, &only);
     for (size_t i = 0; st == CLRNN_OK && !params->no_test && i < (*list)->count; i++) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Child processes that exit, fail, crash, hang and read files that shrink: what the parent must find out
-// about each.
+// Child processes that exit, fail, crash, hang and read files that shrink: what the parent must find out about each.
 #include <unistd.h>
 
 #include "base/child.h"
@@ -39,8 +38,7 @@ static void work(void *user)
     b->result = 2;
 }
 
-static void check(enum deed deed, double patience_s, const volatile sig_atomic_t *stop, int result,
-                  const char *ending)
+static void check(enum deed deed, double patience_s, const volatile sig_atomic_t *stop, int result, const char *ending)
 {
     struct block *b = clrnn_shared_create(sizeof(*b));
     char text[CLRNN_ENDING_SIZE];
@@ -89,8 +87,7 @@ static void read_map(void *user)
     clrnn_map_check(&log, &s->map, "data.npy");
 }
 
-// A mapped file shrinks while a child reads it: there must be an error message, and no signal must end the
-// child.
+// A mapped file shrinks while a child reads it: there must be an error message, and no signal must end the child.
 static void shrinking_file(void **state)
 {
     struct shrinking *s = clrnn_shared_create(sizeof(*s));

@@ -96,8 +96,8 @@ static void test_abort(void **state)
     free(path);
 }
 
-// Runs `work` in a child process that exits without removing anything, as if it were killed. Returns false if
-// `work` failed.
+// Runs `work` in a child process that exits without removing anything, as if it were killed. Returns false if `work`
+// failed.
 static bool in_killed_child(bool (*work)(void))
 {
     const pid_t child = fork();
@@ -147,8 +147,8 @@ static void test_leftovers(void **state)
     free(foreign);
 }
 
-// Several processes make temporary folders at the same time. None may take a new folder of another process
-// for a leftover and remove it.
+// Several processes make temporary folders at the same time. None may take a new folder of another process for a
+// leftover and remove it.
 static void test_side_by_side(void **state)
 {
     pid_t child[6];
@@ -232,9 +232,8 @@ static void check_link(const char *link, const char *to)
 
 static void test_links(void **state)
 {
-    char *real = test_folder_path("real/a.txt"), *sub = test_folder_path("real"),
-         *one = test_folder_path("one"), *two = test_folder_path("two"), *round = test_folder_path("round"),
-         *hard = test_folder_path("hard");
+    char *real = test_folder_path("real/a.txt"), *sub = test_folder_path("real"), *one = test_folder_path("one"),
+         *two = test_folder_path("two"), *round = test_folder_path("round"), *hard = test_folder_path("hard");
 
     (void)state;
     assert_int_equal(clrnn_make_folder(&heard.log, sub), CLRNN_OK);
@@ -380,8 +379,7 @@ static void test_cannot_be_read(void **state)
 
 static void test_make_folder(void **state)
 {
-    char *deep = test_folder_path("a/b//c"), *slash = test_folder_path("d/"),
-         *file = test_folder_path("file");
+    char *deep = test_folder_path("a/b//c"), *slash = test_folder_path("d/"), *file = test_folder_path("file");
     char *below = test_folder_path("file/x");
     struct stat st;
 
@@ -438,8 +436,7 @@ static void test_temporary_folder(void **state)
     setenv("TMPDIR", file, 1);
     assert_int_equal(CLRNN_ERR_DISK, clrnn_temporary_folder(&heard.log, &other));
     assert_null(other);
-    assert_non_null(
-        strstr(heard.text, "kept/file: a temporary folder cannot be made there: Not a directory"));
+    assert_non_null(strstr(heard.text, "kept/file: a temporary folder cannot be made there: Not a directory"));
     unsetenv("TMPDIR");
     free(link);
     free(deep);

@@ -40,8 +40,8 @@ static void *scarce(size_t size)
     return left && --left ? given(size) : NULL;
 }
 
-// Makes the first, second, ... allocation fail, in writing and then in reading. The result must be complete,
-// or the failure must be reported.
+// Makes the first, second, ... allocation fail, in writing and then in reading. The result must be complete, or the
+// failure must be reported.
 static void test_shortage(void **state)
 {
     static const char text[] = "{\"a\": [1, 2.5, \"b\"], \"c\": {\"d\": null}}";
@@ -79,8 +79,8 @@ static void test_shortage(void **state)
     json_decref(value);
 }
 
-// Runs before the constructor of base/json.c, which wraps the allocation functions that it finds. Failures of
-// an application's own functions must be noticed, too.
+// Runs before the constructor of base/json.c, which wraps the allocation functions that it finds. Failures of an
+// application's own functions must be noticed, too.
 __attribute__((constructor(101))) static void be_scarce(void)
 {
     left = ~0u;

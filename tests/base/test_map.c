@@ -9,12 +9,11 @@
 
 #include "tests/folder.h"
 
-// A mapped file that shrinks must read as zeros, and clrnn_map_check must report it. Any other bus error must
-// still end the process.
+// A mapped file that shrinks must read as zeros, and clrnn_map_check must report it. Any other bus error must still end
+// the process.
 static void test_shrinking(void **state)
 {
-    char *path = test_folder_path("shrinks"), *other = test_folder_path("whole"), text[3 * 4096 + 1],
-         got[8192];
+    char *path = test_folder_path("shrinks"), *other = test_folder_path("whole"), text[3 * 4096 + 1], got[8192];
     struct test_log heard;
     struct clrnn_map map, whole;
     int status;

@@ -32,8 +32,7 @@ static void test_addressing(void **state)
         clrnn_random_block(&r, block, words);
         for (uint32_t i = 0; i < 4; i++) {
             assert_int_equal(clrnn_random_u32(&r, 4 * (uint64_t)block + i), words[i]);
-            assert_true(clrnn_random_uniform(&r, 4 * (uint64_t)block + i) ==
-                        (float)(words[i] >> 8) / 16777216.0f);
+            assert_true(clrnn_random_uniform(&r, 4 * (uint64_t)block + i) == (float)(words[i] >> 8) / 16777216.0f);
         }
     }
     clrnn_random_block(&r, 0, words);
@@ -46,8 +45,7 @@ static void test_addressing(void **state)
 }
 
 // Checks that mean and variance of many draws are within five standard errors of the expected values.
-static void check_moments(const char *what, const double *x, size_t count, double mean, double var,
-                          double kurtosis)
+static void check_moments(const char *what, const double *x, size_t count, double mean, double var, double kurtosis)
 {
     double sum = 0, squares = 0;
 
@@ -91,8 +89,8 @@ static void test_distributions(void **state)
     check_moments("portable normal", x, COUNT, 0, 1, 3);
 }
 
-// The portable normal numbers must equal sums computed here from the words in exact fractions: they are the
-// same bytes on every machine.
+// The portable normal numbers must equal sums computed here from the words in exact fractions: they are the same bytes
+// on every machine.
 static void test_portable_normal_is_exact(void **state)
 {
     const struct clrnn_random r = {42, RANDOM_SYNTH, 1, 2};
@@ -154,8 +152,7 @@ static void test_permutation_is_uniform(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
         if (seen[i])
             chi2 += ((double)seen[i] - DRAWS / 6.0) * ((double)seen[i] - DRAWS / 6.0) / (DRAWS / 6.0);
-    assert_true(chi2 <
-                20.5); // the 99.9 % quantile of chi-squared with 5 degrees of freedom; the seed is fixed
+    assert_true(chi2 < 20.5); // the 99.9 % quantile of chi-squared with 5 degrees of freedom; the seed is fixed
 }
 
 int main(void)

@@ -17,8 +17,8 @@ static void medians(void **state)
     assert_true(isnan(clrnn_median(one, 0)));
 }
 
-// The distance of disjoint samples is 1, of a sample from itself 0, and of {1, 2, 3, 4} from {3, 4, 5, 6}
-// 0.5. Values that are equal in both samples are counted in both before the distance is taken.
+// The distance of disjoint samples is 1, of a sample from itself 0, and of {1, 2, 3, 4} from {3, 4, 5, 6} 0.5. Values
+// that are equal in both samples are counted in both before the distance is taken.
 static void distances(void **state)
 {
     const double missing[] = {NAN, NAN};

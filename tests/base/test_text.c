@@ -42,8 +42,7 @@ static void test_known(void **state)
 
         assert_string_equal(stored, cases[i].stored);
         assert_string_equal(shown, cases[i].shown);
-        assert_int_equal(clrnn_text_is_clean(cases[i].text, CLRNN_TEXT_STORED),
-                         !strcmp(stored, cases[i].text));
+        assert_int_equal(clrnn_text_is_clean(cases[i].text, CLRNN_TEXT_STORED), !strcmp(stored, cases[i].text));
         assert_int_equal(clrnn_text_is_clean(cases[i].text, CLRNN_TEXT_SHOWN), !strcmp(shown, cases[i].text));
         free(stored);
         free(shown);

@@ -17,9 +17,8 @@ static void test_numbers(void **state)
     } good[] = {{"0", 0},    {"1e-4", 1e-4},     {"1.0e-3", 1e-3},     {"-2.5", -2.5},     {"+3", 3},
                 {".5", .5},  {"5.", 5},          {"1_000", 1000},      {"1E5", 1e5},       {"1e+5", 1e5},
                 {"010", 10}, {".inf", INFINITY}, {"-.INF", -INFINITY}, {"1e400", INFINITY}};
-    static const char *const bad[] = {"",   " 1",    "1 ",  "nan", ".nan", "inf",  "0x10",
-                                      "1e", "1.2.3", "1,5", "_1",  "1_",   "1__0", "--1",
-                                      "e5", ".",     "-",   "1f",  "true", "0x1p3"};
+    static const char *const bad[] = {"",   " 1", "1 ",   "nan", ".nan", "inf", "0x10", "1e", "1.2.3", "1,5",
+                                      "_1", "1_", "1__0", "--1", "e5",   ".",   "-",    "1f", "true",  "0x1p3"};
     double value;
 
     (void)state;
@@ -35,8 +34,7 @@ static void test_numbers(void **state)
 
 static void test_integers(void **state)
 {
-    static const char *const bad[] = {"",   "-", "1.0", "1e3", "0x", "0xg", "18446744073709551616",
-                                      "1 ", "x", "1_"};
+    static const char *const bad[] = {"", "-", "1.0", "1e3", "0x", "0xg", "18446744073709551616", "1 ", "x", "1_"};
     uint64_t magnitude;
     bool negative;
 
@@ -174,9 +172,8 @@ static void test_unsigned_nan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_bools),        cmocka_unit_test(test_locale),
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_guesses),
+        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_integers),   cmocka_unit_test(test_bools),
+        cmocka_unit_test(test_locale),       cmocka_unit_test(test_round_trip), cmocka_unit_test(test_guesses),
         cmocka_unit_test(test_unsigned_nan),
     };
 

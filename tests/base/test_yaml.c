@@ -106,8 +106,8 @@ static void test_billion(void **state)
     (void)state;
     for (int i = 1; i < 10; i++)
         snprintf(text + strlen(text), sizeof(text) - strlen(text),
-                 "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1,
-                 i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+                 "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1, i - 1,
+                 i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
     refuse(text, "unfolds to more than");
 }
 
@@ -151,8 +151,8 @@ static void test_files(void **state)
     free(path);
 }
 
-// Applies the assignments (separated by |) to `text`. The result must equal `want` or, if not `good`, the
-// last assignment must be refused with the message `want`.
+// Applies the assignments (separated by |) to `text`. The result must equal `want` or, if not `good`, the last
+// assignment must be refused with the message `want`.
 static void check_set(const char *text, const char *assignments, const char *want, bool good)
 {
     struct clrnn_node *root = parse(text), *expected;
@@ -191,17 +191,14 @@ static void test_set(void **state)
     check_set("{a: 1}", "a=x=y", "{a: x=y}", true);
     check_set("{a: 1}", "a=", "{a: }", true);
     // A bare name becomes a map. Assigning to another name replaces the only entry of such a map.
-    check_set("{train: {optimizer: adam}}", "train.optimizer.adam.lr=1",
-              "{train: {optimizer: {adam: {lr: 1}}}}", true);
-    check_set("{train: {optimizer: adam}}", "train.optimizer.sgd.lr=1",
-              "{train: {optimizer: {sgd: {lr: 1}}}}", true);
-    check_set("{train: {optimizer: {adam: {lr: 1}}}}",
-              "train.optimizer.sgd={lr: 2}|train.optimizer.sgd.momentum=3",
+    check_set("{train: {optimizer: adam}}", "train.optimizer.adam.lr=1", "{train: {optimizer: {adam: {lr: 1}}}}", true);
+    check_set("{train: {optimizer: adam}}", "train.optimizer.sgd.lr=1", "{train: {optimizer: {sgd: {lr: 1}}}}", true);
+    check_set("{train: {optimizer: {adam: {lr: 1}}}}", "train.optimizer.sgd={lr: 2}|train.optimizer.sgd.momentum=3",
               "{train: {optimizer: {sgd: {lr: 2, momentum: 3}}}}", true);
     check_set("{train: {scheduler: {step_lr: {step_size: 1}}}}", "train.scheduler.step_lr.gamma=1",
               "{train: {scheduler: {step_lr: {step_size: 1, gamma: 1}}}}", true);
-    check_set("{train: {scheduler: {step_lr: {step_size: 1}}}}", "train.scheduler=null",
-              "{train: {scheduler: null}}", true);
+    check_set("{train: {scheduler: {step_lr: {step_size: 1}}}}", "train.scheduler=null", "{train: {scheduler: null}}",
+              true);
     check_set("{model: {layers: [relu, lstm: {hidden_size: 1}]}}", "model.layers.1.gru.hidden_size=2",
               "{model: {layers: [relu, gru: {hidden_size: 2}]}}", true);
     check_set("{data: {train: {x: a}}}", "data.valid.x=b", "{data: {train: {x: a}, valid: {x: b}}}", true);
@@ -234,10 +231,8 @@ static void test_set_place(void **state)
 static void test_text(void **state)
 {
     static const char *const awkward[] = {
-        "",     "null",    "a: b",       "- x",          "# no",
-        "true", "  two  ", "line\nline", "quote\" ' \\", "\xc3\xa4\xe2\x82\xac",
-        "{",    "*a",      "!x",         "1e3",          "%",
-        "@"};
+        "",  "null", "a: b", "- x", "# no", "true", "  two  ", "line\nline", "quote\" ' \\", "\xc3\xa4\xe2\x82\xac",
+        "{", "*a",   "!x",   "1e3", "%",    "@"};
     struct clrnn_node *root = clrnn_node_map(), *list, *again;
     char *text;
 

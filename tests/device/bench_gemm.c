@@ -3,9 +3,9 @@
 //
 //     bench_gemm [own|clblast|auto]     the device is CLRNN_DEVICE's, else the first CPU
 //
-// Prints one line per shape: the fastest and the median time of repeated runs, the number of launches, and
-// the CPU time of a run over all threads. If other programs run at the same time, the CPU time is more
-// reliable than the elapsed time.
+// Prints one line per shape: the fastest and the median time of repeated runs, the number of launches, and the CPU time
+// of a run over all threads. If other programs run at the same time, the CPU time is more reliable than the elapsed
+// time.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -85,8 +85,8 @@ static enum clrnn_status measure(struct clrnn_device *device, struct clrnn_gemm 
         (st = fill(device, (size_t)g.K * g.N, &g.b)) != CLRNN_OK ||
         (st = fill(device, (size_t)g.M * g.N, &g.c)) != CLRNN_OK ||
         (st = clrnn_launches_create(device, &launches)) != CLRNN_OK ||
-        (st = clrnn_launch_gemm(launches, &g)) != CLRNN_OK ||
-        (st = clrnn_launches_run(launches)) != CLRNN_OK || (st = clrnn_device_finish(device)) != CLRNN_OK)
+        (st = clrnn_launch_gemm(launches, &g)) != CLRNN_OK || (st = clrnn_launches_run(launches)) != CLRNN_OK ||
+        (st = clrnn_device_finish(device)) != CLRNN_OK)
         goto done;
     begin = seconds(CLOCK_MONOTONIC);
     while (runs < MOST_RUNS && (runs < 5 || seconds(CLOCK_MONOTONIC) < begin + 1)) {
@@ -102,10 +102,9 @@ static enum clrnn_status measure(struct clrnn_device *device, struct clrnn_gemm 
     }
     qsort(wall, runs, sizeof(*wall), compare);
     qsort(cpu, runs, sizeof(*cpu), compare);
-    printf(
-        "%6ux%ux%u %c%c: best %.1f us, median %.1f us, %.1f GFLOP/s, %zu launches, processor time %.1f us\n",
-        g.M, g.N, g.K, "NT"[g.transpose_a], "NT"[g.transpose_b], 1e6 * wall[0], 1e6 * wall[runs / 2],
-        1e-9 * flops / wall[0], clrnn_launches_count(launches), 1e6 * cpu[0]);
+    printf("%6ux%ux%u %c%c: best %.1f us, median %.1f us, %.1f GFLOP/s, %zu launches, processor time %.1f us\n", g.M,
+           g.N, g.K, "NT"[g.transpose_a], "NT"[g.transpose_b], 1e6 * wall[0], 1e6 * wall[runs / 2],
+           1e-9 * flops / wall[0], clrnn_launches_count(launches), 1e6 * cpu[0]);
 done:
     clrnn_launches_destroy(&launches);
     clrnn_buffer_destroy(&g.a);

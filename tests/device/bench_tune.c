@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Measures how much faster tuning makes CLBlast for the multiply 64x128x2474 (M, N, K): the untuned time
-// divided by the tuned time, both measured by this run.
+// Measures how much faster tuning makes CLBlast for the multiply 64x128x2474 (M, N, K): the untuned time divided by the
+// tuned time, both measured by this run.
 //
 //     bench_tune [SETTINGS]     the device is CLRNN_DEVICE's, else the first CPU
 //
-// SETTINGS is the number of CLBlast's settings to try, 2 if it is not given. The exit status is 1 if tuning
-// makes CLBlast less than 3 times faster.
+// SETTINGS is the number of CLBlast's settings to try, 2 if it is not given. The exit status is 1 if tuning makes
+// CLBlast less than 3 times faster.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,11 +40,10 @@ int main(int argc, char **argv)
     setenv("XDG_CACHE_HOME", folder, 1); // the user's own measurements stay as they are
     st = clrnn_tune_run(device, &tune, &shape, 1);
     if (st == CLRNN_OK)
-        printf(
-            "64x128x2474: CLBlast untuned %.3f ms (%.1f GFLOP/s), tuned %.3f ms (%.1f GFLOP/s), ours %.3f ms: "
-            "tuning makes CLBlast %.1f times faster\n",
-            shape.default_ms, 1e-6 * flops / shape.default_ms, shape.clblast_ms,
-            1e-6 * flops / shape.clblast_ms, shape.own_ms, shape.default_ms / shape.clblast_ms);
+        printf("64x128x2474: CLBlast untuned %.3f ms (%.1f GFLOP/s), tuned %.3f ms (%.1f GFLOP/s), ours %.3f ms: "
+               "tuning makes CLBlast %.1f times faster\n",
+               shape.default_ms, 1e-6 * flops / shape.default_ms, shape.clblast_ms, 1e-6 * flops / shape.clblast_ms,
+               shape.own_ms, shape.default_ms / shape.clblast_ms);
     path = clrnn_tune_path(clrnn_device_info(device));
     if (path)
         unlink(path);

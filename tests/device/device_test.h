@@ -7,9 +7,9 @@
 #include "tests/test.h"
 
 /**
- * Opens the device to test on: the one that CLRNN_DEVICE names or, if it is not set, "cpu". Prints the
- * device's name. NULL: there is no device, and the reason has been printed; a test then calls skip(). If
- * CLRNN_DEVICE is set, the device must open, or the test fails.
+ * Opens the device to test on: the one that CLRNN_DEVICE names or, if it is not set, "cpu". Prints the device's name.
+ * NULL: there is no device, and the reason has been printed; a test then calls skip(). If CLRNN_DEVICE is set, the
+ * device must open, or the test fails.
  */
 static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
 {
@@ -26,8 +26,7 @@ static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
             fail_msg("CLRNN_DEVICE=%s cannot be opened", named);
         return NULL;
     }
-    fprintf(stderr, "# on %s (%s)\n", clrnn_device_info(device)->name,
-            clrnn_device_info(device)->platform_name);
+    fprintf(stderr, "# on %s (%s)\n", clrnn_device_info(device)->name, clrnn_device_info(device)->platform_name);
     return device;
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL driver that fails as the environment variable FAKE_ICD says. When it is asked for its platforms,
-// it crashes with "load" and hangs with "load-hang". When it is asked for its devices, it crashes with
-// "devices", hangs with "hang" and ends the process with "exit". Without these values it has one platform,
-// without devices.
+// An OpenCL driver that fails as the environment variable FAKE_ICD says. When it is asked for its platforms, it crashes
+// with "load" and hangs with "load-hang". When it is asked for its devices, it crashes with "devices", hangs with
+// "hang" and ends the process with "exit". Without these values it has one platform, without devices.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl_icd.h>
 
@@ -53,8 +52,8 @@ static cl_int CL_API_CALL platform_info(cl_platform_id id, cl_platform_info what
     return CL_SUCCESS;
 }
 
-static cl_int CL_API_CALL get_devices(cl_platform_id id, cl_device_type type, cl_uint capacity,
-                                      cl_device_id *devices, cl_uint *count)
+static cl_int CL_API_CALL get_devices(cl_platform_id id, cl_device_type type, cl_uint capacity, cl_device_id *devices,
+                                      cl_uint *count)
 {
     (void)id;
     (void)type;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests `fixed` multiplies (gemm.h). Several multiplies that each compute some rows of C, or sum some blocks
-// of K, must give the same bits as one multiply.
+// Tests `fixed` multiplies (gemm.h). Several multiplies that each compute some rows of C, or sum some blocks of K, must
+// give the same bits as one multiply.
 #include <math.h>
 
 #include "base/random.h"
@@ -34,8 +34,7 @@ static struct clrnn_buffer *upload(struct clrnn_device *device, size_t count, ui
     return b;
 }
 
-// A multiply of matrices without gaps between rows, with its operands on the device (g) and on the host (a,
-// b).
+// A multiply of matrices without gaps between rows, with its operands on the device (g) and on the host (a, b).
 struct multiply {
     struct clrnn_device *device;
     struct clrnn_gemm g;
@@ -80,8 +79,8 @@ static void launch(const struct multiply *m, const struct clrnn_gemm *g)
     clrnn_launches_destroy(&launches);
 }
 
-// Sums over elements [first, first + count) of K, in blocks: the first block has `lead` elements. If `add`,
-// adds to C, otherwise overwrites C.
+// Sums over elements [first, first + count) of K, in blocks: the first block has `lead` elements. If `add`, adds to C,
+// otherwise overwrites C.
 static void sum_part(const struct multiply *m, uint32_t first, uint32_t count, uint32_t lead, bool add)
 {
     struct clrnn_gemm g = m->g;
@@ -136,8 +135,8 @@ static void check_blocks(struct clrnn_device *device, struct clrnn_gemm shape, u
     unmake(&m);
 }
 
-// Sums all blocks of K in one launch, and in two launches that each sum some of the blocks, in the blocks'
-// order. Both must give the same bits.
+// Sums all blocks of K in one launch, and in two launches that each sum some of the blocks, in the blocks' order. Both
+// must give the same bits.
 static void test_blocks(void **state)
 {
     static const uint32_t shapes[][5] = {// M, N, K, size of the first block, size of the others
@@ -166,21 +165,18 @@ static void test_blocks(void **state)
     clrnn_device_destroy(&device);
 }
 
-// Computes all rows of C in one multiply, and in five multiplies of some rows each, with beta 0 and 1. Both
-// must give the same bits.
+// Computes all rows of C in one multiply, and in five multiplies of some rows each, with beta 0 and 1. Both must give
+// the same bits.
 static void test_rows(void **state)
 {
     struct clrnn_device *device = open_device();
 
     (void)state;
     for (unsigned way = 0; device && way < 4; way++) {
-        struct multiply m = make(device, (struct clrnn_gemm){.M = 300,
-                                                             .N = 40,
-                                                             .K = 1100,
-                                                             .alpha = 1,
-                                                             .beta = way & 1,
-                                                             .transpose_b = way & 2,
-                                                             .fixed = true});
+        struct multiply m =
+            make(device,
+                 (struct clrnn_gemm){
+                     .M = 300, .N = 40, .K = 1100, .alpha = 1, .beta = way & 1, .transpose_b = way & 2, .fixed = true});
         const size_t count = (size_t)m.g.M * m.g.N;
         const uint32_t ends[] = {1, 4, 127, 128, 300};
         struct clrnn_gemm g = m.g;

@@ -81,8 +81,8 @@ static void test_transfers(void **state)
     assert_null(b);
 }
 
-/** Writes must keep their order, and the caller may reuse its memory at once, even with many more writes in
- * the queue (700) than the ring of staging memory has slots (256). */
+/** Writes must keep their order, and the caller may reuse its memory at once, even with many more writes in the queue
+ * (700) than the ring of staging memory has slots (256). */
 static void test_many_writes(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -105,8 +105,7 @@ static void test_many_writes(void **state)
     clrnn_buffer_destroy(&all);
 }
 
-/** Queues more bytes of large writes than the ring of staging memory may hold. The last write must arrive
- * complete. */
+/** Queues more bytes of large writes than the ring of staging memory may hold. The last write must arrive complete. */
 static void test_large_writes(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -211,8 +210,8 @@ static void check_read_after(struct clrnn_device *d, struct clrnn_buffer *b)
     clrnn_buffer_destroy(&r.part);
 }
 
-/** Another thread reads a part of a buffer after a mark, while this thread queues writes to another part. The
- * reads must return what was written before the mark. */
+/** Another thread reads a part of a buffer after a mark, while this thread queues writes to another part. The reads
+ * must return what was written before the mark. */
 static void test_read_after(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -226,8 +225,8 @@ static void test_read_after(void **state)
     clrnn_buffer_destroy(&b);
 }
 
-/** Destroys a buffer in shared memory while a copy from the buffer is queued. The memory must stay until the
- * copy is done. */
+/** Destroys a buffer in shared memory while a copy from the buffer is queued. The memory must stay until the copy is
+ * done. */
 static void test_shared(void **state)
 {
     enum { COUNT = 1 << 20, TIMES = 20 };
@@ -415,15 +414,12 @@ static void test_memory(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transfers),    cmocka_unit_test(test_many_writes),
-        cmocka_unit_test(test_large_writes), cmocka_unit_test(test_async),
-        cmocka_unit_test(test_read_after),   cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_retain),
-        cmocka_unit_test(test_errors),       cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_large_pages),
+        cmocka_unit_test(test_transfers), cmocka_unit_test(test_many_writes), cmocka_unit_test(test_large_writes),
+        cmocka_unit_test(test_async),     cmocka_unit_test(test_read_after),  cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_parts),     cmocka_unit_test(test_retain),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_memory),    cmocka_unit_test(test_large_pages),
     };
     const bool ref = argc > 1 && strcmp(argv[1], "ref") == 0;
 
-    return cmocka_run_group_tests_name("buffer", tests, ref ? test_device_open_ref : open_opencl,
-                                       test_device_close);
+    return cmocka_run_group_tests_name("buffer", tests, ref ? test_device_open_ref : open_opencl, test_device_close);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests builders, the processes that compile kernels: which kernels they leave in PoCL's cache, and that
-// waiting ends if they fail. Also tests the advice about a full disk of PoCL's cache.
+// Tests builders, the processes that compile kernels: which kernels they leave in PoCL's cache, and that waiting ends
+// if they fail. Also tests the advice about a full disk of PoCL's cache.
 #include <glob.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,8 +29,8 @@ static struct clrnn_device *crash(const char *select)
     return NULL;
 }
 
-// Builders that cannot open the device, or that crash. Waiting for them must end. Must run before the test
-// that loads drivers.
+// Builders that cannot open the device, or that crash. Waiting for them must end. Must run before the test that loads
+// drivers.
 static void test_failing(void **state)
 {
     clrnn_builder_open_fn *const opens[] = {open_nothing, crash};
@@ -100,9 +100,8 @@ static size_t kernels_in(const char *folder)
 // Appends a launch that doubles the buffer's eight numbers. Each `version` has a program of its own.
 static void launch(struct test_launches *t, struct clrnn_buffer *b, long version)
 {
-    assert_int_equal(clrnn_launch_kernel(t->l, "scale", "scale_matrix", DEFINES({"VERSION", version}),
-                                         RANGE2(4, 2), FREE,
-                                         ARGS(BUF(b), UINT(0), UINT(4), UINT(2), UINT(4), REAL(2))),
+    assert_int_equal(clrnn_launch_kernel(t->l, "scale", "scale_matrix", DEFINES({"VERSION", version}), RANGE2(4, 2),
+                                         FREE, ARGS(BUF(b), UINT(0), UINT(4), UINT(2), UINT(4), REAL(2))),
                      CLRNN_OK);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests that chains give the same results as single launches: in order, with several kinds of arguments, and
-// in every replay.
+// Tests that chains give the same results as single launches: in order, with several kinds of arguments, and in every
+// replay.
 #include <math.h>
 
 #include "device/device_test.h"
@@ -41,19 +41,18 @@ static int setup_trial(void **state)
 /** Whether the device builds chains: a CPU does, except llvmpipe. */
 static bool chains(const struct test_launches *f)
 {
-    return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) &&
-           isinf(clrnn_device_quirks(f->d)->loop_rounds);
+    return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) && isinf(clrnn_device_quirks(f->d)->loop_rounds);
 }
 
-static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor,
-                              struct clrnn_buffer *order, int mark)
+static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor, struct clrnn_buffer *order,
+                              int mark)
 {
     return clrnn_launch_kernel(f->l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
 }
 
-/** Launches in a chain must run in order, in every replay. A fill between launches is not a kernel, so it
- * must divide the chain. */
+/** Launches in a chain must run in order, in every replay. A fill between launches is not a kernel, so it must divide
+ * the chain. */
 static void test_order(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -83,15 +82,15 @@ static void test_order(void **state)
     clrnn_replay_destroy(&r);
 }
 
-/** A chain with buffers, sub-buffers, a NULL buffer and numbers as arguments; with more work-items than
- * cores; and with one kernel under two sets of defines. All results must be right. */
+/** A chain with buffers, sub-buffers, a NULL buffer and numbers as arguments; with more work-items than cores; and with
+ * one kernel under two sets of defines. All results must be right. */
 static void test_arguments(void **state)
 {
     enum { COUNT = 1000, PART = 512 };
     struct test_launches *f = test_launches_need(state);
     struct clrnn_replay *r;
-    struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, COUNT), *sum = test_buffer(f, CLRNN_REAL, 2 * COUNT),
-                        *part, *answer = test_buffer(f, CLRNN_I32, 1), *first = test_buffer(f, CLRNN_I32, 3),
+    struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, COUNT), *sum = test_buffer(f, CLRNN_REAL, 2 * COUNT), *part,
+                        *answer = test_buffer(f, CLRNN_I32, 1), *first = test_buffer(f, CLRNN_I32, 3),
                         *second = test_buffer(f, CLRNN_I32, 3);
     float x[COUNT], got[COUNT];
     int32_t value[3];
@@ -103,15 +102,14 @@ static void test_arguments(void **state)
     assert_int_equal(clrnn_launch_kernel(f->l, "probe", "add", NO_DEFINES, RANGE1(COUNT), FREE,
                                          ARGS(BUF(a), BUF(a), BUF(part), UINT(COUNT - 1), REAL(-0.5))),
                      CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "is_null", NO_DEFINES, RANGE1(1), FREE,
-                                         ARGS(BUF(NULL), BUF(answer))),
-                     CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "constants", DEFINES({"FIRST", 11}, {"SECOND", 12}),
-                                         RANGE1(1), FREE, ARGS(BUF(first))),
-                     CLRNN_OK);
     assert_int_equal(
-        clrnn_launch_kernel(f->l, "probe", "constants", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(second))),
+        clrnn_launch_kernel(f->l, "probe", "is_null", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(NULL), BUF(answer))),
         CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "constants", DEFINES({"FIRST", 11}, {"SECOND", 12}), RANGE1(1),
+                                         FREE, ARGS(BUF(first))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "constants", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(second))),
+                     CLRNN_OK);
     assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
     assert_int_equal(clrnn_replay_chain(r), CLRNN_OK);
     for (int i = 0; i < 50; i++)
@@ -130,8 +128,8 @@ static void test_arguments(void **state)
     clrnn_buffer_destroy(&part);
 }
 
-/** Work-items of a launch in a chain must see all results of the launch before, whichever thread computed
- * them. Each launch reads its input in reverse order, so work-items read results of other threads. */
+/** Work-items of a launch in a chain must see all results of the launch before, whichever thread computed them. Each
+ * launch reads its input in reverse order, so work-items read results of other threads. */
 static void test_stages_wait(void **state)
 {
     enum { COUNT = 4096, STAGES = 40 };
@@ -164,8 +162,8 @@ static void test_stages_wait(void **state)
     clrnn_replay_destroy(&r);
 }
 
-/** Runs a list part by part, between places where a run may stop (clrnn_launches_stop). Chains must end at
- * these places. */
+/** Runs a list part by part, between places where a run may stop (clrnn_launches_stop). Chains must end at these
+ * places. */
 static void test_parts(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -239,8 +237,7 @@ static void test_trial(void **state)
     enum { MOST = 400 };
     struct test_launches *f = test_launches_need(state);
     struct clrnn_replay *r;
-    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1),
-                        *order = test_buffer(f, CLRNN_I32, 2 * MOST + 2);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 2 * MOST + 2);
     int32_t got[2 * MOST], used;
     int runs = 0;
 
@@ -264,8 +261,7 @@ static void test_trial(void **state)
     clrnn_replay_destroy(&r);
 }
 
-/** The trial must also end if another list is replayed after each run, as a layer's backward is after its
- * forward. */
+/** The trial must also end if another list is replayed after each run, as a layer's backward is after its forward. */
 static void test_trial_in_turn(void **state)
 {
     enum { MOST = 400 };

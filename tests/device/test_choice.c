@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests choices between variants: a choice needs a class, its answer comes from the file or is forced, and
-// choices can be written and read again. Also tests that the device layer chooses work-group sizes.
+// Tests choices between variants: a choice needs a class, its answer comes from the file or is forced, and choices can
+// be written and read again. Also tests that the device layer chooses work-group sizes.
 #include <math.h>
 #include <unistd.h>
 
@@ -133,9 +133,8 @@ static void test_file(void **state)
 
 static void test_environment(void **state)
 {
-    static const char *const wrong[] = {"variant",         "variant=",        "=shared",
-                                        "variant=shared;", "variant=shared,", "Variant=shared",
-                                        "variant=quick",   "walk=shared"};
+    static const char *const wrong[] = {"variant",         "variant=",       "=shared",       "variant=shared;",
+                                        "variant=shared,", "Variant=shared", "variant=quick", "walk=shared"};
     const char *named = getenv("CLRNN_DEVICE");
     struct test_log log;
     const struct clrnn_device_params params = {
@@ -158,8 +157,8 @@ static void test_environment(void **state)
     unsetenv("CLRNN_CHOICES");
 }
 
-/** Damages the file at every fifth byte: truncates it, or changes a bit. The file must not be used, and it
- * must still be possible to replace it. */
+/** Damages the file at every fifth byte: truncates it, or changes a bit. The file must not be used, and it must still
+ * be possible to replace it. */
 static void test_damage(void **state)
 {
     struct clrnn_device *device;
@@ -202,8 +201,8 @@ static void test_damage(void **state)
     test_cache_home(NULL);
 }
 
-/** With the kernels for GPUs, a kernel that is launched without a local size must get 64 work-items per
- * work-group, or the forced number. */
+/** With the kernels for GPUs, a kernel that is launched without a local size must get 64 work-items per work-group, or
+ * the forced number. */
 static void test_groups(void **state)
 {
     const char *form = getenv("CLRNN_KERNEL_FORM");
@@ -225,8 +224,7 @@ static void test_groups(void **state)
     assert_false(clrnn_device_cpu_form(device));
     assert_int_equal(clrnn_buffer_create(device, CLRNN_REAL, 3000, "numbers", &b), CLRNN_OK);
     for (int pass = 0; pass < 3; pass++) {
-        static const char *const items[] = {NULL, "128", "16"}, *const local[] = {"local 64", "local 128",
-                                                                                  "local 16"};
+        static const char *const items[] = {NULL, "128", "16"}, *const local[] = {"local 64", "local 128", "local 16"};
         const struct clrnn_choice *c;
         struct clrnn_launches *l;
         float got[3000];
@@ -237,11 +235,10 @@ static void test_groups(void **state)
         for (size_t i = 0; i < 3000; i++)
             got[i] = (float)i;
         assert_int_equal(clrnn_buffer_write_f32(b, 0, 3000, got), CLRNN_OK);
-        assert_int_equal(
-            clrnn_launch_kernel(l, "scale", "scale_matrix", NO_DEFINES, RANGE2(1000, 3),
-                                (struct clrnn_cost){0, 0},
-                                ARGS(BUF(b), UINT(0), UINT(1000), UINT(3), UINT(1000), REAL(0.5))),
-            CLRNN_OK);
+        assert_int_equal(clrnn_launch_kernel(l, "scale", "scale_matrix", NO_DEFINES, RANGE2(1000, 3),
+                                             (struct clrnn_cost){0, 0},
+                                             ARGS(BUF(b), UINT(0), UINT(1000), UINT(3), UINT(1000), REAL(0.5))),
+                         CLRNN_OK);
         c = clrnn_launches_choice(l, 0);
         assert_non_null(c);
         assert_non_null(strstr(c->key, "op T4 scale_matrix group"));

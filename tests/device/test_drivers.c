@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests that drivers that crash or hang are listed with their error, and that the other drivers stay usable.
-// Each case runs in a process of its own, because a process loads drivers only once.
+// Tests that drivers that crash or hang are listed with their error, and that the other drivers stay usable. Each case
+// runs in a process of its own, because a process loads drivers only once.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,12 +64,8 @@ static int list_in_child(const char *mode, const char *trouble)
 static void test_troubles(void **state)
 {
     static const char *const expected[][2] = {
-        {"sound", "no devices"},
-        {"devices", "crashed with signal 11"},
-        {"exit", "ended the process with status 3"},
-        {"hang", "hung for"},
-        {"load", "crashed with signal 11"},
-        {"load-hang", "hung for"},
+        {"sound", "no devices"}, {"devices", "crashed with signal 11"}, {"exit", "ended the process with status 3"},
+        {"hang", "hung for"},    {"load", "crashed with signal 11"},    {"load-hang", "hung for"},
     };
 
     (void)state;

@@ -35,15 +35,13 @@ static struct clrnn_device *need_device(void **state)
     return *state;
 }
 
-// A matrix as stored in a buffer, on the host. `make` sets the elements outside the matrix to its argument
-// `around`.
+// A matrix as stored in a buffer, on the host. `make` sets the elements outside the matrix to its argument `around`.
 struct stored {
     size_t offset, ld, rows, cols, count;
     float *data;
 };
 
-static struct stored make(struct clrnn_random *r, size_t rows, size_t cols, size_t offset, size_t gap,
-                          float around)
+static struct stored make(struct clrnn_random *r, size_t rows, size_t cols, size_t offset, size_t gap, float around)
 {
     struct stored s = {offset, cols + gap, rows, cols, offset + rows * (cols + gap) + 5, NULL};
 
@@ -72,8 +70,8 @@ static struct clrnn_buffer *upload(struct clrnn_device *device, const struct sto
     return b;
 }
 
-// Uploads the same matrix with its rows in reverse order. *rows: the indices by which a multiply gathers the
-// rows in their original order.
+// Uploads the same matrix with its rows in reverse order. *rows: the indices by which a multiply gathers the rows in
+// their original order.
 static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const struct stored *s,
                                          struct clrnn_buffer **rows)
 {
@@ -101,8 +99,8 @@ static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const stru
 enum apart { TOGETHER, A_APART, B_APART };
 
 // Returns the expected element (i, j) of C. *size: the sum of the magnitudes of its terms.
-static double want_at(const struct clrnn_gemm *g, const struct stored *a, const struct stored *b,
-                      double before, const struct stored bias[2], int kind, size_t i, size_t j, double *size)
+static double want_at(const struct clrnn_gemm *g, const struct stored *a, const struct stored *b, double before,
+                      const struct stored bias[2], int kind, size_t i, size_t j, double *size)
 {
     double want = 0;
 
@@ -129,10 +127,10 @@ static double want_at(const struct clrnn_gemm *g, const struct stored *a, const 
     return kind == EPILOGUE_BIAS ? want : kind == EPILOGUE_TANH ? tanh(want) : fmax(want, 0);
 }
 
-// Runs a multiply twice, with the epilogue `kind`. Every element of C must be right, elements around C must
-// be unchanged, and both runs must give the same bits. Returns whether the epilogue was fused.
-static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int kind, enum apart apart,
-                           size_t gap, uint64_t seed)
+// Runs a multiply twice, with the epilogue `kind`. Every element of C must be right, elements around C must be
+// unchanged, and both runs must give the same bits. Returns whether the epilogue was fused.
+static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int kind, enum apart apart, size_t gap,
+                           uint64_t seed)
 {
     struct clrnn_random r = {.seed = seed};
     struct stored a = make(&r, g.transpose_a ? g.K : g.M, g.transpose_a ? g.M : g.K, g.a_offset, gap, NAN);
@@ -148,9 +146,8 @@ static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int
 
     assert_non_null(got);
     assert_non_null(again);
-    snprintf(shape, sizeof(shape),
-             "%ux%ux%u %c%c apart %d alpha %g beta %g offsets %zu %zu %zu gap %zu seed %llu", g.M, g.N, g.K,
-             "NT"[g.transpose_a], "NT"[g.transpose_b], (int)apart, (double)g.alpha, (double)g.beta,
+    snprintf(shape, sizeof(shape), "%ux%ux%u %c%c apart %d alpha %g beta %g offsets %zu %zu %zu gap %zu seed %llu", g.M,
+             g.N, g.K, "NT"[g.transpose_a], "NT"[g.transpose_b], (int)apart, (double)g.alpha, (double)g.beta,
              g.a_offset, g.b_offset, g.c_offset, gap, (unsigned long long)seed);
     g.a_ld = (uint32_t)a.ld;
     g.b_ld = (uint32_t)b.ld;
@@ -179,8 +176,7 @@ static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int
         for (size_t j = 0; j < g.N; j++) {
             const size_t where = c.offset + i * c.ld + j;
             double size;
-            const double want =
-                want_at(&g, &a, &b, c.data[where], bias, fused ? kind : EPILOGUE_NONE, i, j, &size);
+            const double want = want_at(&g, &a, &b, c.data[where], bias, fused ? kind : EPILOGUE_NONE, i, j, &size);
 
             // At most K + 3 roundings of numbers no larger than `size`; in practice far fewer.
             if (!(fabs(got[where] - want) <= fmin(g.K + 3.0, 40) * 0x1p-24 * size))
@@ -209,8 +205,7 @@ static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int
     return fused;
 }
 
-static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap,
-                  uint64_t seed)
+static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap, uint64_t seed)
 {
     check_epilogue(device, g, EPILOGUE_NONE, apart, gap, seed);
 }
@@ -247,8 +242,8 @@ static void test_awkward_sizes(void **state)
         }
 }
 
-// Tests shapes that occur in training. For a large K with few elements of C, the multiply uses split-K; a
-// long and thin C is computed transposed.
+// Tests shapes that occur in training. For a large K with few elements of C, the multiply uses split-K; a long and thin
+// C is computed transposed.
 static void test_shapes_of_training(void **state)
 {
     static const struct {
@@ -282,10 +277,9 @@ static void test_shapes_of_training(void **state)
 
 enum { ALONE, BATCHED, SAME_PANELS };
 
-// Runs two multiplies alone, as a batch, and with one B packed for both. The results must be the same but for
-// rounding, whether the two multiplies share A, B, both or neither.
-static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b,
-                       uint64_t seed)
+// Runs two multiplies alone, as a batch, and with one B packed for both. The results must be the same but for rounding,
+// whether the two multiplies share A, B, both or neither.
+static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b, uint64_t seed)
 {
     const size_t a_count = (size_t)g.M * g.K, b_count = (size_t)g.K * g.N, c_count = (size_t)g.M * g.N;
     struct clrnn_random r = {.seed = seed};
@@ -325,14 +319,13 @@ static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool sa
         assert_int_equal(clrnn_launches_run(launches), CLRNN_OK);
         assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, how == ALONE ? alone : got), CLRNN_OK);
         clrnn_launches_destroy(&launches);
-        // Each term is at most 1. The two results add the terms in different orders, with one rounding per
-        // addition each.
+        // Each term is at most 1. The two results add the terms in different orders, with one rounding per addition
+        // each.
         for (size_t i = 0; i < c.count && how != ALONE; i++)
             if (!(fabs((double)got[i] - alone[i]) <= fmin(g.K + 3.0, 40) * 0x1p-23 * (g.K + 2.0)))
                 fail_msg("%s %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g",
-                         how == BATCHED ? "batch" : "panels", g.M, g.N, g.K, "NT"[g.transpose_a],
-                         "NT"[g.transpose_b], same_a, same_b, (double)g.beta, i, (double)got[i],
-                         (double)alone[i]);
+                         how == BATCHED ? "batch" : "panels", g.M, g.N, g.K, "NT"[g.transpose_a], "NT"[g.transpose_b],
+                         same_a, same_b, (double)g.beta, i, (double)got[i], (double)alone[i]);
     }
     clrnn_buffer_destroy(&g.a);
     clrnn_buffer_destroy(&g.b);
@@ -365,13 +358,12 @@ static void test_pairs(void **state)
         }
 }
 
-// Tests biases with an activation, and a bias alone: with and without split-K, and with C computed
-// transposed.
+// Tests biases with an activation, and a bias alone: with and without split-K, and with C computed transposed.
 static void test_epilogue(void **state)
 {
     static const uint32_t shapes[][3] = {{64, 60, 1100}, {33, 70, 1700}, {7, 129, 2474},
                                          {130, 5, 1000}, {50, 128, 96}, // K 96 is a single step of the sum
-                                         {700, 1, 1100}}; // C and its transpose are stored alike
+                                         {700, 1, 1100}};               // C and its transpose are stored alike
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 1 : sizeof(shapes) / sizeof(shapes[0]);
     unsigned fused = 0;
@@ -412,9 +404,8 @@ static void test_nothing_to_sum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_awkward_sizes),  cmocka_unit_test(test_shapes_of_training),
-        cmocka_unit_test(test_pairs),          cmocka_unit_test(test_epilogue),
-        cmocka_unit_test(test_nothing_to_sum),
+        cmocka_unit_test(test_awkward_sizes), cmocka_unit_test(test_shapes_of_training), cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_epilogue),      cmocka_unit_test(test_nothing_to_sum),
     };
 
     return cmocka_run_group_tests_name("gemm", tests, open_device, test_device_close);

@@ -11,15 +11,15 @@ static int setup(void **state)
     return test_launches_open(state);
 }
 
-static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor,
-                              struct clrnn_buffer *order, int mark)
+static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor, struct clrnn_buffer *order,
+                              int mark)
 {
     return clrnn_launch_kernel(f->l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
 }
 
-/** Launches must run in order, each with its own arguments even if launches share a kernel. Replays must
- * repeat them, and a part of the list can be run by itself. */
+/** Launches must run in order, each with its own arguments even if launches share a kernel. Replays must repeat them,
+ * and a part of the list can be run by itself. */
 static void test_order(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -50,8 +50,8 @@ static void test_order(void **state)
     assert_int_equal(clrnn_launches_run_part(f->l, 4, 6), CLRNN_ERR_ARG);
 }
 
-/** clrnn_launches_use must find the launches that use parts of a buffer: kernels and fills, which use the
- * whole buffer or sub-buffers. */
+/** clrnn_launches_use must find the launches that use parts of a buffer: kernels and fills, which use the whole buffer
+ * or sub-buffers. */
 static void test_use(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -62,8 +62,7 @@ static void test_use(void **state)
 
     assert_int_equal(clrnn_buffer_sub(all, 0, CLRNN_I32, 64, &order), CLRNN_OK);
     for (size_t i = 0; i < 2; i++)
-        assert_int_equal(clrnn_buffer_sub(all, (1024 + 512 * i) * bytes, CLRNN_REAL, 512, &part[i]),
-                         CLRNN_OK);
+        assert_int_equal(clrnn_buffer_sub(all, (1024 + 512 * i) * bytes, CLRNN_REAL, 512, &part[i]), CLRNN_OK);
     assert_int_equal(clrnn_launch_zero(f->l, other), CLRNN_OK);
     clrnn_launches_use(f->l, all, ARRAY_SIZE(use), use);
     assert_int_equal(use[0].begin, 1);
@@ -100,13 +99,12 @@ static void test_arguments(void **state)
 
     assert_int_equal(clrnn_buffer_write_f32(a, 0, 5, x), CLRNN_OK);
     assert_int_equal(clrnn_buffer_write_f32(b, 0, 5, y), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "add", NO_DEFINES, RANGE1(5),
-                                         (struct clrnn_cost){10, 60},
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "add", NO_DEFINES, RANGE1(5), (struct clrnn_cost){10, 60},
                                          ARGS(BUF(a), BUF(b), BUF(c), UINT(4), REAL(0.5))),
                      CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "is_null", NO_DEFINES, RANGE1(1), FREE,
-                                         ARGS(BUF(NULL), BUF(answer))),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_launch_kernel(f->l, "probe", "is_null", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(NULL), BUF(answer))),
+        CLRNN_OK);
     assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(c, 0, 5, got), CLRNN_OK);
     for (int i = 0; i < 5; i++)
@@ -141,8 +139,7 @@ static void test_wrong_arguments(void **state)
     EXPECT_ARG(f, "got 6 arguments", "add", NO_DEFINES, RANGE1(5), FREE,
                ARGS(BUF(a), BUF(a), BUF(a), UINT(4), REAL(1), UINT(0)));
     EXPECT_ARG(f, "no kernel sub", "sub", NO_DEFINES, RANGE1(5), FREE, ARGS(BUF(a)));
-    EXPECT_ARG(f, "global size 0", "add", NO_DEFINES, RANGE1(0), FREE,
-               ARGS(BUF(a), BUF(a), BUF(a), UINT(4), REAL(1)));
+    EXPECT_ARG(f, "global size 0", "add", NO_DEFINES, RANGE1(0), FREE, ARGS(BUF(a), BUF(a), BUF(a), UINT(4), REAL(1)));
     EXPECT_ARG(f, "0 dimensions", "add", NO_DEFINES, ((struct clrnn_range){0, {1, 1, 1}, {0, 0, 0}}), FREE,
                ARGS(BUF(a), BUF(a), BUF(a), UINT(4), REAL(1)));
 
@@ -163,13 +160,12 @@ static void test_wrong_arguments(void **state)
                    ARGS(BUF(a), BUF(a), UINT(4), BUF(a), REAL(1)));
         EXPECT_ARG(f, "a buffer of integers", "add", NO_DEFINES, RANGE1(5), FREE,
                    ARGS(BUF(a), BUF(i), BUF(a), UINT(4), REAL(1)));
-        EXPECT_ARG(f, "argument 2 is a buffer", "group_sum", NO_DEFINES, RANGE1(5), FREE,
-                   ARGS(BUF(i), BUF(i), BUF(i)));
+        EXPECT_ARG(f, "argument 2 is a buffer", "group_sum", NO_DEFINES, RANGE1(5), FREE, ARGS(BUF(i), BUF(i), BUF(i)));
     }
 }
 
-/** In a long list, launches share kernel objects. Each launch must still have its own arguments: after
- * another launch was refused, if the list is run again, and if a part of the list is run. */
+/** In a long list, launches share kernel objects. Each launch must still have its own arguments: after another launch
+ * was refused, if the list is run again, and if a part of the list is run. */
 static void test_long(void **state)
 {
     enum { LONG = (1 << 14) + 50 };
@@ -217,8 +213,8 @@ static void test_groups(void **state)
         v[i] = i;
     assert_int_equal(clrnn_buffer_write_i32(values, 0, GROUPS * LOCAL_SIZE, v), CLRNN_OK);
     // 20 work-items are rounded up to three work-groups
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "group_sum", NO_DEFINES, GROUPS1(20, LOCAL_SIZE),
-                                         FREE, ARGS(BUF(values), LOCAL(LOCAL_SIZE * 4), BUF(sums))),
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "group_sum", NO_DEFINES, GROUPS1(20, LOCAL_SIZE), FREE,
+                                         ARGS(BUF(values), LOCAL(LOCAL_SIZE * 4), BUF(sums))),
                      CLRNN_OK);
     assert_string_equal(clrnn_launches_info(f->l, 0)->shape, "global 24 local 8");
     assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
@@ -276,8 +272,8 @@ static void test_scratch(void **state)
     clrnn_launches_destroy(&other);
 }
 
-// With CLRNN_TEST_SCRATCH=1, every run must set scratch memory to CLRNN_UNWRITTEN, so that tests of ops
-// recognise what an op has not written.
+// With CLRNN_TEST_SCRATCH=1, every run must set scratch memory to CLRNN_UNWRITTEN, so that tests of ops recognise what
+// an op has not written.
 static void test_scratch_unwritten(void **state)
 {
     struct clrnn_device *d;
@@ -325,9 +321,9 @@ static void test_profile(void **state)
     assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_create(d, CLRNN_U32, 1, "cursor", &cursor), CLRNN_OK);
     assert_int_equal(clrnn_buffer_create(d, CLRNN_I32, 64, "order", &order), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
-                                         ARGS(BUF(cursor), BUF(order), INT(1))),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_launch_kernel(l, "probe", "note", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(cursor), BUF(order), INT(1))),
+        CLRNN_OK);
     assert_int_equal(clrnn_launch_zero(l, cursor), CLRNN_OK);
     for (int i = 0; i < 3; i++)
         assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
@@ -344,8 +340,8 @@ static void test_profile(void **state)
     clrnn_device_destroy(&d);
 }
 
-/** Denormal results must become zero, because denormal numbers slow CPUs down a hundred times. All programs
- * are built with the option for that. What the option does is printed, and is checked only on PoCL. */
+/** Denormal results must become zero, because denormal numbers slow CPUs down a hundred times. All programs are built
+ * with the option for that. What the option does is printed, and is checked only on PoCL. */
 static void test_denormal(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -354,8 +350,8 @@ static void test_denormal(void **state)
     float got;
 
     assert_int_equal(clrnn_buffer_write_f32(b, 0, 3, x), CLRNN_OK);
-    assert_int_equal(
-        clrnn_launch_kernel(f->l, "probe", "denormal", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "denormal", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))),
+                     CLRNN_OK);
     assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(b, 2, 1, &got), CLRNN_OK);
     print_message("# 1e-20f * 1e-20f is %g\n", (double)got);
@@ -389,8 +385,7 @@ static void test_host(void **state)
     assert_int_equal(clrnn_buffer_create(d, CLRNN_REAL, 2, "b", &b), CLRNN_OK);
     assert_int_equal(clrnn_launch_host(l, count_call, &context), CLRNN_OK);
     assert_int_equal(clrnn_launch_zero(l, b), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(l, "probe", "note", NO_DEFINES, RANGE1(1), FREE, 0, NULL),
-                     CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_launch_kernel(l, "probe", "note", NO_DEFINES, RANGE1(1), FREE, 0, NULL), CLRNN_ERR_ARG);
     assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
     assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
     assert_int_equal(calls, 2);

@@ -52,21 +52,18 @@ static size_t count_of(const char *text, const char *word)
     return count;
 }
 
-// The body of every kernel in cl/ must become a function of its own. A kernel that is formatted in another
-// style, or only declared, must be copied unchanged.
+// The body of every kernel in cl/ must become a function of its own. A kernel that is formatted in another style, or
+// only declared, must be copied unchanged.
 static void test_bodies(void **state)
 {
-    static const char other[] = "kernel void other(int a[4])\n{\n}\n",
-                      declared[] = "kernel void declared(int a);\n";
-    char *text =
-        clrnn_source_bodies("kernel void one(global const real *restrict x,\n                local real *y)\n"
-                            "{\n    y[0] = x[get_global_id(0)];\n}\n");
+    static const char other[] = "kernel void other(int a[4])\n{\n}\n", declared[] = "kernel void declared(int a);\n";
+    char *text = clrnn_source_bodies("kernel void one(global const real *restrict x,\n                local real *y)\n"
+                                     "{\n    y[0] = x[get_global_id(0)];\n}\n");
     char *all;
 
     (void)state;
     assert_non_null(text);
-    assert_non_null(
-        strstr(text, "kernel void one(global const real *restrict x,                 local real *y) {"));
+    assert_non_null(strstr(text, "kernel void one(global const real *restrict x,                 local real *y) {"));
     assert_non_null(strstr(text, "one_body(item_, x, y); } static"));
     assert_non_null(strstr(text, "void one_body(const size_t *item_, global const real *restrict x,\n"
                                  "                local real *y)\n{\n    y[0] = x[get_global_id(0)];\n}\n"));
@@ -96,9 +93,8 @@ static void test_defines(void **state)
     unsigned built, cached;
 
     for (int i = 0; i < 2; i++) // the second time, the program is in memory
-        assert_int_equal(clrnn_launch_kernel(t->l, "probe", "constants",
-                                             DEFINES({"FIRST", 64}, {"SECOND", -1}), RANGE1(1), FREE,
-                                             ARGS(BUF(b))),
+        assert_int_equal(clrnn_launch_kernel(t->l, "probe", "constants", DEFINES({"FIRST", 64}, {"SECOND", -1}),
+                                             RANGE1(1), FREE, ARGS(BUF(b))),
                          CLRNN_OK);
     assert_true(clrnn_device_build_seconds(t->d, &built, &cached) > 0);
     assert_int_equal(built + cached, 1);
@@ -111,9 +107,8 @@ static void test_broken(void **state)
 {
     struct test_launches *t = test_launches_need(state);
 
-    assert_int_equal(
-        clrnn_launch_kernel(t->l, "broken", "broken", DEFINES({"H", 12}), RANGE1(1), FREE, 0, NULL),
-        CLRNN_ERR_BUILD);
+    assert_int_equal(clrnn_launch_kernel(t->l, "broken", "broken", DEFINES({"H", 12}), RANGE1(1), FREE, 0, NULL),
+                     CLRNN_ERR_BUILD);
     fprintf(stderr, "%s\n", t->log.text);
     assert_int_equal(t->log.errors, 1);
     assert_non_null(strstr(t->log.text, "cl/broken.cl"));                // names the file
@@ -134,8 +129,7 @@ static void test_warnings(void **state)
     struct test_launches *t = test_launches_need(state);
     struct clrnn_buffer *b = test_buffer(t, CLRNN_REAL, 1);
 
-    assert_int_equal(clrnn_launch_kernel(t->l, "warns", "warns", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))),
-                     CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(t->l, "warns", "warns", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))), CLRNN_OK);
     assert_int_equal(t->log.errors, 0);
 }
 
@@ -195,8 +189,7 @@ static void test_cache_file(void **state)
     free(folder);
 }
 
-/** A folder or file that other users may have written must not be read; such a folder must not be written
- * either. */
+/** A folder or file that other users may have written must not be read; such a folder must not be written either. */
 static void test_cache_foreign(void **state)
 {
     const unsigned char data[] = "a program's binary";
@@ -283,8 +276,8 @@ static void test_cache_limit(void **state)
     unsetenv("CLRNN_CACHE_BYTES");
 }
 
-/** Three processes write one entry again and again, while this process reads it. Every entry read must be
- * complete, from any of the writers. */
+/** Three processes write one entry again and again, while this process reads it. Every entry read must be complete,
+ * from any of the writers. */
 static void test_cache_race(void **state)
 {
     enum { WRITERS = 3, ROUNDS = 40, SIZE = 20000 };
@@ -326,8 +319,8 @@ static void test_cache_race(void **state)
     free(folder);
 }
 
-/** Runs the kernel `constants` on a newly opened device. Counts the programs that were built, and those read
- * from disk. */
+/** Runs the kernel `constants` on a newly opened device. Counts the programs that were built, and those read from
+ * disk. */
 static void use(long value, unsigned *built, unsigned *cached)
 {
     struct test_launches *t = NULL;

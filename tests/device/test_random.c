@@ -12,18 +12,16 @@ static int open_device(void **state)
 }
 
 /** Draws `count` blocks of 4 words of a random sequence (stream), from block `first` on, with a kernel. */
-static void draw(struct clrnn_device *d, const struct clrnn_random *r, uint32_t first, uint32_t count,
-                 uint32_t *words)
+static void draw(struct clrnn_device *d, const struct clrnn_random *r, uint32_t first, uint32_t count, uint32_t *words)
 {
     struct clrnn_launches *l;
     struct clrnn_buffer *w;
 
     assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_create(d, CLRNN_U32, 4 * count, "words", &w), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(l, "probe", "blocks", NO_DEFINES, RANGE1(count),
-                                         (struct clrnn_cost){0, 0},
-                                         ARGS(BUF(w), UINT(r->seed), UINT(r->seed >> 32), UINT(r->stream),
-                                              UINT(r->a), UINT(r->b), UINT(first), UINT(count))),
+    assert_int_equal(clrnn_launch_kernel(l, "probe", "blocks", NO_DEFINES, RANGE1(count), (struct clrnn_cost){0, 0},
+                                         ARGS(BUF(w), UINT(r->seed), UINT(r->seed >> 32), UINT(r->stream), UINT(r->a),
+                                              UINT(r->b), UINT(first), UINT(count))),
                      CLRNN_OK);
     assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_i32(w, 0, 4 * count, (int32_t *)words), CLRNN_OK);

@@ -18,18 +18,17 @@ struct row {
 };
 
 static const struct row POCL = {
-    0, 0,   CLRNN_DEVICE_CPU, "pthread-Intel(R) Xeon(R)", "GenuineIntel", "Portable Computing Language",
-    2, NULL};
+    0, 0, CLRNN_DEVICE_CPU, "pthread-Intel(R) Xeon(R)", "GenuineIntel", "Portable Computing Language", 2, NULL};
 static const struct row POCL_BASIC = {
     0, 1, CLRNN_DEVICE_CPU, "basic-Intel(R) Xeon(R)", "GenuineIntel", "Portable Computing Language", 2, NULL};
 static const struct row LLVMPIPE = {
     1, 0, CLRNN_DEVICE_CPU, "llvmpipe (LLVM 15.0.6, 256 bits)", "Mesa/X.org", "rusticl", 2, NULL};
 static const struct row RUSTICL_EMPTY = {1, -1, CLRNN_DEVICE_CPU, "", "", "rusticl", 0, CLRNN_NO_DEVICES};
 static const struct row CLOVER = {2, -1, CLRNN_DEVICE_CPU, "", "", "Clover", 0, CLRNN_NO_DEVICES};
-static const struct row NVIDIA = {
-    3, 0, CLRNN_DEVICE_GPU, "NVIDIA H200", "NVIDIA Corporation", "NVIDIA CUDA", 132, NULL};
-static const struct row NVIDIA_SMALL = {
-    3, 1, CLRNN_DEVICE_GPU, "NVIDIA T4", "NVIDIA Corporation", "NVIDIA CUDA", 40, NULL};
+static const struct row NVIDIA = {3,   0,   CLRNN_DEVICE_GPU, "NVIDIA H200", "NVIDIA Corporation", "NVIDIA CUDA",
+                                  132, NULL};
+static const struct row NVIDIA_SMALL = {3,  1,   CLRNN_DEVICE_GPU, "NVIDIA T4", "NVIDIA Corporation", "NVIDIA CUDA",
+                                        40, NULL};
 static const struct row CRASHED = {4, -1, CLRNN_DEVICE_CPU, "", "", "Shaky", 0, "its driver crashed"};
 
 static struct clrnn_device_list *make_list(const struct row *const *rows)
@@ -56,8 +55,8 @@ static struct clrnn_device_list *make_list(const struct row *const *rows)
     return list;
 }
 
-/** Expects that `select` selects the row with the SPEC `text`, "P:D"; or that it fails with `status` and a
- * message that contains `text`. */
+/** Expects that `select` selects the row with the SPEC `text`, "P:D"; or that it fails with `status` and a message that
+ * contains `text`. */
 static void expect(const char *select, const struct row *const *rows, int status, const char *text)
 {
     struct clrnn_device_list *list = make_list(rows);
@@ -89,7 +88,7 @@ static void test_default(void **state)
     expect(NULL, ROWS(&POCL), CLRNN_OK, "0:0");
     expect("", ROWS(&RUSTICL_EMPTY, &CLOVER, &POCL), CLRNN_OK, "0:0");
     expect(NULL, ROWS(&POCL, &NVIDIA_SMALL, &NVIDIA), CLRNN_OK, "3:0"); // the fastest GPU
-    expect(NULL, ROWS(&LLVMPIPE, &POCL), CLRNN_OK, "0:0"); // one CPU on two platforms: the better one
+    expect(NULL, ROWS(&LLVMPIPE, &POCL), CLRNN_OK, "0:0");              // one CPU on two platforms: the better one
     expect(NULL, ROWS(&CLOVER), CLRNN_ERR_DEVICE, "Clover: no devices");
     expect(NULL, (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "install a driver");
     expect("cpu", (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "install a driver");
@@ -109,8 +108,8 @@ static void measured(const struct row *row, double ms)
     clrnn_device_list_destroy(&list);
 }
 
-/** Expects that the default device of a list is `spec`, "P:D", with `reason` as the reason, and that
- * selecting without a name gives the same device. */
+/** Expects that the default device of a list is `spec`, "P:D", with `reason` as the reason, and that selecting without
+ * a name gives the same device. */
 static void expect_default(const struct row *const *rows, const char *spec, const char *reason)
 {
     struct clrnn_device_list *list = make_list(rows);
@@ -142,8 +141,8 @@ static void test_measured(void **state)
     expect("pocl", ROWS(&POCL, &LLVMPIPE), CLRNN_OK, "0:0");
     expect("cpu", ROWS(&POCL, &POCL_BASIC), CLRNN_ERR_ARG, "fits several");
 
-    // Measurements also decide between a CPU and a GPU, if both were measured. They do not decide if the
-    // device that would be the default without measurements was not measured.
+    // Measurements also decide between a CPU and a GPU, if both were measured. They do not decide if the device that
+    // would be the default without measurements was not measured.
     expect_default(ROWS(&POCL, &LLVMPIPE, &NVIDIA), "3:0", "the only GPU");
     measured(&NVIDIA_SMALL, 5);
     expect_default(ROWS(&POCL, &LLVMPIPE, &NVIDIA_SMALL), "1:0",
@@ -305,8 +304,7 @@ static void test_settings(void **state)
     assert_non_null(strstr(log.text, "cublas"));
 }
 
-/** Quirks are found by names. Intel's CPU runtime must get build options; Intel's driver for GPUs must get
- * none. */
+/** Quirks are found by names. Intel's CPU runtime must get build options; Intel's driver for GPUs must get none. */
 static void test_quirks(void **state)
 {
     const struct clrnn_device_info cpu = {.name = "Intel(R) Xeon(R)", .platform_name = "Intel(R) OpenCL"},

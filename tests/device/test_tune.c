@@ -79,8 +79,7 @@ static void test_classes(void **state)
     clrnn_tune_load(&test_print_log, &info, &tune);
     assert_non_null(tune);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        const struct clrnn_gemm g = {
-            .M = cases[i].M, .N = cases[i].N, .K = cases[i].K, .transpose_b = cases[i].b};
+        const struct clrnn_gemm g = {.M = cases[i].M, .N = cases[i].N, .K = cases[i].K, .transpose_b = cases[i].b};
         const int own = clrnn_tune_prefers_own(tune, &g);
 
         if (cases[i].own == -2) // the class has two measured shapes: either result is right
@@ -146,8 +145,7 @@ static void test_damage(void **state)
     test_cache_home(NULL);
 }
 
-/** Four processes write measurements to one file at the same time. The file must have the measurements of
- * all. */
+/** Four processes write measurements to one file at the same time. The file must have the measurements of all. */
 static void test_together(void **state)
 {
     enum { WRITERS = 4, ENTRIES = 12 };
@@ -169,8 +167,8 @@ static void test_together(void **state)
                 json_t *changes;
 
                 snprintf(key, sizeof(key), "%d of %d", i, writer);
-                changes = json_pack("{s:{s:{s:s}}, s:{s:{s:{s:f}}}}", "choices", key, "use", "quick", "tried",
-                                    "one", "ms", key, 1.5);
+                changes = json_pack("{s:{s:{s:s}}, s:{s:{s:{s:f}}}}", "choices", key, "use", "quick", "tried", "one",
+                                    "ms", key, 1.5);
                 st = clrnn_tune_update(NULL, &info, false, changes, &root);
                 json_decref(changes);
             }
@@ -183,9 +181,8 @@ static void test_together(void **state)
     root = NULL;
     assert_int_equal(clrnn_tune_load_file(NULL, path, &root), CLRNN_OK);
     assert_int_equal(json_object_size(json_object_get(root, "choices")), WRITERS * ENTRIES);
-    assert_int_equal(
-        json_object_size(json_object_get(json_object_get(json_object_get(root, "tried"), "one"), "ms")),
-        WRITERS * ENTRIES);
+    assert_int_equal(json_object_size(json_object_get(json_object_get(json_object_get(root, "tried"), "one"), "ms")),
+                     WRITERS * ENTRIES);
     json_decref(root);
     assert_int_equal(access(lock, F_OK), -1); // the lock file is removed
     unlink(path);
@@ -199,9 +196,9 @@ static void test_together(void **state)
     "\"KWID\": 2, \"VWMD\": " vwmd ", \"VWND\": 1, \"PADA\": 0, \"PADB\": 0}"
 #define ROUTINE(min) "\"GemmRoutine\": {\"XGEMM_MIN_INDIRECT_SIZE\": " min "}"
 
-/** Loads a file with the settings `use` and passes them to CLBlast. Settings that do not suit the device or
- * give wrong results must be dropped with `warning` (NULL: none is expected), and a multiply must still be
- * right. Runs in a process of its own, because CLBlast keeps parameters. Returns the exit status. */
+/** Loads a file with the settings `use` and passes them to CLBlast. Settings that do not suit the device or give wrong
+ * results must be dropped with `warning` (NULL: none is expected), and a multiply must still be right. Runs in a
+ * process of its own, because CLBlast keeps parameters. Returns the exit status. */
 static int multiply_with(const char *use, const char *warning)
 {
     struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .gemm = "clblast"};
@@ -216,8 +213,7 @@ static int multiply_with(const char *use, const char *warning)
     if (clrnn_device_open(&params, &device) != CLRNN_OK)
         return 77;
     test_cache_home(test_folder);
-    text =
-        clrnn_format("{\"version\": 2, \"use\": {%s}, \"tried\": {}, \"choices\": {}, \"shapes\": {}}", use);
+    text = clrnn_format("{\"version\": 2, \"use\": {%s}, \"tried\": {}, \"choices\": {}, \"shapes\": {}}", use);
     put_sealed(&device->info, text);
     free(text);
     clrnn_tune_load(&log.log, &device->info, &device->tune);
@@ -233,8 +229,8 @@ static int multiply_with(const char *use, const char *warning)
     return 0;
 }
 
-/** clrnn_setting_check must detect that CLBlast gives wrong results with the setting `use`, and that it gives
- * right results with a good setting afterwards. */
+/** clrnn_setting_check must detect that CLBlast gives wrong results with the setting `use`, and that it gives right
+ * results with a good setting afterwards. */
 static int check_wrong(const char *use, const char *unused)
 {
     struct clrnn_device_params params = {
@@ -303,10 +299,8 @@ static void test_settings(void **state)
  * them. */
 static void test_search(void **state)
 {
-    const struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu",
-                                               .log = &test_print_log,
-                                               .gemm = "clblast",
-                                               .no_tune = true};
+    const struct clrnn_device_params params = {
+        .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &test_print_log, .gemm = "clblast", .no_tune = true};
     struct clrnn_tuned_multiply shapes[] = {{.M = 8, .N = 12, .K = 20, .transpose_b = true, .count = 3},
                                             {.M = 5, .N = 7, .K = 9, .transpose_a = true, .count = 1}};
     struct clrnn_tune_search tune = {.seconds = 60, .defaults_only = true};

@@ -61,8 +61,8 @@ static struct clrnn_activity make_activity(double *time)
     };
 }
 
-// Makes the trace of 100 steps (STEPS) in which the training loss falls from 0.7 (ln 2) to 0.03, and the
-// validation loss falls as well.
+// Makes the trace of 100 steps (STEPS) in which the training loss falls from 0.7 (ln 2) to 0.03, and the validation
+// loss falls as well.
 static void make_trace(struct made *m)
 {
     m->trace = (struct clrnn_trace){
@@ -150,17 +150,13 @@ void made_open(struct made *m, const char *layers, const char *train)
     for (int k = 0; k < K; k++)
         m->answered[k] = m->answered_with_order[k] =
             (struct clrnn_class_result){.support = S / 2, .precision = 0.99, .recall = 0.99, .f1 = 0.99};
-    m->d.asked = (struct clrnn_trial){.ran = true,
-                                      .finite = true,
-                                      .steps = STEPS,
-                                      .wanted = STEPS,
-                                      .loss_kind = m->config->train.loss.kind,
-                                      .train = {.samples = S,
-                                                .counted = S,
-                                                .loss = 0.03,
-                                                .accuracy = 0.99,
-                                                .classes = K,
-                                                .per_class = m->answered}};
+    m->d.asked = (struct clrnn_trial){
+        .ran = true,
+        .finite = true,
+        .steps = STEPS,
+        .wanted = STEPS,
+        .loss_kind = m->config->train.loss.kind,
+        .train = {.samples = S, .counted = S, .loss = 0.03, .accuracy = 0.99, .classes = K, .per_class = m->answered}};
     m->leak = (struct clrnn_leak){.rows = 8, .others = 56, .most = 1e-7, .scale = 1};
     m->gradient = (struct clrnn_gradient_error){
         .param = "0.weight_ih_l0", .device = "a device", .error = 1e-6, .slope = NAN, .N = 8, .T = T};

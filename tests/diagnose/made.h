@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Made-up numbers for the doctor's checks: the statistics of a data set, probes and the trace of a short
-// training, all of a healthy model. A test changes some of these numbers to plant a fault.
+// Made-up numbers for the doctor's checks: the statistics of a data set, probes and the trace of a short training, all
+// of a healthy model. A test changes some of these numbers to plant a fault.
 #ifndef CLRNN_TESTS_DIAGNOSE_MADE_H
 #define CLRNN_TESTS_DIAGNOSE_MADE_H
 
@@ -37,8 +37,8 @@ struct made {
     double largest[PARAMS]; // largest |gradient| of each parameter
 };
 
-/** Fills *m with healthy numbers for a config with these layers and train keys. If the config is invalid, the
- * test fails. */
+/** Fills *m with healthy numbers for a config with these layers and train keys. If the config is invalid, the test
+ * fails. */
 void made_open(struct made *m, const char *layers, const char *train);
 /** Runs all checks in the order in which the doctor runs them. The findings are then in m->result. */
 void made_judge(struct made *m);

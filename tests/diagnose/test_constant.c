@@ -16,11 +16,10 @@ static void constant_loss(void **state)
 
     (void)state;
     assert_int_equal(
-        clrnn_config_parse(
-            &silent,
-            "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
-            "{adam: {}}, epochs: 1, batch_size: 4}\n",
-            NULL, &config),
+        clrnn_config_parse(&silent,
+                           "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
+                           "{adam: {}}, epochs: 1, batch_size: 4}\n",
+                           NULL, &config),
         CLRNN_OK);
     assert_true(fabs(clrnn_constant_loss(config, 2, counts, 0) - entropy) < 1e-12);
     config->train.loss.weight = weights; // both classes now weigh 75: 1 * 75 and 3 * 25
@@ -35,9 +34,9 @@ static void constant_loss(void **state)
     clrnn_config_destroy(&config);
 }
 
-// For real targets 0, 1, 2, 3, 14: `least` is the lowest loss of a constant answer, `zero` the loss of the
-// answer 0. The best answer, named after the case, is the mean for mse (and for huber and smooth_l1 with a
-// threshold above all errors), the median for l1, and the quantile for quantile.
+// For real targets 0, 1, 2, 3, 14: `least` is the lowest loss of a constant answer, `zero` the loss of the answer 0.
+// The best answer, named after the case, is the mean for mse (and for huber and smooth_l1 with a threshold above all
+// errors), the median for l1, and the quantile for quantile.
 static void constant_of_targets(void **state)
 {
     const double sorted[] = {0, 1, 2, 3, 14};
@@ -58,8 +57,7 @@ static void constant_of_targets(void **state)
         for (size_t k = 0; k < ARRAY_SIZE(sorted); k++)
             y[k] = sorted[ARRAY_SIZE(sorted) - 1 - k];
         assert_true(fabs(clrnn_zero_loss(&cases[i].loss, ARRAY_SIZE(y), y) - cases[i].zero) < 1e-9);
-        assert_true(fabs(clrnn_constant_target_loss(&cases[i].loss, ARRAY_SIZE(y), y) - cases[i].least) <
-                    1e-9);
+        assert_true(fabs(clrnn_constant_target_loss(&cases[i].loss, ARRAY_SIZE(y), y) - cases[i].least) < 1e-9);
     }
     assert_true(isnan(clrnn_constant_target_loss(&cases[0].loss, 0, y)));
     assert_true(isnan(clrnn_constant_target_loss(&(struct clrnn_loss_config){.kind = CLRNN_LOSS_NLL}, 5, y)));
@@ -67,8 +65,7 @@ static void constant_of_targets(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(constant_loss),
-                                       cmocka_unit_test(constant_of_targets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(constant_loss), cmocka_unit_test(constant_of_targets)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

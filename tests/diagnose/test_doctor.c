@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Tests the doctor. Findings on config and data: a small case with a fault must give the finding, and a
-// healthy case must give neither error nor warning. Also tests findings of probes and of the short training
-// on ref, and the config with the remedies applied.
+// Tests the doctor. Findings on config and data: a small case with a fault must give the finding, and a healthy case
+// must give neither error nor warning. Also tests findings of probes and of the short training on ref, and the config
+// with the remedies applied.
 #include <math.h>
 
 #include "base/array.h"
@@ -118,8 +118,8 @@ static void write_part(const struct scratch *s, unsigned data, bool valid)
     free(real);
 }
 
-// Writes data with the given flags, and returns a config with these model.layers and train keys, and with the
-// keys `extra` added to `data`.
+// Writes data with the given flags, and returns a config with these model.layers and train keys, and with the keys
+// `extra` added to `data`.
 static struct clrnn_config *make_case(struct scratch *s, unsigned data, const char *layers, const char *train,
                                       const char *extra)
 {
@@ -146,8 +146,8 @@ static const struct clrnn_finding *find(const struct clrnn_doctor_result *r, con
 static void tell(const struct clrnn_doctor_result *r)
 {
     for (size_t i = 0; i < r->count; i++)
-        print_message("# %d %s at %s: %s; %s\n", (int)r->finding[i].severity, r->finding[i].id,
-                      r->finding[i].where, r->finding[i].evidence, r->finding[i].tried);
+        print_message("# %d %s at %s: %s; %s\n", (int)r->finding[i].severity, r->finding[i].id, r->finding[i].where,
+                      r->finding[i].evidence, r->finding[i].tried);
 }
 
 #define GRU "  - gru: {hidden_size: 6}\n"
@@ -169,8 +169,7 @@ static const struct static_case {
     {NULL, 0, WELL, GRU "  - batchnorm\n" POOL "  - relu\n  - dropout: {p: 0.5}\n" HEAD, TRAIN, NULL},
     {NULL, 0, ONE_STEP, "  - linear: {out_features: 8}\n  - tanh\n" HEAD, TRAIN, NULL},
     {NULL, 0, WELL, "  - lstm: {hidden_size: 4, bidirectional: true}\n" NET, TRAIN, NULL},
-    {NULL, 0, WELL, "  - gru: {hidden_size: 4, bidirectional: true}\n  - pool: {over: final}\n" HEAD, TRAIN,
-     NULL},
+    {NULL, 0, WELL, "  - gru: {hidden_size: 4, bidirectional: true}\n  - pool: {over: final}\n" HEAD, TRAIN, NULL},
     {NULL, 0, SCALED, NET, TRAIN, "  normalize: standard\n"},
     {NULL, 0, SCALED, "  - batchnorm\n" NET, TRAIN, NULL},
     {NULL, 0, SORTED, NET, TRAIN, NULL},
@@ -185,11 +184,9 @@ static const struct static_case {
     {"activation-loss-mismatch", CLRNN_SEVERITY_NOTE, WELL, NET "  - log_softmax\n", TRAIN, NULL},
     {"activation-loss-mismatch", CLRNN_SEVERITY_ERROR, WELL, NET,
      "  loss: nll\n  optimizer: {adam: {lr: 1.0e-3}}\n" RUN SHUFFLE, NULL},
-    {"activation-loss-mismatch", CLRNN_SEVERITY_ERROR, WELL,
-     GRU POOL "  - linear: {out_features: 1}\n  - sigmoid\n",
+    {"activation-loss-mismatch", CLRNN_SEVERITY_ERROR, WELL, GRU POOL "  - linear: {out_features: 1}\n  - sigmoid\n",
      "  loss: bce_with_logits\n  optimizer: {adam: {lr: 1.0e-3}}\n" RUN SHUFFLE, NULL},
-    {"activation-loss-mismatch", CLRNN_SEVERITY_WARNING, REAL,
-     GRU POOL "  - linear: {out_features: 1}\n  - tanh\n",
+    {"activation-loss-mismatch", CLRNN_SEVERITY_WARNING, REAL, GRU POOL "  - linear: {out_features: 1}\n  - tanh\n",
      "  loss: mse\n  optimizer: {adam: {lr: 1.0e-3}}\n" RUN SHUFFLE, NULL},
     {"non-differentiable-op", CLRNN_SEVERITY_ERROR, WELL, NET "  - round\n", TRAIN, NULL},
     {"scheduler-per-batch", CLRNN_SEVERITY_ERROR, WELL, NET,
@@ -209,17 +206,16 @@ static const struct static_case {
           "  scheduler: {multistep_lr: {milestones: [1, 2], gamma: 0.001, interval: epoch}}\n",
      NULL},
     {"single-time-step", CLRNN_SEVERITY_WARNING, ONE_STEP, NET, TRAIN, NULL},
-    {"single-time-step", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - rnn: {hidden_size: 4}\n" HEAD, TRAIN,
-     NULL},
+    {"single-time-step", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - rnn: {hidden_size: 4}\n" HEAD, TRAIN, NULL},
     {"dropout-too-high", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout: {p: 0.9}\n" HEAD, TRAIN, NULL},
-    {"dropout-too-high", CLRNN_SEVERITY_WARNING, WELL,
-     "  - gru: {hidden_size: 6, recurrent_dropout: 0.9}\n" POOL HEAD, TRAIN, NULL},
-    {"dropout-before-batchnorm", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout\n  - batchnorm\n" HEAD,
+    {"dropout-too-high", CLRNN_SEVERITY_WARNING, WELL, "  - gru: {hidden_size: 6, recurrent_dropout: 0.9}\n" POOL HEAD,
      TRAIN, NULL},
-    {"dropout-one-layer", CLRNN_SEVERITY_NOTE, WELL, "  - lstm: {hidden_size: 4, dropout: 0.3}\n" POOL HEAD,
-     TRAIN, NULL},
-    {"dead-bias", CLRNN_SEVERITY_NOTE, WELL, GRU POOL "  - linear: {out_features: 4}\n  - batchnorm\n" HEAD,
-     TRAIN, NULL},
+    {"dropout-before-batchnorm", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout\n  - batchnorm\n" HEAD, TRAIN,
+     NULL},
+    {"dropout-one-layer", CLRNN_SEVERITY_NOTE, WELL, "  - lstm: {hidden_size: 4, dropout: 0.3}\n" POOL HEAD, TRAIN,
+     NULL},
+    {"dead-bias", CLRNN_SEVERITY_NOTE, WELL, GRU POOL "  - linear: {out_features: 4}\n  - batchnorm\n" HEAD, TRAIN,
+     NULL},
     {"batch-of-one-batchnorm", CLRNN_SEVERITY_ERROR, ODD, GRU POOL "  - batchnorm\n" HEAD, TRAIN, NULL},
     {"no-shuffle-sorted-labels", CLRNN_SEVERITY_WARNING, SORTED, NET, ADAM RUN, NULL},
     {"no-shuffle-sorted-labels", CLRNN_SEVERITY_NOTE, WELL, NET, ADAM RUN, NULL},
@@ -245,8 +241,8 @@ static const struct static_case {
      "  - gru: {hidden_size: 4, bidirectional: true}\n"
      "  - layernorm\n" POOL HEAD,
      TRAIN, NULL},
-    {"sequence-too-long", CLRNN_SEVERITY_WARNING, LONG,
-     "  - rnn: {hidden_size: 4}\n  - pool: {over: mean}\n" HEAD, TRAIN, NULL},
+    {"sequence-too-long", CLRNN_SEVERITY_WARNING, LONG, "  - rnn: {hidden_size: 4}\n  - pool: {over: mean}\n" HEAD,
+     TRAIN, NULL},
 };
 
 static void static_findings(struct scratch *s)
@@ -257,8 +253,8 @@ static void static_findings(struct scratch *s)
         const struct static_case *c = &cases[i];
         struct clrnn_doctor_result r;
         struct clrnn_config *config;
-        // severity of the previous cause: causes must be sorted by severity, since in these cases no effect
-        // is more severe than its cause
+        // severity of the previous cause: causes must be sorted by severity, since in these cases no effect is more
+        // severe than its cause
         enum clrnn_severity last = CLRNN_SEVERITY_ERROR;
         size_t others = 0;
 
@@ -289,28 +285,27 @@ static void static_findings(struct scratch *s)
     }
 }
 
-// A small network with several faults: round and softmax as last layers, a scheduler stepped per batch, one
-// time step. The doctor must report exactly these faults and their effects as errors and warnings. The config
-// with the remedies applied must have none of these faults except the single time step of the data.
+// A small network with several faults: round and softmax as last layers, a scheduler stepped per batch, one time step.
+// The doctor must report exactly these faults and their effects as errors and warnings. The config with the remedies
+// applied must have none of these faults except the single time step of the data.
 static void broken_and_fixed(struct scratch *s)
 {
     // the findings in the order in which they must be reported: each cause before its effects
-    static const char *const ids[] = {"non-differentiable-op",    "zero-gradient",
-                                      "cannot-overfit-one-batch", "softmax-before-cross-entropy",
-                                      "scheduler-per-batch",      "single-time-step"};
+    static const char *const ids[] = {"non-differentiable-op",        "zero-gradient",       "cannot-overfit-one-batch",
+                                      "softmax-before-cross-entropy", "scheduler-per-batch", "single-time-step"};
     size_t at = 0;
     const struct clrnn_doctor_params params = {0};
     struct clrnn_doctor_result r;
     struct clrnn_config *config, *fixed;
 
-    config = make_case(
-        s, ONE_STEP | LEARNABLE,
-        "  - rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n"
-        "  - batchnorm: {name: norm}\n  - rnn: {name: rnn2, hidden_size: 8, num_layers: 2}\n"
-        "  - dropout: {p: 0.5}\n  - linear: {name: fc7, out_features: 2}\n  - softmax\n  - round\n",
-        "  loss: cross_entropy\n  optimizer: {adam: {lr: 1.0e-4}}\n"
-        "  scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}\n" RUN "  drop_last: true\n",
-        NULL);
+    config =
+        make_case(s, ONE_STEP | LEARNABLE,
+                  "  - rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n"
+                  "  - batchnorm: {name: norm}\n  - rnn: {name: rnn2, hidden_size: 8, num_layers: 2}\n"
+                  "  - dropout: {p: 0.5}\n  - linear: {name: fc7, out_features: 2}\n  - softmax\n  - round\n",
+                  "  loss: cross_entropy\n  optimizer: {adam: {lr: 1.0e-4}}\n"
+                  "  scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}\n" RUN "  drop_last: true\n",
+                  NULL);
     assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_OK);
     for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
         assert_non_null(find(&r, ids[i]));
@@ -339,11 +334,9 @@ static void broken_and_fixed(struct scratch *s)
     assert_true(fixed->train.shuffle);
     assert_true(fixed->train.optimizer.lr == 1e-3);
     clrnn_doctor_finish(&r);
-    assert_int_equal(clrnn_doctor(s->device, fixed, &(struct clrnn_doctor_params){.static_only = true}, &r),
-                     CLRNN_OK);
+    assert_int_equal(clrnn_doctor(s->device, fixed, &(struct clrnn_doctor_params){.static_only = true}, &r), CLRNN_OK);
     for (size_t k = 0; k < r.count; k++)
-        assert_true(r.finding[k].severity == CLRNN_SEVERITY_NOTE ||
-                    !strcmp(r.finding[k].id, "single-time-step"));
+        assert_true(r.finding[k].severity == CLRNN_SEVERITY_NOTE || !strcmp(r.finding[k].id, "single-time-step"));
     clrnn_doctor_finish(&r);
     clrnn_config_destroy(&fixed);
     clrnn_config_destroy(&config);
@@ -371,8 +364,7 @@ static const struct run_case {
     {"train-eval-mismatch", LEARNABLE | ONE_STEP | OFFSET,
      "  - linear: {out_features: 8, bias: false}\n  - batchnorm: {momentum: 0.0}\n  - tanh\n" HEAD,
      "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.02}}\n  epochs: 30\n  batch_size: 16\n" SHUFFLE},
-    // batchnorm cannot process the last batch, of one row: the training on shuffled labels must leave it out
-    // as well
+    // batchnorm cannot process the last batch, of one row: the training on shuffled labels must leave it out as well
     {"labels-look-random", ODD | ONE_STEP, "  - linear: {out_features: 64}\n  - batchnorm\n  - tanh\n" HEAD,
      "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.02}}\n  epochs: 10\n  batch_size: 16\n" SHUFFLE},
     {"loss-not-finite", LEARNABLE | SCALED, "  - rnn: {hidden_size: 6, nonlinearity: relu}\n" POOL HEAD,
@@ -408,16 +400,16 @@ static void findings_by_running(struct scratch *s)
     }
 }
 
-// The gradient check must find no difference between the device and the reference. Skipped if there is no
-// OpenCL device.
+// The gradient check must find no difference between the device and the reference. Skipped if there is no OpenCL
+// device.
 static void gradients_on_a_device(struct scratch *s)
 {
     const struct clrnn_doctor_params params = {.no_train = true};
     struct clrnn_doctor_result r;
     struct clrnn_config *config;
 
-    config = make_case(s, LEARNABLE, "  - lstm: {hidden_size: 5, bidirectional: true}\n  - batchnorm\n" NET,
-                       TRAIN, NULL);
+    config =
+        make_case(s, LEARNABLE, "  - lstm: {hidden_size: 5, bidirectional: true}\n  - batchnorm\n" NET, TRAIN, NULL);
     assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_OK);
     if (find(&r, "gradient-check-failed"))
         tell(&r);
@@ -432,9 +424,8 @@ static void missing_data(struct scratch *s)
     struct clrnn_doctor_result r;
     struct clrnn_config *config;
 
-    config = scratch_config(
-        s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
-           "{adam: {}}, epochs: 1, batch_size: 4}\n");
+    config = scratch_config(s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
+                               "{adam: {}}, epochs: 1, batch_size: 4}\n");
     assert_int_equal(clrnn_doctor(s->device, config, &params, &r), CLRNN_ERR_CONFIG);
     scratch_expect(s, "data.train", NULL);
     assert_int_equal(r.count, 0);

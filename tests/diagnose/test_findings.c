@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests every finding of the table on made-up numbers, without data, device or training. Each case plants one
-// fault in healthy numbers (made.h), and the doctor's checks must then report the finding with its severity.
+// Tests every finding of the table on made-up numbers, without data, device or training. Each case plants one fault in
+// healthy numbers (made.h), and the doctor's checks must then report the finding with its severity.
 #include <math.h>
 
 #include "base/array.h"
@@ -346,10 +346,9 @@ static const struct made_fault faults[] = {
     {WANT(BATCHNORM_MOMENTUM, WARNING), GRU ", " LAST ", batchnorm: {momentum: 0.99}, " HEAD, TRAIN, NULL},
     {WANT(BATCHNORM_MOMENTUM, WARNING), GRU ", " LAST ", batchnorm: {momentum: 0.001}, " HEAD, TRAIN, NULL},
     {WANT(AXES_SWAPPED, WARNING), NET, TRAIN, turned},
-    {WANT(POOL_IGNORES_SEQUENCE, WARNING), "gru: {hidden_size: 8, bidirectional: true}, " LAST ", " HEAD,
-     TRAIN, NULL},
-    {WANT(SCHEDULER_PER_BATCH, ERROR), NET,
-     TRAIN ", scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}", NULL},
+    {WANT(POOL_IGNORES_SEQUENCE, WARNING), "gru: {hidden_size: 8, bidirectional: true}, " LAST ", " HEAD, TRAIN, NULL},
+    {WANT(SCHEDULER_PER_BATCH, ERROR), NET, TRAIN ", scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}",
+     NULL},
     {WANT(SCHEDULE_EXHAUSTED, ERROR), NET, TRAIN ", scheduler: {exponential_lr: {gamma: 0.1}}", NULL},
     {WANT(SCHEDULE_EXHAUSTED, ERROR), NET,
      TRAIN ", scheduler: {linear_lr: {start_factor: 1.0e-4, end_factor: 1.0e-4, total_iters: 5}}", NULL},
@@ -361,14 +360,12 @@ static const struct made_fault faults[] = {
     {WANT(NO_SHUFFLE_SORTED_LABELS, NOTE), NET, ADAM, NULL},
     {WANT(NON_FINITE_INPUT, ERROR), NET, TRAIN, not_a_number},
     {WANT(TOKEN_RANGE, ERROR), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN, token_beyond},
-    {WANT(NON_INTEGER_TOKENS, ERROR), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN,
-     fractions},
+    {WANT(NON_INTEGER_TOKENS, ERROR), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN, fractions},
     {WANT(ROW_NUMBER_FEATURE, WARNING), NET, TRAIN, counted},
     {WANT(PADDING_IN_FRONT, ERROR), NET, TRAIN, pads_first},
     {WANT(LABELS_ALL_IGNORED, ERROR), NET, ADAM, third_batch_unlabelled},
     {WANT(CLASS_WEIGHTS_INVERTED, ERROR), NET,
-     "loss: {cross_entropy: {weight: [0.75, 0.25]}}, epochs: 20, batch_size: 16, shuffle: true",
-     three_to_one},
+     "loss: {cross_entropy: {weight: [0.75, 0.25]}}, epochs: 20, batch_size: 16, shuffle: true", three_to_one},
     {WANT(TRAIN_VALID_OVERLAP, WARNING), NET, TRAIN, windows_of_one_stretch},
     {WANT(UNSCALED_INPUT, WARNING), NET, TRAIN, times_ten_thousand},
     {WANT(CONSTANT_FEATURES, WARNING), NET, TRAIN, one_value},
@@ -478,8 +475,8 @@ static void all_have_a_fault(void **state)
         bool gravest = false;
 
         for (size_t i = 0; i < fault_count(); i++)
-            gravest = gravest || ((int)fault(i)->kind == kind &&
-                                  fault(i)->severity == clrnn_finding_table[kind].severity);
+            gravest =
+                gravest || ((int)fault(i)->kind == kind && fault(i)->severity == clrnn_finding_table[kind].severity);
         if (!gravest)
             fail_msg("%s: no fault is planted that shows it as gravely as its table says",
                      clrnn_finding_table[kind].id);

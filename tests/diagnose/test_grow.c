@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests `clrnn grow`: which stages a config has and which layers each stage has, that the right part is
-// blamed for a broken config, and that nothing is blamed for a healthy one.
+// Tests `clrnn grow`: which stages a config has and which layers each stage has, that the right part is blamed for a
+// broken config, and that nothing is blamed for a healthy one.
 #include <math.h>
 
 #include "base/array.h"
@@ -10,8 +10,8 @@
 // ---------------------------------------------------------------- the ladder
 
 // Prints one line "name: layers" for each stage into text.
-static void ladder_text(struct scratch *s, const struct clrnn_config *config, uint32_t outputs,
-                        const char *init, char *text, size_t size)
+static void ladder_text(struct scratch *s, const struct clrnn_config *config, uint32_t outputs, const char *init,
+                        char *text, size_t size)
 {
     struct clrnn_ladder ladder;
     struct clrnn_config *variant;
@@ -27,8 +27,7 @@ static void ladder_text(struct scratch *s, const struct clrnn_config *config, ui
     for (size_t i = 0; i <= ladder.count; i++) {
         assert_int_equal(clrnn_ladder_variant(&ladder, i, &variant), CLRNN_OK);
         layers = clrnn_layers_text(variant);
-        used += (size_t)snprintf(text + used, size - used, "%s: %s\n", i ? ladder.part[i - 1].name : "base",
-                                 layers);
+        used += (size_t)snprintf(text + used, size - used, "%s: %s\n", i ? ladder.part[i - 1].name : "base", layers);
         free(layers);
         if (i == ladder.count && !init) { // the last stage must be the config itself, except for layer names
             char *a, *b;
@@ -71,9 +70,8 @@ static const struct ladder_case {
      "+ step_lr per batch: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
      "+ order of the file: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n",
      2, NULL},
-    // The only recurrent layer that may be the base is inside a residual: it must be in the stages in place
-    // of the residual until the residual is added. A pool must be there in place of a concat whose branches
-    // end in pools.
+    // The only recurrent layer that may be the base is inside a residual: it must be in the stages in place of the
+    // residual until the residual is added. A pool must be there in place of a concat whose branches end in pools.
     {"model: {layers: [{conv1d: {out_channels: 8, kernel_size: 3}}, relu, {residual: {layers: [layernorm, "
      "{lstm: {hidden_size: 4, bidirectional: true}}]}}, {groupnorm: {num_groups: 2}}, {concat: {branches: "
      "[[{gru: {hidden_size: 3}}, {pool: {over: final}}], [{attention_pool: {attention_size: 2}}]]}}, "
@@ -94,8 +92,8 @@ static const struct ladder_case {
      "{linear: {out_features: 2}}]}\n"
      "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
      "linear: conv1d, linear 2\nbase: conv1d, gru 4, linear 2\n", 2, NULL},
-    // No linear layer at the end, and weights from a file. The pool of the final state must become the last
-    // step while a layernorm comes directly before it.
+    // No linear layer at the end, and weights from a file. The pool of the final state must become the last step while
+    // a layernorm comes directly before it.
     {"model: {layers: [{embedding: {num_embeddings: 9, embedding_dim: 5}}, {gru: {hidden_size: 4}}, "
      "layernorm, {lstm: {hidden_size: 3, num_layers: 2, dropout: 0.2}}, {pool: {over: final}}]}\n"
      "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
@@ -136,25 +134,24 @@ static void ladders(struct scratch *s)
     }
 }
 
-// Stages before the optimiser's own stage must train with Adam and an lr of 1e-3, without scheduler, with
-// shuffled rows, and without class weights and label smoothing.
+// Stages before the optimiser's own stage must train with Adam and an lr of 1e-3, without scheduler, with shuffled
+// rows, and without class weights and label smoothing.
 static void base_training(struct scratch *s)
 {
     struct clrnn_ladder ladder;
     struct clrnn_config *config, *variant;
 
-    config = scratch_config(
-        s, "model: {layers: [{gru: {hidden_size: 4}}, {linear: {out_features: 2}}]}\n"
-           "train: {loss: {cross_entropy: {weight: [1, 3], label_smoothing: 0.1, ignore_index: -7}}, "
-           "clip_grad_norm: 2.0, optimizer: {sgd: {lr: 9.0, momentum: 0.9}}, "
-           "scheduler: {exponential_lr: {gamma: 0.5}}}\n");
+    config =
+        scratch_config(s, "model: {layers: [{gru: {hidden_size: 4}}, {linear: {out_features: 2}}]}\n"
+                          "train: {loss: {cross_entropy: {weight: [1, 3], label_smoothing: 0.1, ignore_index: -7}}, "
+                          "clip_grad_norm: 2.0, optimizer: {sgd: {lr: 9.0, momentum: 0.9}}, "
+                          "scheduler: {exponential_lr: {gamma: 0.5}}}\n");
     assert_int_equal(clrnn_ladder_make(&s->log, config, 2, NULL, &ladder), CLRNN_OK);
     assert_int_equal(clrnn_ladder_variant(&ladder, 0, &variant), CLRNN_OK);
     assert_int_equal(variant->train.optimizer.kind, CLRNN_OPTIMIZER_ADAM);
     assert_true(variant->train.optimizer.lr == 1e-3 && variant->train.clip_grad_norm == 2);
     assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHEDULER_NONE);
-    assert_true(variant->train.shuffle && !variant->train.loss.weight &&
-                !variant->train.loss.label_smoothing);
+    assert_true(variant->train.shuffle && !variant->train.loss.weight && !variant->train.loss.label_smoothing);
     assert_int_equal(variant->train.loss.ignore_index, -7);
     clrnn_config_destroy(&variant);
 
@@ -185,15 +182,12 @@ static void watch(void *user, const struct clrnn_grow_stage *stage)
     const size_t used = strlen(seen->names);
 
     seen->count++;
-    snprintf(seen->names + used, sizeof(seen->names) - used, "%s%s; ", stage->name,
-             stage->breaks ? " BREAKS" : "");
+    snprintf(seen->names + used, sizeof(seen->names) - used, "%s%s; ", stage->name, stage->breaks ? " BREAKS" : "");
 }
 
-static struct clrnn_grow_result grow(struct scratch *s, const char *layers, const char *train,
-                                     struct seen *seen)
+static struct clrnn_grow_result grow(struct scratch *s, const char *layers, const char *train, struct seen *seen)
 {
-    struct clrnn_grow_params params = {
-        .steps = 400, .train_steps = 60, .progress = watch, .progress_user = seen};
+    struct clrnn_grow_params params = {.steps = 400, .train_steps = 60, .progress = watch, .progress_user = seen};
     struct clrnn_grow_result r;
     struct clrnn_config *config;
     char text[2048];
@@ -218,8 +212,7 @@ static void make_data(struct scratch *s)
     scratch_problem(s, "valid", 48, 3, 6, 2, false, 4);
 }
 
-#define HEALTHY \
-    "{gru: {hidden_size: 12, bidirectional: true}}, {pool: {over: mean}}, {linear: {out_features: 2}}"
+#define HEALTHY "{gru: {hidden_size: 12, bidirectional: true}}, {pool: {over: mean}}, {linear: {out_features: 2}}"
 
 static void healthy(struct scratch *s)
 {
@@ -239,8 +232,8 @@ static void healthy(struct scratch *s)
     clrnn_grow_finish(&r);
 }
 
-// Softmax, round and a scheduler stepped per batch: each is a stage of its own, and each must be found
-// although the config has the other faults as well. Then an lr that is too small.
+// Softmax, round and a scheduler stepped per batch: each is a stage of its own, and each must be found although the
+// config has the other faults as well. Then an lr that is too small.
 static void broken(struct scratch *s)
 {
     struct seen seen;
@@ -251,9 +244,8 @@ static void broken(struct scratch *s)
              "loss: cross_entropy, optimizer: {adam: {lr: 0.002}}, "
              "scheduler: {exponential_lr: {gamma: 0.7, interval: batch}}",
              &seen);
-    assert_string_equal(seen.names,
-                        "linear alone; gru + linear; + bidirectional; + softmax BREAKS; + round BREAKS; "
-                        "+ adam, lr 0.002; + exponential_lr per batch BREAKS; the config itself; ");
+    assert_string_equal(seen.names, "linear alone; gru + linear; + bidirectional; + softmax BREAKS; + round BREAKS; "
+                                    "+ adam, lr 0.002; + exponential_lr per batch BREAKS; the config itself; ");
     assert_int_equal(r.first_broken, 3);
     assert_non_null(strstr(r.cause, "'+ softmax' breaks learning: the loss cannot fall under 0.3133"));
     assert_non_null(strstr(r.cause, "'+ round': the gradient is exactly 0"));
@@ -268,8 +260,8 @@ static void broken(struct scratch *s)
     clrnn_grow_finish(&r);
 }
 
-// A batchnorm over one sample cannot be run in train mode. clrnn_grow must report this as the result of the
-// stage and return no error.
+// A batchnorm over one sample cannot be run in train mode. clrnn_grow must report this as the result of the stage and
+// return no error.
 static void cannot_run(struct scratch *s)
 {
     struct seen seen;
@@ -277,9 +269,8 @@ static void cannot_run(struct scratch *s)
 
     scratch_problem(s, "train", 97, 1, 6, 2, false, 3); // 97 = 6 * 16 + 1
     scratch_problem(s, "valid", 48, 1, 6, 2, false, 4);
-    r = grow(
-        s, "{pool: {over: last}}, {linear: {out_features: 8}}, batchnorm, relu, {linear: {out_features: 2}}",
-        "loss: cross_entropy, optimizer: {adam: {lr: 0.01}}", &seen);
+    r = grow(s, "{pool: {over: last}}, {linear: {out_features: 8}}, batchnorm, relu, {linear: {out_features: 2}}",
+             "loss: cross_entropy, optimizer: {adam: {lr: 0.01}}", &seen);
     assert_true(r.first_broken > 0);
     assert_string_equal(r.stage[r.first_broken].name, "+ batchnorm");
     assert_non_null(strstr(r.cause, "cannot be run"));
@@ -334,8 +325,7 @@ static const struct clrnn_stage_outcome well = {
     .finite = true,
 };
 
-static bool learns(struct clrnn_stage_outcome o, const struct clrnn_stage_outcome *below,
-                   enum clrnn_part_kind kind)
+static bool learns(struct clrnn_stage_outcome o, const struct clrnn_stage_outcome *below, enum clrnn_part_kind kind)
 {
     const struct clrnn_grow grow = {.constant = 0.5};
     const struct clrnn_part part = {.kind = kind};
@@ -343,8 +333,8 @@ static bool learns(struct clrnn_stage_outcome o, const struct clrnn_stage_outcom
     return clrnn_stage_learns(&grow, &o, below, &part);
 }
 
-// Overfitting one batch. A stage must count as learning if the loss reached the target, is still falling, or
-// is low for a stage that adds dropout. It must not if layers keep the loss above the target.
+// Overfitting one batch. A stage must count as learning if the loss reached the target, is still falling, or is low for
+// a stage that adds dropout. It must not if layers keep the loss above the target.
 static void judged_by_heart(void **state)
 {
     struct clrnn_stage_outcome o = well;
@@ -367,8 +357,8 @@ static void judged_by_heart(void **state)
     assert_false(learns(o, &well, CLRNN_PART_DROPOUT));
 }
 
-// The short training. A stage must keep a part of the skill of the stage before: a smaller part with a
-// smaller lr, a larger part with a larger lr. Skill must not be judged if the weights hardly change.
+// The short training. A stage must keep a part of the skill of the stage before: a smaller part with a smaller lr, a
+// larger part with a larger lr. Skill must not be judged if the weights hardly change.
 static void judged_by_training(void **state)
 {
     struct clrnn_stage_outcome o = well;

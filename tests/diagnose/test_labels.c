@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests what the doctor reports about several labels per sample, sample weights, missing targets, wrong
-// lengths, targets far from 0, and layers that pass no gradient. With noisy labels it must report nothing.
+// Tests what the doctor reports about several labels per sample, sample weights, missing targets, wrong lengths,
+// targets far from 0, and layers that pass no gradient. With noisy labels it must report nothing.
 #include <math.h>
 
 #include "base/array.h"
@@ -24,10 +24,10 @@ static void write_x(const struct scratch *s, float x[ROWS * STEPS * FEATURES])
     scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
 }
 
-// Runs the doctor on a config with model.layers `layers`, the keys `train` under train and the keys `data`
-// under data. `run`: with stages 2 and 3, not only on config and data.
-static void examine_layers(struct scratch *s, const char *layers, const char *train, const char *data,
-                           bool run, struct clrnn_doctor_result *r)
+// Runs the doctor on a config with model.layers `layers`, the keys `train` under train and the keys `data` under data.
+// `run`: with stages 2 and 3, not only on config and data.
+static void examine_layers(struct scratch *s, const char *layers, const char *train, const char *data, bool run,
+                           struct clrnn_doctor_result *r)
 {
     struct clrnn_config *config;
     char text[1024];
@@ -37,11 +37,10 @@ static void examine_layers(struct scratch *s, const char *layers, const char *tr
              "train:\n  batch_size: 16\n  shuffle: true\n%sdata:\n%s",
              layers, train, data);
     config = scratch_config(s, text);
-    assert_int_equal(clrnn_doctor(s->device, config,
-                                  &(struct clrnn_doctor_params){.static_only = !run,
-                                                                .report = scratch_path(s, "page.html")},
-                                  r),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_doctor(s->device, config,
+                     &(struct clrnn_doctor_params){.static_only = !run, .report = scratch_path(s, "page.html")}, r),
+        CLRNN_OK);
     clrnn_config_destroy(&config);
 }
 
@@ -137,8 +136,8 @@ static void targets_that_are_missing(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
-// Class 0 is three times as common as class 1; its samples have the weight `heavy`, those of class 1 the
-// weight `light`. Weights that favour class 0, or leave out a class, must be reported.
+// Class 0 is three times as common as class 1; its samples have the weight `heavy`, those of class 1 the weight
+// `light`. Weights that favour class 0, or leave out a class, must be reported.
 static void weights_of_samples(struct scratch *s)
 {
     static const struct {
@@ -185,8 +184,7 @@ static void lengths_that_say_nothing(struct scratch *s)
             y[n] = n % 2;
             length[n] = kind == 0 ? STEPS : kind == 1 ? 1 : steps;
             for (uint32_t i = 0; i < STEPS * FEATURES; i++)
-                x[n * STEPS * FEATURES + i] =
-                    i < steps * FEATURES ? (float)noise(3, n * STEPS * FEATURES + i) : 0;
+                x[n * STEPS * FEATURES + i] = i < steps * FEATURES ? (float)noise(3, n * STEPS * FEATURES + i) : 0;
         }
         scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
         scratch_i64(s, "y.npy", y, ROWS, 0);
@@ -198,8 +196,8 @@ static void lengths_that_say_nothing(struct scratch *s)
     }
 }
 
-// Rows that are overlapping windows of one series of noise have equal steps in other rows. They must not be
-// reported as X with exchanged axes.
+// Rows that are overlapping windows of one series of noise have equal steps in other rows. They must not be reported as
+// X with exchanged axes.
 static void windows_of_noise(struct scratch *s)
 {
     float x[ROWS * STEPS];
@@ -220,8 +218,8 @@ static void windows_of_noise(struct scratch *s)
 
 // ---------------------------------------------------------------- with training
 
-// A rare label that the net hardly ever finds must be reported, with balanced weights as its change. The HTML
-// page must show how often each label is found.
+// A rare label that the net hardly ever finds must be reported, with balanced weights as its change. The HTML page must
+// show how often each label is found.
 static void rare_label(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -238,8 +236,7 @@ static void rare_label(struct scratch *s)
         y[n * 2 + 1] = last[1] > 1.4F;
     }
     scratch_i64(s, "y.npy", y, ROWS, 2);
-    examine(s, 2, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 8\n", SPLIT, true,
-            &r);
+    examine(s, 2, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 8\n", SPLIT, true, &r);
     f = finding(&r, "majority-class-only");
     assert_non_null(f);
     assert_non_null(strstr(f->where, "label 1"));
@@ -251,8 +248,8 @@ static void rare_label(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
-// Targets of about 60, which the net does not reach, must be reported first. The same targets around 0 must
-// not be reported.
+// Targets of about 60, which the net does not reach, must be reported first. The same targets around 0 must not be
+// reported.
 static void targets_of_another_size(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES], y[ROWS];
@@ -277,8 +274,7 @@ static void targets_of_another_size(struct scratch *s)
     }
 }
 
-// Labels that are partly noise: the net learns as much as possible, so there must be neither errors nor
-// warnings.
+// Labels that are partly noise: the net learns as much as possible, so there must be neither errors nor warnings.
 static void noisy_labels(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -289,8 +285,7 @@ static void noisy_labels(struct scratch *s)
     for (uint32_t n = 0; n < ROWS; n++)
         y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] + 0.9 * noise(5, n) > 0;
     scratch_i64(s, "y.npy", y, ROWS, 0);
-    examine(s, 1, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 10\n", SPLIT, true,
-            &r);
+    examine(s, 1, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 10\n", SPLIT, true, &r);
     for (size_t i = 0; i < r.count; i++)
         if (r.finding[i].severity != CLRNN_SEVERITY_NOTE)
             fail_msg("%s: %s", r.finding[i].id, r.finding[i].evidence);
@@ -321,9 +316,8 @@ static void layers_without_gradient(struct scratch *s)
     for (size_t i = 0; i < ARRAY_SIZE(layered); i++) {
         struct clrnn_doctor_result r;
 
-        examine_layers(s, layered[i].layers,
-                       "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 15\n", SPLIT, true,
-                       &r);
+        examine_layers(s, layered[i].layers, "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 15\n",
+                       SPLIT, true, &r);
         assert_string_equal(r.finding[0].id, layered[i].id);
         assert_non_null(r.finding[0].set);
         assert_string_equal(r.finding[0].set, layered[i].set);
@@ -331,8 +325,7 @@ static void layers_without_gradient(struct scratch *s)
     }
 }
 
-// A net without a nonlinear layer, on labels that no linear model can learn: the net must be blamed, not the
-// labels.
+// A net without a nonlinear layer, on labels that no linear model can learn: the net must be blamed, not the labels.
 static void linear_net(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -368,8 +361,7 @@ static void clipped_to_nothing(struct scratch *s)
     for (uint32_t n = 0; n < ROWS; n++)
         y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;
     scratch_i64(s, "y.npy", y, ROWS, 0);
-    examine(s, 2,
-            "  loss: cross_entropy\n  optimizer: {sgd: {lr: 0.5}}\n  clip_grad_norm: 1.0e-5\n  epochs: 20\n",
+    examine(s, 2, "  loss: cross_entropy\n  optimizer: {sgd: {lr: 0.5}}\n  clip_grad_norm: 1.0e-5\n  epochs: 20\n",
             SPLIT, true, &r);
     f = finding(&r, "update-too-small");
     assert_non_null(f);

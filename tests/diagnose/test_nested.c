@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests the doctor on layers inside residual and concat, and on ctc. It must report nothing for healthy
-// models. A faulty layer must be named as `--set` names it.
+// Tests the doctor on layers inside residual and concat, and on ctc. It must report nothing for healthy models. A
+// faulty layer must be named as `--set` names it.
 #include "base/array.h"
 #include "clrnn/diagnose.h"
 #include "tests/model/scratch.h"
@@ -28,8 +28,8 @@ static void write_classes(const struct scratch *s)
     scratch_i64(s, "y.npy", y, ROWS, 0);
 }
 
-// Writes rows of unequal length, with a label for each output step of a conv1d with a kernel size of 3 and a
-// stride of 2: whether feature 0 is positive at the middle step of the window.
+// Writes rows of unequal length, with a label for each output step of a conv1d with a kernel size of 3 and a stride of
+// 2: whether feature 0 is positive at the middle step of the window.
 static void write_steps(const struct scratch *s)
 {
     enum { LEFT = (STEPS - 3) / 2 + 1 };
@@ -48,8 +48,8 @@ static void write_steps(const struct scratch *s)
     scratch_i64(s, "lengths.npy", length, ROWS, 0);
 }
 
-// Writes rows with 1 to 3 labels for ctc. Label 1 (2) is a step at which feature 1 (2) is high; the step
-// after it has only noise.
+// Writes rows with 1 to 3 labels for ctc. Label 1 (2) is a step at which feature 1 (2) is high; the step after it has
+// only noise.
 static void write_labels(const struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -78,11 +78,10 @@ static struct clrnn_config *make(struct scratch *s, enum data data, const char *
     char text[1024];
 
     write[data](s);
-    snprintf(
-        text, sizeof(text),
-        "{model: {layers: [%s]}, train: {loss: %s, optimizer: {adam: {lr: 0.02}}, epochs: 20, batch_size: 16, "
-        "shuffle: true}, data: {valid_fraction: 0.25, train: {x: X.npy, y: y.npy%s}}}",
-        layers, data == LABELLED ? "ctc" : "cross_entropy", more[data]);
+    snprintf(text, sizeof(text),
+             "{model: {layers: [%s]}, train: {loss: %s, optimizer: {adam: {lr: 0.02}}, epochs: 20, batch_size: 16, "
+             "shuffle: true}, data: {valid_fraction: 0.25, train: {x: X.npy, y: y.npy%s}}}",
+             layers, data == LABELLED ? "ctc" : "cross_entropy", more[data]);
     return scratch_config(s, text);
 }
 
@@ -101,8 +100,8 @@ static struct clrnn_config *make(struct scratch *s, enum data data, const char *
 static void tell(const struct clrnn_doctor_result *r)
 {
     for (size_t i = 0; i < r->count; i++)
-        print_message("# %d %s at %s: %s\n", (int)r->finding[i].severity, r->finding[i].id,
-                      r->finding[i].where, r->finding[i].evidence);
+        print_message("# %d %s at %s: %s\n", (int)r->finding[i].severity, r->finding[i].id, r->finding[i].where,
+                      r->finding[i].evidence);
 }
 
 static void healthy_models_are_examined(struct scratch *s)
@@ -176,8 +175,8 @@ static void faults_inside_are_named_and_mended(struct scratch *s)
     }
 }
 
-// A residual whose f(x) has another width than x, and rows too short for a conv1d inside a concat. The doctor
-// must refuse both with one sentence, even if it does not run the model.
+// A residual whose f(x) has another width than x, and rows too short for a conv1d inside a concat. The doctor must
+// refuse both with one sentence, even if it does not run the model.
 static void misfits_are_refused(struct scratch *s)
 {
     static const struct {
@@ -195,9 +194,8 @@ static void misfits_are_refused(struct scratch *s)
         struct clrnn_doctor_result r;
         struct clrnn_config *config = make(s, CLASSES, cases[i].layers);
 
-        assert_int_equal(
-            clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
-            cases[i].status);
+        assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
+                         cases[i].status);
         scratch_expect(s, cases[i].words, NULL);
         clrnn_config_destroy(&config);
     }
@@ -212,8 +210,8 @@ static void healthy_models_grow(struct scratch *s)
 
         assert_int_equal(clrnn_grow(s->device, config, &params, &r), CLRNN_OK);
         for (size_t i = 0; i < r.count; i++)
-            print_message("# %s: %d, loss %g, by heart %g\n", r.stage[i].name, r.stage[i].learns,
-                          r.stage[i].train_loss, r.stage[i].overfit_loss);
+            print_message("# %s: %d, loss %g, by heart %g\n", r.stage[i].name, r.stage[i].learns, r.stage[i].train_loss,
+                          r.stage[i].overfit_loss);
         assert_int_equal(r.first_broken, -1);
         assert_true(r.stage[r.count - 1].learns);
         clrnn_grow_finish(&r);

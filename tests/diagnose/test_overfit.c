@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests overfitting one batch: which models can overfit it, which cannot and why, the lower bound of each
-// loss, and that the batch is the first batch of training.
+// Tests overfitting one batch: which models can overfit it, which cannot and why, the lower bound of each loss, and
+// that the batch is the first batch of training.
 #include <math.h>
 
 #include "base/array.h"
@@ -50,8 +50,7 @@ static void make_data(struct scratch *s)
 }
 
 #define NET "rnn: {hidden_size: 12, num_layers: 2, bidirectional: true}"
-#define BODY \
-    "{" NET "}, {batchnorm: {}}, {pool: {over: last}}, {dropout: {p: 0.3}}, {linear: {out_features: 2}}"
+#define BODY "{" NET "}, {batchnorm: {}}, {pool: {over: last}}, {dropout: {p: 0.3}}, {linear: {out_features: 2}}"
 #define TRAIN "loss: cross_entropy, optimizer: {adam: {lr: 0.005}}, seed: 1"
 
 // ---------------------------------------------------------------- what learns and what does not
@@ -87,8 +86,8 @@ static void learns(struct scratch *s)
     clrnn_overfit_finish(&a); // a second call must do nothing
 }
 
-// Softmax and round as last layers, together and alone. With both, no step may change the loss, which must be
-// its lower bound plus the error rate.
+// Softmax and round as last layers, together and alone. With both, no step may change the loss, which must be its lower
+// bound plus the error rate.
 static void softmax_and_round(struct scratch *s)
 {
     const double floor = log(1 + exp(-1));
@@ -153,8 +152,7 @@ static void not_finite(struct scratch *s)
 
     make_data(s);
     r = run(s, "{pool: {over: mean}}, {linear: {out_features: 8}}, {linear: {out_features: 2}}",
-            "loss: cross_entropy, optimizer: {sgd: {lr: 1.0e+30}}, seed: 1",
-            (struct clrnn_overfit_params){0});
+            "loss: cross_entropy, optimizer: {sgd: {lr: 1.0e+30}}, seed: 1", (struct clrnn_overfit_params){0});
     assert_false(r.reached);
     assert_non_null(strstr(r.ended, "not finite"));
     assert_true(r.steps < 10);
@@ -186,8 +184,7 @@ static void stops_and_errors(struct scratch *s)
 
 // ---------------------------------------------------------------- floors
 
-// The lower bound of each loss, for labels that alternate between 0 and 1, must equal the value computed by
-// hand.
+// The lower bound of each loss, for labels that alternate between 0 and 1, must equal the value computed by hand.
 static void floors(struct scratch *s)
 {
     const double smooth = -0.95 * log(0.95) - 0.05 * log(0.05), e = exp(1);
@@ -208,8 +205,7 @@ static void floors(struct scratch *s)
         {"{linear: {out_features: 2}}, tanh", "cross_entropy", log(1 + exp(-2)), true},
         {"{linear: {out_features: 2}}, tanh, {linear: {out_features: 2}}", "cross_entropy", 0, false},
         // a softmax of a softmax: the larger output of the second one is at most 1 / (1 + 1/e)
-        {"{linear: {out_features: 2}}, softmax, softmax", "cross_entropy", log(1 + exp(-(e - 1) / (e + 1))),
-         true},
+        {"{linear: {out_features: 2}}, softmax, softmax", "cross_entropy", log(1 + exp(-(e - 1) / (e + 1))), true},
         {"{linear: {out_features: 2}}, log_softmax", "nll", 0, false},
         {"{linear: {out_features: 2}}, softmax", "nll", -1, true},
         {"{linear: {out_features: 2}}", "nll", -INFINITY, true},
@@ -247,17 +243,17 @@ static void floors(struct scratch *s)
         assert_int_equal(clrnn_loss_floor(model, data.train, &floor), CLRNN_OK);
         if (floor.blocked != cases[i].blocked || !floor.reason != (cases[i].floor == 0) ||
             (floor.floor != cases[i].floor && !(fabs(floor.floor - cases[i].floor) < 1e-9)))
-            fail_msg("%s, %s: floor %.9g blocked %d reason %s, expected %.9g %d", cases[i].layers,
-                     cases[i].loss, floor.floor, floor.blocked, floor.reason ? floor.reason : "none",
-                     cases[i].floor, cases[i].blocked);
+            fail_msg("%s, %s: floor %.9g blocked %d reason %s, expected %.9g %d", cases[i].layers, cases[i].loss,
+                     floor.floor, floor.blocked, floor.reason ? floor.reason : "none", cases[i].floor,
+                     cases[i].blocked);
         clrnn_model_destroy(&model);
         clrnn_data_sets_close(&data);
         clrnn_config_destroy(&config);
     }
 }
 
-// Four equal rows each have the labels 0, 0, 0, 1: the lower bound must be the entropy of these labels. Then
-// all labels are 0: a warning must say that the batch has one label only.
+// Four equal rows each have the labels 0, 0, 0, 1: the lower bound must be the entropy of these labels. Then all labels
+// are 0: a warning must say that the batch has one label only.
 static void contradictions(struct scratch *s)
 {
     const double entropy = -0.75 * log(0.75) - 0.25 * log(0.25);
@@ -302,8 +298,8 @@ static void regression(struct scratch *s)
     }
     scratch_f32(s, "X_train.npy", x, 16, 2, 0);
     scratch_f32(s, "y_train.npy", y, 16, 0, 0);
-    r = run(s, "{pool: {over: last}}, {linear: {out_features: 1}}",
-            "loss: mse, optimizer: {adam: {lr: 10.0}}", (struct clrnn_overfit_params){0});
+    r = run(s, "{pool: {over: last}}, {linear: {out_features: 1}}", "loss: mse, optimizer: {adam: {lr: 10.0}}",
+            (struct clrnn_overfit_params){0});
     assert_true(r.reached);
     assert_true(isnan(r.accuracy));
     // y is 300 + 100 * (0, 1/16, ... 15/16); the variance of the numbers in parentheses is 255 / 12 / 256
@@ -322,9 +318,8 @@ static void first_batch(struct scratch *s)
     scratch_problem(s, "train", 48, 4, 6, 2, false, 3);
     clrnn_random_permutation(&order, 48, shuffled);
     for (int shuffle = 0; shuffle < 2; shuffle++) {
-        struct clrnn_config *config = make_config(s, BODY,
-                                                  shuffle ? "loss: cross_entropy, shuffle: true, seed: 9"
-                                                          : "loss: cross_entropy, seed: 9");
+        struct clrnn_config *config = make_config(
+            s, BODY, shuffle ? "loss: cross_entropy, shuffle: true, seed: 9" : "loss: cross_entropy, seed: 9");
         struct clrnn_data_sets data;
         struct clrnn_dataset *batch;
 

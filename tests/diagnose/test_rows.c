@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Tests what the doctor finds by comparing rows: windows of the same stretch of a series in both training and
-// validation set, columns that number the rows, steps stored as features, exchanged axes, padding in front,
-// order of stateful rows.
+// validation set, columns that number the rows, steps stored as features, exchanged axes, padding in front, order of
+// stateful rows.
 #include <math.h>
 
 #include "base/array.h"
@@ -31,13 +31,12 @@ static struct clrnn_config *config_of(struct scratch *s, const char *layers)
 {
     char text[1024];
 
-    snprintf(
-        text, sizeof(text),
-        "model:\n  layers:\n%s  - linear: {out_features: 2}\n"
-        "train:\n  loss: cross_entropy\n  optimizer: {adam: {lr: 1.0e-3}}\n  epochs: 4\n  batch_size: 16\n"
-        "  shuffle: true\n"
-        "data:\n  train: {x: X.npy, y: y.npy}\n  valid: {x: X_valid.npy, y: y_valid.npy}\n",
-        layers);
+    snprintf(text, sizeof(text),
+             "model:\n  layers:\n%s  - linear: {out_features: 2}\n"
+             "train:\n  loss: cross_entropy\n  optimizer: {adam: {lr: 1.0e-3}}\n  epochs: 4\n  batch_size: 16\n"
+             "  shuffle: true\n"
+             "data:\n  train: {x: X.npy, y: y.npy}\n  valid: {x: X_valid.npy, y: y_valid.npy}\n",
+             layers);
     return scratch_config(s, text);
 }
 
@@ -48,8 +47,7 @@ static bool finds(struct scratch *s, const char *layers, const char *id)
     struct clrnn_doctor_result r;
     bool found = false;
 
-    assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
-                     CLRNN_OK);
+    assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r), CLRNN_OK);
     for (size_t i = 0; i < r.count; i++)
         found = found || (!strcmp(r.finding[i].id, id) && r.finding[i].severity != CLRNN_SEVERITY_NOTE);
     clrnn_doctor_finish(&r);
@@ -86,8 +84,7 @@ static uint32_t same_place(uint32_t n)
 }
 
 // Writes windows of a series of C features, whose values change only at every `still`th step.
-static void write_windows(const struct scratch *s, const char *name, uint32_t C, uint32_t still,
-                          start_fn *start)
+static void write_windows(const struct scratch *s, const char *name, uint32_t C, uint32_t still, start_fn *start)
 {
     float x[MOST];
 
@@ -123,8 +120,8 @@ static void windows_on_both_sides(struct scratch *s)
     }
 }
 
-// Rows of tokens with only 4 different values have steps in common by chance. This must not be reported as
-// overlap of the training and validation set.
+// Rows of tokens with only 4 different values have steps in common by chance. This must not be reported as overlap of
+// the training and validation set.
 static void words(struct scratch *s)
 {
     int64_t x[ROWS * STEPS];
@@ -135,8 +132,7 @@ static void words(struct scratch *s)
         scratch_i64(s, set ? "X_valid.npy" : "X.npy", x, ROWS, STEPS);
         write_labels(s, set ? "y_valid.npy" : "y.npy", ROWS);
     }
-    assert_false(
-        finds(s, "  - embedding: {num_embeddings: 60, embedding_dim: 3}\n" GRU POOL, "train-valid-overlap"));
+    assert_false(finds(s, "  - embedding: {num_embeddings: 60, embedding_dim: 3}\n" GRU POOL, "train-valid-overlap"));
 }
 
 // ---------------------------------------------------------------- columns
@@ -198,8 +194,7 @@ static void columns_that_count(struct scratch *s)
         write_column(s, "X_valid.npy", 30, cases[i].column);
         write_labels(s, "y.npy", ROWS);
         write_labels(s, "y_valid.npy", ROWS);
-        assert_int_equal(finds(s, "  - linear: {out_features: 4}\n  - tanh\n", "row-number-feature"),
-                         cases[i].counts);
+        assert_int_equal(finds(s, "  - linear: {out_features: 4}\n  - tanh\n", "row-number-feature"), cases[i].counts);
     }
 }
 
@@ -223,8 +218,8 @@ static void steps_as_features(struct scratch *s)
     }
 }
 
-// Sine waves with a random phase in each row must be reported if they are stored as (T, N), and must not be
-// if they are stored as (N, T). Noise must not be reported.
+// Sine waves with a random phase in each row must be reported if they are stored as (T, N), and must not be if they are
+// stored as (N, T). Noise must not be reported.
 static void reshaped_rows(struct scratch *s)
 {
     float x[ROWS * STEPS];
@@ -259,18 +254,17 @@ static void tokens_behind_padding(struct scratch *s)
             }
         scratch_i64(s, "X.npy", x, ROWS, STEPS);
         scratch_i64(s, "X_valid.npy", x, ROWS, STEPS);
-        assert_int_equal(
-            finds(s, "  - embedding: {num_embeddings: 10, embedding_dim: 3, padding_idx: 0}\n" GRU POOL,
-                  "padding-in-front"),
-            front);
+        assert_int_equal(finds(s, "  - embedding: {num_embeddings: 10, embedding_dim: 3, padding_idx: 0}\n" GRU POOL,
+                               "padding-in-front"),
+                         front);
         assert_false(finds(s, "  - embedding: {num_embeddings: 10, embedding_dim: 3}\n" GRU POOL,
                            "padding-in-front")); // without padding_idx, 0 is a token like any other
     }
 }
 
-// One series divided into rows, with train.stateful and batches of 8: row n + 8 starts from the final state
-// of row n. If the rows are in the order of the series, row n + 8 does not continue row n: must be reported.
-// If the series is first divided into 8 strips and row n is from strip n % 8, it does: must not be reported.
+// One series divided into rows, with train.stateful and batches of 8: row n + 8 starts from the final state of row n.
+// If the rows are in the order of the series, row n + 8 does not continue row n: must be reported. If the series is
+// first divided into 8 strips and row n is from strip n % 8, it does: must not be reported.
 static void rows_that_carry_states(struct scratch *s)
 {
     enum { BATCH = 8, PARTS = ROWS / BATCH };
@@ -288,13 +282,11 @@ static void rows_that_carry_states(struct scratch *s)
             memcpy(x + (size_t)n * STEPS, series + (size_t)from * STEPS, STEPS * sizeof(*x));
         }
         scratch_f32(s, "X.npy", x, ROWS, STEPS, 1);
-        config =
-            scratch_config(s, "{model: {layers: [gru: {hidden_size: 4}, pool, linear: {out_features: 2}]}, "
-                              "train: {loss: cross_entropy, batch_size: 8, stateful: true}, "
-                              "data: {train: {x: X.npy, y: y.npy}, normalize: standard}}");
-        assert_int_equal(
-            clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
-            CLRNN_OK);
+        config = scratch_config(s, "{model: {layers: [gru: {hidden_size: 4}, pool, linear: {out_features: 2}]}, "
+                                   "train: {loss: cross_entropy, batch_size: 8, stateful: true}, "
+                                   "data: {train: {x: X.npy, y: y.npy}, normalize: standard}}");
+        assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
+                         CLRNN_OK);
         assert_int_equal(r.count, !strips);
         if (!strips)
             assert_string_equal(r.finding[0].id, "stateful-order");

@@ -91,8 +91,7 @@ static inline struct clrnn_config *make_config(struct fixture *f, const char *la
     return config;
 }
 
-static inline struct clrnn_model *make_model(struct fixture *f, const char *layers, const char *train,
-                                             bool tokens)
+static inline struct clrnn_model *make_model(struct fixture *f, const char *layers, const char *train, bool tokens)
 {
     const struct clrnn_data_shape shape = {.features = tokens ? 0 : C, .tokens = tokens};
     struct clrnn_config *config = make_config(f, layers, train);

@@ -33,8 +33,8 @@ static void note(const char *name)
     snprintf(tried[tried_count++], sizeof(*tried), "%s", name);
 }
 
-// Expects that a call with NULL for `parameter` fails with one message. REFUSED_SILENTLY expects no message,
-// because the log would come from that parameter.
+// Expects that a call with NULL for `parameter` fails with one message. REFUSED_SILENTLY expects no message, because
+// the log would come from that parameter.
 #define REFUSED(parameter, function, ...) \
     do { \
         errors = 0; \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a program can do with the public headers alone: make configs in code, train on its own batches, use
-// schedules; and how mistakes are reported.
+// What a program can do with the public headers alone: make configs in code, train on its own batches, use schedules;
+// and how mistakes are reported.
 #include "library.h"
 
 // ---------------------------------------------------------------- configs
@@ -29,8 +29,7 @@ static void test_config(void **state)
     assert_int_equal(config->train.optimizer.kind, CLRNN_OPTIMIZER_SGD);
     assert_true(config->train.optimizer.lr == 0.5 && config->data.train.there);
     assert_string_equal(config->data.train.x, "X.npy");
-    assert_refused(f, clrnn_config_set(&f->log, config, "train.optimizer.sgd.lrr=1"), CLRNN_ERR_CONFIG,
-                   "lrr");
+    assert_refused(f, clrnn_config_set(&f->log, config, "train.optimizer.sgd.lrr=1"), CLRNN_ERR_CONFIG, "lrr");
     assert_true(config->train.optimizer.lr == 0.5); // unchanged by the refused assignment
 
     text = clrnn_config_text(config);
@@ -69,8 +68,7 @@ static void test_config_checked(void **state)
     assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG, "1.5");
     config->layer[0].dropout = 0;
     config->train.loss.label_smoothing = 1.5;
-    assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG,
-                   "label_smoothing");
+    assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG, "label_smoothing");
     clrnn_config_destroy(&config);
     assert_ok(clrnn_config_create(&f->log, &config)); // no layers
     assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG, "layer");
@@ -108,19 +106,15 @@ static void test_kinds_of_batches(void **state)
 {
     struct fixture *f = *state;
 
-    learns(
-        f,
-        "{lstm: {hidden_size: 9, bidirectional: true}}, {pool: {over: final}}, {linear: {out_features: 3}}",
-        "optimizer: {adam: {lr: 0.02}}", false);
+    learns(f, "{lstm: {hidden_size: 9, bidirectional: true}}, {pool: {over: final}}, {linear: {out_features: 3}}",
+           "optimizer: {adam: {lr: 0.02}}", false);
     learns(f, "{gru: {hidden_size: 9}}, {linear: {out_features: 3}}, log_softmax",
            "loss: nll, optimizer: {adam: {lr: 0.02}}", false);
-    learns(
-        f,
-        "{embedding: {num_embeddings: 7, embedding_dim: 5}}, {rnn: {hidden_size: 9}}, {pool: {over: mean}}, "
-        "{linear: {out_features: 1}}",
-        "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", true);
-    learns(f, "{rnn: {hidden_size: 9}}, {linear: {out_features: 1}}",
-           "loss: mse, optimizer: {sgd: {lr: 0.1}}", false);
+    learns(f,
+           "{embedding: {num_embeddings: 7, embedding_dim: 5}}, {rnn: {hidden_size: 9}}, {pool: {over: mean}}, "
+           "{linear: {out_features: 1}}",
+           "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", true);
+    learns(f, "{rnn: {hidden_size: 9}}, {linear: {out_features: 1}}", "loss: mse, optimizer: {sgd: {lr: 0.1}}", false);
 }
 
 // Padding may have any values. A shorter T without padding must give the same predictions.
@@ -190,8 +184,7 @@ static void test_schedules(void **state)
         double lr[4];
     } cases[] = {
         // the lr of four steps, two in each epoch
-        {"optimizer: {sgd: {lr: 0.1}}, scheduler: {step_lr: {step_size: 1, gamma: 0.5}}",
-         {0.1, 0.1, 0.05, 0.05}},
+        {"optimizer: {sgd: {lr: 0.1}}, scheduler: {step_lr: {step_size: 1, gamma: 0.5}}", {0.1, 0.1, 0.05, 0.05}},
         {"optimizer: {sgd: {lr: 0.1}}, scheduler: {step_lr: {step_size: 1, gamma: 0.5, interval: batch}}",
          {0.1, 0.05, 0.025, 0.0125}},
         {"optimizer: {sgd: {lr: 1}}, epochs: 2, scheduler: {one_cycle_lr: {max_lr: 0.4, pct_start: 0.5, "
@@ -212,8 +205,7 @@ static void test_schedules(void **state)
         for (int s = 0; s < 4; s++) {
             assert_ok(clrnn_model_step(model, &batch, &step));
             if (!near(step.lr, cases[i].lr[s], 1e-9))
-                fail_msg("%s: step %d used lr %.17g, expected %.17g", cases[i].train, s + 1, step.lr,
-                         cases[i].lr[s]);
+                fail_msg("%s: step %d used lr %.17g, expected %.17g", cases[i].train, s + 1, step.lr, cases[i].lr[s]);
             if (s % 2)
                 // the metric improves every time: no plateau
                 assert_ok(clrnn_model_end_epoch(model, 1.0 - s));
@@ -234,8 +226,7 @@ static void test_normalization(void **state)
     struct fixture *f = *state;
     const struct clrnn_data_shape shape = {.features = C};
     const double mean[C] = {1, -2, 0.5}, std[C] = {2, 0.25, 1};
-    struct clrnn_config *config =
-        make_config(f, "{rnn: {hidden_size: 4}}, {linear: {out_features: 3}}", "seed: 4");
+    struct clrnn_config *config = make_config(f, "{rnn: {hidden_size: 4}}, {linear: {out_features: 3}}", "seed: 4");
     struct clrnn_model *plain, *normal;
     struct clrnn_batch batch = all_of(f);
     float out[N * T * CLASSES], want[N * T * CLASSES], scaled[N * T * C];

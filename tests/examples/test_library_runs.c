@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a program can do with the public headers alone: access parameters, use model files, run whole
-// trainings.
+// What a program can do with the public headers alone: access parameters, use model files, run whole trainings.
 #include "library.h"
 
 // ---------------------------------------------------------------- parameters and files
@@ -61,8 +60,8 @@ static void same_parameters(struct clrnn_model *a, struct clrnn_model *b, bool s
     }
 }
 
-// A model that is saved in the middle, opened and trained on must have the same bits as one that is trained
-// without a break. This includes dropout masks and the schedule.
+// A model that is saved in the middle, opened and trained on must have the same bits as one that is trained without a
+// break. This includes dropout masks and the schedule.
 static void test_saved(void **state)
 {
     static const char layers[] =
@@ -71,8 +70,7 @@ static void test_saved(void **state)
     static const char train[] = "seed: 9, clip_grad_norm: 0.5, optimizer: {adam: {lr: 0.01, amsgrad: true}}, "
                                 "scheduler: {exponential_lr: {gamma: 0.9, interval: batch}}";
     struct fixture *f = *state;
-    struct clrnn_model *whole = make_model(f, layers, train, false),
-                       *half = make_model(f, layers, train, false);
+    struct clrnn_model *whole = make_model(f, layers, train, false), *half = make_model(f, layers, train, false);
     struct clrnn_model *fresh = make_model(f, layers, train, false);
     const struct clrnn_batch batch = all_of(f);
     char path[128];
@@ -134,16 +132,15 @@ static void test_run(void **state)
     char path[128], *plan;
 
     assert_refused(f, clrnn_train(f->device, &params, &result), CLRNN_ERR_CONFIG, "data.train");
+    assert_ok(clrnn_config_set(&f->log, config, "data.train={synthetic: {samples: 30, steps: 4, features: 3}}"));
     assert_ok(
-        clrnn_config_set(&f->log, config, "data.train={synthetic: {samples: 30, steps: 4, features: 3}}"));
-    assert_ok(clrnn_config_set(&f->log, config,
-                               "data.valid={synthetic: {samples: 10, steps: 4, features: 3, seed: 5}}"));
+        clrnn_config_set(&f->log, config, "data.valid={synthetic: {samples: 10, steps: 4, features: 3, seed: 5}}"));
     for (int json = 0; json < 2; json++) {
         assert_ok(clrnn_plan_text(f->device, config, &(struct clrnn_plan_text_params){.json = json}, &plan));
         assert_non_null(strstr(plan, json ? "\"rnn_bwd\"" : "rnn_bwd "));
         free(plan);
-        assert_ok(clrnn_plan_text(f->device, config,
-                                  &(struct clrnn_plan_text_params){.predict = true, .json = json}, &plan));
+        assert_ok(
+            clrnn_plan_text(f->device, config, &(struct clrnn_plan_text_params){.predict = true, .json = json}, &plan));
         assert_null(strstr(plan, "rnn_bwd"));
         free(plan);
     }
@@ -162,14 +159,12 @@ static void test_run(void **state)
     assert_true(near(figures.loss, result.valid_loss, 1e-6));
     assert_int_equal(figures.samples, 10);
     assert_int_equal(figures.classes, 2);
-    assert_int_equal(
-        figures.confusion[0] + figures.confusion[1] + figures.confusion[2] + figures.confusion[3], 10);
+    assert_int_equal(figures.confusion[0] + figures.confusion[1] + figures.confusion[2] + figures.confusion[3], 10);
     clrnn_eval_finish(&figures);
     clrnn_eval_finish(&figures);
     snprintf(path, sizeof(path), "%s/p.csv", f->folder);
     assert_ok(clrnn_predict(model, &config->data.valid, CLRNN_PREDICT_PROBS, path));
-    assert_refused(f, clrnn_predict(model, &config->data.valid, CLRNN_PREDICT_PROBS, "p.txt"), CLRNN_ERR_ARG,
-                   "p.txt");
+    assert_refused(f, clrnn_predict(model, &config->data.valid, CLRNN_PREDICT_PROBS, "p.txt"), CLRNN_ERR_ARG, "p.txt");
     clrnn_model_destroy(&model);
 
     params.resume = result.folder; // resumes the run for two more epochs

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Every public function with NULL for each pointer: an error that names the parameter, or no effect, but no
-// crash.
+// Every public function with NULL for each pointer: an error that names the parameter, or no effect, but no crash.
 #include "misuse.h"
 
 #include <math.h>
@@ -20,8 +19,7 @@ static int set_up(void **state)
 
     (void)state;
     if (clrnn_device_open(&params, &device) || clrnn_config_create(&log_, &config) ||
-        !clrnn_config_add_layer(config, CLRNN_LAYER_POOL) ||
-        !clrnn_config_add_layer(config, CLRNN_LAYER_LINEAR))
+        !clrnn_config_add_layer(config, CLRNN_LAYER_POOL) || !clrnn_config_add_layer(config, CLRNN_LAYER_LINEAR))
         return 1;
     config->layer[1].out_features = 2;
     return clrnn_model_create(device, config, &shape, &model) != CLRNN_OK;
@@ -265,8 +263,7 @@ static void layers(void **state)
 
 static void training(void **state)
 {
-    const struct clrnn_source source = {
-        .there = true, .synthetic = true, .samples = 4, .steps = 1, .features = 3};
+    const struct clrnn_source source = {.there = true, .synthetic = true, .samples = 4, .steps = 1, .features = 3};
     const struct clrnn_train_params params = {.config = config}, no_config = {0};
     const struct clrnn_tune_params tune = {.seconds = 1};
     const struct clrnn_synth_params synth = {0};
@@ -363,8 +360,7 @@ static void diagnosis(void **state)
     const struct clrnn_grow_params grow = {0};
     const struct clrnn_doctor_params doctor = {0};
     const char *const no_spec[1] = {NULL};
-    const struct clrnn_compare_params no_list = {.device_count = 1},
-                                      no_name = {.device_count = 1, .device = no_spec};
+    const struct clrnn_compare_params no_list = {.device_count = 1}, no_name = {.device_count = 1, .device = no_spec};
     const struct clrnn_lr_params lr = {0};
     const struct clrnn_sweep_params no_config = {0}, some_config = {.config = "config.yaml"};
     struct clrnn_overfit_result overfitted;

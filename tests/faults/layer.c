@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL layer for tests (the ICD loader's OPENCL_LAYERS): counts objects, records calls, and makes one
-// call fail.
+// An OpenCL layer for tests (the ICD loader's OPENCL_LAYERS): counts objects, records calls, and makes one call fail.
 //
 //     FAULT_REPORT=FILE    gets a line "fault N FUNCTION SITE" for the call that was made to fail and, with
 //                          FAULT_TRACE, a line "call N FUNCTION SITE" for every call. A site is the chain of
@@ -50,8 +49,8 @@ static void count(enum object object, bool released)
         __atomic_add_fetch(&layer.count[object][released], 1, __ATOMIC_RELAXED);
 }
 
-// Writes the site of the current call: the chain of callers outside this layer and the ICD loader, as offsets
-// into their modules.
+// Writes the site of the current call: the chain of callers outside this layer and the ICD loader, as offsets into
+// their modules.
 static void print_site(char *text, size_t size)
 {
     void *frame[16];
@@ -135,11 +134,10 @@ static enum what called(const char *function, cl_int *error)
     }
 
 PLAIN(clGetPlatformIDs, (cl_uint n, cl_platform_id *p, cl_uint *r), (n, p, r))
-PLAIN(clGetDeviceIDs, (cl_platform_id p, cl_device_type t, cl_uint n, cl_device_id *d, cl_uint *r),
-      (p, t, n, d, r))
+PLAIN(clGetDeviceIDs, (cl_platform_id p, cl_device_type t, cl_uint n, cl_device_id *d, cl_uint *r), (p, t, n, d, r))
 PLAIN(clBuildProgram,
-      (cl_program p, cl_uint n, const cl_device_id *d, const char *o,
-       void(CL_CALLBACK *f)(cl_program, void *), void *u),
+      (cl_program p, cl_uint n, const cl_device_id *d, const char *o, void(CL_CALLBACK *f)(cl_program, void *),
+       void *u),
       (p, n, d, o, f, u))
 PLAIN(clSetKernelArg, (cl_kernel k, cl_uint i, size_t n, const void *v), (k, i, n, v))
 PLAIN(clFlush, (cl_command_queue q), (q))
@@ -178,8 +176,7 @@ PLAIN(clGetProgramBuildInfo, (cl_program p, cl_device_id d, cl_uint i, size_t n,
       (p, d, i, n, v, r))
 PLAIN(clGetKernelWorkGroupInfo, (cl_kernel k, cl_device_id d, cl_uint i, size_t n, void *v, size_t *r),
       (k, d, i, n, v, r))
-PLAIN(clGetKernelArgInfo, (cl_kernel k, cl_uint a, cl_uint i, size_t n, void *v, size_t *r),
-      (k, a, i, n, v, r))
+PLAIN(clGetKernelArgInfo, (cl_kernel k, cl_uint a, cl_uint i, size_t n, void *v, size_t *r), (k, a, i, n, v, r))
 
 // ---------------------------------------------------------------- calls that make, hold or drop objects
 
@@ -230,13 +227,12 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
     return made;
 }
 
-CREATE(clCreateSubBuffer, cl_mem, MEMORY,
-       (cl_mem m, cl_mem_flags f, cl_buffer_create_type t, const void *i, cl_int *e), (m, f, t, i, e))
+CREATE(clCreateSubBuffer, cl_mem, MEMORY, (cl_mem m, cl_mem_flags f, cl_buffer_create_type t, const void *i, cl_int *e),
+       (m, f, t, i, e))
 CREATE(clCreateProgramWithSource, cl_program, PROGRAM,
        (cl_context c, cl_uint n, const char **s, const size_t *l, cl_int *e), (c, n, s, l, e))
 CREATE(clCreateProgramWithBinary, cl_program, PROGRAM,
-       (cl_context c, cl_uint n, const cl_device_id *d, const size_t *l, const unsigned char **b, cl_int *s,
-        cl_int *e),
+       (cl_context c, cl_uint n, const cl_device_id *d, const size_t *l, const unsigned char **b, cl_int *s, cl_int *e),
        (c, n, d, l, b, s, e))
 CREATE(clCreateKernel, cl_kernel, KERNEL, (cl_program p, const char *n, cl_int *e), (p, n, e))
 
@@ -299,8 +295,8 @@ static cl_int queued(cl_int error, cl_event *event)
     }
 #define EVENTS cl_uint nw, const cl_event *w, cl_event *ev
 
-static cl_int CL_API_CALL my_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n,
-                                                 void *to, EVENTS)
+static cl_int CL_API_CALL my_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n, void *to,
+                                                 EVENTS)
 {
     cl_int error;
     const enum what what = called("clEnqueueReadBuffer", &error);
@@ -312,18 +308,15 @@ static cl_int CL_API_CALL my_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, c
     return queued(layer_next->clEnqueueReadBuffer(q, m, b, o, n, to, nw, w, ev), ev);
 }
 
-ENQUEUE(clEnqueueWriteBuffer,
-        (cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n, const void *from, EVENTS),
+ENQUEUE(clEnqueueWriteBuffer, (cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n, const void *from, EVENTS),
         (q, m, b, o, n, from, nw, w, ev))
 ENQUEUE(clEnqueueCopyBuffer, (cl_command_queue q, cl_mem s, cl_mem d, size_t so, size_t to, size_t n, EVENTS),
         (q, s, d, so, to, n, nw, w, ev))
-ENQUEUE(clEnqueueFillBuffer,
-        (cl_command_queue q, cl_mem m, const void *p, size_t pn, size_t o, size_t n, EVENTS),
+ENQUEUE(clEnqueueFillBuffer, (cl_command_queue q, cl_mem m, const void *p, size_t pn, size_t o, size_t n, EVENTS),
         (q, m, p, pn, o, n, nw, w, ev))
 ENQUEUE(clEnqueueMarkerWithWaitList, (cl_command_queue q, EVENTS), (q, nw, w, ev))
 ENQUEUE(clEnqueueNDRangeKernel,
-        (cl_command_queue q, cl_kernel k, cl_uint d, const size_t *o, const size_t *g, const size_t *l,
-         EVENTS),
+        (cl_command_queue q, cl_kernel k, cl_uint d, const size_t *o, const size_t *g, const size_t *l, EVENTS),
         (q, k, d, o, g, l, nw, w, ev))
 
 // ---------------------------------------------------------------- the layer itself
@@ -337,8 +330,7 @@ static void read_fault(const char *text)
 
         snprintf(layer.function, sizeof(layer.function), "%.*s", (int)function, text);
         if (function < length)
-            snprintf(layer.site, sizeof(layer.site), "%.*s", (int)(length - function - 1),
-                     text + function + 1);
+            snprintf(layer.site, sizeof(layer.site), "%.*s", (int)(length - function - 1), text + function + 1);
         text += length + (text[length] == ':');
     }
     layer.fault_at = strtoul(text, &end, 10);

@@ -49,14 +49,12 @@ static bool is_wanted(void)
 
 __attribute__((constructor)) static void start(void)
 {
-    const ElfW(Phdr) *segment =
-        (const void *)getauxval(AT_PHDR); // NOLINT: the kernel gives addresses as numbers
+    const ElfW(Phdr) *segment = (const void *)getauxval(AT_PHDR); // NOLINT: the kernel gives addresses as numbers
     const char *at = getenv("FAIL_AT");
 
     for (size_t i = 0; i < getauxval(AT_PHNUM); i++)
         if (segment[i].p_type == PT_LOAD && (segment[i].p_flags & PF_X)) {
-            first =
-                (uintptr_t)segment - segment[0].p_vaddr + segment[i].p_vaddr; // segment 0 is the table itself
+            first = (uintptr_t)segment - segment[0].p_vaddr + segment[i].p_vaddr; // segment 0 is the table itself
             end = first + segment[i].p_memsz;
         }
     all = getenv("FAIL_ALL");

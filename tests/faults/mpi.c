@@ -48,24 +48,19 @@ static int counted(int error)
     const long now = error == MPI_SUCCESS ? __atomic_add_fetch(&begun, 1, __ATOMIC_RELAXED) : 0;
     long before = __atomic_load_n(&most, __ATOMIC_RELAXED);
 
-    while (now > before &&
-           !__atomic_compare_exchange_n(&most, &before, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    while (now > before && !__atomic_compare_exchange_n(&most, &before, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         continue;
     return error;
 }
 
-int MPI_Isend(const void *data, int bytes, MPI_Datatype type, int to, int tag, MPI_Comm comm,
-              MPI_Request *request)
+int MPI_Isend(const void *data, int bytes, MPI_Datatype type, int to, int tag, MPI_Comm comm, MPI_Request *request)
 {
-    return fails("MPI_Isend") ? MPI_ERR_OTHER
-                              : counted(PMPI_Isend(data, bytes, type, to, tag, comm, request));
+    return fails("MPI_Isend") ? MPI_ERR_OTHER : counted(PMPI_Isend(data, bytes, type, to, tag, comm, request));
 }
 
-int MPI_Irecv(void *data, int bytes, MPI_Datatype type, int from, int tag, MPI_Comm comm,
-              MPI_Request *request)
+int MPI_Irecv(void *data, int bytes, MPI_Datatype type, int from, int tag, MPI_Comm comm, MPI_Request *request)
 {
-    return fails("MPI_Irecv") ? MPI_ERR_OTHER
-                              : counted(PMPI_Irecv(data, bytes, type, from, tag, comm, request));
+    return fails("MPI_Irecv") ? MPI_ERR_OTHER : counted(PMPI_Irecv(data, bytes, type, from, tag, comm, request));
 }
 
 int MPI_Test(MPI_Request *request, int *done, MPI_Status *status)

@@ -136,8 +136,7 @@ static void cells_are_numbers(void **state)
         assert_false(clrnn_cell_number(none[i], strlen(none[i]), '.', &value));
     assert_true(clrnn_cell_number("-1,25e2", 7, ',', &value) && value == -125);
     assert_false(clrnn_cell_number("1.25", 4, ',', &value));
-    assert_true(clrnn_cell_is_missing("", 0) && clrnn_cell_is_missing("NaN", 3) &&
-                !clrnn_cell_is_missing("0", 1));
+    assert_true(clrnn_cell_is_missing("", 0) && clrnn_cell_is_missing("NaN", 3) && !clrnn_cell_is_missing("0", 1));
 }
 
 static void cells_are_times(void **state)
@@ -155,8 +154,8 @@ static void cells_are_times(void **state)
         {"17.5", 17.5},
         {"2024-05-31T00:00:00+02:00", 1717106400},
     };
-    static const char *const none[] = {
-        "", "2023-02-29", "2024-13-01", "monday", "2024-05-31x", "2024-05-31 25:00", "nan"};
+    static const char *const none[] = {"",   "2023-02-29", "2024-13-01", "monday", "2024-05-31x", "2024-05-31 25:00",
+                                       "nan"};
     double value;
 
     (void)state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// File formats: written files must read back; truncated, inconsistent or malicious files must be refused with
-// the reason.
+// File formats: written files must read back; truncated, inconsistent or malicious files must be refused with the
+// reason.
 #include <math.h>
 #include <unistd.h>
 
@@ -162,8 +162,8 @@ static void npy_refuses(void **state)
     }
 }
 
-// Every prefix of a valid file, and a valid file with any one byte of its header changed, must be read or
-// refused, without a crash.
+// Every prefix of a valid file, and a valid file with any one byte of its header changed, must be read or refused,
+// without a crash.
 static void npy_survives_damage(void **state)
 {
     const char *header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
@@ -257,8 +257,8 @@ static void safetensors_refuses(void **state)
          "overlap", 8},
         {"{\"a\":{\"dtype\":\"Q4\",\"shape\":[1],\"data_offsets\":[0,4]}}", "dtype Q4", 4},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", "no size", 4},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,4294967296],\"data_offsets\":[0,4]}}",
-         "overflows", 4},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,4294967296],\"data_offsets\":[0,4]}}", "overflows",
+         4},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", "outside", 4},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", "two data_offsets", 4},
         {"{\"a\":3}", "needs dtype", 0},

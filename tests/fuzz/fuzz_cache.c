@@ -41,8 +41,8 @@ static void start(uint8_t **whole, size_t *size)
     free(path);
 }
 
-// The input is the file of an entry. If it begins with an 'x', it is a change of a valid file: the next byte
-// is a position, and the bytes after it replace those at this position.
+// The input is the file of an entry. If it begins with an 'x', it is a change of a valid file: the next byte is a
+// position, and the bytes after it replace those at this position.
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t *seed;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a .csv file, with several delimiters and comment characters; reads its cells as numbers and
-// times.
+// Fuzz target: a .csv file, with several delimiters and comment characters; reads its cells as numbers and times.
 #include <string.h>
 
 #include "formats/cell.h"

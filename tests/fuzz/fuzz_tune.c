@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a tune file. The input is the content that the file's hash covers, and the target puts the
-// hash before it. An input that begins with '{' is the whole file.
+// Fuzz target: a tune file. The input is the content that the file's hash covers, and the target puts the hash before
+// it. An input that begins with '{' is the whole file.
 #include <stdio.h>
 #include <string.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL layer (the ICD loader's OPENCL_LAYERS) for tools/gpu-compile: every device reports the limits of
-// a GPU that is not there, so that plans choose the kernels and tilings that they would choose on that GPU.
-// The source of each program is also kept, for compilers that need no device.
+// An OpenCL layer (the ICD loader's OPENCL_LAYERS) for tools/gpu-compile: every device reports the limits of a GPU that
+// is not there, so that plans choose the kernels and tilings that they would choose on that GPU. The source of each
+// program is also kept, for compilers that need no device.
 //
-// CLRNN_GPU_LIMITS: KEY=VALUE, separated by semicolons: name, vendor, platform, units, work_group, local,
-// global, alloc, clock; if it is set, every device is reported as a GPU. CLRNN_GPU_SOURCES: a folder; each
-// program is written there as HASH.cl, whose first line is a comment with its build options.
+// CLRNN_GPU_LIMITS: KEY=VALUE, separated by semicolons: name, vendor, platform, units, work_group, local, global,
+// alloc, clock; if it is set, every device is reported as a GPU. CLRNN_GPU_SOURCES: a folder; each program is written
+// there as HASH.cl, whose first line is a comment with its build options.
 #include "tests/opencl_layer.h"
 
 #include <inttypes.h>
@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-// Copies the value of `key` in CLRNN_GPU_LIMITS into `value` and returns 1. Returns 0 if there is no such
-// key.
+// Copies the value of `key` in CLRNN_GPU_LIMITS into `value` and returns 1. Returns 0 if there is no such key.
 static int limit(const char *key, char *value, size_t size)
 {
     const size_t length = strlen(key);
@@ -41,8 +40,8 @@ static cl_int put(const void *from, size_t bytes, size_t size, void *value, size
     return CL_SUCCESS;
 }
 
-static cl_int CL_API_CALL my_clGetPlatformInfo(cl_platform_id p, cl_platform_info name, size_t size,
-                                               void *value, size_t *size_ret)
+static cl_int CL_API_CALL my_clGetPlatformInfo(cl_platform_id p, cl_platform_info name, size_t size, void *value,
+                                               size_t *size_ret)
 {
     char text[256];
 
@@ -118,8 +117,7 @@ static void keep(const char *folder, const char *options, const char *source)
     // several processes may build at the same time
     snprintf(part, sizeof(part), "%s.%d", path, (int)getpid());
     file = fopen(part, "w");
-    if (!file || fprintf(file, "// %s\n%s", options, source) < 0 || fclose(file) != 0 ||
-        rename(part, path) != 0)
+    if (!file || fprintf(file, "// %s\n%s", options, source) < 0 || fclose(file) != 0 || rename(part, path) != 0)
         give_up(path);
 }
 
@@ -131,11 +129,9 @@ static cl_int CL_API_CALL my_clBuildProgram(cl_program program, cl_uint count, c
     size_t size = 0;
     char *source;
 
-    if (folder && layer_next->clGetProgramInfo(program, CL_PROGRAM_SOURCE, 0, NULL, &size) == CL_SUCCESS &&
-        size > 1) {
+    if (folder && layer_next->clGetProgramInfo(program, CL_PROGRAM_SOURCE, 0, NULL, &size) == CL_SUCCESS && size > 1) {
         source = calloc(size + 1, 1);
-        if (!source ||
-            layer_next->clGetProgramInfo(program, CL_PROGRAM_SOURCE, size, source, NULL) != CL_SUCCESS)
+        if (!source || layer_next->clGetProgramInfo(program, CL_PROGRAM_SOURCE, size, source, NULL) != CL_SUCCESS)
             give_up("clGetProgramInfo");
         keep(folder, options ? options : "", source);
         free(source);

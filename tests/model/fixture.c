@@ -37,8 +37,7 @@ struct clrnn_model *fixture_model(struct scratch *f, const char *layers, const c
     return model;
 }
 
-const char *fixture_refusal(struct scratch *f, const char *layers, const char *train,
-                            struct clrnn_data_shape shape)
+const char *fixture_refusal(struct scratch *f, const char *layers, const char *train, struct clrnn_data_shape shape)
 {
     struct clrnn_config *config = fixture_config(f, layers, train);
     struct clrnn_model *model = NULL;
@@ -51,8 +50,7 @@ const char *fixture_refusal(struct scratch *f, const char *layers, const char *t
     return f->error;
 }
 
-struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths,
-                                 uint64_t seed)
+struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths, uint64_t seed)
 {
     const struct clrnn_random r = {.seed = seed, .stream = RANDOM_PROBE};
     const bool real = clrnn_loss_is_real(model->config->train.loss.kind);
@@ -107,8 +105,7 @@ void fixture_batch_free(struct clrnn_batch *b)
 struct clrnn_plan_data fixture_data(struct clrnn_model *m, const struct clrnn_batch *b)
 {
     const size_t rows = (size_t)b->N * b->T, targets = m->per_step ? rows : b->N;
-    struct clrnn_plan_data d = {
-        .S = b->N, .T_data = b->T, .y_real = b->targets != NULL, .y_steps = m->per_step};
+    struct clrnn_plan_data d = {.S = b->N, .T_data = b->T, .y_real = b->targets != NULL, .y_steps = m->per_step};
     int32_t *index = calloc(b->N, sizeof(*index));
     struct clrnn_device *device = m->device;
 

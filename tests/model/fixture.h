@@ -14,12 +14,10 @@ struct clrnn_config *fixture_config(struct scratch *f, const char *layers, const
 struct clrnn_model *fixture_model(struct scratch *f, const char *layers, const char *train,
                                   struct clrnn_data_shape shape);
 /** Returns the message with which creating the model fails (CLRNN_ERR_CONFIG). */
-const char *fixture_refusal(struct scratch *f, const char *layers, const char *train,
-                            struct clrnn_data_shape shape);
+const char *fixture_refusal(struct scratch *f, const char *layers, const char *train, struct clrnn_data_shape shape);
 
 /** Makes a batch of random numbers that depend only on `seed`. Free it with fixture_batch_free. */
-struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths,
-                                 uint64_t seed);
+struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths, uint64_t seed);
 void fixture_batch_free(struct clrnn_batch *batch);
 
 /** Makes a data set of one batch on the device, for plans. Its index buffer is 0 to N - 1. */

@@ -115,8 +115,8 @@ void scratch_write(const struct scratch *s, const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-static void write_npy(const struct scratch *s, const char *name, enum clrnn_dtype dtype, const void *values,
-                      size_t a, size_t b, size_t c)
+static void write_npy(const struct scratch *s, const char *name, enum clrnn_dtype dtype, const void *values, size_t a,
+                      size_t b, size_t c)
 {
     const size_t shape[3] = {a, b, c};
     const unsigned ndim = b ? c ? 3 : 2 : 1;
@@ -137,8 +137,8 @@ void scratch_i64(const struct scratch *s, const char *name, const int64_t *value
     write_npy(s, name, CLRNN_DTYPE_I64, values, a, b, 0);
 }
 
-void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint32_t T, uint32_t C,
-                     uint32_t classes, bool steps, uint64_t seed)
+void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint32_t T, uint32_t C, uint32_t classes,
+                     bool steps, uint64_t seed)
 {
     const struct clrnn_random r = {seed, RANDOM_PROBE, 0, 0}, l = {seed, RANDOM_PROBE, 1, 0};
     const uint32_t width = C ? C : 1;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Helpers of tests of models and of training: a temporary folder, data files, a log that stores messages, a
-// device.
+// Helpers of tests of models and of training: a temporary folder, data files, a log that stores messages, a device.
 #ifndef CLRNN_TESTS_MODEL_SCRATCH_H
 #define CLRNN_TESTS_MODEL_SCRATCH_H
 
@@ -25,12 +24,12 @@ struct scratch_test {
 };
 
 /** A test that gets a struct scratch with a new folder and a device. `on` selects the device: "ref"; NULL
- * (CLRNN_DEVICE, else "cpu"); or "" for no device. If `on` is NULL and there is no device, a message is
- * printed and the test is not run. (cmocka's skip() prints "not ok", which meson takes for a failure.) */
+ * (CLRNN_DEVICE, else "cpu"); or "" for no device. If `on` is NULL and there is no device, a message is printed and the
+ * test is not run. (cmocka's skip() prints "not ok", which meson takes for a failure.) */
 #define SCRATCH_TEST(test, on) scratch_unit_test(#test "(" #on ")", &(struct scratch_test){test, on})
 struct CMUnitTest scratch_unit_test(const char *name, struct scratch_test *test);
-/** Opens another struct scratch than that of the test. Returns NULL only for `select` NULL, if there is no
- * device; a message has then been printed. */
+/** Opens another struct scratch than that of the test. Returns NULL only for `select` NULL, if there is no device; a
+ * message has then been printed. */
 struct scratch *scratch_open(const char *select);
 void scratch_close(struct scratch *s);
 
@@ -41,14 +40,13 @@ char *scratch_read(const struct scratch *s, const char *name, size_t *size);
 void scratch_write(const struct scratch *s, const char *name, const char *text);
 
 /** Both functions write an .npy file of numbers. Its shape is (a, b, c); a dimension of 0 ends the shape. */
-void scratch_f32(const struct scratch *s, const char *name, const float *values, size_t a, size_t b,
-                 size_t c);
+void scratch_f32(const struct scratch *s, const char *name, const float *values, size_t a, size_t b, size_t c);
 void scratch_i64(const struct scratch *s, const char *name, const int64_t *values, size_t a, size_t b);
 
-/** Writes a small problem that can be learnt: X_PART.npy (N, T, C), classes y_PART.npy (N), or (N, T) with
- * `steps`, and lengths_PART.npy (N). If C is 0, X has tokens (N, T). */
-void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint32_t T, uint32_t C,
-                     uint32_t classes, bool steps, uint64_t seed);
+/** Writes a small problem that can be learnt: X_PART.npy (N, T, C), classes y_PART.npy (N), or (N, T) with `steps`, and
+ * lengths_PART.npy (N). If C is 0, X has tokens (N, T). */
+void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint32_t T, uint32_t C, uint32_t classes,
+                     bool steps, uint64_t seed);
 
 /** Makes a config from text, with data paths relative to the folder. The test fails if the config is
  * refused. */

@@ -78,8 +78,7 @@ static void test_resume(struct scratch *f)
 // Numbers of the schedule, which files store as text, must be restored bit by bit, also unusual numbers.
 static void test_schedule_numbers(struct scratch *f)
 {
-    static const double odd[] = {0,        -0.0,      1e-304, 0x1p-1074, 0x1.fffffffffffffp+1023,
-                                 INFINITY, -INFINITY, 1.0 / 3};
+    static const double odd[] = {0, -0.0, 1e-304, 0x1p-1074, 0x1.fffffffffffffp+1023, INFINITY, -INFINITY, 1.0 / 3};
     struct clrnn_model *m, *again;
     const char *path = scratch_path(f, "odd.safetensors");
 
@@ -145,17 +144,15 @@ static void test_init(struct scratch *f)
     assert_non_null(strstr(f->error, "holds no clrnn model"));
     clrnn_model_destroy(&same);
 
-    other =
-        fixture_model(f,
-                      "- batchnorm: {name: norm}\n- gru: {name: gru, hidden_size: 6}\n- pool: {over: last}\n"
-                      "- linear: {name: head, out_features: 3}\n",
-                      TRAIN, shape);
+    other = fixture_model(f,
+                          "- batchnorm: {name: norm}\n- gru: {name: gru, hidden_size: 6}\n- pool: {over: last}\n"
+                          "- linear: {name: head, out_features: 3}\n",
+                          TRAIN, shape);
     f->errors = 0;
     assert_int_equal(clrnn_model_init(other, path, false), CLRNN_ERR_DATA);
     assert_int_equal(f->errors, 1);
     assert_non_null(strstr(f->error, "missing head.weight, head.bias; extra gru.weight_ih_l0_reverse, "));
-    assert_non_null(
-        strstr(f->error, "fc.weight, fc.bias; wrongly shaped gru.weight_ih_l0 [15, 4] (expected [18, 4])"));
+    assert_non_null(strstr(f->error, "fc.weight, fc.bias; wrongly shaped gru.weight_ih_l0 [15, 4] (expected [18, 4])"));
     f->errors = 0;
     assert_int_equal(clrnn_model_init(other, path, true), CLRNN_OK);
     assert_int_equal(f->errors, 0);
@@ -218,8 +215,7 @@ static void test_init_lenient(struct scratch *f)
 // A deviation so small that a device may treat it as 0 must be replaced by 1, as for a constant feature.
 static void test_small_deviation(struct scratch *f)
 {
-    static const double mean[4] = {0, 0, 0, 0}, std[4] = {0, 1e-40, 0x1p-126, 2},
-                        want[4] = {1, 1, 0x1p-126, 2};
+    static const double mean[4] = {0, 0, 0, 0}, std[4] = {0, 1e-40, 0x1p-126, 2}, want[4] = {1, 1, 0x1p-126, 2};
     struct clrnn_model *m;
     double got[4];
 

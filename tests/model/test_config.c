@@ -52,8 +52,7 @@ static void test_defaults(void **state)
                 c->train.optimizer.beta1 == 0.9 && c->train.optimizer.beta2 == 0.999 &&
                 c->train.optimizer.eps == 1e-8 && c->train.optimizer.weight_decay == 0);
     assert_true(c->train.scheduler.kind == CLRNN_SCHEDULER_NONE);
-    assert_true(c->train.epochs == 10 && c->train.batch_size == 32 && !c->train.shuffle &&
-                !c->train.drop_last);
+    assert_true(c->train.epochs == 10 && c->train.batch_size == 32 && !c->train.shuffle && !c->train.drop_last);
     assert_true(c->train.clip_grad_norm == 0 && c->train.log_every == 0 && !c->train.early_stopping.on);
     assert_true(!c->data.train.there && !c->data.standard && c->data.valid_fraction == 0);
     clrnn_config_destroy(&c);
@@ -82,21 +81,18 @@ static void test_optimizer_defaults(void **state)
 
 static void test_scheduler_defaults(void **state)
 {
-    struct clrnn_config *c =
-        parse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}}");
+    struct clrnn_config *c = parse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}}");
     const struct clrnn_scheduler_config *s = &c->train.scheduler;
 
     (void)state;
-    assert_true(s->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && s->per_batch && s->total_steps == 0 &&
-                s->epochs == 0 && s->pct_start == 0.3 && !s->linear_anneal && s->cycle_momentum &&
-                s->base_momentum == 0.85 && s->max_momentum == 0.95 && s->div_factor == 25 &&
-                s->final_div_factor == 1e4 && !s->three_phase);
+    assert_true(s->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && s->per_batch && s->total_steps == 0 && s->epochs == 0 &&
+                s->pct_start == 0.3 && !s->linear_anneal && s->cycle_momentum && s->base_momentum == 0.85 &&
+                s->max_momentum == 0.95 && s->div_factor == 25 && s->final_div_factor == 1e4 && !s->three_phase);
     clrnn_config_destroy(&c);
     c = parse(LAYERS "train: {scheduler: reduce_lr_on_plateau}");
     s = &c->train.scheduler;
-    assert_true(!s->per_batch && !s->mode_max && s->factor == 0.1 && s->patience == 10 &&
-                s->threshold == 1e-4 && !s->threshold_abs && s->cooldown == 0 && s->min_lr == 0 &&
-                s->plateau_eps == 1e-8);
+    assert_true(!s->per_batch && !s->mode_max && s->factor == 0.1 && s->patience == 10 && s->threshold == 1e-4 &&
+                !s->threshold_abs && s->cooldown == 0 && s->min_lr == 0 && s->plateau_eps == 1e-8);
     clrnn_config_destroy(&c);
     c = parse(LAYERS "train: {scheduler: linear_lr}");
     s = &c->train.scheduler;
@@ -180,8 +176,7 @@ static void test_file_and_set(void **state)
     path = write_config(LAYERS "train: {optimizer: {adam: {lr: 0.1}}}\n");
     assert_int_equal(clrnn_config_read(&kept.log, path, ARRAY_SIZE(set), set, &c), CLRNN_OK);
     assert_true(c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD && c->train.optimizer.lr == 0.5);
-    assert_true(c->layer[0].hidden_size == 7 && c->train.scheduler.step_size == 3 &&
-                c->train.scheduler.per_batch);
+    assert_true(c->layer[0].hidden_size == 7 && c->train.scheduler.step_size == 3 && c->train.scheduler.per_batch);
     assert_string_equal(c->path, path);
     assert_string_equal(c->folder, test_folder);
     clrnn_config_destroy(&c);
@@ -202,8 +197,7 @@ static void test_file_and_set(void **state)
     free(path);
 }
 
-// Checks that the text of the config, the text of the config read from that text, and the text of a copy are
-// the same.
+// Checks that the text of the config, the text of the config read from that text, and the text of a copy are the same.
 static void check_round_trip(const struct clrnn_config *config, const char *what)
 {
     char *text = clrnn_config_text(config), *twice, *thrice;
@@ -262,8 +256,7 @@ static void test_absolute_paths(void **state)
     struct clrnn_config *c;
 
     (void)state;
-    path =
-        write_config(LAYERS "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
+    path = write_config(LAYERS "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
     assert_int_equal(clrnn_config_read(&kept.log, path, 0, NULL, &c), CLRNN_OK);
     assert_string_equal(c->data.train.x, "X.npy"); // as the config wrote it
     text = clrnn_config_text(c);
@@ -384,8 +377,7 @@ static void test_examples(void **state)
 // Reads the configs of recorded runs and references, if they are in shared/ beside the source tree.
 static void test_recorded(void **state)
 {
-    const int count = read_all(SOURCE_ROOT "/../shared/parity/open") +
-                      read_all(SOURCE_ROOT "/../shared/faults/open") +
+    const int count = read_all(SOURCE_ROOT "/../shared/parity/open") + read_all(SOURCE_ROOT "/../shared/faults/open") +
                       read_all(SOURCE_ROOT "/../shared/refs");
 
     (void)state;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Damaged model files, and weights that are not finite, must be refused with the file, the position and the
-// reason.
+// Damaged model files, and weights that are not finite, must be refused with the file, the position and the reason.
 #include "files.h"
 
 #include <math.h>
@@ -13,10 +12,9 @@
 #define FILE_NAME "model.safetensors"
 #define CHANGED "changed.safetensors"
 
-// Copies FILE_NAME to CHANGED with one change: a new value of `key` (NULL: the key is removed), or new data
-// of `tensor` (NULL: the tensor is removed).
-static void rewrite(const struct scratch *f, const char *key, const char *value, const char *tensor,
-                    const void *data)
+// Copies FILE_NAME to CHANGED with one change: a new value of `key` (NULL: the key is removed), or new data of `tensor`
+// (NULL: the tensor is removed).
+static void rewrite(const struct scratch *f, const char *key, const char *value, const char *tensor, const void *data)
 {
     struct clrnn_safetensors_writer *w;
     struct clrnn_safetensors *file;
@@ -47,8 +45,7 @@ static void test_damaged(struct scratch *f)
         const char *key, *value, *dropped, *want;
     } row[] = {
         {"clrnn.config", NULL, NULL, "metadata lack clrnn.config"},
-        {"clrnn.config", "model: {layers: [{linear: {out_feature: 2}}]}", NULL,
-         "the config inside is wrong: "},
+        {"clrnn.config", "model: {layers: [{linear: {out_feature: 2}}]}", NULL, "the config inside is wrong: "},
         {"clrnn.config", "model: {layers: [{linear: {out_features: 16000000}}]}", NULL, "parameters"},
         {"clrnn.config", "model: {layers: [{linear: {out_features: 3}}]}", NULL, "does not fit the model"},
         {"clrnn.format", "2", NULL, "is of model file format 2, expected 1"},
@@ -64,8 +61,7 @@ static void test_damaged(struct scratch *f)
         {"clrnn.schedule.bad", "9223372036854775807", NULL, "is out of range"},
         {"clrnn.schedule.cooldown_left", "-9223372036854775808", NULL, "is out of range"},
         {"clrnn.progress.epoch", "9000000000", NULL, "is out of range"},
-        {"clrnn.progress.epoch", "1", NULL,
-         "counters in its metadata do not fit each other: 0 steps, 1 epochs"},
+        {"clrnn.progress.epoch", "1", NULL, "counters in its metadata do not fit each other: 0 steps, 1 epochs"},
         {"clrnn.progress.step_in_epoch", "4294967295", NULL, "do not fit each other"},
         {"clrnn.progress.best_epoch", "1", NULL, "do not fit each other"},
         {"clrnn.progress.seconds", "-1", NULL, "is out of range"},
@@ -99,8 +95,8 @@ static void test_damaged(struct scratch *f)
     assert_int_equal(clrnn_checkpoint_read(f->device, path, &again, NULL), CLRNN_ERR_DATA);
 }
 
-// NaN or infinity in any one number of any tensor must be refused. A run folder given as the path means its
-// last weights.
+// NaN or infinity in any one number of any tensor must be refused. A run folder given as the path means its last
+// weights.
 static void test_not_finite(struct scratch *f)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};

@@ -128,14 +128,13 @@ static void test_recurrent(struct scratch *f)
     size_t count;
     float *bias;
 
-    m = fixture_model(
-        f,
-        "- lstm: {hidden_size: 24, num_layers: 2, bidirectional: true, init: {weight_ih: "
-        "xavier_uniform, weight_hh: orthogonal, bias: zeros, forget_bias: 1.0}}\n"
-        "- gru: {hidden_size: 24, layer_norm: true, init: {all: {uniform: [-0.5, -0.25]}, bias_hh: "
-        "0.125, gamma_hh: 0.1}}\n"
-        "- linear: {out_features: 3}\n",
-        TRAIN, shape);
+    m = fixture_model(f,
+                      "- lstm: {hidden_size: 24, num_layers: 2, bidirectional: true, init: {weight_ih: "
+                      "xavier_uniform, weight_hh: orthogonal, bias: zeros, forget_bias: 1.0}}\n"
+                      "- gru: {hidden_size: 24, layer_norm: true, init: {all: {uniform: [-0.5, -0.25]}, bias_hh: "
+                      "0.125, gamma_hh: 0.1}}\n"
+                      "- linear: {out_features: 3}\n",
+                      TRAIN, shape);
     check_uniform(m, "0.weight_ih_l0", -sqrt(6.0 / 144), sqrt(6.0 / 144));
     check_uniform(m, "0.weight_ih_l1_reverse", -sqrt(6.0 / 144), sqrt(6.0 / 144));
     check_orthogonal(m, "0.weight_hh_l0_reverse");
@@ -159,12 +158,11 @@ static void test_keras(struct scratch *f)
     float *bias;
     char *text;
 
-    config =
-        fixture_config(f,
-                       "- lstm: {hidden_size: 32}\n"
-                       "- lstm: {hidden_size: 32, init: {forget_bias: 0, weight_hh: {normal: [0, 0.5]}}}\n"
-                       "- linear: {out_features: 40}\n",
-                       TRAIN);
+    config = fixture_config(f,
+                            "- lstm: {hidden_size: 32}\n"
+                            "- lstm: {hidden_size: 32, init: {forget_bias: 0, weight_hh: {normal: [0, 0.5]}}}\n"
+                            "- linear: {out_features: 40}\n",
+                            TRAIN);
     assert_int_equal(clrnn_config_set(&f->log, config, "model.init=keras"), CLRNN_OK);
     text = clrnn_config_text(config); // model.init must be written and read back
     assert_int_equal(clrnn_config_parse(&f->log, text, NULL, &again), CLRNN_OK);
@@ -191,8 +189,7 @@ static void test_mistakes(struct scratch *f)
     static const char *const layers[][2] = {
         {"- linear: {out_features: 2, bias: false, init: {bias: zeros}}\n", "no such parameter"},
         {"- linear: {out_features: 2, init: {bias: orthogonal}}\n", "is a vector"},
-        {"- lstm: {hidden_size: 2, init: {weight_hr: zeros}}\n- linear: {out_features: 2}\n",
-         "no such parameter"},
+        {"- lstm: {hidden_size: 2, init: {weight_hr: zeros}}\n- linear: {out_features: 2}\n", "no such parameter"},
         {"- lstm: {hidden_size: 2, bias: false, init: {forget_bias: 1}}\n", "bias: false"},
     };
     static const char *const texts[][2] = {
@@ -241,9 +238,8 @@ static void test_device(struct scratch *f)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_linear, "ref"), SCRATCH_TEST(test_recurrent, "ref"),
-        SCRATCH_TEST(test_keras, "ref"),  SCRATCH_TEST(test_mistakes, "ref"),
-        SCRATCH_TEST(test_device, NULL),
+        SCRATCH_TEST(test_linear, "ref"),   SCRATCH_TEST(test_recurrent, "ref"), SCRATCH_TEST(test_keras, "ref"),
+        SCRATCH_TEST(test_mistakes, "ref"), SCRATCH_TEST(test_device, NULL),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer used alone must give PyTorch's outputs, states and gradients
-// (tests/golden/record_layer.py), keep the results of several passes separate, and refuse what does not fit.
+// A recurrent layer used alone must give PyTorch's outputs, states and gradients (tests/golden/record_layer.py), keep
+// the results of several passes separate, and refuse what does not fit.
 #include "fixture.h"
 
 #include <math.h>
@@ -66,13 +66,8 @@ static void set_up(struct scratch *f, struct arrays *a, const struct clrnn_layer
         a->given[i] = a->weight[i];
         a->dweights[i] = a->dweight[i];
     }
-    a->input = (struct clrnn_layer_input){.T = T,
-                                          .N = N,
-                                          .x = a->x,
-                                          .lengths = lengths,
-                                          .h0 = a->h0,
-                                          .c0 = lstm ? a->c0 : NULL,
-                                          .weights = a->given};
+    a->input = (struct clrnn_layer_input){
+        .T = T, .N = N, .x = a->x, .lengths = lengths, .h0 = a->h0, .c0 = lstm ? a->c0 : NULL, .weights = a->given};
     a->output = (struct clrnn_layer_output){a->made[0], a->made[1], lstm ? a->made[2] : NULL};
     a->gradients = (struct clrnn_layer_gradients){.dy = a->dy,
                                                   .dhn = a->dhn,
@@ -104,8 +99,8 @@ static void check(const struct arrays *a, const double *want, size_t count)
     at += check_part("dh0", a->made[4], at, a->h);
     at += check_part("dc0", a->made[5], at, a->c);
     for (size_t i = 0; i < a->weights; i++)
-        at += check_part(clrnn_layer_param(a->layer, i)->name, a->dweight[i], at,
-                         clrnn_layer_param(a->layer, i)->count);
+        at +=
+            check_part(clrnn_layer_param(a->layer, i)->name, a->dweight[i], at, clrnn_layer_param(a->layer, i)->count);
     assert_int_equal(at - want, count);
 }
 
@@ -116,11 +111,10 @@ static void refused(struct scratch *f, enum clrnn_status st, enum clrnn_status w
     f->error[0] = '\0';
 }
 
-// Runs the backward of a pass after the layer's weights have changed. The backward must be refused, unless
-// the caller gives the weights that the pass's forward had (gradients.weights): then the gradients must be as
-// recorded.
-static void run_with_weights_of_before(struct scratch *f, const struct clrnn_layer_params *params,
-                                       const double *want, size_t count)
+// Runs the backward of a pass after the layer's weights have changed. The backward must be refused, unless the caller
+// gives the weights that the pass's forward had (gradients.weights): then the gradients must be as recorded.
+static void run_with_weights_of_before(struct scratch *f, const struct clrnn_layer_params *params, const double *want,
+                                       size_t count)
 {
     static struct arrays a;
     const float *others[WEIGHTS];
@@ -132,9 +126,8 @@ static void run_with_weights_of_before(struct scratch *f, const struct clrnn_lay
     for (size_t i = 0; i < a.weights; i++)
         others[i] = zeros;
     a.input.weights = others;
-    assert_int_equal(
-        clrnn_layer_forward(a.layer, &a.input, &(struct clrnn_layer_output){unwanted, NULL, NULL}, &other),
-        CLRNN_OK);
+    assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &(struct clrnn_layer_output){unwanted, NULL, NULL}, &other),
+                     CLRNN_OK);
     refused(f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "weights have changed");
     a.gradients.weights = a.given;
     for (int i = 0; i < 2; i++) { // the second time, the backward must first run the forward again
@@ -161,9 +154,8 @@ static void run(struct scratch *f, const struct clrnn_layer_params *params, cons
     check(&a, want, count);
     // once more, after another pass of the same shape: the gradients must not change
     a.input.h0 = a.input.c0 = NULL;
-    assert_int_equal(
-        clrnn_layer_forward(a.layer, &a.input, &(struct clrnn_layer_output){last, NULL, NULL}, &other),
-        CLRNN_OK);
+    assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &(struct clrnn_layer_output){last, NULL, NULL}, &other),
+                     CLRNN_OK);
     memset(a.made[3], 0, sizeof(a.made[3]));
     assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
     check(&a, want, count);
@@ -179,8 +171,8 @@ static void run(struct scratch *f, const struct clrnn_layer_params *params, cons
     clrnn_layer_destroy(&a.layer);
 }
 
-// Checks that a backward without gradients of the final states (NULL) gives the same bits as one with zeros.
-// Both backwards run on the same pass, one after the other.
+// Checks that a backward without gradients of the final states (NULL) gives the same bits as one with zeros. Both
+// backwards run on the same pass, one after the other.
 static void check_no_final(struct scratch *f, const struct clrnn_layer_params *params)
 {
     static struct arrays a;
@@ -270,8 +262,7 @@ static void test_refusals(struct scratch *f)
     int32_t wrong[N] = {4, 5, 1};
 
     params.proj_size = 2;
-    refused(f, clrnn_layer_create(f->device, &params, &layer), CLRNN_ERR_CONFIG,
-            "only lstm has a projection");
+    refused(f, clrnn_layer_create(f->device, &params, &layer), CLRNN_ERR_CONFIG, "only lstm has a projection");
     params = (struct clrnn_layer_params){.kind = CLRNN_LAYER_LINEAR, .input_size = C, .hidden_size = H};
     refused(f, clrnn_layer_create(f->device, &params, &layer), CLRNN_ERR_ARG, "rnn, lstm or gru");
     params = gru;

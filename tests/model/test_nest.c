@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Layers residual and concat: reading, writing, names and refusals; and the gradient of the whole model
-// compared with differences of its loss.
+// Layers residual and concat: reading, writing, names and refusals; and the gradient of the whole model compared with
+// differences of its loss.
 #include "fixture.h"
 
 #include <math.h>
@@ -40,8 +40,8 @@ static void test_names(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// The config's text must read back as the same text. The flat list of layers must count the layers inside
-// each (`inner`).
+// The config's text must read back as the same text. The flat list of layers must count the layers inside each
+// (`inner`).
 static void test_round_trip(struct scratch *f)
 {
     struct clrnn_config *config, *again;
@@ -58,8 +58,8 @@ static void test_round_trip(struct scratch *f)
     assert_int_equal(clrnn_layer_place(config, 6), 1);
     assert_int_equal(clrnn_layers_width(config, 6, 3, 0), 3);
     assert_int_equal(clrnn_layers_width(config, 7, 3, 0), 11);
-    assert_int_equal(
-        clrnn_config_set(&f->log, config, "model.layers.1.concat.branches.1.0.gru.hidden_size=5"), CLRNN_OK);
+    assert_int_equal(clrnn_config_set(&f->log, config, "model.layers.1.concat.branches.1.0.gru.hidden_size=5"),
+                     CLRNN_OK);
     assert_int_equal(config->layer[5].hidden_size, 5);
     text = clrnn_config_text(config);
     assert_int_equal(clrnn_config_parse(&f->log, text, ".", &again), CLRNN_OK);
@@ -103,9 +103,8 @@ static void test_refusals(struct scratch *f)
     }
 }
 
-// The branches of a concat must result in the same number of steps. In data without lengths this is needed
-// only for the data's own number of steps, here 6: both branches make 3 steps of them, and the model must be
-// accepted.
+// The branches of a concat must result in the same number of steps. In data without lengths this is needed only for the
+// data's own number of steps, here 6: both branches make 3 steps of them, and the model must be accepted.
 static void test_steps_of_the_data(struct scratch *f)
 {
     struct clrnn_batch batch;
@@ -130,8 +129,8 @@ static double loss_of(struct clrnn_model *m, const struct clrnn_batch *batch)
     return result.loss;
 }
 
-// Compares the gradients with differences of the loss. The learning rate is 0, so that a step computes
-// gradients but leaves the parameters as they are.
+// Compares the gradients with differences of the loss. The learning rate is 0, so that a step computes gradients but
+// leaves the parameters as they are.
 static void check_gradient(struct scratch *f, const char *layers, bool lengths)
 {
     struct clrnn_batch batch;
@@ -159,8 +158,8 @@ static void check_gradient(struct scratch *f, const char *layers, bool lengths)
             want = (want - loss_of(m, &batch)) / (2 * step);
             value[k] = kept;
             if (!(fabs(grad[k] - want) <= 1e-7))
-                fail_msg("%s[%zu], lengths %d: the gradient is %.12g, differences say %.12g", p->name, k,
-                         lengths, grad[k], want);
+                fail_msg("%s[%zu], lengths %d: the gradient is %.12g, differences say %.12g", p->name, k, lengths,
+                         grad[k], want);
         }
         assert_int_equal(clrnn_model_write(m, i, value), CLRNN_OK);
         free(value);
@@ -175,14 +174,13 @@ static void test_gradient(struct scratch *f)
     for (int lengths = 0; lengths < 2; lengths++) {
         check_gradient(f, NESTED, lengths);
         check_gradient(f, "- residual: {layers: [tanh]}\n- rnn: {hidden_size: 2}\n", lengths);
-        check_gradient(
-            f,
-            "- lstm: {hidden_size: 3}\n"
-            "- concat: {branches: [[pool: {over: max}], [gru: {hidden_size: 2}, pool: {over: final}]]}\n"
-            "- concat: {branches: [[], [linear: {out_features: 3}], []]}\n"
-            "- residual: {layers: [linear: {out_features: 13}]}\n"
-            "- linear: {out_features: 2}\n",
-            lengths);
+        check_gradient(f,
+                       "- lstm: {hidden_size: 3}\n"
+                       "- concat: {branches: [[pool: {over: max}], [gru: {hidden_size: 2}, pool: {over: final}]]}\n"
+                       "- concat: {branches: [[], [linear: {out_features: 3}], []]}\n"
+                       "- residual: {layers: [linear: {out_features: 13}]}\n"
+                       "- linear: {out_features: 2}\n",
+                       lengths);
     }
 }
 
@@ -208,16 +206,14 @@ static void test_windows(struct scratch *f)
                        "- rnn: {hidden_size: 3}\n- pool: {over: mean}\n- linear: {out_features: 2}\n",
                        lengths);
     }
-    check_gradient(f, "- conv1d: {out_channels: 3, kernel_size: 2}\n- flatten\n- linear: {out_features: 2}\n",
-                   false);
+    check_gradient(f, "- conv1d: {out_channels: 3, kernel_size: 2}\n- flatten\n- linear: {out_features: 2}\n", false);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_names, "ref"),    SCRATCH_TEST(test_round_trip, "ref"),
-        SCRATCH_TEST(test_refusals, "ref"), SCRATCH_TEST(test_steps_of_the_data, "ref"),
-        SCRATCH_TEST(test_gradient, "ref"), SCRATCH_TEST(test_windows, "ref")};
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_names, "ref"),    SCRATCH_TEST(test_round_trip, "ref"),
+                                       SCRATCH_TEST(test_refusals, "ref"), SCRATCH_TEST(test_steps_of_the_data, "ref"),
+                                       SCRATCH_TEST(test_gradient, "ref"), SCRATCH_TEST(test_windows, "ref")};
 
     return cmocka_run_group_tests_name("model/nest", tests, NULL, NULL);
 }

@@ -99,23 +99,17 @@ static void test_seed_ops(struct scratch *f)
 
     scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 1), CLRNN_OK);
-    check_ops(
-        &s,
-        "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
-        "3 pool_fwd, 4 dropout_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss, "
-        "7 pointwise_bwd, 6 pointwise_bwd, fc7 linear_bwd, 4 dropout_bwd, 3 pool_bwd, rnn2.l1 rnn_bwd, "
-        "rnn2.l0 rnn_bwd, norm batchnorm_bwd, rnn.l1 rnn_bwd, rnn.l0 rnn_bwd, optimizer optim");
+    check_ops(&s, "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
+                  "3 pool_fwd, 4 dropout_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss, "
+                  "7 pointwise_bwd, 6 pointwise_bwd, fc7 linear_bwd, 4 dropout_bwd, 3 pool_bwd, rnn2.l1 rnn_bwd, "
+                  "rnn2.l0 rnn_bwd, norm batchnorm_bwd, rnn.l1 rnn_bwd, rnn.l0 rnn_bwd, optimizer optim");
     assert_int_equal(scene_plan(&s, CLRNN_MODE_GRADIENT, 4, 1), CLRNN_OK);
     assert_int_equal(s.plan->graph->op[s.plan->graph->op_count - 1].kind, CLRNN_OP_GRAD_NORM);
-    assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_NEW_MEAN]),
-                        "none");
-    assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_BATCHES]),
-                        "none");
+    assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_NEW_MEAN]), "none");
+    assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_BATCHES]), "none");
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 4, 1), CLRNN_OK);
-    check_ops(
-        &s,
-        "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
-        "3 pool_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss");
+    check_ops(&s, "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
+                  "3 pool_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss");
     assert_int_equal(scene_plan(&s, CLRNN_MODE_PREDICT, 4, 1), CLRNN_OK);
     assert_int_equal(s.plan->graph->op[s.plan->graph->op_count - 1].kind, CLRNN_OP_POINTWISE_FWD);
     assert_int_equal(op_at(&s, "data", CLRNN_OP_FEED)->in[FEED_Y], CLRNN_NONE);
@@ -192,8 +186,8 @@ static void test_lengths(struct scratch *f)
     scene_close(&s);
 }
 
-// Dropout of a stack must be between its levels, not after the last. Every dropout op must have its own
-// number `stream`, by which random numbers differ.
+// Dropout of a stack must be between its levels, not after the last. Every dropout op must have its own number
+// `stream`, by which random numbers differ.
 static void test_dropout_streams(struct scratch *f)
 {
     struct scene s = {.f = f};
@@ -203,12 +197,10 @@ static void test_dropout_streams(struct scratch *f)
                "- dropout: {p: 0.0}\n- dropout: {name: d, p: 0.3}\n- linear: {out_features: 2}\n",
                TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 2, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
-    check_ops(
-        &s,
-        "data feed, 0 dropout_fwd, g.l0 rnn_fwd, g.l0 dropout_fwd, g.l1 rnn_fwd, g.l1 dropout_fwd, "
-        "g.l2 rnn_fwd, d dropout_fwd, 4 linear_fwd, loss loss, 4 linear_bwd, d dropout_bwd, g.l2 rnn_bwd, "
-        "g.l1 dropout_bwd, g.l1 rnn_bwd, g.l0 dropout_bwd, g.l0 rnn_bwd, "
-        "optimizer optim");
+    check_ops(&s, "data feed, 0 dropout_fwd, g.l0 rnn_fwd, g.l0 dropout_fwd, g.l1 rnn_fwd, g.l1 dropout_fwd, "
+                  "g.l2 rnn_fwd, d dropout_fwd, 4 linear_fwd, loss loss, 4 linear_bwd, d dropout_bwd, g.l2 rnn_bwd, "
+                  "g.l1 dropout_bwd, g.l1 rnn_bwd, g.l0 dropout_bwd, g.l0 rnn_bwd, "
+                  "optimizer optim");
     assert_int_equal(op_at(&s, "0", CLRNN_OP_DROPOUT_FWD)->dropout.stream, 0);
     assert_int_equal(op_at(&s, "g.l0", CLRNN_OP_DROPOUT_FWD)->dropout.stream, 1);
     assert_int_equal(op_at(&s, "g.l1", CLRNN_OP_DROPOUT_BWD)->dropout.stream, 2);
@@ -239,8 +231,7 @@ static void test_first_trained(struct scratch *f)
                TRAIN, (struct clrnn_data_shape){0, true, 2, 0}, 4, 2, true);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
     assert_int_equal(op_at(&s, "e", CLRNN_OP_EMBEDDING_FWD)->C, 3);
-    assert_string_equal(name_of(&s, op_at(&s, "e", CLRNN_OP_EMBEDDING_BWD)->out[EMBEDDING_DWEIGHT]),
-                        "e.weight.grad");
+    assert_string_equal(name_of(&s, op_at(&s, "e", CLRNN_OP_EMBEDDING_BWD)->out[EMBEDDING_DWEIGHT]), "e.weight.grad");
     check_dims(&s, op_at(&s, "data", CLRNN_OP_FEED)->out[FEED_OUT_X], 2, 2, 4, 0);
     scene_close(&s);
 }
@@ -266,8 +257,8 @@ static void test_moments(struct scratch *f)
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         const struct clrnn_op *op;
 
-        scene_open(&s, "- linear: {out_features: 2}\n", row[i].train,
-                   (struct clrnn_data_shape){5, false, 2, 0}, 4, 1, false);
+        scene_open(&s, "- linear: {out_features: 2}\n", row[i].train, (struct clrnn_data_shape){5, false, 2, 0}, 4, 1,
+                   false);
         assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 1), CLRNN_OK);
         op = op_at(&s, "optimizer", CLRNN_OP_OPTIM);
         for (int k = 0; k < 3; k++)
@@ -284,8 +275,7 @@ static void test_refusals(struct scratch *f)
     scene_open(&s, "- batchnorm: {name: norm}\n- linear: {out_features: 2}\n", TRAIN,
                (struct clrnn_data_shape){5, false, 2, 0}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 1, 1), CLRNN_ERR_CONFIG);
-    assert_non_null(
-        strstr(s.f->error, "layers[0] (batchnorm norm): a batch of N=1 and T=1 has one value per channel"));
+    assert_non_null(strstr(s.f->error, "layers[0] (batchnorm norm): a batch of N=1 and T=1 has one value per channel"));
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 1, 1), CLRNN_OK);
     // more steps than the data set has
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 4, 2), CLRNN_ERR_ARG);
@@ -295,8 +285,7 @@ static void test_refusals(struct scratch *f)
     assert_null(s.plan);
     scene_close(&s);
 
-    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 3,
-               false);
+    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 3, false);
     s.data.y_steps = false;
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 3), CLRNN_ERR_CONFIG);
     assert_non_null(strstr(s.f->error, "without a pool the model predicts each of T=3 steps, but y is (N)"));
@@ -322,8 +311,7 @@ static void test_cache(struct scratch *f)
     struct clrnn_plan_cache *cache;
     struct scene s = {.f = f};
 
-    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 40, 1,
-               false);
+    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 40, 1, false);
     assert_int_equal(clrnn_plan_cache_create(s.m, 0, &cache), CLRNN_OK);
     for (uint32_t n = 0; n < 32; n++)
         plan[n] = cached(cache, &s, CLRNN_MODE_EVAL, n + 1);

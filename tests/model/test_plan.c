@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Running plans: the loss must fall, gradient passes must change nothing, outputs must be batch-major, and a
-// device must agree with ref in every op.
+// Running plans: the loss must fall, gradient passes must change nothing, outputs must be batch-major, and a device
+// must agree with ref in every op.
 #include "fixture.h"
 
 #include <math.h>
@@ -32,8 +32,8 @@ static double loss_of(struct clrnn_model *m)
     return record[RECORD_LOSS] / record[RECORD_WEIGHT];
 }
 
-static void check_learns(struct scratch *f, const char *layers, const char *train,
-                         struct clrnn_data_shape shape, uint32_t T, bool lengths)
+static void check_learns(struct scratch *f, const char *layers, const char *train, struct clrnn_data_shape shape,
+                         uint32_t T, bool lengths)
 {
     struct clrnn_model *m = fixture_model(f, layers, train, shape);
     struct clrnn_batch b = fixture_batch(m, 8, T, lengths, 3);
@@ -64,17 +64,16 @@ static void test_learns(struct scratch *f)
     check_learns(f,
                  "- rnn: {hidden_size: 8, bidirectional: true}\n- batchnorm\n- pool: {over: last}\n"
                  "- linear: {out_features: 2}\n",
-                 "loss: cross_entropy, optimizer: {adam: {lr: 0.02}}",
-                 (struct clrnn_data_shape){5, false, 2, 0}, 3, false);
+                 "loss: cross_entropy, optimizer: {adam: {lr: 0.02}}", (struct clrnn_data_shape){5, false, 2, 0}, 3,
+                 false);
     check_learns(f, "- lstm: {hidden_size: 8}\n- layernorm\n- linear: {out_features: 2}\n",
                  "loss: cross_entropy, optimizer: {sgd: {lr: 0.5, momentum: 0.9}}, clip_grad_norm: 1.0",
                  (struct clrnn_data_shape){5, false, 2, 0}, 3, true);
-    check_learns(
-        f,
-        "- embedding: {num_embeddings: 9, embedding_dim: 6}\n- gru: {hidden_size: 8, num_layers: 2}\n"
-        "- pool: {over: max}\n- linear: {out_features: 1}\n",
-        "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", (struct clrnn_data_shape){0, true, 0, 0},
-        4, true);
+    check_learns(f,
+                 "- embedding: {num_embeddings: 9, embedding_dim: 6}\n- gru: {hidden_size: 8, num_layers: 2}\n"
+                 "- pool: {over: max}\n- linear: {out_features: 1}\n",
+                 "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", (struct clrnn_data_shape){0, true, 0, 0}, 4,
+                 true);
 }
 
 // A run that only computes gradients must change nothing that later steps depend on.
@@ -191,17 +190,16 @@ static double *read_values(struct clrnn_buffer *b, size_t first, size_t count)
     return v;
 }
 
-// Whether output `slot` of an op is not compared. What a recurrent layer's forward keeps for backward depends
-// on the device. The optimiser's flat buffers have different padding; compare_entries compares them parameter
-// by parameter.
+// Whether output `slot` of an op is not compared. What a recurrent layer's forward keeps for backward depends on the
+// device. The optimiser's flat buffers have different padding; compare_entries compares them parameter by parameter.
 static bool is_private(const struct clrnn_op *op, int slot)
 {
     return (op->kind == CLRNN_OP_RNN_FWD && slot != RNN_Y) || op->kind == CLRNN_OP_OPTIM;
 }
 
-// Compares with a tolerance of 2e-4 of the tensor's largest value. Each device runs the whole step, so an op
-// also has the errors of the ops before it, up to a few hundred float32 roundings. Differences below 2e-7
-// pass, since gradients may vanish.
+// Compares with a tolerance of 2e-4 of the tensor's largest value. Each device runs the whole step, so an op also has
+// the errors of the ops before it, up to a few hundred float32 roundings. Differences below 2e-7 pass, since gradients
+// may vanish.
 static void compare(const double *want, const double *got, size_t count, double slack, const char *what)
 {
     double largest = 1e-3;
@@ -222,16 +220,15 @@ static void compare_output(const struct side *ref, const struct side *dev, size_
     char what[200];
 
     assert_int_equal(t->count, u->count);
-    snprintf(what, sizeof(what), "%s %s (T=%u, N=%u, C=%u), %s", op->layer, clrnn_op_name(op->kind), op->T,
-             op->N, op->C, t->name);
+    snprintf(what, sizeof(what), "%s %s (T=%u, N=%u, C=%u), %s", op->layer, clrnn_op_name(op->kind), op->T, op->N,
+             op->C, t->name);
     compare(want, got, t->count, 0, what);
     free(want);
     free(got);
 }
 
-// Compares the parameters and moments after the update. Adam divides a moment by the root of another: a
-// gradient near 0 can cause an update of +lr on one device and -lr on the other. Parameters may therefore
-// differ by 2 lr.
+// Compares the parameters and moments after the update. Adam divides a moment by the root of another: a gradient near 0
+// can cause an update of +lr on one device and -lr on the other. Parameters may therefore differ by 2 lr.
 static void compare_entries(const struct side *ref, const struct side *dev)
 {
     const struct clrnn_optimizer_config *o = &ref->m->config->train.optimizer;
@@ -239,8 +236,7 @@ static void compare_entries(const struct side *ref, const struct side *dev)
 
     for (size_t i = 0; i < ref->m->entry_count; i++) {
         const struct clrnn_entry *r = &ref->m->entry[i], *d = &dev->m->entry[i];
-        double *want = read_values(r->value, 0, r->param.count),
-               *got = read_values(d->value, 0, d->param.count);
+        double *want = read_values(r->value, 0, r->param.count), *got = read_values(d->value, 0, d->param.count);
 
         compare(want, got, r->param.count, slack, r->param.name);
         free(want);
@@ -294,8 +290,7 @@ static void test_others_against_ref(struct scratch *f)
                       "- embedding: {num_embeddings: 11, embedding_dim: 5, padding_idx: 1}\n- layernorm\n"
                       "- gru: {hidden_size: 7, bidirectional: true}\n- tanh\n- pool: {over: mean}\n"
                       "- linear: {out_features: 3}\n- log_softmax\n",
-                      "loss: nll, optimizer: {sgd: {lr: 0.1}}", (struct clrnn_data_shape){0, true, 3, 0}, 6,
-                      5, true);
+                      "loss: nll, optimizer: {sgd: {lr: 0.1}}", (struct clrnn_data_shape){0, true, 3, 0}, 6, 5, true);
     check_against_ref(f,
                       "- lstm: {hidden_size: 5, num_layers: 2, dropout: 0.3}\n- relu\n- batchnorm\n"
                       "- linear: {out_features: 1}\n",
@@ -309,10 +304,10 @@ static void test_same_bits(struct scratch *f)
     struct side a, b;
     double *x, *y;
 
-    side_open(&a, f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0},
-              5, 4, true);
-    side_open(&b, f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0},
-              5, 4, true);
+    side_open(&a, f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0}, 5, 4,
+              true);
+    side_open(&b, f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0}, 5, 4,
+              true);
     x = read_values(a.m->params, 0, a.m->flat_count);
     y = read_values(b.m->params, 0, b.m->flat_count);
     assert_memory_equal(x, y, a.m->flat_count * sizeof(*x));
@@ -322,8 +317,8 @@ static void test_same_bits(struct scratch *f)
     side_close(&b);
 }
 
-// Trains for three steps on samples in reverse order. *copies: whether the plan has a launch of the kernel
-// `feed`, which copies the batch out of the data set.
+// Trains for three steps on samples in reverse order. *copies: whether the plan has a launch of the kernel `feed`,
+// which copies the batch out of the data set.
 static void losses_of_turned(struct scratch *f, const char *layers, uint32_t C, uint32_t N, double loss[3],
                              bool *copies)
 {

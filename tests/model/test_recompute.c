@@ -35,12 +35,8 @@ static struct outcome train(struct scratch *f, const struct grid *g, uint32_t T,
     m = fixture_model(f, g->layers, train, (struct clrnn_data_shape){3, false, 2, 0});
     b = fixture_batch(m, N, T, g->lengths, 3);
     data = fixture_data(m, &b);
-    const struct clrnn_plan_params params = {.mode = CLRNN_MODE_TRAIN,
-                                             .N = N,
-                                             .T = T,
-                                             .data = data,
-                                             .carried = g->carried ? N : 0,
-                                             .input_grad = true};
+    const struct clrnn_plan_params params = {
+        .mode = CLRNN_MODE_TRAIN, .N = N, .T = T, .data = data, .carried = g->carried ? N : 0, .input_grad = true};
 
     if (clrnn_plan_create(m, &params, &plan) != CLRNN_OK)
         fail_msg("%s", f->error);
@@ -67,8 +63,7 @@ static struct outcome train(struct scratch *f, const struct grid *g, uint32_t T,
     return o;
 }
 
-static void check(struct scratch *f, const struct grid *g, uint32_t T, uint32_t recompute,
-                  const struct outcome *kept)
+static void check(struct scratch *f, const struct grid *g, uint32_t T, uint32_t recompute, const struct outcome *kept)
 {
     struct outcome o = train(f, g, T, recompute);
 
@@ -77,15 +72,13 @@ static void check(struct scratch *f, const struct grid *g, uint32_t T, uint32_t 
             fail_msg("loss %zu is %a with recompute: %u, %a without, of\n%s", i, o.losses[i], recompute,
                      kept->losses[i], g->layers);
     if (o.kept == 0 || o.arena >= kept->arena)
-        fail_msg(
-            "with recompute: %u %zu states are kept in %llu bytes of activations, without in %llu, of\n%s",
-            recompute, o.kept, (unsigned long long)o.arena, (unsigned long long)kept->arena, g->layers);
+        fail_msg("with recompute: %u %zu states are kept in %llu bytes of activations, without in %llu, of\n%s",
+                 recompute, o.kept, (unsigned long long)o.arena, (unsigned long long)kept->arena, g->layers);
     assert_memory_equal(o.params, kept->params, kept->count * sizeof(float));
     free(o.params);
 }
 
-// Combines cells, directions, numbers of layers and options, with and without lengths, carried states and
-// pools.
+// Combines cells, directions, numbers of layers and options, with and without lengths, carried states and pools.
 static void test_grid(struct scratch *f)
 {
     static const struct grid grid[] = {
@@ -93,9 +86,8 @@ static void test_grid(struct scratch *f)
         {.layers = "- rnn: {hidden_size: 6, bidirectional: true, nonlinearity: relu}\n- pool: {over: mean}\n"
                    "- linear: {out_features: 2}\n"},
         {.layers = "- gru: {hidden_size: 5}\n- linear: {out_features: 2}\n", .carried = true},
-        {.layers =
-             "- gru: {hidden_size: 4, bidirectional: true, num_layers: 2, dropout: 0.3}\n- pool: {over: final}\n"
-             "- linear: {out_features: 2}\n",
+        {.layers = "- gru: {hidden_size: 4, bidirectional: true, num_layers: 2, dropout: 0.3}\n- pool: {over: final}\n"
+                   "- linear: {out_features: 2}\n",
          .lengths = true},
         {.layers = "- lstm: {hidden_size: 5, num_layers: 2, dropout: 0.3}\n- linear: {out_features: 2}\n",
          .lengths = true,
@@ -110,18 +102,14 @@ static void test_grid(struct scratch *f)
              "- lstm: {hidden_size: 6, layer_norm: true, proj_size: 3, recurrent_dropout: 0.2, bidirectional: true}\n"
              "- pool: {over: max}\n- linear: {out_features: 2}\n",
          .lengths = true},
-        {.layers =
-             "- lstm: {hidden_size: 6, layer_norm: true, recurrent_dropout: 0.2}\n- linear: {out_features: 2}\n",
+        {.layers = "- lstm: {hidden_size: 6, layer_norm: true, recurrent_dropout: 0.2}\n- linear: {out_features: 2}\n",
          .lengths = true,
          .carried = true},
-        {.layers =
-             "- gru: {hidden_size: 5, layer_norm: true, bidirectional: true}\n- linear: {out_features: 2}\n",
+        {.layers = "- gru: {hidden_size: 5, layer_norm: true, bidirectional: true}\n- linear: {out_features: 2}\n",
          .lengths = true},
-        {.layers = "- gru: {hidden_size: 5, recurrent_dropout: 0.2}\n- linear: {out_features: 2}\n",
-         .carried = true},
-        {.layers =
-             "- rnn: {hidden_size: 5, layer_norm: true, recurrent_dropout: 0.2, bidirectional: true}\n"
-             "- dropout: {p: 0.2, variational: true}\n- rnn: {hidden_size: 4}\n- linear: {out_features: 2}\n"},
+        {.layers = "- gru: {hidden_size: 5, recurrent_dropout: 0.2}\n- linear: {out_features: 2}\n", .carried = true},
+        {.layers = "- rnn: {hidden_size: 5, layer_norm: true, recurrent_dropout: 0.2, bidirectional: true}\n"
+                   "- dropout: {p: 0.2, variational: true}\n- rnn: {hidden_size: 4}\n- linear: {out_features: 2}\n"},
         {.layers = "- conv1d: {out_channels: 4, kernel_size: 3, padding: same}\n"
                    "- residual: {layers: [{lstm: {hidden_size: 4}}]}\n"
                    "- concat: {branches: [[{gru: {hidden_size: 3}}], [{rnn: {hidden_size: 2}}]]}\n"
@@ -141,8 +129,8 @@ static void test_grid(struct scratch *f)
     }
 }
 
-// A sequence that is no longer than a part must keep no states. First case: recompute: 1, which means parts
-// of one block of steps. Second case: recompute: 1000, more steps than the sequence has.
+// A sequence that is no longer than a part must keep no states. First case: recompute: 1, which means parts of one
+// block of steps. Second case: recompute: 1000, more steps than the sequence has.
 static void test_nothing_to_keep(struct scratch *f)
 {
     const struct grid g = {.layers = "- lstm: {hidden_size: 4}\n- linear: {out_features: 2}\n"};

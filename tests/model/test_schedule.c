@@ -23,9 +23,9 @@ static struct clrnn_config *config_of(const json_t *train)
     return config;
 }
 
-// Compares a learning rate or momentum with PyTorch's. The operations and their order are PyTorch's, so all
-// but cos, pow and the conversion of decimal text are exact; errors add up over the steps. The recurrence of
-// the cosine schedule divides by 1 + cos(x), which is small near T_max: a larger tolerance.
+// Compares a learning rate or momentum with PyTorch's. The operations and their order are PyTorch's, so all but cos,
+// pow and the conversion of decimal text are exact; errors add up over the steps. The recurrence of the cosine schedule
+// divides by 1 + cos(x), which is small near T_max: a larger tolerance.
 static bool near(double got, double want, bool cosine)
 {
     return fabs(got - want) <= (cosine ? 1e-9 : 1e-13) * fabs(want);
@@ -94,8 +94,8 @@ static void test_golden(void **state)
     assert_int_equal(bad, 0);
 }
 
-// The learning rate at the end of the run of examples/seed-broken.yaml: 25 epochs of 353 batches, divided by
-// ten every 30 batches.
+// The learning rate at the end of the run of examples/seed-broken.yaml: 25 epochs of 353 batches, divided by ten every
+// 30 batches.
 static void test_seed(void **state)
 {
     const struct clrnn_train_config train = {
@@ -117,8 +117,7 @@ static void test_seed(void **state)
 
 static void test_none(void **state)
 {
-    const struct clrnn_train_config train = {
-        .optimizer = {.kind = CLRNN_OPTIMIZER_SGD, .lr = 0.5, .momentum = 0.25}};
+    const struct clrnn_train_config train = {.optimizer = {.kind = CLRNN_OPTIMIZER_SGD, .lr = 0.5, .momentum = 0.25}};
     struct clrnn_schedule s;
 
     (void)state;
@@ -149,8 +148,7 @@ static void test_plateau_nan(void **state)
     assert_true(s.lr == 0.5);
 }
 
-// A one-cycle schedule whose rising phase has no steps: PyTorch divides by zero; here lr must start at its
-// maximum.
+// A one-cycle schedule whose rising phase has no steps: PyTorch divides by zero; here lr must start at its maximum.
 static void test_one_cycle_without_rise(void **state)
 {
     const struct clrnn_train_config train = {

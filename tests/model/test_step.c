@@ -32,15 +32,13 @@ static void test_learns(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// A sample's prediction must not depend on the rest of the batch, on padding, or on the shapes of earlier
-// batches.
+// A sample's prediction must not depend on the rest of the batch, on padding, or on the shapes of earlier batches.
 static void test_shapes(struct scratch *f)
 {
     static const struct {
         uint32_t N, T;
     } row[] = {{2, 3}, {7, 5}, {1, 9}, {3, 2}, {7, 5}};
-    struct clrnn_model *m =
-        fixture_model(f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2, 0});
+    struct clrnn_model *m = fixture_model(f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2, 0});
 
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         const size_t N = row[i].N, T = row[i].T;
@@ -70,8 +68,8 @@ static void test_shapes(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// With `interval: batch` the scheduler must step after each update. The result's lr must be the one that the
-// update used.
+// With `interval: batch` the scheduler must step after each update. The result's lr must be the one that the update
+// used.
 static void test_schedulers(struct scratch *f)
 {
     struct clrnn_step_result result;
@@ -97,8 +95,7 @@ static void test_schedulers(struct scratch *f)
     for (int i = 0; i < 3; i++)
         assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_OK);
     assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_ERR_CONFIG);
-    assert_non_null(
-        strstr(f->error, "train.scheduler.one_cycle_lr was stepped more often than its total_steps"));
+    assert_non_null(strstr(f->error, "train.scheduler.one_cycle_lr was stepped more often than its total_steps"));
     clrnn_model_destroy(&m);
     fixture_batch_free(&b);
 }
@@ -146,9 +143,8 @@ static void test_refusals(struct scratch *f)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_learns, "ref"),   SCRATCH_TEST(test_shapes, "ref"),
-        SCRATCH_TEST(test_shapes, NULL),    SCRATCH_TEST(test_schedulers, "ref"),
-        SCRATCH_TEST(test_refusals, "ref"),
+        SCRATCH_TEST(test_learns, "ref"),     SCRATCH_TEST(test_shapes, "ref"),   SCRATCH_TEST(test_shapes, NULL),
+        SCRATCH_TEST(test_schedulers, "ref"), SCRATCH_TEST(test_refusals, "ref"),
     };
 
     return cmocka_run_group_tests_name("step", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prediction step by step with the library: dividing a sequence into pieces must not change a bit, states can
-// be copied, read and written, and weights may change in between.
+// Prediction step by step with the library: dividing a sequence into pieces must not change a bit, states can be
+// copied, read and written, and weights may change in between.
 #include <math.h>
 
 #include "clrnn/state.h"
@@ -70,8 +70,8 @@ static void test_pieces(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// Step by step, the outputs must be those of clrnn_model_predict for the whole sequence, also after a
-// training step has changed the weights.
+// Step by step, the outputs must be those of clrnn_model_predict for the whole sequence, also after a training step has
+// changed the weights.
 static void test_whole(struct scratch *f)
 {
     struct clrnn_state *s;
@@ -104,8 +104,8 @@ static void test_misuse(struct scratch *f)
     float x[C] = {0}, out[O];
 
     m = fixture_model(f, LAYERS, TRAIN, shape);
-    other = fixture_model(f, "- lstm: {hidden_size: 3, bidirectional: true}\n- linear: {out_features: 2}\n",
-                          TRAIN, shape);
+    other =
+        fixture_model(f, "- lstm: {hidden_size: 3, bidirectional: true}\n- linear: {out_features: 2}\n", TRAIN, shape);
     assert_int_equal(clrnn_state_create(other, &t), CLRNN_ERR_CONFIG);
     assert_null(t);
     assert_non_null(strstr(f->error, "bidirectional"));

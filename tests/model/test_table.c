@@ -85,8 +85,8 @@ static void test_seed_names(struct scratch *f)
     clrnn_model_destroy(&m); // a second call does nothing
 }
 
-// Without names, prefixes must be indices as in nn.Sequential, which counts layers without parameters, too.
-// The gates must be stacked in the first dimension.
+// Without names, prefixes must be indices as in nn.Sequential, which counts layers without parameters, too. The gates
+// must be stacked in the first dimension.
 static void test_other_names(struct scratch *f)
 {
     static const struct row row[] = {
@@ -124,8 +124,8 @@ static double *values_of(struct clrnn_model *m, const char *name, size_t *count)
     return values;
 }
 
-// Checks that all values are within +-bound, and that mean and deviation are within five standard errors of
-// the uniform distribution's.
+// Checks that all values are within +-bound, and that mean and deviation are within five standard errors of the uniform
+// distribution's.
 static void check_uniform(struct clrnn_model *m, const char *name, double bound)
 {
     double sum = 0, squares = 0, largest = 0;
@@ -140,8 +140,7 @@ static void check_uniform(struct clrnn_model *m, const char *name, double bound)
     assert_true(largest <= bound);
     assert_true(largest > bound * (1 - 20.0 / (double)count));
     assert_true(fabs(sum / (double)count) < 5 * bound / sqrt(3.0 * (double)count));
-    assert_true(fabs(squares / (double)count - bound * bound / 3) <
-                5 * bound * bound * 0.3 / sqrt((double)count));
+    assert_true(fabs(squares / (double)count - bound * bound / 3) < 5 * bound * bound * 0.3 / sqrt((double)count));
     free(v);
 }
 
@@ -197,8 +196,7 @@ static void test_embedding_values(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// The same seed must give the same bits and another seed different ones. Every parameter must have its own
-// numbers.
+// The same seed must give the same bits and another seed different ones. Every parameter must have its own numbers.
 static void test_determinism(struct scratch *f)
 {
     struct clrnn_data_shape shape = {7, false, 2, 0};

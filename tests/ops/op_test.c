@@ -64,8 +64,8 @@ void op_test_run(struct clrnn_check *t)
         largest[t->op.kind].flops = t->flops;
         largest[t->op.kind].bytes = t->bytes;
         largest[t->op.kind].seconds = t->seconds;
-        snprintf(largest[t->op.kind].what, sizeof(largest[0].what), "T=%u N=%u C=%u %.160s", t->op.T, t->op.N,
-                 t->op.C, t->what);
+        snprintf(largest[t->op.kind].what, sizeof(largest[0].what), "T=%u N=%u C=%u %.160s", t->op.T, t->op.N, t->op.C,
+                 t->what);
     }
 }
 

@@ -13,20 +13,20 @@
 #include "reference/check.h"
 #include "tests/test.h"
 
-/** Setup and teardown of a group of tests. Setup opens a device and sets *state to a struct clrnn_check;
- * without a device the tests are skipped. */
+/** Setup and teardown of a group of tests. Setup opens a device and sets *state to a struct clrnn_check; without a
+ * device the tests are skipped. */
 int op_test_open(void **state);
 int op_test_close(void **state);
 
 /** Whether tests must use only tiny sizes: CLRNN_TEST_SMALL is set (simulators, software GPUs). */
 bool op_test_small(void);
 
-/** Runs the check, and fails the test if a result is wrong. Frees nothing: the next clrnn_check_begin frees
- * the arrays. */
+/** Runs the check, and fails the test if a result is wrong. Frees nothing: the next clrnn_check_begin frees the
+ * arrays. */
 void op_test_run(struct clrnn_check *t);
 
-/** Runs the self-test's cases of an op (src/reference/*_cases.c) at small and awkward sizes. The errors must
- * be within the bounds of reference/bound.h. */
+/** Runs the self-test's cases of an op (src/reference/*_cases.c) at small and awkward sizes. The errors must be within
+ * the bounds of reference/bound.h. */
 void op_test_cases(void **state,
                    enum clrnn_status (*cases)(struct clrnn_cases *cases, const struct clrnn_case_size *size));
 

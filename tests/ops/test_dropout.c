@@ -7,8 +7,7 @@
 
 #include "base/array.h"
 
-static void run(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t rows, uint32_t C, double p,
-                uint32_t stream)
+static void run(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t rows, uint32_t C, double p, uint32_t stream)
 {
     clrnn_check_begin(t, kind, 1, rows, C, 9000 + C + stream);
     snprintf(t->what, sizeof(t->what), "p=%g stream=%u", p, stream);
@@ -20,8 +19,8 @@ static void run(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t rows, u
     op_test_run(t);
     for (size_t i = 0; i < (size_t)rows * C; i++)
         if ((t->got[DROPOUT_Y][i] == 0) != (t->want[DROPOUT_Y][i] == 0) && t->in[DROPOUT_X].real[i] != 0)
-            fail_msg("dropout rows=%u C=%u p=%g: element %zu: got %g, want %g", rows, C, p, i,
-                     t->got[DROPOUT_Y][i], t->want[DROPOUT_Y][i]);
+            fail_msg("dropout rows=%u C=%u p=%g: element %zu: got %g, want %g", rows, C, p, i, t->got[DROPOUT_Y][i],
+                     t->want[DROPOUT_Y][i]);
 }
 
 // Variational dropout must use the mask of the first time step at every step.
@@ -47,8 +46,7 @@ static void variational(void **state)
 
 static void shapes(void **state)
 {
-    static const uint32_t shape[][2] = {{1, 1}, {1, 3},   {3, 5},   {4, 16},
-                                        {7, 9}, {13, 31}, {64, 64}, {1, 1025}};
+    static const uint32_t shape[][2] = {{1, 1}, {1, 3}, {3, 5}, {4, 16}, {7, 9}, {13, 31}, {64, 64}, {1, 1025}};
     static const double p[] = {0, 0.1, 0.5, 0.999, 1};
     const size_t count = op_test_small() ? 6 : ARRAY_SIZE(shape);
 

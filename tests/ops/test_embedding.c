@@ -11,8 +11,7 @@ static void both(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint
     const size_t rows = (size_t)T * N;
 
     for (int backward = 0; backward < 2; backward++) {
-        clrnn_check_begin(t, backward ? CLRNN_OP_EMBEDDING_BWD : CLRNN_OP_EMBEDDING_FWD, T, N, C,
-                          10000 + C + V);
+        clrnn_check_begin(t, backward ? CLRNN_OP_EMBEDDING_BWD : CLRNN_OP_EMBEDDING_FWD, T, N, C, 10000 + C + V);
         snprintf(t->what, sizeof(t->what), "V=%u padding_idx=%d", V, padding_idx);
         t->op.embedding.V = V;
         t->op.embedding.padding_idx = padding_idx;
@@ -21,8 +20,7 @@ static void both(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint
             t->in[EMBEDDING_X].word[2] = (int32_t)V; // a token outside the table
         clrnn_check_real(t, backward ? EMBEDDING_BWD_DY : EMBEDDING_WEIGHT, (backward ? rows : V) * C);
         // The gradient of a token is a sum of up to `rows` numbers, added one after the other.
-        clrnn_check_out(t, 0, CLRNN_REAL, (backward ? V : rows) * C,
-                        backward ? 2e-7 + 3e-8 * (double)rows / V : 0);
+        clrnn_check_out(t, 0, CLRNN_REAL, (backward ? V : rows) * C, backward ? 2e-7 + 3e-8 * (double)rows / V : 0);
         op_test_run(t);
     }
 }

@@ -22,8 +22,8 @@ static void feed(struct clrnn_check *t, uint32_t S, uint32_t T_data, uint32_t T,
     float *deviation;
 
     clrnn_check_begin(t, CLRNN_OP_FEED, T, N, C, 6000 + C * 13 + S);
-    snprintf(t->what, sizeof(t->what), "S=%u T_data=%u tokens=%d lengths=%d normal=%d target=%d steps=%d", S,
-             T_data, v->tokens, v->lengths, v->normal, v->target, v->steps);
+    snprintf(t->what, sizeof(t->what), "S=%u T_data=%u tokens=%d lengths=%d normal=%d target=%d steps=%d", S, T_data,
+             v->tokens, v->lengths, v->normal, v->target, v->steps);
     t->op.feed.S = S;
     t->op.feed.T_data = T_data;
     t->op.feed.tokens = v->tokens;

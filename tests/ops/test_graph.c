@@ -51,8 +51,7 @@ static bool live_together(const struct clrnn_graph *g, int a, int b)
     return (p->first_op <= q->last_op || live_to_end(q)) && (q->first_op <= p->last_op || live_to_end(p));
 }
 
-// A chain, in which each op reads only the result of the op before it, needs memory for two adjacent tensors
-// only.
+// A chain, in which each op reads only the result of the op before it, needs memory for two adjacent tensors only.
 static void chain(void **state)
 {
     struct clrnn_buffer *arena = NULL;
@@ -82,8 +81,8 @@ static void chain(void **state)
     clrnn_buffer_destroy(&arena);
 }
 
-// Random graphs: two tensors with overlapping lifetimes must not overlap in memory. A kept tensor lives from
-// its first op to the end.
+// Random graphs: two tensors with overlapping lifetimes must not overlap in memory. A kept tensor lives from its first
+// op to the end.
 static void random_graphs(void **state)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -120,8 +119,7 @@ static void random_graphs(void **state)
     }
 }
 
-// An arena that is large enough must be reused. A larger arena replaces it, while the first graph keeps the
-// old memory.
+// An arena that is large enough must be reused. A larger arena replaces it, while the first graph keeps the old memory.
 static void arena_grows(void **state)
 {
     struct clrnn_buffer *arena = NULL, *first;
@@ -152,10 +150,8 @@ static void too_large(void **state)
 
     (void)state;
     MUST(clrnn_graph_create(&quiet, &g));
-    assert_int_equal(clrnn_graph_tensor(g, "t", CLRNN_ROLE_ACTIVATION, CLRNN_REAL, 4, dims, NULL, &id),
-                     CLRNN_ERR_ARG);
-    assert_int_equal(clrnn_graph_tensor(g, "t", CLRNN_ROLE_ACTIVATION, CLRNN_REAL, 5, five, NULL, &id),
-                     CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_graph_tensor(g, "t", CLRNN_ROLE_ACTIVATION, CLRNN_REAL, 4, dims, NULL, &id), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_graph_tensor(g, "t", CLRNN_ROLE_ACTIVATION, CLRNN_REAL, 5, five, NULL, &id), CLRNN_ERR_ARG);
     assert_int_equal(id, -7);
     MUST(clrnn_graph_tensor(g, "t", CLRNN_ROLE_ACTIVATION, CLRNN_REAL, 2, most, NULL, &id)); // 2^32 - 1
     assert_int_equal(g->tensor[id].count, UINT32_MAX);

@@ -27,8 +27,7 @@ static void flatten(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C)
     op_test_run(t);
 }
 
-// Checks concat with branches of width C, 1, 2, ... In backward, the gradients of every third branch are not
-// wanted.
+// Checks concat with branches of width C, 1, 2, ... In backward, the gradients of every third branch are not wanted.
 static void concat(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t count, bool backward)
 {
     uint32_t all = 0;

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Linear layers against the reference: few outputs (clRNN's own kernels), many outputs (matrix multiplies),
-// padding, no bias.
+// Linear layers against the reference: few outputs (clRNN's own kernels), many outputs (matrix multiplies), padding, no
+// bias.
 #include "op_test.h"
 
 #include <stdio.h>
 
 #include "base/array.h"
 
-// Returns a tolerance for dot products of length K in float32, summed in any order. The error is at most K
-// units in the last place of the sum of magnitudes; in practice it is about sqrt(K) of them.
+// Returns a tolerance for dot products of length K in float32, summed in any order. The error is at most K units in the
+// last place of the sum of magnitudes; in practice it is about sqrt(K) of them.
 static double dot_tolerance(double K)
 {
     return 4e-7 * (4 + 0.1 * K);
 }
 
-static void forward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias,
-                    bool padded)
+static void forward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias, bool padded)
 {
     clrnn_check_begin(t, CLRNN_OP_LINEAR_FWD, T, N, C, 1000 + C * 7 + O);
     snprintf(t->what, sizeof(t->what), "O=%u bias=%d padded=%d", O, bias, padded);
@@ -32,8 +31,7 @@ static void forward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, u
     op_test_run(t);
 }
 
-static void backward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias,
-                     bool padded)
+static void backward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias, bool padded)
 {
     clrnn_check_begin(t, CLRNN_OP_LINEAR_BWD, T, N, C, 2000 + C * 7 + O);
     snprintf(t->what, sizeof(t->what), "O=%u bias=%d padded=%d", O, bias, padded);

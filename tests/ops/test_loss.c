@@ -21,8 +21,8 @@ struct variant {
     bool samples, missing; // samples: with a weight for each sample; missing: some targets are NaN
 };
 
-// Sets the inputs of losses with real targets. bce: pos_weight, and a weight for each label. quantile: Q
-// quantiles, where Q is a divisor of C.
+// Sets the inputs of losses with real targets. bce: pos_weight, and a weight for each label. quantile: Q quantiles,
+// where Q is a divisor of C.
 static void set_up_reals(struct clrnn_check *t, size_t rows, uint32_t C, const struct variant *v)
 {
     const bool quantile = v->kind == CLRNN_LOSS_QUANTILE, binary = v->kind == CLRNN_LOSS_BCE_WITH_LOGITS;
@@ -100,8 +100,7 @@ static void set_up(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, co
     clrnn_check_updated(t, LOSS_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
 }
 
-// Compares each field of a record with a bound relative to that field, since the fields differ by orders of
-// magnitude.
+// Compares each field of a record with a bound relative to that field, since the fields differ by orders of magnitude.
 static void check_record(struct clrnn_check *t, double bound)
 {
     const float *got = t->got[LOSS_RECORD];
@@ -109,8 +108,8 @@ static void check_record(struct clrnn_check *t, double bound)
 
     for (size_t i = 0; i < SLOTS * RECORD_FIELDS; i++)
         if (!(fabs(got[i] - want[i]) <= bound * fabs(want[i]) + 1e-9) && !(isnan(got[i]) && isnan(want[i])))
-            fail_msg("loss T=%u N=%u C=%u seed=%llu %s: record field %zu: got %.9g, want %.9g", t->op.T,
-                     t->op.N, t->op.C, (unsigned long long)t->random.seed, t->what, i, got[i], want[i]);
+            fail_msg("loss T=%u N=%u C=%u seed=%llu %s: record field %zu: got %.9g, want %.9g", t->op.T, t->op.N,
+                     t->op.C, (unsigned long long)t->random.seed, t->what, i, got[i], want[i]);
 }
 
 static void classes(void **state)
@@ -176,8 +175,7 @@ static void extremes(void **state)
     }
 }
 
-// If all targets are ignored, the loss must be 0 / 0, which is NaN as in PyTorch, and the gradients must be
-// 0.
+// If all targets are ignored, the loss must be 0 / 0, which is NaN as in PyTorch, and the gradients must be 0.
 static void all_ignored(void **state)
 {
     const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = 1};

@@ -12,15 +12,14 @@ struct variant {
     float shift; // mean of x
 };
 
-// Returns the tolerance for y. Rounding x causes an error of half a unit in the last place of its mean; y,
-// which is about 1, has the same error.
+// Returns the tolerance for y. Rounding x causes an error of half a unit in the last place of its mean; y, which is
+// about 1, has the same error.
 static double tolerance(const struct variant *v)
 {
     return 2e-6 + 2e-7 * fabsf(v->shift);
 }
 
-// Adds the inputs weight, bias and lengths, after x. Batch and layer normalisation have these inputs in the
-// same slots.
+// Adds the inputs weight, bias and lengths, after x. Batch and layer normalisation have these inputs in the same slots.
 static void affine_and_padding(struct clrnn_check *t, uint32_t C, const struct variant *v)
 {
     if (v->affine) {
@@ -39,9 +38,8 @@ static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     float *x, *var;
 
     clrnn_check_begin(t, CLRNN_OP_BATCHNORM_FWD, T, N, C, 11000 + C + rows);
-    snprintf(t->what, sizeof(t->what),
-             "batch statistics, affine=%d running=%d cumulative=%d padded=%d shift=%g", v->affine, v->running,
-             v->cumulative, v->padded, v->shift);
+    snprintf(t->what, sizeof(t->what), "batch statistics, affine=%d running=%d cumulative=%d padded=%d shift=%g",
+             v->affine, v->running, v->cumulative, v->padded, v->shift);
     t->op.norm.eps = 1e-5;
     t->op.norm.momentum = 0.1;
     t->op.norm.cumulative = v->cumulative;
@@ -61,8 +59,7 @@ static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
             var[c] = fabsf(var[c]);
         clrnn_check_updated_input(t, BATCHNORM_NEW_MEAN, BATCHNORM_RUNNING_MEAN, 1e-6);
         clrnn_check_updated_input(t, BATCHNORM_NEW_VAR, BATCHNORM_RUNNING_VAR, 1e-6);
-        // the op updates the counter, which is none of its inputs; here an unused input slot has its initial
-        // value
+        // the op updates the counter, which is none of its inputs; here an unused input slot has its initial value
         clrnn_check_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9);
         t->in[CLRNN_OP_MAX_IN - 1].there = true;
         clrnn_check_updated_input(t, BATCHNORM_BATCHES, CLRNN_OP_MAX_IN - 1, 0);
@@ -113,8 +110,8 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     op_test_run(t);
 }
 
-// Checks the backward of batch or layer normalisation, whose inputs and outputs are in the same slots.
-// `of_row`: groups in a row.
+// Checks the backward of batch or layer normalisation, whose inputs and outputs are in the same slots. `of_row`: groups
+// in a row.
 static void backward(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t T, uint32_t N, uint32_t C,
                      uint32_t of_row, const struct variant *v)
 {

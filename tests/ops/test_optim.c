@@ -61,8 +61,8 @@ static void update(struct clrnn_check *t, size_t count, const struct optimiser *
     snprintf(t->what, sizeof(t->what),
              "count=%zu kind=%d wd=%g damp=%g clip=%g mom=%d nest=%d ams=%d cent=%d "
              "first=%d lr=%g",
-             count, o->kind, o->weight_decay, o->dampening, o->clip, o->momentum, o->nesterov, o->amsgrad,
-             o->centered, o->first, o->lr);
+             count, o->kind, o->weight_decay, o->dampening, o->clip, o->momentum, o->nesterov, o->amsgrad, o->centered,
+             o->first, o->lr);
     t->op.optim.kind = o->kind;
     t->op.optim.count = count;
     t->op.optim.beta2 = 0.999;
@@ -119,12 +119,7 @@ static const struct optimiser kinds[] = {
     {.kind = CLRNN_OPTIMIZER_ADAMW, .lr = 1e-3f, .eps = 1e-8, .weight_decay = 0.1, .clip = 100},
     {.kind = CLRNN_OPTIMIZER_ADAMW, .lr = 1e-3f, .eps = 1e-4, .amsgrad = true},
     {.kind = CLRNN_OPTIMIZER_RMSPROP, .lr = 1e-2f, .eps = 1e-8},
-    {.kind = CLRNN_OPTIMIZER_RMSPROP,
-     .lr = 1e-2f,
-     .eps = 1e-8,
-     .momentum = true,
-     .weight_decay = 0.1,
-     .clip = 1},
+    {.kind = CLRNN_OPTIMIZER_RMSPROP, .lr = 1e-2f, .eps = 1e-8, .momentum = true, .weight_decay = 0.1, .clip = 1},
     {.kind = CLRNN_OPTIMIZER_RMSPROP, .lr = 1e-2f, .eps = 1e-8, .centered = true},
     {.kind = CLRNN_OPTIMIZER_RMSPROP, .lr = 1e-2f, .eps = 1e-8, .centered = true, .momentum = true},
 };
@@ -139,8 +134,7 @@ static void updates(void **state)
             update(*state, count[i], &kinds[k]);
 }
 
-// A learning rate that is 0 in float32, as 1e-304 is, must leave all parameters unchanged, also with weight
-// decay.
+// A learning rate that is 0 in float32, as 1e-304 is, must leave all parameters unchanged, also with weight decay.
 static void no_learning_rate(void **state)
 {
     for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {

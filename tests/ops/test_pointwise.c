@@ -10,15 +10,15 @@
 static const char *const name[] = {"relu", "tanh",      "sigmoid", "round",    "leaky_relu", "elu",
                                    "gelu", "gelu_tanh", "silu",    "softplus", "softmax",    "log_softmax"};
 
-// Returns the bound on relative errors. For large negative x, gelu is exp of a square: rounding an argument
-// of -27 causes an error of 27 units in the last place.
+// Returns the bound on relative errors. For large negative x, gelu is exp of a square: rounding an argument of -27
+// causes an error of 27 units in the last place.
 static double slack(enum clrnn_function f)
 {
     return f == CLRNN_FUNCTION_GELU || f == CLRNN_FUNCTION_GELU_TANH ? 1e-5 : 1e-6;
 }
 
-static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, enum clrnn_function f, uint32_t T,
-                   uint32_t N, uint32_t C, bool padded)
+static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, enum clrnn_function f, uint32_t T, uint32_t N,
+                   uint32_t C, bool padded)
 {
     clrnn_check_begin(t, kind, T, N, C, 7000 + C * 5 + (unsigned)f);
     snprintf(t->what, sizeof(t->what), "%s padded=%d", name[f], padded);
@@ -29,8 +29,7 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, enum clrnn_fu
         clrnn_check_lengths(t, POINTWISE_LENGTHS);
 }
 
-static void forward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C,
-                    bool padded)
+static void forward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C, bool padded)
 {
     float *x;
 
@@ -40,13 +39,11 @@ static void forward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, ui
         x[i] *= 3;
     if (padded)
         clrnn_check_poison_padding(t, POINTWISE_X, C);
-    clrnn_check_out_rows(t, POINTWISE_Y, C,
-                         f == CLRNN_FUNCTION_ROUND || f == CLRNN_FUNCTION_RELU ? 0 : slack(f));
+    clrnn_check_out_rows(t, POINTWISE_Y, C, f == CLRNN_FUNCTION_ROUND || f == CLRNN_FUNCTION_RELU ? 0 : slack(f));
     op_test_run(t);
 }
 
-static void backward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C,
-                     bool padded)
+static void backward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C, bool padded)
 {
     const size_t rows = (size_t)T * N;
     float *x, *y, sum;

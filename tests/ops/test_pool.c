@@ -6,8 +6,8 @@
 
 #include "base/array.h"
 
-static void forward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T, uint32_t N, uint32_t C,
-                    uint32_t D, bool padded, bool evaluation)
+static void forward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T, uint32_t N, uint32_t C, uint32_t D,
+                    bool padded, bool evaluation)
 {
     clrnn_check_begin(t, CLRNN_OP_POOL_FWD, T, N, C, 8000 + C + (unsigned)over);
     snprintf(t->what, sizeof(t->what), "over=%d D=%u padded=%d", over, D, padded);
@@ -26,8 +26,8 @@ static void forward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T
     op_test_run(t);
 }
 
-static void backward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T, uint32_t N, uint32_t C,
-                     uint32_t D, bool padded)
+static void backward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T, uint32_t N, uint32_t C, uint32_t D,
+                     bool padded)
 {
     clrnn_check_begin(t, CLRNN_OP_POOL_BWD, T, N, C, 8500 + C + (unsigned)over);
     snprintf(t->what, sizeof(t->what), "over=%d D=%u padded=%d", over, D, padded);

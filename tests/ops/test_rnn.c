@@ -36,8 +36,7 @@ static size_t state_count(const struct layer *a)
     return (size_t)a->D * a->N * a->H;
 }
 
-// Returns the number of elements of the states that forward keeps: those at the end of each part but the
-// last.
+// Returns the number of elements of the states that forward keeps: those at the end of each part but the last.
 static size_t kept_count(const struct layer *a)
 {
     return (a->T - 1) / a->part * state_count(a);
@@ -52,9 +51,9 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
 
     clrnn_check_begin(t, kind, a->T, a->N, a->C, SEED);
     snprintf(t->what, sizeof(t->what),
-             "%s%s H=%u D=%u bias=%d padded=%d first=%d inference=%d states=%d amplitude=%g part=%u",
-             cells[a->cell], a->relu ? " relu" : "", a->H, a->D, a->bias, a->padded, a->first, a->inference,
-             a->states, (double)a->amplitude, a->part);
+             "%s%s H=%u D=%u bias=%d padded=%d first=%d inference=%d states=%d amplitude=%g part=%u", cells[a->cell],
+             a->relu ? " relu" : "", a->H, a->D, a->bias, a->padded, a->first, a->inference, a->states,
+             (double)a->amplitude, a->part);
     t->op.rnn.part = a->part;
     t->op.rnn.cell = a->cell;
     t->op.rnn.relu = a->relu;
@@ -80,16 +79,16 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
         uniform(t, kind == CLRNN_OP_RNN_FWD ? RNN_C0 : RNN_BWD_C0, state_count(a), 2);
 }
 
-// Adds an output whose errors are relative to its largest value, since sums of many products cancel out, and
-// to the amplitude of the inputs, since gradients of saturated units vanish.
+// Adds an output whose errors are relative to its largest value, since sums of many products cancel out, and to the
+// amplitude of the inputs, since gradients of saturated units vanish.
 static void out(struct clrnn_check *t, const struct layer *a, int slot, size_t count, double tolerance)
 {
     clrnn_check_out(t, slot, CLRNN_REAL, count, tolerance);
     t->out[slot].absolute = tolerance * (a->amplitude > 0 ? a->amplitude : 1e-3);
 }
 
-// Adds an output that holds intermediate values for backward. It is not compared: each device has its own
-// layout, and backward may overwrite it.
+// Adds an output that holds intermediate values for backward. It is not compared: each device has its own layout, and
+// backward may overwrite it.
 static void reserve(struct clrnn_check *t, const struct layer *a, int slot, size_t count)
 {
     out(t, a, slot, count, 0);
@@ -101,8 +100,8 @@ static void forward(struct clrnn_check *t, const struct layer *a)
     const size_t states = (size_t)a->T * a->N * a->D * a->H;
 
     set_up(t, CLRNN_OP_RNN_FWD, a);
-    // float32: sums of C + H products, and errors of a few units in the last place in each activation. Errors
-    // are carried on over T steps, and shrink in these layers.
+    // float32: sums of C + H products, and errors of a few units in the last place in each activation. Errors are
+    // carried on over T steps, and shrink in these layers.
     out(t, a, RNN_Y, states, 1e-5);
     t->out[RNN_Y].row_size = a->D * a->H;
     if (a->part) {
@@ -232,8 +231,7 @@ static void padding(void **state)
     }
 }
 
-// Initial and final states, with and without padding, for one step and several, for every variant of the
-// kernels.
+// Initial and final states, with and without padding, for one step and several, for every variant of the kernels.
 static void states(void **state)
 {
     for (uint32_t i = 0; i < 24; i++) {
@@ -284,21 +282,14 @@ static void one_step(void **state)
 static void extreme_inputs(void **state)
 {
     for (uint32_t cell = 0; cell < 3; cell++) {
-        const struct layer a = {.cell = (enum clrnn_cell)cell,
-                                .bias = true,
-                                .N = 7,
-                                .T = 3,
-                                .C = 2,
-                                .H = 18,
-                                .D = 1,
-                                .amplitude = 1e4f};
+        const struct layer a = {
+            .cell = (enum clrnn_cell)cell, .bias = true, .N = 7, .T = 3, .C = 2, .H = 18, .D = 1, .amplitude = 1e4f};
 
         check_layer(*state, &a);
     }
 }
 
-// A sequence that needs more loop iterations than llvmpipe executes in one loop (65535): the kernels must
-// divide it.
+// A sequence that needs more loop iterations than llvmpipe executes in one loop (65535): the kernels must divide it.
 static void many_rounds(void **state)
 {
     const struct layer a = {
@@ -316,14 +307,8 @@ static void large_weights(void **state)
     if (op_test_small())
         skip();
     for (uint32_t cell = 1; cell < 3; cell++) {
-        const struct layer a = {.cell = (enum clrnn_cell)cell,
-                                .bias = true,
-                                .padded = cell == 1,
-                                .N = 9,
-                                .T = 3,
-                                .C = 5,
-                                .H = 440,
-                                .D = 1};
+        const struct layer a = {
+            .cell = (enum clrnn_cell)cell, .bias = true, .padded = cell == 1, .N = 9, .T = 3, .C = 5, .H = 440, .D = 1};
 
         check_layer(*state, &a);
     }
@@ -335,14 +320,8 @@ static void many_rows(void **state)
     if (op_test_small())
         skip();
     for (uint32_t cell = 0; cell < 3; cell++) {
-        const struct layer a = {.cell = (enum clrnn_cell)cell,
-                                .bias = true,
-                                .padded = true,
-                                .N = 263,
-                                .T = 3,
-                                .C = 4,
-                                .H = 19,
-                                .D = 1};
+        const struct layer a = {
+            .cell = (enum clrnn_cell)cell, .bias = true, .padded = true, .N = 263, .T = 3, .C = 4, .H = 19, .D = 1};
 
         check_layer(*state, &a);
     }
@@ -374,15 +353,14 @@ static void check_same_bits(const struct clrnn_check *t, struct outputs *o)
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
         for (size_t k = 0; k < o->count[i]; k++)
             if (memcmp(&o->got[i][k], &t->got[i][k], sizeof(float)) != 0)
-                fail_msg("%s: output %d [%zu] is %a, and %a with activations kept", t->what, i, k,
-                         (double)t->got[i][k], (double)o->got[i][k]);
+                fail_msg("%s: output %d [%zu] is %a, and %a with activations kept", t->what, i, k, (double)t->got[i][k],
+                         (double)o->got[i][k]);
         free(o->got[i]);
     }
 }
 
-// Backward must give the same bits whether activations are kept or computed again in parts. The cases have
-// parts of one and of two blocks of steps, a shorter or whole last part, and padding that begins and ends
-// inside parts.
+// Backward must give the same bits whether activations are kept or computed again in parts. The cases have parts of one
+// and of two blocks of steps, a shorter or whole last part, and padding that begins and ends inside parts.
 static void parts(void **state)
 {
     struct clrnn_check *t = *state;

@@ -5,15 +5,15 @@
 
 #include "near.h"
 
-// With step 1e-5, a difference quotient errs by step^2 = 1e-10 times third derivatives, and by 1e-16 / step =
-// 1e-11 of rounding. The losses are of order 10.
+// With step 1e-5, a difference quotient errs by step^2 = 1e-10 times third derivatives, and by 1e-16 / step = 1e-11 of
+// rounding. The losses are of order 10.
 #define STEP 1e-5
 #define TOLERANCE 1e-7
 
 enum { MAX_CELLS = 4096 };
 
-// A tensor of a check, with its slots among the inputs of the forward and of the backward op, and the slot of
-// its gradient among the outputs of the backward op.
+// A tensor of a check, with its slots among the inputs of the forward and of the backward op, and the slot of its
+// gradient among the outputs of the backward op.
 struct part {
     int in, back_in; // index in the forward's and in the backward's in[]; -1: not an input there
     int gradient;    // index in the backward's out[]; -1: the tensor has no gradient
@@ -93,8 +93,8 @@ static void backward(struct check *c)
     assert_int_equal(clrnn_reference_run(NULL, &c->bwd, c->back_in, c->back_out), CLRNN_OK);
 }
 
-// Draws the values of the parts and binds all tensors to the ops. The attributes of the ops, the shape of y
-// and the saved tensors must be set before.
+// Draws the values of the parts and binds all tensors to the ops. The attributes of the ops, the shape of y and the
+// saved tensors must be set before.
 static void prepare(struct check *c)
 {
     c->y = scratch(c, c->y_rows * c->y_width);
@@ -177,8 +177,8 @@ static void run_check(struct check *c)
                      c->part[i].in);
 }
 
-static void begin(struct check *c, const char *what, uint32_t seed, enum clrnn_op_kind fwd, uint32_t T,
-                  uint32_t N, uint32_t C, int32_t *lengths, int lengths_slot, int back_lengths_slot)
+static void begin(struct check *c, const char *what, uint32_t seed, enum clrnn_op_kind fwd, uint32_t T, uint32_t N,
+                  uint32_t C, int32_t *lengths, int lengths_slot, int back_lengths_slot)
 {
     memset(c, 0, sizeof(*c));
     c->what = what;
@@ -194,8 +194,7 @@ static void begin(struct check *c, const char *what, uint32_t seed, enum clrnn_o
         c->back_in[back_lengths_slot] = lengths;
 }
 
-static void add(struct check *c, int in, int back_in, int gradient, size_t count, size_t row_width,
-                double scale)
+static void add(struct check *c, int in, int back_in, int gradient, size_t count, size_t row_width, double scale)
 {
     assert_true(c->part_count < ARRAY_SIZE(c->part));
     c->part[c->part_count++] = (struct part){in, back_in, gradient, count, row_width, scale, NULL, NULL};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Gradients of recurrent layers with layer normalisation, projection and dropout. Compares them with
-// differences, as test_gradient.c does.
+// Gradients of recurrent layers with layer normalisation, projection and dropout. Compares them with differences, as
+// test_gradient.c does.
 #include "differences.h"
 
 struct cell {
@@ -29,8 +29,8 @@ static void check_cell(const struct cell *cell, uint32_t D, bool padded, bool st
                                                norm_c ? H : 0};
     struct check c;
 
-    begin(&c, cell->what, seed, CLRNN_OP_RECURRENT_FWD, T, N, C, padded ? some_lengths : NULL,
-          RECURRENT_LENGTHS, RECURRENT_LENGTHS);
+    begin(&c, cell->what, seed, CLRNN_OP_RECURRENT_FWD, T, N, C, padded ? some_lengths : NULL, RECURRENT_LENGTHS,
+          RECURRENT_LENGTHS);
     c.fwd.recurrent = (struct clrnn_recurrent_attributes){
         .rnn = {.cell = cell->kind, .relu = cell->relu, .bias = cell->bias, .H = H, .D = D},
         .layer_norm = cell->norm,

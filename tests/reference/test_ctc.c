@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The CTC loss must equal a sum over all paths, and its gradient must equal differences. Padding must affect
-// nothing.
+// The CTC loss must equal a sum over all paths, and its gradient must equal differences. Padding must affect nothing.
 #include "near.h"
 
 #include <math.h>
@@ -10,17 +9,16 @@ enum { T = 5, N = 4, C = 3, L = 3 };
 static int32_t lengths[N] = {5, 4, 3, 1}, target[L * N], target_lengths[N] = {2, 3, 1, 0};
 static uint32_t counter[COUNTER_FIELDS] = {0};
 
-static void run(bool zero, bool padded, double *x, double *weight, int32_t *labels, double *dx,
-                double *record)
+static void run(bool zero, bool padded, double *x, double *weight, int32_t *labels, double *dx, double *record)
 {
     struct clrnn_op op = {.kind = CLRNN_OP_CTC, .layer = "ctc", .T = T, .N = N, .C = C};
 
     op.ctc = (struct clrnn_ctc_attributes){.L = L, .blank = 0, .slots = 1, .zero_infinity = zero};
-    assert_int_equal(clrnn_reference_run(NULL, &op,
-                                         (void *[CLRNN_OP_MAX_IN]){x, padded ? lengths : NULL, target, labels,
-                                                                   counter, weight},
-                                         (void *[CLRNN_OP_MAX_OUT]){dx, record}),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_reference_run(NULL, &op,
+                            (void *[CLRNN_OP_MAX_IN]){x, padded ? lengths : NULL, target, labels, counter, weight},
+                            (void *[CLRNN_OP_MAX_OUT]){dx, record}),
+        CLRNN_OK);
 }
 
 // Returns -ln of the total probability of all paths of sample n that collapse to its target.
@@ -42,8 +40,8 @@ static double by_paths(const double *x, size_t n, size_t steps)
                 total += exp(row[c]);
             product *= exp(row[path[t]]) / total;
             if (path[t] && (!t || path[t] != path[t - 1]))
-                same = same && found < (size_t)target_lengths[n] &&
-                       target[found * N + n] == (int32_t)path[t] && ++found;
+                same =
+                    same && found < (size_t)target_lengths[n] && target[found * N + n] == (int32_t)path[t] && ++found;
         }
         sum += same && found == (size_t)target_lengths[n] ? product : 0;
         more = false;
@@ -104,14 +102,14 @@ static void test_gradient(void **state)
             x[e] = kept;
             want = (loss[1] - loss[0]) / (2 * step);
             if (!(fabs(dx[e] - want) <= 1e-8))
-                fail_msg("weighted %d, padded %d: dx[%zu] is %.12g, differences say %.12g", i & 1, padded, e,
-                         dx[e], want);
+                fail_msg("weighted %d, padded %d: dx[%zu] is %.12g, differences say %.12g", i & 1, padded, e, dx[e],
+                         want);
         }
     }
 }
 
-// A target that does not fit into its steps must give an infinite loss or, with zero_infinity, a loss and
-// gradient of 0 for that sample.
+// A target that does not fit into its steps must give an infinite loss or, with zero_infinity, a loss and gradient of 0
+// for that sample.
 static void test_infinity(void **state)
 {
     int32_t labels[N] = {2, 3, 3, 1}; // sample 2 needs 4 steps for 3 labels, two of them equal, but has 3

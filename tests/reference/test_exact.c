@@ -15,8 +15,7 @@ static void test_feed_real(void **state)
 {
     enum { S = 3, T_DATA = 3, T = 2, N = 2, C = 2 };
 
-    double data[S * T_DATA * C], mean[C] = {1, 2}, std[C] = {2, 4}, targets[S * T_DATA], x[T * N * C],
-                                 y[T * N];
+    double data[S * T_DATA * C], mean[C] = {1, 2}, std[C] = {2, 4}, targets[S * T_DATA], x[T * N * C], y[T * N];
     int32_t lengths[S] = {1, 2, 3}, out_lengths[N];
     uint32_t index[N] = {2, 0};
     struct clrnn_op op = {.kind = CLRNN_OP_FEED, .layer = "feed", .T = T, .N = N, .C = C};
@@ -35,8 +34,7 @@ static void test_feed_real(void **state)
         (void *[CLRNN_OP_MAX_OUT]){x, y, out_lengths});
     assert_int_equal(out_lengths[0], 2); // the length 3, limited to the batch's T
     assert_int_equal(out_lengths[1], 1);
-    check_near("x", x, (double[]){(12 - 1) / 2.0, (13 - 2) / 4.0, -0.5, -0.25, 6.5, 3.25, 0, 0}, T * N * C,
-               0);
+    check_near("x", x, (double[]){(12 - 1) / 2.0, (13 - 2) / 4.0, -0.5, -0.25, 6.5, 3.25, 0, 0}, T * N * C, 0);
     check_near("y", y, (double[]){106, 100, 107, 0}, T * N, 0);
 }
 
@@ -53,8 +51,7 @@ static void test_feed_tokens(void **state)
     op.feed.S = S;
     op.feed.T_data = T;
     op.feed.tokens = op.feed.target = op.feed.target_steps = true;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){data, targets, lengths, index},
-        (void *[CLRNN_OP_MAX_OUT]){x, y, out_lengths});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){data, targets, lengths, index}, (void *[CLRNN_OP_MAX_OUT]){x, y, out_lengths});
     assert_memory_equal(x, ((int32_t[]){20, 10, -1, 11, -1, 12}), sizeof(x));
     assert_memory_equal(y, ((int32_t[]){3, 0, INT32_MIN, 1, INT32_MIN, 2}), sizeof(y));
 
@@ -64,8 +61,7 @@ static void test_feed_tokens(void **state)
 
     op.feed.target = false; // a prediction has no targets
     y[0] = 77;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){data, NULL, NULL, index},
-        (void *[CLRNN_OP_MAX_OUT]){x, NULL, out_lengths});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){data, NULL, NULL, index}, (void *[CLRNN_OP_MAX_OUT]){x, NULL, out_lengths});
     assert_memory_equal(x, ((int32_t[]){20, 10, 21, 11, 22, 12}), sizeof(x));
     assert_int_equal(out_lengths[0], T);
     assert_int_equal(y[0], 77);
@@ -83,8 +79,7 @@ static void test_dropout_mask(void **state)
     (void)state;
     fill(x, COUNT, 1, 2);
     for (size_t i = 0; i < ARRAY_SIZE(ps); i++) {
-        struct clrnn_op op = {
-            .kind = CLRNN_OP_DROPOUT_FWD, .layer = "dropout", .T = 5, .N = ROWS / 5, .C = C};
+        struct clrnn_op op = {.kind = CLRNN_OP_DROPOUT_FWD, .layer = "dropout", .T = 5, .N = ROWS / 5, .C = C};
 
         op.dropout.p = ps[i];
         op.dropout.stream = 5;
@@ -133,8 +128,7 @@ static void test_records(void **state)
     (void)state;
     op.loss.ignore_index = -100;
     op.loss.slots = 1;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, weight, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, weight, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("equal logits: the first wins", record + RECORD_CORRECT, (double[]){1}, 1, 0);
     check_near("count", record + RECORD_COUNT, (double[]){2}, 1, 0);
     check_near("weight", record + RECORD_WEIGHT, (double[]){4}, 1, 0);
@@ -147,26 +141,22 @@ static void test_records(void **state)
 
     op.C = 1;
     op.loss.kind = CLRNN_LOSS_BCE_WITH_LOGITS;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("logit 0 says class 0", record + RECORD_CORRECT, (double[]){2}, 1, 0);
 
     op.loss.kind = CLRNN_LOSS_MSE;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("mse", record, (double[]){4.25, 3, 0, 3, 2.5, 2, 2, 9}, RECORD_FIELDS, 0);
 
     counter[COUNTER_SLOT] = 1; // there is no such record: nothing must be written
     memset(record, 0, sizeof(record));
-    run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("no such slot", record, (double[RECORD_FIELDS]){0}, RECORD_FIELDS, 0);
 }
 
 static void test_large_logits(void **state)
 {
-    double x[4] = {1000, -1000, 800, 800}, dx[4], record[RECORD_FIELDS], logits[2] = {900, -900},
-           real[2] = {0, 1};
+    double x[4] = {1000, -1000, 800, 800}, dx[4], record[RECORD_FIELDS], logits[2] = {900, -900}, real[2] = {0, 1};
     int32_t class[2] = {1, 0};
     uint32_t counter[COUNTER_FIELDS] = {0};
     struct clrnn_op op = {.kind = CLRNN_OP_LOSS, .layer = "loss", .T = 2, .N = 1, .C = 2};
@@ -174,20 +164,17 @@ static void test_large_logits(void **state)
     (void)state; // logits near 1000 are rounded, which causes an error of 1e-13 in their exponential
     op.loss.ignore_index = -100;
     op.loss.slots = 1;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("cross entropy", record, (double[]){2000 + log(2)}, 1, 1e-12);
     check_near("dx", dx, (double[]){0.5, -0.5, -0.25, 0.25}, 4, 1e-12);
     op.C = 1;
     op.loss.kind = CLRNN_LOSS_BCE_WITH_LOGITS;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){logits, NULL, real, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("bce", record, (double[]){1800}, 1, 1e-12);
     check_near("dx", dx, (double[]){0.5, -0.5}, 2, 1e-12);
 }
 
-// Equal logits must have equal probabilities, however large they are. The expected values are PyTorch's, in
-// double.
+// Equal logits must have equal probabilities, however large they are. The expected values are PyTorch's, in double.
 static void test_ties_of_huge_logits(void **state)
 {
     enum { ROWS = 3, C = 3, COUNT = ROWS * C };
@@ -205,21 +192,18 @@ static void test_ties_of_huge_logits(void **state)
     run(&op, (void *[CLRNN_OP_MAX_IN]){x}, (void *[CLRNN_OP_MAX_OUT]){y});
     check_near("softmax", y, share, COUNT, 0);
     op.kind = CLRNN_OP_POINTWISE_BWD;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){[POINTWISE_BWD_Y] = y, [POINTWISE_BWD_DY] = dy},
-        (void *[CLRNN_OP_MAX_OUT]){dx});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){[POINTWISE_BWD_Y] = y, [POINTWISE_BWD_DY] = dy}, (void *[CLRNN_OP_MAX_OUT]){dx});
     check_near("softmax dx", dx, (double[]){0.25, -0.25, 0, -0.25, 0.25, 0, -0.25, 0, 0.25}, COUNT, 0);
 
     op.kind = CLRNN_OP_POINTWISE_FWD;
     op.pointwise.function = CLRNN_FUNCTION_LOG_SOFTMAX;
     run(&op, (void *[CLRNN_OP_MAX_IN]){x}, (void *[CLRNN_OP_MAX_OUT]){y});
-    check_near("log_softmax", y, (double[]){-half, -half, -1e17, -half, -half, -2e17, -half, -2e300, -half},
-               COUNT, 0);
+    check_near("log_softmax", y, (double[]){-half, -half, -1e17, -half, -half, -2e17, -half, -2e300, -half}, COUNT, 0);
 
     op = (struct clrnn_op){.kind = CLRNN_OP_LOSS, .layer = "loss", .T = 1, .N = ROWS, .C = C};
     op.loss.ignore_index = -100;
     op.loss.slots = 1;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("cross entropy", record + RECORD_LOSS, (double[]){3 * half}, 1, 1e-15);
     for (int i = 0; i < COUNT; i++)
         y[i] = (share[i] - (i % C == class[i / C])) / ROWS;
@@ -227,11 +211,9 @@ static void test_ties_of_huge_logits(void **state)
 
     op.loss.label_smoothing = 0.1;
     op.N = 1;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("smoothed", record + RECORD_LOSS, (double[]){3333333333333334.0}, 1, 1e-15);
-    check_near("smoothed dx", dx, (double[]){-0.43333333333333335, 0.4666666666666667, -0.03333333333333333},
-               C, 1e-16);
+    check_near("smoothed dx", dx, (double[]){-0.43333333333333335, 0.4666666666666667, -0.03333333333333333}, C, 1e-16);
 }
 
 static void test_batchnorm_one_row(void **state)

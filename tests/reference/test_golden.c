@@ -75,10 +75,9 @@ RECURRENT_TEST(rnn_relu, 1, op.rnn.cell = CLRNN_CELL_RNN, op.rnn.relu = true)
 RECURRENT_TEST(lstm, 4, op.rnn.cell = CLRNN_CELL_LSTM)
 RECURRENT_TEST(gru, 3, op.rnn.cell = CLRNN_CELL_GRU)
 
-// Runs two training batches and compares the results of the second. Then runs the second batch again in
-// evaluation.
-static void check_batchnorm(bool cumulative, const double *want_y, const double *want_dx,
-                            const double *want_dparams, const double *want_running, const double *want_eval)
+// Runs two training batches and compares the results of the second. Then runs the second batch again in evaluation.
+static void check_batchnorm(bool cumulative, const double *want_y, const double *want_dx, const double *want_dparams,
+                            const double *want_running, const double *want_eval)
 {
     double x[ROWS * C], y[ROWS * C], dy[ROWS * C], dx[ROWS * C], weight[C], bias[C], dparams[2 * C];
     double mean[C], invstd[C], running[2 * C] = {0, 0, 0, 1, 1, 1};
@@ -121,8 +120,8 @@ static void check_batchnorm(bool cumulative, const double *want_y, const double 
 static void test_batchnorm(void **state)
 {
     (void)state;
-    check_batchnorm(false, golden_batchnorm_y, golden_batchnorm_dx, golden_batchnorm_dparams,
-                    golden_batchnorm_running, golden_batchnorm_eval);
+    check_batchnorm(false, golden_batchnorm_y, golden_batchnorm_dx, golden_batchnorm_dparams, golden_batchnorm_running,
+                    golden_batchnorm_eval);
 }
 
 static void test_batchnorm_cumulative(void **state)
@@ -147,8 +146,7 @@ static void test_layernorm(void **state)
     fill(dy, ROWS * C, 5, 1);
     poison(x, C);
     poison(dy, C);
-    run(&op, (void *[CLRNN_OP_MAX_IN]){x, lengths, weight, bias},
-        (void *[CLRNN_OP_MAX_OUT]){y, mean, invstd});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, lengths, weight, bias}, (void *[CLRNN_OP_MAX_OUT]){y, mean, invstd});
     check_near("y", y, golden_layernorm_y, ROWS * C, TOLERANCE);
     op.kind = CLRNN_OP_LAYERNORM_BWD;
     run(&op, (void *[CLRNN_OP_MAX_IN]){x, lengths, weight, mean, invstd, dy},
@@ -188,8 +186,8 @@ static void test_pointwise(void **state)
 }
 
 // `want`: the loss, then the elements of dx.
-static void check_loss(enum clrnn_loss_kind kind, double smoothing, int32_t ignore, double *weight,
-                       void *target, uint32_t columns, const double *want)
+static void check_loss(enum clrnn_loss_kind kind, double smoothing, int32_t ignore, double *weight, void *target,
+                       uint32_t columns, const double *want)
 {
     double x[6 * 4], dx[6 * 4], records[2 * RECORD_FIELDS], loss;
     uint32_t counter[COUNTER_FIELDS] = {[COUNTER_SLOT] = 1};
@@ -202,8 +200,7 @@ static void check_loss(enum clrnn_loss_kind kind, double smoothing, int32_t igno
     fill(x, 6 * columns, 1, 3);
     for (size_t i = 0; i < 2 * RECORD_FIELDS; i++)
         records[i] = 77;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, target, weight, counter},
-        (void *[CLRNN_OP_MAX_OUT]){dx, records});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, target, weight, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, records});
     loss = records[RECORD_FIELDS + RECORD_LOSS] / records[RECORD_FIELDS + RECORD_WEIGHT];
     check_near("loss", &loss, want, 1, TOLERANCE);
     check_near("dx", dx, want + 1, 6 * columns, TOLERANCE);
@@ -253,8 +250,7 @@ static void check_optimiser(struct clrnn_op op, double lr, double momentum, cons
         run(&op, (void *[CLRNN_OP_MAX_IN]){grad, counter}, (void *[CLRNN_OP_MAX_OUT]){&norm, records});
         assert_true(records[RECORD_NORM] == norm);
         op.kind = CLRNN_OP_OPTIM;
-        run(&op, (void *[CLRNN_OP_MAX_IN]){grad, hyper, &norm},
-            (void *[CLRNN_OP_MAX_OUT]){param, m, v, vmax});
+        run(&op, (void *[CLRNN_OP_MAX_IN]){grad, hyper, &norm}, (void *[CLRNN_OP_MAX_OUT]){param, m, v, vmax});
         check_near("parameters", param, want + 5 * step, 5, TOLERANCE);
     }
 }
@@ -265,24 +261,22 @@ static void test_optimisers(void **state)
 {
     (void)state;
     check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_SGD), 0.1, 0, golden_sgd);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_SGD, .momentum = true, .dampening = 0.4, .weight_decay = 0.05), 0.1,
+                    0.9, golden_sgd_momentum);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_SGD, .momentum = true, .nesterov = true, .clip_max_norm = 0.7), 0.1,
+                    0.9, golden_sgd_nesterov);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_ADAM, .beta2 = 0.95, .eps = 1e-4, .weight_decay = 0.05), 0.1, 0.8,
+                    golden_adam);
     check_optimiser(
-        OPTIM(.kind = CLRNN_OPTIMIZER_SGD, .momentum = true, .dampening = 0.4, .weight_decay = 0.05), 0.1,
-        0.9, golden_sgd_momentum);
+        OPTIM(.kind = CLRNN_OPTIMIZER_ADAM, .beta2 = 0.5, .eps = 1e-8, .amsgrad = true, .clip_max_norm = 0.7), 0.1, 0.8,
+        golden_adam_amsgrad);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_ADAMW, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.2), 0.1, 0.9,
+                    golden_adamw);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_RMSPROP, .alpha = 0.7, .eps = 1e-3, .weight_decay = 0.05), 0.1, 0,
+                    golden_rmsprop);
     check_optimiser(
-        OPTIM(.kind = CLRNN_OPTIMIZER_SGD, .momentum = true, .nesterov = true, .clip_max_norm = 0.7), 0.1,
-        0.9, golden_sgd_nesterov);
-    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_ADAM, .beta2 = 0.95, .eps = 1e-4, .weight_decay = 0.05),
-                    0.1, 0.8, golden_adam);
-    check_optimiser(
-        OPTIM(.kind = CLRNN_OPTIMIZER_ADAM, .beta2 = 0.5, .eps = 1e-8, .amsgrad = true, .clip_max_norm = 0.7),
-        0.1, 0.8, golden_adam_amsgrad);
-    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_ADAMW, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.2),
-                    0.1, 0.9, golden_adamw);
-    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_RMSPROP, .alpha = 0.7, .eps = 1e-3, .weight_decay = 0.05),
-                    0.1, 0, golden_rmsprop);
-    check_optimiser(
-        OPTIM(.kind = CLRNN_OPTIMIZER_RMSPROP, .alpha = 0.7, .eps = 1e-8, .momentum = true, .centered = true),
-        0.1, 0.6, golden_rmsprop_centered);
+        OPTIM(.kind = CLRNN_OPTIMIZER_RMSPROP, .alpha = 0.7, .eps = 1e-8, .momentum = true, .centered = true), 0.1, 0.6,
+        golden_rmsprop_centered);
 }
 
 int main(void)

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Every op's backward must be the derivative of its forward, computed by central differences in double. NaN
-// in padding must not change a bit.
+// Every op's backward must be the derivative of its forward, computed by central differences in double. NaN in padding
+// must not change a bit.
 #include "differences.h"
 
 static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_t D, bool bias, bool padded,
                       bool states, uint32_t seed)
 {
-    const uint32_t T = 5, N = 3, C = 3, H = 2,
-                   G = cell == CLRNN_CELL_RNN   ? 1
-                       : cell == CLRNN_CELL_GRU ? 3
-                                                : 4;
+    const uint32_t T = 5, N = 3, C = 3, H = 2, G = cell == CLRNN_CELL_RNN ? 1 : cell == CLRNN_CELL_GRU ? 3 : 4;
     struct check c;
 
-    begin(&c, what, seed, CLRNN_OP_RNN_FWD, T, N, C, padded ? some_lengths : NULL, RNN_LENGTHS,
-          RNN_BWD_LENGTHS);
+    begin(&c, what, seed, CLRNN_OP_RNN_FWD, T, N, C, padded ? some_lengths : NULL, RNN_LENGTHS, RNN_BWD_LENGTHS);
     c.fwd.rnn.cell = cell;
     c.fwd.rnn.relu = relu;
     c.fwd.rnn.bias = bias;
@@ -23,10 +19,8 @@ static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_
     c.dy_slot = RNN_BWD_DY;
     add(&c, RNN_X, RNN_BWD_X, RNN_DX, (size_t)T * N * C, C, 1);
     for (int d = 0; d < (int)D; d++) {
-        add(&c, RNN_WEIGHT_IH + 4 * d, RNN_BWD_WEIGHT_IH + 4 * d, RNN_DWEIGHT_IH + 4 * d, (size_t)G * H * C,
-            0, 0.8);
-        add(&c, RNN_WEIGHT_HH + 4 * d, RNN_BWD_WEIGHT_HH + 4 * d, RNN_DWEIGHT_HH + 4 * d, (size_t)G * H * H,
-            0, 0.8);
+        add(&c, RNN_WEIGHT_IH + 4 * d, RNN_BWD_WEIGHT_IH + 4 * d, RNN_DWEIGHT_IH + 4 * d, (size_t)G * H * C, 0, 0.8);
+        add(&c, RNN_WEIGHT_HH + 4 * d, RNN_BWD_WEIGHT_HH + 4 * d, RNN_DWEIGHT_HH + 4 * d, (size_t)G * H * H, 0, 0.8);
         if (!bias)
             continue;
         add(&c, RNN_BIAS_IH + 4 * d, RNN_BWD_BIAS_IH + 4 * d, RNN_DBIAS_IH + 4 * d, (size_t)G * H, 0, 0.8);
@@ -69,9 +63,8 @@ static void check_norm(uint32_t groups, bool affine, bool padded, uint32_t seed)
     const size_t rows = (size_t)T * N, saved = layer ? rows * groups : C;
     struct check c;
 
-    begin(&c, layer ? "layernorm" : "batchnorm", seed,
-          layer ? CLRNN_OP_LAYERNORM_FWD : CLRNN_OP_BATCHNORM_FWD, T, N, C, padded ? some_lengths : NULL, 1,
-          1);
+    begin(&c, layer ? "layernorm" : "batchnorm", seed, layer ? CLRNN_OP_LAYERNORM_FWD : CLRNN_OP_BATCHNORM_FWD, T, N, C,
+          padded ? some_lengths : NULL, 1, 1);
     c.fwd.norm.eps = 1e-2;
     c.fwd.norm.batch_stats = true;
     c.fwd.norm.groups = groups;
@@ -186,15 +179,10 @@ static void test_window(void **state)
         int32_t argmax[5 * 3 * 2];
         struct check c;
 
-        begin(&c, "window", 670 + i, CLRNN_OP_WINDOW_FWD, 5, 3, 2, i & 1 ? some_lengths : NULL,
-              WINDOW_OLD_LENGTHS, WINDOW_BWD_OLD_LENGTHS);
-        c.fwd.window = (struct clrnn_window_attributes){.T_out = 5,
-                                                        .kernel = 3,
-                                                        .stride = 1,
-                                                        .dilation = 1,
-                                                        .padding = 1,
-                                                        .mean = i & 2,
-                                                        .count_padding = i & 4};
+        begin(&c, "window", 670 + i, CLRNN_OP_WINDOW_FWD, 5, 3, 2, i & 1 ? some_lengths : NULL, WINDOW_OLD_LENGTHS,
+              WINDOW_BWD_OLD_LENGTHS);
+        c.fwd.window = (struct clrnn_window_attributes){
+            .T_out = 5, .kernel = 3, .stride = 1, .dilation = 1, .padding = 1, .mean = i & 2, .count_padding = i & 4};
         c.in[WINDOW_NEW_LENGTHS] = c.back_in[WINDOW_BWD_NEW_LENGTHS] = c.lengths;
         c.out[WINDOW_ARGMAX] = c.back_in[WINDOW_BWD_ARGMAX] = argmax;
         c.dy_slot = WINDOW_BWD_DY;
@@ -210,8 +198,8 @@ static void test_attention(void **state)
         const uint32_t T = 5, N = 3, C = 4, A = 3;
         struct check c;
 
-        begin(&c, "attention", 690 + i, CLRNN_OP_ATTENTION_FWD, T, N, C, i & 1 ? some_lengths : NULL,
-              ATTENTION_LENGTHS, ATTENTION_BWD_LENGTHS);
+        begin(&c, "attention", 690 + i, CLRNN_OP_ATTENTION_FWD, T, N, C, i & 1 ? some_lengths : NULL, ATTENTION_LENGTHS,
+              ATTENTION_BWD_LENGTHS);
         c.fwd.attention.A = A;
         c.y_rows = N;
         c.y_pooled = true;
@@ -265,8 +253,8 @@ static void test_embedding(void **state)
     assert_true(c.part[0].got[2] != 0);
 }
 
-// The op LOSS computes the loss and its gradient dx in one run. Compares dx with differences of LOSS / WEIGHT
-// of the record.
+// The op LOSS computes the loss and its gradient dx in one run. Compares dx with differences of LOSS / WEIGHT of the
+// record.
 static void check_loss(enum clrnn_loss_kind kind, double smoothing, bool weighted, bool padded)
 {
     enum { T = 5, N = 3 };

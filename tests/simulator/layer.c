@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL layer (the ICD loader's OPENCL_LAYERS) for Oclgrind 21.10. It lets Oclgrind's check for
-// uninitialised values see what the host writes to memory.
+// An OpenCL layer (the ICD loader's OPENCL_LAYERS) for Oclgrind 21.10. It lets Oclgrind's check for uninitialised
+// values see what the host writes to memory.
 //
-// Oclgrind keeps a shadow of each buffer, which records which bytes are defined. Whenever the host stores
-// into a buffer, Oclgrind replaces the shadow by one of the size of the stored data. This is right only for a
-// write of the whole buffer. After a write to a part, a copy or a fill (which stores its pattern again and
-// again) the shadow is too short. Beyond its end lies other heap memory, which stores by kernels do not
-// update: there are unfounded reports, which differ from run to run. A new buffer can also get the shadow of
-// an old one. Therefore this layer writes each buffer whole once, when it is created. Kernels do everything
-// later; the shadow follows their stores correctly.
+// Oclgrind keeps a shadow of each buffer, which records which bytes are defined. Whenever the host stores into a
+// buffer, Oclgrind replaces the shadow by one of the size of the stored data. This is right only for a write of the
+// whole buffer. After a write to a part, a copy or a fill (which stores its pattern again and again) the shadow is too
+// short. Beyond its end lies other heap memory, which stores by kernels do not update: there are unfounded reports,
+// which differ from run to run. A new buffer can also get the shadow of an old one. Therefore this layer writes each
+// buffer whole once, when it is created. Kernels do everything later; the shadow follows their stores correctly.
 //
 // A buffer counts as undefined until it is written. Numbers that the host sets to CLRNN_UNWRITTEN
 // (src/device/memory/buffer.h) count as undefined again.
 //
-// The layer also gives every context a log file of its own, $OCLGRIND_LOG.PROGRAM.PROCESS.NUMBER, since a
-// second context would overwrite the log of the first.
+// The layer also gives every context a log file of its own, $OCLGRIND_LOG.PROGRAM.PROCESS.NUMBER, since a second
+// context would overwrite the log of the first.
 #include "tests/opencl_layer.h"
 
 #include <errno.h> // program_invocation_short_name
@@ -27,10 +26,10 @@
 
 #include "device/memory/buffer.h"
 
-// Kernels that copy memory (move) and make it undefined (forget). Both assign structures that are cast from
-// arrays: Oclgrind then copies the shadow and reports nothing. For a structure variable it would require
-// defined members. Memory made undefined keeps the value CLRNN_UNWRITTEN (U): `never` is an uninitialised
-// variable, so never ^ never is 0 but counts as undefined.
+// Kernels that copy memory (move) and make it undefined (forget). Both assign structures that are cast from arrays:
+// Oclgrind then copies the shadow and reports nothing. For a structure variable it would require defined members.
+// Memory made undefined keeps the value CLRNN_UNWRITTEN (U): `never` is an uninitialised variable, so never ^ never is
+// 0 but counts as undefined.
 static const char SOURCE[] =
     "typedef struct { uchar byte[256]; } block;\n"
     "typedef struct { uint word; } one;\n"
@@ -57,8 +56,7 @@ static const char SOURCE[] =
     "        *(global one *)to = *(one *)nothing;\n"
     "}\n";
 
-// What the layer adds to a context. The layer retains the context, so the context lives as long as the
-// process.
+// What the layer adds to a context. The layer retains the context, so the context lives as long as the process.
 struct addition {
     cl_context context;
     cl_command_queue queue;
@@ -92,8 +90,7 @@ static struct addition *addition_create(cl_context context)
 
     need(a ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY, "calloc");
     a->context = context;
-    need(layer_next->clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(device), &device, NULL),
-         "clGetContextInfo");
+    need(layer_next->clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(device), &device, NULL), "clGetContextInfo");
     a->queue = layer_next->clCreateCommandQueue(context, device, 0, &error);
     need(error, "clCreateCommandQueue");
     a->program = layer_next->clCreateProgramWithSource(context, 1, &source, NULL, &error);
@@ -138,8 +135,7 @@ static cl_int run(cl_command_queue q, cl_kernel kernel, EVENTS)
     return error;
 }
 
-static cl_int move(cl_command_queue q, cl_mem to, size_t to_first, cl_mem from, size_t from_first,
-                   size_t bytes, EVENTS)
+static cl_int move(cl_command_queue q, cl_mem to, size_t to_first, cl_mem from, size_t from_first, size_t bytes, EVENTS)
 {
     const cl_ulong ulong[] = {to_first, from_first, bytes};
     cl_int error;
@@ -174,16 +170,15 @@ static cl_mem fresh(cl_context context, cl_command_queue q, size_t bytes, const 
     cl_mem mem = layer_next->clCreateBuffer(context, CL_MEM_READ_WRITE, bytes, NULL, &error);
 
     need(error, "clCreateBuffer");
-    need(layer_next->clEnqueueWriteBuffer(q, mem, CL_TRUE, 0, bytes, data, 0, NULL, NULL),
-         "clEnqueueWriteBuffer");
+    need(layer_next->clEnqueueWriteBuffer(q, mem, CL_TRUE, 0, bytes, data, 0, NULL, NULL), "clEnqueueWriteBuffer");
     return mem;
 }
 
 // ---------------------------------------------------------------- the calls that change
 
-static cl_context CL_API_CALL
-my_clCreateContext(const cl_context_properties *p, cl_uint n, const cl_device_id *d,
-                   void(CL_CALLBACK *f)(const char *, const void *, size_t, void *), void *u, cl_int *e)
+static cl_context CL_API_CALL my_clCreateContext(const cl_context_properties *p, cl_uint n, const cl_device_id *d,
+                                                 void(CL_CALLBACK *f)(const char *, const void *, size_t, void *),
+                                                 void *u, cl_int *e)
 {
     char path[4096];
     cl_context context;
@@ -214,8 +209,7 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
     need(data ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY, "calloc");
     if (h)
         memcpy(data, h, n);
-    need(layer_next->clEnqueueWriteBuffer(a->queue, mem, CL_TRUE, 0, n, data, 0, NULL, NULL),
-         "clEnqueueWriteBuffer");
+    need(layer_next->clEnqueueWriteBuffer(a->queue, mem, CL_TRUE, 0, n, data, 0, NULL, NULL), "clEnqueueWriteBuffer");
     free(data);
     if (!h) {
         need(forget(a->queue, mem, 0, n), "clEnqueueNDRangeKernel");
@@ -225,8 +219,7 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
 }
 
 // Makes the numbers in `data`, written at byte `first`, undefined where they equal CLRNN_UNWRITTEN.
-static cl_int forget_unwritten(cl_command_queue q, cl_mem to, size_t first, size_t bytes,
-                               const unsigned char *data)
+static cl_int forget_unwritten(cl_command_queue q, cl_mem to, size_t first, size_t bytes, const unsigned char *data)
 {
     const uint32_t unwritten = CLRNN_UNWRITTEN;
     cl_int error = CL_SUCCESS;
@@ -275,8 +268,8 @@ static cl_int CL_API_CALL my_clEnqueueWriteBuffer(cl_command_queue q, cl_mem m, 
     return error;
 }
 
-static cl_int CL_API_CALL my_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, const void *p, size_t pn,
-                                                 size_t o, size_t n, EVENTS)
+static cl_int CL_API_CALL my_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, const void *p, size_t pn, size_t o,
+                                                 size_t n, EVENTS)
 {
     unsigned char *data = malloc(n);
     cl_int error;
@@ -289,8 +282,8 @@ static cl_int CL_API_CALL my_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, c
     return error;
 }
 
-static cl_int CL_API_CALL my_clEnqueueCopyBuffer(cl_command_queue q, cl_mem s, cl_mem d, size_t so, size_t to,
-                                                 size_t n, EVENTS)
+static cl_int CL_API_CALL my_clEnqueueCopyBuffer(cl_command_queue q, cl_mem s, cl_mem d, size_t so, size_t to, size_t n,
+                                                 EVENTS)
 {
     return move(q, d, to, s, so, n, nw, w, ev);
 }

@@ -19,8 +19,8 @@ static void count_progress(void *user, const struct clrnn_progress *p)
     told->step = p->step;
 }
 
-enum clrnn_status runs_train(struct scratch *s, const char *text, const char *out, bool resume,
-                             struct told *told, struct clrnn_train_result *result)
+enum clrnn_status runs_train(struct scratch *s, const char *text, const char *out, bool resume, struct told *told,
+                             struct clrnn_train_result *result)
 {
     struct clrnn_config *config = scratch_config(s, text);
     struct told nothing = {0};
@@ -101,8 +101,7 @@ void runs_same_metrics(const struct scratch *s, const char *a, const char *b)
                 json_object_del(x, "samples_per_s");
                 json_object_del(y, "samples_per_s");
                 if (!json_equal(x, y))
-                    fail_msg("%s %zu differs: %s, %s", kind ? "epoch" : "step", n, json_dumps(x, 0),
-                             json_dumps(y, 0));
+                    fail_msg("%s %zu differs: %s, %s", kind ? "epoch" : "step", n, json_dumps(x, 0), json_dumps(y, 0));
             }
             json_decref(x);
             json_decref(y);

@@ -4,14 +4,12 @@
 
 #include "train/dataset.h"
 
-#define POOLED \
-    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"
+#define POOLED "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"
 
 enum { T = 3, C = 2 };
 
-// Arrays in memory must be read in place, without a copy, and must not be changed by clrnn_dataset_release. A
-// config must keep its arrays when a key of it is set. Arrays of text, an unknown set and missing targets
-// must be refused.
+// Arrays in memory must be read in place, without a copy, and must not be changed by clrnn_dataset_release. A config
+// must keep its arrays when a key of it is set. Arrays of text, an unknown set and missing targets must be refused.
 static void test_arrays(struct scratch *s)
 {
     // Several pages. clrnn_dataset_release discards pages of files, but must keep these.
@@ -28,8 +26,7 @@ static void test_arrays(struct scratch *s)
     assert_int_equal(clrnn_config_set_arrays(&s->log, config, "train", &given), CLRNN_OK);
     assert_int_equal(clrnn_config_set(&s->log, config, "train.epochs=3"), CLRNN_OK);
     assert_int_equal(
-        clrnn_dataset_open(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, &set),
-        CLRNN_OK);
+        clrnn_dataset_open(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, &set), CLRNN_OK);
     assert_ptr_equal(clrnn_dataset_x_mapped(set, 7), x[7]);
     clrnn_dataset_release(set);
     assert_float_equal(x[2047][0][0], 2047.0f, 0.0f);
@@ -46,21 +43,19 @@ static void test_arrays(struct scratch *s)
     clrnn_config_destroy(&config);
 }
 
-// Synthetic labels for ctc: each sample must have 1 to 5 labels, 5 being a quarter of 21 steps. No label may
-// be the blank.
+// Synthetic labels for ctc: each sample must have 1 to 5 labels, 5 being a quarter of 21 steps. No label may be the
+// blank.
 static void test_synthetic_labels(struct scratch *s)
 {
     struct clrnn_config *config;
     struct clrnn_dataset *d;
     bool shorter = false;
 
-    config =
-        scratch_config(s, "model: {layers: [linear: {out_features: 4}]}\n"
-                          "train: {loss: {ctc: {blank: 1}}}\n"
-                          "data: {train: {synthetic: {samples: 50, steps: 21, features: 2, classes: 3}}}\n");
-    assert_int_equal(
-        clrnn_dataset_open(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, &d),
-        CLRNN_OK);
+    config = scratch_config(s, "model: {layers: [linear: {out_features: 4}]}\n"
+                               "train: {loss: {ctc: {blank: 1}}}\n"
+                               "data: {train: {synthetic: {samples: 50, steps: 21, features: 2, classes: 3}}}\n");
+    assert_int_equal(clrnn_dataset_open(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, &d),
+                     CLRNN_OK);
     assert_int_equal(clrnn_dataset_info(d)->y_T, 5);
     for (uint32_t n = 0; n < 50; n++) {
         const int32_t length = (int32_t)clrnn_dataset_y_valid(d, n);
@@ -79,8 +74,7 @@ static void test_synthetic_labels(struct scratch *s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_arrays, ""),
-                                       SCRATCH_TEST(test_synthetic_labels, "")};
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_arrays, ""), SCRATCH_TEST(test_synthetic_labels, "")};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

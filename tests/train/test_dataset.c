@@ -7,11 +7,9 @@
 #include "base/array.h"
 #include "train/dataset.h"
 
-#define POOLED \
-    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"
+#define POOLED "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"
 #define STEPS "model: {layers: [{rnn: {hidden_size: 4}}, {linear: {out_features: 3}}]}\n"
-#define ONE_OUTPUT \
-    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
+#define ONE_OUTPUT "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
 #define TOKENS \
     "model: {layers: [{embedding: {num_embeddings: 6, embedding_dim: 2}}, {rnn: {hidden_size: 4}}, " \
     "{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
@@ -130,8 +128,8 @@ static void test_wrong_shapes(struct scratch *s)
     scratch_expect(s, "none.npy", NULL);
 }
 
-// Writes an x.npy of ones in which one element, at index `at`, has another value. The error message must name
-// that value and its place.
+// Writes an x.npy of ones in which one element, at index `at`, has another value. The error message must name that
+// value and its place.
 static void corrupt_x(struct scratch *s, size_t at, float value)
 {
     float x[N * T * C];
@@ -165,9 +163,8 @@ static void test_bad_values(struct scratch *s)
     must_refuse(s, POOLED TRAIN XY);
 
     wide[7] = 1e300;
-    assert_int_equal(
-        clrnn_npy_create(&s->log, scratch_path(s, "x.npy"), CLRNN_DTYPE_F64, 3, wide_shape, &writer),
-        CLRNN_OK);
+    assert_int_equal(clrnn_npy_create(&s->log, scratch_path(s, "x.npy"), CLRNN_DTYPE_F64, 3, wide_shape, &writer),
+                     CLRNN_OK);
     assert_int_equal(clrnn_npy_append(writer, wide, N * T * C), CLRNN_OK);
     assert_int_equal(clrnn_npy_commit(&writer), CLRNN_OK);
     must_refuse(s, POOLED TRAIN XY);
@@ -285,12 +282,10 @@ static void test_synthetic(struct scratch *s)
     float x[6], again[6];
     double sum = 0, squares = 0;
 
-    a = must_open(s,
-                  POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
-                               "seed: 4}}}\n");
-    b = must_open(s,
-                  POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
-                               "seed: 4}}}\n");
+    a = must_open(s, POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
+                                  "seed: 4}}}\n");
+    b = must_open(s, POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
+                                  "seed: 4}}}\n");
     for (uint32_t n = 0; n < 900; n++) {
         clrnn_dataset_x(a, n, x);
         clrnn_dataset_x(b, n, again);

@@ -51,8 +51,8 @@ static size_t collapse(const uint32_t *path, uint32_t T, uint32_t C, uint32_t bl
     return code;
 }
 
-// Returns the likeliest label sequence, as a number (collapse). Adds the probability of each of the C^T paths
-// to the sum of the path's label sequence.
+// Returns the likeliest label sequence, as a number (collapse). Adds the probability of each of the C^T paths to the
+// sum of the path's label sequence.
 static size_t likeliest(const float *x, uint32_t T, uint32_t C, uint32_t blank)
 {
     static double sum[SEQUENCES * 2];

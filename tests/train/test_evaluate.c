@@ -58,10 +58,9 @@ static void drop_job(struct job *job)
     clrnn_config_destroy(&job->config);
 }
 
-// Predicts into a .npy file, checks that its shape is [a, b, c] (a zero ends the shape), and returns its
-// numbers, which the caller frees.
-static double *predict(struct scratch *s, struct job *job, enum clrnn_predict_kind kind, size_t a, size_t b,
-                       size_t c)
+// Predicts into a .npy file, checks that its shape is [a, b, c] (a zero ends the shape), and returns its numbers, which
+// the caller frees.
+static double *predict(struct scratch *s, struct job *job, enum clrnn_predict_kind kind, size_t a, size_t b, size_t c)
 {
     const size_t shape[3] = {a, b, c}, ndim = c ? 3 : b ? 2 : 1;
     struct clrnn_npy *npy;
@@ -247,8 +246,8 @@ static void test_regression(struct scratch *s)
     drop_job(&job);
 }
 
-// A prediction for every step. Padding must be zeros (classes: -1) in the file, and inputs in padding must
-// have no effect. The model ends with softmax, so predicting probabilities must not apply softmax again.
+// A prediction for every step. Padding must be zeros (classes: -1) in the file, and inputs in padding must have no
+// effect. The model ends with softmax, so predicting probabilities must not apply softmax again.
 static void test_steps(struct scratch *s)
 {
     struct job job;
@@ -303,8 +302,7 @@ static void test_csv(struct scratch *s)
     scratch_problem(s, "a", S, T, C, 3, false, 1);
     make_job(s, CLASSES("3"), &job);
     logits = predict(s, &job, CLRNN_PREDICT_LOGITS, S, 3, 0);
-    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(s, "p.csv")),
-                     CLRNN_OK);
+    assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_LOGITS, scratch_path(s, "p.csv")), CLRNN_OK);
     text = scratch_read(s, "p.csv", NULL);
     line = strtok_r(text, "\n", &rest);
     assert_string_equal(line, "sample,logit_0,logit_1,logit_2");
@@ -366,8 +364,7 @@ static void test_ranking(void **state)
         double pairs = 0, right = 0, average = 0, positives = 0, roc, pr;
 
         for (unsigned i = 0; i < COUNT; i++)
-            score[i] =
-                (struct clrnn_score){(i * 7 + seed * 13 + i * i) % (5 + seed), (i * seed + i / 3) % 3 == 0};
+            score[i] = (struct clrnn_score){(i * 7 + seed * 13 + i * i) % (5 + seed), (i * seed + i / 3) % 3 == 0};
         for (int i = 0; i < COUNT; i++) {
             double above = 0, hits = 0;
 
@@ -393,9 +390,8 @@ static void test_ranking(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranking),        SCRATCH_TEST(test_classes, "ref"),
-        SCRATCH_TEST(test_auc, "ref"),         SCRATCH_TEST(test_regression, "ref"),
-        SCRATCH_TEST(test_steps, "ref"),       SCRATCH_TEST(test_csv, "ref"),
+        cmocka_unit_test(test_ranking),        SCRATCH_TEST(test_classes, "ref"), SCRATCH_TEST(test_auc, "ref"),
+        SCRATCH_TEST(test_regression, "ref"),  SCRATCH_TEST(test_steps, "ref"),   SCRATCH_TEST(test_csv, "ref"),
         SCRATCH_TEST(test_other_width, "ref"), cmocka_unit_test(test_argmax),
     };
 

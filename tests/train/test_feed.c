@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Feeds: the order of batches; buckets; and that batches staged one by one give the same bits as a copy on
-// the device.
+// Feeds: the order of batches; buckets; and that batches staged one by one give the same bits as a copy on the device.
 #include "tests/model/scratch.h"
 
 #include "base/array.h"
@@ -12,8 +11,7 @@
 #define TOKENS \
     "model: {layers: [{embedding: {num_embeddings: 6, embedding_dim: 3}}, {gru: {hidden_size: 4}}, " \
     "{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
-#define TRAIN \
-    "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 1, batch_size: 7, seed: 3}\n"
+#define TRAIN "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 1, batch_size: 7, seed: 3}\n"
 #define DATA "data: {train: {x: X_a.npy, y: y_a.npy}}\n"
 #define LENGTHS "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}}\n"
 
@@ -30,8 +28,8 @@ static void make_job(struct scratch *s, const char *text, struct job *job)
     struct clrnn_data_shape shape;
 
     job->config = scratch_config(s, text);
-    if (clrnn_dataset_open(&s->log, job->config, &job->config->data.train, s->folder, "train",
-                           CLRNN_CHECK_ALL, &job->set) != CLRNN_OK)
+    if (clrnn_dataset_open(&s->log, job->config, &job->config->data.train, s->folder, "train", CLRNN_CHECK_ALL,
+                           &job->set) != CLRNN_OK)
         fail_msg("%s", s->error);
     shape = (struct clrnn_data_shape){.features = clrnn_dataset_info(job->set)->C,
                                       .tokens = clrnn_dataset_info(job->set)->tokens};
@@ -56,10 +54,9 @@ static struct clrnn_feed *make_feed(struct job *job, struct clrnn_feed_params pa
     return feed;
 }
 
-// Reads an epoch from its batch `batch` on. Stores the index of each sample in `order` and the T of its batch
-// in `steps`. Returns the number of samples.
-static uint32_t read_epoch(struct clrnn_feed *feed, uint64_t epoch, uint32_t batch, uint32_t *order,
-                           uint32_t *steps)
+// Reads an epoch from its batch `batch` on. Stores the index of each sample in `order` and the T of its batch in
+// `steps`. Returns the number of samples.
+static uint32_t read_epoch(struct clrnn_feed *feed, uint64_t epoch, uint32_t batch, uint32_t *order, uint32_t *steps)
 {
     struct clrnn_plan *plan;
     uint32_t samples, count = 0;
@@ -139,10 +136,9 @@ static void test_buckets(struct scratch *s)
     drop_job(&job);
 }
 
-// Trains for two epochs and reads the records of all steps. The data are copied to the device if they have at
-// most `resident_bytes`, else staged batch by batch.
-static void train(struct scratch *s, const char *text, uint64_t resident_bytes, double *records,
-                  size_t *count)
+// Trains for two epochs and reads the records of all steps. The data are copied to the device if they have at most
+// `resident_bytes`, else staged batch by batch.
+static void train(struct scratch *s, const char *text, uint64_t resident_bytes, double *records, size_t *count)
 {
     struct job job;
     struct clrnn_feed *feed;
@@ -150,8 +146,8 @@ static void train(struct scratch *s, const char *text, uint64_t resident_bytes, 
     uint32_t samples, slot = 0;
 
     make_job(s, text, &job);
-    feed = make_feed(
-        &job, (struct clrnn_feed_params){.shuffle = true, .bucket = true, .resident_bytes = resident_bytes});
+    feed =
+        make_feed(&job, (struct clrnn_feed_params){.shuffle = true, .bucket = true, .resident_bytes = resident_bytes});
     for (uint64_t epoch = 0; epoch < 2; epoch++) {
         assert_int_equal(clrnn_feed_start(feed, epoch, 0), CLRNN_OK);
         for (;;) {
@@ -184,8 +180,8 @@ static void test_staging(struct scratch *s)
         assert_int_equal(count, again);
         for (size_t k = 0; k < count; k++)
             if (resident[k] != staged[k])
-                fail_msg("config %zu, step %zu, field %zu: %.17g resident, %.17g staged", i,
-                         k / RECORD_FIELDS, k % RECORD_FIELDS, resident[k], staged[k]);
+                fail_msg("config %zu, step %zu, field %zu: %.17g resident, %.17g staged", i, k / RECORD_FIELDS,
+                         k % RECORD_FIELDS, resident[k], staged[k]);
         assert_true(resident[RECORD_LOSS] > 0 && resident[RECORD_COUNT] > 0);
     }
 }

@@ -14,9 +14,8 @@
 
 static void test_folder(struct scratch *s)
 {
-    static const char *const row_keys[] = {"epoch",      "step",           "train_loss", "train_accuracy",
-                                           "valid_loss", "valid_accuracy", "lr",         "grad_norm",
-                                           "seconds",    "samples_per_s"};
+    static const char *const row_keys[] = {"epoch",          "step", "train_loss", "train_accuracy", "valid_loss",
+                                           "valid_accuracy", "lr",   "grad_norm",  "seconds",        "samples_per_s"};
     static const char *const summary_keys[] = {"device",
                                                "platform",
                                                "driver",
@@ -71,8 +70,7 @@ static void test_folder(struct scratch *s)
             fail_msg("no %s", summary_keys[i]);
     json_decref(summary);
     free(text);
-    assert_int_equal(clrnn_config_read(&s->log, scratch_path(s, "run/config.yaml"), 0, NULL, &config),
-                     CLRNN_OK);
+    assert_int_equal(clrnn_config_read(&s->log, scratch_path(s, "run/config.yaml"), 0, NULL, &config), CLRNN_OK);
     assert_int_equal(*config->data.train.x, '/'); // an absolute path, valid in any working directory
     assert_int_equal(config->train.epochs, 3);
     clrnn_config_destroy(&config);
@@ -90,10 +88,9 @@ static void test_folder(struct scratch *s)
 
 static void test_regression(struct scratch *s)
 {
-    const char *text =
-        "model: {layers: [{rnn: {hidden_size: 3}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
-        "train: {loss: mse, optimizer: {sgd: {lr: 0.05}}, epochs: 2, batch_size: 8}\n"
-        "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_b.npy}}\n";
+    const char *text = "model: {layers: [{rnn: {hidden_size: 3}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
+                       "train: {loss: mse, optimizer: {sgd: {lr: 0.05}}, epochs: 2, batch_size: 8}\n"
+                       "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_b.npy}}\n";
     json_t *line;
 
     runs_data(s);
@@ -113,10 +110,9 @@ static void test_regression(struct scratch *s)
 static void test_early_stopping(struct scratch *s)
 {
     struct clrnn_train_result result;
-    const char *still =
-        "model: {layers: [{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
-        "train: {loss: cross_entropy, optimizer: {sgd: {lr: 1.0e-30}}, epochs: 9, batch_size: 8, "
-        "early_stopping: {monitor: valid_loss, patience: 2, min_delta: 0.001}}\n" DATA;
+    const char *still = "model: {layers: [{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
+                        "train: {loss: cross_entropy, optimizer: {sgd: {lr: 1.0e-30}}, epochs: 9, batch_size: 8, "
+                        "early_stopping: {monitor: valid_loss, patience: 2, min_delta: 0.001}}\n" DATA;
 
     runs_data(s);
     assert_int_equal(runs_train(s, still, "run", false, NULL, &result), CLRNN_OK);
@@ -132,10 +128,9 @@ static void test_not_finite(struct scratch *s)
 {
     struct clrnn_train_result result;
     json_t *line;
-    const char *text =
-        "model: {layers: [{pool: {over: last}}, {linear: {out_features: 1}}]}\n"
-        "train: {loss: mse, optimizer: {sgd: {lr: 1.0e+200}}, epochs: 2, batch_size: 8, log_every: 1}\n"
-        "data: {train: {x: X_a.npy, y: y_a.npy}}\n";
+    const char *text = "model: {layers: [{pool: {over: last}}, {linear: {out_features: 1}}]}\n"
+                       "train: {loss: mse, optimizer: {sgd: {lr: 1.0e+200}}, epochs: 2, batch_size: 8, log_every: 1}\n"
+                       "data: {train: {x: X_a.npy, y: y_a.npy}}\n";
 
     runs_data(s);
     assert_int_equal(runs_train(s, text, "run", false, NULL, &result),
@@ -166,12 +161,11 @@ static void test_refused_runs(struct scratch *s)
                      CLRNN_ERR_CONFIG);
     scratch_expect(s, "drop_last", "44 samples", "45", NULL);
     assert_int_not_equal(access(scratch_path(s, "run"), F_OK), 0); // no folder must remain
-    assert_int_equal(
-        runs_train(s,
-                   MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 5, interval: "
-                                    "batch}}") DATA,
-                   "run", false, NULL, NULL),
-        CLRNN_ERR_CONFIG);
+    assert_int_equal(runs_train(s,
+                                MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 5, interval: "
+                                                 "batch}}") DATA,
+                                "run", false, NULL, NULL),
+                     CLRNN_ERR_CONFIG);
     scratch_expect(s, "one_cycle_lr", "12", "total_steps", NULL);
     config = scratch_config(s, MODEL TRAIN("1", ", early_stopping: {monitor: valid_loss, patience: 2}") DATA);
     config->data.valid.there = false; // set in the struct: the parser refuses such a file
@@ -190,8 +184,7 @@ static void test_valid_fraction(struct scratch *s)
     json_t *line;
 
     runs_data(s);
-    runs_must_train(s, MODEL TRAIN("2", "") "data: {train: {x: X_a.npy, y: y_a.npy}, valid_fraction: 0.25}\n",
-                    "run");
+    runs_must_train(s, MODEL TRAIN("2", "") "data: {train: {x: X_a.npy, y: y_a.npy}, valid_fraction: 0.25}\n", "run");
     assert_non_null(strstr(s->info, "train: 33 samples"));
     assert_non_null(strstr(s->info, "valid: 11 samples"));
     line = runs_metrics_line(s, "run", "epoch", 1);

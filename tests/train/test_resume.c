@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs that are interrupted or killed, and then resumed, must give the same bits as a run without a break.
-// Some resumes must be refused.
+// Runs that are interrupted or killed, and then resumed, must give the same bits as a run without a break. Some resumes
+// must be refused.
 #include "runs.h"
 
 #include <signal.h>
@@ -18,10 +18,9 @@ static void ring(int number)
     alarmed = 1;
 }
 
-// Trains, or resumes a run, until a timer interrupts it after `seconds`, as Ctrl-C does. Callers choose times
-// in the middle of epochs, in validation and between epochs.
-static enum clrnn_status train_until(struct scratch *s, const char *text, const char *out, bool resume,
-                                     double seconds)
+// Trains, or resumes a run, until a timer interrupts it after `seconds`, as Ctrl-C does. Callers choose times in the
+// middle of epochs, in validation and between epochs.
+static enum clrnn_status train_until(struct scratch *s, const char *text, const char *out, bool resume, double seconds)
 {
     const long us = (long)(1e6 * seconds) + 1;
     const struct itimerval timer = {.it_value = {us / 1000000, us % 1000000}}, off = {.it_value = {0, 0}};
@@ -55,8 +54,8 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
 
         snprintf(name, sizeof(name), "cut%d", cut);
         for (int sitting = 0; st == CLRNN_INTERRUPTED; sitting++) {
-            // If the time ends before the first step, no progress is made. The last attempt therefore has
-            // more than enough time.
+            // If the time ends before the first step, no progress is made. The last attempt therefore has more than
+            // enough time.
             const double share = sitting > 4 ? 1000.0 : (cut + 0.5) / cuts * (sitting ? 0.7 : 1.0);
 
             st = train_until(s, text, name, sitting, share * result.seconds);
@@ -79,13 +78,11 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
 // Each kind of scheduler that has state, and early stopping.
 #define COSINE TRAIN("3", ", log_every: 1, scheduler: {one_cycle_lr: {max_lr: 0.02, interval: batch}}") DATA
 #define PLATEAU \
-    TRAIN("3", \
-          ", log_every: 2, scheduler: {reduce_lr_on_plateau: {patience: 0, factor: 0.5}}, early_stopping: " \
-          "{monitor: valid_loss, patience: 9}, clip_grad_norm: 0.5") \
+    TRAIN("3", ", log_every: 2, scheduler: {reduce_lr_on_plateau: {patience: 0, factor: 0.5}}, early_stopping: " \
+               "{monitor: valid_loss, patience: 9}, clip_grad_norm: 0.5") \
     DATA
 #define PLATEAU_BATCH \
-    TRAIN("2", \
-          ", log_every: 1, scheduler: {reduce_lr_on_plateau: {patience: 1, factor: 0.5, interval: batch}}") \
+    TRAIN("2", ", log_every: 1, scheduler: {reduce_lr_on_plateau: {patience: 1, factor: 0.5, interval: batch}}") \
     DATA
 
 static void test_resume_on_ref(struct scratch *s)
@@ -102,8 +99,8 @@ static void test_resume_on_opencl(struct scratch *s)
     check_resume(s, MODEL COSINE, 5);
 }
 
-// A run killed by SIGKILL leaves lines after the checkpoint, an incomplete line and an incomplete file. A
-// resume must remove these, and must keep other files.
+// A run killed by SIGKILL leaves lines after the checkpoint, an incomplete line and an incomplete file. A resume must
+// remove these, and must keep other files.
 static void test_resume_after_kill(struct scratch *s)
 {
     FILE *file;
@@ -113,13 +110,11 @@ static void test_resume_after_kill(struct scratch *s)
     runs_must_train(s, MODEL TRAIN("2", ", log_every: 1") DATA, "cut");
     file = fopen(scratch_path(s, "cut/metrics.jsonl"), "a");
     assert_non_null(file);
-    fprintf(file,
-            "{\"step\": 13, \"loss\": 9.5, \"lr\": 0.01}\n{\"epoch\": 3, \"step\": 18}\n{\"step\": 14, \"lo");
+    fprintf(file, "{\"step\": 13, \"loss\": 9.5, \"lr\": 0.01}\n{\"epoch\": 3, \"step\": 18}\n{\"step\": 14, \"lo");
     assert_int_equal(fclose(file), 0);
     scratch_write(s, "cut/.clrnn-tmp-1-1", "torn");
     scratch_write(s, "cut/notes.txt", "mine");
-    assert_int_equal(runs_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
-                     CLRNN_OK);
+    assert_int_equal(runs_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL), CLRNN_OK);
     assert_non_null(strstr(s->info, "train.epochs was 2, goes on as 4"));
     runs_same_files(s, "whole/last.safetensors", "cut/last.safetensors");
     runs_same_metrics(s, "whole", "cut");
@@ -127,8 +122,7 @@ static void test_resume_after_kill(struct scratch *s)
     assert_int_equal(access(scratch_path(s, "cut/notes.txt"), F_OK), 0);
 
     assert_int_equal(unlink(scratch_path(s, "cut/last.safetensors")), 0); // killed before any checkpoint
-    assert_int_equal(runs_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
-                     CLRNN_OK);
+    assert_int_equal(runs_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL), CLRNN_OK);
     runs_same_files(s, "whole/last.safetensors", "cut/last.safetensors");
 }
 
@@ -151,10 +145,9 @@ static void test_refused_resumes(struct scratch *s)
                      CLRNN_ERR_CONFIG);
     scratch_expect(s, "train.batch_size (was 8, is 9)", "optimizer", NULL);
     runs_must_train(s, cycle, "cycle");
-    assert_int_equal(
-        runs_train(s, MODEL TRAIN("3", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA,
-                   "cycle", true, NULL, NULL),
-        CLRNN_ERR_CONFIG);
+    assert_int_equal(runs_train(s, MODEL TRAIN("3", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA,
+                                "cycle", true, NULL, NULL),
+                     CLRNN_ERR_CONFIG);
     scratch_expect(s, "train.epochs (was 2, is 3)", "one_cycle_lr", NULL);
     scratch_problem(s, "b", 21, 5, 3, 3, false, 77);
     assert_int_equal(runs_train(s, MODEL TRAIN("3", "") DATA, "run", true, NULL, NULL), CLRNN_ERR_CONFIG);

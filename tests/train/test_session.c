@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sessions: training steps, scheduler, evaluation, hooks and tensors of a model over a data set; and views of
-// data sets.
+// Sessions: training steps, scheduler, evaluation, hooks and tensors of a model over a data set; and views of data
+// sets.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -12,8 +12,7 @@
     "model: {layers: [{rnn: {hidden_size: 5}}, {pool: {over: last}}, {dropout: {p: 0.2}}, " \
     "{linear: {out_features: 3}}]}\n"
 #define TRAIN(more) \
-    "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 8, seed: 3, " more \
-    "}\n"
+    "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 8, seed: 3, " more "}\n"
 #define DATA \
     "data: {normalize: standard, train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}, " \
     "valid: {x: X_b.npy, y: y_b.npy, lengths: lengths_b.npy}}\n"
@@ -65,21 +64,18 @@ static void test_rows_and_labels(struct scratch *s)
 
     job_open(&job, s, MODEL TRAIN("") DATA);
     train = job.data.train;
-    assert_int_equal(clrnn_dataset_view(train,
-                                        &(struct clrnn_view){.row = row, .count = 3, .label_row = label_row},
-                                        "v", &view),
-                     CLRNN_OK);
     assert_int_equal(
-        clrnn_dataset_view(view, &(struct clrnn_view){.row = second, .count = 2, .steps = 2}, "w", &again),
+        clrnn_dataset_view(train, &(struct clrnn_view){.row = row, .count = 3, .label_row = label_row}, "v", &view),
         CLRNN_OK);
+    assert_int_equal(clrnn_dataset_view(view, &(struct clrnn_view){.row = second, .count = 2, .steps = 2}, "w", &again),
+                     CLRNN_OK);
     assert_int_equal(clrnn_dataset_info(view)->S, 3);
     assert_int_equal(clrnn_dataset_info(again)->T, 2);
     for (uint32_t i = 0; i < 2; i++) {
         clrnn_dataset_x(again, i, x);
         clrnn_dataset_x(train, row[second[i]], y);
         assert_memory_equal(x, y, 2 * C * sizeof(*x));
-        assert_int_equal(clrnn_dataset_length(again, i),
-                         MIN2(clrnn_dataset_length(train, row[second[i]]), 2u));
+        assert_int_equal(clrnn_dataset_length(again, i), MIN2(clrnn_dataset_length(train, row[second[i]]), 2u));
         clrnn_dataset_classes(again, i, &a);
         clrnn_dataset_classes(train, label_row[second[i]], &b);
         assert_int_equal(a, b);
@@ -98,14 +94,13 @@ static void test_blank_and_shuffled(struct scratch *s)
     struct job job;
 
     job_open(&job, s, MODEL TRAIN("") DATA);
-    assert_int_equal(clrnn_dataset_view(job.data.train, &(struct clrnn_view){.blank = blank}, "b", &blanked),
-                     CLRNN_OK);
-    assert_int_equal(clrnn_dataset_view(job.data.train, &(struct clrnn_view){.shuffle_time = true, .seed = 1},
-                                        "s", &shuffled),
-                     CLRNN_OK);
-    assert_int_equal(clrnn_dataset_view(job.data.train, &(struct clrnn_view){.shuffle_time = true, .seed = 2},
-                                        "o", &other),
-                     CLRNN_OK);
+    assert_int_equal(clrnn_dataset_view(job.data.train, &(struct clrnn_view){.blank = blank}, "b", &blanked), CLRNN_OK);
+    assert_int_equal(
+        clrnn_dataset_view(job.data.train, &(struct clrnn_view){.shuffle_time = true, .seed = 1}, "s", &shuffled),
+        CLRNN_OK);
+    assert_int_equal(
+        clrnn_dataset_view(job.data.train, &(struct clrnn_view){.shuffle_time = true, .seed = 2}, "o", &other),
+        CLRNN_OK);
     for (uint32_t n = 0; n < S; n++) {
         const uint32_t length = clrnn_dataset_length(job.data.train, n);
         float x[T * C], y[T * C], z[T * C];
@@ -136,8 +131,8 @@ static void test_blank_and_shuffled(struct scratch *s)
     job_close(&job);
 }
 
-// The feed must read a data set through its view: if the view replaces all inputs by the same values, all
-// samples have the same outputs.
+// The feed must read a data set through its view: if the view replaces all inputs by the same values, all samples have
+// the same outputs.
 static void test_view_through_the_feed(struct scratch *s)
 {
     const double blank[C] = {0.5, 0.5, 0.5};
@@ -145,9 +140,8 @@ static void test_view_through_the_feed(struct scratch *s)
 
     job_open(&job, s, MODEL TRAIN("") "data: {train: {x: X_a.npy, y: y_a.npy}}\n");
     for (uint32_t staged = 0; staged < 2; staged++) {
-        struct clrnn_session *session =
-            open_session(&job, (struct clrnn_session_params){.view = {.blank = blank},
-                                                             .feed = {.resident_bytes = staged}});
+        struct clrnn_session *session = open_session(
+            &job, (struct clrnn_session_params){.view = {.blank = blank}, .feed = {.resident_bytes = staged}});
         float out[8 * 3];
 
         assert_int_equal(clrnn_session_queue(session, CLRNN_MODE_PREDICT, 0), CLRNN_OK);
@@ -170,9 +164,8 @@ static void test_steps(struct scratch *s)
 
     job_open(&job, s, MODEL TRAIN("scheduler: {step_lr: {step_size: 2, gamma: 0.5, interval: batch}}") DATA);
     session = open_session(&job, (struct clrnn_session_params){.feed = {.whole_steps = true}});
-    assert_int_equal(
-        clrnn_session_model(job.s->device, job.config, job.data.train, NULL, false, &job.data, &model),
-        CLRNN_OK);
+    assert_int_equal(clrnn_session_model(job.s->device, job.config, job.data.train, NULL, false, &job.data, &model),
+                     CLRNN_OK);
     for (uint32_t first = 0; first < S; first += 8) {
         const uint32_t N = MIN2(8u, S - first);
         int32_t classes[8], lengths[8];
@@ -208,8 +201,7 @@ static void test_scheduler_by_epoch(struct scratch *s)
     struct clrnn_session *session;
     struct job job;
 
-    job_open(&job, s,
-             MODEL TRAIN("scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 2, interval: epoch}}") DATA);
+    job_open(&job, s, MODEL TRAIN("scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 2, interval: epoch}}") DATA);
     session = open_session(&job, (struct clrnn_session_params){.view = {.count = 8}, .endless = true});
     for (uint32_t i = 0; i < 12; i++) { // one step per epoch of the view, three per epoch of the scheduler
         assert_int_equal(clrnn_session_step(session, CLRNN_MODE_TRAIN, &record), CLRNN_OK);
@@ -279,8 +271,8 @@ static void test_evaluation(struct scratch *s)
     job_close(&job);
 }
 
-// With keep_tensors, the output must be readable after the pass, and the recurrent layer must compute a
-// gradient of its input x. Mode GRADIENT must not change the weights.
+// With keep_tensors, the output must be readable after the pass, and the recurrent layer must compute a gradient of its
+// input x. Mode GRADIENT must not change the weights.
 static void test_tensors(struct scratch *s)
 {
     struct clrnn_session_record record;

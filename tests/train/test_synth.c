@@ -40,8 +40,7 @@ static void file_hash(struct scratch *s, const char *name, char hex[33])
 
 static void test_bytes(struct scratch *s)
 {
-    // Hashes of the files, recorded on x86-64 with gcc 12. Other machines and compilers must write the same
-    // files.
+    // Hashes of the files, recorded on x86-64 with gcc 12. Other machines and compilers must write the same files.
     static const char *const want[][2] = {{"a/X_train.npy", "55059643bae5c62d4af12f10601f0995"},
                                           {"a/y_train.npy", "6cfc2a70000429fa499b4354e2916d5d"},
                                           {"a/X_test.npy", "9f5befa74e432f2c0016e3df51276fb1"}};
@@ -111,8 +110,7 @@ static void test_tasks(struct scratch *s)
     int64_t label;
     int ones = 0, firsts[K] = {0};
 
-    synth(s, (struct clrnn_synth_params){.task = "adding", .samples = S, .test_samples = 5, .steps = T},
-          "adding");
+    synth(s, (struct clrnn_synth_params){.task = "adding", .samples = S, .test_samples = 5, .steps = T}, "adding");
     x = open_file(s, "adding/X_train.npy");
     y = open_file(s, "adding/y_train.npy");
     assert_true(x->shape[1] == T && x->shape[2] == 2 && y->dtype == CLRNN_DTYPE_F32);
@@ -133,8 +131,7 @@ static void test_tasks(struct scratch *s)
     clrnn_npy_close(&x);
     clrnn_npy_close(&y);
 
-    synth(s, (struct clrnn_synth_params){.task = "parity", .samples = S, .test_samples = 5, .steps = T},
-          "parity");
+    synth(s, (struct clrnn_synth_params){.task = "parity", .samples = S, .test_samples = 5, .steps = T}, "parity");
     x = open_file(s, "parity/X_train.npy");
     y = open_file(s, "parity/y_train.npy");
     assert_true(x->shape[1] == T && x->shape[2] == 1);
@@ -155,8 +152,7 @@ static void test_tasks(struct scratch *s)
     clrnn_npy_close(&y);
 
     synth(s,
-          (struct clrnn_synth_params){
-              .task = "copy-first", .samples = S, .test_samples = 5, .steps = T, .classes = K},
+          (struct clrnn_synth_params){.task = "copy-first", .samples = S, .test_samples = 5, .steps = T, .classes = K},
           "copy");
     x = open_file(s, "copy/X_train.npy");
     y = open_file(s, "copy/y_train.npy");
@@ -199,9 +195,8 @@ static void test_refusals(struct scratch *s)
         scratch_expect(s, wrong[i].word, NULL);
     }
     scratch_write(s, "file", "");
-    assert_int_equal(
-        clrnn_synth(&s->log, &(struct clrnn_synth_params){.samples = 3}, scratch_path(s, "file/x")),
-        CLRNN_ERR_DISK);
+    assert_int_equal(clrnn_synth(&s->log, &(struct clrnn_synth_params){.samples = 3}, scratch_path(s, "file/x")),
+                     CLRNN_ERR_DISK);
 }
 
 // A file that clrnn synth did not write must not be replaced, even if a link leads to it.

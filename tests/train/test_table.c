@@ -9,21 +9,18 @@
 #include "train/dataset.h"
 
 #define MODEL(outputs) \
-    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: " #outputs \
-    "}}]}\n"
+    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: " #outputs "}}]}\n"
 #define CLASSES MODEL(3) "train: {loss: cross_entropy}\n"
 #define MSE(outputs) MODEL(outputs) "train: {loss: mse}\n"
 #define QUANTILES(outputs) MODEL(outputs) "train: {loss: quantile}\n"
 
-static struct clrnn_dataset *open_set(struct scratch *s, const char *text,
-                                      const struct clrnn_open_rules *rules)
+static struct clrnn_dataset *open_set(struct scratch *s, const char *text, const struct clrnn_open_rules *rules)
 {
     struct clrnn_config *config = scratch_config(s, text);
     struct clrnn_dataset *set = NULL;
 
     s->errors = 0;
-    clrnn_dataset_open_by(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, rules,
-                          &set);
+    clrnn_dataset_open_by(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, rules, &set);
     clrnn_config_destroy(&config);
     assert_int_equal(s->errors, set == NULL);
     return set;
@@ -82,14 +79,12 @@ static void test_columns(struct scratch *s)
     reads(s, table, MSE(2) DATA("target: [b, a]"), "3 0:2 1|6 1:5 4|");
     reads(s, table, MSE(1) DATA("target: a, columns: b"), "2:1|5:4|");
     assert_non_null(strstr(s->info, "2 columns are not used: c, d"));
-    refuses(s, table, CLASSES DATA("label: d, columns: [a, bb]"), "no column bb (columns)",
-            "did you mean \"b\"");
+    refuses(s, table, CLASSES DATA("label: d, columns: [a, bb]"), "no column bb (columns)", "did you mean \"b\"");
     refuses(s, table, MSE(3) DATA("target: [b, a]"), "2 target columns", "set its out_features to 2");
     refuses(s, table, QUANTILES(3) DATA("target: [b, a]"), "2 numbers a sample, 3 quantiles each",
             "puts out 3: set its out_features to 6");
     refuses(s, "a,b\n1,2\n", QUANTILES(6) DATA("label: b"), "one label a row", "out_features: 3,");
-    refuses(s, "a,b\n1,x\n", MSE(1) DATA("target: a"), "row 1, column \"b\": \"x\" is no number",
-            "`columns`");
+    refuses(s, "a,b\n1,x\n", MSE(1) DATA("target: a"), "row 1, column \"b\": \"x\" is no number", "`columns`");
     refuses(s, "a;b\n1;2,5\n", MSE(1) DATA("target: a"), "row 1, column \"b\"", "decimal: \",\"");
     reads(s, "a;b\n1;2,5\n", MSE(1) DATA("target: a, decimal: \",\""), "2.5:1|");
 }
@@ -112,13 +107,11 @@ static void test_missing(struct scratch *s)
     reads(s, table, MSE(1) DATA("target: y, missing: zero"), "1 2:1|0 4:2|7 0:3|");
     reads(s, table, MSE(1) DATA("target: y, missing: mean"), "1 2:1|4 4:2|7 3:3|");
     reads(s, table, MSE(1) DATA("target: y, missing: forward"), "1 2:1|1 4:2|7 4:3|");
-    refuses(s, "a,y\n,1\n2,3\n", MSE(1) DATA("target: y, missing: forward"), "row 1, column \"a\"",
-            "none before it");
+    refuses(s, "a,y\n,1\n2,3\n", MSE(1) DATA("target: y, missing: forward"), "row 1, column \"a\"", "none before it");
     refuses(s, "a,y\n1,\n2,3\n", MSE(1) DATA("target: y"), "row 1, column \"y\"", "missing_targets: ignore");
     reads(s, "a,y\n1,\n2,3\n", MSE(1) "data: {missing_targets: ignore, train: {csv: d.csv, target: y}}\n",
           "1:nan|2:3|");
-    refuses(s, "a,y\n1,\n2,3\n", CLASSES DATA("label: y, missing: zero"), "row 1, column \"y\"",
-            "fill the label in");
+    refuses(s, "a,y\n1,\n2,3\n", CLASSES DATA("label: y, missing: zero"), "row 1, column \"y\"", "fill the label in");
 }
 
 static void test_text_labels(struct scratch *s)
@@ -155,8 +148,7 @@ static void test_text_labels(struct scratch *s)
     scratch_write(s, "d.csv", "k,a,b\nplum,1,9\n");
     assert_null(open_set(s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names}));
     scratch_expect(s, "row 1, column \"k\": \"plum\" is none of the model's 3 classes", NULL);
-    set =
-        open_set(s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names, .no_targets = true});
+    set = open_set(s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names, .no_targets = true});
     assert_string_equal(show(set), "9 1|");
     clrnn_dataset_close(&set);
     clrnn_names_destroy(&names);
@@ -173,20 +165,18 @@ static void test_windows(struct scratch *s)
     reads(s, table, MSE(4) DATA("target: [y, a], columns: a, window: 3, horizon: 2"), "1 2 3:40 4 50 5|");
     reads(s, table, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, stride: 2"), "1 2:20|3 4:40|");
     reads(s, table, MSE(1) DATA("target: y, window: 3, time: t"), "1 10 2 20 3 30:40|2 20 3 30 4 40:50|");
-    reads(s, gap, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, time: t"),
-          "1 2:20|2 3:30|4 5:50|");
+    reads(s, gap, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, time: t"), "1 2:20|2 3:30|4 5:50|");
     reads(s, groups, MSE(1) DATA("target: a, group: g, time: t, window: 2"), "1 2:3|11 12:13|");
     reads(s, "a,k\n1,x\n2,y\n3,z\n", CLASSES DATA("label: k, window: 2"), "1 2:1|2 3:2|");
     refuses(s, table, MSE(1) DATA("target: y, window: 6"), "at most 5 rows", "choose a smaller window");
     refuses(s, gap, MSE(1) DATA("target: y, window: 4, horizon: 0, time: t"), "at most 3 rows", "1 gaps");
-    refuses(s, "t,y\n1,2\n0,2\n", MSE(1) DATA("target: y, window: 1, time: t"),
-            "row 2, column \"t\": earlier", "sort the rows");
-    refuses(s, "t,y\n1,2\n1,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "the same time as in row 1",
-            "`group`");
+    refuses(s, "t,y\n1,2\n0,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "row 2, column \"t\": earlier",
+            "sort the rows");
+    refuses(s, "t,y\n1,2\n1,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "the same time as in row 1", "`group`");
     refuses(s, "t,y\n1,2\nmonday,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "row 2, column \"t\"",
             "\"monday\" is no time");
-    refuses(s, "g,y\nu,1\nu,2\nv,1\n", MSE(1) DATA("target: y, group: g, window: 1"),
-            "the group \"v\" has 1 row", "smaller window");
+    refuses(s, "g,y\nu,1\nu,2\nv,1\n", MSE(1) DATA("target: y, group: g, window: 1"), "the group \"v\" has 1 row",
+            "smaller window");
 }
 
 // ---------------------------------------------------------------- windows by counters
@@ -257,8 +247,8 @@ static uint32_t count_windows(const struct planted *p, uint32_t g, uint32_t firs
     return count;
 }
 
-// Checks that in every sample each value is the previous value + 1. Sets the bit `mark` in `seen` for each
-// row of each sample.
+// Checks that in every sample each value is the previous value + 1. Sets the bit `mark` in `seen` for each row of each
+// sample.
 static void check_samples(const struct clrnn_dataset *set, const struct planted *p,
                           unsigned char seen[GROUPS][MOST_ROWS], unsigned char mark)
 {
@@ -294,13 +284,12 @@ static void test_planted_counters(struct scratch *s)
         uint32_t before = 0, behind = 0;
 
         plant(s, &p, seed);
-        snprintf(
-            text, sizeof(text),
-            "model: {layers: [{rnn: {hidden_size: 2}}, {pool: {over: last}}, {linear: {out_features: %u}}]}\n"
-            "train: {loss: mse}\n"
-            "data: {train: {csv: d.csv, columns: counter, target: counter, time: when, group: which, "
-            "window: %u, horizon: %u, stride: %u, split: {valid: 0.3}}}\n",
-            MAX2(p.horizon, 1u), p.window, p.horizon, p.stride);
+        snprintf(text, sizeof(text),
+                 "model: {layers: [{rnn: {hidden_size: 2}}, {pool: {over: last}}, {linear: {out_features: %u}}]}\n"
+                 "train: {loss: mse}\n"
+                 "data: {train: {csv: d.csv, columns: counter, target: counter, time: when, group: which, "
+                 "window: %u, horizon: %u, stride: %u, split: {valid: 0.3}}}\n",
+                 MAX2(p.horizon, 1u), p.window, p.horizon, p.stride);
         config = scratch_config(s, text);
         free(config->folder);
         config->folder = strdup(s->folder);
@@ -332,13 +321,11 @@ static void test_split_means(struct scratch *s)
     double mean, std;
 
     scratch_write(s, "d.csv", "a,y\n1,0\n2,0\n,0\n6,0\n100,0\n,0\n100,0\n100,0\n");
-    config =
-        scratch_config(s, MSE(1) "data: {train: {csv: d.csv, columns: a, target: y, window: 2, horizon: 0, "
-                                 "missing: mean, split: {valid: 0.5}}}\n");
+    config = scratch_config(s, MSE(1) "data: {train: {csv: d.csv, columns: a, target: y, window: 2, horizon: 0, "
+                                      "missing: mean, split: {valid: 0.5}}}\n");
     free(config->folder);
     config->folder = strdup(s->folder);
-    assert_int_equal(clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, true, &train, &valid),
-                     CLRNN_OK);
+    assert_int_equal(clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, true, &train, &valid), CLRNN_OK);
     assert_string_equal(show(train), "1 2:0|2 3:0|3 6:0|"); // missing: the mean of the training rows
     assert_string_equal(show(valid), "100 3:0|3 100:0|100 100:0|");
     assert_int_equal(clrnn_dataset_moments(train, &mean, &std), CLRNN_OK);
@@ -351,9 +338,8 @@ static void test_split_means(struct scratch *s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_columns, ""),     SCRATCH_TEST(test_row_counts, ""),
-        SCRATCH_TEST(test_missing, ""),     SCRATCH_TEST(test_text_labels, ""),
-        SCRATCH_TEST(test_windows, ""),     SCRATCH_TEST(test_planted_counters, ""),
+        SCRATCH_TEST(test_columns, ""),     SCRATCH_TEST(test_row_counts, ""), SCRATCH_TEST(test_missing, ""),
+        SCRATCH_TEST(test_text_labels, ""), SCRATCH_TEST(test_windows, ""),    SCRATCH_TEST(test_planted_counters, ""),
         SCRATCH_TEST(test_split_means, ""),
     };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Choices between variants, measured in a config's own steps: what is written to the file, how later plans
-// use it, and that training gives the same numbers with every alternative.
+// Choices between variants, measured in a config's own steps: what is written to the file, how later plans use it, and
+// that training gives the same numbers with every alternative.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -88,8 +88,8 @@ static void write_file(const struct scratch *s, const json_t *root)
     free(path);
 }
 
-// Writes into the device's file that `option` is to be used for every choice that has this alternative.
-// Returns false if no choice has it.
+// Writes into the device's file that `option` is to be used for every choice that has this alternative. Returns false
+// if no choice has it.
 static bool prefer(const struct scratch *s, const char *option)
 {
     json_t *root = read_file(s), *choices = json_object_get(root, "choices"), *entry;
@@ -121,8 +121,8 @@ static void test_measured_and_honoured(struct scratch *s)
     untuned = kernels(s);
     loss = train(s, "plain");
 
-    // With 0 s nothing may be measured, with 60 s everything must be. With 0 s again, all choices must be
-    // known from the file.
+    // With 0 s nothing may be measured, with 60 s everything must be. With 0 s again, all choices must be known from
+    // the file.
     open_again(s, false);
     tune(s, 0, &list);
     for (size_t k = 0; k < list.count; k++)

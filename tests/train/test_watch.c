@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The watch: must give each warning once, from records made for it, and none for healthy records; and whole
-// runs.
+// The watch: must give each warning once, from records made for it, and none for healthy records; and whole runs.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -9,8 +8,8 @@
 #include "clrnn/train.h"
 #include "train/watch.h"
 
-// What a test case works with: a model of 2 classes, a data set of 8 samples of each class, and the watch of
-// a run of 10 epochs of 40 steps.
+// What a test case works with: a model of 2 classes, a data set of 8 samples of each class, and the watch of a run of
+// 10 epochs of 40 steps.
 struct stand {
     struct scratch *s;
     struct clrnn_config *config;
@@ -39,11 +38,10 @@ static void open_stand(struct stand *t, const char *train, bool on, uint64_t ste
         scratch_f32(t->s, "y.npy", y_real, 16, 0, 0);
     else
         scratch_i64(t->s, "y.npy", y, 16, 0);
-    snprintf(
-        text, sizeof(text),
-        "model: {layers: [{rnn: {hidden_size: 16}}, {pool: {over: last}}, {linear: {out_features: %d}}]}\n"
-        "train: {epochs: %d, batch_size: 16, %s}\ndata: {train: {x: X.npy, y: y.npy}}\n",
-        real ? 1 : 2, EPOCHS, train);
+    snprintf(text, sizeof(text),
+             "model: {layers: [{rnn: {hidden_size: 16}}, {pool: {over: last}}, {linear: {out_features: %d}}]}\n"
+             "train: {epochs: %d, batch_size: 16, %s}\ndata: {train: {x: X.npy, y: y.npy}}\n",
+             real ? 1 : 2, EPOCHS, train);
     t->config = scratch_config(t->s, text);
     assert_int_equal(clrnn_dataset_open(&t->s->log, t->config, &t->config->data.train, t->s->folder, "train",
                                         CLRNN_CHECK_ALL, &t->set),
@@ -97,8 +95,7 @@ static void expect_one(const struct stand *t, const char *id)
 
     snprintf(start, sizeof(start), "%s: ", id);
     if (strncmp(t->s->warning, start, strlen(start)) ||
-        !strstr(t->s->warning, "`clrnn doctor run/config.yaml` explains") ||
-        count_of(t->s->info, "explains") != 1)
+        !strstr(t->s->warning, "`clrnn doctor run/config.yaml` explains") || count_of(t->s->info, "explains") != 1)
         fail_msg("expected one warning of %s, got: %s", id, t->s->info);
 }
 
@@ -164,8 +161,8 @@ static void zero_gradients(struct scratch *s)
     close_stand(&t);
 }
 
-// Weights of 16 hidden units lie within +-1/4. Half a float32 ulp of their size is about 8e-9: smaller
-// updates are lost.
+// Weights of 16 hidden units lie within +-1/4. Half a float32 ulp of their size is about 8e-9: smaller updates are
+// lost.
 static void lost_rates(struct scratch *s)
 {
     static const struct {
@@ -176,12 +173,9 @@ static void lost_rates(struct scratch *s)
         {ADAM, "lr-out-of-range", 1e-9, 0},
         {ADAM, NULL, 5e-7, 0},
         {ADAM, NULL, 1e-12, 9 * BATCHES}, // in the last tenth of the run a tiny lr is fine
-        {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: batch}}", "scheduler-per-batch", 1e-10,
-         100},
-        {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: epoch}}", "schedule-exhausted", 1e-10,
-         100},
-        {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", NULL, 1e-9,
-         0}, // SGD: a step is lr times gradient
+        {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: batch}}", "scheduler-per-batch", 1e-10, 100},
+        {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: epoch}}", "schedule-exhausted", 1e-10, 100},
+        {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", NULL, 1e-9, 0}, // SGD: a step is lr times gradient
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -288,13 +282,12 @@ static void run(struct scratch *s, const char *out, const char *layers, bool no_
     struct clrnn_config *config;
     char text[1024];
 
-    snprintf(
-        text, sizeof(text),
-        "model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: mean}}, {linear: {out_features: 2}}%s]}\n"
-        "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 6, batch_size: 8, shuffle: "
-        "true}\n"
-        "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_b.npy}}\n",
-        layers);
+    snprintf(text, sizeof(text),
+             "model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: mean}}, {linear: {out_features: 2}}%s]}\n"
+             "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 6, batch_size: 8, shuffle: "
+             "true}\n"
+             "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_b.npy}}\n",
+             layers);
     config = scratch_config(s, text);
     params.config = config;
     *s->warning = *s->info = 0;
@@ -319,9 +312,8 @@ static void runs(struct scratch *s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(losses, "ref"),        SCRATCH_TEST(zero_gradients, "ref"),
-        SCRATCH_TEST(lost_rates, "ref"),    SCRATCH_TEST(flat_losses, "ref"),
-        SCRATCH_TEST(large_updates, "ref"), SCRATCH_TEST(runs, NULL),
+        SCRATCH_TEST(losses, "ref"),      SCRATCH_TEST(zero_gradients, "ref"), SCRATCH_TEST(lost_rates, "ref"),
+        SCRATCH_TEST(flat_losses, "ref"), SCRATCH_TEST(large_updates, "ref"),  SCRATCH_TEST(runs, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

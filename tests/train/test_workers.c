@@ -25,8 +25,8 @@ static void add(void *left, const void *right, size_t count)
         ((float *)left)[i] += ((const float *)right)[i];
 }
 
-// Fills in the values of this worker's shards and sums them up over all workers. The float values make the
-// sum depend on the order of additions.
+// Fills in the values of this worker's shards and sums them up over all workers. The float values make the sum depend
+// on the order of additions.
 static enum clrnn_status sum_up(struct part *p, struct clrnn_tree *tree, uint32_t round)
 {
     const struct clrnn_worker *w = p->worker;
@@ -50,8 +50,8 @@ static enum clrnn_status sum_all(struct part *p)
     const struct clrnn_tree_params params = {
         .shards = p->shards, .count = NUMBERS, .size = sizeof(float), .piece = p->piece, .sum = add};
     struct clrnn_tree *tree;
-    enum clrnn_status st = clrnn_tree_create(
-        p->reduces ? clrnn_worker_on(p->worker, CLRNN_CHANNEL_REDUCE) : p->worker, &params, &tree);
+    enum clrnn_status st =
+        clrnn_tree_create(p->reduces ? clrnn_worker_on(p->worker, CLRNN_CHANNEL_REDUCE) : p->worker, &params, &tree);
 
     for (uint32_t round = 0; st == CLRNN_OK && round < ROUNDS; round++)
         st = sum_up(p, tree, round);
@@ -59,8 +59,8 @@ static enum clrnn_status sum_all(struct part *p)
     return st;
 }
 
-// The additional thread of a worker: computes the same sums as the worker's own thread, on another channel.
-// Its error ends all waits.
+// The additional thread of a worker: computes the same sums as the worker's own thread, on another channel. Its error
+// ends all waits.
 static void *work_on(void *user)
 {
     struct part *p = user;
@@ -90,10 +90,9 @@ static enum clrnn_status work(void *user)
     return st;
 }
 
-// Runs `count` workers and stores their sums in `part`. Worker `fails` fails, if there is a worker of this
-// number.
-static enum clrnn_status run_team(struct clrnn_device **device, uint32_t shards, uint32_t count,
-                                  uint32_t fails, struct part part[MOST])
+// Runs `count` workers and stores their sums in `part`. Worker `fails` fails, if there is a worker of this number.
+static enum clrnn_status run_team(struct clrnn_device **device, uint32_t shards, uint32_t count, uint32_t fails,
+                                  struct part part[MOST])
 {
     void *user[MOST];
     struct clrnn_team *team;
@@ -101,8 +100,8 @@ static enum clrnn_status run_team(struct clrnn_device **device, uint32_t shards,
 
     assert_int_equal(clrnn_team_create(&listening.log, device, count, &team), CLRNN_OK);
     for (uint32_t i = 0; i < count; i++) {
-        part[i] = (struct part){
-            .worker = clrnn_team_worker(team, i), .shards = shards, .piece = count % 3, .fails = fails};
+        part[i] =
+            (struct part){.worker = clrnn_team_worker(team, i), .shards = shards, .piece = count % 3, .fails = fails};
         user[i] = &part[i];
     }
     st = clrnn_team_start(team, work, user);
@@ -169,8 +168,8 @@ static void test_failure(void **state)
     close_devices(device);
 }
 
-// Each worker has two threads that exchange messages at once, on two channels. Neither may receive the
-// messages of the other.
+// Each worker has two threads that exchange messages at once, on two channels. Neither may receive the messages of the
+// other.
 static void test_channels(void **state)
 {
     enum { COUNT = 5, SHARDS = 11 };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Compares a made-up result with made-up files of earlier runs: which differences must be reported as
-// changes.
+// Compares a made-up result with made-up files of earlier runs: which differences must be reported as changes.
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -8,8 +7,7 @@
 #include "clrnn/diagnose.h"
 #include "tests/test.h"
 
-#define DEVICE \
-    "\"name\": \"gpu\", \"platform\": \"p\", \"driver\": \"1\", \"opencl\": \"3.0\", \"verdict\": \"ok\""
+#define DEVICE "\"name\": \"gpu\", \"platform\": \"p\", \"driver\": \"1\", \"opencl\": \"3.0\", \"verdict\": \"ok\""
 
 static double curve[2] = {0.5, 0.25}, bound[2] = {1e-6, 1e-6};
 static struct clrnn_compare_row row = {.spec = "0:0",
@@ -47,19 +45,15 @@ static void changes_are_named(void **state)
         const char *top, *device, *change; // change: how the reported change begins; NULL: nothing changed
     } cases[] = {
         {"\"config_key\": \"k\"", DEVICE ", \"loss\": [0.5, 0.25]", NULL},
-        {"\"config_key\": \"k\"", DEVICE ", \"loss\": [0.5, 0.2500001]",
-         "other bits, within rounding: 1 of 2"},
+        {"\"config_key\": \"k\"", DEVICE ", \"loss\": [0.5, 0.2500001]", "other bits, within rounding: 1 of 2"},
         {"\"config_key\": \"k\"", DEVICE ", \"loss\": [0.5, 0.26]", "DIFFERENT: the loss of step 2"},
         {"\"config_key\": \"k\"", DEVICE ", \"loss\": [0.5, null]", "DIFFERENT: the loss of step 2"},
         {"\"config_key\": \"other\"", DEVICE ", \"loss\": [0.5, 0.26]", NULL},
         {"\"config_key\": 5", DEVICE ", \"loss\": 5", NULL},
-        {"\"speed\": true", DEVICE ", \"step_ms\": {\"median\": 1, \"min\": 0.9, \"max\": 1.1}",
-         "SLOWER: 2.000 ms"},
-        {"\"speed\": true", DEVICE ", \"step_ms\": {\"median\": 4, \"min\": 3.9, \"max\": 4.1}",
-         "faster: 2.000 ms"},
+        {"\"speed\": true", DEVICE ", \"step_ms\": {\"median\": 1, \"min\": 0.9, \"max\": 1.1}", "SLOWER: 2.000 ms"},
+        {"\"speed\": true", DEVICE ", \"step_ms\": {\"median\": 4, \"min\": 3.9, \"max\": 4.1}", "faster: 2.000 ms"},
         {"\"speed\": false", DEVICE ", \"step_ms\": {\"median\": 1, \"min\": 0.9, \"max\": 1.1}", NULL},
-        {"\"speed\": true", DEVICE ", \"peak_device_bytes\": 100",
-         "more device memory: 1000 bytes, earlier 100"},
+        {"\"speed\": true", DEVICE ", \"peak_device_bytes\": 100", "more device memory: 1000 bytes, earlier 100"},
         {"\"steps\": 2", "\"name\": \"another\", \"platform\": \"p\"", "not in the earlier comparison"},
         {"\"steps\": 2",
          "\"name\": \"gpu\", \"platform\": \"p\", \"driver\": \"0\", \"opencl\": \"3.0\", "
@@ -76,8 +70,7 @@ static void changes_are_named(void **state)
         struct clrnn_baseline_result changes;
         char text[512];
 
-        snprintf(text, sizeof(text), "{%s, \"steps\": 2, \"devices\": [{%s}]}", cases[i].top,
-                 cases[i].device);
+        snprintf(text, sizeof(text), "{%s, \"steps\": 2, \"devices\": [{%s}]}", cases[i].top, cases[i].device);
         assert_int_equal(against(text, &result, &changes), CLRNN_OK);
         if (changes.count != (cases[i].change ? 1 : 0) ||
             (cases[i].change && strncmp(changes.change[0].text, cases[i].change, strlen(cases[i].change))))

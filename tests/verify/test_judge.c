@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The verdict of clrnn compare on made-up runs: differences that rounding explains, and each kind of error
-// that a device can have.
+// The verdict of clrnn compare on made-up runs: differences that rounding explains, and each kind of error that a
+// device can have.
 #include <math.h>
 
 #include "base/array.h"
@@ -14,8 +14,8 @@ struct run {
     double curve[STEPS], logits[LOGITS], grads[GRADS];
 };
 
-// A run of the reference, its perturbed runs and a run of a device. There are two parameters, of three and
-// two elements.
+// A run of the reference, its perturbed runs and a run of a device. There are two parameters, of three and two
+// elements.
 struct made {
     struct clrnn_compare c;
     struct clrnn_compare_result result;
@@ -50,16 +50,13 @@ static void make_run(struct run *r, double off)
     };
 }
 
-// Makes all runs. The reference's numbers are perturbed by at most 1e-5, so the bounds are slightly above
-// 1e-4; the device's are off by 5e-5.
+// Makes all runs. The reference's numbers are perturbed by at most 1e-5, so the bounds are slightly above 1e-4; the
+// device's are off by 5e-5.
 static void make(struct made *m)
 {
     *m = (struct made){.grad_first = {0, 3}, .param = {"0.weight_ih_l0", "1.bias"}};
-    m->c = (struct clrnn_compare){.steps = STEPS,
-                                  .grad_count = GRADS,
-                                  .grad_first = m->grad_first,
-                                  .result = &m->result,
-                                  .ref = &m->ref.block};
+    m->c = (struct clrnn_compare){
+        .steps = STEPS, .grad_count = GRADS, .grad_first = m->grad_first, .result = &m->result, .ref = &m->ref.block};
     m->result = (struct clrnn_compare_result){.param_count = PARAMS, .param = m->param, .bound = m->bound};
     m->row = (struct clrnn_compare_row){.curve = m->row_curve, .gradient = m->gradient};
     make_run(&m->ref, 0);
@@ -83,8 +80,7 @@ static enum clrnn_verdict judge(struct made *m, const char *ending)
 static void deviations(void **state)
 {
     (void)state;
-    assert_true(clrnn_compare_deviation(1.1, 1, 0.01) > 0.0999 &&
-                clrnn_compare_deviation(1.1, 1, 0.01) < 0.1001);
+    assert_true(clrnn_compare_deviation(1.1, 1, 0.01) > 0.0999 && clrnn_compare_deviation(1.1, 1, 0.01) < 0.1001);
     assert_true(clrnn_compare_deviation(0.001, 0, 0.01) == 0.1); // relative to the floor
     assert_true(clrnn_compare_deviation(NAN, NAN, 0.01) == 0);
     assert_true(clrnn_compare_deviation(INFINITY, INFINITY, 0.01) == 0);

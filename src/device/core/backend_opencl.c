@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The backend of OpenCL devices: a context and an in-order queue. A write copies the data into a ring of
-// staging memory on the host, so it does not wait for the device and the caller may reuse its memory at once.
+// The backend of OpenCL devices: a context and an in-order queue. A write copies the data into a ring of staging memory
+// on the host, so it does not wait for the device and the caller may reuse its memory at once.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,22 +35,20 @@ struct clrnn_transfers {
 
 // ---------------------------------------------------------------- device
 
-/** Whether host and device can use the same memory at the same time (fine-grained shared virtual memory).
- * Only CPUs qualify: there, such memory is as fast as any other. */
+/** Whether host and device can use the same memory at the same time (fine-grained shared virtual memory). Only CPUs
+ * qualify: there, such memory is as fast as any other. */
 static bool shares_memory(const struct clrnn_device *d)
 {
     cl_device_svm_capabilities can = 0;
 
     return d->info.type == CLRNN_DEVICE_CPU && clSVMAlloc && clSVMFree &&
-           clGetDeviceInfo(d->handles.id, CL_DEVICE_SVM_CAPABILITIES, sizeof(can), &can, NULL) ==
-               CL_SUCCESS &&
+           clGetDeviceInfo(d->handles.id, CL_DEVICE_SVM_CAPABILITIES, sizeof(can), &can, NULL) == CL_SUCCESS &&
            (can & CL_DEVICE_SVM_FINE_GRAIN_BUFFER);
 }
 
 static enum clrnn_status device_open(struct clrnn_device *d)
 {
-    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
-                                                (cl_context_properties)d->handles.platform, 0};
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)d->handles.platform, 0};
     const char *call = "clCreateContext";
     cl_int error;
 
@@ -61,12 +59,11 @@ static enum clrnn_status device_open(struct clrnn_device *d)
     d->context = clCreateContext(properties, 1, &d->handles.id, NULL, NULL, &error);
     if (d->context) {
         call = "clCreateCommandQueue";
-        d->queue = clCreateCommandQueue(d->context, d->handles.id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0,
-                                        &error);
+        d->queue = clCreateCommandQueue(d->context, d->handles.id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &error);
     }
     return d->queue ? CLRNN_OK
-                    : clrnn_cl_error(d->log, error, call, "device %d:%d %s cannot be opened",
-                                     d->info.platform, d->info.device, d->info.name);
+                    : clrnn_cl_error(d->log, error, call, "device %d:%d %s cannot be opened", d->info.platform,
+                                     d->info.device, d->info.name);
 }
 
 // Mesa 22.3's clFinish does not wait if clFlush was called before, so this function first waits for a marker.
@@ -87,18 +84,16 @@ static enum clrnn_status device_finish(struct clrnn_device *d)
 {
     const cl_int error = wait_for_queue(d->queue);
 
-    return error == CL_SUCCESS
-               ? CLRNN_OK
-               : clrnn_cl_error(d->log, error, "clFinish", "the work queued on %s", d->info.name);
+    return error == CL_SUCCESS ? CLRNN_OK
+                               : clrnn_cl_error(d->log, error, "clFinish", "the work queued on %s", d->info.name);
 }
 
 static enum clrnn_status device_flush(struct clrnn_device *d)
 {
     const cl_int error = clFlush(d->queue);
 
-    return error == CL_SUCCESS
-               ? CLRNN_OK
-               : clrnn_cl_error(d->log, error, "clFlush", "the work queued on %s", d->info.name);
+    return error == CL_SUCCESS ? CLRNN_OK
+                               : clrnn_cl_error(d->log, error, "clFlush", "the work queued on %s", d->info.name);
 }
 
 static void device_close(struct clrnn_device *d)
@@ -127,9 +122,9 @@ static void device_close(struct clrnn_device *d)
 
 // ---------------------------------------------------------------- memory
 
-/** On CPUs, asks Linux for pages of 2 MB before the buffer is first written. With pages of 4 kB, kernels that
- * access more than a few megabytes wait for address translation (TLB misses). Linux may refuse the request;
- * everything works without large pages. */
+/** On CPUs, asks Linux for pages of 2 MB before the buffer is first written. With pages of 4 kB, kernels that access
+ * more than a few megabytes wait for address translation (TLB misses). Linux may refuse the request; everything works
+ * without large pages. */
 static enum clrnn_status ask_for_large_pages(struct clrnn_buffer *b)
 {
 #ifdef MADV_HUGEPAGE
@@ -139,8 +134,8 @@ static enum clrnn_status ask_for_large_pages(struct clrnn_buffer *b)
 
     if (d->info.type != CLRNN_DEVICE_CPU || b->bytes < 2 * LARGE_PAGE)
         return CLRNN_OK;
-    memory = clEnqueueMapBuffer(d->queue, b->mem, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0, b->bytes, 0,
-                                NULL, NULL, &error);
+    memory = clEnqueueMapBuffer(d->queue, b->mem, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0, b->bytes, 0, NULL, NULL,
+                                &error);
     if (!memory)
         return clrnn_cl_error(d->log, error, "clEnqueueMapBuffer", "%s, %zu bytes, on %s", b->what, b->bytes,
                               d->info.name);
@@ -150,8 +145,8 @@ static enum clrnn_status ask_for_large_pages(struct clrnn_buffer *b)
     (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
     error = clEnqueueUnmapMemObject(d->queue, b->mem, memory, 0, NULL, NULL);
     if (error)
-        return clrnn_cl_error(d->log, error, "clEnqueueUnmapMemObject", "%s, %zu bytes, on %s", b->what,
-                              b->bytes, d->info.name);
+        return clrnn_cl_error(d->log, error, "clEnqueueUnmapMemObject", "%s, %zu bytes, on %s", b->what, b->bytes,
+                              d->info.name);
 #endif
     return CLRNN_OK;
 }
@@ -178,8 +173,8 @@ static enum clrnn_status buffer_create(struct clrnn_buffer *b)
         if (!b->shared)
             return clrnn_buffer_error_memory(b, "clSVMAlloc");
     }
-    b->mem = clCreateBuffer(d->context, CL_MEM_READ_WRITE | (b->shared ? CL_MEM_USE_HOST_PTR : 0), b->bytes,
-                            b->shared, &error);
+    b->mem = clCreateBuffer(d->context, CL_MEM_READ_WRITE | (b->shared ? CL_MEM_USE_HOST_PTR : 0), b->bytes, b->shared,
+                            &error);
     if (b->mem) {
         st = ask_for_large_pages(b);
         if (st != CLRNN_OK)
@@ -201,29 +196,26 @@ static enum clrnn_status buffer_sub(struct clrnn_buffer *b)
     cl_int error;
 
     b->shared = b->parent->shared ? b->parent->shared + b->first_byte : NULL;
-    b->mem =
-        clCreateSubBuffer(b->parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
+    b->mem = clCreateSubBuffer(b->parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
     return b->mem ? CLRNN_OK
-                  : clrnn_cl_error(b->device->log, error, "clCreateSubBuffer",
-                                   "%s, %zu bytes at %zu of %zu, on %s", b->what, b->bytes, b->first_byte,
-                                   b->parent->bytes, b->device->info.name);
+                  : clrnn_cl_error(b->device->log, error, "clCreateSubBuffer", "%s, %zu bytes at %zu of %zu, on %s",
+                                   b->what, b->bytes, b->first_byte, b->parent->bytes, b->device->info.name);
 }
 
 // ---------------------------------------------------------------- transfers
 
-static enum clrnn_status error_transfer(const struct clrnn_buffer *b, cl_int error, const char *call,
-                                        size_t first, size_t count)
+static enum clrnn_status error_transfer(const struct clrnn_buffer *b, cl_int error, const char *call, size_t first,
+                                        size_t count)
 {
-    return clrnn_cl_error(b->device->log, error, call, "%s, %zu elements from %zu on of %zu, on %s", b->what,
-                          count, first, b->count, b->device->info.name);
+    return clrnn_cl_error(b->device->log, error, call, "%s, %zu elements from %zu on of %zu, on %s", b->what, count,
+                          first, b->count, b->device->info.name);
 }
 
 /** Returns an event's status: CL_COMPLETE (0), above 0 before completion, or a negative error code. */
 static cl_int event_state(cl_event event)
 {
     cl_int state = CL_COMPLETE;
-    const cl_int error =
-        clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(state), &state, NULL);
+    const cl_int error = clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(state), &state, NULL);
 
     return error == CL_SUCCESS ? state : error;
 }
@@ -236,8 +228,8 @@ static void staging_free(struct clrnn_transfers *t, struct staging *s)
     s->capacity = 0;
 }
 
-/** Waits for the oldest write. The slot of the next write, of `bytes` bytes, takes over the memory. Memory
- * above 64 KiB (KEPT) is freed instead if it is smaller than `bytes` or more than twice as large. */
+/** Waits for the oldest write. The slot of the next write, of `bytes` bytes, takes over the memory. Memory above 64 KiB
+ * (KEPT) is freed instead if it is smaller than `bytes` or more than twice as large. */
 static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
 {
     enum { KEPT = 1 << 16 };
@@ -262,16 +254,16 @@ static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
     return CLRNN_OK;
 }
 
-/** Finds a free slot with at least `bytes` of staging memory. Waits only if all slots are in use or the
- * staging memory exceeds 64 MiB (MOST). */
+/** Finds a free slot with at least `bytes` of staging memory. Waits only if all slots are in use or the staging memory
+ * exceeds 64 MiB (MOST). */
 static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struct staging **slot)
 {
     enum { MOST = 1 << 26 }; // limit in bytes for the staging memory of all slots, without this write
     struct clrnn_transfers *t = d->transfers;
     struct staging *s;
 
-    while (t->count && (t->count == STAGING_SLOTS || t->bytes > MOST ||
-                        event_state(t->staging[t->first].event) <= CL_COMPLETE))
+    while (t->count &&
+           (t->count == STAGING_SLOTS || t->bytes > MOST || event_state(t->staging[t->first].event) <= CL_COMPLETE))
         TRY(staging_retire(d, bytes));
     s = &t->staging[(t->first + t->count) % STAGING_SLOTS];
     if (s->capacity < bytes) {
@@ -290,12 +282,11 @@ static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struc
 }
 
 /** Queues a write of the slot's contents to the buffer. */
-static enum clrnn_status staging_send(struct clrnn_buffer *b, size_t first, size_t count,
-                                      struct staging *slot)
+static enum clrnn_status staging_send(struct clrnn_buffer *b, size_t first, size_t count, struct staging *slot)
 {
     struct clrnn_device *d = b->device;
-    const cl_int error = clEnqueueWriteBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, slot->memory,
-                                              0, NULL, &slot->event);
+    const cl_int error =
+        clEnqueueWriteBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, slot->memory, 0, NULL, &slot->event);
 
     if (error != CL_SUCCESS) {
         slot->event = NULL;
@@ -305,8 +296,8 @@ static enum clrnn_status staging_send(struct clrnn_buffer *b, size_t first, size
     return CLRNN_OK;
 }
 
-static enum clrnn_status buffer_write(struct clrnn_buffer *b, size_t first, size_t count,
-                                      enum clrnn_host_type type, const void *data)
+static enum clrnn_status buffer_write(struct clrnn_buffer *b, size_t first, size_t count, enum clrnn_host_type type,
+                                      const void *data)
 {
     struct staging *slot = NULL;
     const double *from = data;
@@ -322,8 +313,8 @@ static enum clrnn_status buffer_write(struct clrnn_buffer *b, size_t first, size
     return staging_send(b, first, count, slot);
 }
 
-static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_t count,
-                                     enum clrnn_host_type type, void *data)
+static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_t count, enum clrnn_host_type type,
+                                     void *data)
 {
     float *words = type == CLRNN_HOST_F64 ? (float *)data + count : data; // F64: upper half of `data`
     double *to = data;
@@ -352,8 +343,7 @@ static enum clrnn_status device_mark(struct clrnn_device *d, struct clrnn_mark *
     mark->event = NULL;
     error = clEnqueueMarkerWithWaitList(d->queue, 0, NULL, &event);
     if (error != CL_SUCCESS)
-        return clrnn_cl_error(d->log, error, "clEnqueueMarkerWithWaitList", "a mark in the queue of %s",
-                              d->info.name);
+        return clrnn_cl_error(d->log, error, "clEnqueueMarkerWithWaitList", "a mark in the queue of %s", d->info.name);
     st = device_flush(d); // submits the marker: a read in another queue waits for its event
     if (st == CLRNN_OK)
         mark->event = event;
@@ -367,8 +357,8 @@ static void mark_destroy(struct clrnn_mark *mark)
     clReleaseEvent(mark->event);
 }
 
-static enum clrnn_status buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark,
-                                           size_t first, size_t count, float *data)
+static enum clrnn_status buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark, size_t first,
+                                           size_t count, float *data)
 {
     struct clrnn_device *d = b->device;
     const cl_event event = mark->event;
@@ -403,8 +393,8 @@ static enum clrnn_status buffer_fill(struct clrnn_buffer *b, cl_uint word, cl_ev
 static enum clrnn_status buffer_copy(struct clrnn_buffer *to, size_t to_first, struct clrnn_buffer *from,
                                      size_t from_first, size_t count)
 {
-    const cl_int error = clEnqueueCopyBuffer(to->device->queue, from->mem, to->mem, from_first * 4,
-                                             to_first * 4, count * 4, 0, NULL, NULL);
+    const cl_int error = clEnqueueCopyBuffer(to->device->queue, from->mem, to->mem, from_first * 4, to_first * 4,
+                                             count * 4, 0, NULL, NULL);
 
     return error == CL_SUCCESS ? CLRNN_OK : error_transfer(to, error, "clEnqueueCopyBuffer", to_first, count);
 }
@@ -426,8 +416,8 @@ static uint64_t add_pending(struct clrnn_transfers *t, cl_event event)
     return t->next_token;
 }
 
-static enum clrnn_status buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count,
-                                            const float *data, uint64_t *token)
+static enum clrnn_status buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count, const float *data,
+                                            uint64_t *token)
 {
     const struct clrnn_device *d = b->device;
     cl_event event;

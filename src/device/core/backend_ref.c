@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The backend of the reference device (ref): buffers are host memory, REAL elements are doubles, and every
-// function has finished its work when it returns.
+// The backend of the reference device (ref): buffers are host memory, REAL elements are doubles, and every function has
+// finished its work when it returns.
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +42,8 @@ static void *element(const struct clrnn_buffer *b, size_t index)
     return (char *)b->host + index * clrnn_type_bytes(b->device, b->type);
 }
 
-static enum clrnn_status buffer_write(struct clrnn_buffer *b, size_t first, size_t count,
-                                      enum clrnn_host_type type, const void *data)
+static enum clrnn_status buffer_write(struct clrnn_buffer *b, size_t first, size_t count, enum clrnn_host_type type,
+                                      const void *data)
 {
     const float *from = data;
     double *to = element(b, first);
@@ -56,8 +56,8 @@ static enum clrnn_status buffer_write(struct clrnn_buffer *b, size_t first, size
     return CLRNN_OK;
 }
 
-static enum clrnn_status buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count,
-                                            const float *data, uint64_t *token)
+static enum clrnn_status buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count, const float *data,
+                                            uint64_t *token)
 {
     *token = 0;
     return buffer_write(b, first, count, CLRNN_HOST_F32, data);
@@ -69,8 +69,8 @@ static enum clrnn_status device_wait(struct clrnn_device *device, uint64_t token
     return device_done(device);
 }
 
-static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_t count,
-                                     enum clrnn_host_type type, void *data)
+static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_t count, enum clrnn_host_type type,
+                                     void *data)
 {
     const double *from = element(b, first);
     float *to = data;

@@ -44,11 +44,11 @@ struct clrnn_device {
     struct clrnn_program *programs;
     double build_seconds;
     unsigned built, cached;
-    bool compiles; // a program took so long to build that it was compiled, not read from a cache
+    bool compiles;                   // a program took so long to build that it was compiled, not read from a cache
     struct clrnn_builders *builders; // processes that compile kernels in parallel with this one; NULL: none
-    size_t op, ops;     // for messages: kernels of op number `op` of `ops` are being built; ops 0: unknown
-    double told;        // clrnn_clock() when a message about builds was last logged; 0: never
-    bool told_of_chain; // whether a message has said that a chain is being built
+    size_t op, ops;                  // for messages: kernels of op number `op` of `ops` are being built; ops 0: unknown
+    double told;                     // clrnn_clock() when a message about builds was last logged; 0: never
+    bool told_of_chain;              // whether a message has said that a chain is being built
 
     struct clrnn_buffer **scratch; // scratch[i]: for call i (from 0) of clrnn_launches_scratch in an op
     size_t scratch_count;

@@ -13,8 +13,8 @@
 #include "base/array.h"
 #include "base/file.h"
 
-// The file name (soname) of each library, and the Debian package that contains it. The names have not changed
-// since the libraries' first stable versions.
+// The file name (soname) of each library, and the Debian package that contains it. The names have not changed since the
+// libraries' first stable versions.
 static const char *const libraries[][2] = {{"libOpenCL.so.1", "ocl-icd-libopencl1"},
                                            {"libclblast.so.1", "libclblast1"}};
 
@@ -35,13 +35,11 @@ static char *load(void)
 {
     void *address[ARRAY_SIZE(names)];
 
-    _Static_assert(sizeof(address) == sizeof(clrnn_loaded),
-                   "a pointer to a function is as large as one to data");
+    _Static_assert(sizeof(address) == sizeof(clrnn_loaded), "a pointer to a function is as large as one to data");
     errno = 0;
     for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
         if (!dlopen(libraries[i][0], RTLD_NOW | RTLD_GLOBAL)) // GLOBAL: CLBlast itself calls OpenCL
-            return errno == ENOMEM ? NULL
-                                   : clrnn_format("%s; install it (Debian: %s)", dlerror(), libraries[i][1]);
+            return errno == ENOMEM ? NULL : clrnn_format("%s; install it (Debian: %s)", dlerror(), libraries[i][1]);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         address[i] = dlsym(RTLD_DEFAULT, names[i]); // DEFAULT: a preloaded library takes precedence
         if (!address[i] && i < REQUIRED)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The functions of OpenCL and CLBlast that clRNN calls. Both libraries are loaded at run time (dlopen): the
-// reference device works without them, and a message can name a missing library. Macros replace each
-// function's name by a pointer in the table clrnn_loaded.
+// The functions of OpenCL and CLBlast that clRNN calls. Both libraries are loaded at run time (dlopen): the reference
+// device works without them, and a message can name a missing library. Macros replace each function's name by a pointer
+// in the table clrnn_loaded.
 #ifndef CLRNN_SRC_DEVICE_LOADER_H
 #define CLRNN_SRC_DEVICE_LOADER_H
 
@@ -36,9 +36,8 @@ struct clrnn_loaded_functions {
 extern struct clrnn_loaded_functions clrnn_loaded;
 
 /**
- * Loads the ICD loader (not yet its drivers) and CLBlast, once in a process; any thread may call this
- * function. Returns NULL on success, otherwise text with the reason (to be freed); the text is "" if memory
- * is short.
+ * Loads the ICD loader (not yet its drivers) and CLBlast, once in a process; any thread may call this function. Returns
+ * NULL on success, otherwise text with the reason (to be freed); the text is "" if memory is short.
  */
 char *clrnn_opencl_load(void);
 

@@ -42,8 +42,7 @@ const char *clrnn_cl_error_name(cl_int error)
     return "unknown error";
 }
 
-enum clrnn_status clrnn_cl_error(const struct clrnn_log *log, cl_int error, const char *call,
-                                 const char *format, ...)
+enum clrnn_status clrnn_cl_error(const struct clrnn_log *log, cl_int error, const char *call, const char *format, ...)
 {
     enum clrnn_status status = CLRNN_ERR_DEVICE;
     va_list arguments;
@@ -56,8 +55,8 @@ enum clrnn_status clrnn_cl_error(const struct clrnn_log *log, cl_int error, cons
     va_start(arguments, format);
     about = clrnn_format_va(format, arguments);
     va_end(arguments);
-    clrnn_error(log, status, "%s: %s failed with %s (%d)", about ? about : "device", call,
-                clrnn_cl_error_name(error), (int)error);
+    clrnn_error(log, status, "%s: %s failed with %s (%d)", about ? about : "device", call, clrnn_cl_error_name(error),
+                (int)error);
     free(about);
     return status;
 }

@@ -10,12 +10,12 @@
 const char *clrnn_cl_error_name(cl_int error);
 
 /**
- * Logs "<subject>: <call> failed with <NAME> (<number>)", where `format` and its arguments make the subject.
- * Returns the status that fits the error: CLRNN_ERR_MEMORY (out of memory), CLRNN_ERR_BUILD (a program does
- * not build) or CLRNN_ERR_DEVICE (any other error).
+ * Logs "<subject>: <call> failed with <NAME> (<number>)", where `format` and its arguments make the subject. Returns
+ * the status that fits the error: CLRNN_ERR_MEMORY (out of memory), CLRNN_ERR_BUILD (a program does not build) or
+ * CLRNN_ERR_DEVICE (any other error).
  */
-enum clrnn_status clrnn_cl_error(const struct clrnn_log *log, cl_int error, const char *call,
-                                 const char *format, ...) CLRNN_PRINTF(4, 5);
+enum clrnn_status clrnn_cl_error(const struct clrnn_log *log, cl_int error, const char *call, const char *format, ...)
+    CLRNN_PRINTF(4, 5);
 
 /** Return a text property of a device or platform (to be freed), "" if the driver fails. NULL: out of
  * memory. */

@@ -25,8 +25,8 @@ char *clrnn_pocl_cache_folder(void)
     return home ? clrnn_format("%s/.cache/pocl/kcache", home) : clrnn_format("/tmp/pocl/kcache");
 }
 
-// Adds the sizes of all files below a folder to *bytes. A folder that does not exist adds nothing. False: out
-// of memory. Does not use fts_open, because glibc's fts_open crashes when memory is short.
+// Adds the sizes of all files below a folder to *bytes. A folder that does not exist adds nothing. False: out of
+// memory. Does not use fts_open, because glibc's fts_open crashes when memory is short.
 static bool add_sizes(const char *folder, uint64_t *bytes)
 {
     DIR *open = opendir(folder);
@@ -81,16 +81,15 @@ char *clrnn_pocl_cache_trouble(void)
     else if (access(folder, W_OK | X_OK))
         why = "cannot be written";
     if (why)
-        text =
-            clrnn_format("PoCL keeps the kernels that it compiles in the folder %s, which %s: delete or mend "
-                         "it, or name a folder that can be written by POCL_CACHE_DIR",
-                         folder, why);
+        text = clrnn_format("PoCL keeps the kernels that it compiles in the folder %s, which %s: delete or mend "
+                            "it, or name a folder that can be written by POCL_CACHE_DIR",
+                            folder, why);
     free(folder);
     return text;
 }
 
-// Checks whether the disk has less than 1 MB free, which the compiler's files for one kernel take. False if
-// the free space is not known.
+// Checks whether the disk has less than 1 MB free, which the compiler's files for one kernel take. False if the free
+// space is not known.
 static bool is_disk_full(const char *folder)
 {
     struct statvfs st;

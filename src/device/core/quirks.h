@@ -5,8 +5,8 @@
 
 #include "clrnn/device.h"
 
-// The fields of struct clrnn_quirks: X(type, field, merge). If several rows of the table in quirks.c apply to
-// a device, `merge` combines their values.
+// The fields of struct clrnn_quirks: X(type, field, merge). If several rows of the table in quirks.c apply to a device,
+// `merge` combines their values.
 #define QUIRK_FIELDS(X) \
     X(bool, is_pocl, EITHER) \
     /* the driver caches binaries itself, and compiles again when it is asked for a binary */ \
@@ -37,8 +37,8 @@ struct clrnn_quirks {
 /** Returns the quirks of a device or platform, which is recognised by its names. */
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info);
 
-/** Returns the name of the environment variable number `index`, from 0, of those that change how a driver
- * builds a program; NULL for an index beyond the last. */
+/** Returns the name of the environment variable number `index`, from 0, of those that change how a driver builds a
+ * program; NULL for an index beyond the last. */
 const char *clrnn_quirks_build_variable(size_t index);
 
 #endif

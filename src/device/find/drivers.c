@@ -63,8 +63,8 @@ static bool ends_with(const char *text, const char *end)
     return a >= b && strcmp(text + a - b, end) == 0;
 }
 
-/** Returns the library that an .icd file names in its first line (to be freed). NULL: the file cannot be
- * read, or out of memory. */
+/** Returns the library that an .icd file names in its first line (to be freed). NULL: the file cannot be read, or out
+ * of memory. */
 static char *read_icd(const char *path)
 {
     struct clrnn_map map;
@@ -103,9 +103,8 @@ const char *clrnn_drivers_place(void)
     return named && *named ? named : STANDARD_FOLDER;
 }
 
-/** Lists the drivers that the ICD loader would find, by the rules of ocl-icd. clrnn_drivers_place is a folder
- * of .icd files, or a single .icd file (a name without a slash is in the standard folder), or a single
- * library. */
+/** Lists the drivers that the ICD loader would find, by the rules of ocl-icd. clrnn_drivers_place is a folder of .icd
+ * files, or a single .icd file (a name without a slash is in the standard folder), or a single library. */
 static void drivers_find(struct drivers *d)
 {
     const char *named = clrnn_drivers_place();
@@ -130,8 +129,8 @@ static void drivers_find(struct drivers *d)
 
 // ---------------------------------------------------------------- children
 
-/** What a child is doing and has found, in memory shared with the parent. The child updates `platform` and
- * `name` before each step that may crash. */
+/** What a child is doing and has found, in memory shared with the parent. The child updates `platform` and `name`
+ * before each step that may crash. */
 struct progress {
     struct clrnn_child_report report;
     bool skip[MAX_PLATFORMS];
@@ -142,8 +141,8 @@ struct progress {
     char why[MAX_DRIVERS][TROUBLE_SIZE];
 };
 
-/** Runs in the child, after the ICD loader has loaded the driver. Sets `why` to the reason why the driver
- * gives no platform, or to "" if the driver gives one. */
+/** Runs in the child, after the ICD loader has loaded the driver. Sets `why` to the reason why the driver gives no
+ * platform, or to "" if the driver gives one. */
 static void examine(const struct driver *d, char why[TROUBLE_SIZE])
 {
     cl_int(CL_API_CALL * platforms)(cl_uint, cl_platform_id *, cl_uint *);
@@ -174,8 +173,8 @@ static void examine(const struct driver *d, char why[TROUBLE_SIZE])
     memcpy(&platforms, &address, sizeof(platforms));
     error = platforms(0, NULL, &count);
     if (error != CL_SUCCESS || !count)
-        snprintf(why, TROUBLE_SIZE, "its driver %s finds no platform: clIcdGetPlatformIDsKHR gives %s (%d)",
-                 d->library, error == CL_SUCCESS ? "none" : clrnn_cl_error_name(error), (int)error);
+        snprintf(why, TROUBLE_SIZE, "its driver %s finds no platform: clIcdGetPlatformIDsKHR gives %s (%d)", d->library,
+                 error == CL_SUCCESS ? "none" : clrnn_cl_error_name(error), (int)error);
 }
 
 static void child_says(struct progress *b, int platform, const char *name)
@@ -185,8 +184,8 @@ static void child_says(struct progress *b, int platform, const char *name)
     clrnn_child_doing(&b->report, platform < 0 ? "being loaded" : "being asked for its devices");
 }
 
-/** Runs in the child: makes the queries on which the device list depends, for every platform that is not in
- * b->skip. Then examines the drivers. */
+/** Runs in the child: makes the queries on which the device list depends, for every platform that is not in b->skip.
+ * Then examines the drivers. */
 static void try_platforms(void *user)
 {
     struct progress *b = user;
@@ -205,8 +204,7 @@ static void try_platforms(void *user)
         clGetPlatformInfo(platforms[i], CL_PLATFORM_NAME, sizeof(text) - 1, text, NULL);
         child_says(b, (int)i, text);
         clGetPlatformInfo(platforms[i], CL_PLATFORM_VERSION, sizeof(text) - 1, text, NULL);
-        if (clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, MAX_PLATFORMS, devices, &device_count) !=
-            CL_SUCCESS)
+        if (clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, MAX_PLATFORMS, devices, &device_count) != CL_SUCCESS)
             continue;
         for (cl_uint j = 0; j < MIN2(device_count, MAX_PLATFORMS); j++) {
             clGetDeviceInfo(devices[j], CL_DEVICE_NAME, sizeof(text) - 1, text, NULL);
@@ -235,10 +233,10 @@ struct found {
 };
 
 #define ALL SIZE_MAX
-/** Runs try_platforms in a child process. Stores in found->why why drivers give no platform, and in *outcome
- * how the child ended. Returns true if the child ended normally or could not be started. With `only` ALL, the
- * child tries all platforms except those in found->skip. Otherwise `only` is the index of the one driver to
- * examine; OCL_ICD_VENDORS must then be set so that the ICD loader loads no other driver. */
+/** Runs try_platforms in a child process. Stores in found->why why drivers give no platform, and in *outcome how the
+ * child ended. Returns true if the child ended normally or could not be started. With `only` ALL, the child tries all
+ * platforms except those in found->skip. Otherwise `only` is the index of the one driver to examine; OCL_ICD_VENDORS
+ * must then be set so that the ICD loader loads no other driver. */
 static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 {
     struct progress *b = clrnn_shared_create(sizeof(*b));
@@ -306,10 +304,9 @@ bool clrnn_drivers_loaded(void)
     return loaded;
 }
 
-/** Finds the drivers that cannot be loaded. Makes a folder of links to the .icd files of the other drivers,
- * and sets OCL_ICD_VENDORS to this folder. */
-static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_probe *probe,
-                                     struct found *found)
+/** Finds the drivers that cannot be loaded. Makes a folder of links to the .icd files of the other drivers, and sets
+ * OCL_ICD_VENDORS to this folder. */
+static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_probe *probe, struct found *found)
 {
     const struct drivers *d = &found->drivers;
     const char *kept = getenv("OCL_ICD_VENDORS");
@@ -321,12 +318,11 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     TRY(clrnn_temporary_folder(log, &probe->folder));
     for (size_t i = 0; i < d->count; i++) {
         setenv("OCL_ICD_VENDORS", driver_name(&d->driver[i]), 1);
-        // A driver that fails only when it is asked for devices counts as broken, too: if there are several
-        // drivers, the ICD loader itself asks each of them for devices.
+        // A driver that fails only when it is asked for devices counts as broken, too: if there are several drivers,
+        // the ICD loader itself asks each of them for devices.
         found->broken[i] = !run_child(found, i, &last);
         if (found->broken[i])
-            TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : driver_name(&d->driver[i]),
-                            last.text));
+            TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : driver_name(&d->driver[i]), last.text));
     }
     setenv("OCL_ICD_VENDORS", probe->folder, 1);
     for (size_t i = 0; i < d->count; i++) {
@@ -340,8 +336,8 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     return CLRNN_OK;
 }
 
-/** Runs child processes until one ends normally. After a failure, the next child skips the platform that
- * failed. If loading the drivers failed, the broken drivers are hidden from the ICD loader instead. */
+/** Runs child processes until one ends normally. After a failure, the next child skips the platform that failed. If
+ * loading the drivers failed, the broken drivers are hidden from the ICD loader instead. */
 static enum clrnn_status try_all(const struct clrnn_log *log, struct clrnn_probe *p, struct found *found)
 {
     struct outcome last;
@@ -353,8 +349,7 @@ static enum clrnn_status try_all(const struct clrnn_log *log, struct clrnn_probe
         } else if (!p->folder && found->drivers.count) {
             TRY(hide_broken(log, p, found));
         } else {
-            return clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's drivers cannot be loaded: %s; see clinfo",
-                               last.text);
+            return clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's drivers cannot be loaded: %s; see clinfo", last.text);
         }
     }
     for (size_t i = 0; i < found->drivers.count; i++)

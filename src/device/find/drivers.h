@@ -5,9 +5,8 @@
 
 #include "base/log.h"
 
-/** A platform that crashed or hung the child process that tried it. If `platform` is -1, a driver instead: it
- * crashed or hung while it was loaded, or it gave no platform; `name` is then the driver's .icd file or
- * library. */
+/** A platform that crashed or hung the child process that tried it. If `platform` is -1, a driver instead: it crashed
+ * or hung while it was loaded, or it gave no platform; `name` is then the driver's .icd file or library. */
 struct clrnn_probe_trouble {
     int platform;
     char name[256], text[400];
@@ -21,17 +20,16 @@ struct clrnn_probe {
 };
 
 /**
- * Tries every platform in child processes. If a driver cannot even be loaded, sets OCL_ICD_VENDORS to a
- * temporary folder with links to the other drivers. clrnn_probe_restore resets the variable; call
- * clGetPlatformIDs, which loads the drivers, before that. Does nothing in a process that has already loaded
- * drivers.
+ * Tries every platform in child processes. If a driver cannot even be loaded, sets OCL_ICD_VENDORS to a temporary
+ * folder with links to the other drivers. clrnn_probe_restore resets the variable; call clGetPlatformIDs, which loads
+ * the drivers, before that. Does nothing in a process that has already loaded drivers.
  */
 enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_probe **probe);
 void clrnn_probe_restore(struct clrnn_probe *probe);
 void clrnn_probe_destroy(struct clrnn_probe **probe);
 
-/** Checks whether this process has loaded OpenCL drivers. If so, the drivers are known to load, and forking a
- * child that uses them would be unsafe. */
+/** Checks whether this process has loaded OpenCL drivers. If so, the drivers are known to load, and forking a child
+ * that uses them would be unsafe. */
 bool clrnn_drivers_loaded(void);
 
 /** Returns where the ICD loader searches for drivers: a folder, an .icd file, or a library. */

@@ -22,7 +22,7 @@ struct clrnn_list_private {
 #define CLRNN_INSTALL_DRIVER \
     "install a driver (Debian, for the CPU: pocl-opencl-icd; for GPUs: the vendor's OpenCL package, or " \
     "mesa-opencl-icd)"
-#define CLRNN_NO_OPENCL "OpenCL" // platform name of the row that reports: OpenCL or CLBlast cannot be loaded
+#define CLRNN_NO_OPENCL "OpenCL"      // platform name of the row that reports: OpenCL or CLBlast cannot be loaded
 #define CLRNN_NO_DEVICES "no devices" // `trouble` of a platform that works but has no devices
 
 /** Fills `list` with all platforms and devices that OpenCL finds (without ref), in clinfo's order. */
@@ -31,15 +31,15 @@ enum clrnn_status clrnn_list_init(const struct clrnn_log *log, struct clrnn_devi
 /** Appends a row and returns it in *row. All its texts are "", its `trouble` is NULL. */
 enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_device_list *list,
                                  struct clrnn_handles handles, struct clrnn_device_info **row);
-/** Passes ownership of `text` to the list and returns `text`. Returns NULL if `text` is NULL or if memory is
- * short; `text` is then freed. */
+/** Passes ownership of `text` to the list and returns `text`. Returns NULL if `text` is NULL or if memory is short;
+ * `text` is then freed. */
 const char *clrnn_list_keep(struct clrnn_device_list *list, char *text);
 /** Sets `same_as` of each row that is the same physical device as an earlier row. */
 void clrnn_list_mark_same(struct clrnn_device_list *list);
 enum clrnn_status clrnn_list_ref(const struct clrnn_log *log, struct clrnn_device_list *list);
 
-/** Finds the row of the device that `select` names (see clrnn_device_params); NULL: the default device.
- * Errors: CLRNN_ERR_ARG: no device or several devices match. CLRNN_ERR_DEVICE: the device cannot be used. */
+/** Finds the row of the device that `select` names (see clrnn_device_params); NULL: the default device. Errors:
+ * CLRNN_ERR_ARG: no device or several devices match. CLRNN_ERR_DEVICE: the device cannot be used. */
 enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                     const char *select, size_t *row);
 

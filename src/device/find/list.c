@@ -135,8 +135,8 @@ static char *trimmed(char *text)
     return text;
 }
 
-/** Sets the row's trouble if PoCL cannot use its cache folder. PoCL then has no devices, fails, or ends the
- * process at the first build. */
+/** Sets the row's trouble if PoCL cannot use its cache folder. PoCL then has no devices, fails, or ends the process at
+ * the first build. */
 static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_device_info *row)
 {
     const char *trouble = row->is_pocl ? clrnn_list_keep(list, clrnn_pocl_cache_trouble()) : NULL;
@@ -144,8 +144,8 @@ static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_devic
     row->trouble = trouble ? trouble : row->trouble;
 }
 
-/** Returns a GPU's PCI domain, bus, device and function as bit fields of one number; 0: the driver does not
- * report them. */
+/** Returns a GPU's PCI domain, bus, device and function as bit fields of one number; 0: the driver does not report
+ * them. */
 static uint64_t pci_address(cl_device_id id)
 {
     cl_uint khr[4], bus, slot;
@@ -162,8 +162,7 @@ static uint64_t pci_address(cl_device_id id)
 }
 
 static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_device_list *list,
-                                    const struct clrnn_device_info *platform, struct clrnn_handles h,
-                                    int number)
+                                    const struct clrnn_device_info *platform, struct clrnn_handles h, int number)
 {
     struct clrnn_device_info *row = NULL;
     cl_device_type type = 0;
@@ -183,12 +182,10 @@ static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_de
     row->name = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_NAME)));
     row->vendor = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_VENDOR)));
     row->version = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_VERSION)));
-    row->opencl_c_version =
-        clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_OPENCL_C_VERSION)));
+    row->opencl_c_version = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_OPENCL_C_VERSION)));
     row->driver = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DRIVER_VERSION)));
     row->extensions = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_EXTENSIONS)));
-    if (!row->name || !row->vendor || !row->version || !row->opencl_c_version || !row->driver ||
-        !row->extensions)
+    if (!row->name || !row->vendor || !row->version || !row->opencl_c_version || !row->driver || !row->extensions)
         return clrnn_error_memory(log, 0, "the list of devices");
 
     if (clGetDeviceInfo(h.id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(group), &group, NULL) != CL_SUCCESS)
@@ -213,8 +210,8 @@ static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_de
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_device_list *list,
-                                      cl_platform_id id, int number)
+static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_device_list *list, cl_platform_id id,
+                                      int number)
 {
     struct clrnn_device_info platform = {.platform = number}, *row;
     cl_device_id devices[MAX_DEVICES];
@@ -222,8 +219,7 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
     cl_int error;
 
     platform.platform_name = clrnn_list_keep(list, trimmed(clrnn_cl_platform_text(id, CL_PLATFORM_NAME)));
-    platform.platform_version =
-        clrnn_list_keep(list, trimmed(clrnn_cl_platform_text(id, CL_PLATFORM_VERSION)));
+    platform.platform_version = clrnn_list_keep(list, trimmed(clrnn_cl_platform_text(id, CL_PLATFORM_VERSION)));
     if (!platform.platform_name || !platform.platform_version)
         return clrnn_error_memory(log, 0, "the list of devices");
     platform.is_pocl = clrnn_quirks_of(&platform).is_pocl;
@@ -251,8 +247,8 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_device_list *list,
-                                     int platform, const char *name, const char *trouble)
+static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_device_list *list, int platform,
+                                     const char *name, const char *trouble)
 {
     struct clrnn_device_info *row = NULL;
 
@@ -290,8 +286,7 @@ enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_de
     for (cl_uint i = 0; st == CLRNN_OK && i < count; i++) {
         const struct clrnn_probe_trouble *t = clrnn_probe_find(probe, (int)i);
 
-        st = t ? add_trouble(log, list, (int)i, t->name, t->text)
-               : add_platform(log, list, platforms[i], (int)i);
+        st = t ? add_trouble(log, list, (int)i, t->name, t->text) : add_platform(log, list, platforms[i], (int)i);
     }
     for (size_t i = 0; st == CLRNN_OK && i < probe->count; i++)
         if (probe->trouble[i].platform < 0)

@@ -70,8 +70,7 @@ static void list_in_child(void *user)
     b->done = true;
 }
 
-static enum clrnn_status copy_list(const struct clrnn_log *log, struct shared_list *b,
-                                   struct clrnn_device_list *list)
+static enum clrnn_status copy_list(const struct clrnn_log *log, struct shared_list *b, struct clrnn_device_list *list)
 {
     for (size_t i = 0; i < b->count; i++) {
         struct clrnn_device_info *row;
@@ -108,8 +107,8 @@ enum clrnn_status clrnn_device_list_in_child(const struct clrnn_log *log, struct
         if (!b->done && b->status == CLRNN_ERR_MEMORY)
             st = clrnn_error(log, b->status, "%s", b->report.error);
         else if (!b->done)
-            st = clrnn_error(log, CLRNN_ERR_DEVICE,
-                             "OpenCL's devices cannot be listed: the process %s; see clinfo", ending);
+            st = clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's devices cannot be listed: the process %s; see clinfo",
+                             ending);
     }
     if (st == CLRNN_OK)
         st = clrnn_list_init(log, list);
@@ -151,8 +150,8 @@ enum clrnn_status clrnn_caches_suspect(const struct clrnn_log *log, const char *
         return CLRNN_OK;
     TRY(clrnn_temporary_folder(log, folder));
     cache = strstr(ending, "POCL_CACHE_DIR") ? NULL : clrnn_pocl_cache_folder(); // `ending` names the folder
-    clrnn_log(log, CLRNN_LOG_WARNING, "%s: %s: tried once more with fresh caches; if that helps, delete %s",
-              device, ending, cache ? cache : "the driver's");
+    clrnn_log(log, CLRNN_LOG_WARNING, "%s: %s: tried once more with fresh caches; if that helps, delete %s", device,
+              ending, cache ? cache : "the driver's");
     free(cache);
     return CLRNN_OK;
 }

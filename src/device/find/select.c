@@ -79,19 +79,19 @@ static char *listing(const struct clrnn_device_list *list)
     return text;
 }
 
-static enum clrnn_status no_match(const struct clrnn_log *log, const struct clrnn_device_list *list,
-                                  const char *select, const char *why)
+static enum clrnn_status no_match(const struct clrnn_log *log, const struct clrnn_device_list *list, const char *select,
+                                  const char *why)
 {
     char *there = listing(list);
-    const enum clrnn_status st = clrnn_error(log, CLRNN_ERR_ARG, "device \"%s\" %s; there is: %s", select,
-                                             why, there ? there : "(no memory to list them)");
+    const enum clrnn_status st = clrnn_error(log, CLRNN_ERR_ARG, "device \"%s\" %s; there is: %s", select, why,
+                                             there ? there : "(no memory to list them)");
 
     free(there);
     return st;
 }
 
-/** Roughly estimates a GPU's multiply-adds per microsecond, to compare GPUs: lanes of a compute unit (a guess
- * by vendor) times compute units times clock in MHz. */
+/** Roughly estimates a GPU's multiply-adds per microsecond, to compare GPUs: lanes of a compute unit (a guess by
+ * vendor) times compute units times clock in MHz. */
 static double speed(const struct clrnn_device_info *i)
 {
     double lanes = 64;
@@ -105,8 +105,7 @@ static double speed(const struct clrnn_device_info *i)
 
 static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
 {
-    static const int order[] = {
-        [CLRNN_DEVICE_GPU] = 0, [CLRNN_DEVICE_CPU] = 1, [CLRNN_DEVICE_ACCELERATOR] = 2};
+    static const int order[] = {[CLRNN_DEVICE_GPU] = 0, [CLRNN_DEVICE_CPU] = 1, [CLRNN_DEVICE_ACCELERATOR] = 2};
     const struct clrnn_device_info *x = &list->info[a], *y = &list->info[b];
 
     if (x->type != y->type)
@@ -116,15 +115,13 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
     return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
-/** Whether a row, usable or not, matches `select`. "cpu" and "gpu" also match the row of a platform without
- * devices, which may have failed. */
+/** Whether a row, usable or not, matches `select`. "cpu" and "gpu" also match the row of a platform without devices,
+ * which may have failed. */
 static bool named(const struct clrnn_device_info *i, const char *select)
 {
     if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
-        return i->device < 0 ||
-               i->type == (strcasecmp(select, "cpu") == 0 ? CLRNN_DEVICE_CPU : CLRNN_DEVICE_GPU);
-    return (i->name && strcasestr(i->name, select)) ||
-           (i->platform_name && strcasestr(i->platform_name, select)) ||
+        return i->device < 0 || i->type == (strcasecmp(select, "cpu") == 0 ? CLRNN_DEVICE_CPU : CLRNN_DEVICE_GPU);
+    return (i->name && strcasestr(i->name, select)) || (i->platform_name && strcasestr(i->platform_name, select)) ||
            (i->is_pocl && strcasestr("pocl", select));
 }
 
@@ -134,10 +131,9 @@ static bool fits(const struct clrnn_device_info *i, const char *select)
     return usable(i) && (!select || named(i, select));
 }
 
-/** Returns the row to use of those that fit `select`; list->count: no row fits. This is the first row in the
- * order of `better`. But if the training step of that row was measured (clrnn_device_step_ms), it is the row
- * with the fastest measured step. *second becomes the row with the second fastest measured step, or
- * list->count. */
+/** Returns the row to use of those that fit `select`; list->count: no row fits. This is the first row in the order of
+ * `better`. But if the training step of that row was measured (clrnn_device_step_ms), it is the row with the fastest
+ * measured step. *second becomes the row with the second fastest measured step, or list->count. */
 static size_t best_of(const struct clrnn_device_list *list, const char *select, size_t *second)
 {
     size_t best = list->count, count = 0, first;
@@ -150,8 +146,7 @@ static size_t best_of(const struct clrnn_device_list *list, const char *select, 
     *second = list->count;
     best_ms = count > 1 ? clrnn_device_step_ms(&list->info[best]) : NAN;
     for (size_t i = 0; !isnan(best_ms) && i < list->count; i++) {
-        const double ms =
-            i != first && fits(&list->info[i], select) ? clrnn_device_step_ms(&list->info[i]) : NAN;
+        const double ms = i != first && fits(&list->info[i], select) ? clrnn_device_step_ms(&list->info[i]) : NAN;
 
         if (ms < best_ms) {
             *second = best;
@@ -185,8 +180,7 @@ static const struct clrnn_device_info *no_opencl(const struct clrnn_device_list 
     return NULL;
 }
 
-static enum clrnn_status select_default(const struct clrnn_log *log, const struct clrnn_device_list *list,
-                                        size_t *row)
+static enum clrnn_status select_default(const struct clrnn_log *log, const struct clrnn_device_list *list, size_t *row)
 {
     size_t second;
     const size_t best = best_of(list, NULL, &second);
@@ -207,8 +201,7 @@ static enum clrnn_status select_default(const struct clrnn_log *log, const struc
                          clrnn_drivers_place());
     else
         st = clrnn_error(log, CLRNN_ERR_DEVICE,
-                         "no OpenCL device can be used (there is: %s): " CLRNN_INSTALL_DRIVER
-                         ", or use --device ref",
+                         "no OpenCL device can be used (there is: %s): " CLRNN_INSTALL_DRIVER ", or use --device ref",
                          there ? there : "?");
     free(there);
     return st;
@@ -280,8 +273,8 @@ static bool numbers(const char *select, int *platform, int *device)
            sscanf(select, "%4d:%4d%n", platform, device, &used) == 2 && !select[used];
 }
 
-/** Logs why no usable device matches `select`, and returns the status. The reason is that of the first row
- * that matches; otherwise the message lists the devices. */
+/** Logs why no usable device matches `select`, and returns the status. The reason is that of the first row that
+ * matches; otherwise the message lists the devices. */
 static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                       const char *select)
 {
@@ -291,8 +284,8 @@ static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct 
         const struct clrnn_device_info *d = &list->info[i];
 
         if (d->trouble && strcmp(d->trouble, CLRNN_NO_DEVICES) != 0 && named(d, select))
-            return clrnn_error(log, CLRNN_ERR_DEVICE, "device \"%s\" (%s) cannot be used: %s", select,
-                               d->platform_name, d->trouble);
+            return clrnn_error(log, CLRNN_ERR_DEVICE, "device \"%s\" (%s) cannot be used: %s", select, d->platform_name,
+                               d->trouble);
     }
     return no_match(log, list, select, "fits nothing");
 }
@@ -314,8 +307,8 @@ enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct cl
             if (d->device < 0 && strcmp(d->trouble, CLRNN_NO_DEVICES) == 0)
                 break;
             if (d->trouble)
-                return clrnn_error(log, CLRNN_ERR_DEVICE, "device %s (%s) cannot be used: %s", select,
-                                   d->platform_name, d->trouble);
+                return clrnn_error(log, CLRNN_ERR_DEVICE, "device %s (%s) cannot be used: %s", select, d->platform_name,
+                                   d->trouble);
             *row = i;
             return CLRNN_OK;
         }

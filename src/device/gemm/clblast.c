@@ -51,11 +51,10 @@ static enum clrnn_status run_clblast(struct clrnn_launches *launches, struct clr
 {
     struct clrnn_device *d = launches->device;
     const struct clrnn_gemm *g = l->gemm;
-    const CLBlastStatusCode status =
-        CLBlastSgemm(CLBlastLayoutRowMajor, g->transpose_a ? CLBlastTransposeYes : CLBlastTransposeNo,
-                     g->transpose_b ? CLBlastTransposeYes : CLBlastTransposeNo, g->M, g->N, g->K, g->alpha,
-                     g->a->mem, g->a_offset, g->a_ld, g->b->mem, g->b_offset, g->b_ld, g->beta, g->c->mem,
-                     g->c_offset, g->c_ld, &d->queue, event);
+    const CLBlastStatusCode status = CLBlastSgemm(
+        CLBlastLayoutRowMajor, g->transpose_a ? CLBlastTransposeYes : CLBlastTransposeNo,
+        g->transpose_b ? CLBlastTransposeYes : CLBlastTransposeNo, g->M, g->N, g->K, g->alpha, g->a->mem, g->a_offset,
+        g->a_ld, g->b->mem, g->b_offset, g->b_ld, g->beta, g->c->mem, g->c_offset, g->c_ld, &d->queue, event);
 
     if (status == CLBlastSuccess)
         return CLRNN_OK;

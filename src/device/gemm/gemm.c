@@ -7,35 +7,33 @@
 #include "device/list/internal.h"
 #include "device/remember/remember.h"
 
-/** Checks that a stored matrix is within its buffer: rows x columns from `offset` on, with rows `ld` elements
- * apart. If `index` is not NULL, checks instead that it has `rows` row indices, by which rows are
+/** Checks that a stored matrix is within its buffer: rows x columns from `offset` on, with rows `ld` elements apart. If
+ * `index` is not NULL, checks instead that it has `rows` row indices, by which rows are
  * gathered. */
-static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter,
-                                      const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
-                                      uint32_t columns, const struct clrnn_buffer *index)
+static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter, const struct clrnn_buffer *b,
+                                      size_t offset, uint32_t ld, uint32_t rows, uint32_t columns,
+                                      const struct clrnn_buffer *index)
 {
     if (!b || b->device != d || b->type != CLRNN_REAL)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s is no buffer of reals on %s", letter,
-                           d->info.name);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s is no buffer of reals on %s", letter, d->info.name);
     if (ld < columns)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s (%s) has rows of %u elements %u apart", letter,
-                           b->what, (unsigned)columns, (unsigned)ld);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s (%s) has rows of %u elements %u apart", letter, b->what,
+                           (unsigned)columns, (unsigned)ld);
     if (index && (index->device != d || index->type != CLRNN_U32 || index->count < rows))
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: the rows of %s (%s) are no %u indices", letter,
-                           b->what, (unsigned)rows);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: the rows of %s (%s) are no %u indices", letter, b->what,
+                           (unsigned)rows);
     if (index)
         rows = 1;
-    if (rows && columns &&
-        (offset > b->count || (uint64_t)(rows - 1) * ld + columns > (uint64_t)(b->count - offset)))
+    if (rows && columns && (offset > b->count || (uint64_t)(rows - 1) * ld + columns > (uint64_t)(b->count - offset)))
         return clrnn_error(d->log, CLRNN_ERR_ARG,
-                           "gemm: %s (%s) of %u rows of %u, %u apart, at %zu leaves its %zu elements", letter,
-                           b->what, (unsigned)rows, (unsigned)columns, (unsigned)ld, offset, b->count);
+                           "gemm: %s (%s) of %u rows of %u, %u apart, at %zu leaves its %zu elements", letter, b->what,
+                           (unsigned)rows, (unsigned)columns, (unsigned)ld, offset, b->count);
     return CLRNN_OK;
 }
 
 /** Whether the ranges of two matrices overlap in memory, each from its first to its last element. */
-static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_extent,
-                    const struct clrnn_buffer *x, size_t x_offset, uint64_t x_extent)
+static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_extent, const struct clrnn_buffer *x,
+                    size_t x_offset, uint64_t x_extent)
 {
     const uint64_t c_first = c->first_byte / 4 + c_offset, x_first = x->first_byte / 4 + x_offset;
 
@@ -50,17 +48,16 @@ static enum clrnn_status append_scale(struct clrnn_launches *launches, const str
     const struct clrnn_cost cost = {(double)g->M * g->N, 8.0 * g->M * g->N};
 
     if (g->c_offset > UINT32_MAX)
-        return clrnn_error(launches->device->log, CLRNN_ERR_ARG,
-                           "gemm: C at %zu of %s lies beyond 2^32 elements", g->c_offset, g->c->what);
+        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "gemm: C at %zu of %s lies beyond 2^32 elements",
+                           g->c_offset, g->c->what);
     return clrnn_launch_kernel(
         launches, "scale", "scale_matrix", NO_DEFINES, RANGE2(g->N, g->M), cost,
         ARGS(BUF(g->c), UINT(g->c_offset), UINT(g->c_ld), UINT(g->M), UINT(g->N), REAL(g->beta)));
 }
 
 /** Appends a multiply by clRNN's kernels; each launch is listed as "gemm" with the shape of the multiply. */
-static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
-                                    uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
-                                    bool *fused)
+static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
+                                    const struct clrnn_epilogue *epilogue, bool *taken, bool *fused)
 {
     size_t before, mark;
     double flops = 0;
@@ -83,8 +80,8 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
     return CLRNN_OK;
 }
 
-/** Whether to use clRNN's kernels instead of CLBlast: if `clrnn tune` measured them as faster. If nothing was
- * measured: on CPUs (including Mesa's CPU device), but not on other devices. */
+/** Whether to use clRNN's kernels instead of CLBlast: if `clrnn tune` measured them as faster. If nothing was measured:
+ * on CPUs (including Mesa's CPU device), but not on other devices. */
 static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g)
 {
     const int measured = clrnn_tune_prefers_own(d->tune, g);
@@ -92,10 +89,10 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
     return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
-/** Returns the number of elements from a matrix's first to its last, both included. Rows that are gathered
- * through `index` may be anywhere up to the buffer's end. */
-static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
-                      uint32_t columns, const struct clrnn_buffer *index)
+/** Returns the number of elements from a matrix's first to its last, both included. Rows that are gathered through
+ * `index` may be anywhere up to the buffer's end. */
+static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows, uint32_t columns,
+                      const struct clrnn_buffer *index)
 {
     return index ? b->count - offset : (uint64_t)(rows - 1) * ld + columns;
 }
@@ -122,10 +119,9 @@ static enum clrnn_status check_operands(const struct clrnn_device *d, const stru
 static bool same_shape(const struct clrnn_gemm *a, const struct clrnn_gemm *b)
 {
     return a->M == b->M && a->N == b->N && a->K == b->K && a->transpose_a == b->transpose_a &&
-           a->transpose_b == b->transpose_b && a->alpha == b->alpha && a->beta == b->beta &&
-           a->a_ld == b->a_ld && a->b_ld == b->b_ld && a->c_ld == b->c_ld && a->a_rows == b->a_rows &&
-           a->b_rows == b->b_rows && a->fixed == b->fixed && !a->k_lead == !b->k_lead &&
-           a->k_block == b->k_block;
+           a->transpose_b == b->transpose_b && a->alpha == b->alpha && a->beta == b->beta && a->a_ld == b->a_ld &&
+           a->b_ld == b->b_ld && a->c_ld == b->c_ld && a->a_rows == b->a_rows && a->b_rows == b->b_rows &&
+           a->fixed == b->fixed && !a->k_lead == !b->k_lead && a->k_block == b->k_block;
 }
 
 bool clrnn_device_gathers(const struct clrnn_device *device)
@@ -144,13 +140,11 @@ static enum clrnn_status check_batch(const struct clrnn_device *d, const struct 
     if (clrnn_device_is_ref(d))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: multiplies do not run on ref");
     if (count < 1 || count > 2 ||
-        (count == 2 &&
-         (!same_shape(&g[0], &g[1]) || (epilogue && (epilogue[0].kind != epilogue[1].kind ||
-                                                     !epilogue[0].bias[0] != !epilogue[1].bias[0])))))
-        return clrnn_error(
-            d->log, CLRNN_ERR_ARG,
-            "gemm: a batch of %u multiplies, the first %ux%ux%u, expected one, or two of one shape",
-            (unsigned)count, (unsigned)g->M, (unsigned)g->N, (unsigned)g->K);
+        (count == 2 && (!same_shape(&g[0], &g[1]) || (epilogue && (epilogue[0].kind != epilogue[1].kind ||
+                                                                   !epilogue[0].bias[0] != !epilogue[1].bias[0])))))
+        return clrnn_error(d->log, CLRNN_ERR_ARG,
+                           "gemm: a batch of %u multiplies, the first %ux%ux%u, expected one, or two of one shape",
+                           (unsigned)count, (unsigned)g->M, (unsigned)g->N, (unsigned)g->K);
     for (uint32_t i = 0; i < count; i++)
         TRY(check_operands(d, &g[i]));
     if (g->M && g->N && (g->a_rows || g->b_rows) && (!clrnn_device_gathers(d) || (g->a_rows && g->b_rows)))
@@ -181,8 +175,8 @@ enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const
         return clrnn_launch_gemm(launches, &gemm[1]);
     }
     if (own)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of ours takes %ux%ux%u",
-                           (unsigned)gemm->M, (unsigned)gemm->N, (unsigned)gemm->K);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of ours takes %ux%ux%u", (unsigned)gemm->M,
+                           (unsigned)gemm->N, (unsigned)gemm->K);
     if (!gemm->K)
         return append_scale(launches, gemm);
     clrnn_tune_apply(d->tune, d);
@@ -196,9 +190,9 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
     return clrnn_launch_gemm_batch(launches, gemm, 1, NULL, &fused);
 }
 
-enum clrnn_status clrnn_launch_gemm_dense(struct clrnn_launches *launches, enum clrnn_gemm_form form,
-                                          uint32_t M, uint32_t N, uint32_t K, struct clrnn_buffer *a,
-                                          struct clrnn_buffer *b, struct clrnn_buffer *c)
+enum clrnn_status clrnn_launch_gemm_dense(struct clrnn_launches *launches, enum clrnn_gemm_form form, uint32_t M,
+                                          uint32_t N, uint32_t K, struct clrnn_buffer *a, struct clrnn_buffer *b,
+                                          struct clrnn_buffer *c)
 {
     const struct clrnn_gemm gemm = clrnn_gemm_dense(form, M, N, K, a, b, c);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Implementations of multiplies: clRNN's kernels and CLBlast. Both are called with arguments that gemm.c
-// has checked: three REAL buffers of one OpenCL device, M, N, K > 0, every element within its buffer, C not
-// overlapping A or B.
+// has checked: three REAL buffers of one OpenCL device, M, N, K > 0, every element within its buffer, C not overlapping
+// A or B.
 #ifndef CLRNN_SRC_DEVICE_GEMM_INTERNAL_H
 #define CLRNN_SRC_DEVICE_GEMM_INTERNAL_H
 
@@ -9,15 +9,14 @@
 
 #include "device/gemm/gemm.h"
 
-/** Appends one or two multiplies as kernels of cl/gemm.cl. If these kernels do not support the shapes, or two
- * separate multiplies are expected to be faster, *taken becomes false and nothing is appended. Other
- * arguments: as in clrnn_launch_gemm_batch; the caller sets *fused to false before. */
-enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
-                                        uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
-                                        bool *fused);
+/** Appends one or two multiplies as kernels of cl/gemm.cl. If these kernels do not support the shapes, or two separate
+ * multiplies are expected to be faster, *taken becomes false and nothing is appended. Other arguments: as in
+ * clrnn_launch_gemm_batch; the caller sets *fused to false before. */
+enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
+                                        const struct clrnn_epilogue *epilogue, bool *taken, bool *fused);
 
-/** Appends a launch that packs B of a multiply with `panels`, unless B is packed already or packing does not
- * pay off. Call this function before clrnn_gemm_own_append. */
+/** Appends a launch that packs B of a multiply with `panels`, unless B is packed already or packing does not pay off.
+ * Call this function before clrnn_gemm_own_append. */
 enum clrnn_status clrnn_gemm_own_pack(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
 /** Appends a call of CLBlastSgemm; supports every shape and device. */
@@ -34,13 +33,13 @@ struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm);
 #define CLRNN_TUNE_MOST_PARAMETERS 20
 #define CLRNN_TUNE_NEVER 60000 // an XGEMM_MIN_INDIRECT_SIZE with which CLBlast always uses XgemmDirect
 
-/** Gets setting number `index`, from 0, of the fixed sequence of CLBlast settings that tuning tries. *direct:
- * whether the setting is for CLBlast's kernel XgemmDirect, else for Xgemm. *parameters becomes new JSON,
- * {"WGD": 32, ...}; NULL: out of memory. Returns false if the setting does not suit the device. */
+/** Gets setting number `index`, from 0, of the fixed sequence of CLBlast settings that tuning tries. *direct: whether
+ * the setting is for CLBlast's kernel XgemmDirect, else for Xgemm. *parameters becomes new JSON, {"WGD": 32, ...};
+ * NULL: out of memory. Returns false if the setting does not suit the device. */
 bool clrnn_setting_get(const struct clrnn_device_info *info, size_t index, bool *direct, json_t **parameters);
 
-/** Whether all parameters are integers that satisfy the constraints of CLBlast's kernel ("XgemmDirect",
- * "Xgemm", "GemmRoutine"). */
+/** Whether all parameters are integers that satisfy the constraints of CLBlast's kernel ("XgemmDirect", "Xgemm",
+ * "GemmRoutine"). */
 bool clrnn_setting_fits(const struct clrnn_device_info *info, const char *kernel, const json_t *parameters);
 
 /** Passes parameters for a kernel to CLBlast; returns whether CLBlast accepted them. They apply to the
@@ -50,8 +49,8 @@ bool clrnn_setting_override(struct clrnn_device *device, const char *kernel, con
 /** Makes CLBlast compute every multiply with XgemmDirect, or with Xgemm. */
 bool clrnn_setting_route(struct clrnn_device *device, bool direct);
 
-/** Computes a small multiply by CLBlast. *right: whether the result is correct. The status tells whether the
- * multiply could be run. */
+/** Computes a small multiply by CLBlast. *right: whether the result is correct. The status tells whether the multiply
+ * could be run. */
 enum clrnn_status clrnn_setting_check(struct clrnn_device *device, bool *right);
 
 #endif

@@ -5,13 +5,13 @@
 #include "base/array.h"
 #include "device/gemm/internal.h"
 
-// Sizes of the register tile, and of the blocks and panels in cache, for a device. `width`: floats in a
-// vector. `rows`, `panel`: rows and columns of a tile. `kc`: depth of a panel of B. `block`: most rows of A
-// in a work-item. cl/gemm.cl has the same in its defines.
+// Sizes of the register tile, and of the blocks and panels in cache, for a device. `width`: floats in a vector. `rows`,
+// `panel`: rows and columns of a tile. `kc`: depth of a panel of B. `block`: most rows of A in a work-item. cl/gemm.cl
+// has the same in its defines.
 struct tile {
     uint32_t width, rows, panel, kc, block;
-    // Whether the driver limits loop iterations (loop_rounds in device/core/quirks.h). A work-item then
-    // computes only one tile, over a depth of at most BRIEF_K.
+    // Whether the driver limits loop iterations (loop_rounds in device/core/quirks.h). A work-item then computes only
+    // one tile, over a depth of at most BRIEF_K.
     bool brief;
 };
 enum {
@@ -36,8 +36,8 @@ struct tiling {
     double cycles;                    // estimated clock cycles for the whole batch
 };
 
-// One or two multiplies of one shape, in the form that the kernels compute. If `transposed`, the kernels
-// compute the transposed C, which is op(B)^T op(A)^T; its rows are C's columns.
+// One or two multiplies of one shape, in the form that the kernels compute. If `transposed`, the kernels compute the
+// transposed C, which is op(B)^T op(A)^T; its rows are C's columns.
 struct batch {
     struct clrnn_gemm gemm[2];
     uint32_t count;
@@ -51,9 +51,9 @@ static uint32_t packed_rows_size(const struct tile *t)
     return t->block / t->rows * (t->kc * t->rows + 8);
 }
 
-// Returns the bytes of local memory for the widest panel (4 vectors) and any tile height. The result is the
-// same for every tile, so kc, which follows from it, does not depend on the tile either. kc sets the order of
-// sums, which must not depend on the tile.
+// Returns the bytes of local memory for the widest panel (4 vectors) and any tile height. The result is the same for
+// every tile, so kc, which follows from it, does not depend on the tile either. kc sets the order of sums, which must
+// not depend on the tile.
 static uint64_t most_local_bytes(const struct tile *t)
 {
     const uint64_t panel = 4ull * t->width;
@@ -61,11 +61,11 @@ static uint64_t most_local_bytes(const struct tile *t)
     return 4 * (t->kc * panel + t->kc * t->block + t->block / 6 * 8 + 8 * panel);
 }
 
-// Returns the tile for panels of `vectors` vectors, at most 4. Its sums take 24 of 32 vector registers with
-// AVX-512 (16 with 2 vectors). With AVX and SSE they take 12 of 16, and with NEON 12 of 32. With KC 128, a
-// panel of 64 columns fits the first-level cache, which is faster if A is packed. If A is not packed, KC is
-// 256: with 128, C would be read and written twice as often, which is slower. A multiply and its transposed
-// form have the same KC, because KC sets the order of sums.
+// Returns the tile for panels of `vectors` vectors, at most 4. Its sums take 24 of 32 vector registers with AVX-512 (16
+// with 2 vectors). With AVX and SSE they take 12 of 16, and with NEON 12 of 32. With KC 128, a panel of 64 columns fits
+// the first-level cache, which is faster if A is packed. If A is not packed, KC is 256: with 128, C would be read and
+// written twice as often, which is slower. A multiply and its transposed form have the same KC, because KC sets the
+// order of sums.
 static struct tile tile_of(const struct clrnn_device *device, const struct clrnn_gemm *g, uint32_t vectors)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
@@ -97,87 +97,80 @@ static bool same_b(const struct batch *b)
     return b->count == 2 && b->gemm[0].b == b->gemm[1].b && b->gemm[0].b_offset == b->gemm[1].b_offset;
 }
 
-// Whether each work-item may compute its blocks of both multiplies of a pair. The multiplies must share B,
-// and K must not be summed in blocks, because the order of blocks may differ between the two.
+// Whether each work-item may compute its blocks of both multiplies of a pair. The multiplies must share B, and K must
+// not be summed in blocks, because the order of blocks may differ between the two.
 static bool may_pair(const struct batch *b)
 {
     return same_b(b) && !b->gemm[0].k_lead;
 }
 
-// Returns how much of K a work-item sums up before it adds the sums to C. If B is packed by a separate launch
-// and A is read in place, no local memory is needed. The result is then all of k_part, unless a panel of that
-// depth exceeds the second-level cache.
+// Returns how much of K a work-item sums up before it adds the sums to C. If B is packed by a separate launch and A is
+// read in place, no local memory is needed. The result is then all of k_part, unless a panel of that depth exceeds the
+// second-level cache.
 static uint32_t step_of(const struct clrnn_gemm *g, const struct tile *t, const struct tiling *c)
 {
     return c->packed && !g->transpose_a && c->k_part <= MOST_STEP ? MAX2(c->k_part, t->kc) : t->kc;
 }
 
-// Returns the estimated clock cycles of a tiling, which are those of the busiest core. The weights were
-// fitted to 750 measured tilings of 16 shapes on AVX-512 (two FMAs and two loads a cycle); only their
-// proportions matter. Several work-items add the cost of waking threads and 0.02 of a work-item's time, the
-// average wait for the last one. These two terms and the sums of split-K were fitted again to seven shapes of
-// weight gradients. Vectors of 8 or 4 floats have narrower panels, so fewer columns share a work-item's first
-// pass over A. This pass misses the second-level cache, so for these vectors its cost is added, too (read_a,
-// measured on AVX2).
+// Returns the estimated clock cycles of a tiling, which are those of the busiest core. The weights were fitted to 750
+// measured tilings of 16 shapes on AVX-512 (two FMAs and two loads a cycle); only their proportions matter. Several
+// work-items add the cost of waking threads and 0.02 of a work-item's time, the average wait for the last one. These
+// two terms and the sums of split-K were fitted again to seven shapes of weight gradients. Vectors of 8 or 4 floats
+// have narrower panels, so fewer columns share a work-item's first pass over A. This pass misses the second-level
+// cache, so for these vectors its cost is added, too (read_a, measured on AVX2).
 static double estimate(const struct batch *b, const struct tile *t, uint32_t cores, const struct tiling *c)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
     const double each = c->paired ? 2 : 1; // multiplies that a work-item computes
-    const double tiles = each * clrnn_divide_up(c->m_block, t->rows),
-                 panels = clrnn_divide_up(c->n_block, t->panel);
+    const double tiles = each * clrnn_divide_up(c->m_block, t->rows), panels = clrnn_divide_up(c->n_block, t->panel);
     const double k = c->k_part, vecs = t->panel / t->width,
                  items = b->count / each * c->m_count * c->n_count * c->parts;
     const double steps = ceil(k / step_of(g, t, c));
     const double multiply = tiles * panels * (k * t->rows * vecs / 2 + 75 * ceil(k / t->kc));
     const double pack_b = c->packed ? 0 : panels * vecs * k * (g->transpose_b ? 11 : 7);
-    const double pack_all = c->packed && !g->panels
-                                ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 12 / cores
-                                : 0;
+    const double pack_all =
+        c->packed && !g->panels ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 12 / cores : 0;
     const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 8 : 0;
     const double read_a = g->transpose_a || t->width == 16 ? 0 : each * k * c->m_block * 0.4;
     const double results = b->count * (double)g->M * g->N / cores;
-    const double sum =
-        c->parts > 1 ? 4000 + results * (20.0 / t->width * (c->parts + 1) + (b->transposed ? 4 : 0)) : 0;
+    const double sum = c->parts > 1 ? 4000 + results * (20.0 / t->width * (c->parts + 1) + (b->transposed ? 4 : 0)) : 0;
     const double store = b->transposed && c->parts == 1 ? tiles * panels * t->rows * t->panel * steps * 4 : 0;
     const double item = multiply + pack_a + read_a + pack_b + store + 500;
 
     return (items > 1 ? (ceil(items / cores) + 0.02) * item + 4000 : item) + pack_all + sum;
 }
 
-// Returns a tiling with its counts and its estimated time. The time is infinite if the partial results of
-// split-K are too large, or if a pair needs too many rows of A.
+// Returns a tiling with its counts and its estimated time. The time is infinite if the partial results of split-K are
+// too large, or if a pair needs too many rows of A.
 static struct tiling try_tiling(const struct batch *b, const struct tile *t, uint32_t cores, uint32_t rows,
                                 uint32_t panels, uint32_t parts, bool packed, bool paired)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
-    struct tiling c = {.n_block = panels * t->panel,
-                       .k_part = clrnn_divide_up(g->K, parts),
-                       .packed = packed,
-                       .paired = paired};
+    struct tiling c = {
+        .n_block = panels * t->panel, .k_part = clrnn_divide_up(g->K, parts), .packed = packed, .paired = paired};
 
     c.m_count = clrnn_divide_up(g->M, rows);
     c.m_block = clrnn_divide_up(clrnn_divide_up(g->M, c.m_count), t->rows) * t->rows;
     c.m_count = clrnn_divide_up(g->M, c.m_block);
     c.n_count = clrnn_divide_up(g->N, c.n_block);
     c.parts = clrnn_divide_up(g->K, c.k_part);
-    c.cycles = (c.parts > 1 && (double)b->count * c.parts * g->M * g->N > MOST_PARTIAL) ||
-                       (paired && 2 * c.m_block > t->block)
-                   ? INFINITY
-                   : estimate(b, t, cores, &c);
+    c.cycles =
+        (c.parts > 1 && (double)b->count * c.parts * g->M * g->N > MOST_PARTIAL) || (paired && 2 * c.m_block > t->block)
+            ? INFINITY
+            : estimate(b, t, cores, &c);
     return c;
 }
 
-// Whether B may be packed by a separate launch; the multiplies of a pair must then have the same B. With B
-// packed, the partial sums over K are added up before C is touched; otherwise each is added to C. If beta is
-// not 0, the two orders round differently. Whether packing pays off depends on M and N, on which `fixed` sums
-// must not depend. So B is not packed for `fixed` sums with beta or with blocks.
+// Whether B may be packed by a separate launch; the multiplies of a pair must then have the same B. With B packed, the
+// partial sums over K are added up before C is touched; otherwise each is added to C. If beta is not 0, the two orders
+// round differently. Whether packing pays off depends on M and N, on which `fixed` sums must not depend. So B is not
+// packed for `fixed` sums with beta or with blocks.
 static bool may_pack(const struct batch *b, const struct tile *t)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
 
     return (g->transpose_b || g->panels) && !(g->fixed && (g->k_lead || g->beta != 0)) &&
-           (double)clrnn_divide_up(g->N, t->panel) * t->panel * g->K <= MOST_PACKED &&
-           (b->count == 1 || same_b(b));
+           (double)clrnn_divide_up(g->N, t->panel) * t->panel * g->K <= MOST_PACKED && (b->count == 1 || same_b(b));
 }
 
 static struct tiling choose_tiling(const struct batch *b, const struct tile *t, uint32_t cores)
@@ -268,8 +261,8 @@ static struct gemm_args args_of(const struct batch *b)
     };
 }
 
-static enum clrnn_status append_dot(struct clrnn_launches *launches, const struct batch *b,
-                                    const struct tile *t, uint32_t cores)
+static enum clrnn_status append_dot(struct clrnn_launches *launches, const struct batch *b, const struct tile *t,
+                                    uint32_t cores)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
     struct gemm_args args = args_of(b);
@@ -277,17 +270,14 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
 
     args.n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;
-    return clrnn_launch_kernel(
-        launches, "gemm_dot", "gemm_dot", DEFINES({"WIDTH", t->width}),
-        (struct clrnn_range){1, {clrnn_divide_up(g->N, args.n_block), 1, 1}, {1, 1, 1}}, clrnn_gemm_cost(g),
-        ARGS(STRUCT(gemm_args, &args), BUF(g->a), BUF(g->b), BUF(g->c)));
+    return clrnn_launch_kernel(launches, "gemm_dot", "gemm_dot", DEFINES({"WIDTH", t->width}),
+                               (struct clrnn_range){1, {clrnn_divide_up(g->N, args.n_block), 1, 1}, {1, 1, 1}},
+                               clrnn_gemm_cost(g), ARGS(STRUCT(gemm_args, &args), BUF(g->a), BUF(g->b), BUF(g->c)));
 }
 
-// Appends a launch that packs B into panels in scratch memory, from which every work-item of the multiply
-// reads.
-static enum clrnn_status append_pack(struct clrnn_launches *launches, const struct batch *b,
-                                     const struct tile *t, struct clrnn_defines defines,
-                                     struct clrnn_buffer **packed)
+// Appends a launch that packs B into panels in scratch memory, from which every work-item of the multiply reads.
+static enum clrnn_status append_pack(struct clrnn_launches *launches, const struct batch *b, const struct tile *t,
+                                     struct clrnn_defines defines, struct clrnn_buffer **packed)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
     const uint32_t panels = clrnn_divide_up(g->N, t->panel);
@@ -302,30 +292,28 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
 }
 
 // Appends the launch that sums the partial results of split-K and applies the epilogue.
-static enum clrnn_status append_sum(struct clrnn_launches *launches, const struct batch *b,
-                                    const struct tile *t, struct clrnn_defines defines, struct gemm_args args,
-                                    struct clrnn_buffer *partial, struct clrnn_buffer *const bias[4])
+static enum clrnn_status append_sum(struct clrnn_launches *launches, const struct batch *b, const struct tile *t,
+                                    struct clrnn_defines defines, struct gemm_args args, struct clrnn_buffer *partial,
+                                    struct clrnn_buffer *const bias[4])
 {
     const struct clrnn_gemm *g = &b->gemm[0];
 
     args.n_block = SUM_BLOCK;
     // A work-item then reads long runs of contiguous numbers.
     args.m_block = t->brief ? 1 : clrnn_divide_up(SUM_NUMBERS, g->N);
-    return clrnn_launch_kernel(launches, "gemm", "gemm_sum", defines,
-                               (struct clrnn_range){2,
-                                                    {clrnn_divide_up(g->N, SUM_BLOCK),
-                                                     clrnn_divide_up(b->count * g->M, args.m_block), 1},
-                                                    {1, 1, 1}},
-                               (struct clrnn_cost){0, 4.0 * (args.parts + 1) * args.c_part},
-                               ARGS(STRUCT(gemm_args, &args), BUF(partial), BUF(g->c),
-                                    BUF(b->gemm[b->count - 1].c), BUF(bias[0]), BUF(bias[1]), BUF(bias[2]),
-                                    BUF(bias[3])));
+    return clrnn_launch_kernel(
+        launches, "gemm", "gemm_sum", defines,
+        (struct clrnn_range){
+            2, {clrnn_divide_up(g->N, SUM_BLOCK), clrnn_divide_up(b->count * g->M, args.m_block), 1}, {1, 1, 1}},
+        (struct clrnn_cost){0, 4.0 * (args.parts + 1) * args.c_part},
+        ARGS(STRUCT(gemm_args, &args), BUF(partial), BUF(g->c), BUF(b->gemm[b->count - 1].c), BUF(bias[0]),
+             BUF(bias[1]), BUF(bias[2]), BUF(bias[3])));
 }
 
-// Appends the launches of a multiply with a given tiling. With split-K, the kernel writes partial results to
-// `partial`, [parts, count, M, N], and a further launch sums them.
-static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct batch *b,
-                                      const struct tile *t, const struct tiling *c, bool *fused)
+// Appends the launches of a multiply with a given tiling. With split-K, the kernel writes partial results to `partial`,
+// [parts, count, M, N], and a further launch sums them.
+static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct batch *b, const struct tile *t,
+                                      const struct tiling *c, bool *fused)
 {
     const struct clrnn_gemm *g = &b->gemm[0], *second = &b->gemm[b->count - 1];
     struct clrnn_define define[7];
@@ -369,9 +357,8 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
         (struct clrnn_range){3, {c->n_count, (c->paired ? 1 : b->count) * c->m_count, c->parts}, {1, 1, 1}},
         (struct clrnn_cost){b->count * cost.flops, b->count * cost.bytes},
         ARGS(STRUCT(gemm_args, &tiles), BUF(g->a), BUF(packed ? packed : g->b), BUF(partial ? partial : g->c),
-             BUF(second->a), BUF(packed ? packed : second->b), BUF(partial ? partial : second->c),
-             BUF(g->b_rows), BUF(bias[0]), BUF(bias[1]), BUF(bias[2]), BUF(bias[3]),
-             LOCAL(local * sizeof(float)))));
+             BUF(second->a), BUF(packed ? packed : second->b), BUF(partial ? partial : second->c), BUF(g->b_rows),
+             BUF(bias[0]), BUF(bias[1]), BUF(bias[2]), BUF(bias[3]), LOCAL(local * sizeof(float)))));
     return partial ? append_sum(launches, b, t, defines, args, partial, bias) : CLRNN_OK;
 }
 
@@ -382,12 +369,12 @@ static uint32_t cores_of(const struct clrnn_device *device)
 
 static bool counts_in_32_bits(const struct clrnn_gemm *g)
 {
-    return g->a_offset <= UINT32_MAX && g->b_offset <= UINT32_MAX && g->c_offset <= UINT32_MAX &&
-           g->M <= INT32_MAX && g->N <= INT32_MAX && g->K <= INT32_MAX;
+    return g->a_offset <= UINT32_MAX && g->b_offset <= UINT32_MAX && g->c_offset <= UINT32_MAX && g->M <= INT32_MAX &&
+           g->N <= INT32_MAX && g->K <= INT32_MAX;
 }
 
-// Chooses whether a batch is computed as it is or transposed (*b is then changed), and returns its tiling.
-// Only rows of B can be gathered, so a batch that gathers rows of A is transposed.
+// Chooses whether a batch is computed as it is or transposed (*b is then changed), and returns its tiling. Only rows of
+// B can be gathered, so a batch that gathers rows of A is transposed.
 static struct tiling choose_side(struct batch *b, const struct tile *t, uint32_t cores)
 {
     const struct batch other = transposed(b);
@@ -399,10 +386,9 @@ static struct tiling choose_side(struct batch *b, const struct tile *t, uint32_t
     return other_c;
 }
 
-// As choose_side, but also chooses the tile. A tile with narrower panels needs another program, so it is
-// chosen only if it is faster by a tenth.
-static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_device *device,
-                            uint32_t cores)
+// As choose_side, but also chooses the tile. A tile with narrower panels needs another program, so it is chosen only if
+// it is faster by a tenth.
+static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_device *device, uint32_t cores)
 {
     const struct batch as_given = *b;
     struct tiling best = choose_side(b, t, cores);
@@ -421,12 +407,12 @@ static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_
     return best;
 }
 
-// Whether the kernel gemm_dot computes a multiply: C has at most 4 rows or 4 columns, and neither A nor B
-// needs packing.
+// Whether the kernel gemm_dot computes a multiply: C has at most 4 rows or 4 columns, and neither A nor B needs
+// packing.
 static bool is_dot(const struct clrnn_gemm *g, const struct tile *t)
 {
-    return !g->fixed && !g->transpose_a && g->transpose_b && !g->a_rows && !g->b_rows &&
-           (g->M <= 4 || g->N <= 4) && !(t->brief && g->K > BRIEF_K);
+    return !g->fixed && !g->transpose_a && g->transpose_b && !g->a_rows && !g->b_rows && (g->M <= 4 || g->N <= 4) &&
+           !(t->brief && g->K > BRIEF_K);
 }
 
 enum clrnn_status clrnn_gemm_own_pack(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
@@ -442,13 +428,12 @@ enum clrnn_status clrnn_gemm_own_pack(struct clrnn_launches *launches, const str
     c = choose(&b, &t, device, cores_of(device));
     if (!c.packed)
         return CLRNN_OK;
-    return append_pack(launches, &b, &t,
-                       defines_of(&t, gemm->transpose_a, true, gemm->b_rows != NULL, define), gemm->panels);
+    return append_pack(launches, &b, &t, defines_of(&t, gemm->transpose_a, true, gemm->b_rows != NULL, define),
+                       gemm->panels);
 }
 
-enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
-                                        uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
-                                        bool *fused)
+enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
+                                        const struct clrnn_epilogue *epilogue, bool *taken, bool *fused)
 {
     const struct clrnn_device *device = clrnn_launches_device(launches);
     struct tile t = tile_of(device, gemm, 4);

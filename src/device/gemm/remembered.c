@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Applies the measurements of `clrnn tune`: which multiplies use clRNN's kernels, and which settings CLBlast
-// uses.
+// Applies the measurements of `clrnn tune`: which multiplies use clRNN's kernels, and which settings CLBlast uses.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +29,7 @@ static void class_of(const struct clrnn_gemm *gemm, char text[64])
     clrnn_gemm_shape(&rounded, text);
 }
 
-void clrnn_tune_load(const struct clrnn_log *log, const struct clrnn_device_info *info,
-                     struct clrnn_tune **tune)
+void clrnn_tune_load(const struct clrnn_log *log, const struct clrnn_device_info *info, struct clrnn_tune **tune)
 {
     char *path = clrnn_tune_path(info);
     json_t *root = NULL;
@@ -102,9 +100,8 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
     return found;
 }
 
-// Passes to CLBlast the first setting for a kernel, from the fixed sequence (clrnn_setting_get), that suits
-// the device. Called after a bad setting was passed, because CLBlast then no longer has its default for this
-// kernel.
+// Passes to CLBlast the first setting for a kernel, from the fixed sequence (clrnn_setting_get), that suits the device.
+// Called after a bad setting was passed, because CLBlast then no longer has its default for this kernel.
 static void override_with_first(struct clrnn_device *device, bool direct)
 {
     for (size_t i = 0; i < 16; i++) {
@@ -113,17 +110,15 @@ static void override_with_first(struct clrnn_device *device, bool direct)
 
         if (!clrnn_setting_get(&device->info, i, &is_direct, &parameters))
             continue;
-        taken = is_direct == direct &&
-                clrnn_setting_override(device, direct ? "XgemmDirect" : "Xgemm", parameters);
+        taken = is_direct == direct && clrnn_setting_override(device, direct ? "XgemmDirect" : "Xgemm", parameters);
         json_decref(parameters);
         if (taken)
             return;
     }
 }
 
-// Passes one kernel's stored parameters to CLBlast, if they suit the device, and checks a small multiply with
-// them. If the result is wrong, replaces them by other parameters. Logs a warning if the stored ones are not
-// used.
+// Passes one kernel's stored parameters to CLBlast, if they suit the device, and checks a small multiply with them. If
+// the result is wrong, replaces them by other parameters. Logs a warning if the stored ones are not used.
 static void apply_kernel(const struct clrnn_tune *tune, struct clrnn_device *device, const char *kernel,
                          const json_t *parameters)
 {
@@ -141,8 +136,8 @@ static void apply_kernel(const struct clrnn_tune *tune, struct clrnn_device *dev
         override_with_first(device, direct);
     }
     clrnn_log(device->log, CLRNN_LOG_WARNING,
-              "%s: CLBlast's setting for %s %s, so it is not used: run `clrnn tune --restart`", tune->path,
-              kernel, why);
+              "%s: CLBlast's setting for %s %s, so it is not used: run `clrnn tune --restart`", tune->path, kernel,
+              why);
 }
 
 void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device)
@@ -156,11 +151,10 @@ void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device)
     tune->applied = true;
     if (!clrnn_setting_fits(&device->info, "GemmRoutine", routine)) {
         if (json_object_size(use))
-            clrnn_log(
-                device->log, CLRNN_LOG_WARNING,
-                "%s: CLBlast's settings lack a valid XGEMM_MIN_INDIRECT_SIZE, so they are not used: run "
-                "`clrnn tune --restart`",
-                tune->path);
+            clrnn_log(device->log, CLRNN_LOG_WARNING,
+                      "%s: CLBlast's settings lack a valid XGEMM_MIN_INDIRECT_SIZE, so they are not used: run "
+                      "`clrnn tune --restart`",
+                      tune->path);
         return;
     }
     for (size_t i = 0; i < ARRAY_SIZE(kernels); i++)

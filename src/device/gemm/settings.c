@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CLBlast's parameters: which settings suit a device, the sequence in which they are tried, passing them to
-// CLBlast, and checking by a small multiply that CLBlast computes correctly with them.
+// CLBlast's parameters: which settings suit a device, the sequence in which they are tried, passing them to CLBlast,
+// and checking by a small multiply that CLBlast computes correctly with them.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,23 +14,21 @@ enum { DIRECT_PARAMETERS = 10, INDIRECT_PARAMETERS = 16 };
 
 static const char *const direct_names[DIRECT_PARAMETERS] = {"WGD",  "MDIMCD", "NDIMCD", "MDIMAD", "NDIMBD",
                                                             "KWID", "VWMD",   "VWND",   "PADA",   "PADB"};
-static const char *const indirect_names[INDIRECT_PARAMETERS] = {
-    "MWG", "NWG", "KWG", "MDIMC", "NDIMC", "MDIMA", "NDIMB", "KWI",
-    "VWM", "VWN", "SA",  "SB",    "STRM",  "STRN",  "GEMMK", "KREG"};
+static const char *const indirect_names[INDIRECT_PARAMETERS] = {"MWG",   "NWG",  "KWG",   "MDIMC", "NDIMC", "MDIMA",
+                                                                "NDIMB", "KWI",  "VWM",   "VWN",   "SA",    "SB",
+                                                                "STRM",  "STRN", "GEMMK", "KREG"};
 // Parameters that are 0 or 1; all others are positive.
 static const char *const switches[] = {"PADA", "PADB", "SA", "SB", "STRM", "STRN", "GEMMK"};
 
-// Hand-chosen settings, tried first. Few large work-items with a register tile suit CPUs; many small
-// work-items suit GPUs.
+// Hand-chosen settings, tried first. Few large work-items with a register tile suit CPUs; many small work-items suit
+// GPUs.
 static const uint8_t direct_first[][DIRECT_PARAMETERS] = {
     {32, 8, 8, 8, 8, 2, 4, 4, 0, 0}, {64, 8, 8, 8, 8, 2, 1, 1, 0, 0},     {32, 16, 8, 16, 8, 2, 2, 2, 1, 1},
     {16, 8, 8, 8, 8, 2, 1, 1, 0, 0}, {64, 16, 16, 16, 16, 2, 4, 4, 0, 0}, {32, 8, 8, 8, 8, 8, 4, 4, 0, 0},
 };
 static const uint8_t indirect_first[][INDIRECT_PARAMETERS] = {
-    {64, 64, 32, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, 0, 1},
-    {64, 64, 16, 8, 8, 8, 8, 2, 8, 8, 0, 0, 0, 0, 0, 1},
-    {64, 32, 32, 8, 4, 8, 4, 8, 8, 8, 0, 0, 0, 0, 0, 1},
-    {64, 64, 16, 8, 8, 8, 8, 2, 4, 4, 1, 1, 0, 0, 0, 1},
+    {64, 64, 32, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, 0, 1},     {64, 64, 16, 8, 8, 8, 8, 2, 8, 8, 0, 0, 0, 0, 0, 1},
+    {64, 32, 32, 8, 4, 8, 4, 8, 8, 8, 0, 0, 0, 0, 0, 1},     {64, 64, 16, 8, 8, 8, 8, 2, 4, 4, 1, 1, 0, 0, 0, 1},
     {128, 64, 32, 16, 8, 16, 16, 2, 4, 4, 1, 1, 0, 0, 0, 1},
 };
 
@@ -41,8 +39,7 @@ static uint32_t draw(uint64_t *state, uint32_t below)
 }
 #define DRAW(state, ...) ((const uint8_t[]){__VA_ARGS__})[draw(state, sizeof((const uint8_t[]){__VA_ARGS__}))]
 
-// These check the divisibility constraints of CLBlast's kernels, as CLBlast's own tuners do, and the device's
-// limits.
+// These check the divisibility constraints of CLBlast's kernels, as CLBlast's own tuners do, and the device's limits.
 static bool direct_fits(const uint8_t *v, const struct clrnn_device_info *info)
 {
     const unsigned wgd = v[0], mc = v[1], nc = v[2], ma = v[3], nb = v[4], items = mc * nc;
@@ -63,10 +60,9 @@ static bool indirect_fits(const uint8_t *v, const struct clrnn_device_info *info
            4 * kwg * (v[10] * mwg + v[11] * nwg) <= info->local_bytes;
 }
 
-// Gets setting number `index` of a fixed sequence. Settings for both kernels alternate; hand-chosen settings
-// come first, then random ones. False: the setting does not suit the device.
-static bool setting(size_t index, const struct clrnn_device_info *info, bool *direct,
-                    uint8_t v[INDIRECT_PARAMETERS])
+// Gets setting number `index` of a fixed sequence. Settings for both kernels alternate; hand-chosen settings come
+// first, then random ones. False: the setting does not suit the device.
+static bool setting(size_t index, const struct clrnn_device_info *info, bool *direct, uint8_t v[INDIRECT_PARAMETERS])
 {
     const size_t at = index / 2;
     uint64_t state = index + 1;
@@ -191,8 +187,8 @@ bool clrnn_setting_override(struct clrnn_device *device, const char *kernel, con
         name[count] = key;
         value[count++] = (size_t)json_integer_value(v);
     }
-    return CLBlastOverrideParameters(device->handles.id, kernel, CLBlastPrecisionSingle, count, name,
-                                     value) == CLBlastSuccess;
+    return CLBlastOverrideParameters(device->handles.id, kernel, CLBlastPrecisionSingle, count, name, value) ==
+           CLBlastSuccess;
 }
 
 bool clrnn_setting_route(struct clrnn_device *device, bool direct)

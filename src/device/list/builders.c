@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Builders: processes that compile kernels in parallel with this one. Before this process loads drivers, it
-// forks a process, the keeper. The keeper sleeps until there is a kernel to compile, or until a program is
-// built that no cache has. It then forks builders. Each builder loads the driver, opens the device and takes
-// one job after another from memory that all processes share. A builder runs a kernel's first work-group on
-// zeros, which makes PoCL compile the kernel.
+// Builders: processes that compile kernels in parallel with this one. Before this process loads drivers, it forks a
+// process, the keeper. The keeper sleeps until there is a kernel to compile, or until a program is built that no cache
+// has. It then forks builders. Each builder loads the driver, opens the device and takes one job after another from
+// memory that all processes share. A builder runs a kernel's first work-group on zeros, which makes PoCL compile the
+// kernel.
 #include "device/list/builders.h"
 
 #include <signal.h>
@@ -25,11 +25,11 @@
 
 enum { MOST_JOBS = 512, MOST_ARGS = 40, MOST_DEFINES = 24, MOST_DATA = 1024, NAME = 64, MOST_BUILDERS = 6 };
 #define LARGEST_BYTES ((uint64_t)1 << 32) // limit for a job's buffers; untouched pages take no memory
-#define WIDE 65535      // from this global size on, PoCL compiles another variant of a kernel
-#define IDLE_S 1.0      // seconds without a job after which a builder ends
-#define PATIENCE_S 60.0 // most seconds that the caller waits for the next job to be done
-#define CACHED_S 0.1    // seconds; a program that takes longer to build did not come from a cache
-#define LOOK_NS 1000000 // polling interval in nanoseconds
+#define WIDE 65535                        // from this global size on, PoCL compiles another variant of a kernel
+#define IDLE_S 1.0                        // seconds without a job after which a builder ends
+#define PATIENCE_S 60.0                   // most seconds that the caller waits for the next job to be done
+#define CACHED_S 0.1                      // seconds; a program that takes longer to build did not come from a cache
+#define LOOK_NS 1000000                   // polling interval in nanoseconds
 
 // A job: a kernel to compile. It has no pointers, because processes share it.
 struct job {
@@ -80,8 +80,8 @@ static void doze(void)
 
 // ---------------------------------------------------------------- in a builder
 
-// Maps zeroed memory for all buffers of a job, one after the other, each in whole pages. NULL: out of memory,
-// or the job has no buffers.
+// Maps zeroed memory for all buffers of a job, one after the other, each in whole pages. NULL: out of memory, or the
+// job has no buffers.
 static unsigned char *map_buffers(const struct job *job, size_t *bytes)
 {
     void *memory;
@@ -121,16 +121,15 @@ static void run(struct clrnn_device *d, cl_kernel kernel, const struct job *job,
 
     for (cl_uint i = 0; i < job->arg_count && error == CL_SUCCESS; i++) {
         if (job->arg[i].kind == CLRNN_ARG_BUFFER && job->arg[i].size) {
-            buffer[i] = clCreateBuffer(d->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, job->arg[i].size,
-                                       zeros, &error);
+            buffer[i] =
+                clCreateBuffer(d->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, job->arg[i].size, zeros, &error);
             zeros += (job->arg[i].size + 4095) / 4096 * 4096;
         }
         if (error == CL_SUCCESS)
             error = set_arg(kernel, job, i, &buffer[i]);
     }
     if (error == CL_SUCCESS)
-        error =
-            clEnqueueNDRangeKernel(d->queue, kernel, job->dims, NULL, job->local, job->local, 0, NULL, NULL);
+        error = clEnqueueNDRangeKernel(d->queue, kernel, job->dims, NULL, job->local, job->local, 0, NULL, NULL);
     if (error == CL_SUCCESS)
         clFinish(d->queue);
     for (size_t i = 0; i < job->arg_count; i++)
@@ -148,8 +147,7 @@ static void compile(struct clrnn_device *d, const struct job *job)
 
     for (size_t i = 0; i < job->define_count; i++)
         define[i] = (struct clrnn_define){job->define[i].name, job->define[i].value};
-    if (clrnn_program_get(d, job->stem, (struct clrnn_defines){job->define_count, define}, &program) !=
-        CLRNN_OK)
+    if (clrnn_program_get(d, job->stem, (struct clrnn_defines){job->define_count, define}, &program) != CLRNN_OK)
         return;
     kernel = clCreateKernel(program, job->name, NULL);
     zeros = map_buffers(job, &bytes);
@@ -161,8 +159,8 @@ static void compile(struct clrnn_device *d, const struct job *job)
         clReleaseKernel(kernel);
 }
 
-// Takes the job with the most FLOPs, because its kernel probably takes the longest to compile. NULL: all jobs
-// are taken.
+// Takes the job with the most FLOPs, because its kernel probably takes the longest to compile. NULL: all jobs are
+// taken.
 static struct job *take(struct shared *s)
 {
     const unsigned posted = atomic_load(&s->posted);
@@ -232,8 +230,8 @@ static void build(const struct clrnn_builders *b)
             atomic_store(&b->shared->failed, true);
 }
 
-// Closes the file descriptors that the keeper has inherited, except `kept` and the standard streams. While
-// the keeper has a pipe's writing end open, the pipe's reader sees no end of file.
+// Closes the file descriptors that the keeper has inherited, except `kept` and the standard streams. While the keeper
+// has a pipe's writing end open, the pipe's reader sees no end of file.
 static void close_others(int kept)
 {
     for (int fd = STDERR_FILENO + 1, most = (int)sysconf(_SC_OPEN_MAX); fd < MIN2(most, 1024); fd++)
@@ -314,8 +312,8 @@ static bool copy_name(char to[NAME], const char *from)
     return true;
 }
 
-// Copies an argument into a job. *used is the number of bytes in use in the job's `data`. False: the struct
-// does not fit there.
+// Copies an argument into a job. *used is the number of bytes in use in the job's `data`. False: the struct does not
+// fit there.
 static bool copy_arg(struct job *job, const struct clrnn_arg *a, size_t *used)
 {
     const float real = (float)a->real;
@@ -335,8 +333,8 @@ static bool copy_arg(struct job *job, const struct clrnn_arg *a, size_t *used)
     return true;
 }
 
-// Copies the caller's job. False: the job exceeds a limit, or has such a large global size (WIDE) that PoCL
-// would compile another variant of the kernel than the builder.
+// Copies the caller's job. False: the job exceeds a limit, or has such a large global size (WIDE) that PoCL would
+// compile another variant of the kernel than the builder.
 static bool copy(struct job *to, const struct clrnn_builders_job *from)
 {
     uint64_t bytes = 0;
@@ -344,8 +342,8 @@ static bool copy(struct job *to, const struct clrnn_builders_job *from)
 
     *to = (struct job){.dims = from->dims, .flops = from->flops};
     memcpy(to->local, from->local, sizeof(to->local));
-    if (from->arg_count > MOST_ARGS || from->defines.count > MOST_DEFINES ||
-        !copy_name(to->stem, from->stem) || !copy_name(to->name, from->name))
+    if (from->arg_count > MOST_ARGS || from->defines.count > MOST_DEFINES || !copy_name(to->stem, from->stem) ||
+        !copy_name(to->name, from->name))
         return false;
     for (unsigned k = 0; k < from->dims; k++)
         if (from->global[k] >= WIDE)

@@ -10,8 +10,8 @@
 #include "device/program/program.h"
 #include "slots.h"
 
-// PORTIONS: the work-items of a stage (one launch of the chain) are divided into this many portions per core.
-// A fast core takes more portions than a slow one.
+// PORTIONS: the work-items of a stage (one launch of the chain) are divided into this many portions per core. A fast
+// core takes more portions than a slow one.
 enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
 
 // State while a chain of launches first to last - 1 is built.
@@ -31,9 +31,9 @@ static size_t aligned(size_t bytes)
     return (bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
 }
 
-// Whether the device can run chains: a CPU for which the kernels for CPUs are used (clrnn_device_cpu_form).
-// The driver must not limit loop iterations, launches must not be timed one by one (profile), and
-// CLRNN_CHAIN_AFTER must not be "never".
+// Whether the device can run chains: a CPU for which the kernels for CPUs are used (clrnn_device_cpu_form). The driver
+// must not limit loop iterations, launches must not be timed one by one (profile), and CLRNN_CHAIN_AFTER must not be
+// "never".
 static bool can_chain(const struct clrnn_device *device)
 {
     return !device->profile && device->chain_after != UINT64_MAX && device->info.type == CLRNN_DEVICE_CPU &&
@@ -66,8 +66,8 @@ static double items_of(const struct clrnn_launch *l)
     return items;
 }
 
-// Whether a launch can be in a chain: it must be a kernel with one work-item per work-group, whose sizes fit
-// 32 bits and whose local memory fits the device.
+// Whether a launch can be in a chain: it must be a kernel with one work-item per work-group, whose sizes fit 32 bits
+// and whose local memory fits the device.
 static bool fits(const struct clrnn_device *d, const struct clrnn_launch *l)
 {
     if (l->run != clrnn_kernel_run || items_of(l) > INT32_MAX || local_bytes(l) > d->info.local_bytes)
@@ -84,8 +84,8 @@ static bool fits(const struct clrnn_device *d, const struct clrnn_launch *l)
     return true;
 }
 
-// Returns the slot of a buffer, which is the index of a buffer argument of the chain's kernel. A sub-buffer
-// has the slot of its parent. A new buffer gets the next free slot; MOST_SLOTS: no slot is left.
+// Returns the slot of a buffer, which is the index of a buffer argument of the chain's kernel. A sub-buffer has the
+// slot of its parent. A new buffer gets the next free slot; MOST_SLOTS: no slot is left.
 static uint32_t slot_of(struct making *m, const struct clrnn_buffer *b)
 {
     uint32_t s = 0;
@@ -97,8 +97,7 @@ static uint32_t slot_of(struct making *m, const struct clrnn_buffer *b)
     return s;
 }
 
-// Assigns slots to all buffers of a launch. If there are too few slots, releases the new ones and returns
-// false.
+// Assigns slots to all buffers of a launch. If there are too few slots, releases the new ones and returns false.
 static bool take_slots(struct making *m, const struct clrnn_launch *l)
 {
     const uint32_t before = m->slot_count;
@@ -122,9 +121,8 @@ static uint32_t function_of(struct making *m, const struct clrnn_launch *l)
     struct clrnn_chain_function *f = m->function;
     size_t i = 0;
 
-    while (i < m->function_count &&
-           (strcmp(f[i].stem, l->kernel.stem) != 0 || strcmp(f[i].name, l->name) != 0 ||
-            strcmp(f[i].defines, l->kernel.defines) != 0))
+    while (i < m->function_count && (strcmp(f[i].stem, l->kernel.stem) != 0 || strcmp(f[i].name, l->name) != 0 ||
+                                     strcmp(f[i].defines, l->kernel.defines) != 0))
         i++;
     if (i == m->function_count)
         f[m->function_count++] = (struct clrnn_chain_function){.stem = l->kernel.stem,
@@ -249,8 +247,8 @@ static enum clrnn_status set_args(const struct making *m, struct clrnn_chain *c)
         error = clSetKernelArg(c->kernel, at++, sizeof(cl_mem), s < m->slot_count ? &m->slot[s]->mem : NULL);
     if (error == CL_SUCCESS)
         return CLRNN_OK;
-    return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/chain.cl chain: argument %u, on %s",
-                          (unsigned)at, d->info.name);
+    return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/chain.cl chain: argument %u, on %s", (unsigned)at,
+                          d->info.name);
 }
 
 static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
@@ -296,8 +294,8 @@ static enum clrnn_status append(struct making *m, struct clrnn_chains *chains)
     return st;
 }
 
-// Finds the next consecutive launches from `at` on, at least two, that can form a chain; stores their range
-// in *m. False: there are none.
+// Finds the next consecutive launches from `at` on, at least two, that can form a chain; stores their range in *m.
+// False: there are none.
 static bool next(struct clrnn_launches *launches, size_t at, struct making *m)
 {
     const struct clrnn_device *d = launches->device;
@@ -354,22 +352,20 @@ static enum clrnn_status run_chain(const struct clrnn_chain *chain, struct clrnn
 {
     const struct clrnn_device *d = launches->device;
     const size_t one = 1;
-    const cl_int error =
-        clEnqueueNDRangeKernel(d->queue, chain->kernel, 1, NULL, &chain->groups, &one, 0, NULL, NULL);
+    const cl_int error = clEnqueueNDRangeKernel(d->queue, chain->kernel, 1, NULL, &chain->groups, &one, 0, NULL, NULL);
 
     for (size_t i = chain->first; i < chain->last; i++)
         launches->launch[i].info.runs++;
-    return error == CL_SUCCESS ? CLRNN_OK
-                               : clrnn_cl_error(d->log, error, "clEnqueueNDRangeKernel",
-                                                "the chain from %s %s to %s %s, on %s",
-                                                launches->launch[chain->first].info.op,
-                                                launches->launch[chain->first].info.kernel,
-                                                launches->launch[chain->last - 1].info.op,
-                                                launches->launch[chain->last - 1].info.kernel, d->info.name);
+    return error == CL_SUCCESS
+               ? CLRNN_OK
+               : clrnn_cl_error(d->log, error, "clEnqueueNDRangeKernel", "the chain from %s %s to %s %s, on %s",
+                                launches->launch[chain->first].info.op, launches->launch[chain->first].info.kernel,
+                                launches->launch[chain->last - 1].info.op,
+                                launches->launch[chain->last - 1].info.kernel, d->info.name);
 }
 
-enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches,
-                                   size_t first, size_t last)
+enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches, size_t first,
+                                   size_t last)
 {
     size_t at = first;
 

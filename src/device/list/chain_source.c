@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Writes the source of a chain's program: kernels become functions of one program, each with its own defines.
 //
-// A chain can have several kernels of one file cl/<stem>.cl, and of several files. The program contains a
-// file's text once for each set of defines. Names that the text defines would clash with those of the other
-// texts. So #defines before the text add a suffix to every name, and #undefs follow the text. A kernel
-// becomes a function that gets the work-item's ids as an argument; get_global_id becomes a macro that reads
-// this argument. The format of kernel files makes this possible: definitions begin at the start of a line,
-// kernels with "kernel void NAME(".
+// A chain can have several kernels of one file cl/<stem>.cl, and of several files. The program contains a file's text
+// once for each set of defines. Names that the text defines would clash with those of the other texts. So #defines
+// before the text add a suffix to every name, and #undefs follow the text. A kernel becomes a function that gets the
+// work-item's ids as an argument; get_global_id becomes a macro that reads this argument. The format of kernel files
+// makes this possible: definitions begin at the start of a line, kernels with "kernel void NAME(".
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,8 +52,7 @@ static struct word word_at(const char *first)
     return (struct word){first, length};
 }
 
-// Returns the name of the function, type or struct that a line defines at file scope; length 0: there is
-// none.
+// Returns the name of the function, type or struct that a line defines at file scope; length 0: there is none.
 static struct word defined_name(const char *line, size_t length)
 {
     const char *end = line + length, *at = line;
@@ -83,12 +81,11 @@ static struct word defined_macro(const char *line, size_t length)
 {
     static const char define[] = "#define ";
 
-    return length > strlen(define) && starts(line, define) ? word_at(line + strlen(define))
-                                                           : (struct word){line, 0};
+    return length > strlen(define) && starts(line, define) ? word_at(line + strlen(define)) : (struct word){line, 0};
 }
 
-// Whether a file is a header that does not depend on a kernel's defines. The names of such a header are
-// neither renamed nor undefined, so its include guard lets the program contain the header only once.
+// Whether a file is a header that does not depend on a kernel's defines. The names of such a header are neither renamed
+// nor undefined, so its include guard lets the program contain the header only once.
 static bool is_common(const char *name)
 {
     static const char *const header[] = {"Random123/", "common.h\"",   "gemm_args.h\"",
@@ -102,9 +99,9 @@ static bool is_common(const char *name)
 
 enum pass { RENAME, TEXT, FORGET };
 
-// Goes once over the text of a kernel file, whose includes are expanded. Writes either the #defines that
-// rename the names it defines (RENAME), or the text itself (TEXT), or the #undefs that follow the text
-// (FORGET). `piece` is the number that renamed names get as a suffix.
+// Goes once over the text of a kernel file, whose includes are expanded. Writes either the #defines that rename the
+// names it defines (RENAME), or the text itself (TEXT), or the #undefs that follow the text (FORGET). `piece` is the
+// number that renamed names get as a suffix.
 static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass)
 {
     bool common = false;
@@ -118,14 +115,12 @@ static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass
         if (file)
             common = is_common(file + 1);
         if (pass == TEXT && starts(line, KERNEL) && name.length)
-            fprintf(out, "static __attribute__((noinline)) void %.*s(const uint *item_, %.*s\n",
-                    (int)name.length, name.at, (int)(line + length - name.at - name.length - 1),
-                    name.at + name.length + 1);
+            fprintf(out, "static __attribute__((noinline)) void %.*s(const uint *item_, %.*s\n", (int)name.length,
+                    name.at, (int)(line + length - name.at - name.length - 1), name.at + name.length + 1);
         else if (pass == TEXT)
             fprintf(out, "%.*s\n", (int)length, line);
         else if (!common && name.length && pass == RENAME)
-            fprintf(out, "#define %.*s %.*s_%zu\n", (int)name.length, name.at, (int)name.length, name.at,
-                    piece);
+            fprintf(out, "#define %.*s %.*s_%zu\n", (int)name.length, name.at, (int)name.length, name.at, piece);
         else if (!common && name.length)
             fprintf(out, "#undef %.*s\n", (int)name.length, name.at);
         else if (!common && macro.length && pass == FORGET)
@@ -140,16 +135,15 @@ static void write_defines(FILE *out, const char *defines, bool begin)
         const size_t length = strcspn(defines, " "), name = strcspn(defines, "=");
 
         if (begin)
-            fprintf(out, "#define %.*s %.*s\n", (int)name, defines, (int)(length - name - 1),
-                    defines + name + 1);
+            fprintf(out, "#define %.*s %.*s\n", (int)name, defines, (int)(length - name - 1), defines + name + 1);
         else
             fprintf(out, "#undef %.*s\n", (int)name, defines);
         defines += length + (defines[length] == ' ');
     }
 }
 
-// Returns the index of the first function that has the same stem and defines as function `at`. These
-// functions share one text, and the index is the suffix of its names.
+// Returns the index of the first function that has the same stem and defines as function `at`. These functions share
+// one text, and the index is the suffix of its names.
 static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
 {
     size_t first = 0;
@@ -160,8 +154,8 @@ static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
     return first;
 }
 
-static enum clrnn_status write_piece(FILE *out, const struct clrnn_device *d,
-                                     const struct clrnn_chain_function *f, size_t piece)
+static enum clrnn_status write_piece(FILE *out, const struct clrnn_device *d, const struct clrnn_chain_function *f,
+                                     size_t piece)
 {
     char *text;
 
@@ -192,9 +186,8 @@ static void write_call(FILE *out, const struct clrnn_chain_function *function, s
     fputs("); break; \\\n", out);
 }
 
-enum clrnn_status clrnn_chain_source(const struct clrnn_device *device,
-                                     const struct clrnn_chain_function *function, size_t count,
-                                     uint32_t slots, char **source)
+enum clrnn_status clrnn_chain_source(const struct clrnn_device *device, const struct clrnn_chain_function *function,
+                                     size_t count, uint32_t slots, char **source)
 {
     size_t size;
     char *rest = NULL;
@@ -203,9 +196,7 @@ enum clrnn_status clrnn_chain_source(const struct clrnn_device *device,
 
     if (!out)
         return clrnn_error_memory(device->log, 1 << 16, "a chain");
-    fputs(
-        "#define get_global_id(d) ((size_t)item_[d])\n#define get_global_size(d) ((size_t)item_[3 + (d)])\n",
-        out);
+    fputs("#define get_global_id(d) ((size_t)item_[d])\n#define get_global_size(d) ((size_t)item_[3 + (d)])\n", out);
     for (size_t i = 0; i < count && st == CLRNN_OK; i++)
         if (piece_of(function, i) == i)
             st = write_piece(out, device, &function[i], i);

@@ -9,10 +9,9 @@
 struct clrnn_gemm;
 struct clrnn_launch;
 
-/** A function that queues one launch (on ref: runs it). If `event` is not NULL, *event becomes the command's
- * event, for timing. */
-typedef enum clrnn_status clrnn_run_fn(struct clrnn_launches *launches, struct clrnn_launch *launch,
-                                       cl_event *event);
+/** A function that queues one launch (on ref: runs it). If `event` is not NULL, *event becomes the command's event, for
+ * timing. */
+typedef enum clrnn_status clrnn_run_fn(struct clrnn_launches *launches, struct clrnn_launch *launch, cl_event *event);
 
 struct clrnn_launch {
     struct clrnn_launch_info info;
@@ -67,7 +66,7 @@ struct clrnn_launches {
     size_t op_count;
     struct clrnn_buffer **scratch;      // references to scratch buffers
     size_t scratch_count, scratch_next; // scratch_next: scratch buffers that the current op uses
-    char class[112]; // class of the current op, the first part of its choices' keys (remember/choice.h)
+    char class[112];             // class of the current op, the first part of its choices' keys (remember/choice.h)
     struct clrnn_choice *choice; // the choices asked for so far (remember/choice.h)
     size_t choice_count;
     struct clrnn_launch_event *timing;
@@ -78,8 +77,7 @@ struct clrnn_launches {
 enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
                                      struct clrnn_cost cost, struct clrnn_launch **launch);
 /** Queues a kernel launch. If `event` is not NULL, *event becomes the command's event, for timing. */
-enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *launch,
-                                   cl_event *event);
+enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *launch, cl_event *event);
 /** Removes all launches but the first `count`. */
 void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Kernel launches: checks arguments against the kernel's parameters, chooses work-group sizes, queues the
-// kernels.
+// Kernel launches: checks arguments against the kernel's parameters, chooses work-group sizes, queues the kernels.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,15 +59,13 @@ static bool same_arg(const struct clrnn_arg *a, const struct clrnn_arg *b)
     }
 }
 
-// Sets the arguments of a shared kernel object for a launch, except arguments that are the same as those of
-// the launch set before. OpenCL copied the earlier arguments when that launch was queued, so they may be
-// changed.
+// Sets the arguments of a shared kernel object for a launch, except arguments that are the same as those of the launch
+// set before. OpenCL copied the earlier arguments when that launch was queued, so they may be changed.
 static enum clrnn_status set_shared(struct clrnn_launches *launches, const struct clrnn_launch *l)
 {
     struct clrnn_shared_kernel *shared = &launches->shared[l->kernel.shared - 1];
     const size_t at = (size_t)(l - launches->launch);
-    const struct clrnn_arg *before =
-        shared->set == SIZE_MAX ? NULL : launches->launch[shared->set].kernel.args;
+    const struct clrnn_arg *before = shared->set == SIZE_MAX ? NULL : launches->launch[shared->set].kernel.args;
 
     if (shared->set == at)
         return CLRNN_OK;
@@ -78,9 +75,8 @@ static enum clrnn_status set_shared(struct clrnn_launches *launches, const struc
         const cl_int error = before && same_arg(a, &before[i]) ? CL_SUCCESS : set_arg(shared->kernel, i, a);
 
         if (error != CL_SUCCESS)
-            return clrnn_cl_error(launches->device->log, error, "clSetKernelArg",
-                                  "%s: cl/%s.cl %s: argument %u, on %s", l->info.op, l->kernel.stem, l->name,
-                                  (unsigned)i + 1, launches->device->info.name);
+            return clrnn_cl_error(launches->device->log, error, "clSetKernelArg", "%s: cl/%s.cl %s: argument %u, on %s",
+                                  l->info.op, l->kernel.stem, l->name, (unsigned)i + 1, launches->device->info.name);
     }
     shared->set = at;
     return CLRNN_OK;
@@ -95,10 +91,10 @@ enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn
         TRY(set_shared(launches, l));
     error = clEnqueueNDRangeKernel(d->queue, kernel_of(launches, l), l->kernel.dims, NULL, l->kernel.global,
                                    l->kernel.local, 0, NULL, event);
-    return error == CL_SUCCESS ? CLRNN_OK
-                               : clrnn_cl_error(d->log, error, "clEnqueueNDRangeKernel",
-                                                "%s: kernel %s of cl/%s.cl, %s, on %s", l->info.op, l->name,
-                                                l->kernel.stem, l->info.shape, d->info.name);
+    return error == CL_SUCCESS
+               ? CLRNN_OK
+               : clrnn_cl_error(d->log, error, "clEnqueueNDRangeKernel", "%s: kernel %s of cl/%s.cl, %s, on %s",
+                                l->info.op, l->name, l->kernel.stem, l->info.shape, d->info.name);
 }
 
 // ---------------------------------------------------------------- checks
@@ -111,8 +107,8 @@ static bool one_of(const char *type, const char *const *names)
     return false;
 }
 
-/** Whether a scalar argument of this kind fits a kernel parameter of this type. Accepts every argument for
- * types that clRNN's kernels do not use. */
+/** Whether a scalar argument of this kind fits a kernel parameter of this type. Accepts every argument for types that
+ * clRNN's kernels do not use. */
 static bool scalar_fits(enum clrnn_arg_kind kind, const char *type)
 {
     static const char *const reals[] = {"real", "float", NULL};
@@ -127,8 +123,8 @@ static bool scalar_fits(enum clrnn_arg_kind kind, const char *type)
     return kind == CLRNN_ARG_REAL ? is_real : kind == CLRNN_ARG_UINT ? is_uint : is_int;
 }
 
-/** Whether a buffer's elements (reals or integers) match a pointer parameter of this type. Accepts NULL, and
- * every buffer for types that clRNN's kernels do not use. */
+/** Whether a buffer's elements (reals or integers) match a pointer parameter of this type. Accepts NULL, and every
+ * buffer for types that clRNN's kernels do not use. */
 static bool buffer_fits(const struct clrnn_buffer *b, const char *type)
 {
     const bool real = strncmp(type, "real", 4) == 0 || strncmp(type, "float", 5) == 0;
@@ -138,15 +134,14 @@ static bool buffer_fits(const struct clrnn_buffer *b, const char *type)
 }
 
 /** Checks one argument against the type of the kernel's parameter, if the driver reports that type. */
-static enum clrnn_status check_type(const struct clrnn_device *d, const char *stem, const char *name,
-                                    cl_kernel kernel, cl_uint i, const struct clrnn_arg *arg)
+static enum clrnn_status check_type(const struct clrnn_device *d, const char *stem, const char *name, cl_kernel kernel,
+                                    cl_uint i, const struct clrnn_arg *arg)
 {
     cl_kernel_arg_address_qualifier where = 0;
     char type[64] = "", parameter[64] = "";
     bool fits;
 
-    if (clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL) !=
-            CL_SUCCESS ||
+    if (clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL) != CL_SUCCESS ||
         clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_TYPE_NAME, sizeof(type) - 1, type, NULL) != CL_SUCCESS)
         return CLRNN_OK;
     clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_NAME, sizeof(parameter) - 1, parameter, NULL);
@@ -158,9 +153,8 @@ static enum clrnn_status check_type(const struct clrnn_device *d, const char *st
         fits = arg->kind != CLRNN_ARG_BUFFER && arg->kind != CLRNN_ARG_LOCAL && scalar_fits(arg->kind, type);
     if (fits)
         return CLRNN_OK;
-    return clrnn_error(d->log, CLRNN_ERR_ARG,
-                       "cl/%s.cl %s: argument %u is %s%s%s, the kernel wants \"%s%s %s\"", stem, name,
-                       (unsigned)i + 1, ARG_WORDS[arg->kind],
+    return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u is %s%s%s, the kernel wants \"%s%s %s\"", stem,
+                       name, (unsigned)i + 1, ARG_WORDS[arg->kind],
                        arg->kind == CLRNN_ARG_BUFFER && arg->buffer
                            ? (arg->buffer->type == CLRNN_REAL ? " of reals, " : " of integers, ")
                            : "",
@@ -171,37 +165,36 @@ static enum clrnn_status check_type(const struct clrnn_device *d, const char *st
                        type, parameter);
 }
 
-static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem, const char *name,
-                                  cl_kernel kernel, size_t count, const struct clrnn_arg *args)
+static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem, const char *name, cl_kernel kernel,
+                                  size_t count, const struct clrnn_arg *args)
 {
     cl_uint wanted = 0;
     cl_int error = clGetKernelInfo(kernel, CL_KERNEL_NUM_ARGS, sizeof(wanted), &wanted, NULL);
 
     if (error != CL_SUCCESS)
-        return clrnn_cl_error(d->log, error, "clGetKernelInfo", "cl/%s.cl %s, on %s", stem, name,
-                              d->info.name);
+        return clrnn_cl_error(d->log, error, "clGetKernelInfo", "cl/%s.cl %s, on %s", stem, name, d->info.name);
     if (wanted != count)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: got %zu arguments, the kernel has %u", stem,
-                           name, count, (unsigned)wanted);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: got %zu arguments, the kernel has %u", stem, name,
+                           count, (unsigned)wanted);
     for (cl_uint i = 0; i < wanted; i++) {
         const struct clrnn_arg *a = &args[i];
 
         if (a->kind == CLRNN_ARG_BUFFER && a->buffer && a->buffer->device != d)
-            return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u, %s, lies on another device",
-                               stem, name, (unsigned)i + 1, a->buffer->what);
+            return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u, %s, lies on another device", stem,
+                               name, (unsigned)i + 1, a->buffer->what);
         TRY(check_type(d, stem, name, kernel, i, a));
         error = set_arg(kernel, i, a);
         if (error != CL_SUCCESS)
-            return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/%s.cl %s: argument %u, %s, on %s",
-                                  stem, name, (unsigned)i + 1, ARG_WORDS[a->kind], d->info.name);
+            return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/%s.cl %s: argument %u, %s, on %s", stem, name,
+                                  (unsigned)i + 1, ARG_WORDS[a->kind], d->info.name);
     }
     return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- sizes
 
-/** Returns the number of work-items per work-group: 64, or the number that was measured as fastest. It is at
- * most `most`, and no larger than the global size needs. */
+/** Returns the number of work-items per work-group: 64, or the number that was measured as fastest. It is at most
+ * `most`, and no larger than the global size needs. */
 static size_t choose_items(struct clrnn_launches *launches, const char *name, const struct clrnn_range *range,
                            size_t most)
 {
@@ -219,17 +212,17 @@ static size_t choose_items(struct clrnn_launches *launches, const char *name, co
     return MIN2(size[clrnn_choose(launches, text, MIN2(2, count - 1), count, word)], MAX2(most, 1));
 }
 
-/** Sets the local size if the caller left it open. If the kernel requires a size (reqd_work_group_size), that
- * size is used. Kernels for CPUs get size 1, because CPU drivers run a work-group on one thread. Other
- * kernels get the number of work-items of choose_items, first along dimension 0, then along the others. */
+/** Sets the local size if the caller left it open. If the kernel requires a size (reqd_work_group_size), that size is
+ * used. Kernels for CPUs get size 1, because CPU drivers run a work-group on one thread. Other kernels get the number
+ * of work-items of choose_items, first along dimension 0, then along the others. */
 static void choose_local(struct clrnn_launches *launches, const char *name, cl_kernel kernel,
                          const struct clrnn_range *range, size_t local[3])
 {
     const struct clrnn_device *d = launches->device;
     size_t fixed[3] = {0, 0, 0}, most = 1, items;
 
-    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof(fixed),
-                                 fixed, NULL) == CL_SUCCESS &&
+    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof(fixed), fixed,
+                                 NULL) == CL_SUCCESS &&
         fixed[0]) {
         memcpy(local, fixed, sizeof(fixed));
         return;
@@ -237,8 +230,8 @@ static void choose_local(struct clrnn_launches *launches, const char *name, cl_k
     local[0] = local[1] = local[2] = 1;
     if (d->cpu_form)
         return;
-    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof(most), &most,
-                                 NULL) != CL_SUCCESS)
+    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof(most), &most, NULL) !=
+        CL_SUCCESS)
         most = d->info.max_work_group_size;
     items = choose_items(launches, name, range, most);
     for (unsigned k = 0; k < range->dims; k++)
@@ -258,8 +251,7 @@ static void print_shape(char shape[64], const struct clrnn_launch *l)
         at += snprintf(shape + at, 64 - (size_t)at, "x%zu", l->kernel.local[k]);
 }
 
-/** Sets a launch's dimensions and its global and local sizes. Rounds global sizes up to multiples of local
- * sizes. */
+/** Sets a launch's dimensions and its global and local sizes. Rounds global sizes up to multiples of local sizes. */
 static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn_launch *l,
                                    const struct clrnn_range *range)
 {
@@ -277,9 +269,8 @@ static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn
         const size_t local = l->kernel.local[k];
 
         if (!range->global[k] || !local)
-            return clrnn_error(d->log, CLRNN_ERR_ARG,
-                               "cl/%s.cl %s: global size %zu, local size %zu in dimension %u", l->kernel.stem,
-                               l->name, range->global[k], local, k);
+            return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: global size %zu, local size %zu in dimension %u",
+                               l->kernel.stem, l->name, range->global[k], local, k);
         l->kernel.global[k] = (range->global[k] + local - 1) / local * local;
     }
     print_shape(l->info.shape, l);
@@ -331,22 +322,21 @@ static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_la
     return CLRNN_OK;
 }
 
-// Launches of a list after this number share kernel objects, because each object takes 1 kB or more. Lists
-// get so long if a layer has launches for each time step of a long sequence.
+// Launches of a list after this number share kernel objects, because each object takes 1 kB or more. Lists get so long
+// if a layer has launches for each time step of a long sequence.
 enum { SHARED_FROM = 1 << 14 };
 
 /** Logs why clCreateKernel failed: the source has no such kernel, or the driver lost it. Returns the
  * status. */
-static enum clrnn_status error_no_kernel(const struct clrnn_device *d, const char *stem, const char *name,
-                                         cl_int error)
+static enum clrnn_status error_no_kernel(const struct clrnn_device *d, const char *stem, const char *name, cl_int error)
 {
     char *source = NULL, *hint = clrnn_device_cache_advice(&d->info);
     char definition[96];
     enum clrnn_status st = CLRNN_ERR_DEVICE;
 
     snprintf(definition, sizeof(definition), "void %s(", name);
-    if (error == CL_INVALID_KERNEL_NAME &&
-        clrnn_source_flatten(NULL, d->kernel_dir, stem, &source) == CLRNN_OK && !strstr(source, definition))
+    if (error == CL_INVALID_KERNEL_NAME && clrnn_source_flatten(NULL, d->kernel_dir, stem, &source) == CLRNN_OK &&
+        !strstr(source, definition))
         st = clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl has no kernel %s", stem, name);
     else
         clrnn_error(d->log, st, "the program that %s has made of cl/%s.cl is without kernel %s (%s)%s",
@@ -372,10 +362,9 @@ static void use_shared(struct clrnn_launches *launches, struct clrnn_launch *l, 
     l->kernel.shared = shared + 1;
 }
 
-/** Gives a launch its kernel object: an object of its own or, in a long list (SHARED_FROM), the object shared
- * by launches with the same name, stem and defines. */
-static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clrnn_launch *l,
-                                     cl_program program)
+/** Gives a launch its kernel object: an object of its own or, in a long list (SHARED_FROM), the object shared by
+ * launches with the same name, stem and defines. */
+static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clrnn_launch *l, cl_program program)
 {
     const bool shares = launches->count > SHARED_FROM;
     cl_int error;
@@ -393,14 +382,13 @@ static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clr
         return CLRNN_OK;
     if (!ARRAY_GROW(launches->shared, launches->shared_count))
         return clrnn_error_memory(launches->device->log, 0, "a list of launches");
-    launches->shared[launches->shared_count] =
-        (struct clrnn_shared_kernel){l->kernel.kernel, l->name, SIZE_MAX};
+    launches->shared[launches->shared_count] = (struct clrnn_shared_kernel){l->kernel.kernel, l->name, SIZE_MAX};
     use_shared(launches, l, launches->shared_count++);
     return CLRNN_OK;
 }
 
-// Gets a program. If it is the device's first program and takes long to build, builders (builders.h) start
-// meanwhile, because the program's kernels will have to be compiled, too.
+// Gets a program. If it is the device's first program and takes long to build, builders (builders.h) start meanwhile,
+// because the program's kernels will have to be compiled, too.
 static enum clrnn_status get_program(struct clrnn_device *d, const char *stem, struct clrnn_defines defines,
                                      cl_program *program)
 {
@@ -416,8 +404,8 @@ static enum clrnn_status get_program(struct clrnn_device *d, const char *stem, s
 }
 
 enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
-                                      struct clrnn_defines defines, struct clrnn_range range,
-                                      struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args)
+                                      struct clrnn_defines defines, struct clrnn_range range, struct clrnn_cost cost,
+                                      size_t arg_count, const struct clrnn_arg *args)
 {
     struct clrnn_device *d = launches->device;
     const size_t before = launches->count;

@@ -73,8 +73,7 @@ enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_
 {
     *launch = NULL;
     if (!ARRAY_GROW(launches->launch, launches->count))
-        return clrnn_error_memory(launches->device->log, 2 * launches->count * sizeof(**launch),
-                                  "a list of launches");
+        return clrnn_error_memory(launches->device->log, 2 * launches->count * sizeof(**launch), "a list of launches");
     *launch = &launches->launch[launches->count++];
     **launch = (struct clrnn_launch){.run = run};
     (*launch)->info.op = launches->op_count ? launches->op[launches->op_count - 1] : "";
@@ -127,8 +126,8 @@ enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_
     return CLRNN_OK;
 }
 
-static enum clrnn_status launch_fill(struct clrnn_launches *launches, const char *what,
-                                     struct clrnn_buffer *buffer, cl_uint word)
+static enum clrnn_status launch_fill(struct clrnn_launches *launches, const char *what, struct clrnn_buffer *buffer,
+                                     cl_uint word)
 {
     struct clrnn_launch *l;
 
@@ -152,8 +151,7 @@ void clrnn_launches_stop(struct clrnn_launches *launches, size_t at)
 
 // ---------------------------------------------------------------- scratch
 
-enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t count,
-                                         struct clrnn_buffer **buffer)
+enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t count, struct clrnn_buffer **buffer)
 {
     struct clrnn_device *d = launches->device;
     const size_t slot = launches->scratch_next;
@@ -203,8 +201,8 @@ static enum clrnn_status read_times(struct clrnn_launches *launches)
         if (error == CL_SUCCESS)
             info->seconds += 1e-9 * (double)(end - start);
         else if (st == CLRNN_OK)
-            st = clrnn_cl_error(d->log, error, "clGetEventProfilingInfo", "%s %s, on %s", info->op,
-                                info->kernel, d->info.name);
+            st = clrnn_cl_error(d->log, error, "clGetEventProfilingInfo", "%s %s, on %s", info->op, info->kernel,
+                                d->info.name);
         clReleaseEvent(t->event);
     }
     launches->timing_count = 0;
@@ -253,8 +251,8 @@ static enum clrnn_status run_one(struct clrnn_launches *launches, size_t at)
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)
 {
     if (first > last || last > launches->count)
-        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run",
-                           first, last, launches->count);
+        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run", first,
+                           last, launches->count);
     if (launches->device->builders)
         clrnn_builders_wait(launches->device->builders);
     for (size_t i = first; i < last; i++) {

@@ -15,8 +15,7 @@ struct clrnn_device *clrnn_launches_device(const struct clrnn_launches *launches
 /** Names the op that following launches belong to, for profiles and listings ("rnn.l0 rnn_fwd"). */
 enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char *op);
 
-/** A compile-time constant of a program: -D name=value. Programs with different constants are built
- * separately. */
+/** A compile-time constant of a program: -D name=value. Programs with different constants are built separately. */
 struct clrnn_define {
     const char *name;
     long value;
@@ -30,9 +29,9 @@ struct clrnn_defines {
                             (struct clrnn_define[]){__VA_ARGS__}})
 #define NO_DEFINES ((struct clrnn_defines){0, NULL})
 
-/** Global and local sizes of a kernel. Local size 0: the device layer chooses the work-group size; it is 1 if
- * the kernels for CPUs are used (clrnn_device_cpu_form). The global size is rounded up to a multiple of the
- * local size, and the kernel must tolerate the additional work-items. */
+/** Global and local sizes of a kernel. Local size 0: the device layer chooses the work-group size; it is 1 if the
+ * kernels for CPUs are used (clrnn_device_cpu_form). The global size is rounded up to a multiple of the local size, and
+ * the kernel must tolerate the additional work-items. */
 struct clrnn_range {
     unsigned dims;
     size_t global[3], local[3];
@@ -70,28 +69,27 @@ struct clrnn_arg { // small, because a long sequence has millions of arguments
 #define REAL(v) ((struct clrnn_arg){.kind = CLRNN_ARG_REAL, .real = (v)}) // a float parameter in the kernel
 #define LOCAL(size) ((struct clrnn_arg){.kind = CLRNN_ARG_LOCAL, .bytes = (uint32_t)(size)})
 #define STRUCT(name, pointer) \
-    ((struct clrnn_arg){ \
-        .kind = CLRNN_ARG_STRUCT, .data = (pointer), .bytes = sizeof(struct name), .type = #name})
+    ((struct clrnn_arg){.kind = CLRNN_ARG_STRUCT, .data = (pointer), .bytes = sizeof(struct name), .type = #name})
 #define ARGS(...) \
     sizeof((struct clrnn_arg[]){__VA_ARGS__}) / sizeof(struct clrnn_arg), (struct clrnn_arg[]) \
     { \
         __VA_ARGS__ \
     }
 
-/** The cost of one run of a launch, for the listings of plan and bench: floating-point operations, and bytes
- * read or written. 0: not counted. */
+/** The cost of one run of a launch, for the listings of plan and bench: floating-point operations, and bytes read or
+ * written. 0: not counted. */
 struct clrnn_cost {
     double flops, bytes;
 };
 /**
- * Appends a launch of kernel `name` of cl/<stem>.cl, built with the defines, and copies `args`. Checks the
- * number of arguments and, if the driver reports the types of the kernel's parameters, the arguments' types.
- * Errors: CLRNN_ERR_BUILD (the message has file, options, device and the full build log), CLRNN_ERR_ARG (the
- * arguments do not fit), CLRNN_ERR_DEVICE, CLRNN_ERR_MEMORY.
+ * Appends a launch of kernel `name` of cl/<stem>.cl, built with the defines, and copies `args`. Checks the number of
+ * arguments and, if the driver reports the types of the kernel's parameters, the arguments' types. Errors:
+ * CLRNN_ERR_BUILD (the message has file, options, device and the full build log), CLRNN_ERR_ARG (the arguments do not
+ * fit), CLRNN_ERR_DEVICE, CLRNN_ERR_MEMORY.
  */
 enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
-                                      struct clrnn_defines defines, struct clrnn_range range,
-                                      struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args);
+                                      struct clrnn_defines defines, struct clrnn_range range, struct clrnn_cost cost,
+                                      size_t arg_count, const struct clrnn_arg *args);
 
 /** Appends a call of a host function, on ref devices only. `context` must outlive the list. */
 typedef enum clrnn_status clrnn_host_fn(const void *context);
@@ -100,41 +98,36 @@ enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_
 /** Appends a launch that fills a buffer with zeros. */
 enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrnn_buffer *buffer);
 
-/** Returns scratch memory for use within one op: *buffer has at least `count` REALs with arbitrary content.
- * All ops of the device share scratch memory. The queue is in order, so an op's memory is free again after
- * its last launch. Each call between two calls of clrnn_launches_op gives different memory. *buffer belongs
- * to the list. */
-enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t count,
-                                         struct clrnn_buffer **buffer);
+/** Returns scratch memory for use within one op: *buffer has at least `count` REALs with arbitrary content. All ops of
+ * the device share scratch memory. The queue is in order, so an op's memory is free again after its last launch. Each
+ * call between two calls of clrnn_launches_op gives different memory. *buffer belongs to the list. */
+enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t count, struct clrnn_buffer **buffer);
 
-/** Let parts of an op share scratch memory: what was given out after clrnn_launches_mark is given out again
- * after clrnn_launches_reset with that mark. */
+/** Let parts of an op share scratch memory: what was given out after clrnn_launches_mark is given out again after
+ * clrnn_launches_reset with that mark. */
 size_t clrnn_launches_mark(const struct clrnn_launches *launches);
 void clrnn_launches_reset(struct clrnn_launches *launches, size_t mark);
 
-/** A range of elements of a buffer, and the launches [begin, end) that may read or write some of these
- * elements. */
+/** A range of elements of a buffer, and the launches [begin, end) that may read or write some of these elements. */
 struct clrnn_use {
     size_t first, count; // elements
     size_t begin, end;   // launches; if there are none, begin is the number of launches and end is 0
 };
-/** Sets begin and end of each of `count` uses. `buffer` must not be a sub-buffer; launches that use
- * sub-buffers of it count, too. */
-void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrnn_buffer *buffer,
-                        size_t count, struct clrnn_use *use);
-/** Lets runs stop before launch `at`, so that no chain (replay.h) crosses this place. Call this function
- * before the replay is created. */
+/** Sets begin and end of each of `count` uses. `buffer` must not be a sub-buffer; launches that use sub-buffers of it
+ * count, too. */
+void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrnn_buffer *buffer, size_t count,
+                        struct clrnn_use *use);
+/** Lets runs stop before launch `at`, so that no chain (replay.h) crosses this place. Call this function before the
+ * replay is created. */
 void clrnn_launches_stop(struct clrnn_launches *launches, size_t at);
 
-/** Queues every launch once, in order. Waits only for builders (builders.h) and, in lists of more than 16384
- * launches, for the device. Errors: CLRNN_ERR_DEVICE; the message names launch and op. */
+/** Queues every launch once, in order. Waits only for builders (builders.h) and, in lists of more than 16384 launches,
+ * for the device. Errors: CLRNN_ERR_DEVICE; the message names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
-/** Queues only launches first to last - 1, never as chains. Serves, for example, to check the results of one
- * op. */
+/** Queues only launches first to last - 1, never as chains. Serves, for example, to check the results of one op. */
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last);
 
-/** Facts about one launch, for the listings of `clrnn plan`, `--profile` and `bench`. Strings belong to the
- * list. */
+/** Facts about one launch, for the listings of `clrnn plan`, `--profile` and `bench`. Strings belong to the list. */
 struct clrnn_launch_info {
     const char *op, *kernel; // kernel: its name; "gemm": a multiply by clRNN or CLBlast; "host": on ref
     char shape[64];          // "64x128x2474 NT" or "global 64x128 local 1x1"
@@ -143,8 +136,7 @@ struct clrnn_launch_info {
     uint64_t runs;
 };
 size_t clrnn_launches_count(const struct clrnn_launches *launches);
-/** Adds the event times of past runs to `seconds` of each launch. Waits for the queue if there are such
- * events. */
+/** Adds the event times of past runs to `seconds` of each launch. Waits for the queue if there are such events. */
 enum clrnn_status clrnn_launches_profile(struct clrnn_launches *launches);
 const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches *launches, size_t index);
 

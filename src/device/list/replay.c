@@ -8,15 +8,15 @@
 #include "base/clock.h"
 #include "device/list/chain.h"
 
-// Chains are built after this many runs and this many seconds. Building a chain costs as much time as
-// thousands of small launches, so short trainings are faster without chains.
+// Chains are built after this many runs and this many seconds. Building a chain costs as much time as thousands of
+// small launches, so short trainings are faster without chains.
 enum { CHAIN_AFTER = 32 };
 #define CHAIN_AFTER_S 1.0
 
-// The trial times runs with and without chains in alternating windows. The first two windows have one run
-// each. In the first, drivers build kernels; the time of the second sets the number of runs of later windows.
-// Only later windows count: each has as many runs as take TRIAL_S seconds, at most TRIAL_RUNS. Chains that
-// take more than MOST_SLOWDOWN times as long are dropped. This factor exceeds the noise of a busy machine.
+// The trial times runs with and without chains in alternating windows. The first two windows have one run each. In the
+// first, drivers build kernels; the time of the second sets the number of runs of later windows. Only later windows
+// count: each has as many runs as take TRIAL_S seconds, at most TRIAL_RUNS. Chains that take more than MOST_SLOWDOWN
+// times as long are dropped. This factor exceeds the noise of a busy machine.
 enum { TRIAL_WINDOWS = 6, TRIAL_RUNS = 32 };
 #define TRIAL_S 0.02
 #define MOST_SLOWDOWN 1.25
@@ -32,9 +32,9 @@ struct clrnn_replay {
     struct {
         unsigned window, runs, size; // current window; its runs so far; runs per window from the third on
         uint64_t replays;            // value of device->replays at the previous run
-        bool apart;               // whether runs are timed one by one: other lists are replayed between them
-        double start_s, window_s; // when the current timing began; the window's time so far
-        double taken_s[2];        // total seconds of the windows without [0] and with chains [1]
+        bool apart;                  // whether runs are timed one by one: other lists are replayed between them
+        double start_s, window_s;    // when the current timing began; the window's time so far
+        double taken_s[2];           // total seconds of the windows without [0] and with chains [1]
     } trial;
 };
 
@@ -96,8 +96,7 @@ static void end_trial(struct clrnn_replay *r)
     const double *taken_s = r->trial.taken_s;
 
     r->state = REPLAY_SETTLED;
-    clrnn_log(r->launches->device->log, CLRNN_LOG_DEBUG,
-              "%u runs of %zu launches each take %.3f s, as chains %.3f s",
+    clrnn_log(r->launches->device->log, CLRNN_LOG_DEBUG, "%u runs of %zu launches each take %.3f s, as chains %.3f s",
               r->trial.size * (TRIAL_WINDOWS - 2) / 2, r->launches->count, taken_s[0], taken_s[1]);
     if (taken_s[1] > MOST_SLOWDOWN * taken_s[0])
         clrnn_chains_destroy(&r->chains);

@@ -3,10 +3,10 @@
 #include "base/array.h"
 #include "device/list/internal.h"
 
-// Extends the range [begin, end) of each use whose elements overlap `b`, so that it includes `launch`; if `b`
-// is NULL, of every use. The elements of use [count] are in `buffer`.
-static void widen(const struct clrnn_buffer *b, size_t launch, const struct clrnn_buffer *buffer,
-                  size_t count, struct clrnn_use *use)
+// Extends the range [begin, end) of each use whose elements overlap `b`, so that it includes `launch`; if `b` is NULL,
+// of every use. The elements of use [count] are in `buffer`.
+static void widen(const struct clrnn_buffer *b, size_t launch, const struct clrnn_buffer *buffer, size_t count,
+                  struct clrnn_use *use)
 {
     const size_t real = clrnn_type_bytes(buffer->device, buffer->type);
 
@@ -22,8 +22,8 @@ static void widen(const struct clrnn_buffer *b, size_t launch, const struct clrn
     }
 }
 
-void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrnn_buffer *buffer,
-                        size_t count, struct clrnn_use *use)
+void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrnn_buffer *buffer, size_t count,
+                        struct clrnn_use *use)
 {
     for (size_t i = 0; i < count; i++) {
         use[i].begin = launches->count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Device memory: creates buffers and sub-buffers, fills them with zeros, counts bytes in use. Transfers are
-// in transfer.c.
+// Device memory: creates buffers and sub-buffers, fills them with zeros, counts bytes in use. Transfers are in
+// transfer.c.
 #include "device/memory/buffer.h"
 
 #include <stdio.h>
@@ -38,16 +38,15 @@ enum clrnn_status clrnn_buffer_error_memory(const struct clrnn_buffer *b, const 
 {
     const struct clrnn_device *d = b->device;
 
-    return clrnn_error(
-        d->log, CLRNN_ERR_MEMORY,
-        "%s: %zu bytes of device memory cannot be had (%s): %llu are held, %s has %llu, at most "
-        "%llu in one piece; a smaller batch or model needs less",
-        b->what, b->bytes, why, (unsigned long long)d->held_bytes, d->info.name,
-        (unsigned long long)d->info.global_bytes, (unsigned long long)d->info.max_alloc_bytes);
+    return clrnn_error(d->log, CLRNN_ERR_MEMORY,
+                       "%s: %zu bytes of device memory cannot be had (%s): %llu are held, %s has %llu, at most "
+                       "%llu in one piece; a smaller batch or model needs less",
+                       b->what, b->bytes, why, (unsigned long long)d->held_bytes, d->info.name,
+                       (unsigned long long)d->info.global_bytes, (unsigned long long)d->info.max_alloc_bytes);
 }
 
-static enum clrnn_status create(struct clrnn_device *device, enum clrnn_type type, size_t count,
-                                const char *what, bool share, struct clrnn_buffer **buffer)
+static enum clrnn_status create(struct clrnn_device *device, enum clrnn_type type, size_t count, const char *what,
+                                bool share, struct clrnn_buffer **buffer)
 {
     struct clrnn_buffer *b;
     enum clrnn_status st;
@@ -82,8 +81,8 @@ static enum clrnn_status create(struct clrnn_device *device, enum clrnn_type typ
     return st;
 }
 
-enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
-                                      const char *what, struct clrnn_buffer **buffer)
+enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count, const char *what,
+                                      struct clrnn_buffer **buffer)
 {
     return create(device, type, count, what, false, buffer);
 }
@@ -94,8 +93,8 @@ enum clrnn_status clrnn_buffer_create_shared(struct clrnn_device *device, enum c
     return create(device, type, count, what, true, buffer);
 }
 
-enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byte, enum clrnn_type type,
-                                   size_t count, struct clrnn_buffer **buffer)
+enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byte, enum clrnn_type type, size_t count,
+                                   struct clrnn_buffer **buffer)
 {
     struct clrnn_device *d = parent->device;
     struct clrnn_buffer *b;
@@ -105,16 +104,14 @@ enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byt
     *buffer = NULL;
     count = MAX2(count, 1);
     if (parent->parent)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part of a buffer cannot be divided again",
-                           parent->what);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part of a buffer cannot be divided again", parent->what);
     if (first_byte % clrnn_buffer_align(d))
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part at byte %zu, expected a multiple of %zu",
-                           parent->what, first_byte, clrnn_buffer_align(d));
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part at byte %zu, expected a multiple of %zu", parent->what,
+                           first_byte, clrnn_buffer_align(d));
     if (!clrnn_mul_size(count, clrnn_type_bytes(d, type), &bytes) || first_byte > parent->bytes ||
         bytes > parent->bytes - first_byte)
-        return clrnn_error(d->log, CLRNN_ERR_ARG,
-                           "%s: a part of %zu elements at byte %zu leaves its %zu bytes", parent->what, count,
-                           first_byte, parent->bytes);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part of %zu elements at byte %zu leaves its %zu bytes",
+                           parent->what, count, first_byte, parent->bytes);
     b = buffer_alloc(d, type, count);
     if (!b)
         return clrnn_error_memory(d->log, sizeof(*b), "a buffer");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Moves the bodies of kernels into functions, which saves compile time on PoCL. PoCL generates the machine
-// code of a kernel three times: once for the kernel itself, and twice inlined into functions that run a
-// work-group. A function that the kernel calls is generated only once. Like src/device/list/chain_source.c,
-// this code relies on the format of kernel files: a kernel's first line begins with "kernel void NAME(".
+// Moves the bodies of kernels into functions, which saves compile time on PoCL. PoCL generates the machine code of a
+// kernel three times: once for the kernel itself, and twice inlined into functions that run a work-group. A function
+// that the kernel calls is generated only once. Like src/device/list/chain_source.c, this code relies on the format of
+// kernel files: a kernel's first line begins with "kernel void NAME(".
 #include "device/program/bodies.h"
 
 #include <ctype.h>
@@ -14,8 +14,8 @@
 
 static const char KERNEL[] = "kernel void ";
 
-// Text that is written before the program's text. The function with a kernel's former body reads global ids
-// and sizes from its parameter item_.
+// Text that is written before the program's text. The function with a kernel's former body reads global ids and sizes
+// from its parameter item_.
 static const char BEFORE[] =
     "static __attribute__((always_inline)) size_t id_in_kernel(uint d) { return get_global_id(d); }\n"
     "static __attribute__((always_inline)) size_t size_in_kernel(uint d) { return get_global_size(d); }\n"
@@ -34,8 +34,8 @@ struct kernel {
     size_t name_length, length;
 };
 
-// Parses the kernel signature that starts at `line`. False: no kernel with a body starts there, or the syntax
-// is not as expected.
+// Parses the kernel signature that starts at `line`. False: no kernel with a body starts there, or the syntax is not as
+// expected.
 static bool read_head(const char *line, struct kernel *k)
 {
     const char *end;
@@ -77,9 +77,8 @@ static void write_arguments(FILE *out, const struct kernel *k)
     }
 }
 
-// Writes a kernel that only calls the function NAME_body, and then the head of that function. The kernel's
-// original body follows in the text, and so becomes the body of NAME_body. Writes one line, so that line
-// numbers do not change.
+// Writes a kernel that only calls the function NAME_body, and then the head of that function. The kernel's original
+// body follows in the text, and so becomes the body of NAME_body. Writes one line, so that line numbers do not change.
 static void write_kernel(FILE *out, const struct kernel *k)
 {
     const int n = (int)k->name_length;

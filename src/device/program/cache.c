@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Program binaries on disk: $XDG_CACHE_HOME/clrnn/programs/<key>.bin. A file has a magic word, the length and
-// hash of the payload, and the payload. The key is a hash of everything that affects a binary, so an entry is
-// never outdated. A file is written under a temporary name and renamed, so concurrent writers leave one
-// complete file. A file that is damaged, or that another user may have written, counts as missing. If the
-// folder exceeds its limit, the least recently used files are removed.
+// Program binaries on disk: $XDG_CACHE_HOME/clrnn/programs/<key>.bin. A file has a magic word, the length and hash of
+// the payload, and the payload. The key is a hash of everything that affects a binary, so an entry is never outdated. A
+// file is written under a temporary name and renamed, so concurrent writers leave one complete file. A file that is
+// damaged, or that another user may have written, counts as missing. If the folder exceeds its limit, the least
+// recently used files are removed.
 #include "device/program/cache.h"
 
 #include <dirent.h>
@@ -30,8 +30,8 @@ struct header {
 };
 static const char MAGIC[16] = "clrnn binary 1\n";
 
-// Returns the folder in which the cache folder is, from the environment; NULL: neither XDG_CACHE_HOME nor
-// HOME is set. *below becomes the cache folder's path below the returned folder.
+// Returns the folder in which the cache folder is, from the environment; NULL: neither XDG_CACHE_HOME nor HOME is set.
+// *below becomes the cache folder's path below the returned folder.
 static const char *cache_base(const char **below)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -56,8 +56,7 @@ enum clrnn_status clrnn_cache_no_folder(const struct clrnn_log *log)
 
     if (cache_base(&below))
         return clrnn_error_memory(log, 0, "the cache folder's path");
-    return clrnn_error(log, CLRNN_ERR_DISK,
-                       "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
+    return clrnn_error(log, CLRNN_ERR_DISK, "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
 }
 
 static bool is_ours(const struct stat *st)
@@ -156,8 +155,7 @@ static bool entries_add(struct entries *e, const char *folder, const char *name)
     return true;
 }
 
-/** Lists the cache entries of a folder. A folder that does not exist, or that clrnn_cache_is_ours rejects,
- * has none. */
+/** Lists the cache entries of a folder. A folder that does not exist, or that clrnn_cache_is_ours rejects, has none. */
 static enum clrnn_status entries_read(const struct clrnn_log *log, const char *folder, struct entries *e)
 {
     DIR *dir;
@@ -187,8 +185,8 @@ static int by_use(const void *a, const void *b)
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
-/** Removes the least recently used files until the folder is within its limit. Other processes may do the
- * same at the same time. */
+/** Removes the least recently used files until the folder is within its limit. Other processes may do the same at the
+ * same time. */
 static void prune(const char *folder)
 {
     const uint64_t most = clrnn_environment_bytes("CLRNN_CACHE_BYTES", MOST_BYTES);
@@ -267,8 +265,7 @@ enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *program
             ++*programs;
             *bytes += e.entry[i].bytes;
         } else if (errno != ENOENT) {
-            st = clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be removed: %s", e.entry[i].path,
-                             strerror(errno));
+            st = clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be removed: %s", e.entry[i].path, strerror(errno));
         }
     }
     entries_finish(&e);

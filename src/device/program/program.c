@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// OpenCL programs: built once per kernel file (stem) and set of defines, kept in memory and, as binaries, on
-// disk.
+// OpenCL programs: built once per kernel file (stem) and set of defines, kept in memory and, as binaries, on disk.
 #include "device/program/program.h"
 
 #include <stdio.h>
@@ -18,12 +17,12 @@
 #include "device/program/cache.h"
 #include "device/program/sources.h"
 
-// Denormal numbers slow CPUs down a hundred times and are not needed, so they become zero. Relaxed maths is
-// not enabled: it changes results and lets compilers assume that there is no NaN.
+// Denormal numbers slow CPUs down a hundred times and are not needed, so they become zero. Relaxed maths is not
+// enabled: it changes results and lets compilers assume that there is no NaN.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
 
-/** Returns the build options. Warnings are off (-w) unless CLRNN_KERNEL_DIR is set, because some drivers
- * print warnings, or their number, even if nobody asks for the log. */
+/** Returns the build options. Warnings are off (-w) unless CLRNN_KERNEL_DIR is set, because some drivers print
+ * warnings, or their number, even if nobody asks for the log. */
 static const char *options_of(const struct clrnn_device *d)
 {
     return d->kernel_dir ? OPTIONS : OPTIONS " -w";
@@ -40,8 +39,7 @@ struct clrnn_program {
     struct clrnn_program *next;
 };
 
-/** Returns the build options of a program, "-cl-std=CL1.2 ... -D H=64 -D RELU=1" (to be freed). NULL: out of
- * memory. */
+/** Returns the build options of a program, "-cl-std=CL1.2 ... -D H=64 -D RELU=1" (to be freed). NULL: out of memory. */
 static char *make_options(const struct clrnn_device *d, struct clrnn_defines defines)
 {
     size_t size;
@@ -132,8 +130,7 @@ static void to_cache(const struct clrnn_device *d, const char *key, cl_program p
 
 /** Builds a program from `count` texts and returns OpenCL's error. *program is NULL if it cannot be
  * created. */
-static cl_int build(struct clrnn_device *d, cl_uint count, const char **texts, const char *options,
-                    cl_program *program)
+static cl_int build(struct clrnn_device *d, cl_uint count, const char **texts, const char *options, cl_program *program)
 {
     cl_int error;
 
@@ -142,8 +139,8 @@ static cl_int build(struct clrnn_device *d, cl_uint count, const char **texts, c
 }
 
 /** Logs the compiler's messages about a program, if there are any. */
-static void log_build(const struct clrnn_device *d, cl_program program, enum clrnn_log_level level,
-                      const char *stem, const char *options)
+static void log_build(const struct clrnn_device *d, cl_program program, enum clrnn_log_level level, const char *stem,
+                      const char *options)
 {
     char *log = build_log(d, program);
 
@@ -154,8 +151,8 @@ static void log_build(const struct clrnn_device *d, cl_program program, enum clr
     free(log);
 }
 
-/** Builds a program with cl/builtins.h in place of the driver's header, which is faster. False: the build
- * failed; the program may need the driver's header. */
+/** Builds a program with cl/builtins.h in place of the driver's header, which is faster. False: the build failed; the
+ * program may need the driver's header. */
 static bool with_builtins(struct clrnn_device *d, const char *stem, const char *source, const char *options,
                           cl_program *program)
 {
@@ -176,8 +173,8 @@ static bool with_builtins(struct clrnn_device *d, const char *stem, const char *
     return built;
 }
 
-static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, const char *source,
-                                     const char *options, cl_program *program)
+static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, const char *source, const char *options,
+                                     cl_program *program)
 {
     cl_int error;
     char *hint;
@@ -188,8 +185,7 @@ static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, c
         return CLRNN_OK;
     error = build(d, 1, &source, options, program);
     if (!*program)
-        return clrnn_cl_error(d->log, error, "clCreateProgramWithSource", "cl/%s.cl on %s", stem,
-                              d->info.name);
+        return clrnn_cl_error(d->log, error, "clCreateProgramWithSource", "cl/%s.cl on %s", stem, d->info.name);
     log_build(d, *program, error == CL_SUCCESS ? CLRNN_LOG_DEBUG : CLRNN_LOG_WARNING, stem, options);
     if (error == CL_SUCCESS)
         return CLRNN_OK;
@@ -197,8 +193,8 @@ static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, c
     clrnn_error(d->log, CLRNN_ERR_BUILD,
                 "cl/%s.cl does not build on %s (%s, driver %s) with \"%s\": clBuildProgram failed "
                 "with %s (%d)%s",
-                stem, d->info.name, d->info.platform_name, d->info.driver, options,
-                clrnn_cl_error_name(error), (int)error, hint ? hint : "");
+                stem, d->info.name, d->info.platform_name, d->info.driver, options, clrnn_cl_error_name(error),
+                (int)error, hint ? hint : "");
     free(hint);
     clReleaseProgram(*program);
     *program = NULL;
@@ -214,8 +210,8 @@ static cl_program find(const struct clrnn_device *d, const char *key)
     return NULL;
 }
 
-/** If builds take long, logs once that kernels are being built, then from time to time for how many ops they
- * are built. */
+/** If builds take long, logs once that kernels are being built, then from time to time for how many ops they are
+ * built. */
 static void tell(struct clrnn_device *d)
 {
     const double now = clrnn_clock();
@@ -238,8 +234,7 @@ static double thread_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/** Builds a program, or reads its binary from disk. The device keeps the program, and takes ownership of
- * `key`. */
+/** Builds a program, or reads its binary from disk. The device keeps the program, and takes ownership of `key`. */
 static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem, const char *source,
                              const char *options, cl_program *program)
 {
@@ -279,11 +274,10 @@ static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem,
-                                    struct clrnn_defines defines, cl_program *program)
+enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem, struct clrnn_defines defines,
+                                    cl_program *program)
 {
-    char *options = make_options(device, defines),
-         *key = options ? clrnn_format("%s %s", stem, options) : NULL;
+    char *options = make_options(device, defines), *key = options ? clrnn_format("%s %s", stem, options) : NULL;
     char *source = NULL;
     enum clrnn_status st = CLRNN_OK;
 

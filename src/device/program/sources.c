@@ -27,8 +27,8 @@ struct flatten {
     size_t seen_count;
 };
 
-/** Returns the text of a file (to be freed). NULL: there is no such file (*missing is true), or memory is
- * short (*missing is false). */
+/** Returns the text of a file (to be freed). NULL: there is no such file (*missing is true), or memory is short
+ * (*missing is false). */
 static char *load(const struct flatten *f, const char *name, bool *missing)
 {
     struct clrnn_map map;
@@ -59,8 +59,8 @@ static const char *skip_blanks(const char *line, const char *end)
     return line;
 }
 
-/** Returns the name between "" or <> if the line is an #include (to be freed). NULL: the line is none, or out
- * of memory. */
+/** Returns the name between "" or <> if the line is an #include (to be freed). NULL: the line is none, or out of
+ * memory. */
 static char *included_name(const char *line, size_t length)
 {
     const char *end = line + length, *first, *last;
@@ -81,14 +81,13 @@ static char *included_name(const char *line, size_t length)
 
 static enum clrnn_status flatten_text(struct flatten *f, const char *name, const char *text);
 
-/** Writes the file that `includer` includes as `wanted`, unless the text has that file already. *done is
- * false if the file is unknown. */
-static enum clrnn_status flatten_include(struct flatten *f, const char *includer, const char *wanted,
-                                         bool *done)
+/** Writes the file that `includer` includes as `wanted`, unless the text has that file already. *done is false if the
+ * file is unknown. */
+static enum clrnn_status flatten_include(struct flatten *f, const char *includer, const char *wanted, bool *done)
 {
     const char *slash = strrchr(includer, '/');
-    char *name = slash ? clrnn_format("%.*s/%s", (int)(slash - includer), includer, wanted)
-                       : clrnn_format("%s", wanted);
+    char *name =
+        slash ? clrnn_format("%.*s/%s", (int)(slash - includer), includer, wanted) : clrnn_format("%s", wanted);
     char *text = NULL;
     bool missing = false;
     enum clrnn_status st = CLRNN_OK;
@@ -123,8 +122,7 @@ static enum clrnn_status flatten_text(struct flatten *f, const char *name, const
     unsigned long line = 1;
 
     if (f->seen_count == MAX_FILES)
-        return clrnn_error(f->log, CLRNN_ERR_ARG, "%s: a program includes more than %d files", name,
-                           MAX_FILES);
+        return clrnn_error(f->log, CLRNN_ERR_ARG, "%s: a program includes more than %d files", name, MAX_FILES);
     f->seen[f->seen_count] = clrnn_format("%s", name);
     if (!f->seen[f->seen_count])
         return clrnn_error_memory(f->log, strlen(name) + 1, name);
@@ -151,8 +149,7 @@ static enum clrnn_status flatten_text(struct flatten *f, const char *name, const
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_source_flatten(const struct clrnn_log *log, const char *folder, const char *stem,
-                                       char **source)
+enum clrnn_status clrnn_source_flatten(const struct clrnn_log *log, const char *folder, const char *stem, char **source)
 {
     struct flatten f = {.log = log, .folder = folder};
     char *name = clrnn_format("%s.cl", stem), *text = NULL;
@@ -165,8 +162,7 @@ enum clrnn_status clrnn_source_flatten(const struct clrnn_log *log, const char *
         text = load(&f, name, &missing);
     if (missing) {
         st = clrnn_error(log, CLRNN_ERR_ARG, "cl/%s.cl: there is no such kernel file%s%s", stem,
-                         folder ? ", neither built in nor in CLRNN_KERNEL_DIR=" : " built in",
-                         folder ? folder : "");
+                         folder ? ", neither built in nor in CLRNN_KERNEL_DIR=" : " built in", folder ? folder : "");
         goto end;
     }
     if (!text || !(f.out = clrnn_text_open(source, &size))) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Choices between variants: looks them up in the device's file of measurements, and stores what was measured
-// there.
+// Choices between variants: looks them up in the device's file of measurements, and stores what was measured there.
 #include "device/remember/choice.h"
 
 #include <math.h>
@@ -30,8 +29,7 @@ static unsigned find_option(const struct clrnn_choice *c, const char *name)
     return i;
 }
 
-// Returns the index of the alternative that was forced, else of the one measured as best; c->count: there is
-// neither.
+// Returns the index of the alternative that was forced, else of the one measured as best; c->count: there is neither.
 static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice *c)
 {
     unsigned found = find_option(c, json_string_value(json_object_get(d->forced, c->key)));
@@ -41,8 +39,8 @@ static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice 
     return found < c->count ? found : find_option(c, clrnn_tune_option(d->tune, c->key));
 }
 
-// Records a choice, so that it can be measured; each key once. If memory is short, the choice is not
-// measured, which costs only speed.
+// Records a choice, so that it can be measured; each key once. If memory is short, the choice is not measured, which
+// costs only speed.
 static void remember(struct clrnn_launches *l, const struct clrnn_choice *c)
 {
     for (size_t i = 0; i < l->choice_count; i++)
@@ -57,9 +55,7 @@ unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigne
                       const char *const *option)
 {
     const struct clrnn_device *d = launches->device;
-    const char *form = d->cpu_form == (d->info.type == CLRNN_DEVICE_CPU) ? ""
-                       : d->cpu_form                                     ? "CPU form "
-                                                                         : "GPU form ";
+    const char *form = d->cpu_form == (d->info.type == CLRNN_DEVICE_CPU) ? "" : d->cpu_form ? "CPU form " : "GPU form ";
     struct clrnn_choice c = {.count = count, .standard = standard, .taken = standard};
 
     if (!launches->class[0] || count < 2 || count > CLRNN_CHOICE_MOST ||
@@ -148,8 +144,8 @@ void clrnn_choice_file_close(struct clrnn_choice_file **file)
     *file = NULL;
 }
 
-bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice,
-                           bool multiplies, struct clrnn_choice_ms *ms)
+bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice, bool multiplies,
+                           struct clrnn_choice_ms *ms)
 {
     const json_t *entry = json_object_get(json_object_get(file->root, "choices"), choice->key);
     const json_t *times = json_object_get(entry, "ms");
@@ -160,9 +156,7 @@ bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct cl
     for (unsigned i = 0; i < choice->count; i++) {
         const json_t *one = json_object_get(times, choice->option[i]);
 
-        ms->ms[i] = json_is_null(one)              ? INFINITY
-                    : holds && json_is_number(one) ? json_number_value(one)
-                                                   : NAN;
+        ms->ms[i] = json_is_null(one) ? INFINITY : holds && json_is_number(one) ? json_number_value(one) : NAN;
         whole = whole && !isnan(ms->ms[i]);
     }
     return whole && find_option(choice, json_string_value(json_object_get(entry, "use"))) < choice->count;

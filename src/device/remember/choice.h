@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Choices between variants of launches that compute the same. Launches look choices up when they are appended
-// to a list; `clrnn tune` measures which variant is best.
+// Choices between variants of launches that compute the same. Launches look choices up when they are appended to a
+// list; `clrnn tune` measures which variant is best.
 //
 // A choice has a key, "rnn_fwd lstm T128 N64 C128 H256 D1 variant": the op and its shape class, which
-// clrnn_launches_class sets, and a name. Its alternatives have names, too, not numbers. So the file of
-// measured choices (device/remember/file.c) is readable, and is still right if a later version offers other
-// alternatives.
+// clrnn_launches_class sets, and a name. Its alternatives have names, too, not numbers. So the file of measured choices
+// (device/remember/file.c) is readable, and is still right if a later version offers other alternatives.
 #ifndef CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 #define CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 
@@ -21,9 +20,9 @@ struct clrnn_launches;
  * clrnn_tune_size. */
 void clrnn_launches_class(struct clrnn_launches *launches, const char *text);
 
-/** Returns the index, below `count`, of the alternative that the following launches should use: the one
- * measured as fastest on this device, otherwise `standard`. Every alternative must work for the device and
- * shape. If clrnn_launches_class has set no class for the op, returns `standard`. */
+/** Returns the index, below `count`, of the alternative that the following launches should use: the one measured as
+ * fastest on this device, otherwise `standard`. Every alternative must work for the device and shape. If
+ * clrnn_launches_class has set no class for the op, returns `standard`. */
 unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigned standard, unsigned count,
                       const char *const *option);
 
@@ -34,17 +33,16 @@ struct clrnn_choice {
     char option[CLRNN_CHOICE_MOST][CLRNN_CHOICE_OPTION];
 };
 
-/** Returns choice number `index`, from 0, of the different choices asked for so far; NULL beyond the last
- * one. */
+/** Returns choice number `index`, from 0, of the different choices asked for so far; NULL beyond the last one. */
 const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
 
-/** Makes clrnn_choose return the alternative `option` for the choice `key`. If `key` is only the last word of
- * keys ("variant"), this applies to all choices with that word that have such an alternative. With `option`
- * NULL, the choice is no longer forced. For measuring and tests. Errors: CLRNN_ERR_MEMORY. */
+/** Makes clrnn_choose return the alternative `option` for the choice `key`. If `key` is only the last word of keys
+ * ("variant"), this applies to all choices with that word that have such an alternative. With `option` NULL, the choice
+ * is no longer forced. For measuring and tests. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
-/** Forces the choices in environment CLRNN_CHOICES, "variant=steps,group=128", whose syntax
- * clrnn_environment_check has checked. Errors: CLRNN_ERR_MEMORY. */
+/** Forces the choices in environment CLRNN_CHOICES, "variant=steps,group=128", whose syntax clrnn_environment_check has
+ * checked. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
 /** Measured milliseconds of each alternative of a choice. NaN: not measured. Infinite: the alternative
@@ -58,12 +56,12 @@ struct clrnn_choice_file;
 enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file);
 void clrnn_choice_file_close(struct clrnn_choice_file **file);
 
-/** Reads the times of a choice from the file. `multiplies`: the alternatives differ in matrix multiplies, so
- * their times are valid only if they were measured with the parameters that CLBlast uses now. Returns false
- * if the time of an alternative, or which alternative to use, is missing. An alternative that is stored as
- * failing is valid in any case. */
-bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice,
-                           bool multiplies, struct clrnn_choice_ms *ms);
+/** Reads the times of a choice from the file. `multiplies`: the alternatives differ in matrix multiplies, so their
+ * times are valid only if they were measured with the parameters that CLBlast uses now. Returns false if the time of an
+ * alternative, or which alternative to use, is missing. An alternative that is stored as failing is valid in any
+ * case. */
+bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice, bool multiplies,
+                           struct clrnn_choice_ms *ms);
 
 /** Stores the times of a choice and the index `use` of the alternative to use, and writes the file. Errors:
  * CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A device's file of measurements, $XDG_CACHE_HOME/clrnn/tune/<device>.json: JSON whose first key is the hash
-// of the text after it. A file that is damaged, or that another user may have written, is not used.
+// A device's file of measurements, $XDG_CACHE_HOME/clrnn/tune/<device>.json: JSON whose first key is the hash of the
+// text after it. A file that is damaged, or that another user may have written, is not used.
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +16,7 @@ static const char hash_key[] = "{\"hash\": \""; // then come digits, a quote, a 
 
 char *clrnn_tune_path(const struct clrnn_device_info *info)
 {
-    char *programs = clrnn_cache_folder(), *folder = programs ? clrnn_path_folder(programs) : NULL,
-         *path = NULL;
+    char *programs = clrnn_cache_folder(), *folder = programs ? clrnn_path_folder(programs) : NULL, *path = NULL;
     struct clrnn_hash h;
     char key[40];
 
@@ -87,8 +86,8 @@ enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *
         if (clrnn_json_out_of_memory())
             st = CLRNN_ERR_MEMORY;
         else if (!*root)
-            clrnn_log(log, CLRNN_LOG_WARNING,
-                      "%s: what was measured is not used, since %s: run `clrnn tune` again", path, why);
+            clrnn_log(log, CLRNN_LOG_WARNING, "%s: what was measured is not used, since %s: run `clrnn tune` again",
+                      path, why);
     }
     clrnn_map_close(&map);
     free(folder);
@@ -99,8 +98,8 @@ enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *
 static json_t *make_root(const struct clrnn_device_info *info)
 {
     return json_pack("{s:i, s:s, s:s, s:s, s:{}, s:{}, s:{}, s:{}}", "version", CLRNN_TUNE_VERSION, "device",
-                     info->name, "platform", info->platform_name, "driver", info->driver, "use", "shapes",
-                     "tried", "choices");
+                     info->name, "platform", info->platform_name, "driver", info->driver, "use", "shapes", "tried",
+                     "choices");
 }
 
 enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root)
@@ -134,8 +133,8 @@ static int merge(json_t *root, const json_t *changes)
            (choices && json_object_update(json_object_get(root, "choices"), choices));
 }
 
-enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct clrnn_device_info *info,
-                                    bool restart, const json_t *changes, json_t **root)
+enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct clrnn_device_info *info, bool restart,
+                                    const json_t *changes, json_t **root)
 {
     char *path = clrnn_tune_path(info), *folder = path ? clrnn_path_folder(path) : NULL;
     struct clrnn_lock lock = {NULL, -1};
@@ -152,8 +151,7 @@ enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct cl
         st = restart ? CLRNN_OK : clrnn_tune_load_file(log, path, &now);
         now = now || st != CLRNN_OK ? now : make_root(info);
         if (st == CLRNN_OK)
-            st = now && merge(now, changes) == 0 ? clrnn_tune_save(log, path, now)
-                                                 : clrnn_error_memory(log, 0, path);
+            st = now && merge(now, changes) == 0 ? clrnn_tune_save(log, path, now) : clrnn_error_memory(log, 0, path);
     }
     clrnn_lock_release(&lock);
     free(folder);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A device's speed: the time of one fixed training step (CLRNN_STEP_MODEL). It is the part "speed" of the
-// device's file of measurements: {"model": ..., "step_ms": ...}.
+// A device's speed: the time of one fixed training step (CLRNN_STEP_MODEL). It is the part "speed" of the device's file
+// of measurements: {"model": ..., "step_ms": ...}.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +40,10 @@ enum clrnn_status clrnn_device_keep_step_ms(const struct clrnn_log *log, const s
         return clrnn_error(log, CLRNN_ERR_ARG, "ref's speed is not kept; name a device");
     if (!isnan(step_ms) && (!isfinite(step_ms) || step_ms <= 0))
         return clrnn_error(log, CLRNN_ERR_ARG, "a step of %g ms cannot be", step_ms);
-    changes = isnan(step_ms)
-                  ? json_pack("{s:{}}", "speed")
-                  : json_pack("{s:{s:s, s:f}}", "speed", "model", CLRNN_STEP_MODEL, "step_ms", step_ms);
-    st = changes ? clrnn_tune_update(log, info, false, changes, &root)
-                 : clrnn_error_memory(log, 0, "what was measured");
+    changes = isnan(step_ms) ? json_pack("{s:{}}", "speed")
+                             : json_pack("{s:{s:s, s:f}}", "speed", "model", CLRNN_STEP_MODEL, "step_ms", step_ms);
+    st =
+        changes ? clrnn_tune_update(log, info, false, changes, &root) : clrnn_error_memory(log, 0, "what was measured");
     json_decref(changes);
     json_decref(root);
     return st;

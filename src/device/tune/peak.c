@@ -9,7 +9,7 @@
 enum { TRIES = 5, MOST_ROUNDS = 1 << 15 }; // llvmpipe ends every loop after 65535 rounds
 enum { LEAST_ELEMENTS = 1 << 14 };
 static const double long_enough = 4e-3; // minimum seconds of a measurement, far above a launch's overhead
-static const double too_long = 0.2; // maximum seconds of measurements on a slow device, such as a simulator
+static const double too_long = 0.2;     // maximum seconds of measurements on a slow device, such as a simulator
 
 // Measures the shortest of a few runs of the list.
 static enum clrnn_status shortest(struct clrnn_launches *launches, double *seconds)
@@ -36,12 +36,10 @@ static void shape(const struct clrnn_device *device, uint32_t *width, size_t *it
     const struct clrnn_device_info *info = clrnn_device_info(device);
 
     *width = clrnn_device_is_cpu(device) ? clrnn_device_vector_width(device) : 1;
-    *items =
-        clrnn_device_is_cpu(device) ? 4 * (size_t)info->compute_units : 2048 * (size_t)info->compute_units;
+    *items = clrnn_device_is_cpu(device) ? 4 * (size_t)info->compute_units : 2048 * (size_t)info->compute_units;
 }
 
-static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width, size_t items,
-                                     double *gflops)
+static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width, size_t items, double *gflops)
 {
     const struct clrnn_cost cost = {0, 0};
     double seconds = 0, all_rounds = 512;
@@ -65,8 +63,8 @@ static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width
 }
 
 // Copies the first 1 / `part` of the buffer. *bytes: bytes read and written; *seconds: the shortest time.
-static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width,
-                                   size_t items, size_t part, double *bytes, double *seconds)
+static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width, size_t items,
+                                   size_t part, double *bytes, double *seconds)
 {
     struct clrnn_device *device = clrnn_buffer_device(from);
     const size_t count = clrnn_buffer_count(from) / part;
@@ -87,8 +85,8 @@ static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffe
 }
 
 // Measures copies of the whole buffer or, on a slow device, of a part of the buffer.
-static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width,
-                                      size_t items, double *gb_per_s)
+static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width, size_t items,
+                                      double *gb_per_s)
 {
     double bytes = 1, seconds = 0;
 
@@ -138,7 +136,7 @@ enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_pe
                   clrnn_device_info(device)->name);
         return CLRNN_OK;
     }
-    return st == CLRNN_OK ? st
-                          : clrnn_error(log, st, "what %s can do at most cannot be measured",
-                                        clrnn_device_info(device)->name);
+    return st == CLRNN_OK
+               ? st
+               : clrnn_error(log, st, "what %s can do at most cannot be measured", clrnn_device_info(device)->name);
 }

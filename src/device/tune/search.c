@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Finds which of CLBlast's parameters are fastest for given multiplies, and whether clRNN's kernels are
-// faster. CLBlast has two implementations: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster
-// kernel between copies that pad the matrices. CLBlast uses Xgemm if M N K is at least the cube of
-// XGEMM_MIN_INDIRECT_SIZE ("GemmRoutine"). Parameters apply to a whole device, so the best ones have the
-// least total time over all shapes.
+// Finds which of CLBlast's parameters are fastest for given multiplies, and whether clRNN's kernels are faster. CLBlast
+// has two implementations: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster kernel between copies that
+// pad the matrices. CLBlast uses Xgemm if M N K is at least the cube of XGEMM_MIN_INDIRECT_SIZE ("GemmRoutine").
+// Parameters apply to a whole device, so the best ones have the least total time over all shapes.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +23,7 @@ struct search {
     size_t count;
     struct clrnn_buffer *a, *b, *c;
     struct clrnn_launches **clblast, **own; // one list for each shape
-    float **expected; // expected C of each shape, by clRNN's kernels or CLBlast's defaults
+    float **expected;                       // expected C of each shape, by clRNN's kernels or CLBlast's defaults
     json_t *root;
 };
 
@@ -55,8 +54,8 @@ static void shape_text(const struct search *s, size_t i, char text[64])
 
 // ---------------------------------------------------------------- measuring
 
-/** Measures the fastest of several runs in milliseconds, after a first run in which the driver builds. Stops
- * after three runs if all are slower than `hopeless` milliseconds. */
+/** Measures the fastest of several runs in milliseconds, after a first run in which the driver builds. Stops after
+ * three runs if all are slower than `hopeless` milliseconds. */
 static enum clrnn_status measure(struct clrnn_launches *launches, double hopeless, double *ms)
 {
     struct clrnn_device *d = clrnn_launches_device(launches);
@@ -114,8 +113,8 @@ static double number(const json_t *object, const char *key)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-/** Measures one shape (its key is `text`) with CLBlast's defaults and with clRNN's kernels, unless an earlier
- * call did. Stores the expected C, by clRNN's kernels if they support the shape, to check settings later. */
+/** Measures one shape (its key is `text`) with CLBlast's defaults and with clRNN's kernels, unless an earlier call did.
+ * Stores the expected C, by clRNN's kernels if they support the shape, to check settings later. */
 static enum clrnn_status measure_default(struct search *s, size_t i, json_t *entry, const char *text)
 {
     struct clrnn_tuned_multiply *h = &s->shape[i];
@@ -132,8 +131,8 @@ static enum clrnn_status measure_default(struct search *s, size_t i, json_t *ent
     }
     TRY(clrnn_launches_run(s->own[i] ? s->own[i] : s->clblast[i]));
     TRY(read_result(s, i, &s->expected[i]));
-    clrnn_log(s->device->log, CLRNN_LOG_INFO, "%s: CLBlast untuned %.3g ms, ours %.3g ms", text,
-              h->default_ms, h->own_ms);
+    clrnn_log(s->device->log, CLRNN_LOG_INFO, "%s: CLBlast untuned %.3g ms, ours %.3g ms", text, h->default_ms,
+              h->own_ms);
     return CLRNN_OK;
 }
 
@@ -194,8 +193,8 @@ static bool has_all_shapes(const struct search *s, const json_t *entry)
     return true;
 }
 
-/** Measures one setting with every shape and stores the times in `entry`; or, as "trouble", an error of
- * CLBlast or of the driver, or that a result is wrong. */
+/** Measures one setting with every shape and stores the times in `entry`; or, as "trouble", an error of CLBlast or of
+ * the driver, or that a result is wrong. */
 static enum clrnn_status try_setting(struct search *s, bool direct, const json_t *parameters, json_t *entry)
 {
     const struct clrnn_log *log = s->device->log, silent = {.level = CLRNN_LOG_ERROR};
@@ -271,10 +270,9 @@ static double size_of(const struct clrnn_tuned_multiply *h)
     return cbrt((double)h->M * h->N * h->K);
 }
 
-/** Returns the total milliseconds if shapes of size `min` or more (size_of) use Xgemm and the others
- * XgemmDirect. Writes the milliseconds of each shape to `ms`, unless `ms` is NULL. */
-static double total_ms(const struct search *s, const json_t *direct, const json_t *indirect, double min,
-                       double *ms)
+/** Returns the total milliseconds if shapes of size `min` or more (size_of) use Xgemm and the others XgemmDirect.
+ * Writes the milliseconds of each shape to `ms`, unless `ms` is NULL. */
+static double total_ms(const struct search *s, const json_t *direct, const json_t *indirect, double min, double *ms)
 {
     double total = 0;
 
@@ -304,9 +302,7 @@ static json_t *best_use(const struct search *s, double *ms)
         least += ms[i] * s->shape[i].count;
     }
     for (size_t i = 0; i < s->count + 2; i++) {
-        const double bound = i < s->count    ? ceil(size_of(&s->shape[i]))
-                             : i == s->count ? 0
-                                             : CLRNN_TUNE_NEVER;
+        const double bound = i < s->count ? ceil(size_of(&s->shape[i])) : i == s->count ? 0 : CLRNN_TUNE_NEVER;
         const double total = total_ms(s, direct, indirect, bound, NULL);
 
         if (total < least) {
@@ -325,8 +321,8 @@ static json_t *best_use(const struct search *s, double *ms)
     return use;
 }
 
-// Writes to the file the times of the shapes, the times of the settings in `tried` (may be NULL), and the
-// best parameters so far.
+// Writes to the file the times of the shapes, the times of the settings in `tried` (may be NULL), and the best
+// parameters so far.
 static enum clrnn_status choose(struct search *s, json_t *tried)
 {
     json_t *measured = json_object_get(s->root, "shapes"), *shapes = json_object(), *use, *changes;
@@ -356,8 +352,7 @@ static enum clrnn_status choose(struct search *s, json_t *tried)
 
 // ---------------------------------------------------------------- matrices, and a search over all shapes
 
-static enum clrnn_status fill(struct clrnn_device *device, size_t seed, size_t count,
-                              struct clrnn_buffer **buffer)
+static enum clrnn_status fill(struct clrnn_device *device, size_t seed, size_t count, struct clrnn_buffer **buffer)
 {
     float *data = malloc(count * sizeof(*data));
     enum clrnn_status st;
@@ -410,8 +405,8 @@ static enum clrnn_status take_setting(struct search *s, bool direct, json_t *par
 
     *measured = !entry || !has_all_shapes(s, entry);
     if (!entry)
-        entry = json_pack("{s:s, s:O, s:{}}", "kernel", direct ? "XgemmDirect" : "Xgemm", "parameters",
-                          parameters, "ms");
+        entry =
+            json_pack("{s:s, s:O, s:{}}", "kernel", direct ? "XgemmDirect" : "Xgemm", "parameters", parameters, "ms");
     if (!key || !entry || json_object_set(json_object_get(s->root, "tried"), key, entry))
         st = clrnn_error(s->device->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");
     else if (*measured)

@@ -125,16 +125,14 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
 
 // ---------------------------------------------------------------- saturated and dead units
 
-// Whether step t of sample n is valid. `length` [N]: the samples' lengths at the op; NULL: no sample is
-// padded.
+// Whether step t of sample n is valid. `length` [N]: the samples' lengths at the op; NULL: no sample is padded.
 static bool is_valid(const int32_t *length, uint32_t t, uint32_t n)
 {
     return !length || t < (uint32_t)length[n];
 }
 
-// Judges the outputs y [T, N, C] of an activation. For tanh and sigmoid sets u->saturated to the fraction of
-// values that are saturated (TANH_END). For relu sets u->dead to the fraction of the C columns that are
-// always 0.
+// Judges the outputs y [T, N, C] of an activation. For tanh and sigmoid sets u->saturated to the fraction of values
+// that are saturated (TANH_END). For relu sets u->dead to the fraction of the C columns that are always 0.
 static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const int32_t *lengths,
                          enum clrnn_function function, struct clrnn_activity_units *u)
 {
@@ -151,8 +149,8 @@ static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, co
                     continue;
                 total++;
                 on = on || value > 0;
-                ends += function == CLRNN_FUNCTION_TANH ? fabs(value) > TANH_END
-                                                        : value < 1 - TANH_END || value > TANH_END;
+                ends +=
+                    function == CLRNN_FUNCTION_TANH ? fabs(value) > TANH_END : value < 1 - TANH_END || value > TANH_END;
             }
         never += !on;
     }
@@ -174,8 +172,8 @@ static void free_weights(struct gate_weights *w)
     free(w->bias_hh);
 }
 
-static enum clrnn_status read_weights(const struct clrnn_session *p, const struct clrnn_op *op,
-                                      uint32_t direction, struct gate_weights *w)
+static enum clrnn_status read_weights(const struct clrnn_session *p, const struct clrnn_op *op, uint32_t direction,
+                                      struct gate_weights *w)
 {
     const int *in = op->in + 4 * direction;
 
@@ -187,10 +185,9 @@ static enum clrnn_status read_weights(const struct clrnn_session *p, const struc
     return clrnn_session_read(p, in[RNN_BIAS_HH], &w->bias_hh);
 }
 
-// Returns the pre-activation of row j of the gates' weights for the input x [C] and the previous state h [H]
-// (NULL: zeros).
-static double gate(const struct clrnn_op *op, const struct gate_weights *w, size_t j, const double *x,
-                   const double *h)
+// Returns the pre-activation of row j of the gates' weights for the input x [C] and the previous state h [H] (NULL:
+// zeros).
+static double gate(const struct clrnn_op *op, const struct gate_weights *w, size_t j, const double *x, const double *h)
 {
     const uint32_t H = op->rnn.H;
     double sum = w->bias_ih ? w->bias_ih[j] + w->bias_hh[j] : 0;
@@ -202,15 +199,13 @@ static double gate(const struct clrnn_op *op, const struct gate_weights *w, size
     return sum;
 }
 
-// Sets u->saturated to the fraction of saturated gates of an lstm (i, f, o) or gru (r, z). The gates are
-// recomputed from the layer's input x and output y.
-static enum clrnn_status count_gates(const struct clrnn_session *p, const struct clrnn_op *op,
-                                     const double *x, const double *y, const int32_t *lengths,
-                                     struct clrnn_activity_units *u)
+// Sets u->saturated to the fraction of saturated gates of an lstm (i, f, o) or gru (r, z). The gates are recomputed
+// from the layer's input x and output y.
+static enum clrnn_status count_gates(const struct clrnn_session *p, const struct clrnn_op *op, const double *x,
+                                     const double *y, const int32_t *lengths, struct clrnn_activity_units *u)
 {
     const uint32_t H = op->rnn.H, D = op->rnn.D, N = op->N, T = op->T;
-    const uint32_t samples = MAX2(1u, MIN2(N, GATE_ROWS / T)),
-                   gates = op->rnn.cell == CLRNN_CELL_LSTM ? 4 : 2;
+    const uint32_t samples = MAX2(1u, MIN2(N, GATE_ROWS / T)), gates = op->rnn.cell == CLRNN_CELL_LSTM ? 4 : 2;
     double ends = 0, total = 0;
 
     for (uint32_t d = 0; d < D; d++) {
@@ -286,10 +281,9 @@ static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn
     a->unit_count = 0;
     for (size_t i = 0; i < g->op_count && a->unit_count < ARRAY_SIZE(a->unit); i++) {
         const struct clrnn_op *op = &g->op[i];
-        const bool pointwise =
-            op->kind == CLRNN_OP_POINTWISE_FWD &&
-            (op->pointwise.function == CLRNN_FUNCTION_RELU || op->pointwise.function == CLRNN_FUNCTION_TANH ||
-             op->pointwise.function == CLRNN_FUNCTION_SIGMOID);
+        const bool pointwise = op->kind == CLRNN_OP_POINTWISE_FWD && (op->pointwise.function == CLRNN_FUNCTION_RELU ||
+                                                                      op->pointwise.function == CLRNN_FUNCTION_TANH ||
+                                                                      op->pointwise.function == CLRNN_FUNCTION_SIGMOID);
 
         if (op->kind == CLRNN_OP_RNN_FWD || pointwise)
             TRY(measure_op(v->probe, op, &a->unit[a->unit_count++]));

@@ -11,8 +11,7 @@
 #define ROWS 2048u    // maximum number of training rows looked at
 #define VALUES 20000u // maximum number of targets of one output
 
-// Copies finite targets of one output, from rows spread over the set, to y [VALUES]. Returns how many it
-// copied.
+// Copies finite targets of one output, from rows spread over the set, to y [VALUES]. Returns how many it copied.
 static size_t take_output(const struct clrnn_doctor *d, uint32_t output, float *row_y, double *y)
 {
     const struct clrnn_dataset_info *info = d->train_scan.info;
@@ -21,8 +20,7 @@ static size_t take_output(const struct clrnn_doctor *d, uint32_t output, float *
 
     for (uint32_t i = 0; i < rows; i++) {
         clrnn_dataset_targets(d->train, i * stride, row_y);
-        for (size_t k = output; k < clrnn_dataset_y_valid(d->train, i * stride) && count < VALUES;
-             k += targets)
+        for (size_t k = output; k < clrnn_dataset_y_valid(d->train, i * stride) && count < VALUES; k += targets)
             if (isfinite(row_y[k]))
                 y[count++] = row_y[k];
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Makes candidate remedies, which the doctor tries for findings that offer no change of their own: another
-// lr, scaled inputs, clipping, wider layers, gated layers and others.
+// Makes candidate remedies, which the doctor tries for findings that offer no change of their own: another lr, scaled
+// inputs, clipping, wider layers, gated layers and others.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,18 +58,13 @@ static const struct row {
     {"pool-ignores-sequence", {MEAN}},
     {"class-imbalance", {BALANCED}},
     {"majority-class-only", {BALANCED, LR_UP}},
-    {"cannot-overfit-one-batch",
-     {NO_INIT, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"cannot-overfit-one-batch", {NO_INIT, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
     {"loss-flat",
-     {SMALLER_BATCH, NO_INIT, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, GATED,
-      WIDER}},
+     {SMALLER_BATCH, NO_INIT, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, GATED, WIDER}},
     {"ctc-blank-only", {SMALLER_BATCH, LR_UP, NORMALIZE, CLIP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
-    {"inputs-ignored",
-     {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
-    {"worse-than-linear",
-     {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
-    {"underfitting",
-     {SMALLER_BATCH, NO_DECAY, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, GATED, WIDER}},
+    {"inputs-ignored", {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"worse-than-linear", {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"underfitting", {SMALLER_BATCH, NO_DECAY, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, GATED, WIDER}},
 };
 
 static char *other_lr(const struct clrnn_config *c, double factor)
@@ -85,8 +80,8 @@ static char *other_lr(const struct clrnn_config *c, double factor)
     return clrnn_format("train.optimizer.%s.lr=%s", clrnn_optimizer_word(t->optimizer.kind), number);
 }
 
-// Calls `line` for each layer and joins the change lines that it returns ("": no change). Returns NULL if
-// memory runs out.
+// Calls `line` for each layer and joins the change lines that it returns ("": no change). Returns NULL if memory runs
+// out.
 static char *of_layers(const struct clrnn_config *c, char *(*line)(const struct clrnn_config *, size_t))
 {
     char *text = clrnn_format("%s", "");
@@ -124,8 +119,8 @@ static char *gated(const struct clrnn_config *c, size_t at)
         return clrnn_format("%s", "");
     return clrnn_format("%s={gru: {%s%s%shidden_size: %u, num_layers: %u, bidirectional: %s, dropout: %g}}",
                         clrnn_layer_entry(c, at, entry), l->name ? "name: '" : "", l->name ? l->name : "",
-                        l->name ? "', " : "", l->hidden_size, l->num_layers,
-                        l->bidirectional ? "true" : "false", l->dropout);
+                        l->name ? "', " : "", l->hidden_size, l->num_layers, l->bidirectional ? "true" : "false",
+                        l->dropout);
 }
 
 // Replaces relu or sigmoid, whose units may be dead or saturated, by tanh.
@@ -141,8 +136,7 @@ static char *as_tanh(const struct clrnn_config *c, size_t at)
     return clrnn_format("%s", "");
 }
 
-// Deletes a relu after the last layer with weights: if its output is 0 for all samples, no parameter has a
-// gradient.
+// Deletes a relu after the last layer with weights: if its output is 0 for all samples, no parameter has a gradient.
 static char *no_last_relu(const struct clrnn_config *c, size_t at)
 {
     char entry[CLRNN_ENTRY_SIZE];
@@ -156,14 +150,13 @@ static char *own_init(const struct clrnn_config *c, size_t at)
 {
     char entry[CLRNN_ENTRY_SIZE];
 
-    return c->layer[at].init.on ? clrnn_format("%s.%s.init=null", clrnn_layer_entry(c, at, entry),
-                                               clrnn_layer_word(c->layer[at].kind))
-                                : clrnn_format("%s", "");
+    return c->layer[at].init.on
+               ? clrnn_format("%s.%s.init=null", clrnn_layer_entry(c, at, entry), clrnn_layer_word(c->layer[at].kind))
+               : clrnn_format("%s", "");
 }
 
-// Whether layer `at` may be widened. Returns false if it sets the width of f(x) in a residual, since f(x) and
-// x must have the same width. Returns false also if the next layer that depends on its width is a residual or
-// concat.
+// Whether layer `at` may be widened. Returns false if it sets the width of f(x) in a residual, since f(x) and x must
+// have the same width. Returns false also if the next layer that depends on its width is a residual or concat.
 static bool may_widen(const struct clrnn_config *c, size_t at)
 {
     size_t next = at;
@@ -178,8 +171,7 @@ static bool may_widen(const struct clrnn_config *c, size_t at)
             after = clrnn_layer_after(c, next);
         }
         next = after;
-    } while (next != SIZE_MAX && !clrnn_layer_nests(&c->layer[next]) &&
-             !clrnn_layer_has_weights(&c->layer[next]));
+    } while (next != SIZE_MAX && !clrnn_layer_nests(&c->layer[next]) && !clrnn_layer_has_weights(&c->layer[next]));
     return next == SIZE_MAX || !clrnn_layer_nests(&c->layer[next]);
 }
 
@@ -196,8 +188,7 @@ static char *wider(const struct clrnn_config *c, size_t at)
                             MAX2(2 * l->hidden_size, 2 * WIDE), entry, clrnn_layer_word(l->kind),
                             MAX2(2 * l->proj_size, WIDE));
     if (clrnn_layer_is_recurrent(l))
-        return clrnn_format("%s.%s.hidden_size=%u", entry, clrnn_layer_word(l->kind),
-                            MAX2(2 * l->hidden_size, WIDE));
+        return clrnn_format("%s.%s.hidden_size=%u", entry, clrnn_layer_word(l->kind), MAX2(2 * l->hidden_size, WIDE));
     if (l->kind == CLRNN_LAYER_LINEAR && weights_above(c, at))
         return clrnn_format("%s.linear.out_features=%u", entry, MAX2(2 * l->out_features, WIDE));
     return clrnn_format("%s", "");
@@ -222,19 +213,18 @@ static char *balanced(const struct clrnn_loss_config *l)
 
 static char *make(const struct clrnn_doctor *d, enum kind kind)
 {
-    // These changes are not offered with --init: the weights of that file would not fit the changed layers,
-    // or would replace what a layer's init sets.
+    // These changes are not offered with --init: the weights of that file would not fit the changed layers, or would
+    // replace what a layer's init sets.
     static char *(*const other_shapes[])(const struct clrnn_config *, size_t) = {
         [NO_INIT] = own_init, [GATED] = gated, [NO_LAST_RELU] = no_last_relu, [WIDER] = wider};
     const struct clrnn_config *c = d->config;
-    const double lr = c->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? c->train.scheduler.max_lr
-                                                                              : c->train.optimizer.lr;
+    const double lr =
+        c->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? c->train.scheduler.max_lr : c->train.optimizer.lr;
     double usual;
 
     switch (kind) {
     case NORMALIZE:
-        return clrnn_format("%s",
-                            c->data.standard || d->train_scan.info->tokens ? "" : "data.normalize=standard");
+        return clrnn_format("%s", c->data.standard || d->train_scan.info->tokens ? "" : "data.normalize=standard");
     case NORMALIZE_TARGETS:
         return clrnn_format("%s", c->data.standard_targets || !clrnn_loss_is_regression(c->train.loss.kind)
                                       ? ""
@@ -242,17 +232,14 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
     case CLIP:
         return clrnn_format("%s", c->train.clip_grad_norm > 0 ? "" : "train.clip_grad_norm=1");
     case CLIP_USUAL: // replaces a clip_grad_norm so small that hardly any gradient is left
-        return clrnn_format("%s", c->train.clip_grad_norm > 0 && c->train.clip_grad_norm < CLIP_LEAST
-                                      ? "train.clip_grad_norm=1"
-                                      : "");
+        return clrnn_format(
+            "%s", c->train.clip_grad_norm > 0 && c->train.clip_grad_norm < CLIP_LEAST ? "train.clip_grad_norm=1" : "");
     case SMALLER_BATCH:
-        return clrnn_format("%s", d->asked.wanted < CLRNN_FEW_STEPS && c->train.batch_size > 2 * BATCH
-                                      ? "train.batch_size=32"
-                                      : "");
+        return clrnn_format(
+            "%s", d->asked.wanted < CLRNN_FEW_STEPS && c->train.batch_size > 2 * BATCH ? "train.batch_size=32" : "");
     case LR_USUAL: // only if far from the lrs that LR_UP and LR_DOWN try
         usual = c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD ? 0.1 : 1e-3;
-        return lr > 0 && (usual > 200 * lr || usual < lr / 20) ? other_lr(c, usual / lr)
-                                                               : clrnn_format("%s", "");
+        return lr > 0 && (usual > 200 * lr || usual < lr / 20) ? other_lr(c, usual / lr) : clrnn_format("%s", "");
     case LR_UP:
         return other_lr(c, 10);
     case LR_UP_MORE:
@@ -263,8 +250,7 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
         return other_lr(c, 0.01);
     case NO_DECAY:
         return c->train.optimizer.weight_decay > 0
-                   ? clrnn_format("train.optimizer.%s.weight_decay=0",
-                                  clrnn_optimizer_word(c->train.optimizer.kind))
+                   ? clrnn_format("train.optimizer.%s.weight_decay=0", clrnn_optimizer_word(c->train.optimizer.kind))
                    : clrnn_format("%s", "");
     case MEAN:
         return of_layers(c, pool_mean);

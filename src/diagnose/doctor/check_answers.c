@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: checks whether the model of the short training predicts only the commonest class, predicts no
-// better than the repeated last value, or stays far from the targets. To find causes, runs the same training
-// with shuffled rows, a larger lr for sgd, normalised targets, or a pool over all time steps.
+// Stage 3: checks whether the model of the short training predicts only the commonest class, predicts no better than
+// the repeated last value, or stays far from the targets. To find causes, runs the same training with shuffled rows, a
+// larger lr for sgd, normalised targets, or a pool over all time steps.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +36,7 @@ static enum clrnn_status try_changes(struct clrnn_examination *v, const struct c
     return st;
 }
 
-// Returns the median, over the measured steps, of the largest |change| / |weight| of all parameters in a
-// step.
+// Returns the median, over the measured steps, of the largest |change| / |weight| of all parameters in a step.
 static double fastest_update(const struct clrnn_trace *c)
 {
     double most[ARRAY_SIZE(c->update_most)];
@@ -46,14 +45,13 @@ static double fastest_update(const struct clrnn_trace *c)
     return clrnn_median(most, c->update_count);
 }
 
-// Whether the lr of sgd is so small that the whole run hardly changes the weights, although there is a
-// gradient.
+// Whether the lr of sgd is so small that the whole run hardly changes the weights, although there is a gradient.
 static bool sgd_may_be_slow(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_doctor *d = v->d;
 
-    if (d->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD || !c->update_count || !c->finite ||
-        v->no_gradient || clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
+    if (d->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD || !c->update_count || !c->finite || v->no_gradient ||
+        clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULE_EXHAUSTED) ||
         !(c->trained.loss > clrnn_threshold.stuck * v->chance))
@@ -77,11 +75,10 @@ static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_t
 
         if (lr * factor[i] / (1 - momentum) > clrnn_threshold.sgd_lr_high)
             break;
-        snprintf(set, sizeof(set), "train.optimizer.sgd.lr=%.9g\ntrain.optimizer.sgd.momentum=%.9g",
-                 lr * factor[i], momentum);
+        snprintf(set, sizeof(set), "train.optimizer.sgd.lr=%.9g\ntrain.optimizer.sgd.momentum=%.9g", lr * factor[i],
+                 momentum);
         TRY(try_changes(v, c, 1, &line, &trial));
-        if (trial.ran && trial.finite && trial.train.loss < least &&
-            trial.train.loss < 0.9 * v->d->asked.train.loss) {
+        if (trial.ran && trial.finite && trial.train.loss < least && trial.train.loss < 0.9 * v->d->asked.train.loss) {
             least = trial.train.loss;
             c->sgd_lr = lr * factor[i];
             c->sgd_momentum = momentum;
@@ -91,18 +88,16 @@ static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_t
     return CLRNN_OK;
 }
 
-// Runs the same training with normalised targets, if the targets' mean or deviation is large and the net is
-// hardly better than a constant answer or worse than a linear model. Keeps the result in c->scaled if it is
-// far better.
+// Runs the same training with normalised targets, if the targets' mean or deviation is large and the net is hardly
+// better than a constant answer or worse than a linear model. Keeps the result in c->scaled if it is far better.
 static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor *d = v->d;
     const struct clrnn_scan *s = &d->train_scan;
     const char *const set = "data.normalize_targets=standard";
 
-    if (!clrnn_loss_is_regression(d->config->train.loss.kind) || d->config->data.standard_targets ||
-        !c->finite || v->no_gradient || s->bad_labels ||
-        fmax(fabs(s->y_mean), s->y_std) < clrnn_threshold.target_some ||
+    if (!clrnn_loss_is_regression(d->config->train.loss.kind) || d->config->data.standard_targets || !c->finite ||
+        v->no_gradient || s->bad_labels || fmax(fabs(s->y_mean), s->y_std) < clrnn_threshold.target_some ||
         clrnn_doctor_found(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH) ||
         !(c->trained.loss > clrnn_threshold.stuck * v->chance || clrnn_trace_linear_is_better(v, c)))
         return CLRNN_OK;
@@ -112,8 +107,8 @@ static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct 
     return CLRNN_OK;
 }
 
-// If the labels look random and the gradient fades over time, runs the same training with a pool that takes
-// the mean over all time steps. Keeps the result in c->mean if it is better.
+// If the labels look random and the gradient fades over time, runs the same training with a pool that takes the mean
+// over all time steps. Keeps the result in c->mean if it is better.
 static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_activity *a = v->end.time ? &v->end : &v->start;
@@ -136,10 +131,9 @@ struct repeats {
     double y, yy, count; // sum, sum of squares and number of all targets
 };
 
-// Adds the differences between a row's targets and the features of its last step or, if each time step has a
-// target, the features of that step.
-static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t row, const float *x,
-                        const float *y)
+// Adds the differences between a row's targets and the features of its last step or, if each time step has a target,
+// the features of that step.
+static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t row, const float *x, const float *y)
 {
     const uint32_t outputs = MAX2(s->info->targets, 1u), features = MIN2(s->C, NAIVE_FEATURES);
     const size_t count = clrnn_dataset_y_valid(s->set, row);
@@ -160,10 +154,9 @@ static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t 
     }
 }
 
-// For each output, finds the feature that is closest to its targets. Sets c->naive to the R2, over all
-// outputs, of predicting these features.
-static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint32_t outputs,
-                           uint32_t features)
+// For each output, finds the feature that is closest to its targets. Sets c->naive to the R2, over all outputs, of
+// predicting these features.
+static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint32_t outputs, uint32_t features)
 {
     double off = 0;
 
@@ -180,8 +173,8 @@ static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint3
     c->naive_equal = off == 0 && r->count > outputs;
 }
 
-// Computes how well a repeated input predicts the target, on the validation rows or, if there are none, on
-// the training rows.
+// Computes how well a repeated input predicts the target, on the validation rows or, if there are none, on the training
+// rows.
 static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -212,12 +205,12 @@ static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_tr
 
 static bool shuffled_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
-    return c->shuffled_rows.ran && clrnn_trial_compare(c->plain.ran ? &c->plain : &v->d->asked,
-                                                       &c->shuffled_rows, false) == CLRNN_GAIN_BETTER;
+    return c->shuffled_rows.ran &&
+           clrnn_trial_compare(c->plain.ran ? &c->plain : &v->d->asked, &c->shuffled_rows, false) == CLRNN_GAIN_BETTER;
 }
 
-// Runs the same training with shuffled rows. If the result is no better, trains once without and once with
-// shuffled rows, both times with the changes that other findings offer.
+// Runs the same training with shuffled rows. If the result is no better, trains once without and once with shuffled
+// rows, both times with the changes that other findings offer.
 static enum clrnn_status train_with_shuffled_rows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor_result *r = v->d->result;
@@ -280,8 +273,8 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
         "a step of lr %g times gradients of norm %.2g changes even the fastest parameter by %.2g of its size, the "
         "whole "
         "run of %llu steps by at most %.2g; the training loss stays at %.4g, the best constant answer has %.4g",
-        o->lr, v->initial_norm, fastest_update(c), (unsigned long long)c->wanted,
-        fastest_update(c) * (double)c->wanted, c->trained.loss, v->chance);
+        o->lr, v->initial_norm, fastest_update(c), (unsigned long long)c->wanted, fastest_update(c) * (double)c->wanted,
+        c->trained.loss, v->chance);
     clrnn_doctor_cost(d, "the weights stay what they were drawn");
     clrnn_doctor_remedy(d, "train.optimizer.sgd.lr=%g with train.optimizer.sgd.momentum=%g", c->sgd_lr,
                         c->sgd_momentum);
@@ -292,9 +285,9 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
         clrnn_doctor_set(d, "train.optimizer.sgd.momentum=%s", momentum);
 }
 
-// Returns how large an output can become in the whole run; infinity for sgd. A step of any other optimiser
-// moves a weight by at most lr. For inputs of size 1, the bias and each of the `width` weights of an output
-// of the last linear layer therefore add at most lr * steps.
+// Returns how large an output can become in the whole run; infinity for sgd. A step of any other optimiser moves a
+// weight by at most lr. For inputs of size 1, the bias and each of the `width` weights of an output of the last linear
+// layer therefore add at most lr * steps.
 static double reach(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_config *config = v->d->config;
@@ -317,9 +310,8 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
     const double size = fmax(fabs(s->y_mean), s->y_std);
     bool offset, far;
 
-    if (!clrnn_loss_is_regression(d->config->train.loss.kind) || d->config->data.standard_targets ||
-        !(v->chance > 0) || v->no_gradient ||
-        (!c->scaled.ran && size < clrnn_threshold.target_size * (c->finite ? 1 : 10)) ||
+    if (!clrnn_loss_is_regression(d->config->train.loss.kind) || d->config->data.standard_targets || !(v->chance > 0) ||
+        v->no_gradient || (!c->scaled.ran && size < clrnn_threshold.target_size * (c->finite ? 1 : 10)) ||
         d->train_scan.bad_labels || clrnn_doctor_found(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH))
         return;
     offset = c->finite && c->trained.loss > 1.2 * v->chance && fabs(s->y_mean) > s->y_std;
@@ -328,27 +320,25 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_UNSCALED_TARGET, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y");
-    clrnn_doctor_evidence(d, "the targets have mean %.4g and deviation %.4g, from %.4g to %.4g; ", s->y_mean,
-                          s->y_std, s->least_label, s->most_label);
+    clrnn_doctor_evidence(d, "the targets have mean %.4g and deviation %.4g, from %.4g to %.4g; ", s->y_mean, s->y_std,
+                          s->least_label, s->most_label);
     if (c->finite)
-        clrnn_doctor_evidence(
-            d, "after %u of %llu steps the training loss is %.4g, the best constant answer has %.4g",
-            c->steps, (unsigned long long)c->wanted, c->trained.loss, v->chance);
+        clrnn_doctor_evidence(d, "after %u of %llu steps the training loss is %.4g, the best constant answer has %.4g",
+                              c->steps, (unsigned long long)c->wanted, c->trained.loss, v->chance);
     else
-        clrnn_doctor_evidence(
-            d, "gradients are as large as they are, and the loss is not finite after %u steps", c->steps);
+        clrnn_doctor_evidence(d, "gradients are as large as they are, and the loss is not finite after %u steps",
+                              c->steps);
     if (far)
-        clrnn_doctor_evidence(
-            d,
-            "; %s moves a weight by at most lr a step, which brings the outputs to about %.3g in the "
-            "whole run",
-            clrnn_optimizer_word(d->config->train.optimizer.kind), reach(v, c));
+        clrnn_doctor_evidence(d,
+                              "; %s moves a weight by at most lr a step, which brings the outputs to about %.3g in the "
+                              "whole run",
+                              clrnn_optimizer_word(d->config->train.optimizer.kind), reach(v, c));
     clrnn_doctor_set(d, "data.normalize_targets=standard");
 }
 
-// Finds the classes whose samples are hardly ever predicted correctly, and that are far rarer than class
-// `common`. If `labels`, finds the labels whose ones are hardly ever found, and are far rarer than their
-// zeros. Returns the commonest of these classes or labels; *count: how many there are.
+// Finds the classes whose samples are hardly ever predicted correctly, and that are far rarer than class `common`. If
+// `labels`, finds the labels whose ones are hardly ever found, and are far rarer than their zeros. Returns the
+// commonest of these classes or labels; *count: how many there are.
 static uint32_t find_lost(const struct clrnn_eval_result *r, uint32_t common, bool labels, uint32_t *count)
 {
     const double rows = (double)r->counted / MAX2(r->classes, 1u);
@@ -395,8 +385,7 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
         clrnn_doctor_evidence(d,
                               "of the %llu rows of %.0f in which it is 1 the net finds %.0f%%; answering 0 "
                               "always is right in %.1f%%",
-                              (unsigned long long)r->per_class[lost].support, rows,
-                              100 * r->per_class[lost].recall,
+                              (unsigned long long)r->per_class[lost].support, rows, 100 * r->per_class[lost].recall,
                               100 * (1 - (double)r->per_class[lost].support / rows));
     } else {
         clrnn_doctor_evidence(
@@ -413,8 +402,8 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
         clrnn_doctor_balance(d);
 }
 
-// Prints the repeated value into text, and returns text: "feature 0's last value", or for several targets
-// "the last values of the features".
+// Prints the repeated value into text, and returns text: "feature 0's last value", or for several targets "the last
+// values of the features".
 static const char *repeated(const struct clrnn_doctor *d, const struct clrnn_trace *c, char text[64])
 {
     const struct clrnn_dataset_info *info = d->train_scan.info;
@@ -440,15 +429,13 @@ static void judge_naive(struct clrnn_examination *v, const struct clrnn_trace *c
                          c->naive_equal ? CLRNN_SEVERITY_ERROR : CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "%s R2", d->valid ? "validation" : "training");
     if (c->naive_equal) {
-        clrnn_doctor_evidence(d, "the target is %s in every row; the net has %.3f", repeated(d, c, what),
-                              best);
+        clrnn_doctor_evidence(d, "the target is %s in every row; the net has %.3f", repeated(d, c, what), best);
         clrnn_doctor_cost(d, "there is nothing to forecast: the answer stands in the inputs");
         clrnn_doctor_remedy(d, "move the targets ahead of the inputs, or leave %s out of X",
                             d->train_scan.info->targets > 1 ? "these features" : "this feature");
         return;
     }
-    clrnn_doctor_evidence(d, "repeating %s has %.4f, the net at best %.4f", repeated(d, c, what), c->naive,
-                          best);
+    clrnn_doctor_evidence(d, "repeating %s has %.4f, the net at best %.4f", repeated(d, c, what), c->naive, best);
 }
 
 // Reports that a linear model predicts as well as the net, unless a repeated value was reported to do so.
@@ -464,8 +451,7 @@ static void judge_as_linear(struct clrnn_examination *v, const struct clrnn_trac
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_NO_BETTER_THAN_NAIVE, CLRNN_SEVERITY_NOTE);
     clrnn_doctor_where(d, "validation R2");
-    clrnn_doctor_evidence(d, "a linear model on the same inputs has %.4f, the net at best %.4f", linear,
-                          best);
+    clrnn_doctor_evidence(d, "a linear model on the same inputs has %.4f, the net at best %.4f", linear, best);
     clrnn_doctor_cost(d, "nothing but time: a straight line says as much");
     clrnn_doctor_remedy(d, "`linear` alone, unless the net is to learn more than it shows here");
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks norms over a single value, windows over time that read padding, attention over padding, and
-// a concat of one branch.
+// Stage 1: checks norms over a single value, windows over time that read padding, attention over padding, and a concat
+// of one branch.
 #include "base/array.h"
 #include "diagnose/doctor/doctor.h"
 #include "model/nest.h"
 
-// Whether the input of layer `at` also reaches the loss without that layer, because a residual or a concat
-// with several branches contains the layer.
+// Whether the input of layer `at` also reaches the loss without that layer, because a residual or a concat with several
+// branches contains the layer.
 static bool is_bypassed(const struct clrnn_config *c, size_t at)
 {
     for (size_t i = clrnn_layer_parent(c, at); i != SIZE_MAX; i = clrnn_layer_parent(c, i))
@@ -28,16 +28,13 @@ static void check_norm(struct clrnn_doctor *d, size_t at)
         return;
     clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_NORM_OF_ONE_VALUE,
                                is_bypassed(c, at) ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_evidence(
-        d, "it reads %u feature%s%s: each value is its own mean, and becomes 0 whatever it was", width,
-        width == 1 ? "" : "s", groups ? " in as many groups" : "");
+    clrnn_doctor_evidence(d, "it reads %u feature%s%s: each value is its own mean, and becomes 0 whatever it was",
+                          width, width == 1 ? "" : "s", groups ? " in as many groups" : "");
     if (is_bypassed(c, at))
-        clrnn_doctor_cost(
-            d, "this branch throws its input away, and the layers before it in the branch do not learn");
+        clrnn_doctor_cost(d, "this branch throws its input away, and the layers before it in the branch do not learn");
     if (groups && width > 1) {
-        clrnn_doctor_remedy(
-            d, "%s.groupnorm.num_groups=1, or another number of which each group has several features",
-            clrnn_layer_entry(c, at, entry));
+        clrnn_doctor_remedy(d, "%s.groupnorm.num_groups=1, or another number of which each group has several features",
+                            clrnn_layer_entry(c, at, entry));
         clrnn_doctor_set_layer(d, at, "num_groups=1");
         return;
     }
@@ -61,10 +58,9 @@ static void check_windows(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_remedy(d, "padding: %u, or padding: same", (span - 1) / 2);
     } else if (span > T && T > 1) {
         clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_WINDOW_LONGER_THAN_ROWS, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_evidence(
-            d, "its windows span %u steps, the rows here have T = %u: each window holds padding", span, T);
-        clrnn_doctor_remedy(d, "a kernel_size of at most %u with dilation %u", (T - 1) / w.dilation + 1,
-                            w.dilation);
+        clrnn_doctor_evidence(d, "its windows span %u steps, the rows here have T = %u: each window holds padding",
+                              span, T);
+        clrnn_doctor_remedy(d, "a kernel_size of at most %u with dilation %u", (T - 1) / w.dilation + 1, w.dilation);
     }
 }
 

@@ -9,8 +9,7 @@
 
 #define ROWS 64u // maximum number of training rows whose predictions are examined
 
-void clrnn_ctc_scan_row(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t row, size_t count,
-                        const float *y)
+void clrnn_ctc_scan_row(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t row, size_t count, const float *y)
 {
     const uint32_t steps = clrnn_dataset_output_length(s->set, row);
     size_t need = count;
@@ -42,14 +41,13 @@ static void check_blank(struct clrnn_doctor *d)
         d,
         "%llu labels in train and %llu in valid are %u, which train.loss.ctc.blank keeps for `no label`; labels "
         "go from %.0f to %.0f, the last layer has %u outputs",
-        (unsigned long long)t->blank_labels, (unsigned long long)v->blank_labels, blank, t->least_label,
-        t->most_label, d->outputs);
+        (unsigned long long)t->blank_labels, (unsigned long long)v->blank_labels, blank, t->least_label, t->most_label,
+        d->outputs);
     if (t->most_label < last && !(v->most_label >= last)) {
-        clrnn_doctor_remedy(
-            d,
-            "train.loss.ctc.blank=%u, a class that no label has; or, if they are padding, count them "
-            "out in y_lengths",
-            last);
+        clrnn_doctor_remedy(d,
+                            "train.loss.ctc.blank=%u, a class that no label has; or, if they are padding, count them "
+                            "out in y_lengths",
+                            last);
         clrnn_doctor_set(d, "train.loss.ctc.blank=%u", last);
     } else {
         clrnn_doctor_remedy(
@@ -69,8 +67,7 @@ static void check_room(struct clrnn_doctor *d)
 
     if (all == 0 || (skipped && all < 0.1 * t->info->S))
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_CTC_TARGET_TOO_LONG,
-                         skipped ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_finding(d, CLRNN_FINDING_CTC_TARGET_TOO_LONG, skipped ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "data.%s y, row %u", s->info->name, s->long_row);
     clrnn_doctor_evidence(
         d,
@@ -95,8 +92,7 @@ void clrnn_doctor_check_ctc(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- predictions
 
-// Adds the number of output steps to *steps, and the number of steps whose most probable class is the blank
-// to *blanks.
+// Adds the number of output steps to *steps, and the number of steps whose most probable class is the blank to *blanks.
 static void count_blanks(const struct clrnn_session *s, const float *out, double *blanks, double *steps)
 {
     const uint32_t K = s->model->outputs, blank = s->config->train.loss.blank;
@@ -148,14 +144,13 @@ void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trac
     char run[64];
 
     // At first every ctc net predicts only blanks: this is a finding only if the whole run was trained.
-    if (d->config->train.loss.kind != CLRNN_LOSS_CTC || !c->finite || !(c->blank_steps == 1) ||
-        !c->complete || v->no_gradient)
+    if (d->config->train.loss.kind != CLRNN_LOSS_CTC || !c->finite || !(c->blank_steps == 1) || !c->complete ||
+        v->no_gradient)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_CTC_BLANK_ONLY, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "training rows after %s", clrnn_trace_span(c, run));
-    clrnn_doctor_evidence(
-        d,
-        "at every step the blank, class %u, is the most probable: no label is ever read; the loss is "
-        "%.4g, the best answer that is the same at every step has %.4g",
-        d->config->train.loss.blank, c->trained.loss, v->chance);
+    clrnn_doctor_evidence(d,
+                          "at every step the blank, class %u, is the most probable: no label is ever read; the loss is "
+                          "%.4g, the best answer that is the same at every step has %.4g",
+                          d->config->train.loss.blank, c->trained.loss, v->chance);
 }

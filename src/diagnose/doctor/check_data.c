@@ -26,8 +26,7 @@ static void check_finite(struct clrnn_doctor *d)
         clrnn_doctor_evidence(d, "%llu tokens lie outside 0 to num_embeddings - 1 = %u, first in row %u",
                               (unsigned long long)b->bad_tokens, d->config->layer[0].num_embeddings - 1,
                               b->bad_token_row);
-        if (fmin(t->least_token, v->least_token) >= 0 &&
-            !clrnn_doctor_found(d, CLRNN_FINDING_NON_INTEGER_TOKENS)) {
+        if (fmin(t->least_token, v->least_token) >= 0 && !clrnn_doctor_found(d, CLRNN_FINDING_NON_INTEGER_TOKENS)) {
             const double size = fmax(t->most_token, v->most_token) + 1;
 
             clrnn_doctor_evidence(d, "; the largest is %.0f", size - 1);
@@ -38,8 +37,8 @@ static void check_finite(struct clrnn_doctor *d)
     if (!t->bad_values && !v->bad_values)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_NON_FINITE_INPUT, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where(d, "data.%s X, row %u, step %u, feature %u", bad->info->name, bad->bad_row,
-                       bad->bad_step, bad->bad_feature);
+    clrnn_doctor_where(d, "data.%s X, row %u, step %u, feature %u", bad->info->name, bad->bad_row, bad->bad_step,
+                       bad->bad_feature);
     clrnn_doctor_evidence(d, "%llu values of %s%llu in train, %llu in valid; the first is %g",
                           (unsigned long long)(t->bad_values + v->bad_values),
                           "X are NaN or infinite: ", (unsigned long long)t->bad_values,
@@ -47,8 +46,8 @@ static void check_finite(struct clrnn_doctor *d)
     d->not_run = "its inputs are not finite.";
 }
 
-// Whether, among the layers [first, end), a batchnorm or layernorm comes before every layer that depends on
-// the scale and offset of its input. A concat counts as such a norm if this is true of each of its branches.
+// Whether, among the layers [first, end), a batchnorm or layernorm comes before every layer that depends on the scale
+// and offset of its input. A concat counts as such a norm if this is true of each of its branches.
 static bool scales_itself(const struct clrnn_config *c, size_t first, size_t end)
 {
     for (size_t i = first; i < end; i = clrnn_layer_end(c, i)) {
@@ -101,12 +100,11 @@ static void check_scale(struct clrnn_doctor *d)
         d,
         "%u of %u features have a root mean square over %g; median %.3g, largest %.3g (feature %u, values "
         "%.4g to %.4g, mean %.4g)",
-        large, s->C, clrnn_threshold.feature_rms, median, s->rms[largest], largest, s->least[largest],
-        s->most[largest], s->mean[largest]);
-    clrnn_doctor_cost(
-        d, s->rms[largest] < 1
-               ? "the inputs hardly move any unit, and weights on them get tiny gradients"
-               : "units sit at their ends or never switch, and gradients are as large as the inputs");
+        large, s->C, clrnn_threshold.feature_rms, median, s->rms[largest], largest, s->least[largest], s->most[largest],
+        s->mean[largest]);
+    clrnn_doctor_cost(d, s->rms[largest] < 1
+                             ? "the inputs hardly move any unit, and weights on them get tiny gradients"
+                             : "units sit at their ends or never switch, and gradients are as large as the inputs");
     clrnn_doctor_set(d, "data.normalize=standard");
 }
 
@@ -122,8 +120,7 @@ static void check_constant(struct clrnn_doctor *d)
     if (!count)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_CONSTANT_FEATURES,
-                         count >= clrnn_threshold.constant_share * s->C ? CLRNN_SEVERITY_WARNING
-                                                                        : CLRNN_SEVERITY_NOTE);
+                         count >= clrnn_threshold.constant_share * s->C ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
     clrnn_doctor_where(d, "data.train X");
     clrnn_doctor_evidence(d, "%u of %u features hold one value in every row and step:", count, s->C);
     for (uint32_t c = 0; c < s->C && shown < 6; c++)
@@ -166,8 +163,8 @@ static void check_count(struct clrnn_doctor *d)
         clrnn_doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_ERROR);
         clrnn_doctor_where(d, "train.batch_size");
         clrnn_doctor_evidence(
-            d, "%u samples do not fill one batch of %u, and drop_last drops what is left: there is no batch",
-            S, t->batch_size);
+            d, "%u samples do not fill one batch of %u, and drop_last drops what is left: there is no batch", S,
+            t->batch_size);
         clrnn_doctor_cost(d, "no step is ever made");
         clrnn_doctor_remedy(d, "train.drop_last=false, or a batch_size of at most %u", S);
         clrnn_doctor_set(d, "train.drop_last=false");
@@ -178,19 +175,18 @@ static void check_count(struct clrnn_doctor *d)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train");
-    clrnn_doctor_evidence(d, "%u sample%s of C = %u features in %u step%s, %llu batch%s an epoch", S,
-                          S == 1 ? "" : "s", s->info->C, s->info->T, s->info->T == 1 ? "" : "s",
-                          (unsigned long long)d->batches, d->batches == 1 ? "" : "es");
+    clrnn_doctor_evidence(d, "%u sample%s of C = %u features in %u step%s, %llu batch%s an epoch", S, S == 1 ? "" : "s",
+                          s->info->C, s->info->T, s->info->T == 1 ? "" : "s", (unsigned long long)d->batches,
+                          d->batches == 1 ? "" : "es");
     if (s->info->y_steps)
         clrnn_doctor_evidence(d, ", %llu targets in all", (unsigned long long)s->labels);
     if (!mse)
         clrnn_doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
     if (S == 1 && s->info->y_steps && s->info->T >= 8)
-        clrnn_doctor_remedy(
-            d,
-            "cut the series into windows, X[i] = x[i:i + %u] with y[i] = y[i:i + %u], the last of "
-            "them for valid; ",
-            s->info->T / 4, s->info->T / 4);
+        clrnn_doctor_remedy(d,
+                            "cut the series into windows, X[i] = x[i:i + %u] with y[i] = y[i:i + %u], the last of "
+                            "them for valid; ",
+                            s->info->T / 4, s->info->T / 4);
     clrnn_doctor_remedy(d, "more data (at least %.0f %s), or a linear model", wanted,
                         s->info->y_steps ? "targets" : "samples");
 }
@@ -217,8 +213,7 @@ static void check_range(struct clrnn_doctor *d)
     clrnn_doctor_finding(d, CLRNN_FINDING_LABEL_RANGE, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "data.%s y, row %u", bad->info->name, bad->bad_label_row);
     clrnn_doctor_evidence(
-        d,
-        "%llu labels in train and %llu in valid do not fit, the first is %.9g; labels lie in [%.9g, %.9g], ",
+        d, "%llu labels in train and %llu in valid do not fit, the first is %.9g; labels lie in [%.9g, %.9g], ",
         (unsigned long long)t->bad_labels, (unsigned long long)v->bad_labels, bad->bad_label, t->least_label,
         t->most_label);
     if (clrnn_loss_is_regression(loss))
@@ -226,15 +221,14 @@ static void check_range(struct clrnn_doctor *d)
     else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS)
         clrnn_doctor_evidence(d, "expected 0 to 1");
     else
-        clrnn_doctor_evidence(d, "expected whole numbers from 0 to %u (the last layer has %u outputs)",
-                              d->outputs - 1, d->outputs);
+        clrnn_doctor_evidence(d, "expected whole numbers from 0 to %u (the last layer has %u outputs)", d->outputs - 1,
+                              d->outputs);
     if (clrnn_loss_is_classes(loss))
         clrnn_doctor_evidence(d, " or ignore_index %d", (int)d->config->train.loss.ignore_index);
     if (bad->set && *clrnn_label_advice(bad->set, advice, sizeof(advice)))
         clrnn_doctor_remedy(d, "%s", advice);
     else if (clrnn_loss_is_classes(loss) && t->least_label >= 0)
-        clrnn_doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels",
-                            t->most_label + 1);
+        clrnn_doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels", t->most_label + 1);
     else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS && t->least_label == -1 && t->most_label == 1)
         clrnn_doctor_remedy(d, "write 0 for -1: y = (y + 1) / 2");
     else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS || loss == CLRNN_LOSS_CTC || clrnn_loss_is_regression(loss))
@@ -263,14 +257,12 @@ static void check_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_WEIGHTS_INVERTED, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "train.loss.%s.%s", clrnn_loss_word(loss->kind), binary ? "pos_weight" : "weight");
-    clrnn_doctor_evidence(
-        d,
-        "class %u has %llu labels and weight %.3g, class %u has %llu and %.3g: the common class "
-        "counts %.3g times as much as the rare one",
-        common, (unsigned long long)s->count[common], heavy, rare, (unsigned long long)s->count[rare], light,
-        counts * heavy / fmax(light, 1e-300));
-    clrnn_doctor_remedy(d, "train.loss.%s.%s=balanced", clrnn_loss_word(loss->kind),
-                        binary ? "pos_weight" : "weight");
+    clrnn_doctor_evidence(d,
+                          "class %u has %llu labels and weight %.3g, class %u has %llu and %.3g: the common class "
+                          "counts %.3g times as much as the rare one",
+                          common, (unsigned long long)s->count[common], heavy, rare, (unsigned long long)s->count[rare],
+                          light, counts * heavy / fmax(light, 1e-300));
+    clrnn_doctor_remedy(d, "train.loss.%s.%s=balanced", clrnn_loss_word(loss->kind), binary ? "pos_weight" : "weight");
     clrnn_doctor_balance(d);
 }
 
@@ -319,20 +311,17 @@ static void check_balance(struct clrnn_doctor *d)
         d,
         "class %u has %llu of %.0f labels (%.2g%%), class %u has %llu; always answering %u is right in "
         "%.1f%%%s",
-        rare, (unsigned long long)s->count[rare], total, 100 * share, common,
-        (unsigned long long)s->count[common], common, 100 * (double)s->count[common] / total,
-        loss->weight || loss->balanced ? "; the loss has weights" : "");
+        rare, (unsigned long long)s->count[rare], total, 100 * share, common, (unsigned long long)s->count[common],
+        common, 100 * (double)s->count[common] / total, loss->weight || loss->balanced ? "; the loss has weights" : "");
     if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS) {
         clrnn_doctor_remedy(
-            d,
-            "train.loss.bce_with_logits.pos_weight=[%.3g], and judge by `clrnn eval`'s recall of each class",
+            d, "train.loss.bce_with_logits.pos_weight=[%.3g], and judge by `clrnn eval`'s recall of each class",
             (double)s->count[0] / (double)s->count[1]);
         return;
     }
     clrnn_doctor_remedy(d, "train.loss.%s.weight=[", clrnn_loss_word(loss->kind));
     for (uint32_t k = 0; k < s->classes; k++)
-        clrnn_doctor_remedy(d, "%s%.3g", k ? ", " : "",
-                            s->count[k] ? total / present / (double)s->count[k] : 1.0);
+        clrnn_doctor_remedy(d, "%s%.3g", k ? ", " : "", s->count[k] ? total / present / (double)s->count[k] : 1.0);
     clrnn_doctor_remedy(d, "], and judge by `clrnn eval`'s recall of each class");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 2: compares the gradients that the device computes with those that the reference computes in double.
-// If they differ, also computes finite differences of the loss on the reference.
+// Stage 2: compares the gradients that the device computes with those that the reference computes in double. If they
+// differ, also computes finite differences of the loss on the reference.
 #include <math.h>
 #include <stdlib.h>
 
@@ -47,8 +47,8 @@ static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most
     if (st == CLRNN_OK && find_most) {
         c->most = fmax(c->most, sqrt(norm));
     } else if (st == CLRNN_OK) {
-        // The divisor is at least 1e-3 of the largest norm, since gradients far smaller than that are only
-        // rounding errors.
+        // The divisor is at least 1e-3 of the largest norm, since gradients far smaller than that are only rounding
+        // errors.
         error = sqrt(error) / (fmax(sqrt(norm), 1e-3 * c->most) + 1e-30);
         if (error > c->error.error) {
             c->worst = i;
@@ -76,14 +76,13 @@ static enum clrnn_status compare(struct check *c)
     return CLRNN_OK;
 }
 
-// Sets *slope to (L(w + h) - L(w - h)) / 2h in double, where L is the loss, h is 1e-5, and w is the element
-// that differs most of the parameter whose gradient differs most.
+// Sets *slope to (L(w + h) - L(w - h)) / 2h in double, where L is the loss, h is 1e-5, and w is the element that
+// differs most of the parameter whose gradient differs most.
 static enum clrnn_status difference(struct check *c, double *slope)
 {
     struct clrnn_model *m = c->there->model;
     const struct clrnn_param *p = &m->entry[c->worst].param;
-    double *values = malloc(p->count * sizeof(*values)), *grad = malloc(p->count * sizeof(*grad)), kept,
-           loss[2];
+    double *values = malloc(p->count * sizeof(*values)), *grad = malloc(p->count * sizeof(*grad)), kept, loss[2];
     size_t at = 0;
     enum clrnn_status st = values && grad ? CLRNN_OK : clrnn_error_memory(m->log, p->count * 16, p->name);
 
@@ -111,8 +110,8 @@ static enum clrnn_status difference(struct check *c, double *slope)
     return st;
 }
 
-// Whether the error exceeds its limit. The limit is higher if many units are saturated: float32 represents
-// the 1 - y and y (1 - y) of such units with little accuracy.
+// Whether the error exceeds its limit. The limit is higher if many units are saturated: float32 represents the 1 - y
+// and y (1 - y) of such units with little accuracy.
 static bool is_off(const struct clrnn_examination *v, double error)
 {
     const struct clrnn_activity *a = &v->start;
@@ -129,11 +128,10 @@ void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_GRADIENT_CHECK_FAILED, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "%s", e->param);
-    clrnn_doctor_evidence(
-        d,
-        "on %s its gradient differs from the reference in double by %.2g of its norm, most "
-        "%.9g against %.9g; finite differences of the loss give %.9g (%u samples, %u steps)",
-        e->device, e->error, e->device_value, e->ref_value, e->slope, e->N, e->T);
+    clrnn_doctor_evidence(d,
+                          "on %s its gradient differs from the reference in double by %.2g of its norm, most "
+                          "%.9g against %.9g; finite differences of the loss give %.9g (%u samples, %u steps)",
+                          e->device, e->error, e->device_value, e->ref_value, e->slope, e->N, e->T);
 }
 
 static enum clrnn_status report(struct check *c)
@@ -155,8 +153,8 @@ static enum clrnn_status prepare(struct check *c)
 {
     const struct clrnn_device_params params = {.select = "ref", .log = c->v->d->log};
     const uint32_t rows = MIN2(CHECK_ROWS, c->v->train_rows), steps = MIN2(CHECK_STEPS, c->v->d->T);
-    // Limits the time steps of the batch, since the reference is slow: each weight takes 6 operations per
-    // step and sample (a multiply and an add in each of three passes).
+    // Limits the time steps of the batch, since the reference is slow: each weight takes 6 operations per step and
+    // sample (a multiply and an add in each of three passes).
     const double scale = 6.0 * (double)clrnn_model_size(c->v->session->model) * rows * steps / CHECK_FLOPS;
     const struct clrnn_session_params session = {
         .view = {.row = c->v->rows,

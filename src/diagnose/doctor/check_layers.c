@@ -12,9 +12,8 @@ static bool is_affine_norm(const struct clrnn_layer *layer)
     return (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM) && layer->affine;
 }
 
-// Counts the layers with weights whose only path to the loss leads through layer `at`. If a residual, or a
-// concat of several branches, contains `at`, the layers before that block have another path and are not
-// counted.
+// Counts the layers with weights whose only path to the loss leads through layer `at`. If a residual, or a concat of
+// several branches, contains `at`, the layers before that block have another path and are not counted.
 static size_t weights_below(const struct clrnn_config *c, size_t at)
 {
     size_t count = 0;
@@ -38,16 +37,15 @@ static void check_round(struct clrnn_doctor *d, size_t at)
         return;
     d->gradient_blocked = true;
     clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_NON_DIFFERENTIABLE_OP, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_evidence(
-        d,
-        "round() is flat between its steps: its gradient is 0 everywhere, and the %zu layer%s with "
-        "weights below it get%s none",
-        below, below == 1 ? "" : "s", below == 1 ? "s" : "");
+    clrnn_doctor_evidence(d,
+                          "round() is flat between its steps: its gradient is 0 everywhere, and the %zu layer%s with "
+                          "weights below it get%s none",
+                          below, below == 1 ? "" : "s", below == 1 ? "s" : "");
     clrnn_doctor_remove_layer(d, at);
 }
 
-// Reports that the dropout probability p, the value of `key` in a recurrent layer, leaves few of `units`
-// units. `what`: which units they are.
+// Reports that the dropout probability p, the value of `key` in a recurrent layer, leaves few of `units` units. `what`:
+// which units they are.
 static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key, double p, uint32_t units,
                              const char *what)
 {
@@ -72,8 +70,7 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
 
         clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_SINGLE_TIME_STEP, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_evidence(
-            d,
-            "%s: with T = 1 and h0 = 0 the layer never recurs; the gradient of its %u weight_hh is exactly 0",
+            d, "%s: with T = 1 and h0 = 0 the layer never recurs; the gradient of its %u weight_hh is exactly 0",
             by_lengths  ? "data.train.lengths gives every row one step that counts"
             : from_data ? "X has one time step"
                         : "the layers before it leave one step",
@@ -81,9 +78,8 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
         if (by_lengths)
             clrnn_doctor_remedy(d, "correct the lengths: the number of each row's steps, up to T = %u", d->T);
         else if (from_data && d->train_scan.info->C == 1)
-            clrnn_doctor_remedy(
-                d, "give each sample more steps, X as (N, T, 1): of a series s and T = 32 "
-                   "X[i] = s[i:i + 32] with y[i] = s[i + 32]; or use `linear` with `tanh` instead");
+            clrnn_doctor_remedy(d, "give each sample more steps, X as (N, T, 1): of a series s and T = 32 "
+                                   "X[i] = s[i:i + 32] with y[i] = s[i + 32]; or use `linear` with `tanh` instead");
         else if (from_data)
             clrnn_doctor_remedy(
                 d,
@@ -95,19 +91,16 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
     }
     if (l->kind == CLRNN_LAYER_RNN && T >= clrnn_threshold.long_sequence) {
         clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_SEQUENCE_TOO_LONG, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_evidence(
-            d,
-            "a plain rnn runs over T = %u steps; a gradient that shrinks by 5%% a step reaches "
-            "the first with "
-            "%.1e of its size, one that grows by 5%% with %.1e",
-            T, pow(1 - ends, T), pow(1 + ends, T));
+        clrnn_doctor_evidence(d,
+                              "a plain rnn runs over T = %u steps; a gradient that shrinks by 5%% a step reaches "
+                              "the first with "
+                              "%.1e of its size, one that grows by 5%% with %.1e",
+                              T, pow(1 - ends, T), pow(1 + ends, T));
     }
     if (l->dropout > 0 && l->num_layers == 1) {
         clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_DROPOUT_ONE_LAYER, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_evidence(d, "dropout: %g stands between the layers of a stack, but num_layers is 1",
-                              l->dropout);
-        clrnn_doctor_remedy(d, "take the argument out, or put `- dropout: {p: %g}` after the layer",
-                            l->dropout);
+        clrnn_doctor_evidence(d, "dropout: %g stands between the layers of a stack, but num_layers is 1", l->dropout);
+        clrnn_doctor_remedy(d, "take the argument out, or put `- dropout: {p: %g}` after the layer", l->dropout);
         clrnn_doctor_set_layer(d, at, "dropout=0.0");
     }
     if (l->dropout >= clrnn_threshold.dropout_p && l->num_layers > 1)
@@ -134,10 +127,9 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_remedy(d, "%s.dropout.p=0.5 or less", clrnn_layer_entry(c, at, entry));
         clrnn_doctor_set_layer(d, at, "p=0.5");
     }
-    // Dropout changes the variance, and activations and pools pass the change on to a batchnorm. A linear
-    // layer passes it on as well, but is not skipped here: dropout, linear, batchnorm is common and learns.
-    while (next != SIZE_MAX &&
-           (clrnn_layer_is_activation(&c->layer[next]) || c->layer[next].kind == CLRNN_LAYER_POOL))
+    // Dropout changes the variance, and activations and pools pass the change on to a batchnorm. A linear layer passes
+    // it on as well, but is not skipped here: dropout, linear, batchnorm is common and learns.
+    while (next != SIZE_MAX && (clrnn_layer_is_activation(&c->layer[next]) || c->layer[next].kind == CLRNN_LAYER_POOL))
         next = clrnn_layer_after(c, next);
     if (p <= 0 || next == SIZE_MAX || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)
         return;
@@ -163,17 +155,15 @@ static void check_momentum(struct clrnn_doctor *d, size_t at)
         return;
     clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_BATCHNORM_MOMENTUM, CLRNN_SEVERITY_WARNING);
     if (high)
-        clrnn_doctor_evidence(
-            d,
-            "momentum %g: new running statistics are %g of the old ones and %g of the newest batch; "
-            "frameworks that count the old ones' share write %g for this layer's 0.1",
-            l->momentum, 1 - l->momentum, l->momentum, 0.9);
+        clrnn_doctor_evidence(d,
+                              "momentum %g: new running statistics are %g of the old ones and %g of the newest batch; "
+                              "frameworks that count the old ones' share write %g for this layer's 0.1",
+                              l->momentum, 1 - l->momentum, l->momentum, 0.9);
     else
-        clrnn_doctor_evidence(
-            d,
-            "momentum %g over %.0f steps: the running statistics keep %.0f%% of the mean 0 and "
-            "variance 1 that they were made with",
-            l->momentum, steps, 100 * pow(1 - l->momentum, steps));
+        clrnn_doctor_evidence(d,
+                              "momentum %g over %.0f steps: the running statistics keep %.0f%% of the mean 0 and "
+                              "variance 1 that they were made with",
+                              l->momentum, steps, 100 * pow(1 - l->momentum, steps));
     clrnn_doctor_cost(d, high ? "eval mode normalises by the last few rows alone: validation jumps"
                               : "eval mode is another function than train mode");
     clrnn_doctor_remedy(d, "%s.batchnorm.momentum=0.1", clrnn_layer_entry(d->config, at, entry));
@@ -184,8 +174,7 @@ static void check_momentum(struct clrnn_doctor *d, size_t at)
 static void check_batchnorm(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
-    const uint32_t S = d->train_scan.info->S, B = c->train.batch_size,
-                   T = clrnn_layers_steps(d->config, at, d->T);
+    const uint32_t S = d->train_scan.info->S, B = c->train.batch_size, T = clrnn_layers_steps(d->config, at, d->T);
     const uint32_t rest = c->train.drop_last || B == 0 ? 0 : S % B;
     uint32_t larger = MIN2(32u, S);
     size_t below = clrnn_layer_before(c, at);
@@ -197,9 +186,8 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
         below = clrnn_layer_before(c, below);
     if (below != SIZE_MAX && c->layer[below].kind == CLRNN_LAYER_LINEAR && c->layer[below].bias) {
         clrnn_doctor_layer_finding(d, below, CLRNN_FINDING_DEAD_BIAS, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_evidence(
-            d, "its %u biases are taken out again with the mean by the batchnorm at layers[%s]",
-            c->layer[below].out_features, clrnn_layer_path(c, at, text, sizeof(text)));
+        clrnn_doctor_evidence(d, "its %u biases are taken out again with the mean by the batchnorm at layers[%s]",
+                              c->layer[below].out_features, clrnn_layer_path(c, at, text, sizeof(text)));
         clrnn_doctor_remedy(d, "%s.linear.bias=false", clrnn_layer_entry(c, below, text));
     }
     check_momentum(d, at);
@@ -208,14 +196,12 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM, CLRNN_SEVERITY_ERROR);
     if (B == 1) {
         clrnn_doctor_evidence(d, "batch_size is 1 and the layer sees one step: the batch's variance is 0");
-        clrnn_doctor_cost(d,
-                          "every output is the layer's bias, whatever the input; PyTorch refuses to train");
+        clrnn_doctor_cost(d, "every output is the layer's bias, whatever the input; PyTorch refuses to train");
         clrnn_doctor_remedy(d, "train.batch_size=%u, or layernorm instead", larger);
         clrnn_doctor_set(d, "train.batch_size=%u", larger);
         return;
     }
-    clrnn_doctor_evidence(d, "%u samples in batches of %u leave a last batch of 1, whose variance is 0", S,
-                          B);
+    clrnn_doctor_evidence(d, "%u samples in batches of %u leave a last batch of 1, whose variance is 0", S, B);
     clrnn_doctor_set(d, "train.drop_last=true");
 }
 
@@ -229,8 +215,7 @@ static void check_pool(struct clrnn_doctor *d, size_t at)
 
     if (c->layer[at].over != CLRNN_POOL_LAST || d->T == 1)
         return;
-    while (from != SIZE_MAX && !clrnn_layer_is_recurrent(&c->layer[from]) &&
-           !clrnn_layer_nests(&c->layer[from]))
+    while (from != SIZE_MAX && !clrnn_layer_is_recurrent(&c->layer[from]) && !clrnn_layer_nests(&c->layer[from]))
         from = clrnn_layer_before(c, from);
     if (from == SIZE_MAX || !c->layer[from].bidirectional)
         return;
@@ -240,14 +225,12 @@ static void check_pool(struct clrnn_doctor *d, size_t at)
         "`over: last` takes step %u of %u; there the reverse direction of layers[%s] has read one step, and "
         "its weight_hh_l%u_reverse gets gradient 0",
         d->T, d->T, clrnn_layer_path(c, from, path, sizeof(path)), c->layer[from].num_layers - 1);
-    clrnn_doctor_cost(d, "half of the layer, %u units, knows the last step alone",
-                      c->layer[from].hidden_size);
+    clrnn_doctor_cost(d, "half of the layer, %u units, knows the last step alone", c->layer[from].hidden_size);
     if (from != before) {
-        clrnn_doctor_remedy(
-            d,
-            "use `over: mean` or `over: max` in layers[%s], or `over: final` directly after the "
-            "recurrent layer",
-            clrnn_layer_path(c, at, path, sizeof(path)));
+        clrnn_doctor_remedy(d,
+                            "use `over: mean` or `over: max` in layers[%s], or `over: final` directly after the "
+                            "recurrent layer",
+                            clrnn_layer_path(c, at, path, sizeof(path)));
         return;
     }
     clrnn_doctor_remedy(d, "%s.pool.over=final (h_n: both directions after all they read)",

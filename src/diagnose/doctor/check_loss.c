@@ -40,8 +40,7 @@ bool clrnn_doctor_blame_linear(struct clrnn_doctor *d)
     if (!d->only_linear)
         return false;
     clrnn_doctor_evidence(d, "; no layer is nonlinear: whatever their number, they are one linear model");
-    clrnn_doctor_remedy(d,
-                        "put a nonlinear layer between the others: `relu` or `tanh`, or `gru` for sequences");
+    clrnn_doctor_remedy(d, "put a nonlinear layer between the others: `relu` or `tanh`, or `gru` for sequences");
     return true;
 }
 
@@ -89,8 +88,7 @@ static void softmax_before_cross_entropy(struct clrnn_doctor *d, size_t at)
         "cross_entropy applies its own softmax; on top of this one its logits lie in [0, 1], so that even "
         "a perfect answer costs ln(1 + %u/e) = %.4f, and gradients shrink with the softmax's slope",
         K - 1, log1p((K - 1) * exp(-1.0)));
-    clrnn_doctor_cost(d, "the loss never falls below %.4f; learning is slower or stops",
-                      log1p((K - 1) * exp(-1.0)));
+    clrnn_doctor_cost(d, "the loss never falls below %.4f; learning is slower or stops", log1p((K - 1) * exp(-1.0)));
     clrnn_doctor_remove_layer(d, at);
 }
 
@@ -123,8 +121,7 @@ static void check_cross_entropy(struct clrnn_doctor *d, size_t at, enum clrnn_la
     } else if (kind == CLRNN_LAYER_LOG_SOFTMAX) {
         mismatch(d, at, CLRNN_SEVERITY_NOTE);
         clrnn_doctor_evidence(
-            d,
-            "cross_entropy applies its own log-softmax; the log-softmax of a log-softmax is the same again");
+            d, "cross_entropy applies its own log-softmax; the log-softmax of a log-softmax is the same again");
         clrnn_doctor_cost(d, "nothing but the time to compute it");
         clrnn_doctor_remedy(d, "take it out, or use the loss nll");
     } else if (kind == CLRNN_LAYER_RELU) {
@@ -154,9 +151,8 @@ static void check_nll(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
                              ? "the outputs are no longer pushed towards the right class alone"
                              : "the loss has no lower bound: all outputs grow, no class is learnt");
     clrnn_doctor_remedy(d,
-                        at < d->config->layer_count
-                            ? "take the %s out and use `loss: cross_entropy`%s"
-                            : "%s`loss: cross_entropy`, or a log_softmax as the last layer%s",
+                        at < d->config->layer_count ? "take the %s out and use `loss: cross_entropy`%s"
+                                                    : "%s`loss: cross_entropy`, or a log_softmax as the last layer%s",
                         at < d->config->layer_count ? clrnn_layer_word(kind) : "", "");
     if (at < d->config->layer_count)
         clrnn_doctor_remove_layer(d, at);
@@ -173,17 +169,14 @@ static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     mismatch(d, at, CLRNN_SEVERITY_ERROR);
     if (kind == CLRNN_LAYER_SIGMOID)
         clrnn_doctor_evidence(
-            d,
-            "bce_with_logits applies its own sigmoid; on top of this one probabilities lie in [0.5, 0.731]: "
-            "0 is never answered, and a perfect answer costs 0.6931 for each 0 and 0.3133 for each 1");
+            d, "bce_with_logits applies its own sigmoid; on top of this one probabilities lie in [0.5, 0.731]: "
+               "0 is never answered, and a perfect answer costs 0.6931 for each 0 and 0.3133 for each 1");
     else if (isinf(high))
-        clrnn_doctor_evidence(
-            d, "bce_with_logits wants a logit of any size; behind a %s no probability is under %.2g",
-            clrnn_layer_word(kind), 1 / (1 + exp(-low)));
+        clrnn_doctor_evidence(d, "bce_with_logits wants a logit of any size; behind a %s no probability is under %.2g",
+                              clrnn_layer_word(kind), 1 / (1 + exp(-low)));
     else if (kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX)
         clrnn_doctor_evidence(
-            d,
-            "bce_with_logits wants a logit of any size for each label by itself; a %s ties the labels together%s",
+            d, "bce_with_logits wants a logit of any size for each label by itself; a %s ties the labels together%s",
             clrnn_layer_word(kind),
             kind == CLRNN_LAYER_SOFTMAX ? ", and probabilities lie in [0.5, 0.731]"
                                         : ", and no probability is over 0.5");
@@ -208,8 +201,8 @@ static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     if (s->least_label >= low - slack && s->most_label <= high + slack)
         return;
     mismatch(d, at, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->least_label,
-                          s->most_label, clrnn_layer_word(kind), low, high);
+    clrnn_doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->least_label, s->most_label,
+                          clrnn_layer_word(kind), low, high);
     clrnn_doctor_cost(d, "targets outside are never reached, and pull units to their ends");
     clrnn_doctor_remedy(d, "take the %s out of model.layers, or scale the targets", clrnn_layer_word(kind));
     clrnn_doctor_remove_layer(d, at);
@@ -221,8 +214,8 @@ static void softmax_of_one(struct clrnn_doctor *d, size_t at)
     const char *word = clrnn_layer_word(d->config->layer[at].kind);
 
     mismatch(d, at, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_evidence(d, "a %s over one output is %d whatever the weights are: the loss is a constant",
-                          word, d->config->layer[at].kind == CLRNN_LAYER_SOFTMAX);
+    clrnn_doctor_evidence(d, "a %s over one output is %d whatever the weights are: the loss is a constant", word,
+                          d->config->layer[at].kind == CLRNN_LAYER_SOFTMAX);
     clrnn_doctor_cost(d, "no parameter gets a gradient");
     clrnn_doctor_remedy(d, "take the %s out of model.layers", word);
     clrnn_doctor_remove_layer(d, at);
@@ -246,8 +239,7 @@ static void check_ctc(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
         clrnn_doctor_remove_layer(d, at);
     } else if (kind == CLRNN_LAYER_LOG_SOFTMAX) {
         mismatch(d, at, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_evidence(
-            d, "ctc applies its own log-softmax; the log-softmax of a log-softmax is the same again");
+        clrnn_doctor_evidence(d, "ctc applies its own log-softmax; the log-softmax of a log-softmax is the same again");
         clrnn_doctor_cost(d, "nothing but the time to compute it");
         clrnn_doctor_remedy(d, "take it out of model.layers");
     }
@@ -256,8 +248,7 @@ static void check_ctc(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
 void clrnn_doctor_check_loss(struct clrnn_doctor *d)
 {
     const size_t at = last_activation(d->config);
-    const enum clrnn_layer_kind kind =
-        at < d->config->layer_count ? d->config->layer[at].kind : CLRNN_LAYER_LINEAR;
+    const enum clrnn_layer_kind kind = at < d->config->layer_count ? d->config->layer[at].kind : CLRNN_LAYER_LINEAR;
 
     if (d->outputs == 1 && (kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX)) {
         softmax_of_one(d, at);

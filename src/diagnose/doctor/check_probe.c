@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 2: checks that need only a few passes: the first loss, zero gradients, samples that affect other
-// samples of their batch, and overfitting one batch.
+// Stage 2: checks that need only a few passes: the first loss, zero gradients, samples that affect other samples of
+// their batch, and overfitting one batch.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +25,10 @@ void clrnn_doctor_excuse(struct clrnn_examination *v, double trained)
 
     for (size_t i = 0; i < r->count && trained < clrnn_threshold.harmless * v->chance; i++) {
         struct clrnn_finding *f = &r->finding[i];
-        const bool slight = f->id == clrnn_finding_table[CLRNN_FINDING_INITIAL_LOSS_OFF].id &&
-                            v->initial_loss < 5 * v->expected;
-        const bool by_token = f->id == clrnn_finding_table[CLRNN_FINDING_PADDING_IN_FRONT].id &&
-                              f->severity == CLRNN_SEVERITY_WARNING;
+        const bool slight =
+            f->id == clrnn_finding_table[CLRNN_FINDING_INITIAL_LOSS_OFF].id && v->initial_loss < 5 * v->expected;
+        const bool by_token =
+            f->id == clrnn_finding_table[CLRNN_FINDING_PADDING_IN_FRONT].id && f->severity == CLRNN_SEVERITY_WARNING;
 
         if (slight || by_token)
             f->severity = CLRNN_SEVERITY_NOTE;
@@ -48,27 +48,25 @@ void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)
         clrnn_doctor_where(d, "the first batch");
         clrnn_doctor_evidence(d, "the loss is %g before any training, expected about %.4g", loss, expected);
         clrnn_doctor_cost(d, "no step can be made from there");
-        clrnn_doctor_remedy(
-            d, "check the initial weights and the scale of the inputs (data.normalize=standard)");
+        clrnn_doctor_remedy(d, "check the initial weights and the scale of the inputs (data.normalize=standard)");
         return;
     }
     if (loss <= clrnn_threshold.initial_loss * expected + clrnn_threshold.initial_slack * fmax(v->chance, 0))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_INITIAL_LOSS_OFF, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "the first batches");
-    clrnn_doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g",
-                          loss, expected);
+    clrnn_doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g", loss,
+                          expected);
     if (d->config->train.loss.kind == CLRNN_LOSS_CROSS_ENTROPY)
         clrnn_doctor_evidence(d, " (ln %u)", d->outputs);
-    clrnn_doctor_remedy(d, d->params->init
-                               ? "check the weights in the --init file, above all the last layer's scale"
-                               : "scale the inputs (data.normalize=standard), or the targets for mse");
+    clrnn_doctor_remedy(d, d->params->init ? "check the weights in the --init file, above all the last layer's scale"
+                                           : "scale the inputs (data.normalize=standard), or the targets for mse");
 }
 
 // ---------------------------------------------------------------- gradients that are zero
 
-// Raises each element of most [entry_count] to the largest |gradient| of that parameter, if it is larger. NaN
-// counts as infinite.
+// Raises each element of most [entry_count] to the largest |gradient| of that parameter, if it is larger. NaN counts as
+// infinite.
 static enum clrnn_status largest_gradients(struct clrnn_model *m, double *most)
 {
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -99,8 +97,7 @@ static bool explained(const struct clrnn_examination *v, const struct clrnn_entr
     return clrnn_doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
 }
 
-void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
-                                      const double *most)
+void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m, const double *most)
 {
     struct clrnn_doctor *d = v->d;
     size_t trained = 0, zero = 0, shown = 0, hidden = 0;
@@ -119,9 +116,8 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_ZERO_GRADIENT, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "model parameters");
-    clrnn_doctor_evidence(
-        d, "%zu of %zu parameters have gradient exactly 0, at the start and after %u steps:", zero, trained,
-        ZERO_STEPS);
+    clrnn_doctor_evidence(d, "%zu of %zu parameters have gradient exactly 0, at the start and after %u steps:", zero,
+                          trained, ZERO_STEPS);
     for (size_t i = 0; i < m->entry_count && shown < NAMES_SHOWN; i++)
         if (m->entry[i].param.trained && most[i] == 0)
             clrnn_doctor_evidence(d, "%s %s", shown++ ? "," : "", m->entry[i].param.name);
@@ -131,13 +127,12 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
         clrnn_doctor_evidence(d, "; the round above them lets none through");
     clrnn_doctor_cost(d, v->no_gradient ? "nothing is learnt at all: the loss stands still whatever the lr"
                                         : "these parameters stay what they were drawn");
-    clrnn_doctor_remedy(
-        d, d->gradient_blocked ? "take the round out of model.layers"
-           : clrnn_doctor_found(d, CLRNN_FINDING_NORM_OF_ONE_VALUE)
-               ? "mend norm-of-one-value, which lets none through"
-           : v->start.worst_dead && v->start.worst_dead->dead >= clrnn_threshold.dead
-               ? "the relu units above them are never on: start from other weights, or use `tanh`"
-               : "look for a layer above them whose output does not depend on its input");
+    clrnn_doctor_remedy(d, d->gradient_blocked ? "take the round out of model.layers"
+                           : clrnn_doctor_found(d, CLRNN_FINDING_NORM_OF_ONE_VALUE)
+                               ? "mend norm-of-one-value, which lets none through"
+                           : v->start.worst_dead && v->start.worst_dead->dead >= clrnn_threshold.dead
+                               ? "the relu units above them are never on: start from other weights, or use `tanh`"
+                               : "look for a layer above them whose output does not depend on its input");
 }
 
 // ---------------------------------------------------------------- effects of other rows of a batch
@@ -162,9 +157,8 @@ void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_lea
 
         if (l->kind != CLRNN_LAYER_BATCHNORM || l->track_running_stats)
             continue;
-        clrnn_doctor_evidence(
-            d, "; layers[%s] (batchnorm) has track_running_stats: false and normalises by the batch",
-            clrnn_layer_path(d->config, i, text, sizeof(text)));
+        clrnn_doctor_evidence(d, "; layers[%s] (batchnorm) has track_running_stats: false and normalises by the batch",
+                              clrnn_layer_path(d->config, i, text, sizeof(text)));
         clrnn_doctor_remedy(d, "%s %s.batchnorm.track_running_stats=true",
                             named++ ? "" : "keep running statistics:", clrnn_layer_entry(d->config, i, text));
         clrnn_doctor_set_layer(d, i, "track_running_stats=true");
@@ -189,8 +183,8 @@ static enum clrnn_status predict(struct clrnn_examination *v, uint32_t count, fl
     return st;
 }
 
-// Compares the eval-mode outputs of up to 8 rows in a batch of their own with the outputs of the same rows in
-// a batch with other rows.
+// Compares the eval-mode outputs of up to 8 rows in a batch of their own with the outputs of the same rows in a batch
+// with other rows.
 static enum clrnn_status measure_leak(struct clrnn_examination *v, struct clrnn_leak *leak)
 {
     const uint32_t n = MIN2(v->train_rows, 8u), all = MIN2(v->eval_rows, v->train_rows);
@@ -265,8 +259,7 @@ static void conclude_overfit(struct clrnn_examination *v, const struct overfit *
 {
     const uint32_t n = v->overfit_steps;
     const size_t eighth = n / 8;
-    const double last = mean_of(o->loss, n - eighth, n),
-                 before = mean_of(o->loss, n - 2 * eighth, n - eighth);
+    const double last = mean_of(o->loss, n - eighth, n), before = mean_of(o->loss, n - 2 * eighth, n - eighth);
 
     v->overfit_last = o->loss[n - 1];
     v->overfit_still = n >= 40 && last > (1 - clrnn_threshold.overfit_still) * before;
@@ -275,8 +268,8 @@ static void conclude_overfit(struct clrnn_examination *v, const struct overfit *
 static bool has_dropout(const struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i++)
-        if ((c->layer[i].kind == CLRNN_LAYER_DROPOUT && c->layer[i].p > 0) ||
-            c->layer[i].recurrent_dropout > 0 || (c->layer[i].dropout > 0 && c->layer[i].num_layers > 1))
+        if ((c->layer[i].kind == CLRNN_LAYER_DROPOUT && c->layer[i].p > 0) || c->layer[i].recurrent_dropout > 0 ||
+            (c->layer[i].dropout > 0 && c->layer[i].num_layers > 1))
             return true;
     return false;
 }
@@ -294,16 +287,15 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
     clrnn_doctor_finding(d, CLRNN_FINDING_CANNOT_OVERFIT_ONE_BATCH,
                          harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "one batch of %u samples", v->overfit_rows);
-    clrnn_doctor_evidence(
-        d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
-        v->overfit_steps, v->overfit_first, v->overfit_last, v->overfit_lowest);
+    clrnn_doctor_evidence(d,
+                          "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
+                          v->overfit_steps, v->overfit_first, v->overfit_last, v->overfit_lowest);
     if (v->no_gradient)
         clrnn_doctor_evidence(d, ": no parameter has a gradient%s",
                               has_dropout(d->config) ? ", what moves is dropout" : "");
     else if (v->batch_is_off)
         clrnn_doctor_evidence(d, ": on this batch no parameter has a gradient%s",
-                              v->start.worst_dead ? ", as where relu units are off for all of its samples"
-                                                  : "");
+                              v->start.worst_dead ? ", as where relu units are off for all of its samples" : "");
     if (harmless) {
         clrnn_doctor_evidence(d, "; over all rows it learns well enough");
         clrnn_doctor_cost(d, "nothing, where rows are noisy or the net is meant to be small");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: checks the quality of the trained model: whether it uses its inputs, fits the labels, and does as
-// well in eval mode and on validation rows.
+// Stage 3: checks the quality of the trained model: whether it uses its inputs, fits the labels, and does as well in
+// eval mode and on validation rows.
 #include <math.h>
 #include <stdio.h>
 
@@ -21,20 +21,18 @@ static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_WORSE_THAN_LINEAR, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "validation %s", mse ? "R2" : "accuracy");
-    clrnn_doctor_evidence(d, "a linear model on the same inputs reaches %.3f, this net at best %.3f",
-                          c->linear.quality, clrnn_trace_best_quality(c));
+    clrnn_doctor_evidence(d, "a linear model on the same inputs reaches %.3f, this net at best %.3f", c->linear.quality,
+                          clrnn_trace_best_quality(c));
 }
 
 // Whether a finding explains a high loss, instead of only describing it.
 static bool explained(const struct clrnn_doctor *d)
 {
     static const enum clrnn_finding_kind sight[] = {
-        CLRNN_FINDING_LOSS_FLAT,          CLRNN_FINDING_WORSE_THAN_LINEAR,
-        CLRNN_FINDING_INPUTS_IGNORED,     CLRNN_FINDING_TIME_IGNORED,
-        CLRNN_FINDING_OVERFITTING,        CLRNN_FINDING_CANNOT_OVERFIT_ONE_BATCH,
-        CLRNN_FINDING_DUPLICATE_ROWS,     CLRNN_FINDING_TRAIN_VALID_LEAK,
-        CLRNN_FINDING_TRAIN_VALID_SHIFT,  CLRNN_FINDING_TRAIN_VALID_OVERLAP,
-        CLRNN_FINDING_CONSTANT_FEATURES,  CLRNN_FINDING_CLASS_IMBALANCE,
+        CLRNN_FINDING_LOSS_FLAT,           CLRNN_FINDING_WORSE_THAN_LINEAR, CLRNN_FINDING_INPUTS_IGNORED,
+        CLRNN_FINDING_TIME_IGNORED,        CLRNN_FINDING_OVERFITTING,       CLRNN_FINDING_CANNOT_OVERFIT_ONE_BATCH,
+        CLRNN_FINDING_DUPLICATE_ROWS,      CLRNN_FINDING_TRAIN_VALID_LEAK,  CLRNN_FINDING_TRAIN_VALID_SHIFT,
+        CLRNN_FINDING_TRAIN_VALID_OVERLAP, CLRNN_FINDING_CONSTANT_FEATURES, CLRNN_FINDING_CLASS_IMBALANCE,
         CLRNN_FINDING_LABELS_LOOK_RANDOM,
     };
 
@@ -50,8 +48,8 @@ static bool explained(const struct clrnn_doctor *d)
     return false;
 }
 
-// Reports a net whose training loss never became low. A net whose loss was low and rose again, for example
-// because a gradient exploded late, is not reported: it is not too small.
+// Reports a net whose training loss never became low. A net whose loss was low and rose again, for example because a
+// gradient exploded late, is not reported: it is not too small.
 static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -96,9 +94,8 @@ static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_tr
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_OVERFITTING, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "validation loss");
-    clrnn_doctor_evidence(
-        d, "it rises from %.4g (after %zu of %zu looks) to %.4g while the training loss is %.4g", lowest,
-        at + 1, c->valid_count, last, c->trained.loss);
+    clrnn_doctor_evidence(d, "it rises from %.4g (after %zu of %zu looks) to %.4g while the training loss is %.4g",
+                          lowest, at + 1, c->valid_count, last, c->trained.loss);
 }
 
 // ---------------------------------------------------------------- train and eval mode, use of the inputs
@@ -127,8 +124,8 @@ static void judge_modes(struct clrnn_examination *v, const struct clrnn_trace *c
         return; // the running statistics are still converging
     clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_EVAL_MISMATCH, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "train and eval mode");
-    clrnn_doctor_evidence(d, "the same training rows have loss %.4g in train mode and %.4g in eval mode",
-                          c->train_mode, c->trained.loss);
+    clrnn_doctor_evidence(d, "the same training rows have loss %.4g in train mode and %.4g in eval mode", c->train_mode,
+                          c->trained.loss);
     if (norm)
         clrnn_doctor_evidence(d, "; a batchnorm has momentum %g", slowest);
     clrnn_doctor_remedy(d, norm ? "momentum 0.1 for the batchnorm:"
@@ -158,17 +155,15 @@ static void judge_inputs(struct clrnn_examination *v, const struct clrnn_trace *
     if (blank && high) {
         clrnn_doctor_finding(d, CLRNN_FINDING_INPUTS_IGNORED, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_where(d, "model");
-        clrnn_doctor_evidence(
-            d, "with every input replaced by its mean the loss is %.4g, with the real ones %.4g",
-            c->blank.loss, c->trained.loss);
+        clrnn_doctor_evidence(d, "with every input replaced by its mean the loss is %.4g, with the real ones %.4g",
+                              c->blank.loss, c->trained.loss);
     }
     if (!time)
         return;
     harm = high || (clrnn_trace_linear_is_better(v, c) && !c->naive_equal);
     clrnn_doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, harm ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
     clrnn_doctor_where(d, "model");
-    clrnn_doctor_evidence(d,
-                          "with the time steps of every row shuffled the loss is %.4g, in their order %.4g",
+    clrnn_doctor_evidence(d, "with the time steps of every row shuffled the loss is %.4g, in their order %.4g",
                           c->shuffled.loss, c->trained.loss);
     if (harm) {
         clrnn_doctor_evidence(d, " (T = %u)", d->T);
@@ -215,20 +210,18 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
         clrnn_doctor_evidence(d, ", a linear model %.3f", c->linear.quality);
 }
 
-// Reports targets whose deviation is far above the size of an error (beta or delta; l1: 1) above which a
-// robust loss grows linearly. The gradient of the loss then shows only the sign of an error, not its size.
+// Reports targets whose deviation is far above the size of an error (beta or delta; l1: 1) above which a robust loss
+// grows linearly. The gradient of the loss then shows only the sign of an error, not its size.
 static void judge_robust(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
     const struct clrnn_loss_config *l = &d->config->train.loss;
     const struct clrnn_scan *s = &d->train_scan;
     const bool bends = l->kind == CLRNN_LOSS_SMOOTH_L1 || l->kind == CLRNN_LOSS_HUBER;
-    const double bend = l->kind == CLRNN_LOSS_SMOOTH_L1 ? l->beta
-                        : l->kind == CLRNN_LOSS_HUBER   ? l->delta
-                                                        : 1;
+    const double bend = l->kind == CLRNN_LOSS_SMOOTH_L1 ? l->beta : l->kind == CLRNN_LOSS_HUBER ? l->delta : 1;
 
-    if ((!bends && l->kind != CLRNN_LOSS_L1) || d->config->data.standard_targets || !c->finite ||
-        v->no_gradient || !(s->y_std > clrnn_threshold.target_size * fmax(bend, 1)) ||
+    if ((!bends && l->kind != CLRNN_LOSS_L1) || d->config->data.standard_targets || !c->finite || v->no_gradient ||
+        !(s->y_std > clrnn_threshold.target_size * fmax(bend, 1)) ||
         !(c->trained.loss > clrnn_threshold.stuck * v->chance) || clrnn_trace_still_falling(c))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_ROBUST_LOSS_SCALE, CLRNN_SEVERITY_WARNING);

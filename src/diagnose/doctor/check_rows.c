@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: reports rows with padding in front, columns that hold row numbers, swapped axes, and batches
-// without a label.
+// Stage 1: reports rows with padding in front, columns that hold row numbers, swapped axes, and batches without a
+// label.
 #include <math.h>
 
 #include "base/array.h"
@@ -32,8 +32,7 @@ static void check_front(struct clrnn_doctor *d)
 
     if (share < clrnn_threshold.front_rows)
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_IN_FRONT,
-                         lengths ? CLRNN_SEVERITY_ERROR : CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_IN_FRONT, lengths ? CLRNN_SEVERITY_ERROR : CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.%s X%s", t->front_rows >= v->front_rows ? "train" : "valid",
                        lengths ? " and lengths" : "");
     if (!lengths) {
@@ -42,19 +41,16 @@ static void check_front(struct clrnn_doctor *d)
             "of the rows that begin or end in padding_idx %d, %.0f%% have it in front, and no lengths "
             "are given: the network runs over padding before it sees a token",
             (int)d->config->layer[0].padding_idx, 100 * share);
-        clrnn_doctor_cost(d,
-                          "the first steps of a row are spent on padding, and `over: mean` is diluted by it");
-        clrnn_doctor_remedy(
-            d, "move the tokens to the front of each row, padding behind, and give the rows' lengths: "
-               "data.train.lengths=lengths_train.npy (N integers), for valid, too");
+        clrnn_doctor_cost(d, "the first steps of a row are spent on padding, and `over: mean` is diluted by it");
+        clrnn_doctor_remedy(d, "move the tokens to the front of each row, padding behind, and give the rows' lengths: "
+                               "data.train.lengths=lengths_train.npy (N integers), for valid, too");
         return;
     }
-    clrnn_doctor_evidence(
-        d,
-        "of the rows that are shorter than T = %u, %.0f%% begin with as many equal steps as they "
-        "are shorter, and do not end in them: the padding stands in front, while lengths say that "
-        "the first steps count",
-        t->info->T, 100 * share);
+    clrnn_doctor_evidence(d,
+                          "of the rows that are shorter than T = %u, %.0f%% begin with as many equal steps as they "
+                          "are shorter, and do not end in them: the padding stands in front, while lengths say that "
+                          "the first steps count",
+                          t->info->T, 100 * share);
 }
 
 static void check_counter(struct clrnn_doctor *d)
@@ -80,17 +76,14 @@ static void report_reshaped(struct clrnn_doctor *d)
 
     clrnn_doctor_finding(d, CLRNN_FINDING_AXES_SWAPPED, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train X");
-    clrnn_doctor_evidence(
-        d,
-        "neighbouring steps of a row correlate by %.2f, but steps %u apart, which lie in other rows, "
-        "by %.2f: X was stored as (T, N, C) with N = %u and reshaped to (N, T, C), which exchanges "
-        "no axes",
-        s->reshaped_near, s->reshaped, s->reshaped_far, s->reshaped);
-    clrnn_doctor_cost(d,
-                      "a row holds the same moment of many samples, and its label belongs to none of them");
+    clrnn_doctor_evidence(d,
+                          "neighbouring steps of a row correlate by %.2f, but steps %u apart, which lie in other rows, "
+                          "by %.2f: X was stored as (T, N, C) with N = %u and reshaped to (N, T, C), which exchanges "
+                          "no axes",
+                          s->reshaped_near, s->reshaped, s->reshaped_far, s->reshaped);
+    clrnn_doctor_cost(d, "a row holds the same moment of many samples, and its label belongs to none of them");
     if (steps % s->reshaped)
-        clrnn_doctor_remedy(d,
-                            "exchange the axes before splitting: numpy.swapaxes(X, 0, 1) of X as (T, N, C)");
+        clrnn_doctor_remedy(d, "exchange the axes before splitting: numpy.swapaxes(X, 0, 1) of X as (T, N, C)");
     else
         clrnn_doctor_remedy(d, "numpy.swapaxes(X.reshape(%llu, %u, %u), 0, 1), for valid, too",
                             (unsigned long long)steps / s->reshaped, s->reshaped, s->C);
@@ -105,18 +98,16 @@ static void check_axes(struct clrnn_doctor *d)
         report_reshaped(d);
         return;
     }
-    if (s->feature_windows > clrnn_threshold.window_rows &&
-        clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_TIME_STEP)) {
+    if (s->feature_windows > clrnn_threshold.window_rows && clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_TIME_STEP)) {
         clrnn_doctor_finding(d, CLRNN_FINDING_AXES_SWAPPED, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_where(d, "data.train X");
-        clrnn_doctor_evidence(
-            d,
-            "it is read as 1 step of %u features; %.0f%% of the rows are the row before, moved by "
-            "one feature: the features are the steps of a series",
-            C, 100 * s->feature_windows);
+        clrnn_doctor_evidence(d,
+                              "it is read as 1 step of %u features; %.0f%% of the rows are the row before, moved by "
+                              "one feature: the features are the steps of a series",
+                              C, 100 * s->feature_windows);
         clrnn_doctor_cost(d, "the recurrent layer never recurs: it sees all of time at once");
-        clrnn_doctor_remedy(d, "store X as (N, T, C) = (%u, %u, 1): X.reshape(-1, %u, 1), for valid, too",
-                            s->info->S, C, C);
+        clrnn_doctor_remedy(d, "store X as (N, T, C) = (%u, %u, 1): X.reshape(-1, %u, 1), for valid, too", s->info->S,
+                            C, C);
         return;
     }
     if (C < 2 * T || !(s->across_features > clrnn_threshold.axes) ||
@@ -124,11 +115,10 @@ static void check_axes(struct clrnn_doctor *d)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_AXES_SWAPPED, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train X");
-    clrnn_doctor_evidence(
-        d,
-        "it is read as %u steps of %u features; neighbouring features correlate by %.2f, as the "
-        "steps of a series do, neighbouring steps by %.2f",
-        T, C, s->across_features, s->across_steps);
+    clrnn_doctor_evidence(d,
+                          "it is read as %u steps of %u features; neighbouring features correlate by %.2f, as the "
+                          "steps of a series do, neighbouring steps by %.2f",
+                          T, C, s->across_features, s->across_steps);
 }
 
 // ---------------------------------------------------------------- labels
@@ -195,11 +185,11 @@ static void check_ignored(struct clrnn_doctor *d)
                               i.expected);
         clrnn_doctor_remedy(d, "a larger batch_size, or leave these rows out");
     } else {
-        clrnn_doctor_evidence(
-            d,
-            "; in the order of the file %llu of %llu batches have none that counts, the first is "
-            "batch %llu",
-            (unsigned long long)i.batches, (unsigned long long)d->batches, (unsigned long long)i.first + 1);
+        clrnn_doctor_evidence(d,
+                              "; in the order of the file %llu of %llu batches have none that counts, the first is "
+                              "batch %llu",
+                              (unsigned long long)i.batches, (unsigned long long)d->batches,
+                              (unsigned long long)i.first + 1);
         clrnn_doctor_set(d, "train.shuffle=true");
     }
 }
@@ -219,9 +209,8 @@ void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_OVERLAP, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.valid X");
-    clrnn_doctor_evidence(
-        d,
-        "%.0f%% of the validation rows have half of their steps or more in common with one "
-        "training row, moved by some steps: they are windows of the same stretch of a series",
-        100 * share);
+    clrnn_doctor_evidence(d,
+                          "%.0f%% of the validation rows have half of their steps or more in common with one "
+                          "training row, moved by some steps: they are windows of the same stretch of a series",
+                          100 * share);
 }

@@ -12,13 +12,13 @@
 /** The learning rates of a run. */
 struct forecast {
     double first, last, most, sum, peak; // peak: the lr that the schedule scales
-    // steps: number of steps; kept: how many have at least 1% of the peak lr; tiny_from: index of the step
-    // from which on every lr is below `tiny` (equal to `steps`: there is no such step)
+    // steps: number of steps; kept: how many have at least 1% of the peak lr; tiny_from: index of the step from which
+    // on every lr is below `tiny` (equal to `steps`: there is no such step)
     uint64_t steps, kept, tiny_from;
 };
 
-// Returns the root mean square of the initial weights, which are drawn uniformly from +-1/sqrt(fan), as in
-// PyTorch, for the widest layer.
+// Returns the root mean square of the initial weights, which are drawn uniformly from +-1/sqrt(fan), as in PyTorch, for
+// the widest layer.
 static double typical_weight(const struct clrnn_doctor *d)
 {
     double fan = 1;
@@ -45,8 +45,7 @@ static struct forecast make_forecast(const struct clrnn_doctor *d, bool per_batc
     train.scheduler.per_batch = per_batch;
     clrnn_schedule_init(&s, &train, batches);
     f.first = s.lr;
-    f.peak =
-        train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? train.scheduler.max_lr : train.optimizer.lr;
+    f.peak = train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? train.scheduler.max_lr : train.optimizer.lr;
     for (uint64_t e = 0; e < epochs && f.steps < MOST_STEPS; e++) {
         for (uint64_t b = 0; b < batches && f.steps < MOST_STEPS; b++) {
             f.last = s.lr;
@@ -88,8 +87,8 @@ static bool step_is_lr(enum clrnn_optimizer_kind kind)
     return kind != CLRNN_OPTIMIZER_SGD;
 }
 
-// Offers also to raise the config's lr to Adam's default of 0.001 if it is lower, since the corrected
-// schedule starts from that lr.
+// Offers also to raise the config's lr to Adam's default of 0.001 if it is lower, since the corrected schedule starts
+// from that lr.
 static void fix_low_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
@@ -108,13 +107,13 @@ static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind,
 
     clrnn_doctor_finding(d, kind, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "train.scheduler.%s", word);
-    clrnn_doctor_evidence(
-        d,
-        "stepped per %s it takes lr from %.3g to %.3g over %llu steps of %llu epochs of %llu "
-        "batches: the run "
-        "gets %.2g%% of what a constant lr of %.3g would give",
-        c->per_batch ? "batch" : "epoch", f->first, f->last, (unsigned long long)f->steps,
-        (unsigned long long)d->config->train.epochs, (unsigned long long)d->batches, 100 * share, f->peak);
+    clrnn_doctor_evidence(d,
+                          "stepped per %s it takes lr from %.3g to %.3g over %llu steps of %llu epochs of %llu "
+                          "batches: the run "
+                          "gets %.2g%% of what a constant lr of %.3g would give",
+                          c->per_batch ? "batch" : "epoch", f->first, f->last, (unsigned long long)f->steps,
+                          (unsigned long long)d->config->train.epochs, (unsigned long long)d->batches, 100 * share,
+                          f->peak);
     if (step_is_lr(o->kind) && f->tiny_from < f->steps)
         clrnn_doctor_evidence(
             d,
@@ -136,9 +135,8 @@ static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind,
                               100 * (double)f->kept / (double)f->steps);
         clrnn_doctor_remedy(d, "train.scheduler=null");
         if (c->kind == CLRNN_SCHEDULER_EXPONENTIAL_LR) // with this gamma the lr falls to a tenth in the run
-            clrnn_doctor_remedy(
-                d, ", or train.scheduler.%s.gamma=%.3g", word,
-                pow(0.1, 1.0 / (double)MAX2(c->per_batch ? f->steps : d->config->train.epochs, 1u)));
+            clrnn_doctor_remedy(d, ", or train.scheduler.%s.gamma=%.3g", word,
+                                pow(0.1, 1.0 / (double)MAX2(c->per_batch ? f->steps : d->config->train.epochs, 1u)));
         else if (c->kind == CLRNN_SCHEDULER_LINEAR_LR)
             clrnn_doctor_remedy(d, ", or train.scheduler.%s.end_factor=1", word);
         else
@@ -156,9 +154,8 @@ static void check_cycles(struct clrnn_doctor *d, const struct forecast *f)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_SCHEDULER_PER_BATCH, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "train.scheduler.cosine_annealing_lr");
-    clrnn_doctor_evidence(
-        d, "stepped per batch with T_max: %g it falls and rises again %.0f times over %llu steps", c->T_max,
-        (double)f->steps / (2 * c->T_max), (unsigned long long)f->steps);
+    clrnn_doctor_evidence(d, "stepped per batch with T_max: %g it falls and rises again %.0f times over %llu steps",
+                          c->T_max, (double)f->steps / (2 * c->T_max), (unsigned long long)f->steps);
     clrnn_doctor_cost(d, "the lr never settles; training ends wherever the last turn stands");
     clrnn_doctor_remedy(d, "train.scheduler.cosine_annealing_lr.interval=epoch, or T_max: %llu",
                         (unsigned long long)f->steps);
@@ -205,8 +202,8 @@ static void odd_lr(struct clrnn_doctor *d, bool high)
     clrnn_doctor_where(d, "train.optimizer.%s.lr", word);
     clrnn_doctor_remedy(d, "train.optimizer.%s.lr=%s", word, usual);
     clrnn_doctor_set(d, "train.optimizer.%s.lr=%s", word, usual);
-    clrnn_doctor_cost(d, high ? "every step throws away what the weights held"
-                              : "the weights stay what they were drawn");
+    clrnn_doctor_cost(d,
+                      high ? "every step throws away what the weights held" : "the weights stay what they were drawn");
 }
 
 static void check_lr(struct clrnn_doctor *d)
@@ -217,10 +214,9 @@ static void check_lr(struct clrnn_doctor *d)
                one_cycle = d->config->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR;
     const bool plateau = d->config->train.scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU;
     const double peak = one_cycle ? d->config->train.scheduler.max_lr : o->lr;
-    const struct forecast f =
-        plateau ? (struct forecast){.steps = d->batches * d->config->train.epochs,
-                                    .sum = o->lr * (double)(d->batches * d->config->train.epochs)}
-                : make_forecast(d, d->config->train.scheduler.per_batch, 0);
+    const struct forecast f = plateau ? (struct forecast){.steps = d->batches * d->config->train.epochs,
+                                                          .sum = o->lr * (double)(d->batches * d->config->train.epochs)}
+                                      : make_forecast(d, d->config->train.scheduler.per_batch, 0);
 
     const bool spent = clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
                        clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULE_EXHAUSTED);
@@ -235,14 +231,13 @@ static void check_lr(struct clrnn_doctor *d)
                               peak / brake);
     } else if (adaptive && !spent && f.sum < clrnn_threshold.travel_low) {
         odd_lr(d, false);
-        clrnn_doctor_evidence(
-            d,
-            "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here "
-            "are about %.2g",
-            clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
+        clrnn_doctor_evidence(d,
+                              "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here "
+                              "are about %.2g",
+                              clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
         if (o->lr < clrnn_threshold.half_ulp * weight)
-            clrnn_doctor_evidence(
-                d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing", o->lr);
+            clrnn_doctor_evidence(d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing",
+                                  o->lr);
     } else if (!adaptive && !spent && f.sum / brake < clrnn_threshold.sgd_travel_low) {
         odd_lr(d, false);
         clrnn_doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient",
@@ -258,8 +253,7 @@ void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity sever
     clrnn_doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, severity);
     clrnn_doctor_where(d, "train.shuffle");
     if (!d->sorted)
-        clrnn_doctor_evidence(d,
-                              "every epoch takes the rows in the order of the file; their labels are mixed");
+        clrnn_doctor_evidence(d, "every epoch takes the rows in the order of the file; their labels are mixed");
     else if (s->changes_expected > 0)
         clrnn_doctor_evidence(
             d,
@@ -283,8 +277,7 @@ void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity sever
 static void check_shuffle(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
-    const bool classes =
-        s->changes_expected > 4 && s->changes < clrnn_threshold.sorted_share * s->changes_expected;
+    const bool classes = s->changes_expected > 4 && s->changes < clrnn_threshold.sorted_share * s->changes_expected;
     const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
 
     if (d->config->train.stateful)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks for duplicate rows and for rows in both the training and the validation set, and whether
-// both sets have the same distribution.
+// Stage 1: checks for duplicate rows and for rows in both the training and the validation set, and whether both sets
+// have the same distribution.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +17,8 @@ static int compare_hash(const void *a, const void *b)
 
 // ---------------------------------------------------------------- equal rows
 
-// Sets *nats to the natural logarithm of the number of possible rows: T times the sum, over features, of
-// log(number of different values in the sample); for tokens, T * log(num_embeddings). If it is low, rows are
-// often equal by chance.
+// Sets *nats to the natural logarithm of the number of possible rows: T times the sum, over features, of log(number of
+// different values in the sample); for tokens, T * log(num_embeddings). If it is low, rows are often equal by chance.
 static enum clrnn_status row_entropy(struct clrnn_doctor *d, double *nats)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -58,8 +57,8 @@ static void check_duplicates(struct clrnn_doctor *d, uint32_t duplicates, bool t
                          telling && duplicates >= clrnn_threshold.duplicate_share * S ? CLRNN_SEVERITY_WARNING
                                                                                       : CLRNN_SEVERITY_NOTE);
     clrnn_doctor_where(d, "data.train X");
-    clrnn_doctor_evidence(d, "%u of %u rows repeat an earlier one bit for bit; %u are different", duplicates,
-                          S, S - duplicates);
+    clrnn_doctor_evidence(d, "%u of %u rows repeat an earlier one bit for bit; %u are different", duplicates, S,
+                          S - duplicates);
     clrnn_doctor_cost(d, "the net sees %u samples, some of them often; a split puts copies on both sides",
                       S - duplicates);
 }
@@ -112,8 +111,8 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- distributions
 
-// Returns the Kolmogorov-Smirnov distance above which two samples, of n and m values, differ by more than
-// chance and by enough to be reported.
+// Returns the Kolmogorov-Smirnov distance above which two samples, of n and m values, differ by more than chance and by
+// enough to be reported.
 static double ks_limit(double n, double m, double alpha)
 {
     return fmax(clrnn_threshold.shift_ks, clrnn_ks_limit(n, m, alpha));
@@ -125,10 +124,9 @@ static void shifted(struct clrnn_doctor *d, const char *where)
     clrnn_doctor_where(d, "%s", where);
     if (d->train_scan.series || d->valid_scan.series ||
         d->sorted) // advises no random split, which would put steps of one stretch into both sets
-        clrnn_doctor_remedy(d, "%sa series that drifts is learnt better as differences from step to step",
-                            d->config->data.standard
-                                ? ""
-                                : "scale both sets with the same numbers (data.normalize=standard); ");
+        clrnn_doctor_remedy(
+            d, "%sa series that drifts is learnt better as differences from step to step",
+            d->config->data.standard ? "" : "scale both sets with the same numbers (data.normalize=standard); ");
 }
 
 static enum clrnn_status compare_features(struct clrnn_doctor *d)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks whether train.bptt divides any row into shorter pieces. With train.stateful a row starts
-// from the final state of the row one batch earlier: checks whether it also continues the values of that row.
+// Stage 1: checks whether train.bptt divides any row into shorter pieces. With train.stateful a row starts from the
+// final state of the row one batch earlier: checks whether it also continues the values of that row.
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,9 +12,8 @@
 #define ROWS 512u // maximum number of rows looked at
 #define STEPS 8u  // maximum number of steps of each row
 
-// Distances between steps. `inside`: between neighbouring steps of a row; `next`: between a row's last step
-// and the first step of the next row; `far`: between a row's last step and the first step of the row one
-// batch later.
+// Distances between steps. `inside`: between neighbouring steps of a row; `next`: between a row's last step and the
+// first step of the next row; `far`: between a row's last step and the first step of the row one batch later.
 struct joins {
     uint32_t batch;
     float *x, *other; // [T, C] two rows
@@ -22,8 +21,7 @@ struct joins {
     size_t inside_count, count;
 };
 
-// Returns the distance between two steps: the sum over features of |a - b| / standard deviation of the
-// feature.
+// Returns the distance between two steps: the sum over features of |a - b| / standard deviation of the feature.
 static double distance(const struct clrnn_scan *s, const float *a, const float *b)
 {
     double sum = 0;
@@ -59,9 +57,8 @@ static void conclude(const struct clrnn_doctor *d, struct clrnn_scan *s, struct 
         return;
     s->join_next = clrnn_median(j->next, j->count) / usual;
     s->join_batch = clrnn_median(j->far, j->count) / usual;
-    clrnn_log(d->log, CLRNN_LOG_DEBUG,
-              "%s: jumps to the next row %.3g times those of steps, to that a batch on %.3g", s->info->name,
-              s->join_next, s->join_batch);
+    clrnn_log(d->log, CLRNN_LOG_DEBUG, "%s: jumps to the next row %.3g times those of steps, to that a batch on %.3g",
+              s->info->name, s->join_next, s->join_batch);
 }
 
 enum clrnn_status clrnn_doctor_measure_joins(const struct clrnn_doctor *d, struct clrnn_scan *s)
@@ -71,8 +68,7 @@ enum clrnn_status clrnn_doctor_measure_joins(const struct clrnn_doctor *d, struc
     struct joins j = {.batch = batch};
     bool there;
 
-    if (!d->config->train.stateful || s->info->tokens || s->info->T < 4 || batch < 2 || S < 2 * batch ||
-        s->bad_values)
+    if (!d->config->train.stateful || s->info->tokens || s->info->T < 4 || batch < 2 || S < 2 * batch || s->bad_values)
         return CLRNN_OK;
     j.x = malloc(2 * cells * sizeof(*j.x));
     j.inside = malloc((STEPS + 2) * (size_t)ROWS * sizeof(*j.inside));
@@ -120,8 +116,7 @@ static void check_order(struct clrnn_doctor *d)
 
 static void check_pieces(struct clrnn_doctor *d)
 {
-    const uint32_t bptt = d->config->train.bptt,
-                   longest = d->train_scan.longest ? d->train_scan.longest : d->T;
+    const uint32_t bptt = d->config->train.bptt, longest = d->train_scan.longest ? d->train_scan.longest : d->T;
 
     if (!bptt || bptt < longest)
         return;

@@ -41,8 +41,7 @@ static void judge_vanishing(struct clrnn_examination *v, const struct clrnn_trac
     if (s->first_layer != s->last_layer && s->last_norm > 0)
         by_layer = s->first_norm / s->last_norm;
     clrnn_log(d->log, CLRNN_LOG_DEBUG,
-              "gradient of step 1 over the largest: %.3g; of the first layer over the last: %.3g", by_time,
-              by_layer);
+              "gradient of step 1 over the largest: %.3g; of the first layer over the last: %.3g", by_time, by_layer);
     if (v->no_gradient || !c->finite ||
         (!clrnn_trace_stuck(v, c, clrnn_threshold.stuck) && !clrnn_trace_looks_random(v, c)) ||
         d->config->train.optimizer.weight_decay >=
@@ -54,8 +53,7 @@ static void judge_vanishing(struct clrnn_examination *v, const struct clrnn_trac
     if (over_time) {
         clrnn_doctor_where(d, "time steps of the first recurrent layer");
         clrnn_doctor_evidence(
-            d,
-            "after %u steps the gradient of the input at step 1 is %.2g, at its largest step %.2g (T = %u)",
+            d, "after %u steps the gradient of the input at step 1 is %.2g, at its largest step %.2g (T = %u)",
             c->steps, a->time[0], most, a->T);
     } else {
         clrnn_doctor_where_layer(d, s->first_layer);
@@ -65,19 +63,16 @@ static void judge_vanishing(struct clrnn_examination *v, const struct clrnn_trac
     if (c->mean.ran) {
         char *text = clrnn_trial_text(&d->asked, &c->mean, false);
 
-        clrnn_doctor_evidence(d, "; with the mean of all steps instead of the last it learns: %s",
-                              text ? text : "");
+        clrnn_doctor_evidence(d, "; with the mean of all steps instead of the last it learns: %s", text ? text : "");
         free(text);
     }
-    clrnn_doctor_evidence(d, "; the loss stays at %.4g, the best constant answer has %.4g",
-                          clrnn_trace_lowest(c), v->chance);
-    clrnn_doctor_cost(d,
-                      over_time ? "what the early steps say is not learnt" : "the lower layers hardly move");
+    clrnn_doctor_evidence(d, "; the loss stays at %.4g, the best constant answer has %.4g", clrnn_trace_lowest(c),
+                          v->chance);
+    clrnn_doctor_cost(d, over_time ? "what the early steps say is not learnt" : "the lower layers hardly move");
     if (over_time)
         remedy_over_time(d);
     else
-        clrnn_doctor_remedy(
-            d, "`tanh` or `relu` instead of `sigmoid`, batchnorm between the layers, or fewer layers");
+        clrnn_doctor_remedy(d, "`tanh` or `relu` instead of `sigmoid`, batchnorm between the layers, or fewer layers");
 }
 
 static void judge_exploding(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -99,11 +94,10 @@ static void judge_exploding(struct clrnn_examination *v, const struct clrnn_trac
     if (!infinite && !(most > limit) && !(time > clrnn_threshold.exploding_time && most > 0.1 * limit))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_EXPLODING_GRADIENT,
-                         d->config->train.clip_grad_norm > 0 && c->finite ? CLRNN_SEVERITY_NOTE
-                                                                          : CLRNN_SEVERITY_ERROR);
+                         d->config->train.clip_grad_norm > 0 && c->finite ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "gradient norm before clipping");
-    clrnn_doctor_evidence(d, "it is %.3g on the first batch and up to %.3g%s in %u steps", v->initial_norm,
-                          most, infinite ? ", then infinite," : "", c->steps);
+    clrnn_doctor_evidence(d, "it is %.3g on the first batch and up to %.3g%s in %u steps", v->initial_norm, most,
+                          infinite ? ", then infinite," : "", c->steps);
     if (time > clrnn_threshold.exploding_time)
         clrnn_doctor_evidence(d, "; the input at step 1 gets %.2g, at step %u %.2g", s->time[0], s->T,
                               s->time[s->T - 1]);
@@ -128,8 +122,7 @@ void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t st
                           100 * first->dead, v->probe_rows);
     if (steps)
         clrnn_doctor_evidence(d, ", %.0f%% (layer %s) after %u steps", 100 * last->dead, last->layer, steps);
-    clrnn_doctor_remedy(d, d->params->init ? "other initial weights than those in --init"
-                                           : "a smaller lr, or `tanh`");
+    clrnn_doctor_remedy(d, d->params->init ? "other initial weights than those in --init" : "a smaller lr, or `tanh`");
 }
 
 static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -142,8 +135,7 @@ static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c
     if (high && first && last &&
         (first->saturated >= clrnn_threshold.saturated || last->saturated >= clrnn_threshold.saturated)) {
         clrnn_doctor_finding(d, CLRNN_FINDING_SATURATED_UNITS, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where(d, "layer %s",
-                           first->saturated >= clrnn_threshold.saturated ? first->layer : last->layer);
+        clrnn_doctor_where(d, "layer %s", first->saturated >= clrnn_threshold.saturated ? first->layer : last->layer);
         clrnn_doctor_evidence(
             d,
             "%.0f%% of its values stand at their ends before training, %.0f%% (layer %s) after %u steps; "
@@ -182,16 +174,15 @@ static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
         (clrnn_trace_stuck(v, c, clrnn_threshold.stuck) || fastest < clrnn_threshold.half_ulp)) {
         clrnn_doctor_finding(d, CLRNN_FINDING_UPDATE_TOO_SMALL, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_where(d, "updates over %s", clrnn_trace_span(c, run));
-        clrnn_doctor_evidence(
-            d,
-            "in a step even the fastest parameter changes by %.2g of its size (median), at the "
-            "start by %.2g; "
-            "about 1e-3 is usual, and under 6e-8 float32 rounds it away",
-            fastest, c->update_most[0]);
+        clrnn_doctor_evidence(d,
+                              "in a step even the fastest parameter changes by %.2g of its size (median), at the "
+                              "start by %.2g; "
+                              "about 1e-3 is usual, and under 6e-8 float32 rounds it away",
+                              fastest, c->update_most[0]);
         if (d->config->train.clip_grad_norm > 0 && c->norm[0] > 10 * d->config->train.clip_grad_norm)
             clrnn_doctor_evidence(d, "; train.clip_grad_norm=%g leaves %.2g of a gradient of norm %.2g",
-                                  d->config->train.clip_grad_norm,
-                                  d->config->train.clip_grad_norm / c->norm[0], c->norm[0]);
+                                  d->config->train.clip_grad_norm, d->config->train.clip_grad_norm / c->norm[0],
+                                  c->norm[0]);
         clrnn_doctor_remedy(d, "a larger lr%s",
                             d->config->train.scheduler.kind == CLRNN_SCHEDULER_NONE
                                 ? ""
@@ -200,12 +191,11 @@ static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
     if (start > clrnn_threshold.update_large || (first && early[first - 1] > 1)) {
         const bool harm = !c->finite || c->trained.loss > 0.3 * v->chance;
 
-        clrnn_doctor_finding(d, CLRNN_FINDING_UPDATE_TOO_LARGE,
-                             harm ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
+        clrnn_doctor_finding(d, CLRNN_FINDING_UPDATE_TOO_LARGE, harm ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
         clrnn_doctor_where(d, "updates of the first %zu steps", first);
         clrnn_doctor_evidence(
-            d, "a step changes a parameter by %.2g of its size (median), up to %.2g; about 1e-3 is usual",
-            start, early[MAX2(first, 1) - 1]);
+            d, "a step changes a parameter by %.2g of its size (median), up to %.2g; about 1e-3 is usual", start,
+            early[MAX2(first, 1) - 1]);
     }
 }
 
@@ -219,8 +209,8 @@ static void judge_finite(struct clrnn_examination *v, const struct clrnn_trace *
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_LOSS_NOT_FINITE, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "step %u of %llu", c->steps, (unsigned long long)c->wanted);
-    clrnn_doctor_evidence(d, "the loss starts at %.4g and is %g at step %u, the gradient norm %.3g",
-                          v->initial_loss, c->loss[c->steps - 1], c->steps, c->norm[c->steps - 1]);
+    clrnn_doctor_evidence(d, "the loss starts at %.4g and is %g at step %u, the gradient norm %.3g", v->initial_loss,
+                          c->loss[c->steps - 1], c->steps, c->norm[c->steps - 1]);
 }
 
 static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -233,27 +223,25 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
     if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) || c->window_count < 2)
         return;
     high = lowest > clrnn_threshold.flat * v->chance;
-    // The loss also counts as flat if it stays high and hardly falls: the initial weights may by chance be
-    // slightly better than a constant answer.
+    // The loss also counts as flat if it stays high and hardly falls: the initial weights may by chance be slightly
+    // better than a constant answer.
     still = lowest > clrnn_threshold.stuck * v->chance &&
             c->window[0] - lowest < (1 - clrnn_threshold.flat) * 0.3 * v->chance;
     if (!high && !still)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_LOSS_FLAT, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "training loss over %s", clrnn_trace_span(c, run));
-    clrnn_doctor_evidence(
-        d, "it goes from %.4g to %.4g (lowest %.4g); answering the same to every input has %.4g",
-        c->window[0], c->window[c->window_count - 1], clrnn_trace_lowest(c), v->chance);
+    clrnn_doctor_evidence(d, "it goes from %.4g to %.4g (lowest %.4g); answering the same to every input has %.4g",
+                          c->window[0], c->window[c->window_count - 1], clrnn_trace_lowest(c), v->chance);
     if (c->wanted < CLRNN_FEW_STEPS)
         clrnn_doctor_evidence(d, "; %llu steps are few", (unsigned long long)c->wanted);
     if (clrnn_doctor_blame_linear(d))
         return;
     clrnn_doctor_remedy(
         d, c->wanted < CLRNN_FEW_STEPS ? "more steps: more train.epochs, or a smaller train.batch_size"
-           : v->overfits
-               ? "one batch is learnt by heart, all are not: more steps, another lr, or a task and labels "
-                 "that fit together"
-               : "mend what it follows from; else scaled inputs, another lr, or more units");
+           : v->overfits ? "one batch is learnt by heart, all are not: more steps, another lr, or a task and labels "
+                           "that fit together"
+                         : "mend what it follows from; else scaled inputs, another lr, or more units");
 }
 
 static void judge_oscillation(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -263,8 +251,8 @@ static void judge_oscillation(struct clrnn_examination *v, const struct clrnn_tr
 
     if (!c->finite || c->window_count < 4 || !(v->chance > 0))
         return;
-    // A ctc loss starts far above that of the best constant answer and falls unevenly, so its rises are
-    // compared with its start.
+    // A ctc loss starts far above that of the best constant answer and falls unevenly, so its rises are compared with
+    // its start.
     scale = d->config->train.loss.kind == CLRNN_LOSS_CTC ? fmax(v->chance, c->window[0]) : v->chance;
     for (uint32_t w = 1; w < c->window_count; w++)
         rises += fmax(c->window[w] - c->window[w - 1], 0) / (c->window_count - 1);

@@ -40,8 +40,8 @@ static char *make_verdict(const struct clrnn_doctor *d)
                             : d->params->no_train  ? " (without the short training)"
                             : d->not_run           ? ", but it was not run"
                                                    : "");
-    return clrnn_format("%zu error%s and %zu warning%s: %s.%s%s", count[0], count[0] == 1 ? "" : "s",
-                        count[1], count[1] == 1 ? "" : "s", ids, d->not_run ? " The model was not run: " : "",
+    return clrnn_format("%zu error%s and %zu warning%s: %s.%s%s", count[0], count[0] == 1 ? "" : "s", count[1],
+                        count[1] == 1 ? "" : "s", ids, d->not_run ? " The model was not run: " : "",
                         d->not_run ? d->not_run : "");
 }
 
@@ -94,8 +94,7 @@ static enum clrnn_status say_what_all_bring(const struct clrnn_doctor *d)
     if (!d->best.ran || !d->result->verdict)
         return CLRNN_OK;
     for (size_t i = 0; i < d->result->count; i++)
-        recall |= d->result->finding[i].outcome == CLRNN_TRIED_HELPS &&
-                  clrnn_finding_by_recall(&d->result->finding[i]);
+        recall |= d->result->finding[i].outcome == CLRNN_TRIED_HELPS && clrnn_finding_by_recall(&d->result->finding[i]);
     text = clrnn_trial_text(&d->asked, &d->best, recall);
     longer = text ? clrnn_format("%s With the changes: %s.", d->result->verdict, text) : NULL;
     free(text);
@@ -123,8 +122,8 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- data
 
-// Sets d->config to a copy of the config with larger batches. Batchnorm cannot normalise a batch of one row,
-// and with larger batches the model can be run to find other faults.
+// Sets d->config to a copy of the config with larger batches. Batchnorm cannot normalise a batch of one row, and with
+// larger batches the model can be run to find other faults.
 static enum clrnn_status enlarge_batches(struct clrnn_doctor *d)
 {
     const char *id = clrnn_finding_table[CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM].id;
@@ -132,8 +131,8 @@ static enum clrnn_status enlarge_batches(struct clrnn_doctor *d)
 
     TRY(clrnn_doctor_apply(d, 1, &larger, &d->enlarged));
     d->config = d->enlarged;
-    d->batches = clrnn_batch_count(clrnn_dataset_info(d->train)->S, d->config->train.batch_size,
-                                   d->config->train.drop_last);
+    d->batches =
+        clrnn_batch_count(clrnn_dataset_info(d->train)->S, d->config->train.batch_size, d->config->train.drop_last);
     return CLRNN_OK;
 }
 

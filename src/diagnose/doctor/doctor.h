@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Internals of the doctor, used by all its stages. Stage 1 checks the config and the data, stage 2 probes the
-// model with a few passes and overfits one batch, and stage 3 trains the model for a short time.
+// Internals of the doctor, used by all its stages. Stage 1 checks the config and the data, stage 2 probes the model
+// with a few passes and overfits one batch, and stage 3 trains the model for a short time.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_DOCTOR_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_DOCTOR_H
 
@@ -11,9 +11,8 @@
 #include "train/evaluate.h"
 #include "train/findings.h"
 
-/** Statistics of a data set from one pass over it. A row is a sample of the set: X is [S, T, C], and the
- * valid steps of a row are the time steps before its length. Owns its arrays: clrnn_doctor_scan_finish frees
- * them. */
+/** Statistics of a data set from one pass over it. A row is a sample of the set: X is [S, T, C], and the valid steps of
+ * a row are the time steps before its length. Owns its arrays: clrnn_doctor_scan_finish frees them. */
 struct clrnn_scan {
     const struct clrnn_dataset *set;
     const struct clrnn_dataset_info *info;
@@ -24,10 +23,10 @@ struct clrnn_scan {
     double bad_value;                        // the first bad value
     double *mean, *rms, *least, *most;       // [C], of finite values
     uint32_t sample_count;
-    float *sample;              // [sample_count, C] features at (row, step) pairs spread over the set
-    uint64_t (*hash)[2];        // [S] 128-bit hash of each row's valid steps
-    uint32_t shortest, longest; // lengths of the shortest and longest row, in valid steps
-    double pad_rows, pad_share; // fraction of padded rows; mean fraction of a padded row that is padding
+    float *sample;                    // [sample_count, C] features at (row, step) pairs spread over the set
+    uint64_t (*hash)[2];              // [S] 128-bit hash of each row's valid steps
+    uint32_t shortest, longest;       // lengths of the shortest and longest row, in valid steps
+    double pad_rows, pad_share;       // fraction of padded rows; mean fraction of a padded row that is padding
     uint64_t bad_tokens, real_tokens; // tokens out of range; tokens that are not whole numbers
     double least_token, most_token;
     uint32_t bad_token_row, real_token_row;
@@ -38,11 +37,11 @@ struct clrnn_scan {
     double counter_first, counter_last;   // lowest and highest value of the feature `counter`
     double across_features, across_steps; // mean correlation of neighbouring features; of neighbouring steps
     bool series;                          // rows are overlapping windows of one series
-    // If X was stored as (T, N, C) and wrongly reshaped to (N, T, C) (reshaped.c): number of stored steps
-    // between two steps that follow each other in a series; 0: X was not reshaped.
+    // If X was stored as (T, N, C) and wrongly reshaped to (N, T, C) (reshaped.c): number of stored steps between two
+    // steps that follow each other in a series; 0: X was not reshaped.
     uint32_t reshaped;
     double reshaped_near, reshaped_far; // correlation of neighbouring steps; of steps `reshaped` apart
-    double feature_windows; // T = 1: fraction of rows that equal the row before, shifted by one feature
+    double feature_windows;             // T = 1: fraction of rows that equal the row before, shifted by one feature
     // statistics of y
     uint64_t labels, bad_labels;
     unsigned char *labelled; // [S] whether a row has a label that is not ignored, and a sample weight above 0
@@ -53,24 +52,24 @@ struct clrnn_scan {
     double *weight;       // [classes] sum of the sample weights of these labels; NULL: no sample weights
     uint64_t (*label)[2]; // [targets, 2] number of zeros and ones of each label; NULL: samples have one label
     // ctc only
-    uint64_t blank_labels;            // labels equal to the blank
-    uint32_t long_targets, blank_row; // rows with too few steps for their labels; first row with a blank
+    uint64_t blank_labels;                    // labels equal to the blank
+    uint32_t long_targets, blank_row;         // rows with too few steps for their labels; first row with a blank
     uint32_t long_row, long_need, long_steps; // first row of long_targets: index, needed steps, output steps
-    // train.stateful: median distance from a row's last step to the first step of the next row (join_next),
-    // and to the first step of the row one batch later (join_batch). Both are divided by the median distance
-    // between neighbouring steps of a row. 0: not measured
+    // train.stateful: median distance from a row's last step to the first step of the next row (join_next), and to the
+    // first step of the row one batch later (join_batch). Both are divided by the median distance between neighbouring
+    // steps of a row. 0: not measured
     double join_next, join_batch;
     double y_mean, y_std, y_square; // of real targets; y_square: mean of squares
     double *y_sample;               // [y_sample_count] first target of each of the first 4096 rows, if finite
     uint32_t y_sample_count;
-    // number of rows whose label differs from the label of the previous row: in the order of the file;
-    // expected in a random order. 0: not applicable
+    // number of rows whose label differs from the label of the previous row: in the order of the file; expected in a
+    // random order. 0: not applicable
     double changes, changes_expected;
     double y_autocorrelation; // regression: correlation of neighbouring rows' targets
 };
 
-/** The result of a short training of the config as given, or of a changed config. Owns its arrays:
- * clrnn_trial_finish frees them. */
+/** The result of a short training of the config as given, or of a changed config. Owns its arrays: clrnn_trial_finish
+ * frees them. */
 struct clrnn_trial {
     bool ran;        // the training ran to its end and was evaluated
     bool finite;     // the loss stayed finite
@@ -83,7 +82,7 @@ struct clrnn_trial {
     bool weighted;                         // the loss has weights
     struct clrnn_eval_result train, valid; // on up to 2048 rows of each set; if `counted` is 0: not evaluated
     uint32_t pairs;                        // number of rows in the two arrays below
-    float *target, *prediction; // [pairs] regression: target and prediction of some rows; NULL: none
+    float *target, *prediction;            // [pairs] regression: target and prediction of some rows; NULL: none
 };
 
 struct clrnn_doctor {
@@ -98,12 +97,12 @@ struct clrnn_doctor {
 
     struct clrnn_dataset *train, *valid; // valid may be NULL
     struct clrnn_scan train_scan, valid_scan;
-    uint32_t outputs;    // number of features of the last layer's output
-    bool per_step;       // the model has an output for each time step
-    uint32_t T;          // steps of the training data
-    uint64_t batches;    // training batches in an epoch
-    const char *not_run; // why the model cannot be run; NULL: the model can be run
-    bool sorted; // shuffle is false, and neighbouring rows mostly have equal labels or similar targets
+    uint32_t outputs;      // number of features of the last layer's output
+    bool per_step;         // the model has an output for each time step
+    uint32_t T;            // steps of the training data
+    uint64_t batches;      // training batches in an epoch
+    const char *not_run;   // why the model cannot be run; NULL: the model can be run
+    bool sorted;           // shuffle is false, and neighbouring rows mostly have equal labels or similar targets
     bool gradient_blocked; // a layer lets no gradient through
 
     size_t fix_count; // number of config changes that findings offer
@@ -122,9 +121,9 @@ struct clrnn_doctor {
 
 // ---------------------------------------------------------------- findings
 
-/** Adds a finding. The functions below append text to a field of the finding that was added last. A cost or
- * remedy that no call sets is later taken from the table (train/findings.def). If memory runs out, these
- * functions set d->status to CLRNN_ERR_MEMORY. */
+/** Adds a finding. The functions below append text to a field of the finding that was added last. A cost or remedy that
+ * no call sets is later taken from the table (train/findings.def). If memory runs out, these functions set d->status to
+ * CLRNN_ERR_MEMORY. */
 void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity);
 void clrnn_doctor_where(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** Appends a layer to the last finding's place: "model.layers[5] (softmax), config.yaml:9". */
@@ -135,11 +134,11 @@ void clrnn_doctor_layer_finding(struct clrnn_doctor *d, size_t layer, enum clrnn
 void clrnn_doctor_evidence(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void clrnn_doctor_cost(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** Adds a line to the `set` of the last finding. The line is a config change that certainly removes the
- * fault. The result's `fixed` is the config with all these changes. */
+/** Adds a line to the `set` of the last finding. The line is a config change that certainly removes the fault. The
+ * result's `fixed` is the config with all these changes. */
 void clrnn_doctor_set(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** As clrnn_doctor_set, with a line that sets a key of a layer ("dropout=0.3"), that deletes a layer, or that
- * balances the class weights. */
+/** As clrnn_doctor_set, with a line that sets a key of a layer ("dropout=0.3"), that deletes a layer, or that balances
+ * the class weights. */
 void clrnn_doctor_set_layer(struct clrnn_doctor *d, size_t layer, const char *setting);
 void clrnn_doctor_remove_layer(struct clrnn_doctor *d, size_t layer);
 void clrnn_doctor_balance(struct clrnn_doctor *d);
@@ -149,9 +148,8 @@ bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind ki
 /** Whether params.stop is set. */
 bool clrnn_doctor_stopped(const struct clrnn_doctor *d);
 
-/** Copies the config and applies `count` change texts, each in the format of a finding's `set`. If two
- * changes set the same key, the first wins. The copy is written as YAML and parsed again, to check that it is
- * valid.
+/** Copies the config and applies `count` change texts, each in the format of a finding's `set`. If two changes set the
+ * same key, the first wins. The copy is written as YAML and parsed again, to check that it is valid.
  * Owner   the caller frees *changed with clrnn_config_destroy.
  * Errors  CLRNN_ERR_CONFIG, not logged: a change makes the config invalid. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_doctor_apply(const struct clrnn_doctor *d, size_t count, const char *const *set,
@@ -160,14 +158,13 @@ enum clrnn_status clrnn_doctor_apply(const struct clrnn_doctor *d, size_t count,
 /** Sorts the findings so that each finding comes after its cause (follows_from). If `find_causes`, first sets
  * follows_from of every finding by the table train/causes.def. */
 enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d, bool find_causes);
-/** Returns the index of the first finding whose id is the pointer `id`. SIZE_MAX: there is none, or `id` is
- * NULL. */
+/** Returns the index of the first finding whose id is the pointer `id`. SIZE_MAX: there is none, or `id` is NULL. */
 size_t clrnn_doctor_place_of(const struct clrnn_doctor_result *result, const char *id);
-/** Whether the finding `id`, a pointer into the table of findings, follows from the config and the data
- * alone, without running the model, and no finding with this id offers a change of the config. */
+/** Whether the finding `id`, a pointer into the table of findings, follows from the config and the data alone, without
+ * running the model, and no finding with this id offers a change of the config. */
 bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *result, const char *id);
-/** Returns the sentence that says what to do first; "": nothing need be done. The caller frees it. Returns
- * NULL if memory runs out. */
+/** Returns the sentence that says what to do first; "": nothing need be done. The caller frees it. Returns NULL if
+ * memory runs out. */
 char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
 
 // ---------------------------------------------------------------- stages
@@ -202,9 +199,9 @@ enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d);
 void clrnn_doctor_read_row(const struct clrnn_scan *scan, uint32_t row, float *x);
 /** Fills in the fields of clrnn_scan below "rows relative to their neighbours". */
 enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn_scan *scan);
-/** Sets *share to the fraction of sampled validation rows that have at least half of their steps in common
- * with one training row, shifted in time by at least one step. If equal steps are so common in the training
- * set that they prove nothing, sets *share to 0. */
+/** Sets *share to the fraction of sampled validation rows that have at least half of their steps in common with one
+ * training row, shifted in time by at least one step. If equal steps are so common in the training set that they prove
+ * nothing, sets *share to 0. */
 enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share);
 /** Fills in `reshaped`, `reshaped_near` and `reshaped_far`. */
 enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrnn_scan *scan);
@@ -216,21 +213,21 @@ bool clrnn_doctor_is_linear(const struct clrnn_config *config);
 /** If d->only_linear, adds to the last finding that the net is only a linear model, and the remedy. Returns
  * d->only_linear. */
 bool clrnn_doctor_blame_linear(struct clrnn_doctor *d);
-/** Returns the accuracy of the best constant answer; if a sample has several labels, the mean over them. NaN:
- * the set has no labels. */
+/** Returns the accuracy of the best constant answer; if a sample has several labels, the mean over them. NaN: the set
+ * has no labels. */
 double clrnn_scan_constant_accuracy(const struct clrnn_scan *scan);
 /** For bce with several labels per sample: reports labels that are constant or rare. */
 void clrnn_doctor_check_each_label(struct clrnn_doctor *d);
 /** Reports sample weights (scan.weight) that favour the commonest class, or leave a class out. */
 void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare);
-/** Reports that training does not shuffle the rows (shuffle: false), both when the data set's rows are sorted
- * by label and when they are not. `harm`: text on how much better the same training with shuffled rows is;
- * NULL: it was not tried, or is no better. */
+/** Reports that training does not shuffle the rows (shuffle: false), both when the data set's rows are sorted by label
+ * and when they are not. `harm`: text on how much better the same training with shuffled rows is; NULL: it was not
+ * tried, or is no better. */
 void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm);
 
 /** Runs stage 2, the probes, and stage 3, the short training. */
 enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d);
-/** Checks whether pictures may be written to params.plot; called before the work starts. CLRNN_ERR_ARG: they
- * would replace files that clRNN did not draw. */
+/** Checks whether pictures may be written to params.plot; called before the work starts. CLRNN_ERR_ARG: they would
+ * replace files that clRNN did not draw. */
 enum clrnn_status clrnn_doctor_plot_check(const struct clrnn_doctor *d);
 #endif

@@ -26,15 +26,14 @@ static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, 
     return f;
 }
 
-// If a remedy made the model learn: sets follows_from of the findings that were measured while it did not
-// learn to the finding with that remedy. Leaves out findings that offer a change or whose own root cause has
-// a remedy that helped.
+// If a remedy made the model learn: sets follows_from of the findings that were measured while it did not learn to the
+// finding with that remedy. Leaves out findings that offer a change or whose own root cause has a remedy that helped.
 static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
-    static const char *const ids[] = {
-        "vanishing-gradient", "saturated-units",  "loss-flat",           "underfitting",
-        "inputs-ignored",     "time-ignored",     "worse-than-linear",   "loss-oscillates",
-        "labels-look-random", "update-too-small", "majority-class-only", "cannot-overfit-one-batch"};
+    static const char *const ids[] = {"vanishing-gradient", "saturated-units",     "loss-flat",
+                                      "underfitting",       "inputs-ignored",      "time-ignored",
+                                      "worse-than-linear",  "loss-oscillates",     "labels-look-random",
+                                      "update-too-small",   "majority-class-only", "cannot-overfit-one-batch"};
     struct clrnn_doctor_result *r = d->result;
     const char *cause = NULL;
 

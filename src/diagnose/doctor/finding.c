@@ -33,10 +33,9 @@ void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, 
     r->finding[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
 }
 
-// Appends text to the field of the last finding at byte `offset` of struct clrnn_finding. To `set` it adds a
-// new line. In all other fields it escapes line breaks, which can only come from names.
-static void CLRNN_PRINTF(3, 0)
-    add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
+// Appends text to the field of the last finding at byte `offset` of struct clrnn_finding. To `set` it adds a new line.
+// In all other fields it escapes line breaks, which can only come from names.
+static void CLRNN_PRINTF(3, 0) add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
 {
     const bool line = offset == offsetof(struct clrnn_finding, set);
     char **text, *more, *joined;
@@ -87,11 +86,7 @@ void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
         const size_t length = strcspn(word, ".");
         const bool index = isdigit((unsigned char)*word);
 
-        clrnn_doctor_where(d, "%s%.*s%s",
-                           index          ? "["
-                           : word > entry ? "."
-                                          : "",
-                           (int)length, word, index ? "]" : "");
+        clrnn_doctor_where(d, "%s%.*s%s", index ? "[" : word > entry ? "." : "", (int)length, word, index ? "]" : "");
         word += length + (word[length] == '.');
     }
     clrnn_doctor_where(d, " (%s%s%s)", clrnn_layer_word(l->kind), l->name ? " " : "", l->name ? l->name : "");

@@ -82,8 +82,8 @@ static size_t kept_inside(const struct changes *c, const struct clrnn_layer *lay
     return kept;
 }
 
-// Exchanges and deletes layers. Must be called after all settings are applied, since settings name layers by
-// their index in the file. Deleting a layer also deletes the layers inside it.
+// Exchanges and deletes layers. Must be called after all settings are applied, since settings name layers by their
+// index in the file. Deleting a layer also deletes the layers inside it.
 static enum clrnn_status move_layers(struct changes *c)
 {
     struct clrnn_layer *layer = malloc(MAX2(c->layer_count, 1) * sizeof(*layer));

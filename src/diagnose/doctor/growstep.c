@@ -32,8 +32,8 @@ void clrnn_growstep_finish(struct clrnn_growstep *s)
     *s = (struct clrnn_growstep){0};
 }
 
-// Trains *variant and frees it. Sets *yes to whether it learns better than the config as given. `made`: the
-// status with which *variant was made; an error is returned as it is.
+// Trains *variant and frees it. Sets *yes to whether it learns better than the config as given. `made`: the status with
+// which *variant was made; an error is returned as it is.
 static enum clrnn_status learns(struct search *s, enum clrnn_status made, struct clrnn_config **variant,
                                 struct clrnn_trial *trial, bool *yes)
 {
@@ -84,8 +84,8 @@ static char *change_of(const struct clrnn_config *c, const struct clrnn_part *pa
         if (part->count == 1)
             return clrnn_format("delete %s (%s)", entry, layer);
         if (part->count == 2)
-            return clrnn_format("delete %s (%s)\ndelete %s (%s)", entry, layer,
-                                clrnn_layer_entry(c, at + 1, next), clrnn_layer_word(c->layer[at + 1].kind));
+            return clrnn_format("delete %s (%s)\ndelete %s (%s)", entry, layer, clrnn_layer_entry(c, at + 1, next),
+                                clrnn_layer_word(c->layer[at + 1].kind));
         break;
     case CLRNN_PART_INNER_DROPOUT:
         return clrnn_format("%s.%s.dropout=0", entry, layer);
@@ -111,8 +111,7 @@ static enum clrnn_status no_memory(const struct search *s)
 }
 
 // Tries whether the config learns without the part.
-static enum clrnn_status try_without(struct search *s, const struct clrnn_part *part,
-                                     struct clrnn_growstep *step)
+static enum clrnn_status try_without(struct search *s, const struct clrnn_part *part, struct clrnn_growstep *step)
 {
     struct clrnn_config *changed = NULL;
     const char *set;
@@ -132,8 +131,8 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
     if (!cured) {
         free(step->change);
         step->change = NULL;
-        step->remedy = clrnn_format(
-            "start from the parts before '%s', which learn, and add the others one by one", part->name);
+        step->remedy =
+            clrnn_format("start from the parts before '%s', which learn, and add the others one by one", part->name);
         return step->remedy ? CLRNN_OK : no_memory(s);
     }
     text = clrnn_trial_text(s->asked, &step->trial, false);
@@ -147,8 +146,8 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
     return step->text ? CLRNN_OK : no_memory(s);
 }
 
-// Searches, by bisection, for the first part with which the base no longer learns better than the config. The
-// base alone does learn better.
+// Searches, by bisection, for the first part with which the base no longer learns better than the config. The base
+// alone does learn better.
 static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struct clrnn_growstep *step)
 {
     size_t low = 0, high = s->ladder.count;
@@ -176,8 +175,7 @@ static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struc
     text = clrnn_trial_text(s->asked, best, false);
     name = clrnn_part_name(s->d->config, part);
     if (text && name)
-        step->text =
-            clrnn_format("grown part by part it learns until %s comes in: before that, %s", name, text);
+        step->text = clrnn_format("grown part by part it learns until %s comes in: before that, %s", name, text);
     free(name);
     free(text);
     step->text = clrnn_text_take(step->text, CLRNN_TEXT_SHOWN);
@@ -202,12 +200,11 @@ static enum clrnn_status search(struct search *s, struct clrnn_growstep *step)
         char *text = clrnn_trial_text(s->asked, straight ? &linear : &best, false);
 
         if (text)
-            step->text =
-                clrnn_format(straight ? "a linear model alone learns (%s), one recurrent layer with a "
-                                        "linear one does not: the recurrent layer is to blame"
-                                      : "no part is to blame: the barest net of this kind, with Adam and "
-                                        "lr 0.001, is no better (%s)",
-                             text);
+            step->text = clrnn_format(straight ? "a linear model alone learns (%s), one recurrent layer with a "
+                                                 "linear one does not: the recurrent layer is to blame"
+                                               : "no part is to blame: the barest net of this kind, with Adam and "
+                                                 "lr 0.001, is no better (%s)",
+                                      text);
         free(text);
         st = step->text ? CLRNN_OK : no_memory(s);
         step->nothing_learns = !straight;
@@ -221,8 +218,8 @@ static enum clrnn_status search(struct search *s, struct clrnn_growstep *step)
     return st;
 }
 
-enum clrnn_status clrnn_growstep(const struct clrnn_doctor *d, const struct clrnn_trial *asked,
-                                 uint32_t steps, struct clrnn_growstep *step)
+enum clrnn_status clrnn_growstep(const struct clrnn_doctor *d, const struct clrnn_trial *asked, uint32_t steps,
+                                 struct clrnn_growstep *step)
 {
     struct search s = {.d = d, .asked = asked, .steps = steps, .until = d->started + 0.7 * d->seconds};
     enum clrnn_status st;

@@ -14,11 +14,11 @@ struct clrnn_growstep {
     struct clrnn_trial trial; // the short training of the config with the change
 };
 
-/** Finds the part of the config that breaks learning, by a binary search over the stages of `clrnn grow`,
- * which adds the config's parts to a simple net one by one (grow.h). Then tries the config without that part.
- * `asked`: the short training of the config itself; `steps`: training steps of each stage. */
-enum clrnn_status clrnn_growstep(const struct clrnn_doctor *d, const struct clrnn_trial *asked,
-                                 uint32_t steps, struct clrnn_growstep *step);
+/** Finds the part of the config that breaks learning, by a binary search over the stages of `clrnn grow`, which adds
+ * the config's parts to a simple net one by one (grow.h). Then tries the config without that part. `asked`: the short
+ * training of the config itself; `steps`: training steps of each stage. */
+enum clrnn_status clrnn_growstep(const struct clrnn_doctor *d, const struct clrnn_trial *asked, uint32_t steps,
+                                 struct clrnn_growstep *step);
 void clrnn_growstep_finish(struct clrnn_growstep *step);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Checks labels and sample weights: baselines if a sample has several labels, constant or rare labels,
-// weights that favour the wrong class.
+// Checks labels and sample weights: baselines if a sample has several labels, constant or rare labels, weights that
+// favour the wrong class.
 #include <math.h>
 
 #include "base/array.h"
@@ -12,8 +12,8 @@ double clrnn_scan_constant_accuracy(const struct clrnn_scan *s)
     double total = 0, largest = 0, sum = 0;
 
     for (uint32_t k = 0; s->label && k < s->info->targets; k++)
-        sum += (double)MAX2(s->label[k][0], s->label[k][1]) /
-               fmax((double)(s->label[k][0] + s->label[k][1]), 1) / s->info->targets;
+        sum += (double)MAX2(s->label[k][0], s->label[k][1]) / fmax((double)(s->label[k][0] + s->label[k][1]), 1) /
+               s->info->targets;
     if (s->label)
         return sum;
     for (uint32_t k = 0; k < s->classes; k++) {
@@ -23,8 +23,7 @@ double clrnn_scan_constant_accuracy(const struct clrnn_scan *s)
     return total > 0 ? largest / total : NAN;
 }
 
-// Returns the weight (pos_weight) of a label's ones in the loss. `count`: number of zeros and ones of the
-// label.
+// Returns the weight (pos_weight) of a label's ones in the loss. `count`: number of zeros and ones of the label.
 static double positive_weight(const struct clrnn_loss_config *l, uint32_t label, const uint64_t count[2])
 {
     if (l->weight)
@@ -108,9 +107,8 @@ static void check_rare_labels(struct clrnn_doctor *d)
                           s->label[rarest][1] > s->label[rarest][0], 100 * (1 - least));
     if (count > 1)
         clrnn_doctor_evidence(d, "; %u of %u labels are so rare", count, s->info->targets);
-    clrnn_doctor_remedy(d,
-                        "train.loss.bce_with_logits.pos_weight=balanced, and judge by `clrnn eval`'s recall "
-                        "of each label");
+    clrnn_doctor_remedy(d, "train.loss.bce_with_logits.pos_weight=balanced, and judge by `clrnn eval`'s recall "
+                           "of each label");
 }
 
 void clrnn_doctor_check_each_label(struct clrnn_doctor *d)
@@ -123,8 +121,7 @@ void clrnn_doctor_check_each_label(struct clrnn_doctor *d)
 void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare)
 {
     const struct clrnn_scan *s = &d->train_scan;
-    const double heavy = s->weight[common] / (double)s->count[common],
-                 light = s->weight[rare] / (double)s->count[rare];
+    const double heavy = s->weight[common] / (double)s->count[common], light = s->weight[rare] / (double)s->count[rare];
     const double counts = (double)s->count[common] / (double)s->count[rare];
     uint32_t none = UINT32_MAX;
     bool lost;
@@ -138,16 +135,16 @@ void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, 
     clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_WEIGHTS_INVERTED, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "data.train.weights");
     if (lost) {
-        clrnn_doctor_evidence(d, "all %llu samples of class %u have weight 0",
-                              (unsigned long long)s->count[none], none);
+        clrnn_doctor_evidence(d, "all %llu samples of class %u have weight 0", (unsigned long long)s->count[none],
+                              none);
         clrnn_doctor_cost(d, "this class is not learnt");
     } else {
         clrnn_doctor_evidence(
             d,
             "class %u has %llu samples of weight %.3g on average, class %u has %llu of %.3g: the common class "
             "counts %.3g times as much as the rare one",
-            common, (unsigned long long)s->count[common], heavy, rare, (unsigned long long)s->count[rare],
-            light, counts * heavy / light);
+            common, (unsigned long long)s->count[common], heavy, rare, (unsigned long long)s->count[rare], light,
+            counts * heavy / light);
     }
     clrnn_doctor_remedy(d,
                         "data.train.weights=null with train.loss.%s.%s=balanced, or weights that grow as "

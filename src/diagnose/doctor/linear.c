@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Softmax regression and least squares by Nesterov's accelerated gradient descent in double, with a little
-// weight decay.
+// Softmax regression and least squares by Nesterov's accelerated gradient descent in double, with a little weight
+// decay.
 //
-// This baseline is not a config that the trainer (train/session.h) trains, for three reasons. It reads the
-// whole sample [T, C] at once, with each input standardised by itself, and there is no layer for this. Its
-// problem is convex: the result does not depend on a learning rate. And if it shared the trainer's code and
-// settings, it would share their faults. Measured on 220 sequences of 60 steps: this baseline reaches an
-// accuracy of 1.0; Adam with 400 to 1000 steps and three learning rates reaches 0.31 to 0.74. With targets in
-// the thousands, the R2 of this baseline is -0.08 and that of Adam is -14.
+// This baseline is not a config that the trainer (train/session.h) trains, for three reasons. It reads the whole sample
+// [T, C] at once, with each input standardised by itself, and there is no layer for this. Its problem is convex: the
+// result does not depend on a learning rate. And if it shared the trainer's code and settings, it would share their
+// faults. Measured on 220 sequences of 60 steps: this baseline reaches an accuracy of 1.0; Adam with 400 to 1000 steps
+// and three learning rates reaches 0.31 to 0.74. With targets in the thousands, the R2 of this baseline is -0.08 and
+// that of Adam is -14.
 #include "diagnose/doctor/linear.h"
 
 #include <math.h>
@@ -255,8 +255,8 @@ enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clr
     uint32_t stride;
 
     *result = (struct clrnn_linear_result){.quality = NAN};
-    if (info->tokens || clrnn_dataset_y_count(train) > 1 || config->train.loss.kind == CLRNN_LOSS_CTC ||
-        !f.K || width + 1 > MOST_CELLS / 64 || clrnn_dataset_info(valid)->tokens || width * f.K > MOST_CELLS)
+    if (info->tokens || clrnn_dataset_y_count(train) > 1 || config->train.loss.kind == CLRNN_LOSS_CTC || !f.K ||
+        width + 1 > MOST_CELLS / 64 || clrnn_dataset_info(valid)->tokens || width * f.K > MOST_CELLS)
         return CLRNN_OK;
     f.d = (uint32_t)width + 1;
     f.n = (uint32_t)MIN2((size_t)info->S, MOST_CELLS / f.d);

@@ -12,8 +12,8 @@ struct clrnn_linear_result {
     uint32_t iterations;
 };
 
-/** Fits the linear model on `train` with standardised inputs and evaluates it on `valid`. `classes`: number
- * of classes; not used for regression. `seconds`: time limit. CLRNN_ERR_MEMORY. */
+/** Fits the linear model on `train` with standardised inputs and evaluates it on `valid`. `classes`: number of classes;
+ * not used for regression. `seconds`: time limit. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clrnn_config *config,
                                    const struct clrnn_dataset *train, const struct clrnn_dataset *valid,
                                    uint32_t classes, double seconds, struct clrnn_linear_result *result);

@@ -19,8 +19,8 @@ static const struct row causes[] = {
 #undef X
 };
 
-// Returns the index of the first finding with this id that can explain other findings: an error or warning
-// whose change was not tried, or helped. SIZE_MAX: there is none.
+// Returns the index of the first finding with this id that can explain other findings: an error or warning whose change
+// was not tried, or helped. SIZE_MAX: there is none.
 static size_t find(const struct clrnn_doctor_result *r, const char *id)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -44,16 +44,16 @@ bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
     return known;
 }
 
-// Whether `cause` explains `effect`. Swapped axes with T = 1 are an exception: the net still sees all steps,
-// as features. They explain only that the net does not use time, not that it does not learn.
+// Whether `cause` explains `effect`. Swapped axes with T = 1 are an exception: the net still sees all steps, as
+// features. They explain only that the net does not use time, not that it does not learn.
 static bool explains(const struct clrnn_doctor_result *r, const char *cause, const char *effect)
 {
     return strcmp(cause, "axes-swapped") || find(r, "single-time-step") == SIZE_MAX ||
            !strcmp(effect, "single-time-step") || !strcmp(effect, "time-ignored");
 }
 
-// Returns the index of the finding that explains `effect`; SIZE_MAX: none. If the effect's own change helps,
-// only a fact (clrnn_doctor_is_fact) can explain the effect, since no change of the config mends a fact.
+// Returns the index of the finding that explains `effect`; SIZE_MAX: none. If the effect's own change helps, only a
+// fact (clrnn_doctor_is_fact) can explain the effect, since no change of the config mends a fact.
 static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *effect)
 {
     for (size_t k = 0; k < ARRAY_SIZE(causes); k++) {
@@ -211,13 +211,11 @@ char *clrnn_doctor_first(const struct clrnn_doctor_result *r)
     for (size_t i = 1; i < r->count; i++) {
         const size_t used = strlen(effects);
 
-        if (r->finding[i].severity == CLRNN_SEVERITY_NOTE || !follows(r, i, 0) ||
-            strstr(effects, r->finding[i].id))
+        if (r->finding[i].severity == CLRNN_SEVERITY_NOTE || !follows(r, i, 0) || strstr(effects, r->finding[i].id))
             continue;
         snprintf(effects + used, sizeof(effects) - used, "%s%s", count++ ? ", " : "", r->finding[i].id);
     }
-    return clrnn_format("First mend %s at %s: %s%s%s%s.", f->id, f->where, f->remedy,
-                        count ? "; from it follow" : "",
+    return clrnn_format("First mend %s at %s: %s%s%s%s.", f->id, f->where, f->remedy, count ? "; from it follow" : "",
                         count == 1 ? "s "
                         : count    ? " "
                                    : "",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Summarises the trace of a short training: whether the loss fell, how good the model became, whether a
-// linear model is better.
+// Summarises the trace of a short training: whether the loss fell, how good the model became, whether a linear model is
+// better.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +31,8 @@ double clrnn_trace_median(const struct clrnn_trace *c)
     return median;
 }
 
-// Whether time ran out while the loss was still falling: the final loss is then unknown. A ctc loss may stay
-// on a plateau before it falls, so for ctc only whether time ran out counts.
+// Whether time ran out while the loss was still falling: the final loss is then unknown. A ctc loss may stay on a
+// plateau before it falls, so for ctc only whether time ran out counts.
 bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 {
     const uint32_t n = c->window_count;
@@ -67,9 +67,7 @@ static double quality_error(const struct clrnn_examination *v, double quality)
 {
     const double p = fmin(fmax(quality, 0.02), 0.98);
 
-    return clrnn_loss_is_regression(v->d->config->train.loss.kind)
-               ? 0.02
-               : sqrt(p * (1 - p) / fmax(v->valid_rows, 1));
+    return clrnn_loss_is_regression(v->d->config->train.loss.kind) ? 0.02 : sqrt(p * (1 - p) / fmax(v->valid_rows, 1));
 }
 
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -80,8 +78,8 @@ bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struc
            gap > clrnn_threshold.linear_sigma * quality_error(v, c->linear.quality);
 }
 
-// Whether `quality`, on the validation rows, exceeds that of the best constant answer by no more than chance
-// allows. Also true if it is lower.
+// Whether `quality`, on the validation rows, exceeds that of the best constant answer by no more than chance allows.
+// Also true if it is lower.
 static bool at_chance(const struct clrnn_examination *v, double quality)
 {
     const struct clrnn_scan *s = &v->d->valid_scan;
@@ -94,9 +92,8 @@ static bool at_chance(const struct clrnn_examination *v, double quality)
 
 bool clrnn_trace_generalises(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
-    return c->finite && c->complete && c->valid_count && c->linear.done &&
-           !clrnn_trace_linear_is_better(v, c) && !at_chance(v, c->valid_quality[c->valid_count - 1]) &&
-           c->trained.loss < clrnn_threshold.flat * v->chance;
+    return c->finite && c->complete && c->valid_count && c->linear.done && !clrnn_trace_linear_is_better(v, c) &&
+           !at_chance(v, c->valid_quality[c->valid_count - 1]) && c->trained.loss < clrnn_threshold.flat * v->chance;
 }
 
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -106,8 +103,8 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
     // if the loss on one batch was at least halved, the model can learn
     if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient ||
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
-        clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
-        clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) || c->steps < 20 || d->per_step)
+        clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) || clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) ||
+        c->steps < 20 || d->per_step)
         return false;
     if (clrnn_doctor_found(d, CLRNN_FINDING_TRAIN_VALID_SHIFT))
         return false; // the validation rows then do not show whether the labels were learnt
@@ -117,16 +114,15 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
 
 bool clrnn_trace_looks_random(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
-    return v->chance - c->real_loss <= clrnn_threshold.random_gain * fmax(v->chance - c->random_loss, 0) +
-                                           clrnn_threshold.random_slack * v->chance;
+    return v->chance - c->real_loss <=
+           clrnn_threshold.random_gain * fmax(v->chance - c->random_loss, 0) + clrnn_threshold.random_slack * v->chance;
 }
 
-// Whether training went well enough that it does not matter if one batch cannot be overfitted: with a small
-// model or noisy rows, the loss on one batch may not reach 0.
+// Whether training went well enough that it does not matter if one batch cannot be overfitted: with a small model or
+// noisy rows, the loss on one batch may not reach 0.
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
-    return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance &&
-           !clrnn_trace_linear_is_better(v, c) &&
+    return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance && !clrnn_trace_linear_is_better(v, c) &&
            !clrnn_doctor_found(v->d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY) &&
            !clrnn_doctor_found(v->d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH);
 }

@@ -32,8 +32,7 @@ static bool any_positive(const double *values, size_t count)
 }
 
 // Plots two series, from before and from after training. `style`: the style of the lines in gnuplot's syntax.
-static void write_both(FILE *script, const double *before, const double *after, size_t count,
-                       const char *style)
+static void write_both(FILE *script, const double *before, const double *after, size_t count, const char *style)
 {
     const bool first = any_positive(before, count), second = any_positive(after, count);
 
@@ -41,8 +40,7 @@ static void write_both(FILE *script, const double *before, const double *after, 
     if (first)
         fprintf(script, "plot '-' using 1:2 with %s linecolor " BEFORE " title 'before training'", style);
     if (second)
-        fprintf(script, "%s '-' using 1:2 with %s linecolor " AFTER " title 'after'", first ? "," : "plot",
-                style);
+        fprintf(script, "%s '-' using 1:2 with %s linecolor " AFTER " title 'after'", first ? "," : "plot", style);
     fprintf(script, "\n");
     if (first)
         write_series(script, before, count);

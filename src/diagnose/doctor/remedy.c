@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tries remedies by short trainings: first the changes that findings offer, each in addition to the changes
-// that were kept, then candidate changes for findings that offer none.
+// Tries remedies by short trainings: first the changes that findings offer, each in addition to the changes that were
+// kept, then candidate changes for findings that offer none.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +26,8 @@ static enum clrnn_status withdraw(struct clrnn_trying *t, struct clrnn_finding *
     if (!why)
         return clrnn_trying_no_memory(t);
     f->outcome = CLRNN_TRIED_WORSE;
-    TRY(clrnn_trying_say(
-        t, &f->remedy,
-        clrnn_format("none that was tried; the usual one, %s, does not help here", f->remedy)));
+    TRY(clrnn_trying_say(t, &f->remedy,
+                         clrnn_format("none that was tried; the usual one, %s, does not help here", f->remedy)));
     free(f->set);
     f->set = NULL;
     return clrnn_trying_say(t, &f->tried, why);
@@ -45,9 +44,9 @@ static bool stops_gradients(const struct clrnn_trying *t, const struct clrnn_fin
     return false;
 }
 
-// Called when a change helps in addition to changes that made no difference by themselves. It may help only
-// together with them. Findings whose change made no difference therefore count as not tried; findings from
-// which a zero gradient follows count as helpful.
+// Called when a change helps in addition to changes that made no difference by themselves. It may help only together
+// with them. Findings whose change made no difference therefore count as not tried; findings from which a zero gradient
+// follows count as helpful.
 static void share_success(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -77,8 +76,7 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
     } else if (gain != CLRNN_GAIN_BETTER) {
         st = clrnn_trying_say(t, &f->tried,
                               clrnn_format("%s: %s%s",
-                                           clrnn_trial_is_good(clrnn_trying_now(t))
-                                               ? "it learns without it, too"
+                                           clrnn_trial_is_good(clrnn_trying_now(t)) ? "it learns without it, too"
                                            : !clrnn_trying_now(t)->finite
                                                ? "the loss stays finite, but a constant answer is as good"
                                                : "no difference by itself",
@@ -98,8 +96,8 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
     return st;
 }
 
-// Whether `other` comes after `f`, has the same kind, and its change has not been tried. If so, the changes
-// of both are tried together.
+// Whether `other` comes after `f`, has the same kind, and its change has not been tried. If so, the changes of both are
+// tried together.
 static bool goes_with(const struct clrnn_finding *f, const struct clrnn_finding *other)
 {
     return other > f && other->id == f->id && other->set && !*other->tried;
@@ -170,8 +168,8 @@ static enum clrnn_status try_finding(struct clrnn_trying *t, struct clrnn_findin
     return st;
 }
 
-// Used if no trial is run. Withdraws the change of `f` if it makes the config invalid. Otherwise writes into
-// f that the change was not tried, and `why`.
+// Used if no trial is run. Withdraws the change of `f` if it makes the config invalid. Otherwise writes into f that the
+// change was not tried, and `why`.
 static enum clrnn_status check_only(struct clrnn_trying *t, struct clrnn_finding *f, const char *why)
 {
     const char *set = f->set;
@@ -203,10 +201,8 @@ static enum clrnn_status grow(struct clrnn_trying *t, struct clrnn_finding *f)
     enum clrnn_status st = clrnn_growstep(t->d, clrnn_trying_now(t), t->steps, &step);
 
     if (st == CLRNN_OK && step.text)
-        st = clrnn_trying_say(t, &f->tried,
-                              clrnn_format("%s%s%s", f->tried, *f->tried ? "; " : "", step.text));
-    // with worse-than-linear a linear model learns, so the data are not to blame: advice to check them is
-    // left out
+        st = clrnn_trying_say(t, &f->tried, clrnn_format("%s%s%s", f->tried, *f->tried ? "; " : "", step.text));
+    // with worse-than-linear a linear model learns, so the data are not to blame: advice to check them is left out
     if (st == CLRNN_OK && step.remedy && !(step.nothing_learns && !strcmp(f->id, "worse-than-linear")))
         st = clrnn_trying_say(t, &f->remedy, clrnn_format("%s", step.remedy));
     if (st == CLRNN_OK && step.change) {
@@ -229,8 +225,8 @@ static bool anything_to_try(const struct clrnn_doctor_result *r)
     return false;
 }
 
-// If the training of the config as given took so long that there is no time for a trial with as many steps,
-// repeats that training with fewer steps. All trials then have this number of steps, too.
+// If the training of the config as given took so long that there is no time for a trial with as many steps, repeats
+// that training with fewer steps. All trials then have this number of steps, too.
 static enum clrnn_status cut_short(struct clrnn_trying *t)
 {
     struct clrnn_doctor *d = t->d;
@@ -253,9 +249,9 @@ static enum clrnn_status cut_short(struct clrnn_trying *t)
     return CLRNN_OK;
 }
 
-// If the net is as good as a linear model on the validation rows and no change that was tried is better,
-// lowers underfitting and time-ignored to notes: the remaining loss may be noise in the labels, and the
-// labels may not depend on the order of time steps.
+// If the net is as good as a linear model on the validation rows and no change that was tried is better, lowers
+// underfitting and time-ignored to notes: the remaining loss may be noise in the labels, and the labels may not depend
+// on the order of time steps.
 static enum clrnn_status excuse_noise(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -265,15 +261,13 @@ static enum clrnn_status excuse_noise(struct clrnn_trying *t)
         const bool time = !strcmp(f->id, "time-ignored");
 
         if ((!time && strcmp(f->id, "underfitting")) || f->set ||
-            (f->follows_from && strcmp(f->follows_from, "underfitting") &&
-             strcmp(f->follows_from, "time-ignored")))
+            (f->follows_from && strcmp(f->follows_from, "underfitting") && strcmp(f->follows_from, "time-ignored")))
             continue;
         f->severity = CLRNN_SEVERITY_NOTE;
-        TRY(clrnn_trying_say(
-            t, &f->cost,
-            clrnn_format(time ? "nothing, where the labels do not depend on the order"
-                              : "nothing, where what is left of the loss is noise in the labels: "
-                                "on validation rows the net is as good as a linear model")));
+        TRY(clrnn_trying_say(t, &f->cost,
+                             clrnn_format(time ? "nothing, where the labels do not depend on the order"
+                                               : "nothing, where what is left of the loss is noise in the labels: "
+                                                 "on validation rows the net is as good as a linear model")));
         if (time || *f->tried)
             TRY(clrnn_trying_say(
                 t, &f->remedy,
@@ -294,9 +288,8 @@ static enum clrnn_status try_all(struct clrnn_trying *t)
         if (r->finding[i].set && !*r->finding[i].tried)
             TRY(try_finding(t, &r->finding[i]));
     TRY(clrnn_doctor_order(t->d, true)); // findings whose change made no difference are now no causes
-    for (size_t i = 0;
-         i < r->count && clrnn_trying_now(t)->ran && !clrnn_trial_is_good(clrnn_trying_now(t)) &&
-         !clrnn_doctor_is_mended(t->d, t->kept ? &t->now : NULL);
+    for (size_t i = 0; i < r->count && clrnn_trying_now(t)->ran && !clrnn_trial_is_good(clrnn_trying_now(t)) &&
+                       !clrnn_doctor_is_mended(t->d, t->kept ? &t->now : NULL);
          i++) {
         struct clrnn_finding *f = &r->finding[i];
 
@@ -305,9 +298,8 @@ static enum clrnn_status try_all(struct clrnn_trying *t)
             TRY(clrnn_trying_seek(t, f));
     }
     for (size_t i = 0; i < r->count && !grown; i++)
-        grown = asks_for_growing(&r->finding[i]) && !clrnn_finding_by_linear_net(t->d, &r->finding[i])
-                    ? &r->finding[i]
-                    : NULL;
+        grown = asks_for_growing(&r->finding[i]) && !clrnn_finding_by_linear_net(t->d, &r->finding[i]) ? &r->finding[i]
+                                                                                                       : NULL;
     if (grown && !t->kept && t->d->asked.ran && !clrnn_trying_no_time(t))
         TRY(grow(t, grown));
     TRY(excuse_noise(t));
@@ -343,14 +335,13 @@ static enum clrnn_status try_each(struct clrnn_trying *t)
 
 enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d)
 {
-    struct clrnn_trying t = {
-        .d = d, .until = fmax(d->started + DOCTOR_SHARE * d->seconds, clrnn_clock() + LEAST_LEFT)};
+    struct clrnn_trying t = {.d = d, .until = fmax(d->started + DOCTOR_SHARE * d->seconds, clrnn_clock() + LEAST_LEFT)};
     enum clrnn_status st;
 
     t.steps = d->asked.finite && d->asked.steps ? d->asked.steps : FREE_STEPS;
     if (!d->asked.finite && d->asked.steps && d->asked.seconds > 0) // the training diverged after some steps
-        t.steps = MAX2(d->asked.steps,
-                       (uint32_t)fmin(FREE_STEPS, d->asked.steps * TRIAL_SECONDS / 2 / d->asked.seconds));
+        t.steps =
+            MAX2(d->asked.steps, (uint32_t)fmin(FREE_STEPS, d->asked.steps * TRIAL_SECONDS / 2 / d->asked.seconds));
     t.set = malloc((d->result->count + 1) * sizeof(*t.set));
     if (!t.set)
         return clrnn_trying_no_memory(&t);

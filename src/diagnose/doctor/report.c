@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes the doctor's HTML page: the verdict, the findings with charts, and the config file, in which the
-// lines that findings are about are highlighted.
+// Writes the doctor's HTML page: the verdict, the findings with charts, and the config file, in which the lines that
+// findings are about are highlighted.
 #include "diagnose/doctor/report.h"
 
 #include <stdio.h>
@@ -63,8 +63,7 @@ static void entry(FILE *page, const char *name, const char *text, bool code)
     fprintf(page, "%s</dd>\n", code ? "</code>" : "");
 }
 
-static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i,
-                          size_t at[CLRNN_REPORT_PICTURES])
+static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i, size_t at[CLRNN_REPORT_PICTURES])
 {
     static const char *const severity[] = {"error", "warning", "note"};
     const struct clrnn_finding *f = &d->result->finding[i];
@@ -87,9 +86,9 @@ static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i,
 
 // ---------------------------------------------------------------- the config
 
-// Returns the line number, in the config file, to which a text such as "train.scheduler.step_lr: ..." refers
-// by the path of keys at its beginning. If the file has only the first keys of that path, returns the line of
-// the last of these. 0: the file has none of them.
+// Returns the line number, in the config file, to which a text such as "train.scheduler.step_lr: ..." refers by the
+// path of keys at its beginning. If the file has only the first keys of that path, returns the line of the last of
+// these. 0: the file has none of them.
 static int line_of(const struct clrnn_node *root, const char *path)
 {
     const struct clrnn_node *node = path[strcspn(path, ".[]=:, ")] == '.' ? root : NULL;

@@ -62,8 +62,8 @@ static const struct row {
     {"overfitting", LOSS | RESULT},
 };
 
-// Divides a run into up to POINTS equal parts and writes the mean loss of each part to value. Returns the
-// number of parts.
+// Divides a run into up to POINTS equal parts and writes the mean loss of each part to value. Returns the number of
+// parts.
 static size_t curve(const struct clrnn_trial *t, double value[POINTS])
 {
     const size_t count = MIN2(t->steps, POINTS);
@@ -143,9 +143,8 @@ static void draw_answers(FILE *page, const struct clrnn_trial *t, const char *wh
 {
     const bool valid = t->valid.counted > 0;
     const struct clrnn_eval_result *r = valid ? &t->valid : &t->train;
-    char *title = t->ran && r->classes
-                      ? clrnn_format("Answers on %s rows, %s", valid ? "validation" : "training", which)
-                      : NULL;
+    char *title =
+        t->ran && r->classes ? clrnn_format("Answers on %s rows, %s", valid ? "validation" : "training", which) : NULL;
 
     if (title && r->classes > 1)
         clrnn_svg_answers(page, title, r->per_class, r->classes, !r->confusion);
@@ -189,16 +188,16 @@ static void refer(FILE *page, const struct clrnn_doctor *d, unsigned pictures, c
     for (size_t i = 0; i < d->result->count; i++)
         for (unsigned k = 0; k < PICTURES; k++)
             if (pictures >> k & 1 && at[k] == i + 1) {
-                fprintf(page, "%s<a href=\"#finding-%zu\">%s</a>",
-                        said ? ", " : "<p class=\"seen\">pictures: see ", i + 1, d->result->finding[i].id);
+                fprintf(page, "%s<a href=\"#finding-%zu\">%s</a>", said ? ", " : "<p class=\"seen\">pictures: see ",
+                        i + 1, d->result->finding[i].id);
                 said = true;
                 break;
             }
     fputs(said ? "</p>\n" : "", page);
 }
 
-void clrnn_report_pictures(FILE *page, const struct clrnn_doctor *d, const struct clrnn_finding *f,
-                           size_t number, size_t at[CLRNN_REPORT_PICTURES])
+void clrnn_report_pictures(FILE *page, const struct clrnn_doctor *d, const struct clrnn_finding *f, size_t number,
+                           size_t at[CLRNN_REPORT_PICTURES])
 {
     unsigned pictures = f->outcome == CLRNN_TRIED_HELPS ? LOSS : 0, seen = 0;
 

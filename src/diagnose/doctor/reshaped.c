@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: detects X that was stored as (T, N, C) and reshaped to (N, T, C) instead of exchanging the axes.
-// The steps of a sample are then not in one row, but N steps apart in different rows.
+// Stage 1: detects X that was stored as (T, N, C) and reshaped to (N, T, C) instead of exchanging the axes. The steps
+// of a sample are then not in one row, but N steps apart in different rows.
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,9 +18,8 @@ struct series {
     float *value; // [count, features] all steps of all rows; each (step, feature) is standardised over rows
 };
 
-// Reads all steps of all rows, one row after the other, into z->value. Standardises each (step, feature) over
-// rows, to remove what all rows have in common at a step. Returns false if memory runs out. x [T, C]: scratch
-// memory.
+// Reads all steps of all rows, one row after the other, into z->value. Standardises each (step, feature) over rows, to
+// remove what all rows have in common at a step. Returns false if memory runs out. x [T, C]: scratch memory.
 static bool read_series(const struct clrnn_scan *s, struct series *z, float *x)
 {
     const uint32_t T = s->info->T, rows = z->count / T;
@@ -49,16 +48,15 @@ static bool read_series(const struct clrnn_scan *s, struct series *z, float *x)
     return true;
 }
 
-// Returns the correlation of steps that are `apart` steps from each other, over every `stride`th such pair.
-// *equal: share of pairs with equal values.
+// Returns the correlation of steps that are `apart` steps from each other, over every `stride`th such pair. *equal:
+// share of pairs with equal values.
 static double correlate(const struct series *z, uint32_t apart, uint32_t stride, double *equal)
 {
     double sum = 0, count = 0, same = 0;
 
     for (uint32_t i = 0; i + apart < z->count; i += stride)
         for (uint32_t c = 0; c < z->features; c++) {
-            const float a = z->value[(size_t)i * z->features + c],
-                        b = z->value[((size_t)i + apart) * z->features + c];
+            const float a = z->value[(size_t)i * z->features + c], b = z->value[((size_t)i + apart) * z->features + c];
 
             sum += (double)a * b;
             same += a == b;
@@ -68,9 +66,9 @@ static double correlate(const struct series *z, uint32_t apart, uint32_t stride,
     return sum / fmax(count, 1);
 }
 
-// Returns the distance, of at least T steps, at which steps correlate, although neighbouring steps do not,
-// and steps at that distance + 1 or - 1 do not either. 0: there is none. *near, *far: correlation of
-// neighbouring steps, and of steps at that distance.
+// Returns the distance, of at least T steps, at which steps correlate, although neighbouring steps do not, and steps at
+// that distance + 1 or - 1 do not either. 0: there is none. *near, *far: correlation of neighbouring steps, and of
+// steps at that distance.
 static uint32_t find_distance(const struct series *z, uint32_t T, double *near, double *far)
 {
     const double high = clrnn_threshold.reshaped, low = clrnn_threshold.reshaped_other;
@@ -114,6 +112,5 @@ enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrn
         s->reshaped = find_distance(&z, T, &s->reshaped_near, &s->reshaped_far);
     free(x);
     free(z.value);
-    return there ? CLRNN_OK
-                 : clrnn_error_memory(d->log, (size_t)z.count * z.features * sizeof(float), "steps of rows");
+    return there ? CLRNN_OK : clrnn_error_memory(d->log, (size_t)z.count * z.features * sizeof(float), "steps of rows");
 }

@@ -12,10 +12,9 @@
 #define ROWS 512u      // maximum number of rows looked at
 #define CELLS 4000000u // maximum number of values in these rows
 #define COUNTERS 8u    // candidates for a column that counts rows
-#define COUNTING 0.1 // left_of_line() of row numbers is below this / S; of sorted random values: about 1 / S
+#define COUNTING 0.1   // left_of_line() of row numbers is below this / S; of sorted random values: about 1 / S
 
-// Whether a row's padding is in front: its first T - length steps are all equal, and its last step differs
-// from them.
+// Whether a row's padding is in front: its first T - length steps are all equal, and its last step differs from them.
 static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const float *x)
 {
     const uint32_t T = s->info->T, C = s->C, padding = T - clrnn_dataset_length(s->set, row);
@@ -31,14 +30,13 @@ static int32_t padding_token(const struct clrnn_doctor *d, const struct clrnn_sc
 {
     const struct clrnn_config *c = d->config;
 
-    return s->info->tokens && !s->info->has_lengths && c->layer_count &&
-                   c->layer[0].kind == CLRNN_LAYER_EMBEDDING
+    return s->info->tokens && !s->info->has_lengths && c->layer_count && c->layer[0].kind == CLRNN_LAYER_EMBEDDING
                ? c->layer[0].padding_idx
                : -1;
 }
 
-// Sets front_rows. Of the rows that begin or end with the token `padding`, it is the fraction that only begin
-// with it; 0 if there are few such rows.
+// Sets front_rows. Of the rows that begin or end with the token `padding`, it is the fraction that only begin with it;
+// 0 if there are few such rows.
 static void look_for_token(struct clrnn_scan *s, int32_t padding, uint32_t rows, uint32_t stride, float *x)
 {
     uint32_t padded = 0, front = 0;
@@ -51,8 +49,8 @@ static void look_for_token(struct clrnn_scan *s, int32_t padding, uint32_t rows,
     s->front_rows = padded >= clrnn_threshold.padding_rows * rows ? (double)front / padded : 0;
 }
 
-static enum clrnn_status look_along(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows,
-                                    uint32_t stride, float *x)
+static enum clrnn_status look_along(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows, uint32_t stride,
+                                    float *x)
 {
     uint32_t shorter = 0, front = 0, apart;
     const int32_t padding = padding_token(d, s);
@@ -72,8 +70,8 @@ static enum clrnn_status look_along(const struct clrnn_doctor *d, struct clrnn_s
     return CLRNN_OK;
 }
 
-// For T = 1: sets feature_windows, the fraction of rows that equal the previous row shifted by one feature.
-// If the fraction is high, the features are the steps of a series.
+// For T = 1: sets feature_windows, the fraction of rows that equal the previous row shifted by one feature. If the
+// fraction is high, the features are the steps of a series.
 static void look_across(struct clrnn_scan *s, uint32_t rows, float *x)
 {
     const uint32_t C = s->C;
@@ -106,9 +104,9 @@ static double left_of_line(const double *value, uint32_t S, double mean)
     return yy > 0 ? 1 - xy * xy / (yy * n * (n * n - 1) / 12) : 1;
 }
 
-// Whether sorted values [S] are row numbers. They are if they lie closer to a straight line than measured
-// values do. They also are if they are all different and are multiples of one step with few gaps: the numbers
-// of rows that were drawn at random from a larger set.
+// Whether sorted values [S] are row numbers. They are if they lie closer to a straight line than measured values do.
+// They also are if they are all different and are multiples of one step with few gaps: the numbers of rows that were
+// drawn at random from a larger set.
 static bool is_counter(const double *value, uint32_t S, double mean)
 {
     double step = INFINITY;
@@ -187,10 +185,10 @@ static double correlation(const struct pair_sums *p)
     return va > 1e-9 * p->aa && vb > 1e-9 * p->bb ? (p->ab - p->a * p->b / p->n) / sqrt(va * vb) : 0;
 }
 
-// Sets across_features and across_steps: the mean correlation, over rows, of the value at a (step, feature)
-// with the value at the next feature and with the value at the next step.
-static enum clrnn_status correlate(struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows,
-                                   uint32_t stride, float *x)
+// Sets across_features and across_steps: the mean correlation, over rows, of the value at a (step, feature) with the
+// value at the next feature and with the value at the next step.
+static enum clrnn_status correlate(struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows, uint32_t stride,
+                                   float *x)
 {
     const uint32_t T = s->info->T, C = s->C;
     const size_t cells = (size_t)T * C;

@@ -30,8 +30,8 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     v->valid_rows = d->valid ? clrnn_dataset_info(d->valid)->S : 0;
     v->probe_rows = rows;
     v->eval_rows = MAX2(batch, rows);
-    v->data = (struct clrnn_data_sets){
-        .train = d->train, .valid = d->valid, .batch = batch, .batches = MAX2(d->batches, 1)};
+    v->data =
+        (struct clrnn_data_sets){.train = d->train, .valid = d->valid, .batch = batch, .batches = MAX2(d->batches, 1)};
     // stage 1 reported a last batch that batchnorm cannot process; the other batches are still examined
     v->drop_last = t->drop_last || (info->S > batch && info->S % batch == 1 &&
                                     clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
@@ -59,8 +59,8 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     return clrnn_doctor_session(v, d->device, probe, &v->probe);
 }
 
-// Moves the gradient norms from *a to *d, where the HTML page, which is written at the end, finds them.
-// `when`: 0 before the short training, 1 after it.
+// Moves the gradient norms from *a to *d, where the HTML page, which is written at the end, finds them. `when`: 0
+// before the short training, 1 after it.
 static void keep_gradients(struct clrnn_doctor *d, struct clrnn_activity *a, size_t when)
 {
     d->gradient[when].layer = a->layer_norm;

@@ -6,8 +6,8 @@
 #include "diagnose/doctor/doctor.h"
 #include "train/session.h"
 
-/** Saturated and dead units of one op: units whose output is at an end of tanh or of a sigmoid, and relu
- * units whose output is always 0. */
+/** Saturated and dead units of one op: units whose output is at an end of tanh or of a sigmoid, and relu units whose
+ * output is always 0. */
 struct clrnn_activity_units {
     char layer[48];   // "lstm", "rnn.l1", "3"
     double saturated; // fraction of values that are saturated; NaN: the op cannot saturate
@@ -39,8 +39,8 @@ struct clrnn_examination {
     double expected;                // loss of uniform predictions; regression: loss if all predictions are 0
 
     struct clrnn_session *session; // of the short training
-    // shares the model of `session`; runs passes in CLRNN_MODE_GRADIENT over the first of `rows`, and keeps
-    // all tensors readable
+    // shares the model of `session`; runs passes in CLRNN_MODE_GRADIENT over the first of `rows`, and keeps all tensors
+    // readable
     struct clrnn_session *probe;
     struct clrnn_activity start, end;  // before and after the short training
     double initial_loss, initial_norm; // of the batch of `start`
@@ -54,8 +54,8 @@ struct clrnn_examination {
     bool overfit_still; // the loss had stopped falling at the end
 };
 
-/** Opens a session on params.set (NULL: the training set) with params.model (NULL: a model made from the
- * config). Batches always have the data's T. */
+/** Opens a session on params.set (NULL: the training set) with params.model (NULL: a model made from the config).
+ * Batches always have the data's T. */
 enum clrnn_status clrnn_doctor_session(struct clrnn_examination *v, struct clrnn_device *device,
                                        struct clrnn_session_params params, struct clrnn_session **session);
 /** Runs a pass over the first batch of a session, from the start of epoch 0. */
@@ -65,8 +65,8 @@ enum clrnn_status clrnn_doctor_again(struct clrnn_session *session, enum clrnn_m
 enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
 /** Measures gradients by layer and by time step, and saturated and dead units, on the probe's first batch. */
 enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a);
-/** Returns a->time[0], the gradient norm at the first time step, divided by the largest of all steps. NaN:
- * not measured. */
+/** Returns a->time[0], the gradient norm at the first time step, divided by the largest of all steps. NaN: not
+ * measured. */
 double clrnn_activity_fading(const struct clrnn_activity *a);
 void clrnn_activity_finish(struct clrnn_activity *a);
 
@@ -76,8 +76,7 @@ struct clrnn_leak {
     double most, scale;    // the largest change of an output; the largest |output|
 };
 
-/** The parameter whose gradient on the device differs most from the gradient that the reference computes in
- * double. */
+/** The parameter whose gradient on the device differs most from the gradient that the reference computes in double. */
 struct clrnn_gradient_error {
     const char *param, *device;
     double error;                   // norm of the difference, divided by the gradient's norm
@@ -88,14 +87,13 @@ struct clrnn_gradient_error {
 
 // The checks from here to clrnn_doctor_check_gradient_error judge given measurements and use no device.
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v);
-/** Lowers two kinds of warnings to notes if the short training nevertheless reached a low loss `trained`: a
- * first loss that is less than 5 times the expected one, and padding in front of tokens without lengths. */
+/** Lowers two kinds of warnings to notes if the short training nevertheless reached a low loss `trained`: a first loss
+ * that is less than 5 times the expected one, and padding in front of tokens without lengths. */
 void clrnn_doctor_excuse(struct clrnn_examination *v, double trained);
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak);
-/** Reports parameters whose gradient is always 0. most [m->entry_count]: largest |gradient| of each
- * parameter. Sets v->no_gradient and v->batch_is_off. */
-void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
-                                      const double *most);
+/** Reports parameters whose gradient is always 0. most [m->entry_count]: largest |gradient| of each parameter. Sets
+ * v->no_gradient and v->batch_is_off. */
+void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m, const double *most);
 void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct clrnn_gradient_error *error);
 
 /** Compares the gradients of the device with those of the reference on a small batch. */
@@ -103,8 +101,8 @@ enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 
 /** For bce: sets v->expected and, if a sample has several labels, also v->chance. */
 void clrnn_doctor_label_baseline(struct clrnn_examination *v);
-/** For real targets: sets v->chance to the loss of the best constant answer, and v->expected to the loss if
- * all predictions are 0. */
+/** For real targets: sets v->chance to the loss of the best constant answer, and v->expected to the loss if all
+ * predictions are 0. */
 enum clrnn_status clrnn_doctor_target_baseline(struct clrnn_examination *v);
 
 /** Run stage 2 (the probe, and overfitting one batch) and stage 3 (the short training). */
@@ -113,8 +111,8 @@ enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v);
 /** Reports if the model failed to overfit one batch; if `harmless`, only as a note. */
 void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless);
 enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v);
-/** Reports relu units that are never on. `high`: the loss stays high. `steps`: number of steps of the short
- * training; 0: there was none. */
+/** Reports relu units that are never on. `high`: the loss stays high. `steps`: number of steps of the short training;
+ * 0: there was none. */
 void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t steps);
 /** Draws the pictures into the folder params.plot. */
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Computes the statistics of a data set in one pass: moments and extremes of each feature, hashes of rows,
-// counts of labels, padding at the ends of rows, and sample values for comparisons.
+// Computes the statistics of a data set in one pass: moments and extremes of each feature, hashes of rows, counts of
+// labels, padding at the ends of rows, and sample values for comparisons.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,9 +56,9 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     p->end_hash = malloc(S * sizeof(uint64_t));
     p->end_run = malloc(S * sizeof(uint32_t));
     s->sample_count = (uint32_t)MIN2(rows, S * T);
-    if (s->mean && s->rms && s->least && s->most && s->sample && s->hash && s->count && s->y_sample &&
-        s->labelled && p->x && p->tokens && p->y && p->sum && p->squares && p->finite && p->end_hash &&
-        p->end_run && (s->weight || !s->info->has_weights) && (s->label || !labels))
+    if (s->mean && s->rms && s->least && s->most && s->sample && s->hash && s->count && s->y_sample && s->labelled &&
+        p->x && p->tokens && p->y && p->sum && p->squares && p->finite && p->end_hash && p->end_run &&
+        (s->weight || !s->info->has_weights) && (s->label || !labels))
         return CLRNN_OK;
     return clrnn_error_memory(d->log, S * sizeof(*s->hash) + rows * C * sizeof(float), "looking at the data");
 }
@@ -175,8 +175,7 @@ static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
     clrnn_hash_add(&h, p->x, length * width);
     memcpy(s->hash[row], h.lane, sizeof(h.lane));
     p->end_hash[row] = step_hash(p, length - 1);
-    while (run < length &&
-           !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
+    while (run < length && !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
         run++;
     p->end_run[row] = run;
     // samples (row, step) pairs at equal distances, the same pairs for every feature
@@ -197,9 +196,9 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Returns the mean length of the runs of steps with the hash `common`, not counting the run at the end of
-// each row; 0: there is none. If data have few different values, long runs also occur inside rows, and equal
-// steps at the end are then no padding.
+// Returns the mean length of the runs of steps with the hash `common`, not counting the run at the end of each row; 0:
+// there is none. If data have few different values, long runs also occur inside rows, and equal steps at the end are
+// then no padding.
 static double usual_run(struct pass *p, uint64_t common)
 {
     uint64_t runs = 0, steps = 0;
@@ -219,8 +218,8 @@ static double usual_run(struct pass *p, uint64_t common)
     return runs ? (double)steps / (double)runs : 0;
 }
 
-// Sets pad_rows and pad_share if no row is shorter than T. Rows that end in the most common last step count
-// as padded, if these ends have different lengths and are at least twice as long as such runs inside rows.
+// Sets pad_rows and pad_share if no row is shorter than T. Rows that end in the most common last step count as padded,
+// if these ends have different lengths and are at least twice as long as such runs inside rows.
 static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
 {
     struct clrnn_scan *s = p->s;
@@ -347,8 +346,7 @@ static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, co
     if (clrnn_loss_is_regression(d->config->train.loss.kind)) {
         s->changes = 0;
         if (l->pairs > 1 && s->y_std > 0)
-            s->y_autocorrelation =
-                (l->products / (double)l->pairs - s->y_mean * s->y_mean) / (s->y_std * s->y_std);
+            s->y_autocorrelation = (l->products / (double)l->pairs - s->y_mean * s->y_mean) / (s->y_std * s->y_std);
         return;
     }
     for (uint32_t k = 0; k < s->classes; k++)
@@ -358,8 +356,7 @@ static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, co
     s->changes_expected = l->pairs ? (double)l->pairs * (1 - same) : 0;
 }
 
-enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct clrnn_dataset *set,
-                                         struct clrnn_scan *s)
+enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct clrnn_dataset *set, struct clrnn_scan *s)
 {
     const enum clrnn_loss_kind loss = d->config->train.loss.kind;
     struct labels labels = {0};

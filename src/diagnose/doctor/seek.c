@@ -35,9 +35,8 @@ static enum clrnn_status weigh(struct clrnn_trying *t, const struct clrnn_findin
     const bool recall = t->by_recall || clrnn_finding_by_recall(f);
     const struct clrnn_trial *before = c->change ? &c->best : clrnn_trying_now(t);
     char *text = clrnn_trial_text(clrnn_trying_now(t), trial, recall), *line = in_one_line(change);
-    char *list = text && line
-                     ? clrnn_format("%s%s%s (%s)", c->list ? c->list : "", c->list ? "; " : "", line, text)
-                     : NULL;
+    char *list =
+        text && line ? clrnn_format("%s%s%s (%s)", c->list ? c->list : "", c->list ? "; " : "", line, text) : NULL;
 
     free(text);
     free(line);
@@ -84,8 +83,7 @@ static enum clrnn_status try_candidates(struct clrnn_trying *t, struct clrnn_fin
 
 static bool is_about_length(const struct clrnn_finding *f)
 {
-    return !strcmp(f->id, "sequence-too-long") ||
-           (!strcmp(f->id, "vanishing-gradient") && strstr(f->where, "time"));
+    return !strcmp(f->id, "sequence-too-long") || (!strcmp(f->id, "vanishing-gradient") && strstr(f->where, "time"));
 }
 
 static enum clrnn_status adopt(struct clrnn_trying *t, struct clrnn_finding *f, struct candidates *c)
@@ -100,9 +98,8 @@ static enum clrnn_status adopt(struct clrnn_trying *t, struct clrnn_finding *f, 
         return clrnn_trying_say(
             t, &f->remedy,
             clrnn_format("none of what was tried helps%s%s",
-                         strcmp(f->id, "worse-than-linear")
-                             ? ""
-                             : ": start from `linear` alone and add one part at a time",
+                         strcmp(f->id, "worse-than-linear") ? ""
+                                                            : ": start from `linear` alone and add one part at a time",
                          is_about_length(f) ? "; not tried, for no change of the config makes them: shorter "
                                               "sequences, or steps left out"
                                             : ""));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: finds validation rows that are training rows shifted in time, such as other windows of the same
-// series.
+// Stage 1: finds validation rows that are training rows shifted in time, such as other windows of the same series.
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,10 +36,9 @@ static int by_hash(const void *a, const void *b)
                               : (x->at > y->at) - (x->at < y->at);
 }
 
-// Hashes the steps of a row into `step`, and returns how many. Leaves out steps that equal the next step,
-// since repeated steps do not identify a position in a series.
-static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, uint32_t row,
-                         struct step *step)
+// Hashes the steps of a row into `step`, and returns how many. Leaves out steps that equal the next step, since
+// repeated steps do not identify a position in a series.
+static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, uint32_t row, struct step *step)
 {
     const uint32_t length = clrnn_dataset_length(scan->set, row);
     const size_t width = scan->C * sizeof(*s->x);
@@ -60,8 +58,7 @@ static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, 
     return count;
 }
 
-// Returns the index of the first training step with this hash or, if there is none, with the next larger
-// hash.
+// Returns the index of the first training step with this hash or, if there is none, with the next larger hash.
 static size_t find(const struct search *s, uint64_t hash)
 {
     size_t low = 0, high = s->count;
@@ -77,8 +74,8 @@ static size_t find(const struct search *s, uint64_t hash)
     return low;
 }
 
-// Returns how many steps of s->own one training row contains at one time shift other than 0, for the training
-// row and time shift with the most such steps.
+// Returns how many steps of s->own one training row contains at one time shift other than 0, for the training row and
+// time shift with the most such steps.
 static size_t most_shared(struct search *s, size_t own_count)
 {
     size_t used = 0, most = 0, run = 0;
@@ -96,10 +93,9 @@ static size_t most_shared(struct search *s, size_t own_count)
     return most;
 }
 
-// Whether a step identifies its position in a series. taken: number of training rows. If the rows are windows
-// of a series, a step occurs once in each window that contains it, so on average at most as often as a row
-// has steps. If steps have few different values, as letters do, they occur far more often; the limit is twice
-// that number.
+// Whether a step identifies its position in a series. taken: number of training rows. If the rows are windows of a
+// series, a step occurs once in each window that contains it, so on average at most as often as a row has steps. If
+// steps have few different values, as letters do, they occur far more often; the limit is twice that number.
 static bool steps_tell(const struct search *s, uint32_t taken)
 {
     size_t different = s->count > 0;
@@ -123,8 +119,7 @@ static double search(struct search *s, uint32_t taken)
         const uint32_t length = clrnn_dataset_length(s->valid->set, row);
         const size_t steps = take_steps(s, s->valid, row, s->own);
 
-        shared +=
-            length >= LEAST_STEPS && steps >= length / 2 && most_shared(s, steps) + 1 >= (length + 1) / 2;
+        shared += length >= LEAST_STEPS && steps >= length / 2 && most_shared(s, steps) + 1 >= (length + 1) / 2;
     }
     return (double)shared / rows;
 }

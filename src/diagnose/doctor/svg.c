@@ -105,8 +105,8 @@ static bool any_positive(const struct clrnn_svg_chart *c)
     return false;
 }
 
-// Computes the y axis. Returns false if there is nothing to draw. Without a positive value, the axis is
-// linear even if the chart asks for a logarithmic one.
+// Computes the y axis. Returns false if there is nothing to draw. Without a positive value, the axis is linear even if
+// the chart asks for a logarithmic one.
 static bool scale(const struct clrnn_svg_chart *c, struct axis *a)
 {
     *a = (struct axis){INFINITY, -INFINITY, c->log && any_positive(c)};
@@ -131,8 +131,7 @@ static bool scale(const struct clrnn_svg_chart *c, struct axis *a)
 // Draws a horizontal line over the whole width.
 static void across(FILE *page, const char *class, double y)
 {
-    fprintf(page, "<line class=\"%s\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", class, LEFT, RIGHT, y,
-            y);
+    fprintf(page, "<line class=\"%s\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", class, LEFT, RIGHT, y, y);
 }
 
 // Draws the horizontal lines of the y axis and their values.
@@ -197,8 +196,8 @@ static void draw_series(FILE *page, const struct clrnn_svg_chart *c, const struc
     fputs("\"/>\n", page);
     for (size_t i = 0; (c->name || v->count == 1) && i < v->count; i++)
         if (shown(a, v->value[i]))
-            fprintf(page, "<circle class=\"d%zu\" r=\"3\" cx=\"%.1f\" cy=\"%.1f\"/>\n", s,
-                    place(c, i, v->count), height_of(a, v->value[i]));
+            fprintf(page, "<circle class=\"d%zu\" r=\"3\" cx=\"%.1f\" cy=\"%.1f\"/>\n", s, place(c, i, v->count),
+                    height_of(a, v->value[i]));
 }
 
 static void draw_legend(FILE *page, const struct clrnn_svg_chart *c)
@@ -251,8 +250,7 @@ void clrnn_svg_answers(FILE *page, const char *title, const struct clrnn_class_r
     label(page, 84, 38, "start", labels ? "found where it is 1, and not" : "answered rightly, and otherwise");
     for (uint32_t k = 0; k < shown_classes; k++) {
         const double y = top + step * k;
-        const uint64_t all = each[k].support,
-                       right = all ? (uint64_t)llround(each[k].recall * (double)all) : 0;
+        const uint64_t all = each[k].support, right = all ? (uint64_t)llround(each[k].recall * (double)all) : 0;
 
         snprintf(text, sizeof(text), "%u", k);
         label(page, 60, y + step * 0.7, "end", text);
@@ -268,8 +266,7 @@ void clrnn_svg_answers(FILE *page, const char *title, const struct clrnn_class_r
         label(page, 322, y + step * 0.7, "start", text);
     }
     if (classes > shown_classes) {
-        snprintf(text, sizeof(text), "and %u %s more", classes - shown_classes,
-                 labels ? "labels" : "classes");
+        snprintf(text, sizeof(text), "and %u %s more", classes - shown_classes, labels ? "labels" : "classes");
         label(page, 84, height - 8, "start", text);
     }
     end(page);
@@ -282,8 +279,7 @@ static double along(const struct axis *a, double value)
     return LEFT + (RIGHT - LEFT) * (value - a->low) / (a->high - a->low);
 }
 
-void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction,
-                     size_t count)
+void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction, size_t count)
 {
     struct axis x = {.low = INFINITY, .high = -INFINITY}, y = x;
     char text[32];
@@ -307,8 +303,8 @@ void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const f
     label(page, RIGHT, BOTTOM + 16, "end", text);
     label(page, (LEFT + RIGHT) / 2, HEIGHT - 8, "middle", "target");
     label(page, LEFT, 32, "start", "prediction; the line is a right answer");
-    fprintf(page, "<line class=\"level\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
-            along(&x, x.low), height_of(&y, x.low), along(&x, x.high), height_of(&y, x.high));
+    fprintf(page, "<line class=\"level\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", along(&x, x.low),
+            height_of(&y, x.low), along(&x, x.high), height_of(&y, x.high));
     for (size_t i = 0; i < count; i++)
         if (isfinite(target[i]) && isfinite(prediction[i]))
             fprintf(page, "<circle class=\"d1\" r=\"2.2\" cx=\"%.1f\" cy=\"%.1f\"/>\n", along(&x, target[i]),

@@ -10,8 +10,7 @@
 
 #include "clrnn/train.h"
 
-/** A series of a chart. Values that are not finite are left out; on a logarithmic axis, also values of 0 or
- * less. */
+/** A series of a chart. Values that are not finite are left out; on a logarithmic axis, also values of 0 or less. */
 struct clrnn_svg_series {
     const char *name;    // in the legend
     const double *value; // [count]; NULL: none
@@ -29,13 +28,12 @@ struct clrnn_svg_chart {
 
 /** Draws a line chart. */
 void clrnn_svg_lines(FILE *page, const struct clrnn_svg_chart *chart);
-/** Draws bars that show how many samples of each class are predicted correctly. If `labels`: how many samples
- * with each label are found. Shows at most the first 12 classes or labels. */
+/** Draws bars that show how many samples of each class are predicted correctly. If `labels`: how many samples with each
+ * label are found. Shows at most the first 12 classes or labels. */
 void clrnn_svg_answers(FILE *page, const char *title, const struct clrnn_class_result *each, uint32_t classes,
                        bool labels);
 /** Draws a scatter plot of target (x axis) and prediction (y axis), with the line where they are equal. */
-void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction,
-                     size_t count);
+void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction, size_t count);
 /** Writes text with HTML escapes. Control characters and invalid UTF-8 become \xNN. */
 void clrnn_html_text(FILE *page, const char *text);
 

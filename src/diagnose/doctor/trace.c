@@ -39,8 +39,8 @@ static enum clrnn_status read_params(struct clrnn_model *m, double *values)
     return CLRNN_OK;
 }
 
-// Writes |change| / |weight| (Euclidean norms) of each trained matrix to ratio. Returns the number of
-// matrices. Leaves out vectors: biases start at about 0, where the ratio means nothing.
+// Writes |change| / |weight| (Euclidean norms) of each trained matrix to ratio. Returns the number of matrices. Leaves
+// out vectors: biases start at about 0, where the ratio means nothing.
 static size_t ratios(const struct clrnn_model *m, const double *before, const double *after, double *ratio)
 {
     size_t at = 0, count = 0;
@@ -61,12 +61,10 @@ static size_t ratios(const struct clrnn_model *m, const double *before, const do
     return count;
 }
 
-static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_trace *c,
-                                     const struct updates *u)
+static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_trace *c, const struct updates *u)
 {
     struct clrnn_model *m = v->session->model;
-    double *after = malloc((u->count + m->entry_count) * sizeof(*after)),
-           *ratio = after ? after + u->count : NULL;
+    double *after = malloc((u->count + m->entry_count) * sizeof(*after)), *ratio = after ? after + u->count : NULL;
     enum clrnn_status st;
     size_t count;
 
@@ -177,13 +175,12 @@ static enum clrnn_status prepare(struct clrnn_examination *v, struct clrnn_trace
         return clrnn_error_memory(v->d->log, u->count * sizeof(double), "a short training");
     if (!v->d->valid)
         return CLRNN_OK;
-    return clrnn_doctor_session(
-        v, v->d->device,
-        (struct clrnn_session_params){.model = v->session->model,
-                                      .set = v->d->valid,
-                                      .view = {.count = MIN2(v->valid_rows, VALID_ROWS)},
-                                      .feed = {.batch_size = v->eval_rows}},
-        &c->valid);
+    return clrnn_doctor_session(v, v->d->device,
+                                (struct clrnn_session_params){.model = v->session->model,
+                                                              .set = v->d->valid,
+                                                              .view = {.count = MIN2(v->valid_rows, VALID_ROWS)},
+                                                              .feed = {.batch_size = v->eval_rows}},
+                                &c->valid);
 }
 
 static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u)
@@ -226,11 +223,9 @@ static enum clrnn_status run_epoch(struct clrnn_examination *v, struct clrnn_tra
     c->epochs++;
     if (!c->finite)
         return CLRNN_OK;
-    if (epoch % look == look - 1 || epoch + 1 == t->epochs ||
-        t->scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
+    if (epoch % look == look - 1 || epoch + 1 == t->epochs || t->scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(validate(c));
-    clrnn_session_end_epoch(v->session,
-                            c->valid_count ? c->valid_loss[c->valid_count - 1] : c->loss[c->steps - 1]);
+    clrnn_session_end_epoch(v->session, c->valid_count ? c->valid_loss[c->valid_count - 1] : c->loss[c->steps - 1]);
     return CLRNN_OK;
 }
 
@@ -274,8 +269,8 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
     return CLRNN_OK;
 }
 
-// Measures the trained model's loss on the same rows: in train mode, in eval mode, with each input replaced
-// by its mean, and with the time steps of each row shuffled.
+// Measures the trained model's loss on the same rows: in train mode, in eval mode, with each input replaced by its
+// mean, and with the time steps of each row shuffled.
 static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t batches = clrnn_feed_steps(v->probe->feed);
@@ -319,8 +314,8 @@ static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c,
     return st;
 }
 
-// Runs the same training with shuffled labels for up to 400 steps. Stores the mean loss of both trainings
-// over the last quarter of these steps, unless time runs out first.
+// Runs the same training with shuffled labels for up to 400 steps. Stores the mean loss of both trainings over the last
+// quarter of these steps, unless time runs out first.
 static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};
@@ -334,11 +329,11 @@ static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_
     if (!labels)
         return clrnn_error_memory(v->d->log, v->train_rows * sizeof(*labels), "shuffled labels");
     clrnn_random_permutation(&r, v->train_rows, labels);
-    st = clrnn_doctor_session(v, v->d->device,
-                              (struct clrnn_session_params){.view = {.label_row = labels},
-                                                            .feed = {.shuffle = v->d->config->train.shuffle,
-                                                                     .drop_last = v->drop_last}},
-                              &s);
+    st = clrnn_doctor_session(
+        v, v->d->device,
+        (struct clrnn_session_params){.view = {.label_row = labels},
+                                      .feed = {.shuffle = v->d->config->train.shuffle, .drop_last = v->drop_last}},
+        &s);
     for (uint64_t e = 0; st == CLRNN_OK && done < most && clrnn_clock() < until; e++) {
         st = clrnn_session_begin_epoch(s, e, 0);
         while (st == CLRNN_OK && done < most) {
@@ -377,12 +372,11 @@ static void tell(const struct clrnn_examination *v, const struct clrnn_trace *c)
               "valid loss %.6g (%.4g), linear model %.4g in %u iterations; real labels %.6g, "
               "shuffled %.6g after %u steps",
               c->valid_count ? c->valid_loss[c->valid_count - 1] : NAN,
-              c->valid_count ? c->valid_quality[c->valid_count - 1] : NAN, c->linear.quality,
-              c->linear.iterations, c->real_loss, c->random_loss, c->random_steps);
+              c->valid_count ? c->valid_quality[c->valid_count - 1] : NAN, c->linear.quality, c->linear.iterations,
+              c->real_loss, c->random_loss, c->random_steps);
 }
 
-// Stores the result of this training, of the config as given, in d->asked. Trials of changes are compared
-// with it.
+// Stores the result of this training, of the config as given, in d->asked. Trials of changes are compared with it.
 static enum clrnn_status keep_as_asked(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_loss_config *loss = &v->d->config->train.loss;

@@ -19,8 +19,8 @@ struct clrnn_trace {
     double until;                     // when the time limit ends, on clrnn_clock
     double seconds;                   // duration of the training
     bool finite, timed_out, complete; // the loss stayed finite; time ran out; all `wanted` steps were trained
-    bool may_rest;                // ctc: the loss may stay on a plateau while the net predicts only blanks
-    double *loss, *norm, *weight; // [steps] loss, gradient norm, and number of samples of each step
+    bool may_rest;                    // ctc: the loss may stay on a plateau while the net predicts only blanks
+    double *loss, *norm, *weight;     // [steps] loss, gradient norm, and number of samples of each step
     uint32_t window_count;
     double *window;              // [window_count] mean loss of each epoch, or of each tenth of the run
     struct clrnn_session *valid; // evaluates the first validation rows; NULL: there is no validation set
@@ -30,18 +30,18 @@ struct clrnn_trace {
     size_t update_count, update_early;         // steps whose update was measured; those among the first steps
     double update_median[64], update_most[64]; // median and maximum over matrices of |change| / |weight|
 
-    double blank_steps; // ctc: share of steps at which the trained net predicts blank; NaN: not known
+    double blank_steps;          // ctc: share of steps at which the trained net predicts blank; NaN: not known
     double sgd_lr, sgd_momentum; // values for sgd that do better; 0: none were tried or found
     double train_mode;           // loss after training, in train mode
-    // after training, in eval mode: on the data as they are; with inputs replaced by their mean; with the
-    // time steps of each row shuffled
+    // after training, in eval mode: on the data as they are; with inputs replaced by their mean; with the time steps of
+    // each row shuffled
     struct clrnn_doctor_score trained, blank, shuffled;
     struct clrnn_linear_result linear;
     // losses of trainings on real and on shuffled labels, after the same number of steps; NaN: not tried
     double real_loss, random_loss;
     uint32_t random_steps;
-    // the training with which shuffled_rows is compared, if both apply the changes of other findings; if
-    // `ran` is false, shuffled_rows is compared with d->asked
+    // the training with which shuffled_rows is compared, if both apply the changes of other findings; if `ran` is
+    // false, shuffled_rows is compared with d->asked
     struct clrnn_trial plain;
     struct clrnn_trial shuffled_rows; // the same training with shuffled rows; if `ran` is false: not tried
     // the same training with normalised targets; if `ran` is false: not tried, or not far better
@@ -58,8 +58,8 @@ struct clrnn_trace {
 /** Return the lowest and the median loss of c->window. */
 double clrnn_trace_lowest(const struct clrnn_trace *c);
 double clrnn_trace_median(const struct clrnn_trace *c);
-/** Whether time ran out while the loss was still falling. For ctc: whether time ran out, since the loss may
- * not have begun to fall. */
+/** Whether time ran out while the loss was still falling. For ctc: whether time ran out, since the loss may not have
+ * begun to fall. */
 bool clrnn_trace_still_falling(const struct clrnn_trace *c);
 /** Whether the loss stayed above `share` * v->chance (the best constant answer), or is infinite or NaN. */
 bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share);
@@ -68,8 +68,8 @@ const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);
 /** Returns the best accuracy (regression: R2) of all evaluations on the validation rows. */
 double clrnn_trace_best_quality(const struct clrnn_trace *c);
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Whether the config's whole run was trained and ended on the validation rows better than a constant answer
- * by more than chance, and no worse than a linear model. */
+/** Whether the config's whole run was trained and ended on the validation rows better than a constant answer by more
+ * than chance, and no worse than a linear model. */
 bool clrnn_trace_generalises(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether the labels may be random. If so, a training with shuffled labels should be run for comparison. */
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
@@ -88,8 +88,8 @@ void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace 
 enum clrnn_status clrnn_ctc_find_blanks(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Runs the short trainings whose results the checks above judge, each where it may help: with
- * shuffled rows if the rows are sorted, with a larger lr for sgd, with normalised targets, and with a pool
- * that takes the mean over all time steps. Also sets c->naive, c->naive_feature and c->naive_equal. */
+ * shuffled rows if the rows are sorted, with a larger lr for sgd, with normalised targets, and with a pool that takes
+ * the mean over all time steps. Also sets c->naive, c->naive_feature and c->naive_equal. */
 enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 
 #endif

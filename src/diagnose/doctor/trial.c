@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Runs short trainings of changed configs (trials), and compares them with the training of the config as
-// given.
+// Runs short trainings of changed configs (trials), and compares them with the training of the config as given.
 #include "diagnose/doctor/trial.h"
 
 #include <math.h>
@@ -21,8 +20,8 @@
 #define BUILD_STEPS 2u  // number of first steps that the time limit leaves out, since they build kernels
 #define FINITE_LOSS 1e30
 
-// A trial is better or worse than another one if its figure differs by at least these amounts. For accuracy
-// the amount is LEAST_GAIN plus LEAST_ERRORS standard errors.
+// A trial is better or worse than another one if its figure differs by at least these amounts. For accuracy the amount
+// is LEAST_GAIN plus LEAST_ERRORS standard errors.
 #define LEAST_GAIN 0.02
 #define LEAST_ERRORS 1.5
 #define LEAST_R2 0.05
@@ -43,8 +42,8 @@ void clrnn_trial_finish(struct clrnn_trial *t)
 
 // ---------------------------------------------------------------- judging a model
 
-// Reads one target and its prediction for each of the session's rows. If each step has a target, reads that
-// of the last step.
+// Reads one target and its prediction for each of the session's rows. If each step has a target, reads that of the last
+// step.
 static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
@@ -68,35 +67,31 @@ static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial 
         clrnn_dataset_targets(s->set, sample, y);
         t->target[t->pairs] = y[info->y_steps ? last : 0];
         t->prediction[t->pairs++] =
-            out[((size_t)n * s->plan->output_steps + MIN2(last, s->plan->output_steps - 1)) *
-                s->model->outputs];
+            out[((size_t)n * s->plan->output_steps + MIN2(last, s->plan->output_steps - 1)) * s->model->outputs];
     }
     free(out);
     free(y);
     return st;
 }
 
-static enum clrnn_status predict_pairs(struct clrnn_model *model, struct clrnn_dataset *set,
-                                       struct clrnn_trial *t)
+static enum clrnn_status predict_pairs(struct clrnn_model *model, struct clrnn_dataset *set, struct clrnn_trial *t)
 {
     const uint32_t count = MIN2(clrnn_dataset_info(set)->S, MOST_PAIRS);
     struct clrnn_session *s;
     enum clrnn_status st;
 
-    TRY(clrnn_session_open(model->device,
-                           &(struct clrnn_session_params){.model = model,
-                                                          .set = set,
-                                                          .view = {.count = count},
-                                                          .feed = {.batch_size = count, .resident_bytes = 1}},
-                           &s));
+    TRY(clrnn_session_open(
+        model->device,
+        &(struct clrnn_session_params){
+            .model = model, .set = set, .view = {.count = count}, .feed = {.batch_size = count, .resident_bytes = 1}},
+        &s));
     st = read_pairs(s, t);
     clrnn_session_close(&s);
     return st;
 }
 
-static enum clrnn_status judge_set(const struct clrnn_doctor *d, struct clrnn_model *model,
-                                   struct clrnn_dataset *set, bool pairs, struct clrnn_trial *t,
-                                   struct clrnn_eval_result *result)
+static enum clrnn_status judge_set(const struct clrnn_doctor *d, struct clrnn_model *model, struct clrnn_dataset *set,
+                                   bool pairs, struct clrnn_trial *t, struct clrnn_eval_result *result)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
     const double width = fmax((double)info->T * fmax(info->C, 1), 1);
@@ -113,8 +108,7 @@ static enum clrnn_status judge_set(const struct clrnn_doctor *d, struct clrnn_mo
 }
 
 enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_model *model,
-                                    struct clrnn_dataset *train, struct clrnn_dataset *valid,
-                                    struct clrnn_trial *t)
+                                    struct clrnn_dataset *train, struct clrnn_dataset *valid, struct clrnn_trial *t)
 {
     const bool pairs = clrnn_dataset_info(train)->targets <= 1; // pictures show one output
 
@@ -163,8 +157,7 @@ static enum clrnn_status train(const struct clrnn_doctor *d, struct clrnn_sessio
             if (!s->plan)
                 break;
             t->loss[t->steps++] = r.loss;
-            t->finite =
-                !isinf(r.loss) && fabs(isnan(r.loss) ? 0 : r.loss) < FINITE_LOSS && !isnan(r.grad_norm);
+            t->finite = !isinf(r.loss) && fabs(isnan(r.loss) ? 0 : r.loss) < FINITE_LOSS && !isnan(r.grad_norm);
             if (t->steps == BUILD_STEPS)
                 until = clrnn_clock() + seconds;
         }
@@ -179,9 +172,8 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
 {
     const uint32_t S = clrnn_dataset_info(data->train)->S;
     // as in the training of the config as given, leaves out a last batch that batchnorm cannot process
-    const bool drop_last =
-        config->train.drop_last || (S > data->batch && S % data->batch == 1 &&
-                                    clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
+    const bool drop_last = config->train.drop_last || (S > data->batch && S % data->batch == 1 &&
+                                                       clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
     const struct clrnn_session_params params = {
         .config = config,
         .init = d->params->init,
@@ -202,8 +194,7 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
         return clrnn_error_memory(d->log, steps * sizeof(*t->loss), "a trial");
     TRY(clrnn_session_open(d->device, &params, &s));
     st = train(d, s, data, steps, seconds, t);
-    // A trial that ran out of time is judged only if d->asked was not trained, or diverged within half as
-    // many steps.
+    // A trial that ran out of time is judged only if d->asked was not trained, or diverged within half as many steps.
     if (st == CLRNN_OK && t->finite && t->steps < steps && d->asked.steps &&
         (d->asked.finite || t->steps < 2 * d->asked.steps))
         snprintf(t->why, sizeof(t->why), "%u steps take more than %.0f s", steps, seconds);
@@ -213,8 +204,8 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
     return st;
 }
 
-enum clrnn_status clrnn_trial_run(const struct clrnn_doctor *d, const struct clrnn_config *config,
-                                  uint32_t steps, double seconds, struct clrnn_trial *t)
+enum clrnn_status clrnn_trial_run(const struct clrnn_doctor *d, const struct clrnn_config *config, uint32_t steps,
+                                  double seconds, struct clrnn_trial *t)
 {
     const struct clrnn_log log = {.fn = keep_message, .user = t->why, .level = CLRNN_LOG_ERROR};
     const double started = clrnn_clock();
@@ -274,8 +265,7 @@ static double quality(const struct clrnn_trial *t, const struct clrnn_eval_resul
 
 // Compares two trials on one set by accuracy, R2 or recall: b is the result of `before`, a that of `after`.
 static enum clrnn_gain compare_set(const struct clrnn_trial *before, const struct clrnn_trial *after,
-                                   const struct clrnn_eval_result *b, const struct clrnn_eval_result *a,
-                                   bool recall)
+                                   const struct clrnn_eval_result *b, const struct clrnn_eval_result *a, bool recall)
 {
     const double was = quality(before, b, recall), is = quality(after, a, recall);
     const double share = fmin(fmax(was, 0.02), 0.98);
@@ -303,20 +293,19 @@ static bool beats_constant(const struct clrnn_trial *t)
     return quality(t, r, false) > (r->classes ? largest / counted : 0) + LEAST_GAIN;
 }
 
-/** The figure by which two trials are compared: accuracy, recall or R2 on the validation rows, the same on
- * the training rows, or the loss on the training rows. */
+/** The figure by which two trials are compared: accuracy, recall or R2 on the validation rows, the same on the training
+ * rows, or the loss on the training rows. */
 enum figure { VALID, TRAIN, TRAIN_LOSS };
 
-// Compares the training losses, if both trials minimise the same loss. If the validation loss is higher, a
-// lower training loss is no gain.
+// Compares the training losses, if both trials minimise the same loss. If the validation loss is higher, a lower
+// training loss is no gain.
 static enum clrnn_gain compare_losses(const struct clrnn_trial *before, const struct clrnn_trial *after)
 {
     if (before->loss_kind != after->loss_kind || before->weighted != after->weighted)
         return CLRNN_GAIN_NONE;
     if (before->train.loss < (1 - LEAST_LOSS) * after->train.loss)
         return CLRNN_GAIN_WORSE;
-    return after->train.loss < (1 - LEAST_LOSS) * before->train.loss &&
-                   judged(after)->loss <= judged(before)->loss
+    return after->train.loss < (1 - LEAST_LOSS) * before->train.loss && judged(after)->loss <= judged(before)->loss
                ? CLRNN_GAIN_BETTER
                : CLRNN_GAIN_NONE;
 }
@@ -362,8 +351,7 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
     return gain;
 }
 
-enum clrnn_gain clrnn_trial_compare(const struct clrnn_trial *before, const struct clrnn_trial *after,
-                                    bool recall)
+enum clrnn_gain clrnn_trial_compare(const struct clrnn_trial *before, const struct clrnn_trial *after, bool recall)
 {
     enum figure by;
 
@@ -372,8 +360,7 @@ enum clrnn_gain clrnn_trial_compare(const struct clrnn_trial *before, const stru
 
 bool clrnn_trial_is_better_on_valid(const struct clrnn_trial *before, const struct clrnn_trial *after)
 {
-    return !before->ran ||
-           compare_set(before, after, judged(before), judged(after), false) == CLRNN_GAIN_BETTER;
+    return !before->ran || compare_set(before, after, judged(before), judged(after), false) == CLRNN_GAIN_BETTER;
 }
 
 bool clrnn_trial_is_good(const struct clrnn_trial *t)
@@ -417,10 +404,10 @@ char *clrnn_trial_text(const struct clrnn_trial *before, const struct clrnn_tria
     what = by == TRAIN_LOSS                     ? "training loss"
            : after->loss_kind == CLRNN_LOSS_CTC ? by == VALID ? "valid cer" : "training cer"
            : !after->train.classes              ? by == VALID ? "valid R2" : "training R2"
-           : recall      ? by == VALID ? "valid recall of the class that is found least"
-                                       : "training recall of the class that is found least"
-           : by == VALID ? "valid accuracy"
-                         : "training accuracy";
+           : recall                             ? by == VALID ? "valid recall of the class that is found least"
+                                                              : "training recall of the class that is found least"
+           : by == VALID                        ? "valid accuracy"
+                                                : "training accuracy";
     if (!before->ran)
         return clrnn_format("%s %s after %u steps, where as asked it cannot be trained", what,
                             value_text(after, by, recall, is), after->steps);

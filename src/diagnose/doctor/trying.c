@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Functions that all trials of remedies use: they handle the kept changes, the time that is left, and the
-// texts.
+// Functions that all trials of remedies use: they handle the kept changes, the time that is left, and the texts.
 #include "diagnose/doctor/trying.h"
 
 #include <stdlib.h>
@@ -59,8 +58,8 @@ enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *mor
     st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
     if (st == CLRNN_OK)
         // if the config's whole run has few steps, a trial may have more: smaller batches make its run longer
-        st = clrnn_trial_run(t->d, changed, t->d->asked.wanted < CLRNN_FEW_STEPS ? LONGER_RUN : t->steps,
-                             TRIAL_SECONDS, trial);
+        st = clrnn_trial_run(t->d, changed, t->d->asked.wanted < CLRNN_FEW_STEPS ? LONGER_RUN : t->steps, TRIAL_SECONDS,
+                             trial);
     clrnn_config_destroy(&changed);
     free(set);
     return st;
@@ -79,11 +78,11 @@ void clrnn_trying_keep(struct clrnn_trying *t, const char *set, struct clrnn_tri
 
 enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_finding *f)
 {
-    return clrnn_trying_say(t, &f->tried,
-                            clrnn_trying_seconds(t) > 0
-                                ? clrnn_format("not tried for lack of time: %u steps take about %.2g s",
-                                               t->steps, clrnn_trying_seconds(t))
-                                : clrnn_format("not tried for lack of time"));
+    return clrnn_trying_say(
+        t, &f->tried,
+        clrnn_trying_seconds(t) > 0
+            ? clrnn_format("not tried for lack of time: %u steps take about %.2g s", t->steps, clrnn_trying_seconds(t))
+            : clrnn_format("not tried for lack of time"));
 }
 
 bool clrnn_finding_by_linear_net(const struct clrnn_doctor *d, const struct clrnn_finding *f)

@@ -21,13 +21,13 @@ struct clrnn_trying {
 
 /** Logs a failed allocation and returns CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t);
-/** Replaces *where, a text of a finding, by `text`, and takes ownership of `text`. CLRNN_ERR_MEMORY if `text`
- * is NULL. */
+/** Replaces *where, a text of a finding, by `text`, and takes ownership of `text`. CLRNN_ERR_MEMORY if `text` is
+ * NULL. */
 enum clrnn_status clrnn_trying_say(const struct clrnn_trying *t, char **where, char *text);
 /** Returns the training with which the next trial is compared. */
 const struct clrnn_trial *clrnn_trying_now(const struct clrnn_trying *t);
-/** Returns the seconds that the next trial is expected to take. no_time: whether too little time is left for
- * the next trial. say_no_time: writes this into f->tried. */
+/** Returns the seconds that the next trial is expected to take. no_time: whether too little time is left for the next
+ * trial. say_no_time: writes this into f->tried. */
 double clrnn_trying_seconds(const struct clrnn_trying *t);
 bool clrnn_trying_no_time(const struct clrnn_trying *t);
 enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_finding *f);
@@ -35,16 +35,15 @@ enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_
  * trial->ran is false and trial->why is the reason.
  * Errors  CLRNN_ERR_CONFIG, not logged: a change makes the config invalid. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *more, struct clrnn_trial *trial);
-/** Keeps a change, so that all later trials have it as well. `trial`, unless NULL, becomes t->now, with which
- * later trials are compared; takes ownership of its contents. */
+/** Keeps a change, so that all later trials have it as well. `trial`, unless NULL, becomes t->now, with which later
+ * trials are compared; takes ownership of its contents. */
 void clrnn_trying_keep(struct clrnn_trying *t, const char *set, struct clrnn_trial *trial);
 
-/** Whether the cause of this finding is that the net has no nonlinear layer. No change of a config key mends
- * that. */
+/** Whether the cause of this finding is that the net has no nonlinear layer. No change of a config key mends that. */
 bool clrnn_finding_by_linear_net(const struct clrnn_doctor *d, const struct clrnn_finding *f);
 
-/** Tries the candidate changes (clrnn_candidate) for a finding that offers no change, and keeps the best one
- * that helps. */
+/** Tries the candidate changes (clrnn_candidate) for a finding that offers no change, and keeps the best one that
+ * helps. */
 enum clrnn_status clrnn_trying_seek(struct clrnn_trying *t, struct clrnn_finding *f);
 
 #endif

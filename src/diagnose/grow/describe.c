@@ -34,8 +34,7 @@ static void describe_leaf(const struct clrnn_layer *layer, char *text, size_t si
 }
 
 // Appends a list of layers to text, "layernorm, gru 16", truncated to `size` bytes in all.
-static void describe_list(const struct clrnn_config *config, size_t first, size_t end, char *text,
-                          size_t size)
+static void describe_list(const struct clrnn_config *config, size_t first, size_t end, char *text, size_t size)
 {
     for (size_t i = first; i < end; i = clrnn_layer_end(config, i)) {
         const size_t used = strlen(text);

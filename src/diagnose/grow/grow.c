@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Trains a linear model, then a base model, and adds the config's parts one by one, to find the part that
-// breaks learning (grow.h).
+// Trains a linear model, then a base model, and adds the config's parts one by one, to find the part that breaks
+// learning (grow.h).
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +27,10 @@ static bool stopped(const struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- data
 
-// Sets *counts [c->classes] to the number of samples of each class, and *occur to the number of classes that
-// occur. The caller frees *counts.
-static enum clrnn_status count_classes(const struct clrnn_grow *c, const struct clrnn_dataset *set,
-                                       uint64_t **counts, uint32_t *occur)
+// Sets *counts [c->classes] to the number of samples of each class, and *occur to the number of classes that occur. The
+// caller frees *counts.
+static enum clrnn_status count_classes(const struct clrnn_grow *c, const struct clrnn_dataset *set, uint64_t **counts,
+                                       uint32_t *occur)
 {
     *occur = 0;
     *counts = calloc(c->classes, sizeof(**counts));
@@ -54,8 +54,8 @@ static void find_constant(struct clrnn_grow *c)
     c->constant = total ? (double)most / (double)total : 0.0;
 }
 
-// Sets c->batch to the first training batch, as `clrnn overfit` does. If it has only one class of several and
-// training does not shuffle, takes a batch of shuffled samples instead.
+// Sets c->batch to the first training batch, as `clrnn overfit` does. If it has only one class of several and training
+// does not shuffle, takes a batch of shuffled samples instead.
 static enum clrnn_status take_batch(struct clrnn_grow *c)
 {
     uint32_t in_batch, in_all;
@@ -148,8 +148,7 @@ static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, st
     stage->train_accuracy = r.accuracy;
     o->skill = skill_of(c, &r, &o->skill_error);
     o->loss_ratio =
-        r.loss /
-        (isnan(c->ctc) ? clrnn_constant_loss(s->config, c->classes, c->counts, spread_of(&r)) : c->ctc);
+        r.loss / (isnan(c->ctc) ? clrnn_constant_loss(s->config, c->classes, c->counts, spread_of(&r)) : c->ctc);
     o->optimizer = s->config->train.optimizer.kind;
     o->finite = o->finite && isfinite(r.loss);
     if (c->look_valid) {
@@ -160,12 +159,11 @@ static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, st
     return stopped(c) ? CLRNN_INTERRUPTED : CLRNN_OK;
 }
 
-// Runs the short training of a stage. If the stage does not learn in it, continues for twice as many steps
-// and then judges again, since the loss may first stay on a plateau.
-static enum clrnn_status train_and_judge(struct clrnn_grow *c, const struct clrnn_config *variant,
-                                         const char *init, const struct clrnn_stage_outcome *below,
-                                         const struct clrnn_part *part, struct clrnn_grow_stage *stage,
-                                         struct clrnn_stage_outcome *o)
+// Runs the short training of a stage. If the stage does not learn in it, continues for twice as many steps and then
+// judges again, since the loss may first stay on a plateau.
+static enum clrnn_status train_and_judge(struct clrnn_grow *c, const struct clrnn_config *variant, const char *init,
+                                         const struct clrnn_stage_outcome *below, const struct clrnn_part *part,
+                                         struct clrnn_grow_stage *stage, struct clrnn_stage_outcome *o)
 {
     const uint32_t steps = c->params->train_steps ? c->params->train_steps : DEFAULT_TRAIN_STEPS;
     struct clrnn_session *session;
@@ -235,8 +233,7 @@ static enum clrnn_status new_stage(struct clrnn_grow *c, const char *name, const
     return (*stage)->name && (*stage)->description ? CLRNN_OK : clrnn_error_memory(c->log, 0, "the ladder");
 }
 
-// Runs a stage. If the config cannot be run, logs the error and returns CLRNN_OK: the stage then does not
-// learn.
+// Runs a stage. If the config cannot be run, logs the error and returns CLRNN_OK: the stage then does not learn.
 static enum clrnn_status try_stage(struct clrnn_grow *c, const char *name, const struct clrnn_config *variant,
                                    const char *init, const struct clrnn_part *part)
 {
@@ -289,8 +286,8 @@ static enum clrnn_status try_base(struct clrnn_grow *c)
     return try_parts(c, 0, name, NULL);
 }
 
-// Sets *fit to whether the first `parts` parts make a config whose layers fit each other. A residual or
-// groupnorm may not fit if an earlier part is left out.
+// Sets *fit to whether the first `parts` parts make a config whose layers fit each other. A residual or groupnorm may
+// not fit if an earlier part is left out.
 static enum clrnn_status parts_fit(const struct clrnn_grow *c, size_t parts, bool *fit)
 {
     const struct clrnn_log silent = {0};

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Internals of `clrnn grow`, which finds the part of a config that breaks learning. It trains a linear model,
-// then a base model, then the base with the config's parts added one by one. Each of these is a stage, and
-// the list of parts is called the ladder.
+// Internals of `clrnn grow`, which finds the part of a config that breaks learning. It trains a linear model, then a
+// base model, then the base with the config's parts added one by one. Each of these is a stage, and the list of parts
+// is called the ladder.
 #ifndef CLRNN_SRC_DIAGNOSE_GROW_GROW_H
 #define CLRNN_SRC_DIAGNOSE_GROW_GROW_H
 
 #include "diagnose/overfit.h"
 
-/** Kinds of parts, in the order in which they are added to the base. The base model consists of the first
- * recurrent layer (with one layer, one direction and tanh), the embedding and the pool as configured, and the
- * last linear layer. If all recurrent layers are inside residual and concat layers, the base has the first
- * recurrent layer in place of the residual or concat that contains it.
+/** Kinds of parts, in the order in which they are added to the base. The base model consists of the first recurrent
+ * layer (with one layer, one direction and tanh), the embedding and the pool as configured, and the last linear layer.
+ * If all recurrent layers are inside residual and concat layers, the base has the first recurrent layer in place of the
+ * residual or concat that contains it.
  *
- * The base trains with the config's loss without class weights and label smoothing (cross_entropy instead of
- * nll), Adam with PyTorch's lr of 1e-3 and no weight decay, no scheduler, and shuffled batches. The config's
- * optimiser and lr are a part of their own: a bad lr is then not blamed on a layer. A clip_grad_norm of 0.1
- * or more belongs to the base, because a net that needs clipping needs it in every stage. */
+ * The base trains with the config's loss without class weights and label smoothing (cross_entropy instead of nll), Adam
+ * with PyTorch's lr of 1e-3 and no weight decay, no scheduler, and shuffled batches. The config's optimiser and lr are
+ * a part of their own: a bad lr is then not blamed on a layer. A clip_grad_norm of 0.1 or more belongs to the base,
+ * because a net that needs clipping needs it in every stage. */
 enum clrnn_part_kind {
     CLRNN_PART_LAYERS,        // num_layers of the first recurrent layer
     CLRNN_PART_DIRECTION,     // bidirectional
@@ -41,8 +41,8 @@ struct clrnn_part {
     enum clrnn_part_kind kind;
     size_t layer, count; // index of the part's first layer in the config; number of its layers
     int line;            // line in the config file; 0: none
-    bool off;      // left out: the part broke learning, or does not fit because another part is left out
-    char name[72]; // "+ bidirectional"
+    bool off;            // left out: the part broke learning, or does not fit because another part is left out
+    char name[72];       // "+ bidirectional"
 };
 
 struct clrnn_ladder {
@@ -57,38 +57,35 @@ struct clrnn_ladder {
     struct clrnn_part *part;
 };
 
-/** Finds the parts of a config, whose layers must fit the data (clrnn_network_shapes). `init`: file of
- * initial weights, or NULL. CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_ladder_make(const struct clrnn_log *log, const struct clrnn_config *config,
-                                    uint32_t outputs, const char *init, struct clrnn_ladder *ladder);
+/** Finds the parts of a config, whose layers must fit the data (clrnn_network_shapes). `init`: file of initial weights,
+ * or NULL. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_ladder_make(const struct clrnn_log *log, const struct clrnn_config *config, uint32_t outputs,
+                                    const char *init, struct clrnn_ladder *ladder);
 void clrnn_ladder_finish(struct clrnn_ladder *ladder);
 
-/** Makes the config of the base with the first `parts` parts, except those that are `off`. The caller frees
- * *variant. CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts,
-                                       struct clrnn_config **variant);
-/** Makes the config of a linear model: a linear layer, after an embedding and a mean over time where the
- * config has an embedding and a pool. */
+/** Makes the config of the base with the first `parts` parts, except those that are `off`. The caller frees *variant.
+ * CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts, struct clrnn_config **variant);
+/** Makes the config of a linear model: a linear layer, after an embedding and a mean over time where the config has an
+ * embedding and a pool. */
 enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
 
-/** Returns a part's name and place, "'+ round' (config.yaml:16)", which the caller frees. NULL if memory runs
- * out. */
+/** Returns a part's name and place, "'+ round' (config.yaml:16)", which the caller frees. NULL if memory runs out. */
 char *clrnn_part_name(const struct clrnn_config *config, const struct clrnn_part *part);
-/** Whether a part that is `off` may change which weights a model has. If so, the weights of --init do not fit
- * the later stages. */
+/** Whether a part that is `off` may change which weights a model has. If so, the weights of --init do not fit the later
+ * stages. */
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
 
 /** Prints a layer as text, "birnn 64 x 2", "residual (layernorm, gru 16)", truncated to `size` bytes. */
 void clrnn_layer_describe(const struct clrnn_config *config, size_t index, char *text, size_t size);
-/** Returns the layers as text, "birnn 64 x 2, batchnorm, linear 2", which the caller frees. NULL if memory
- * runs out. */
+/** Returns the layers as text, "birnn 64 x 2, batchnorm, linear 2", which the caller frees. NULL if memory runs out. */
 char *clrnn_layers_text(const struct clrnn_config *config);
 
 #define CLRNN_BASE_LR 1e-3 // torch.optim.Adam's default
 /** Whether the layer is an activation. round counts as one, although it passes no gradient. */
 bool clrnn_ladder_is_activation(const struct clrnn_layer *layer);
-/** Whether this clip_grad_norm is part of the base: 0 (no clipping), or at least 0.1. A smaller value may
- * itself break learning. */
+/** Whether this clip_grad_norm is part of the base: 0 (no clipping), or at least 0.1. A smaller value may itself break
+ * learning. */
 bool clrnn_ladder_base_clip(double clip);
 
 // ---------------------------------------------------------------- stages
@@ -125,8 +122,8 @@ struct clrnn_grow {
     int below;                           // index of the last stage that did not break learning; -1: none yet
 };
 
-/** Whether a stage learns, compared with the outcome `below` of the last earlier stage that learns (NULL:
- * none). `part`: the part that the stage adds, or NULL. Sets by_heart, by_training and far of *outcome. */
+/** Whether a stage learns, compared with the outcome `below` of the last earlier stage that learns (NULL: none).
+ * `part`: the part that the stage adds, or NULL. Sets by_heart, by_training and far of *outcome. */
 bool clrnn_stage_learns(const struct clrnn_grow *grow, struct clrnn_stage_outcome *outcome,
                         const struct clrnn_stage_outcome *below, const struct clrnn_part *part);
 

@@ -8,18 +8,18 @@
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
 
-// How a stage that did not reach the target on one batch is judged. It has learnt if the loss minus its floor
-// (floor.h) fell below FAR_SHARE of its first value, or below twice the value of the stage before. For a
-// stage that adds dropout, which raises the loss of a step, the share is FAR_SHARE_DROPOUT.
+// How a stage that did not reach the target on one batch is judged. It has learnt if the loss minus its floor (floor.h)
+// fell below FAR_SHARE of its first value, or below twice the value of the stage before. For a stage that adds dropout,
+// which raises the loss of a step, the share is FAR_SHARE_DROPOUT.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
 #define FLOOR_SHARE 0.5 // floor / first loss from which nothing can be learnt (equal rows, different labels)
 
-// How the short training is judged, by its skill (0: no better than the constant answer, 1: perfect). A part
-// breaks it if the stage before has at least a skill of SKILL_BELOW, and this stage has less than SKILL_KEPT
-// of that skill. The limit is SKILL_KEPT_SLOWER if this stage's sum of lr over its steps is smaller, and
-// SKILL_KEPT_FASTER if it is larger. If this sum is below TRAVEL_ADAM or TRAVEL_SGD, skill is not compared:
-// in a warm-up or with a small lr, weights hardly change, which is slow, but not broken.
+// How the short training is judged, by its skill (0: no better than the constant answer, 1: perfect). A part breaks it
+// if the stage before has at least a skill of SKILL_BELOW, and this stage has less than SKILL_KEPT of that skill. The
+// limit is SKILL_KEPT_SLOWER if this stage's sum of lr over its steps is smaller, and SKILL_KEPT_FASTER if it is
+// larger. If this sum is below TRAVEL_ADAM or TRAVEL_SGD, skill is not compared: in a warm-up or with a small lr,
+// weights hardly change, which is slow, but not broken.
 #define SKILL_BELOW 0.3
 #define SKILL_KEPT 0.5
 #define SKILL_KEPT_SLOWER 0.25
@@ -27,15 +27,14 @@
 #define SKILL_ERRORS 2.0 // skill must also fall by more than this many standard errors
 #define TRAVEL_ADAM 0.03 // 300 steps at an lr of 1e-4
 #define TRAVEL_SGD 3.0
-// A part also breaks the short training if the loss is above LOSS_ABOVE times that of the constant answer,
-// while the loss of the stage before is below LOSS_BELOW times that of the constant answer.
+// A part also breaks the short training if the loss is above LOSS_ABOVE times that of the constant answer, while the
+// loss of the stage before is below LOSS_BELOW times that of the constant answer.
 #define LOSS_BELOW 0.7
 #define LOSS_ABOVE 1.1
 
 // ---------------------------------------------------------------- judging
 
-static void judge_by_heart(struct clrnn_stage_outcome *o, const struct clrnn_stage_outcome *below,
-                           bool adds_dropout)
+static void judge_by_heart(struct clrnn_stage_outcome *o, const struct clrnn_stage_outcome *below, bool adds_dropout)
 {
     const struct clrnn_overfit_result *r = &o->overfit;
     const double excess = r->lowest_loss - r->floor, start = r->first_loss - r->floor;
@@ -81,8 +80,7 @@ static void judge_by_training(const struct clrnn_grow *c, struct clrnn_stage_out
 bool clrnn_stage_learns(const struct clrnn_grow *c, struct clrnn_stage_outcome *o,
                         const struct clrnn_stage_outcome *below, const struct clrnn_part *part)
 {
-    judge_by_heart(o, below,
-                   part && (part->kind == CLRNN_PART_DROPOUT || part->kind == CLRNN_PART_INNER_DROPOUT));
+    judge_by_heart(o, below, part && (part->kind == CLRNN_PART_DROPOUT || part->kind == CLRNN_PART_INNER_DROPOUT));
     judge_by_training(c, o, below);
     return o->by_heart && o->by_training;
 }
@@ -105,22 +103,19 @@ static char *reason(const struct clrnn_grow *c, size_t stage)
     if (r->ended && !o->by_heart)
         return clrnn_format("%s", r->ended);
     if (!o->by_heart || o->by_training)
-        return clrnn_format(
-            "in %u steps on one batch the loss comes down from %.4g to %.4g only, with the lr at "
-            "%.2g in the end",
-            r->steps, r->first_loss, r->lowest_loss, r->last_lr);
+        return clrnn_format("in %u steps on one batch the loss comes down from %.4g to %.4g only, with the lr at "
+                            "%.2g in the end",
+                            r->steps, r->first_loss, r->lowest_loss, r->last_lr);
     if (!o->finite)
         return clrnn_format("the loss does not stay finite");
     if (isnan(it->train_accuracy))
         return clrnn_format("after a short training the loss is %.4g", it->train_loss);
-    return clrnn_format(
-        "after a short training the model has, in eval mode, an accuracy of %.4f and a loss of %.4g "
-        "on the training data themselves",
-        it->train_accuracy, it->train_loss);
+    return clrnn_format("after a short training the model has, in eval mode, an accuracy of %.4f and a loss of %.4g "
+                        "on the training data themselves",
+                        it->train_accuracy, it->train_loss);
 }
 
-// Returns the part that a broken stage added. Finds it by its name, which is also the name of the stage.
-// NULL: none.
+// Returns the part that a broken stage added. Finds it by its name, which is also the name of the stage. NULL: none.
 static const struct clrnn_part *part_of(const struct clrnn_grow *c, const struct clrnn_grow_stage *stage)
 {
     for (size_t i = 0; i < c->ladder.count; i++)
@@ -163,13 +158,12 @@ static char *cause_of_part(const struct clrnn_grow *c, size_t first)
 
 static char *cause_of_base(const struct clrnn_grow *c, size_t stage)
 {
-    char *text =
-        stage ? clrnn_format("'%s' breaks learning, before any other part of the config; '%s' learns: ",
-                             c->result->stage[stage].name, c->result->stage[0].name)
-              : clrnn_format(
-                    "No stage learns, so that no single part is to blame; look at the data and at what "
-                    "is asked of the model (`clrnn doctor` does). '%s': ",
-                    c->result->stage[c->result->count - 1].name);
+    char *text = stage
+                     ? clrnn_format("'%s' breaks learning, before any other part of the config; '%s' learns: ",
+                                    c->result->stage[stage].name, c->result->stage[0].name)
+                     : clrnn_format("No stage learns, so that no single part is to blame; look at the data and at what "
+                                    "is asked of the model (`clrnn doctor` does). '%s': ",
+                                    c->result->stage[c->result->count - 1].name);
 
     text = append(text, reason(c, stage ? stage : c->result->count - 1));
     return append(text, clrnn_format("."));

@@ -54,8 +54,7 @@ static void CLRNN_PRINTF(2, 3) add_name(struct clrnn_ladder *l, const char *more
 }
 
 // Adds a part named after its layers.
-static enum clrnn_status add_layers(struct clrnn_ladder *l, enum clrnn_part_kind kind, size_t layer,
-                                    size_t count)
+static enum clrnn_status add_layers(struct clrnn_ladder *l, enum clrnn_part_kind kind, size_t layer, size_t count)
 {
     TRY(add(l, kind, layer, count, "+"));
     for (size_t i = 0; i < count; i++) {
@@ -152,8 +151,7 @@ static bool is_window(const struct clrnn_ladder *l, size_t i)
 
 static bool is_norm(const struct clrnn_ladder *l, size_t i)
 {
-    return l->config->layer[i].kind == CLRNN_LAYER_BATCHNORM ||
-           l->config->layer[i].kind == CLRNN_LAYER_LAYERNORM;
+    return l->config->layer[i].kind == CLRNN_LAYER_BATCHNORM || l->config->layer[i].kind == CLRNN_LAYER_LAYERNORM;
 }
 
 static bool is_further_recurrent(const struct clrnn_ladder *l, size_t i)
@@ -190,8 +188,8 @@ static enum clrnn_status find_dense_parts(struct clrnn_ladder *l)
     return CLRNN_OK;
 }
 
-// Adds residuals, concats and groupnorms after all parts that may set the width of their input, since they
-// must fit that width.
+// Adds residuals, concats and groupnorms after all parts that may set the width of their input, since they must fit
+// that width.
 static enum clrnn_status find_layer_parts(struct clrnn_ladder *l)
 {
     TRY(add_each(l, CLRNN_PART_WINDOWS, is_window));
@@ -235,8 +233,7 @@ static enum clrnn_status find_tail(struct clrnn_ladder *l)
     if (!nll)
         return CLRNN_OK;
     TRY(add(l, CLRNN_PART_NLL, with_nll, with_nll < layers, "+ %s%snll",
-            with_nll < layers ? clrnn_layer_word(l->config->layer[with_nll].kind) : "",
-            with_nll < layers ? ", " : ""));
+            with_nll < layers ? clrnn_layer_word(l->config->layer[with_nll].kind) : "", with_nll < layers ? ", " : ""));
     return CLRNN_OK;
 }
 
@@ -249,9 +246,8 @@ static bool is_base_optimizer(const struct clrnn_train_config *t)
 {
     const struct clrnn_optimizer_config *o = &t->optimizer;
 
-    return o->kind == CLRNN_OPTIMIZER_ADAM && o->lr == CLRNN_BASE_LR && o->beta1 == 0.9 &&
-           o->beta2 == 0.999 && o->eps == 1e-8 && o->weight_decay == 0.0 && !o->amsgrad &&
-           clrnn_ladder_base_clip(t->clip_grad_norm);
+    return o->kind == CLRNN_OPTIMIZER_ADAM && o->lr == CLRNN_BASE_LR && o->beta1 == 0.9 && o->beta2 == 0.999 &&
+           o->eps == 1e-8 && o->weight_decay == 0.0 && !o->amsgrad && clrnn_ladder_base_clip(t->clip_grad_norm);
 }
 
 static enum clrnn_status find_training_parts(struct clrnn_ladder *l, const char *init)
@@ -288,8 +284,8 @@ static enum clrnn_status find_training_parts(struct clrnn_ladder *l, const char 
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_ladder_make(const struct clrnn_log *log, const struct clrnn_config *config,
-                                    uint32_t outputs, const char *init, struct clrnn_ladder *ladder)
+enum clrnn_status clrnn_ladder_make(const struct clrnn_log *log, const struct clrnn_config *config, uint32_t outputs,
+                                    const char *init, struct clrnn_ladder *ladder)
 {
     enum clrnn_status st;
 
@@ -320,8 +316,7 @@ char *clrnn_part_name(const struct clrnn_config *config, const struct clrnn_part
 {
     if (!part->line || !config->path)
         return clrnn_format("'%s'", part->name);
-    return clrnn_text_take(clrnn_format("'%s' (%s:%d)", part->name, config->path, part->line),
-                           CLRNN_TEXT_SHOWN);
+    return clrnn_text_take(clrnn_format("'%s' (%s:%d)", part->name, config->path, part->line), CLRNN_TEXT_SHOWN);
 }
 
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *l)

@@ -102,9 +102,8 @@ struct choice {
     size_t count;
 };
 
-// Replaces a residual or concat that the variant does not have yet. If it contains the base's recurrent
-// layer, that layer takes its place (not in a linear model). If it removes the time axis, a pool takes its
-// place.
+// Replaces a residual or concat that the variant does not have yet. If it contains the base's recurrent layer, that
+// layer takes its place (not in a linear model). If it removes the time axis, a pool takes its place.
 static void replace_block(struct choice *c, size_t index)
 {
     const struct clrnn_ladder *l = c->l;
@@ -128,8 +127,8 @@ static void replace_block(struct choice *c, size_t index)
         c->config->layer[c->count++] = make_pool(c->linear ? CLRNN_POOL_MEAN : CLRNN_POOL_LAST);
 }
 
-// Keeps the layers with keep[] set. Layers without a name are named by their index in the config, so that
-// their parameters have the same names as in the config's state dict.
+// Keeps the layers with keep[] set. Layers without a name are named by their index in the config, so that their
+// parameters have the same names as in the config's state dict.
 static enum clrnn_status keep_layers(struct choice *c)
 {
     const struct clrnn_config *asked = c->l->config;
@@ -161,8 +160,7 @@ static enum clrnn_status keep_layers(struct choice *c)
     return CLRNN_OK;
 }
 
-// Replaces each pool over the final state that has no recurrent layer directly before it by a pool over the
-// last step.
+// Replaces each pool over the final state that has no recurrent layer directly before it by a pool over the last step.
 static void fit_pools(struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i = clrnn_layer_end(c, i)) {
@@ -277,8 +275,7 @@ done:
     return st;
 }
 
-enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts,
-                                       struct clrnn_config **variant)
+enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts, struct clrnn_config **variant)
 {
     return make_variant(ladder, parts, false, variant);
 }
