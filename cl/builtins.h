@@ -5,8 +5,8 @@
 // and begin with this file (src/device/program/program.c).
 //
 // A program that uses a function that is missing here does not build with this file. It is then built with clang's
-// header, which only takes longer. Each function is declared here for all types among which a call could choose, so a
-// call means the same with either header.
+// header, which only takes longer. Each function is declared here with all overloads that a kernel's call could match.
+// So a call means the same with either header.
 //
 // SIZES(X, f, T) declares f for scalars and vectors: X(f, float) X(f, float2) ... if T is float.
 #define SIZES(X, f, T) X(f, T) X(f, T##2) X(f, T##4) X(f, T##8) X(f, T##16)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A chain is one kernel that runs many launches, each as a stage. Chains are for CPUs, where queueing a small kernel
-// and waking the threads for it takes longer than the kernel itself. src/device/list/chain_source.c writes the program:
-// the source of the kernels, turned into functions, and after it this file. The program also defines CHAIN_CALLS, a
-// switch case for each function; CHAIN_SLOTS, the buffers as kernel parameters; and CHAIN_BASES, the buffers as array
-// elements.
+// and waking the threads for it takes longer than the kernel itself. src/device/list/chain_source.c writes the program.
+// The program consists of the kernels' source, turned into functions, of the following macros, and of this file.
+//   CHAIN_SLOTS  the parameters of the kernel `chain` that are buffers
+//   CHAIN_BASES  the names of these parameters, to initialise an array
+//   CHAIN_CALLS  a switch case for each function
 //
 // A work-group is one work-item, which one thread runs to its end. Groups go through the stages in order: a group takes
 // items of the stage while there are any, then waits until the items that other groups took are done. This cannot
@@ -18,9 +19,12 @@
 
 #include "slots.h"
 
-// Each kernel argument has two 32-bit words in `args`. The first word is, for a number, the number; for local memory,
-// its offset in `scratch` in bytes; for a struct, the index in `args` of its first word; for a buffer, its index in
-// `base`. The second word is used only for a buffer: the offset at which it begins, in words.
+// Each kernel argument has two 32-bit words in `args`, which begins at the arguments of the stage. The first word is:
+// - for a number: the number
+// - for local memory: its offset in `scratch`, in bytes
+// - for a struct: the index in `args` of its first word
+// - for a buffer: its index in `base`, or CHAIN_NO_BUFFER for NULL
+// Only a buffer uses the second word: the offset at which it begins, in words.
 #define ARG_UINT(i) args[2 * (i)]
 #define ARG_INT(i) as_int(args[2 * (i)])
 #define ARG_REAL(i) as_float(args[2 * (i)])
@@ -56,7 +60,8 @@ static inline void run_items(global const uint *stage, uint i, uint last, global
     }
 }
 
-// Runs `count` stages, stages [count, STAGE_FIELDS]. A group takes a portion of STAGE_PORTION items at a time.
+// Runs the stages that `stages` [count, STAGE_FIELDS] describes. A group takes a portion of STAGE_PORTION items at a
+// time.
 //
 // state [CHAIN_LINE * (1 + 2 count)] is all zero before and after the launch. Its first cache line counts the groups
 // that have ended. Then follow two lines for each stage: the first has for each share the number of portions that were

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Convolution over time is a matrix multiply of `columns` and the weights (im2col). These kernels copy x to columns in
-// forward and add up columns to dx in backward, and they reorder the weights.
+// Convolution over time is a matrix multiply of `columns` and the weights (im2col). In forward, conv_gather copies rows
+// of x to `columns`. In backward, conv_scatter sums the gradients in `columns` into dx. conv_swap reorders the weights.
 //
 // Shapes: x, dx [T, N, C]; columns [T_out * N, K, C]; weight [O, C, K] and, for the multiplies, [O, K, C].
 #include "vector.h"
 
-// Copies to[i] = from[i] for i < count: vectors of WIDTH, then vectors of 8, because rows are often shorter than WIDTH.
+// Copies `count` numbers, first in vectors of WIDTH, then in vectors of 8, because rows are often shorter than WIDTH.
 static inline void copy(global real *to, global const real *from, uint count)
 {
     uint i = 0;
@@ -18,7 +18,7 @@ static inline void copy(global real *to, global const real *from, uint count)
         to[i] = from[i];
 }
 
-// Writes to columns[r, k] the row of x that tap k reads for output row r, or 0 if that step is outside the sample.
+// Writes to columns[r, k] the row of x that tap k reads for output row r, or zeros if this row is outside the sample.
 kernel void conv_gather(global const real *x, global const int *lengths, global real *columns, uint T, uint N,
                         uint C, uint T_out, uint K, uint stride, uint dilation, uint padding, uint chunk)
 {
@@ -49,7 +49,8 @@ kernel void conv_gather(global const real *x, global const int *lengths, global 
     }
 }
 
-// Writes to dx at each step the sum of the gradients, in `columns`, of all taps that read the step, in the order of k.
+// Computes each row of dx: adds up the gradients, which are in `columns`, of all taps that read the row. The order of
+// additions is that of k.
 kernel void conv_scatter(global const real *columns, global const int *lengths, global real *dx, uint T,
                          uint N, uint C, uint T_out, uint K, uint stride, uint dilation, uint padding,
                          uint chunk)

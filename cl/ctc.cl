@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Connectionist temporal classification; formulas: doc/maths.md, "CTC".
 //
-// x, dx [T, N, C]; target [L, N]. stats [T * N, 2] and best [T * N] have an entry for each row of x, which
-// cl/ctc_rows.cl has computed. The states of a sample alternate between blanks and labels. The first and the last state
-// are blanks, so there are 2 * labels + 1 states. A team of LANES work-items (reduce.h) computes a sample, WIDTH states
-// at a time.
+// x, dx [T, N, C]; target [L, N]. cl/ctc_rows.cl has computed stats [T * N, 2] and best [T * N], which have an entry
+// for each row of x. The states of a sample alternate between blanks and labels. The first and the last state are
+// blanks, so there are 2 * labels + 1 states. A team of LANES work-items (reduce.h) computes a sample, WIDTH states at
+// a time.
 //
-// A row of alpha or work has a number for each state, in `stride` numbers: PAD times -INFINITY, the states rounded up
-// to a multiple of WIDTH, and PAD numbers again. So the two states before and after each state can be read without a
-// test. alpha [T, N, stride]; work [N, WORK_ROWS, stride].
+// alpha [T, N, stride]; work [N, WORK_ROWS, stride]. A row of `stride` numbers begins with PAD times -INFINITY. A
+// number for each state follows, padded to a multiple of WIDTH, and then PAD more numbers. So the two states before and
+// the two after each state can be read without a test.
 //
 // Defines: LANES; WIDTH 1 or 16; PAD 2; WORK_ROWS 5.
 #include "reduce.h"
@@ -20,13 +20,11 @@
 #define LANE_FENCE()
 #endif
 
-// Rows of `work`. ROW_CLASS: the state's class, blank or a label. ROW_SKIP: 0 if a path may go to the state from two
-// states before it (over a blank between two different labels), else -INFINITY. ROW_EMIT: log probability of the
-// state's class at the current step. ROW_BETA and the row after it: beta of the current step and of the step after it.
-#define ROW_CLASS 0
-#define ROW_SKIP 1
-#define ROW_EMIT 2
-#define ROW_BETA 3
+// Rows of `work`. Each has a number for each state.
+#define ROW_CLASS 0 // the state's class: blank or a label
+#define ROW_SKIP 1  // 0 if a path may skip the blank before the state (between different labels), else -INFINITY
+#define ROW_EMIT 2  // log probability of the state's class at the current step
+#define ROW_BETA 3  // beta + ROW_EMIT of even steps; the row after ROW_BETA: of odd steps
 
 // The sample that a team works on.
 typedef struct {
@@ -139,8 +137,8 @@ static inline real forward(const ctc_sample *s, global real *alpha, size_t step,
     }
 }
 
-// Computes dx[t, n, c] = factor * (softmax of x - P), where P is the share of the target's paths, by probability, that
-// have class c at step t.
+// Computes dx[t, n, c] = factor * (softmax of x - P). P is the probability that a path has class c at step t, if it is
+// known to be a path of the target.
 static inline void backward(const ctc_sample *s, global real *alpha, size_t step, uint T, uint steps, real factor,
                             global real *dx, local real *scratch)
 {

@@ -8,8 +8,8 @@
 
 #if WIDTH == 16
 // Philox 4x32-10, as in random.h, for 16 counters at a time. wide_product computes the high and the low halves of 32 x
-// 32 bit products. It multiplies the even and the odd elements of the vector separately, as 64-bit numbers: every
-// compiler turns this into vector multiplies, but mul_hi on vectors often into 16 scalar multiplies.
+// 32 bit products. It multiplies the even and the odd elements of the vector separately, as 64-bit numbers. Every
+// compiler turns this into vector multiplies, while mul_hi on vectors often becomes 16 scalar multiplies.
 static inline void wide_product(uint16 a, ulong m, uint16 *high, uint16 *low)
 {
     const ulong8 whole = as_ulong8(a), even = (whole & 0xffffffffUL) * m, odd = (whole >> 32) * m;
@@ -34,7 +34,7 @@ static inline void philox16(uint16 w[4], uint key0, uint key1)
     }
 }
 
-// The random words of counters a to d, four for each counter, in the order of the elements that they are for.
+// The random words of counters a to d, in the order of the elements: word k of counter i is for element 4 * i + k.
 #define IN_ORDER(a, b, c, d) \
     (uint16)(w[0].s##a, w[1].s##a, w[2].s##a, w[3].s##a, w[0].s##b, w[1].s##b, w[2].s##b, w[3].s##b, \
              w[0].s##c, w[1].s##c, w[2].s##c, w[3].s##c, w[0].s##d, w[1].s##d, w[2].s##d, w[3].s##d)
@@ -85,9 +85,9 @@ kernel void dropout(global const real *x, global const uint *counter, global rea
     }
 }
 
-// Does what `dropout` does for a part of a batch: the samples from number COUNTER_SAMPLE on of a batch of
-// COUNTER_SAMPLES samples. They get the mask that they have in the whole batch. A row of x has `row` numbers, C for
-// each sample of the part. A work-item computes `chunk` elements of each step.
+// Does what `dropout` does for a part of a batch. The whole batch has COUNTER_SAMPLES samples; the part begins at
+// sample COUNTER_SAMPLE. The samples get the mask that they have in the whole batch. A row of x has `row` numbers, C
+// for each sample of the part. A work-item computes `chunk` elements of each step.
 kernel void dropout_part(global const real *x, global const uint *counter, global real *y, uint count,
                          uint steps, uint stream, uint threshold, real scale, uint chunk, uint row, uint C)
 {

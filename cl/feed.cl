@@ -2,8 +2,12 @@
 // Makes a batch from a data set: gathers samples by index, makes them time-major, normalises x, and sets padding to 0
 // (tokens to -1, class targets to INT_MIN).
 //
-// Defines: TOKENS, whether x has tokens (ints) and not reals; TARGET, what targets are (0 none, 1 ints, 2 reals);
-// TARGET_STEPS, whether each step has a target and not each sample; TARGETS, numbers in a target; WIDTH as in vector.h.
+// Defines:
+//   TOKENS        whether x has tokens (ints); otherwise x has reals
+//   TARGET        what targets are: 0 none, 1 ints, 2 reals
+//   TARGET_STEPS  whether each step has a target; otherwise each sample has one
+//   TARGETS       numbers in a target
+//   WIDTH         as in vector.h
 #include "slots.h"
 #include "vector.h"
 
@@ -20,10 +24,14 @@ typedef int target_type;
 #define NO_TARGET INT_MIN
 #endif
 
-// The data set has S samples, the batch N. x [S, T_data, C]; y [S, TARGETS] or [S, T_data, TARGETS]; lengths, weight
-// [S]; index [N], the samples of the batch; mean, deviation [C]; out_x [T, N, C]; out_y [N, TARGETS] or
-// [T, N, TARGETS]; out_lengths, out_weight [N]. These may be NULL: lengths; out_lengths; mean and deviation; y and
-// out_y; weight and out_weight.
+// The data set has S samples, the batch N.
+//   x, out_x              [S, T_data, C], [T, N, C]
+//   y, out_y              [S, TARGETS], [N, TARGETS] or, with TARGET_STEPS, [S, T_data, TARGETS], [T, N, TARGETS];
+//                         both NULL: no targets
+//   lengths, out_lengths  [S], [N]; each may be NULL
+//   weight, out_weight    [S], [N]; both NULL: no weights
+//   index                 [N]: the samples of the batch
+//   mean, deviation       [C]; both NULL: x is not normalised
 //
 // A work-item writes `chunk` rows of out_x or, if chunk is 0, a single number. If counter is not NULL, the batch begins
 // at step COUNTER_FIRST of the samples.
@@ -76,8 +84,9 @@ kernel void feed(global const x_type *x, global const target_type *y, global con
     }
 }
 
-// Gathers targets that have a number of steps of their own (ctc): copies the first `steps` steps of y
-// [S, steps_data, TARGETS] to out_y [steps, N, TARGETS], and lengths [S] to out_lengths [N], which may be NULL.
+// Gathers targets that do not have as many steps as x (ctc). Copies the first `steps` steps of y
+// [S, steps_data, TARGETS] to out_y [steps, N, TARGETS]. Copies lengths [S] to out_lengths [N] unless out_lengths is
+// NULL.
 kernel void feed_targets(global const target_type *y, global const int *lengths, global const uint *index,
                          global target_type *out_y, global int *out_lengths, uint steps, uint N,
                          uint steps_data)

@@ -193,8 +193,10 @@ static inline struct range block_of(uint block, uint lead, uint rows, uint K)
 // rows, a multiple of TILE); number of parts of K. Two multiplies without `paired` have twice as many row blocks: first
 // those of the first multiply, then those of the second. With PACKED, B and B2 are results of gemm_pack.
 //
-// The host must ensure: if k_lead is not 0, `paired` is 0 and K has one part; k_step is at most KC, unless PACKED
-// without TRANSPOSE_A; with an epilogue, beta is 0 and k_step covers all of K.
+// The host must ensure:
+// - If k_lead is not 0, `paired` is 0 and K has one part.
+// - k_step is at most KC. With PACKED and without TRANSPOSE_A it may be larger.
+// - With an epilogue, beta is 0 and k_step covers all of K.
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,
@@ -282,7 +284,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                         for (int v = 0; v < VECS; v++)
                             sum[i][v] = 0.0f;
                     for (size_t k = 0, stop; k < kc;) {
-                        // b_k is incremented: adding 32-bit indices would take execution ports that the fma need.
+                        // b_k is incremented, because adding 32-bit indices would occupy ports that the fmas need.
                         for (stop = min((size_t)kc, k + KC); k < stop; k++, b_k += PANEL) {
                             realv b[VECS];
 
@@ -358,8 +360,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 }
 
 // The second launch of split-K. Computes C = alpha * (sum of the parts' results) + beta C. P has `parts` results
-// [count, M, N], c_part elements apart. A work-item computes n_block columns of m_block rows, of count * M rows in all.
-// Strides and epilogue are as in gemm.
+// [count, M, N], c_part elements apart. A work-item computes a block of m_block rows and n_block columns. There are
+// count * M rows: those of the first multiply, then those of the second. Strides and epilogue are as in gemm.
 kernel void gemm_sum(struct gemm_args g, global const real *restrict P, global real *C, global real *C2,
                      global const real *bias0, global const real *bias1, global const real *bias20,
                      global const real *bias21)

@@ -16,13 +16,16 @@ struct gemm_args {
     unsigned int a_offset[2], b_offset[2], c_offset[2], a_ld, b_ld;
     unsigned int c_ld, c_step; // elements between two rows of C, and between two columns
     unsigned int transpose_b;
-    unsigned int m_block, n_block, k_part; // rows and columns of C, and length of K, that a work-item computes
-    unsigned int k_step;                   // length of K that is summed before the sums are added to C
-    // K can be divided into blocks that are summed separately: sizes of the first block and of the others. k_lead 0: K
-    // is a single block.
-    unsigned int k_lead[2], k_block;
+    unsigned int m_block, // rows of C that a work-item computes
+        n_block,          // columns of C that a work-item computes
+        k_part;           // length of the part of K that a work-item sums up
+    unsigned int k_step;  // length of K that is summed before the sums are added to C
+    // K can be divided into blocks that are summed separately.
+    unsigned int k_lead[2],     // length of the first block; 0: K is a single block
+        k_block;                // length of each other block
     unsigned int descending[2]; // whether K's blocks are added to C from the last to the first
-    unsigned int parts, c_part; // split-K: number of parts of K; elements between the results of two parts
+    unsigned int parts,         // split-K: number of parts of K
+        c_part;                 // split-K: elements between the results of two parts
     unsigned int paired;        // whether a work-item computes its block of C in both multiplies, which share B
     unsigned int epilogue;
     unsigned int transposed; // whether C is computed transposed, so that biases belong to its rows

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiply for CPUs if A has few rows (or, with few columns, B) and B is stored (N, K). Packing B, as cl/gemm.cl
-// does, would take longer than the multiply.
+// Matrix multiply for CPUs, used if C has few rows or few columns. A is stored (M, K), B is stored (N, K). Packing B,
+// as cl/gemm.cl does, would take longer than the multiply.
 //
 // Defines: WIDTH 4, 8 or 16.
 #include "vector.h"

@@ -133,9 +133,9 @@ static inline void weight_gradient(global const real *x, global const int *lengt
         bias_gradient(lengths, dy, dbias + (size_t)block * OUTPUTS, first, last, N);
 }
 
-// Computes the whole backward pass of a layer with few outputs. The first dx_items work-items compute dx. The others
-// compute the gradients of weight and bias, `columns` work-items for each block of rows. Outputs may be NULL: without
-// dx, dx_items is 0; without dweight and dbias, there are no other work-items.
+// Computes the whole backward pass of a layer with few outputs. The first dx_items work-items compute dx. If dx is
+// NULL, dx_items must be 0. The other work-items compute dweight and dbias, each of which may be NULL. There are
+// `columns` of these work-items for each block of rows.
 kernel void linear_bwd(global const real *x, global const int *lengths, global const real *weight,
                        global const real *dy, global real *dx, global real *dweight, global real *dbias, uint rows,
                        uint N, uint C, uint dx_items, uint chunk, uint columns, uint block_rows)

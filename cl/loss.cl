@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: MIT
 // Losses of a batch, their gradients, and the batch's record (RECORD_... in slots.h). Formulas: doc/maths.md, "Losses".
 //
-// Defines: LOSS_KIND, one of LOSS_...; COOPERATE, whether all lanes of a team (reduce.h) compute one row together (for
-// many classes) or each lane computes rows of its own; QUANTILES, the number of quantiles, 1 for other losses; MISSING,
-// whether NaN targets are left out; TOTAL, whether dx is the gradient of the sum of the losses, not of their mean.
+// Defines:
+//   LOSS_KIND  one of LOSS_...
+//   COOPERATE  whether all lanes of a team (reduce.h) compute one row together, for many classes; otherwise each lane
+//              computes rows of its own
+//   QUANTILES  number of quantiles; 1 for other losses
+//   MISSING    whether NaN targets are left out
+//   TOTAL      whether dx is the gradient of the sum of the losses; otherwise it is the gradient of their mean
 //
-// Shapes: x, dx [rows, C]; target [rows] classes, or real [rows, C / QUANTILES]; weight [C] (class weights, or
-// pos_weight) or [QUANTILES] (the quantiles); label_weight [C]; sample_weight [N]; scale [2, C / QUANTILES]: deviation
-// and mean by which targets were standardised, with which the recorded losses are computed in the original units of the
-// targets.
+// Tensors:
+//   x, dx          [rows, C]
+//   target         [rows] classes, or [rows, C / QUANTILES] reals
+//   weight         [C] class weights or pos_weight; loss quantile: [QUANTILES], the quantiles
+//   label_weight   [C]
+//   sample_weight  [N]
+//   scale          [2, C / QUANTILES]: deviation and mean with which the targets were standardised. With `scale`, the
+//                  record has the losses in the original units of the targets.
+//   index          [rows] or NULL. If not NULL, target and sample_weight are those of the whole data set, and row r
+//                  uses their entry index[r].
 //
 // An item is a row if targets are classes, else an element of x. A batch is divided into blocks of items. For a single
 // block there is one launch, loss_whole; for several blocks there are three: loss_weights, loss_rows and loss_finish.
@@ -125,9 +135,10 @@ static inline realv class_weight(const task *t, uint c)
     return WHERE((realv)(0.0f), (realv)(1.0f), (int)c + INDEXES < (int)t->C);
 }
 
-// Adds the loss of row r to *s, and writes its gradient, divided by `whole`. The cost of class c is -log p_c = (top -
-// x_c) + log_sum for logits, and -x_c for log probabilities. A row that does not count (padding, ignored target)
-// executes the same code but reads nothing of x, because all lanes must reach the same barriers.
+// Adds the loss of row r to *s. Writes the gradient of this loss, divided by `whole`, to row r of dx. whole: the sum of
+// the batch's weights, or 1 with TOTAL. The cost of class c is -log p_c = (top - x_c) + log_sum for logits, and -x_c
+// for log probabilities. A row that does not count (padding, ignored target) executes the same code but reads nothing
+// of x, because all lanes must reach the same barriers.
 static inline void class_row(const task *t, uint r, real whole, record_sums *s, local real *scratch)
 {
     global const real *x = t->x + (size_t)r * t->C;
@@ -273,7 +284,8 @@ static inline real real_loss(const task *t, uint c, real x, real y, real *g)
 #endif
 }
 
-// Adds the loss of item i, which is output i % C of row i / C, to *s. Writes its gradient, divided by `whole`.
+// Adds the loss of item i, which is output i % C of row i / C, to *s. Writes the gradient of this loss, divided by
+// `whole`, to dx[i]. whole: the sum of the batch's weights, or 1 with TOTAL.
 static inline void real_item(const task *t, uint i, real whole, record_sums *s)
 {
     const uint r = i / t->C, c = i - r * t->C;
@@ -310,7 +322,7 @@ static inline void real_item(const task *t, uint i, real whole, record_sums *s)
     add(s, RECORD_YY, y * y);
 #endif
     add(s, RECORD_LOSS, w * loss);
-    if (t->dx != 0) // 0 stays 0, even if `whole` is 0 because all weights are 0
+    if (t->dx != 0) // avoids 0 / 0: `whole` is 0 if all weights are 0
         t->dx[i] = w * g == 0.0f ? 0.0f : w * g / whole;
 }
 #endif

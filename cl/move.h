@@ -3,10 +3,10 @@
 #ifndef CLRNN_CL_MOVE_H
 #define CLRNN_CL_MOVE_H
 
-// vread16(i, p) has the same result as vload16(i, p), and vwrite16(v, i, p) the same as vstore16(v, i, p), but each is
-// one operation; likewise for 8 and 4. PoCL 3.1 splits vload and vstore into several pieces. After such a store, a load
-// of the whole vector must wait until all pieces are in the cache. And joining the pieces of the loads takes most of
-// the compile time.
+// vread16(i, p) has the same result as vload16(i, p), and vwrite16(v, i, p) the same result as vstore16(v, i, p). The
+// same holds for 8 and 4. Each is one operation, while PoCL 3.1 splits vload and vstore into several pieces. After such
+// a store, a load of the whole vector must wait until all pieces are in the cache. And joining the pieces of the loads
+// takes most of the compile time.
 #if defined(__clang__)
 #define DEFINE_MOVES(n, space)                                                   \
     static inline __attribute__((overloadable)) float##n vread##n(size_t i, const space float *p)    \

@@ -3,14 +3,15 @@
 //
 // The statistics of many rows are computed in blocks of rows. Two passes over the rows of a block give its mean and its
 // sum of squared deviations. Then the results of all blocks are combined (formula of Chan, Golub and LeVeque). Means
-// are relative to x of row 0: so differences of means are not lost in rounding, and x = 1e4 + noise has the right
-// variance. Row 0 is padding only in some pieces of a batch with train.bptt, and x is 0 there.
+// are stored relative to x of row 0. So rounding does not lose differences of means, and the variance of x = 1e4 +
+// noise is right. With train.bptt, row 0 can be padding, in some pieces of a batch; x of row 0 is then 0.
 #include "reduce.h"
 
 // ---------------------------------------------------------------- batchnorm
 
 typedef struct {
-    realv mean, squares; // mean: relative to `shift`; squares: sum of squared deviations from the mean
+    realv mean,  // relative to `shift`
+        squares; // sum of squared deviations from the mean
     real count;
 } moments;
 
@@ -40,7 +41,7 @@ static inline moments block_moments(global const real *x, global const int *leng
                 rest = total_add(rest, d);
                 squares = total_add(squares, d * d);
             }
-    // `rest`, the sum of the deviations, would be 0 without the rounding error of the mean: corrects that error.
+    // `rest`, the sum of the deviations, is not 0 because of the rounding error of the mean. Corrects this error.
     m.squares = fmax(squares.sum - rest.sum * rest.sum / m.count, 0.0f);
     m.mean += rest.sum / m.count;
     return m;
@@ -80,9 +81,9 @@ static inline void normalise(global const real *x, global const int *lengths, gl
     }
 }
 
-// Returns the momentum of this step: if `cumulative`, 1 / (number of batches, with this one), else `momentum`. Also
-// increments `batches` (num_batches_tracked), unless `cumulative`: other work-items then read `batches`, so that the
-// next launch, batchnorm_count, increments it.
+// Returns the momentum of this step: `momentum` or, if `cumulative`, 1 / (number of batches, this batch included).
+// Also increments `batches` (num_batches_tracked), unless `cumulative`. If `cumulative`, other work-items still read
+// `batches`, so a later launch (batchnorm_count) increments it.
 static inline real momentum_now(global int *batches, int cumulative, real momentum, uint c)
 {
     if (batches == 0)
@@ -180,7 +181,8 @@ kernel void batchnorm_finish(global const real *x, global const real *partial, u
                     momentum_now(batches, cumulative, momentum, c), C, c);
 }
 
-// Writes the moments of all rows (of a shard of the batch): count, mean and squares, each [C].
+// Writes the moments of all rows: count, mean and squares, each [C]. The rows are those of a shard, a part of the batch
+// (train.shards).
 kernel void batchnorm_moments(global const real *x, global const real *partial, uint blocks,
                               global real *count, global real *mean, global real *squares, uint C)
 {
@@ -215,7 +217,8 @@ kernel void batchnorm_apply(global const real *x, global const int *lengths, glo
 }
 
 typedef struct {
-    realv dbias, dweight; // sums of dy, and of dy times xhat = (x - mean) invstd
+    realv dbias, // sum of dy
+        dweight; // sum of dy * xhat, where xhat = (x - mean) * invstd
     real count;
 } sums;
 
@@ -350,9 +353,9 @@ kernel void batchnorm_bwd_apply(global const real *x, global const int *lengths,
 
 // ---------------------------------------------------------------- layernorm
 
-// Normalises each row of x [rows, C]. For group normalisation, a row is here one group of the features of a step, one
-// of `groups`, and weight and bias are [groups, C]. A team of LANES work-items (reduce.h) computes `chunk` rows. mean
-// and invstd [rows] may be NULL.
+// Normalises each row of x [rows, C]. In group normalisation, the features of a step are divided into `groups` groups.
+// Here each group is then a row of its own, and weight and bias are [groups, C]. A team of LANES work-items (reduce.h)
+// computes `chunk` rows. mean and invstd [rows] may be NULL.
 kernel void layernorm_fwd(global const real *x, global const int *lengths, global const real *weight,
                           global const real *bias, global real *y, global real *mean, global real *invstd,
                           uint rows, uint N, uint C, uint groups, real eps, uint chunk, local real *scratch)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Without the define OPTIM_KIND: the norm of all gradients. With OPTIM_KIND, one of OPTIMIZER_...: the optimiser's
-// update of all parameters, which lie in one flat array. Formulas and order of operations are those of torch.optim
-// 1.13.
+// If OPTIM_KIND is not defined, the kernels compute the norm of all gradients. If OPTIM_KIND is one of OPTIMIZER_...,
+// the kernel computes the optimiser's update of all parameters, which lie in one flat array. Formulas and order of
+// operations are those of torch.optim 1.13.
 //
-// Further defines for the update, 0 or 1: NESTEROV, AMSGRAD, CENTERED and MOMENTUM, options of the optimisers; SQUARES,
-// whether the update also sums the squares of the gradients, for their norm.
+// Further defines for the update are 0 or 1. NESTEROV, AMSGRAD, CENTERED and MOMENTUM are options of the optimisers.
+// SQUARES: whether the update also sums the squares of the gradients, for their norm.
 #include "enums.h"
 #include "slots.h"
 #include "reduce.h"
@@ -23,8 +23,8 @@ static inline real scale_for(real v)
 
 #define STEP (LANES * WIDTH)
 
-// Returns the sum of the squares of numbers [first, last), each multiplied by `scale` before. Sets *most to their
-// largest magnitude, multiplied by `scale`.
+// Multiplies numbers [first, last) by `scale`. Returns the sum of the squares of the products. Sets *most to the
+// largest magnitude of the products.
 static inline real squares(global const real *grads, uint first, uint last, real scale, real *most,
                            local real *scratch)
 {
@@ -56,8 +56,8 @@ static inline bool risky(real most)
     return !(most > 1e-15f && most < 1e15f);
 }
 
-// Writes partial [2]: a scale, and the sum of the squares of numbers [first, last), each multiplied by this scale. The
-// scale is not 1 only if squares would overflow or underflow.
+// Writes partial [2]: a scale s, and the sum of (s * g)^2 over gradients g [first, last). The scale is 1 unless squares
+// might overflow or underflow.
 static inline void block_squares(global const real *grads, uint first, uint last, global real *partial,
                                  local real *scratch)
 {
@@ -111,7 +111,8 @@ kernel void norm_finish(global const real *partial, uint blocks, global real *no
 #else
 // ---------------------------------------------------------------- update
 
-// Buffers and parameters of an update. m, v, vmax: the optimiser's states, as in src/ops/optim.h; NULL if it has none.
+// Buffers and parameters of an update. m, v and vmax are states of the optimiser (src/ops/optim.h). States that the
+// optimiser does not have are NULL.
 struct update {
     global real *params, *m, *v, *vmax;
     global const real *grads;

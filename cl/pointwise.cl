@@ -35,7 +35,7 @@ static inline realv value(realv x, real a, real b)
 #endif
 }
 
-// Returns dx. relu, tanh and sigmoid compute it from y, the other functions from x; that of round is 0.
+// Returns dx. relu, tanh and sigmoid compute dx from y, the other functions from x. dx of round is 0.
 static inline realv gradient(realv x, realv y, realv dy, real a, real b)
 {
 #if FUNCTION == FUNCTION_RELU
@@ -66,8 +66,8 @@ static inline realv gradient(realv x, realv y, realv dy, real a, real b)
 #endif
 }
 
-// Returns the end, at most `last`, of a range of elements that begins at e and is all padding or all valid. Sets *valid
-// to whether it is valid.
+// Finds a range of elements that begins at e and is either all valid or all padding. Returns the end of the range, at
+// most `last`. Sets *valid to whether the elements are valid.
 static inline size_t run_end(global const int *lengths, uint N, uint C, size_t e, size_t last, bool *valid)
 {
     const uint r = (uint)e / C;

@@ -7,18 +7,20 @@
 // team of LANES work-items computes a row of the batch. All loops over H give a hidden unit to the same lane. So a lane
 // reads only what it has written itself, and no barrier is needed between the loops.
 //
-// A launch computes one direction d. Direction 1 goes backward in time. Row r = t * N + n. There are G*H gate columns;
-// G: number of gates. input, product [D, rows, G*H]: W_ih x and W_hh h, which NORM replaces by their normalised values.
-// stats [D, rows, 4]: 1 / deviation of `input` and of `product`, then mean and 1 / deviation of the cell. gates
-// [D, rows, 4*H]: activations of the gates; for gru r, z, n and W_hn h + b_hn. cell [D, rows, H]. Biases and lengths
-// may be NULL. In padding h, cell and gradients become 0.
+// A launch computes one direction d. Direction 1 goes backward in time. Row r = t * N + n. G is the number of gates. In
+// padding h, cell and gradients become 0. Biases and lengths may be NULL.
+//   input    [D, rows, G*H]: W_ih x; NORM replaces it by its normalised values
+//   product  [D, rows, G*H]: W_hh h; NORM replaces it by its normalised values
+//   stats    [D, rows, 4]: 1 / deviation of `input`, 1 / deviation of `product`, mean of the cell, 1 / deviation of the
+//            cell
+//   gates    [D, rows, 4*H]: activations of the gates; gru: r, z, n and W_hn h + b_hn
+//   cell     [D, rows, H]
+//   begin    [N, G*H]: W_hh h0 of direction d, which replaces `product` in a sample's first step; NULL: h0 is zero
+//   state    [D, N, H]: the initial state c0 (lstm) or h0 (gru); NULL: the initial state is zero
 //
-// Initial states; NULL: they are zero. begin [N, G*H]: W_hh h0 of direction d, which replaces `product` in a sample's
-// first step. state [D, N, H]: c0 (lstm) or h0 (gru).
-//
-// A sequence of `whole` steps may be processed in parts. Buffers then have T steps, and their step t is step t + offset
-// of dy and lengths. The buffers also have the step before and the step after those that are processed, if the sequence
-// has such steps, and states are read from there.
+// A sequence of `whole` steps may be processed in parts. Buffers then have T steps: those of the part and, where the
+// sequence continues, one step before and one step after the part. States are read from these neighbouring steps. Step
+// t of the buffers is step t + offset of dy and lengths.
 #include "random.h"
 #include "reduce.h"
 #include "rnn_cell.h"
@@ -159,9 +161,11 @@ kernel void recurrent_step_fwd(struct recurrent_args args, global real *input, g
     }
 }
 
-// Computes a row of dh [P], the gradient of h at step t of sample n. It is the sum of: dy; `through` [N, P], the
-// gradient that the next step passes back through its multiply, times the dropout mask [N, P] (if any); and for gru
-// `carry` [N, P], the gradient that bypasses this multiply.
+// Computes a row of dh [P], the gradient of h at step t of sample n. The row is the sum of:
+// - dy
+// - `through` [N, P], the gradient that the next step passes back through its multiply by the recurrent weights. With
+//   dropout, `through` is multiplied by the mask [N, P].
+// - for gru: `carry` [N, P], the gradient that the next step passes back without this multiply
 static inline void join_row(struct recurrent_args args, uint t, uint n, global const real *dy,
                             global const real *through, global const real *mask, global const real *carry,
                             global real *dh)
@@ -204,15 +208,18 @@ kernel void recurrent_join(struct recurrent_args args, global const real *dy, gl
 }
 
 // Computes one step backward. "Next" and "previous" step are meant in the order of the forward pass.
-//
-// dh [N, H]: the gradient of h before the projection. If dy is not NULL, the layer has no projection and dh is computed
-// here. carry [N, H]: on entry the gradient of the cell (gru: of h) that the next step passes back; on return the
-// gradient for the previous step or, after the last launch, for the initial state. carried [D, N, H]: gradient of the
-// final cell, or NULL. da, db [D, rows, G*H]: gradients of the input's and of the hidden state's part of the gates
-// before activation.
-//
-// With NORM: ga, gb [D, rows, G*H]: gradients of W_ih x and of W_hh h. dc [D, rows, H]: gradient of
-// gamma_c * normalised cell + beta_c. The normalised cell overwrites `cell`, for the gradient of gamma_c.
+//   dh       [N, H]: the gradient of h before the projection. If dy is not NULL, the layer has no projection and dh is
+//            computed here.
+//   carry    [N, H]: on entry the gradient that the next step passes back to the cell (gru: to h, see join_row). On
+//            return the gradient for the previous step or, after the last launch, for the initial state.
+//   carried  [D, N, H]: gradient of the final cell, or NULL
+//   da       [D, rows, G*H]: gradients of the input's part of the pre-activations
+//   db       [D, rows, G*H]: gradients of the hidden state's part of the pre-activations
+// With NORM:
+//   ga       [D, rows, G*H]: gradients of W_ih x
+//   gb       [D, rows, G*H]: gradients of W_hh h
+//   dc       [D, rows, H]: gradient of gamma_c * normalised cell + beta_c
+//   cell     on return the normalised cell, for the gradient of gamma_c
 kernel void recurrent_step_bwd(struct recurrent_args args, global const real *input, global const real *product,
                                global const real *stats, global const real *gamma_ih,
                                global const real *gamma_hh, global const real *gamma_c,
@@ -356,9 +363,13 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
 // them.
 #define SUMS_AHEAD 16u
 
-// Writes dbias and dgain [blocks, C] (may be NULL), from block `begun` on: for each block of rows the sums of g and of
-// g * x over its valid rows. The blocks divide `rows` rows, which begin at row `start` of g and x [.., C] and at row
-// `row` of the sequence. Block `begun` has the first of these rows or, if `reverse`, the last.
+// Sums g and g * x over the valid rows of each block of rows. Writes the sums of g to dbias, those of g * x to dgain
+// [blocks, C]. Both may be NULL.
+//   start    row of g and x [.., C] at which the blocks begin
+//   rows     number of rows that the blocks divide
+//   row      number of row `start` in the sequence
+//   begun    index in dbias and dgain of the launch's first block
+//   reverse  whether the first block has the last rows, not the first ones
 kernel void recurrent_sums(global const real *g, global const real *x, global const int *lengths,
                            global real *dbias, global real *dgain, uint start, uint rows, uint row, uint N, uint C,
                            uint block_rows, uint begun, uint reverse)
@@ -390,8 +401,8 @@ kernel void recurrent_sums(global const real *g, global const real *x, global co
 }
 
 // Draws the dropout mask [count], P numbers for each sample, each 0 or `scale`. The first sample is sample
-// COUNTER_SAMPLE of the whole batch. A work-item computes four numbers of the mask, whose random words are in one block
-// or in two.
+// COUNTER_SAMPLE of the whole batch. A work-item computes four numbers of the mask. Their random words may begin in one
+// block of random_block and end in the next.
 kernel void recurrent_mask(global const uint *counter, global real *mask, uint count, uint P, uint stream,
                            uint threshold, real scale)
 {
@@ -423,8 +434,8 @@ kernel void recurrent_drop(global const real *y, global const real *mask, global
     FOR_LANE(j, P) store_units(load_units(kept, j, P) * load_units(from, j, P), out + (size_t)r * P, j, P);
 }
 
-// Computes the gradient of h0, `through` times the dropout mask (if any). Writes it to dh0 [N, P], which begins at
-// element `first`, or adds it to dh0 if `add`.
+// Computes the gradient of h0: `through`, with dropout multiplied by the mask. Writes the gradient to dh0 [N, P] or, if
+// `add`, adds it to dh0. dh0 begins at element `first` of its buffer.
 kernel void recurrent_initial(global const real *through, global const real *mask, global real *dh0, uint count,
                               uint first, uint add)
 {

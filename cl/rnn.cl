@@ -3,18 +3,20 @@
 // Formulas: doc/maths.md.
 //
 // Defines: CELL and RELU as in rnn_cell.h; WIDTH, hidden units in a vector. On GPUs WIDTH is 1 and a work-item computes
-// one unit of one row. On CPUs a work-item computes whole rows. Loops cover rows and units beyond the global size.
+// one unit of one row. On CPUs a work-item computes whole rows. If the global size is smaller than the number of rows
+// or units, a work-item computes several.
 //
-// Row r = t * N + n. There are D directions; direction 1 goes backward in time. pre [D, T, N, RESERVE*H]: on entry
-// pre-activations without bias, on return activations. For rnn, pre is y [T, N, D*H]. For gru the column blocks on
-// entry are: r, z and n with the input's part (r and z also with the hidden state's part), and W_hn h. cell
-// [D, T, N, H]; if not `save`, [D, N, H]. Biases and lengths may be NULL.
+// Row r = t * N + n. There are D directions; direction 1 goes backward in time. Biases and lengths may be NULL.
+//   y      [T, N, D*H]
+//   pre    [D, T, N, RESERVE*H] (rnn: pre is y): on entry pre-activations without bias; on return, if `save`,
+//          activations. gru: on entry, column blocks r and z have both parts of the pre-activations, block n has the
+//          input's part, and block 3 has W_hn h.
+//   cell   [D, T, N, H]; if not `save`, [D, N, H]
+//   start  [D, N, GATES*H]: h0 W_hh^T, which is added to the pre-activations of a sample's first step; NULL: h0 is zero
+//   past   [D, N, H]: the initial state c0 (lstm) or h0 (gru); NULL: the initial state is zero
 //
 // In padding y, cell and the gate gradients are 0. So padding adds nothing to multiplies over all rows, and direction
 // 1, which visits padding before the valid steps, starts from a zero state.
-//
-// Initial states; NULL: they are zero. start [D, N, GATES*H]: h0 W_hh^T, which is added to the pre-activations of a
-// sample's first step. past [D, N, H]: c0 (lstm) or h0 (gru).
 #include "rnn_cell.h"
 
 #define FOR_UNITS(j, H) for (uint j = get_global_id(0) * WIDTH; j < (H); j += get_global_size(0) * WIDTH)
@@ -98,16 +100,16 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
 
 // Computes one step backward. Steps are counted from the step that forward computed last; "next" and "previous" step
 // are meant in the order of the forward pass.
-//
-// gates [D, T, N, RESERVE*H]: on entry activations (not read for rnn), on return gradients of the pre-activations (gru:
-// of r, z, n and of W_hn h + b_hn). through [D, N, H]: on entry the gradient of h that the next step passes back. For
-// gru, on return the part of the gradient of the previous h that bypasses the multiply; the next launch, a multiply,
-// adds the rest.
-//
-// carry [D, N, H]: for lstm, on entry the gradient of the cell that the next step passes back, on return that of the
-// previous cell. For gru, on return a copy of `through`, or NULL. After the last step carry is the gradient of c0
-// (lstm) or the part of the gradient of h0 that bypasses the multiply (gru). carried [D, N, H]: the gradient of the
-// final cell (lstm), or NULL.
+//   gates    [D, T, N, RESERVE*H]: on entry activations (not read for rnn); on return gradients of the pre-activations
+//            (gru: of r, z, n and of W_hn h + b_hn)
+//   through  [D, N, H]: on entry the gradient of h that the next step passes back. For gru, on return a part of the
+//            gradient of the previous h: the part that does not go through the multiply by the recurrent weights. The
+//            next launch, a multiply, adds the rest.
+//   carry    [D, N, H]. lstm: on entry the gradient of the cell that the next step passes back; on return the gradient
+//            of the previous cell. After the last step, that is the gradient of c0.
+//            gru: on return a copy of `through`, except in padding, where carry stays as it is. After the last step,
+//            that is a part of the gradient of h0. NULL: no copy.
+//   carried  [D, N, H]: the gradient of the final cell (lstm), or NULL
 kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const real *y,
                          global const real *cell, global const real *dy, global real *through, global real *carry,
                          global const int *lengths, global const real *past, global const real *carried)
@@ -180,8 +182,8 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
 // last. A sample without steps gets `initial` [D, N, W] (NULL: zero).
 //
 // In `from`, row r of direction d begins at r * ld + d * ld_direction. Only steps [begin, begin + steps) of the
-// sequence are in `from`; the first of them is step `low` of `from`. Samples whose last step is another step are
-// skipped.
+// sequence are in `from`; the first of them is step `low` of `from`. A sample is skipped if its last step is not in
+// `from`.
 kernel void rnn_final(global const real *from, global const int *lengths, global const real *initial,
                       global real *out, uint T, uint N, uint W, uint D, uint ld, uint ld_direction, uint begin,
                       uint steps, uint low)
@@ -201,8 +203,8 @@ kernel void rnn_final(global const real *from, global const int *lengths, global
     FOR_ROW(j, W) out[(d * N + n) * W + j] = row ? row[j] : 0.0f;
 }
 
-// Writes dy (NULL: zero) to out [T, N, D*W] and adds final [D, N, W], the gradient of the final state, at the step of
-// each sample that the direction visits last. id 1: row; id 2: direction.
+// Writes dy (NULL: zero) to out [T, N, D*W], with zeros in padding. Adds final [D, N, W], the gradient of the final
+// state, to the row of each sample's last step in the order of the direction. id 1: row; id 2: direction.
 kernel void rnn_join_final(global const real *dy, global const real *final, global const int *lengths,
                            global real *out, uint T, uint N, uint W, uint D)
 {
@@ -223,8 +225,8 @@ kernel void rnn_join_final(global const real *dy, global const real *final, glob
     }
 }
 
-// Writes to out [N, W], for each sample (id 1), the row of `from` of the step that direction d visits first. from
-// [rows, W] begins at element `offset` of its buffer.
+// Copies a row of `from` to out [N, W] for each sample (id 1): the row of the sample's first step in the order of
+// direction d. from [rows, W] begins at element `offset` of its buffer.
 kernel void rnn_first(global const real *from, global const int *lengths, global real *out, uint T, uint N, uint W,
                       uint d, uint offset)
 {

@@ -39,14 +39,15 @@ struct backward { // arguments for one direction and step
     global real *gates, *carry, *bias;
     global const int *lengths;
     uint T, N, H, DH;
-    // t: this step. before, after: the steps that forward computed before and after step t, or t if there is none.
-    size_t d, t, after, before;
+    size_t d, t,    // t: this step
+        after,      // the step that forward computed after step t, or t if there is none
+        before;     // the step that forward computed before step t, or t if there is none
     size_t earlier; // the step that forward computed before `before`, or `before` if there is none
     size_t time;    // number of this step in the whole sequence, for dy, lengths and initial states
 };
 
-// Initialises the accumulators with dy and, for gru, the gradient of h that step `after` passes back without the
-// multiply.
+// Initialises the accumulators with dy. For gru, adds the part of the gradient of h that bypasses the multiply by the
+// recurrent weights in step `after`.
 static void backward_start(const struct backward *b, uint tile, size_t n, uint rows, real *acc)
 {
     const uint H = b->H;
@@ -64,7 +65,7 @@ static void backward_start(const struct backward *b, uint tile, size_t n, uint r
         }
 }
 
-// Returns the gradient that step `after` passes back to the cell (lstm), or to h without the multiply (gru).
+// Returns the gradient that step `after` passes back to the cell (lstm) or, bypassing the multiply, to h (gru).
 static realv handed_on(const struct backward *b, size_t n, uint unit)
 {
     const uint H = b->H;
@@ -88,7 +89,8 @@ static void backward_skip(const struct backward *b, uint tile, size_t n, uint ro
         }
 }
 
-// Computes the gate gradients of a vector of units in a row, from dh and for lstm t = tanh(c), and adds them to sum.
+// Computes the gate gradients of a vector of units in a row, and adds them to sum. dh: gradient of h. t: tanh(c), used
+// only for lstm.
 static void backward_unit(const struct backward *b, size_t n, uint unit, realv dh, realv t, realv sum[RESERVE])
 {
     const uint H = b->H;
@@ -209,11 +211,11 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
 }
 
 // Computes steps [first, last) of rnn_args, counted from the step that forward computed last. Ids and sizes are as in
-// rnn_forward.
-//
-// gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. carry [D, N, H]: the gradient that a step passes back to
-// the cell (lstm), or to h without the multiply (gru); after the last step it is for the initial state. bias
-// [D, items, RESERVE*H]: the sums of each work-item's gate gradients, or NULL. lengths, past and carried may be NULL.
+// rnn_forward. lengths, past and carried may be NULL.
+//   gates  [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl
+//   carry  [D, N, H]: the gradient that a step passes back to the cell (lstm) or, bypassing the multiply, to h (gru).
+//          The last step passes it back to the initial state.
+//   bias   [D, items, RESERVE*H]: the sums of each work-item's gate gradients, or NULL
 kernel void rnn_backward(struct rnn_args args, global const real *packed, global real *gates,
                          global const real *y, global const real *cell, global const real *dy, global real *carry,
                          global real *bias, global const int *lengths, global const real *past,

@@ -5,9 +5,10 @@
 // Defines: CELL and RELU as in rnn_cell.h; WIDTH, columns in a vector.
 #include "rnn_cell.h"
 
-// Sums the columns of gates [D, stride, columns], rows [start, start + rows) of each direction, in blocks of block_rows
-// rows. Writes the sums to partial [D, blocks, columns], from block `first` and direction `direction` on. Blocks are
-// counted from the step that the direction visits first.
+// Sums the columns of gates [D, stride, columns] over blocks of block_rows rows. The blocks divide rows
+// [start, start + rows) of each direction, from direction `direction` on. Writes the sums to partial
+// [D, blocks, columns]; the launch's first block is block `first`. Blocks are counted from the step that the direction
+// visits first.
 kernel void rnn_bias_partial(global const real *gates, global real *partial, uint start, uint rows, uint stride,
                              uint columns, uint block_rows, uint blocks, uint first, uint direction, uint D)
 {

@@ -70,8 +70,12 @@ static inline realv gru_cell(realv a[4], realv before)
     return gru_output(a, before);
 }
 
-// Computes da, the gradients of the pre-activations of i, f, g, o. dh: gradient of h. dc: gradient of c that the next
-// step passes back. t: tanh(c). before: c of the previous step. a: the activations. Returns the gradient of `before`.
+// Computes da, the gradients of the pre-activations of i, f, g, o. Returns the gradient of `before`.
+//   dh      gradient of h
+//   dc      gradient of c that the next step passes back
+//   t       tanh(c)
+//   before  c of the previous step
+//   a       activations of i, f, g, o
 static inline realv lstm_gradient(realv dh, realv dc, realv t, realv before, const realv a[4], realv da[4])
 {
     const realv i = a[0], f = a[1], g = a[2], o = a[3];
@@ -84,9 +88,11 @@ static inline realv lstm_gradient(realv dh, realv dc, realv t, realv before, con
     return dc * f;
 }
 
-// Computes da, the gradients of r, z, n before activation and of W_hn h + b_hn. dh: gradient of h. before: h of the
-// previous step. a: r, z, n, W_hn h + b_hn. Returns the part of the gradient of `before` that does not go through the
-// multiply by the recurrent weights.
+// Computes da, the gradients of the pre-activations of r, z, n and of W_hn h + b_hn. Returns the part of the gradient
+// of `before` that does not go through the multiply by the recurrent weights.
+//   dh      gradient of h
+//   before  h of the previous step
+//   a       r, z, n and W_hn h + b_hn
 static inline realv gru_gradient(realv dh, realv before, const realv a[4], realv da[4])
 {
     const realv q = a[0], z = a[1], m = a[2], hn = a[3];

@@ -2,8 +2,8 @@
 // The forward pass of a recurrent layer on CPUs; a launch computes some or all time steps. Method and terms:
 // cl/rnn_tile.h; formulas: doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL and RELU as in rnn_cell.h; WIDTH, ROWS and AHEAD as in rnn_tile.h; TILE, for cell rnn the vectors of
-// hidden units in a tile.
+// Defines: CELL and RELU as in rnn_cell.h; WIDTH, ROWS and AHEAD as in rnn_tile.h; TILE, vectors of hidden units in a
+// tile (only for cell rnn).
 #include "rnn_cell.h"
 
 #if CELL == CELL_RNN
@@ -25,7 +25,7 @@
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
-// Which rows of the weights are vector v of a tile: `count` rows, from row gate * H + unit on.
+// The rows of the weights that make up one vector of a tile: `count` rows, from row gate * H + unit on.
 struct column {
     uint gate, unit, count;
 };
@@ -40,9 +40,9 @@ static struct column column_of(uint tile, uint v, uint H)
     return c;
 }
 
-// Packs the weights w [GATES*H, K] of each direction into packed [D, TILES, K_all, P, WIDTH], from row k_first of K_all
-// on. The weights are transposed, so that the vectors of a tile are contiguous; beyond the last unit they are 0. A
-// work-item computes one of the P vectors of a tile for all K.
+// Packs the weights w [GATES*H, K] of each direction into packed [D, TILES, K_all, P, WIDTH]. Column k of w becomes
+// row k_first + k of K_all. So the vectors of a tile are contiguous. Beyond the last unit, `packed` is 0. A work-item
+// computes one of the P vectors of a tile for all K.
 kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
                          uint K, uint k_first)
 {
@@ -108,8 +108,9 @@ struct forward { // arguments for one direction and step
     global real *pre, *cell, *y;
     global const int *lengths;
     uint T, N, C, H, DH, save;
-    size_t d, t, before; // t: this step; before: the step that the direction visits before t, or t if there is none
-    size_t time;         // number of this step in the whole sequence, for x, lengths and initial states
+    size_t d, t, // t: this step
+        before;  // the step that the direction visits before step t, or t if there is none
+    size_t time; // number of this step in the whole sequence, for x, lengths and initial states
 };
 
 // Checks whether this step is the one of sample n that the direction visits first.
@@ -123,7 +124,7 @@ static bool is_padding(const struct forward *f, size_t n)
     return f->lengths && (int)f->time >= f->lengths[n];
 }
 
-// load_tile loads the gates of a row from the accumulators. save_gates stores the activations of a row for backward.
+// Loads the gates of a row from the accumulators.
 static inline void load_tile(realv a[4], const real *acc)
 {
 #pragma unroll
@@ -131,6 +132,7 @@ static inline void load_tile(realv a[4], const real *acc)
         a[s] = vec_load(s, acc);
 }
 
+// Stores the activations of a row for backward.
 static inline void save_gates(const struct forward *f, uint unit, size_t n, const realv a[4])
 {
 #pragma unroll
@@ -293,13 +295,17 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
     forward_finish(f, tile, n, rows, acc);
 }
 
-// Computes steps [first, last) of rnn_args. A work-item computes item_rows rows from row item_rows * id 0 on,
-// item_tiles tiles from tile item_tiles * id 1 on, and direction `direction` + id 2. In a launch of more than one step,
-// a work-item must have all tiles of its rows.
+// Computes steps [first, last) of rnn_args. In a launch of more than one step, a work-item must have all tiles of its
+// rows. A work-item computes:
+// - id 0: item_rows rows, from row item_rows * id 0 on
+// - id 1: item_tiles tiles, from tile item_tiles * id 1 on
+// - id 2: direction `direction` + id 2
 //
-// x [T, N, C]: multiplied by its weights here, unless C is 0. If C is 0, pre has the product on entry. pre
-// [D, T, N, 4H] (rnn: pre is y) receives the activations if `save`. It may be NULL if C is not 0 and `save` is 0. cell
-// [D, T, N, H] (lstm); if not `save`, [D, N, H]. lengths, start and past may be NULL.
+//   x     [T, N, C]: multiplied by its weights here, unless C is 0
+//   pre   [D, T, N, 4H] (rnn: pre is y): on entry, if C is 0, the product of x and its weights; on return, if `save`,
+//         the activations. NULL is allowed if C is not 0 and `save` is 0.
+//   cell  [D, T, N, H] (lstm); if not `save`, [D, N, H]
+// lengths, start and past may be NULL.
 kernel void rnn_forward(struct rnn_args args, global const real *x, global const real *packed,
                         global const real *bias, global real *pre, global real *cell, global real *y,
                         global const int *lengths, global const real *start, global const real *past)

@@ -2,12 +2,12 @@
 // Persistent recurrent kernels for GPUs: one launch computes many time steps. A work-group computes ROWS batch rows of
 // one direction in all steps. Its work-items wait for each other at barriers; work-groups never wait for each other.
 //
-// What a step passes to the next step is in local memory: `state` [ROWS, K_WIDE], h in forward and gate gradients in
-// backward. The multiply of `state` by the recurrent weights gives `sums`. It is divided among work-items in two
-// dimensions. Units are divided among lanes: lane l of LANES computes LANE_UNITS units, l, l + LANES, ..., and all
-// COLUMNS columns of each unit (in forward: its gates). K is divided among teams (split-K), so that small layers employ
-// a whole work-group: each of PARTS teams of LANES work-items multiplies PART rows of the weights. The code that reads
-// a sum adds up the teams' results in a fixed order.
+// `state` [ROWS, K_WIDE] in local memory is what a step passes to the next step: h in forward, gate gradients in
+// backward. A multiply of `state` by the recurrent weights gives `sums`. This multiply is divided among work-items in
+// two dimensions. Units are divided among lanes: lane l of LANES computes LANE_UNITS units, l, l + LANES, ..., and all
+// COLUMNS columns of each unit (in forward: its gates). K is divided among teams (split-K): each of PARTS teams of
+// LANES work-items multiplies PART rows of the weights. So even small layers use a whole work-group. The code that
+// reads a sum adds up the teams' results in a fixed order.
 //
 // In the packed weights, four rows of a column lie together, and the columns of consecutive units lie side by side: so
 // neighbouring work-items read neighbouring 16 bytes. A work-item keeps the first HELD groups of four rows of its
@@ -67,11 +67,11 @@ static inline uint longest_of(global const int *lengths, uint first_row, uint N,
     return min(longest, T);
 }
 
-// The time steps of a launch, numbered as in its buffers. In steps [first, end) at least one row of the work-group is
-// valid; in steps [end, all) all its rows are padding. longest: the step at which its longest row ends.
+// The time steps of a launch, numbered as in its buffers.
 struct span {
-    uint first, end, all;
-    size_t longest;
+    uint first, end, // in steps [first, end), at least one row of the work-group is valid
+        all;         // in steps [end, all), all rows of the work-group are padding
+    size_t longest;  // the step at which the longest row of the work-group ends
 };
 
 // Returns the span of a launch. low: the earliest time step of the launch, numbered as in its buffers. longest: the
@@ -117,8 +117,8 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 #endif
 }
 
-// Adds to acc the products of group k4 of four rows of the weights, which from(k4, p, i) reads, and of the four numbers
-// of `state` for these rows.
+// Multiplies group k4 of the team's weights, which is four rows of them, by the four numbers of `state` for these rows.
+// Adds the products to acc. from(k4, p, i) reads the four weights in column p of the lane's unit number i.
 #define MULTIPLY4(k4, from)                                                      \
     {                                                                            \
         real4 s[ROWS];                                                           \

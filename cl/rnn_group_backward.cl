@@ -23,11 +23,12 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
     const bool goes_on = args.first > 0; // an earlier launch computed step AFTER; its gradients are in `gates`
     struct weights w;
-    // next, next_dy: activations and dy of the step to be computed. now: its h (rnn) or c (lstm). before: h (gru) or c
-    // (lstm) of the step that forward computed before it. pass: the gradient that is passed back to c (lstm), or to h
-    // without the multiply (gru). steps: number of valid steps of the row.
-    real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], pass[PAIRS];
-    uint steps[PAIRS];
+    real next[PAIRS][RESERVE], // activations of the step to be computed
+        next_dy[PAIRS],        // dy of the step to be computed
+        now[PAIRS],            // h (rnn) or c (lstm) of the step to be computed
+        before[PAIRS],         // h (gru) or c (lstm) of the step that forward computed before that step
+        pass[PAIRS];           // the gradient that is passed back to c (lstm) or, bypassing the multiply, to h (gru)
+    uint steps[PAIRS];         // number of valid steps of the row
 
     y += d * H;
     dy += d * H;
@@ -39,11 +40,11 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
 #else
 #define KEPT(t, n, unit) y[((t) * step_rows + (n)) * DH + (unit)]
 #endif
+// The time step that is computed as number `step` of the launch.
 #define TIME(step) ((size_t)(d ? s.first + (step) : s.end - 1 - (step)))
+// The time step that forward computed right after those of the launch.
 #define AFTER ((size_t)(d ? args.first - 1 : T - args.first))
-// TIME: the time step that is computed as number `step` of the launch. AFTER: the time step that forward computed right
-// after those of the launch. PRECEDED: whether a step precedes `step` in the order in which the forward pass visits the
-// steps of this direction. PRECEDED counts only steps within the buffers' T and the longest row.
+// Whether forward computed another step right before `step`. Only steps in the buffers and in the longest row count.
 #define PRECEDED(step) (d ? TIME(step) + 1 < T && TIME(step) + 1 < s.longest : TIME(step) > 0)
 #define LOAD(step_, q)                                                           \
     {                                                                            \

@@ -7,9 +7,11 @@
 
 #include "rnn_group.h"
 
-// pre [D, T, N, 4H] (rnn: pre is y): on entry the input's part of the pre-activations (gru: column blocks 0 to 2); on
-// return, if `save`, the activations. cell [D, T, N, H] (lstm), if `save`. y [T, N, D*H]. Biases, lengths, start and
-// past may be NULL; start and past are for initial states, as in cl/rnn.cl.
+//   pre   [D, T, N, 4H] (rnn: pre is y): on entry the input's part of the pre-activations (gru: column blocks 0 to 2);
+//         on return, if `save`, the activations
+//   cell  [D, T, N, H] (lstm), only if `save`
+//   y     [T, N, D*H]
+// Biases, lengths, start and past may be NULL; start and past are for initial states, as in cl/rnn.cl.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_forward(struct rnn_args args, global const real4 *packed, global const real *bias_ih0,
                   global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,

@@ -116,7 +116,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
             turn_weights((d ? w1 : w0) + ((size_t)g * H + j) * C, units, C, panel + (p * GATES + g) * WIDTH);
     }
     for (uint n = first; n < last; n += ROWS) {
-        global const real *row[ROWS]; // beyond the last row, the last row again; its sums are not stored
+        global const real *row[ROWS]; // entries beyond the last row repeat the last row; their sums are not stored
         realv sum[ROWS][V];
 
 #pragma unroll
@@ -127,7 +127,8 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
                 sum[r][v] = 0.0f;
         }
         for (uint k = 0; k < C; k++) {
-            if (ROWS < V) { // 16 registers hold only the sums and the fewer of inputs and weights
+            // Besides the sums, 16 registers hold only the ROWS inputs or the V weights, whichever are fewer.
+            if (ROWS < V) {
                 realv one[ROWS];
 
 #pragma unroll
@@ -242,9 +243,9 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
     }
 }
 
-// A multiply whose result `to` has `rows` <= TILE rows of `columns` numbers. Row i of `to` becomes the sum over k < K
-// of a[i * a_row + k * a_step] * row k of b; if `add`, the sum is added to the row. Rows of b are b_ld elements apart.
-// If index is not NULL, row k of b is the stored row index[k].
+// A multiply. Its result is to [rows, columns], where `rows` is at most TILE. Row i of `to` becomes the sum over k < K
+// of a[i * a_row + k * a_step] * row k of b. If `add`, the sum is added to row i instead. Rows of b are b_ld elements
+// apart. If index is not NULL, row k of b is the stored row index[k].
 struct product {
     global const real *a, *b;
     size_t a_row, a_step, b_ld;
@@ -259,7 +260,7 @@ static inline __attribute__((always_inline)) void product_tile(const struct prod
 {
     real out[TILE * P * WIDTH];
     realv sum[TILE][P];
-    size_t row[TILE]; // beyond the last row, the last row again; its sums are not stored
+    size_t row[TILE]; // entries beyond the last row repeat the last row; their sums are not stored
 
 #pragma unroll
     for (int i = 0; i < TILE; i++) {
@@ -311,7 +312,7 @@ static __attribute__((noinline)) void product(const struct product *m)
         product_tile(m, 1, c);
 }
 
-// Computes the gradients of the input weights of units [j, j + WIDTH). Reads their gate gradients from b->gates.
+// Computes the gradients of the input weights of units [j, j + WIDTH). Reads the units' gate gradients from b->gates.
 static void weight_gradients(const struct backward *b, size_t d, uint j)
 {
     const uint H = b->H, last = min(j + WIDTH, H);

@@ -6,11 +6,11 @@
 // A work-item computes some batch rows of one direction, divided into stripes of at most ROWS rows. It loops over the
 // time steps without waiting for other work-items, since rows are independent. The hidden units are divided into tiles.
 // In each step the work-item computes one tile after the other, and for each tile one stripe after the other. So the
-// weights of a tile are read from memory at most once in a step, and then from the second-level cache. Meanwhile the
-// weights of the next tile are prefetched: for each k, each stripe prefetches AHEAD of their P vectors.
+// weights of a tile are read from memory at most once in a step, and then from the second-level cache. While a stripe
+// multiplies, it prefetches weights of the next tile, AHEAD vectors for each k.
 //
-// Defines: WIDTH; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8; AHEAD, 1 if the weights are small enough to
-// stay in the second-level cache, else P / (number of stripes), rounded up.
+// Defines: WIDTH; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8; AHEAD. AHEAD is 1 if the weights are small
+// enough to stay in the second-level cache. Otherwise it is P / (number of stripes), rounded up.
 #ifndef CLRNN_CL_RNN_TILE_H
 #define CLRNN_CL_RNN_TILE_H
 
@@ -20,8 +20,8 @@
 // inlining. Compilers then unroll the loop fully, which keeps the tile in registers.
 #define FOR_ROWS(r) _Pragma("unroll") for (int r = 0; r < ROWS; r++) if (r < rows)
 
-// The weights that a stripe prefetches while it multiplies: for each k AHEAD vectors, which are `spacing` numbers
-// apart.
+// The weights that a stripe prefetches while it multiplies: AHEAD vectors for each k. The first vector begins at
+// `next`. The vectors are `spacing` numbers apart.
 struct ahead {
     global const real *next;
     size_t spacing;
@@ -44,8 +44,8 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
 #pragma unroll
         for (int i = 0; i < AHEAD; i++)
             PREFETCH(ahead.next + i * ahead.spacing);
-        // A tile of 12 vectors leaves 4 of 16 registers, not enough for the numbers of the rows and the vectors of the
-        // weights: the fewer of the two stay in registers.
+        // A tile of 12 vectors leaves 4 of 16 registers. They hold either the rows' numbers or the P vectors of the
+        // weights, whichever are fewer.
         if (rows < P) {
             realv ak[ROWS];
 
@@ -105,7 +105,7 @@ static __attribute__((noinline)) void accumulate(real *tile, uint rows, int last
     }
 }
 
-// Checks whether step t is padding for all rows of a stripe. lengths: of these rows.
+// Checks whether step t is padding for all rows of a stripe. lengths [rows]: the lengths of these rows.
 static bool all_padding(global const int *lengths, uint rows, uint t)
 {
     bool padding = true;
@@ -126,7 +126,7 @@ static uint stripes_of(uint rows)
     return (rows + ROWS - 1) / ROWS;
 }
 
-// Returns what stripe i of `stripes` prefetches of the tile at `next`, which has P times `part` numbers.
+// Returns which weights stripe i of `stripes` prefetches. The next tile begins at `next` and has P * part numbers.
 static struct ahead ahead_of(global const real *next, size_t part, uint i, uint stripes)
 {
     return (struct ahead){next + i % P * part, stripes * part};

@@ -12,7 +12,7 @@ enum {
     COUNTER_SLOT /* which record the run writes (RECORD_...) */,
     COUNTER_FIRST /* the batch's time step at which the plan begins: train.bptt runs a batch in pieces */,
     COUNTER_CARRY /* whether recurrent layers start from the final states of the previous run, not from zero */,
-    COUNTER_SAMPLE /* index in the whole batch of the plan's first sample (train.shards) */,
+    COUNTER_SAMPLE /* which sample of the whole batch is the plan's first sample, from 0 (train.shards) */,
     COUNTER_SAMPLES /* number of samples of the whole batch, if the plan has only some of them */,
     COUNTER_FIELDS
 };
@@ -33,14 +33,16 @@ enum {
 enum {
     RECORD_LOSS,   // sum of weighted losses. The batch's loss is LOSS / WEIGHT
     RECORD_WEIGHT, // sum of the weights; without weights the same as RECORD_COUNT
-    // Number of rows whose largest output (the first of equal ones) is that of the target. bce_with_logits: number of
-    // elements with (x > 0) == (y > 0.5). ctc: number of samples whose greedy decoding is the target.
+    // Number of correct predictions. Class targets: rows whose argmax is the target class (of equal outputs, the first
+    // is the argmax). bce_with_logits: elements with (x > 0) == (y > 0.5). ctc: samples whose greedy decoding is the
+    // target.
     RECORD_CORRECT,
-    RECORD_COUNT, // number of rows (real targets: elements; ctc: samples) without padding, ignored and missing targets
-    RECORD_ABS,   // real targets: sum of |x - y|
-    RECORD_Y,     // real targets: sum of y
-    RECORD_YY,    // real targets: sum of y^2
-    RECORD_NORM,  // norm of all gradients, written by the op GRAD_NORM or OPTIM
+    // Number of rows (real targets: elements; ctc: samples). Padding, ignored and missing targets are not counted.
+    RECORD_COUNT,
+    RECORD_ABS,  // real targets: sum of |x - y|
+    RECORD_Y,    // real targets: sum of y
+    RECORD_YY,   // real targets: sum of y^2
+    RECORD_NORM, // norm of all gradients, written by the op GRAD_NORM or OPTIM
     RECORD_FIELDS
 };
 
@@ -56,8 +58,9 @@ enum {
 enum { CHAIN_LINE = 16 }; // 32-bit words in a cache line; `state` of chain.cl is divided into such lines
 #define CHAIN_NO_BUFFER 0xffffffffu
 
-// What random numbers are drawn for: the last word (stream) of Philox's counter {index, a, b, stream}, so that numbers
-// for different purposes are independent. The comments say what the words a and b are; without a comment they are 0.
+// Purposes of random numbers. The purpose is the last word (stream) of Philox's counter {index, a, b, stream}. So
+// numbers for different purposes are independent. The comments say what the words a and b are; without a comment they
+// are 0.
 enum {
     RANDOM_DROPOUT = 1, // a: training step, b: number of the dropout in the model; index: element / 4
     RANDOM_SHUFFLE = 2, // a: epoch, b: 0 order of the samples, 1 order of the batches (data.bucket)

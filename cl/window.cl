@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Maximum and mean over windows of K time steps (max_pool1d, avg_pool1d). x, dx [T, N, C]; y, dy, argmax [T_out, N, C].
-// old_lengths: numbers of steps in the samples of x; new_lengths: numbers of windows, steps of y. Both may be NULL. A
-// work-item computes `columns` columns of `samples` samples at one step.
+// Maximum and mean over windows of K time steps (max_pool1d, avg_pool1d). A work-item computes `columns` columns of
+// `samples` samples at one step.
+//   x, dx          [T, N, C]
+//   y, dy, argmax  [T_out, N, C]; step t of y is window t
+//   old_lengths    [N]: number of steps of each sample in x; may be NULL
+//   new_lengths    [N]: number of windows of each sample; may be NULL
 //
 // Defines: MEAN, whether y is the mean and not the maximum; COUNT_PADDING, whether the mean divides by K and not by the
 // number of steps that are in the sample; WIDTH as in vector.h.
@@ -64,7 +67,7 @@ static inline void forward_at(global const real *x, int length, global real *y, 
 
             if (step >= 0 && step < length) {
                 const realv v = load(x + ((size_t)step * N + n) * C + c, left);
-                // takes the first valid step, then only larger numbers (the first of equal ones stays), and any NaN
+                // Takes the first valid step, then each larger number and each NaN. Of equal numbers the first stays.
                 const intv take = AS_INTV(v > best) | AS_INTV(v != v) | (taken < 0);
 
                 best = WHERE(best, v, take);
@@ -94,8 +97,9 @@ kernel void window_fwd(global const real *x, global const int *old_lengths, glob
     }
 }
 
-// Computes columns [c, c + WIDTH) of dx at step t: the sum over the windows that contain the step, in the order of k.
-// The sample has `windows` windows; if windows is 0, the step is padding.
+// Computes columns [c, c + WIDTH) of dx at step t. Adds up the gradients from all windows that contain the step, in the
+// order of k, the position of the step in the window. The sample has `windows` windows; if windows is 0, the step is
+// padding.
 static inline void backward_at(int length, int windows, global const int *argmax, global const real *dy,
                                global real *dx, uint t, uint n, uint c, uint N, uint C, uint K, uint stride,
                                uint dilation, uint padding)
