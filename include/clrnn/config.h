@@ -82,8 +82,9 @@ struct clrnn_layer {
     int line;   // line of the layer's entry in the config file; 0: the layer was added in code
     // fields of recurrent layers
     uint32_t hidden_size, num_layers;
-    bool bidirectional, bias, relu; // bias: also linear and conv1d; relu: rnn with nonlinearity relu
-    double dropout;                 // probability of dropout between the stacked recurrent layers
+    bool bidirectional, bias, // bias: also a field of linear and conv1d
+        relu;                 // rnn: the nonlinearity is relu, not tanh
+    double dropout;           // probability of dropout between the stacked recurrent layers
     // fields of normalising layers
     double eps, momentum;
     bool cumulative; // batchnorm: momentum is null; running statistics are averages of all batches
@@ -95,10 +96,12 @@ struct clrnn_layer {
     int32_t padding_idx; // -1: none
     double p;            // dropout: probability
     enum clrnn_pool_over over;
-    uint32_t proj_size;                            // lstm: features of the projected hidden state; 0: no projection
-    double recurrent_dropout;                      // recurrent layers: dropout of h where h enters the gates
-    bool layer_norm;                               // recurrent layers: layer normalisation inside the cell
-    double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus (beta and threshold)
+    uint32_t proj_size;       // lstm: features of the projected hidden state; 0: no projection
+    double recurrent_dropout; // recurrent layers: dropout of h where h enters the gates
+    bool layer_norm;          // recurrent layers: layer normalisation inside the cell
+    double negative_slope,    // leaky_relu
+        alpha,                // elu
+        beta, threshold;      // softplus
     // fields of conv1d, max_pool1d and avg_pool1d; stride 0: stride is kernel_size
     uint32_t out_channels, kernel_size, stride, padding, dilation;
     bool padding_same;       // conv1d: the config has padding: same; the number `padding` is not used
@@ -111,8 +114,8 @@ struct clrnn_layer {
     // residual, concat: number of layers inside this layer, counted at all depths of nesting. The inner layers follow
     // this layer in the config's list.
     size_t inner;
-    // branches: number of branches of a concat; branch: the branch index of a layer directly inside a concat
-    uint32_t branches, branch;
+    uint32_t branches, // number of branches of a concat
+        branch;        // of a layer directly inside a concat: index of the layer's branch
 };
 
 /** Losses, as train.loss names them. */
@@ -146,11 +149,11 @@ struct clrnn_loss_config {
     enum clrnn_loss_kind kind;
     size_t weight_count; // number of classes (cross_entropy, nll) or labels (bce); 0: no weights
     double *weight;      // [weight_count] class weights, or pos_weight of bce
-    bool balanced;       // weight: balanced; `weight` is NULL until the classes of the training set are counted
+    bool balanced;       // the config has weight: balanced; until the training set is counted, `weight` is NULL
     double label_smoothing;
     int32_t ignore_index;
     size_t label_weight_count, quantile_count;
-    double *label_weight; // bce: [label_weight_count] the argument `weight`, or NULL
+    double *label_weight; // [label_weight_count] weights of the labels, the argument `weight` of bce, or NULL
     double beta, delta;   // smooth_l1, huber
     double *quantile;     // quantile: [quantile_count] quantiles to predict; NULL: 0.1, 0.5, 0.9
     uint32_t blank;       // ctc: index of the blank class
@@ -167,7 +170,7 @@ struct clrnn_optimizer_config {
 /** train.scheduler and its arguments. Fields that are not arguments of this kind are ignored. */
 struct clrnn_scheduler_config {
     enum clrnn_scheduler_kind kind;
-    bool per_batch;          // interval: batch, a scheduler step after each batch instead of each epoch
+    bool per_batch;          // interval: batch, so the scheduler steps after each batch, not after each epoch
     double step_size, gamma; // step, multistep, exponential
     size_t milestone_count;
     double *milestone;                                                                   // multistep
@@ -238,17 +241,22 @@ struct clrnn_source {
     int line;                          // line of the data set's entry in the config file
     char *x, *y, *lengths, *weights, *y_lengths;
     char *csv, *label;
-    char *columns, *target;              // csv: names or numbers of columns, separated by newlines
-    char *delimiter, *comment, *decimal; // csv: one character each; NULL: detected, no comments, a point
-    char *label_from;                    // csv of several files: path of a table with each file's label
-    char *ts;                            // a .ts file, in place of x and csv
-    char *missing;                       // csv: treatment of empty cells: error (NULL), zero, mean, forward
-    char *time, *group;                  // csv: names of two columns: the time, and the series of a row
-    uint32_t csv_steps;                  // csv: steps T into which a row's columns are folded; 0: T = 1
-    uint32_t window, horizon, stride;    // csv, numbers of rows. window 0: no windows; stride 0: stride 1
-    uint32_t season;                     // csv: rows after which the seasonal baseline repeats; 0: no such baseline
-    bool split;                          // csv: hold out the end of each group for validation
-    double split_valid;                  // fraction of each group's rows that is held out
+    char *columns, *target; // csv: names or numbers of columns, separated by newlines
+    char *delimiter,        // csv: character between two cells, or "tab"; NULL: detected
+        *comment,           // csv: character that starts a comment; NULL: no comments
+        *decimal;           // csv: decimal point of numbers; NULL: "."
+    char *label_from;       // csv of several files: path of a table with each file's label
+    char *ts;               // a .ts file, in place of x and csv
+    char *missing;          // csv: treatment of empty cells: error (NULL), zero, mean, forward
+    char *time,             // csv: name of the column of times
+        *group;             // csv: name of the column that says to which series a row belongs
+    uint32_t csv_steps;     // csv: steps T into which a row's columns are folded; 0: T = 1
+    uint32_t window,        // csv: number of rows in a window, which is a sample; 0: no windows
+        horizon,            // csv: number of rows after a window whose targets are y; 0: y is of the window's last row
+        stride;             // csv: number of rows from the start of a window to the start of the next; 0: 1
+    uint32_t season;        // csv: rows after which the seasonal baseline repeats; 0: no such baseline
+    bool split;             // csv: hold out the end of each group for validation
+    double split_valid;     // fraction of each group's rows that is held out
     bool synthetic;
     uint32_t samples, steps, features, classes;
     uint64_t seed;

@@ -123,8 +123,9 @@ struct clrnn_tuned_multiply {
 struct clrnn_cache_info {
     char *folder; // the caller frees it
     size_t programs;
-    uint64_t bytes, most_bytes; // size, and the limit above which the least recently used are removed
-    bool is_foreign;            // the folder is another user's or writable by all; it is not used
+    uint64_t bytes,  // size of the programs
+        most_bytes;  // limit of `bytes`; above it, the least recently used programs are removed
+    bool is_foreign; // the folder is another user's or writable by all; it is not used
 };
 /** Describes the cache. Errors: CLRNN_ERR_DISK if neither XDG_CACHE_HOME nor HOME is set;
  *  CLRNN_ERR_MEMORY. */

@@ -19,8 +19,9 @@ struct clrnn_overfit_params {
     const char *init; // safetensors file of initial weights, or NULL
     uint32_t samples; // number of samples to overfit; 0: one training batch
     uint32_t steps;   // limit of training steps; 0: 1000
-    // Loss to reach. 0: a default above the lowest possible loss (`floor` of the result), by 0.01 (mse: by 0.01 of the
-    // targets' variance) or by 5 % of the floor, whichever is more.
+    // Loss to reach. 0: the lowest possible loss (`floor` of the result) plus a margin. The margin is 5 % of the floor
+    // or 0.01 (mse: 0.01 of the targets' variance), whichever is more. If layers before the loss raise the floor, the
+    // default is the 0.01 alone.
     double target;
     bool plain;                        // train without dropout and scheduler
     const volatile sig_atomic_t *stop; // *stop not 0: end with CLRNN_INTERRUPTED
@@ -80,8 +81,8 @@ struct clrnn_grow_params {
 struct clrnn_grow_result {
     size_t count;
     struct clrnn_grow_stage *stage;
-    int first_broken; // index of the first stage that breaks learning; -1: none, or the config learns
-    char *cause;      // one sentence on why this stage breaks learning; NULL: no stage does
+    int first_broken; // index of the first stage that breaks learning; -1: the config learns
+    char *cause;      // one sentence on why this stage breaks learning; NULL: the config learns
 };
 
 /** Trains the config's model part by part, starting from a linear model, and names the part that breaks learning.
@@ -125,7 +126,7 @@ struct clrnn_finding {
     char *evidence;           // numbers from this model and data
     char *cost;               // what happens if the fault stays
     char *remedy;             // a config change that can be pasted, or advice
-    char *set;                // a certain remedy as --set assignments and deletions, one per line; NULL: none
+    char *set;                // a remedy that surely works: --set assignments and deletions, one per line; NULL: none
     const char *follows_from; // id of the finding of this result that causes this one; NULL: no finding does
     enum clrnn_tried outcome;
     char *tried; // what changed when the remedy was tried, or why it was not tried; "": no remedy to try
@@ -148,7 +149,7 @@ struct clrnn_doctor_result {
     struct clrnn_finding *finding; // gravest causes first; after each cause come the findings that follow from it
     char *first;                   // one sentence that says what to do first; "": there is nothing to do
     char *verdict;                 // one sentence that sums up the findings
-    char *fixed;                   // the config with all certain remedies applied, as YAML; NULL: there are none
+    char *fixed;                   // YAML of the config with every `set` applied; NULL: no finding has a `set`
 };
 
 /** Examines the config, the data and, with probes and a short training, the model. Faults of the config, the data or
@@ -166,7 +167,7 @@ struct clrnn_selftest_op {
     char op[24];           // "rnn_fwd"
     uint32_t cases, wrong; // number of cases tested, and of cases with wrong results
     double error;          // largest difference from the reference, divided by the tensor's largest magnitude
-    double share;          // largest difference, divided by what float32 rounding explains; above 1: wrong
+    double share;          // largest ratio of a difference to what float32 rounding explains; above 1: wrong
     char fault[400];       // a sentence about the first fault, or ""
 };
 
@@ -183,7 +184,7 @@ struct clrnn_selftest_result {
 
 /** How long to test. All fields zero: ten seconds, no callback. */
 struct clrnn_selftest_params {
-    double seconds;                              // no case above the smallest size starts after so many seconds; 0: 10
+    double seconds;                              // only cases of the smallest size start after this time; 0: 10
     void (*doing)(void *user, const char *what); // called before each case; may be NULL
     void *doing_user;
     const volatile sig_atomic_t *stop;
@@ -249,19 +250,21 @@ struct clrnn_compare_row {
     char reason[512];              // a sentence that explains WRONG or BROKEN
     struct clrnn_device_test test; // its self-test
 
-    struct clrnn_deviation loss, logits, *gradient; // of the first training step; gradient [param_count]
-    size_t worst_gradient;                          // index of the gradient with the largest error / bound
-    uint32_t steps;                                 // training steps done
-    double *curve;                                  // [steps of the result] loss of each step
-    uint32_t leaves; // first step (from 1) whose loss differs by more than its bound; 0: none
-    char blamed_op[64],
-        blamed_tensor[64]; // first op and tensor that differ in this step: "linear_fwd fc7", "fc7 y"; or ""
+    // deviations of the first training step; gradient [param_count]
+    struct clrnn_deviation loss, logits, *gradient;
+    size_t worst_gradient; // index of the gradient with the largest error / bound
+    uint32_t steps;        // training steps done
+    double *curve;         // [steps of the result] loss of each step
+    uint32_t leaves;       // first step (from 1) whose loss differs by more than its bound; 0: none
+    // The first training step that deviates, or else the final evaluation, is run again op by op.
+    char blamed_op[64],    // the first op with a wrong result, "linear_fwd fc7"; or ""
+        blamed_tensor[64]; // the tensor that has the wrong result, "fc7 y"; or ""
     char blame[400];       // the evidence against the op, or why no op was found
     double final_loss, final_accuracy;
     struct clrnn_deviation final; // of final_loss
 
-    // by how much the first step takes longer than later steps: with empty kernel caches, with filled caches
-    double build_cold_s, build_warm_s;
+    double build_cold_s,         // by how much the first step takes longer than the second, with empty kernel caches
+        build_warm_s;            // the same with filled kernel caches
     struct clrnn_timing step_ms; // time of a training step; each measured window has several steps
     double samples_per_s, flops, bytes, gflops, gb_per_s;
     struct clrnn_peak peak;
@@ -287,7 +290,7 @@ struct clrnn_compare_params {
 
 /** The result of a comparison. Freed with clrnn_compare_finish. */
 struct clrnn_compare_result {
-    uint32_t steps, batch, judged; // judged: number of samples that the final loss is computed on
+    uint32_t steps, batch, judged; // judged: number of samples from which the final loss is computed
     bool judged_valid;             // these samples are of the validation set
     bool speed;                    // speed was measured
     uint32_t noise_runs;           // runs of the reference with perturbed op outputs, which give the bounds

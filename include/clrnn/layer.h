@@ -8,10 +8,10 @@
 
 CLRNN_BEGIN
 
-/** A recurrent layer: the arguments of torch.nn.RNN, LSTM and GRU. Letters in the shapes below: T time steps, N
- * samples, C input_size, H hidden_size, P proj_size (H without a projection), D directions (2 if bidirectional, else
- * 1), L num_layers. All arrays of float are in C order; inputs and outputs have the time step as their first dimension,
- * as in PyTorch with batch_first=False. */
+/** The parameters of a recurrent layer, which are the arguments of torch.nn.RNN, LSTM and GRU. Letters in the shapes
+ * below: T time steps, N samples, C input_size, H hidden_size, P proj_size (H without a projection), D directions (2 if
+ * bidirectional, else 1), L num_layers. All arrays of float are in C order; inputs and outputs have the time step as
+ * their first dimension, as in PyTorch with batch_first=False. */
 struct clrnn_layer_params {
     enum clrnn_layer_kind kind; // CLRNN_LAYER_RNN, CLRNN_LAYER_LSTM or CLRNN_LAYER_GRU
     uint32_t input_size, hidden_size, num_layers;

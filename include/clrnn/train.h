@@ -22,7 +22,7 @@ struct clrnn_progress {
     double lr;                       // learning rate of the last step
     double samples_per_s, seconds_left;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; // NaN: there is none
-    double train_mae, valid_mae, valid_rmse, valid_r2;             // real targets, not quantile; else NaN
+    double train_mae, valid_mae, valid_rmse, valid_r2;             // NaN unless targets are real; NaN for quantile
     double grad_norm, seconds; // norm of the last step's gradients; duration of this epoch so far
     bool best;                 // this epoch's weights became best.safetensors
     const char *metrics;       // this epoch's line of metrics.jsonl, a JSON object; NULL: not the end of an epoch
@@ -89,9 +89,9 @@ enum clrnn_checkpoint_choice {
     CLRNN_CHECKPOINT_BEST // the epoch with the lowest validation loss, or training loss without validation
 };
 
-/** Sets *file to the path of a model file: last.safetensors or best.safetensors in `path` if that is a run folder,
- * otherwise a copy of `path`. If the two files are of different epochs, one message at CLRNN_LOG_INFO names the chosen
- * file and the losses of both.
+/** Sets *file to the path of a model file. If `path` is a run folder, the model file is its last.safetensors or
+ * best.safetensors; otherwise *file is a copy of `path`. If the two files are of different epochs, one message at
+ * CLRNN_LOG_INFO names the chosen file and the losses of both.
  *
  * Owner   the caller: free(*file).
  * Errors  CLRNN_ERR_DATA: the folder is no run folder, or has no such file; CLRNN_ERR_ARG: `choice` is LAST
@@ -189,12 +189,13 @@ struct clrnn_output_result {
 
 /** The result of an evaluation; free its contents with clrnn_eval_finish. */
 struct clrnn_eval_result {
-    uint64_t samples, counted; // counted: labels in the loss (without ignore_index), one per sample or step
-    double loss, accuracy;     // accuracy to pr_auc: for classes and labels; NaN for real targets
+    uint64_t samples, counted; // counted: number of targets in the loss, without padding and ignored targets
+    double loss, accuracy;     // accuracy and the next four: NaN for real targets
     double balanced_accuracy, macro_f1, roc_auc, pr_auc;
     double mae, rmse, r2;                 // for real targets: means over the outputs; NaN for quantile
-    double cer, wer;                      // ctc: edits per label; fraction of samples with at least one edit
-    uint32_t classes;                     // number of classes; if a sample can have several labels, of labels
+    double cer,                           // ctc: edits per label
+        wer;                              // ctc: fraction of samples with at least one edit
+    uint32_t classes;                     // number of classes or, if a sample can have several labels, number of labels
     uint64_t *confusion;                  // [true class, predicted class]; several labels: NULL
     struct clrnn_class_result *per_class; // [classes]
     uint32_t outputs;
@@ -296,7 +297,7 @@ struct clrnn_bench_params {
 struct clrnn_bench_result {
     uint32_t batch, steps, features; // N, T, C of the batch
     struct clrnn_timing train_ms;    // forward, backward and update of one batch
-    struct clrnn_timing infer_ms;    // one batch in eval mode; n devices: one batch on each, divided by n
+    struct clrnn_timing infer_ms;    // one batch in eval mode; n devices: time of a batch on each, divided by n
     double samples_per_s;            // in training
     double flops, bytes;             // of a training step, as `clrnn plan` counts them
     double gflops, gb_per_s;         // flops and bytes, divided by the median of train_ms
@@ -371,8 +372,12 @@ CLRNN_API void clrnn_tune_finish(struct clrnn_tune_result *result);
 
 /** Which synthetic data set to create. All fields zero: task "seed". */
 struct clrnn_synth_params {
-    const char *task;                                         // NULL or "seed", "adding", "parity", "copy-first"
-    uint32_t samples, test_samples, steps, features, classes; // 0: as "seed", 22644, 5661, 1, 2474, 2
+    const char *task; // NULL or "seed", "adding", "parity", "copy-first"
+    uint32_t samples, // training samples; 0: 22644
+        test_samples, // test samples; 0: 5661
+        steps,        // 0: 1 for "seed", 50 for the other tasks
+        features,     // 0: 2474 for "seed", else the number that the task has
+        classes;      // 0: 2
     uint64_t seed;
 };
 

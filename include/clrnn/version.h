@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Version macros. meson.build fails to configure if its version differs.
+// Version macros. meson.build has the same numbers, and fails to configure if they differ from these.
 #ifndef CLRNN_VERSION_H
 #define CLRNN_VERSION_H
 
