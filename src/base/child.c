@@ -109,8 +109,8 @@ static int64_t now_ms(void)
     return (int64_t)(1e3 * clrnn_clock());
 }
 
-// Waits until the child ends, and returns true. Returns false if the child must be killed, because there was no
-// heartbeat for `patience_ms` or *stop is set; *stopped: *stop is set.
+// Waits until the child ends, and returns true. Returns false if the child must be killed: no heartbeat came for
+// `patience_ms`, or *stop is set. In the second case, sets *stopped to true.
 static bool watch(const struct clrnn_child *child, int64_t patience_ms, const volatile sig_atomic_t *stop,
                   bool *stopped)
 {

@@ -29,7 +29,7 @@ void clrnn_child_log(void *report, enum clrnn_log_level level, const char *line)
 struct clrnn_child {
     pid_t pid;
     struct clrnn_child_report *report;
-    int alive; // read end of a pipe; the child has the write end open, which closes when the child ends
+    int alive; // read end of a pipe; the write end is open in the child, and is closed when the child ends
 };
 
 /** Starts a child that runs `work` and exits when `work` returns. The child's standard streams are /dev/null, if that

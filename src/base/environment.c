@@ -66,7 +66,8 @@ static bool is_folders(const char *text)
     return true;
 }
 
-// Whether the text has the form "variant=steps,group=128", with the names and words in the tables below.
+// Whether the text has the form "variant=steps,group=128". For a name in `number`, the value is a whole number.
+// For the names `variant` and `weights`, the value is a word of the table with that name.
 static bool is_choices(const char *text)
 {
     static const char *const number[] = {"group", "lanes", "items", "rows"};

@@ -65,7 +65,7 @@ enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path
 bool clrnn_same_file(const char *a, const char *b);
 
 /** Whether a path names an open file descriptor (/dev/stdin, /dev/fd/63), a pipe or another file that is not a regular
- * file. Related files are not looked for in the folder of such a path. */
+ * file. If a config is read from such a path, the paths in the config are relative to the current folder. */
 bool clrnn_is_stream(const char *path);
 
 /** Creates a folder and its parents; succeeds if the folder already exists. CLRNN_ERR_DISK. */

@@ -16,8 +16,8 @@ static void *noticing_malloc(size_t size)
     return memory;
 }
 
-// Wraps jansson's present allocation functions, which the application may have set, instead of replacing them, so that
-// values that were allocated with them can still be freed.
+// The application may have set jansson's allocation functions. So these functions are wrapped, not replaced: values
+// that were allocated before can still be freed.
 __attribute__((constructor)) static void notice(void)
 {
     json_get_alloc_funcs(&former_malloc, &former_free);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads and writes JSON with jansson. jansson does not say whether an allocation failed; these functions do, and do not
-// report it as a syntax error.
+// Reads and writes JSON with jansson. jansson does not say whether an allocation failed. These functions do: they
+// report a failed allocation as lack of memory, not as a syntax error.
 #ifndef CLRNN_SRC_BASE_JSON_H
 #define CLRNN_SRC_BASE_JSON_H
 
@@ -19,13 +19,13 @@ void clrnn_json_lacks_memory(void);
  * built, so parts of the text would be missing. */
 char *clrnn_json_dumps(const json_t *value, size_t flags);
 
-/** Parses `size` bytes of JSON; `name` says in messages where they come from. *value is NULL after an error.
- * CLRNN_ERR_DATA: invalid JSON; this error is not logged, but *error (`error` may be NULL) describes it.
- * CLRNN_ERR_MEMORY, logged. */
+/** Parses `size` bytes of JSON. `name` is the text's name in messages. *value is NULL after an error.
+ * CLRNN_ERR_DATA: invalid JSON. This error is not logged, but *error (`error` may be NULL) describes it.
+ * CLRNN_ERR_MEMORY: memory ran out. This error is logged. */
 enum clrnn_status clrnn_json_parse(const struct clrnn_log *log, const char *name, const void *text, size_t size,
                                    size_t flags, json_error_t *error, json_t **value);
 
-/** Parses a regular file of JSON. CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, both logged. */
+/** Parses a regular file of JSON. Errors: CLRNN_ERR_DATA, CLRNN_ERR_MEMORY. Both are logged. */
 enum clrnn_status clrnn_json_read(const struct clrnn_log *log, const char *path, json_t **value);
 
 #endif

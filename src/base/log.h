@@ -17,7 +17,9 @@ void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, co
 
 /** The state of clrnn_log_work for one piece of long work. All fields must be zero before the work begins. */
 struct clrnn_work {
-    double began, told; // clrnn_clock at the start and at the last report; 0: none yet
+    // began: clrnn_clock() at the first call of clrnn_log_work; 0: there was no call.
+    // told: clrnn_clock() at the last report; 0: there was no report.
+    double began, told;
 };
 /** Reports the progress of long work by log->progress or, if that is NULL, by one message. Call the function repeatedly
  * during the work. `what` describes the work; `share`, from 0 to 1, is the fraction of the work that is done. Nothing

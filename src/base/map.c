@@ -45,7 +45,7 @@ static struct clrnn_map_range *range_create(const void *data, size_t size)
     return r;
 }
 
-// The SIGBUS handler: replaces the mapping of a truncated file by zeros, from the faulting page on.
+// The SIGBUS handler. Replaces pages of a truncated file's mapping by zeros: the faulting page and all pages after it.
 static void on_bus_error(int signal, siginfo_t *info, void *context)
 {
     const uintptr_t at = (uintptr_t)info->si_addr, page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -61,8 +61,8 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
         atomic_store(&r->torn, true);
         return;
     }
-    sigaction(SIGBUS, &action_before,
-              NULL); // the address is in no mapped file: the access is repeated and takes the previous action
+    // The address is in no mapped file. The access is then repeated, and the previous action handles the error.
+    sigaction(SIGBUS, &action_before, NULL);
     if (info->si_code <= 0)
         raise(signal);
 }
@@ -84,8 +84,8 @@ enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, 
     int fd;
 
     *map = (struct clrnn_map){NULL, 0, -1, NULL};
-    fd = open(path,
-              O_RDONLY | O_CLOEXEC | O_NONBLOCK); // O_NONBLOCK: opening a pipe without a writer would block
+    // O_NONBLOCK: otherwise, opening a pipe without a writer would block.
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: cannot be opened: %s", path, strerror(errno));
     if (fstat(fd, &st)) {

@@ -13,7 +13,9 @@
 
 struct clrnn_random {
     uint64_t seed;
-    uint32_t stream, a, b; // stream: purpose of the numbers, RANDOM_...; a, b: as said there
+    // stream: purpose of the numbers, RANDOM_... in slots.h.
+    // a, b: their meanings depend on the stream (see slots.h).
+    uint32_t stream, a, b;
 };
 
 /** Sets `words` to block `index` of the random numbers; each block has four 32-bit words. */

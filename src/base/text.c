@@ -9,7 +9,8 @@
 
 #include "base/json.h"
 
-// Returns the length in bytes of the UTF-8 character at `at` and sets its code point; 0: invalid.
+// Returns the length in bytes of the UTF-8 character at `at`, and sets *code to its code point. Returns 0 if the bytes
+// are not UTF-8.
 static size_t character(const unsigned char *at, uint32_t *code)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

@@ -14,7 +14,7 @@
 
 #include "base/array.h"
 
-#define MAX_TEXT 64 // limit of characters in a number, and in a word that gets a suggestion
+#define MAX_TEXT 64 // most bytes of a number's text (with the final NUL), and of a word that may be misspelt
 
 // Copies `text` without the underscores between digits. Returns false if the text is empty or too long, or has an
 // underscore elsewhere.
@@ -184,7 +184,7 @@ size_t clrnn_word_distance(const char *word, const char *candidate)
     distance = row[a % 3][b];
     if (distance <= 1 + MAX2(a, b) / 4 && distance < MAX2(a, b))
         return distance;
-    // If one word contains the other ("batchnorm1d", "cross_entropy_loss"), the distance is finite, but larger.
+    // One word contains the other ("batchnorm1d", "cross_entropy_loss"): any distance returned above is smaller.
     if (MIN2(a, b) >= 3 && (strcasestr(word, candidate) || strcasestr(candidate, word)))
         return MAX_TEXT + MAX2(a, b) - MIN2(a, b);
     return SIZE_MAX;

@@ -12,7 +12,7 @@
  * Independent of the locale. */
 bool clrnn_number_parse(const char *text, double *value);
 
-/** Parses an integer, decimal or 0x..., into sign and magnitude. These can be any int64 or uint64 value. */
+/** Parses an integer, decimal or 0x..., into sign and magnitude. Accepts every int64 and every uint64 value. */
 bool clrnn_integer_parse(const char *text, bool *negative, uint64_t *magnitude);
 
 /** Parses "true", "yes", "on", "false", "no" and "off", as in YAML 1.1. */

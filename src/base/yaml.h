@@ -19,9 +19,9 @@ struct clrnn_node {
     size_t count;
 };
 
-/** Parse a file, or a text that is called `name` in messages. Duplicate keys, several documents, aliases inside the
- * node that they refer to, and documents beyond the limits in doc/config.md are errors: CLRNN_ERR_CONFIG
- * "file:line:column: ...". */
+/** Parse a file, or a text that is called `name` in messages. CLRNN_ERR_CONFIG: the YAML is invalid, has several
+ * documents or duplicate keys, or exceeds a limit in doc/config.md. An alias inside the node that it refers to is an
+ * error, too. The message begins with the position, "file:line:column: ". */
 enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path, struct clrnn_node **root);
 enum clrnn_status clrnn_yaml_parse(const struct clrnn_log *log, const char *text, const char *name,
                                    struct clrnn_node **root);
@@ -42,12 +42,13 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
  * ([a, b], {a: b}). Returns NULL if memory runs out. */
 char *clrnn_yaml_text(const struct clrnn_node *root);
 
-/** These functions build trees. The first three return a new node. clrnn_node_add appends `child` to `parent`, takes
- * ownership of `child`, even on failure, and returns `child`; `key` is the child's key, or NULL if the child has its
- * key already or the parent is a list. All return NULL if memory runs out. */
+/** Return a new node; NULL: out of memory. */
 struct clrnn_node *clrnn_node_map(void);
 struct clrnn_node *clrnn_node_list(void);
 struct clrnn_node *clrnn_node_scalar(const char *format, ...) CLRNN_PRINTF(1, 2);
+/** Appends `child` to `parent` and returns `child`. Takes ownership of `child`, even on failure. `key` is the child's
+ * key; NULL: the child has its key already, or the parent is a list. Returns NULL if `parent` or `child` is NULL, or if
+ * memory runs out. */
 struct clrnn_node *clrnn_node_add(struct clrnn_node *parent, const char *key, struct clrnn_node *child);
 /** Creates an empty node of any kind. Its `file` is a copy of `name` (may be NULL) that is stored with the node.
  * Returns NULL if memory runs out. */

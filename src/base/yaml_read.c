@@ -31,9 +31,13 @@ struct anchor {
 // would read everything first, and is quadratic in nesting and anchors.
 struct loader {
     const struct clrnn_log *log;
-    const char *name, *file; // name: as the caller gave it; file: the copy of `name` in the root node
+    // name: the document's name, as the caller gave it.
+    // file: the copy of `name` in the root node.
+    const char *name, *file;
     yaml_parser_t *parser;
-    size_t nodes, bytes; // nodes read so far; bytes of all texts and keys read so far
+    // nodes: number of nodes so far.
+    // bytes: bytes of all texts and keys so far.
+    size_t nodes, bytes;
     struct anchor anchor[MAX_ANCHORS];
     size_t anchors;
 };
@@ -180,7 +184,7 @@ static enum clrnn_status add_child(struct loader *l, struct clrnn_node *parent, 
     return CLRNN_OK;
 }
 
-// Copies `from`, to which an alias at `mark` refers, to `to`.
+// Copies the node `from` and its children to `to`. The alias at `mark` refers to `from` or to an ancestor of `from`.
 static enum clrnn_status copy_node(struct loader *l, yaml_mark_t mark, const struct clrnn_node *from, int depth,
                                    struct clrnn_node *to)
 {
@@ -238,8 +242,8 @@ static enum clrnn_status load_key(struct loader *l, const yaml_event_t *event, c
 
 static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, int depth, struct clrnn_node *node);
 
-// Reads an entry of a list or map. `event` is the first event of the entry: of its key in a map, of its value in a
-// list.
+// Reads an entry of a list or map. `event` is the first event of the entry: in a map that of the key, in a list that of
+// the value.
 static enum clrnn_status load_entry(struct loader *l, const yaml_event_t *event, int depth, struct clrnn_node *parent)
 {
     const bool map = parent->kind == CLRNN_NODE_MAP;

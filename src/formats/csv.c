@@ -21,7 +21,8 @@ struct reader {
     size_t columns;
     char **names;             // [columns]
     size_t column, record;    // position of the next cell; record 0 is the header
-    bool quoted, commented;   // whether the previous chunk ended inside quotes; inside a comment
+    bool quoted,              // the previous chunk ended inside quotes
+        commented;            // the previous chunk ended inside a comment
     enum clrnn_status status; // status of the first failure; later cells are ignored
     struct clrnn_work work;
 };
@@ -168,7 +169,7 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
     const bool marked = map->size >= sizeof(mark) && !memcmp(map->data, mark, sizeof(mark));
     const char *kind = marked ? "" : clrnn_file_kind(map->data, map->size);
     char *chunk = malloc(CHUNK_BYTES);
-    char *work = clrnn_format("reading %s, %.0f MB", r->path, (double)map->size * 1e-6); // or NULL
+    char *work = clrnn_format("reading %s, %.0f MB", r->path, (double)map->size * 1e-6); // NULL: no progress
 
     if (!chunk)
         r->status = clrnn_error_memory(r->log, CHUNK_BYTES, r->path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads a CSV file that has a header with libcsv, cell by cell.
+// Reads a CSV file cell by cell, by means of libcsv. The file must have a header.
 #ifndef CLRNN_SRC_FORMATS_CSV_H
 #define CLRNN_SRC_FORMATS_CSV_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Recognises kinds of files that clRNN does not expect by their first bytes.
+// Recognises files of a wrong kind by their first bytes.
 #include "formats/kind.h"
 
 #include <ctype.h>

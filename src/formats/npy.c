@@ -317,7 +317,7 @@ static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
     }
 static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double) READ(clrnn_npy_read_i64, i64, int64_t)
 
-    // Large reads of float32 do not use the mapping: see clrnn_map_read.
+    // Large reads of float32 read the file instead of its mapping (see clrnn_map_read).
     void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out)
 {
     const struct clrnn_map *map = &npy->map_;

@@ -22,23 +22,24 @@ struct clrnn_npy {
     struct clrnn_map map_; // private; empty if `data` is an array of the caller
 };
 
-/** Opens a file and checks it: magic number, version, header, little endian, a dtype of dtype.h, a shape whose product
- * does not overflow, and the exact file size. Errors: CLRNN_ERR_DATA, with the path and what
- * is wrong; for big-endian, object and structured arrays the message says which of these the file has.
- * CLRNN_ERR_MEMORY. */
+/** Opens a file and checks its magic number, version, header and size. The elements must be little endian and have a
+ * dtype of dtype.h. The product of the shape must not overflow.
+ *
+ * Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_DATA, with the path and what is wrong. For big-endian, object and structured
+ * arrays the message says which of these the file has. */
 enum clrnn_status clrnn_npy_open(const struct clrnn_log *log, const char *path, struct clrnn_npy **npy);
 /** Like clrnn_npy_open, but the file is called `name` in messages. */
 enum clrnn_status clrnn_npy_open_as(const struct clrnn_log *log, const char *path, const char *name,
                                     struct clrnn_npy **npy);
 /** Like clrnn_npy_open, but for an array in memory, in C order; messages have `name` in place of the path. The data are
- * not copied. CLRNN_ERR_DATA: the dtype is not supported, there are more than 8 dimensions, or the product of the shape
- * overflows. */
+ * not copied. Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_DATA: the dtype is not supported, there are more than 8 dimensions,
+ * or the product of the shape overflows. */
 enum clrnn_status clrnn_npy_over(const struct clrnn_log *log, const char *name, const char *dtype, unsigned ndim,
                                  const size_t *shape, const void *data, struct clrnn_npy **npy);
 void clrnn_npy_close(struct clrnn_npy **npy);
 
-/** Read the elements first to first + count - 1, in C order, and convert them to the type of `out`. NaN and ranges are
- * not checked. For int64, floats are truncated, and a value out of range becomes the nearest int64. */
+/** Read `count` elements from element `first` on, in C order, and convert them to the type of `out`. The values are not
+ * checked. For int64, floats are truncated, and a value out of range becomes the nearest int64. */
 void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out);
 void clrnn_npy_read_f64(const struct clrnn_npy *npy, size_t first, size_t count, double *out);
 void clrnn_npy_read_i64(const struct clrnn_npy *npy, size_t first, size_t count, int64_t *out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Builds ONNX graphs of protobuf-c messages in the memory of one arena, and writes them straight into a file.
+// Builds an ONNX graph from protobuf-c messages, and writes the graph straight into a file. The messages lie in the
+// graph's arena.
 #include "formats/onnx.h"
 
 #include <stdarg.h>
@@ -26,7 +27,7 @@ struct clrnn_onnx {
     unsigned names; // number of names generated so far
     ClrnnOnnx__ModelProto model;
     ClrnnOnnx__GraphProto graph, *now; // now: the graph or body to which nodes are added
-    ClrnnOnnx__GraphProto **body;      // [bodies]; clrnn_onnx_set_body takes the last one
+    ClrnnOnnx__GraphProto **body;      // [bodies]; clrnn_onnx_set_body uses body[bodies - 1]
     size_t bodies;
     ClrnnOnnx__OperatorSetIdProto opset, *opsets[1];
     ClrnnOnnx__NodeProto *last; // the node appended last
@@ -64,7 +65,7 @@ static char *new_name(struct clrnn_onnx *o, const char *stem)
     return copy(o, text);
 }
 
-// Creates a message of a type in the arena, with the type's descriptor of protobuf-c. NULL: memory ran out.
+// Creates a message in the arena. `descriptor` is protobuf-c's descriptor of the message's type. NULL: memory ran out.
 #define NEW(o, type, descriptor) ((type *)make(o, sizeof(type), &(descriptor)))
 
 static void *make(struct clrnn_onnx *o, size_t size, const ProtobufCMessageDescriptor *descriptor)

@@ -28,8 +28,8 @@ const char *clrnn_onnx_input(struct clrnn_onnx *onnx, const char *name, enum clr
 void clrnn_onnx_output(struct clrnn_onnx *onnx, const char *name, enum clrnn_onnx_type type, unsigned ndim,
                        const int64_t *dims, const char *const *dim_names);
 
-/** Add a constant: a tensor of floats, one float, one int64, or a vector of int64. If `name` is NULL, or there is no
- * `name`, a name is generated. Return the name. */
+/** Add a constant, and return its name: a tensor of floats, one float, one int64, or a vector of int64. Only the tensor
+ * of floats can have a name from the caller. If `name` is NULL, and for the others, a name is generated. */
 const char *clrnn_onnx_floats(struct clrnn_onnx *onnx, const char *name, unsigned ndim, const int64_t *dims,
                               const double *values);
 const char *clrnn_onnx_scalar(struct clrnn_onnx *onnx, double value);
@@ -72,8 +72,8 @@ void clrnn_onnx_set_body(struct clrnn_onnx *onnx, const char *key);
 /** Adds an entry to the model's metadata. */
 void clrnn_onnx_metadata(struct clrnn_onnx *onnx, const char *key, const char *value);
 
-/** Writes the graph to a file, atomically. Errors: CLRNN_ERR_MEMORY, also of an earlier function; CLRNN_ERR_DISK;
- * CLRNN_ERR_CONFIG: the file would be larger than the format's limit of 2 GiB. */
+/** Writes the graph to a file, atomically. Errors: CLRNN_ERR_MEMORY: memory ran out here or in an earlier
+ * function; CLRNN_ERR_DISK; CLRNN_ERR_CONFIG: the file would be larger than the format's limit of 2 GiB. */
 enum clrnn_status clrnn_onnx_write(struct clrnn_onnx *onnx, const char *path);
 
 #endif

@@ -35,8 +35,8 @@ struct clrnn_safetensors {
     struct clrnn_safetensor **by_name_;      // private: [count] the tensors, sorted by name
 };
 
-/** Opens a file. Checks the header's length, its JSON and the dtypes; also that the tensors' offsets are within the
- * file and match the shapes, and that the tensors do not overlap and leave no gap. Errors: CLRNN_ERR_DATA,
+/** Opens a file and checks the header's length, its JSON and the dtypes. The tensors' offsets must be within the file
+ * and match the shapes. The tensors must not overlap, and must leave no gap. Errors: CLRNN_ERR_DATA,
  * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char *path,
                                          struct clrnn_safetensors **file);

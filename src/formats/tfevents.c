@@ -111,7 +111,7 @@ static enum clrnn_status append(struct clrnn_tfevents *e, uint64_t step, ClrnnTf
 
 // ---------------------------------------------------------------- opening
 
-// Whether a complete record has an event of step `steps` or of an earlier step.
+// Whether the event in a record is of step `steps` or of an earlier step. record_size has checked the record.
 static bool is_kept(const uint8_t *record, size_t size, uint64_t steps)
 {
     ClrnnTf__Event *event = clrnn_tf__event__unpack(NULL, size - HEAD - TAIL, record + HEAD);

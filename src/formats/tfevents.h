@@ -9,8 +9,8 @@
 struct clrnn_tfevents;
 
 /** Opens a file for appending, and creates the file if it is missing. From an existing file, the function first removes
- * the events after step `steps`, and everything from the first damaged record on. Sets *fresh to whether no event is
- * left, and the file begins anew.
+ * the events after step `steps`, and everything from the first damaged record on. If no event is left, the file begins
+ * anew, and *fresh becomes true; otherwise *fresh becomes false.
  *
  * Owner   the caller: clrnn_tfevents_close.
  * Errors  CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. *events is then NULL. */
@@ -19,9 +19,8 @@ enum clrnn_status clrnn_tfevents_open(const struct clrnn_log *log, const char *p
 void clrnn_tfevents_close(struct clrnn_tfevents **events);
 
 /** Append an event of training step `step`: a number; a histogram of values [count]; a text in Markdown; or
- * a picture, the `size` bytes of a PNG file. No event is written for a histogram with a value that is not finite or
- * without values, or for a picture that is no PNG file. Errors: CLRNN_ERR_DISK,
- * CLRNN_ERR_MEMORY. */
+ * a picture, the `size` bytes of a PNG file. No event is written for a histogram without values, a histogram with a
+ * value that is not finite, or a picture that is no PNG file. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tfevents_scalar(struct clrnn_tfevents *events, uint64_t step, const char *tag, double value);
 enum clrnn_status clrnn_tfevents_histogram(struct clrnn_tfevents *events, uint64_t step, const char *tag, size_t count,
                                            const double *values);

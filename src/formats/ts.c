@@ -17,9 +17,13 @@ struct reader {
     const struct clrnn_log *log;
     const char *path;
     const struct clrnn_ts_sink *sink;
-    size_t line, cases, dimensions, count; // count: number of elements in `values`
+    size_t line,    // number of the current line, from 1
+        cases,      // number of cases so far
+        dimensions, // number of dimensions of each case; 0: no case has been read
+        count;      // number of elements in `values`
     double *values;
-    bool data, labels;
+    bool data,  // the line @data has been read
+        labels; // each case has a label
 };
 
 static CLRNN_PRINTF(2, 3) enum clrnn_status bad(const struct reader *r, const char *format, ...)

@@ -9,7 +9,7 @@
 struct clrnn_ts_case {
     size_t number; // from 1
     size_t dimensions, steps;
-    const double *values; // [dimensions, steps]; NaN: a missing value, which the file has as ?
+    const double *values; // [dimensions, steps]; NaN: a missing value (? in the file)
     const char *label;    // NULL: the file has no labels
 };
 
@@ -19,8 +19,11 @@ struct clrnn_ts_sink {
     enum clrnn_status (*take)(void *user, const struct clrnn_ts_case *c); // must log its errors
 };
 
-/** Reads the file case by case. CLRNN_ERR_DATA: there is no @data; or, with the line in the message, values have time
- * stamps, a value is no number, or dimensions are of unequal length or number. */
+/** Reads the file case by case.
+ *
+ * Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_DATA: the file has no line @data or no case, values have time stamps, a value is
+ * no number, a label is missing, or dimensions are of unequal length or number. If a line is wrong, the message has its
+ * number. */
 enum clrnn_status clrnn_ts_stream(const struct clrnn_log *log, const char *path, const struct clrnn_ts_sink *sink);
 
 #endif
