@@ -3,9 +3,9 @@
 //
 //     bench_gemm [own|clblast|auto]     the device is CLRNN_DEVICE's, else the first CPU
 //
-// Prints one line per shape: the fastest and the median time of repeated runs, the number of launches, and the CPU time
-// of a run over all threads. If other programs run at the same time, the CPU time is more reliable than the elapsed
-// time.
+// Prints one line per shape: the fastest and the median time of repeated runs, the speed of the fastest run, the number
+// of launches, and the least CPU time of a run, summed over all threads. If other programs run at the same time, the
+// CPU time is more reliable than the elapsed time.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -30,7 +30,7 @@ static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
     return device;
 }
 
-/** Setup and teardown (cmocka) of test groups whose state is a device. */
+/** Setup and teardown (cmocka) of test groups whose state is a device. This setup opens the reference device. */
 static inline int test_device_open_ref(void **state)
 {
     const struct clrnn_device_params params = {.select = "ref", .log = &test_print_log};

@@ -135,8 +135,8 @@ static void check_blocks(struct clrnn_device *device, struct clrnn_gemm shape, u
     unmake(&m);
 }
 
-// Sums all blocks of K in one launch, and in two launches that each sum some of the blocks, in the blocks' order. Both
-// must give the same bits.
+// Sums all blocks of K in one launch. Then sums some of the blocks in one launch and the others in a second launch, in
+// the same order of blocks. Both must give the same bits.
 static void test_blocks(void **state)
 {
     static const uint32_t shapes[][5] = {// M, N, K, size of the first block, size of the others

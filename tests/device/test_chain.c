@@ -261,7 +261,7 @@ static void test_trial(void **state)
     clrnn_replay_destroy(&r);
 }
 
-/** The trial must also end if another list is replayed after each run, as a layer's backward is after its forward. */
+/** The trial must also end if two lists run alternately, as the forward and the backward pass of a layer do. */
 static void test_trial_in_turn(void **state)
 {
     enum { MOST = 400 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests choices between variants: a choice needs a class, its answer comes from the file or is forced, and choices can
-// be written and read again. Also tests that the device layer chooses work-group sizes.
+// Tests choices between variants. There is a choice only for ops with a class (clrnn_launches_class). The alternative
+// comes from the file or is forced. Choices can be written and read again. Also tests the choice of work-group sizes.
 #include <math.h>
 #include <unistd.h>
 

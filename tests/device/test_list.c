@@ -50,8 +50,8 @@ static void test_order(void **state)
     assert_int_equal(clrnn_launches_run_part(f->l, 4, 6), CLRNN_ERR_ARG);
 }
 
-/** clrnn_launches_use must find the launches that use parts of a buffer: kernels and fills, which use the whole buffer
- * or sub-buffers. */
+/** For parts of a buffer, clrnn_launches_use must find the launches that use them. Such a launch is a kernel or a fill,
+ * and it uses the whole buffer or a sub-buffer. */
 static void test_use(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -340,8 +340,8 @@ static void test_profile(void **state)
     clrnn_device_destroy(&d);
 }
 
-/** Denormal results must become zero, because denormal numbers slow CPUs down a hundred times. All programs are built
- * with the option for that. What the option does is printed, and is checked only on PoCL. */
+/** Denormal results should become zero, because denormal numbers slow CPUs down a hundred times. All programs are built
+ * with -cl-denorms-are-zero, which a driver may ignore: the result is printed, and is checked only on PoCL. */
 static void test_denormal(void **state)
 {
     struct test_launches *f = test_launches_need(state);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests which matrix multiplies are refused, edge cases, and multiplies by CLBlast.
+// Tests matrix multiplies: refused arguments, sizes of 0, and the results and times of CLBlast.
 #include <math.h>
 
 #include "device/device_test.h"

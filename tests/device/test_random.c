@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Compares random numbers that a kernel draws by Philox with Random123's known answers, and with the host's.
+// A kernel draws random numbers by Philox. They must equal Random123's known answers and the host's numbers.
 #include "base/array.h"
 #include "base/philox_known.h"
 #include "device/device_test.h"

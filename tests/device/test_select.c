@@ -55,8 +55,8 @@ static struct clrnn_device_list *make_list(const struct row *const *rows)
     return list;
 }
 
-/** Expects that `select` selects the row with the SPEC `text`, "P:D"; or that it fails with `status` and a message that
- * contains `text`. */
+/** If `status` is CLRNN_OK, expects that `select` selects the row with platform and device `text`, "P:D". Otherwise
+ * expects that selecting fails with `status` and a message that contains `text`. */
 static void expect(const char *select, const struct row *const *rows, int status, const char *text)
 {
     struct clrnn_device_list *list = make_list(rows);

@@ -26,8 +26,10 @@ struct pending_transfer {
 
 struct clrnn_transfers {
     struct staging staging[STAGING_SLOTS];
-    size_t first, count; // the slots with a pending write: `count` from `first` on
-    size_t bytes;        // size of the staging memory of all slots
+    // first: index of the slot with the oldest pending write.
+    // count: number of slots with a pending write. They follow each other in the ring.
+    size_t first, count;
+    size_t bytes; // size of the staging memory of all slots
     uint64_t next_token;
     struct pending_transfer *pending;
     size_t pending_count;
@@ -228,8 +230,9 @@ static void staging_free(struct clrnn_transfers *t, struct staging *s)
     s->capacity = 0;
 }
 
-/** Waits for the oldest write. The slot of the next write, of `bytes` bytes, takes over the memory. Memory above 64 KiB
- * (KEPT) is freed instead if it is smaller than `bytes` or more than twice as large. */
+/** Waits for the oldest write. The next write has `bytes` bytes, and its slot gets the memory of the oldest write if
+ * its own memory is smaller. But if the oldest write's memory is above 64 KiB (KEPT), and smaller than `bytes` or more
+ * than twice as large, that memory is freed. */
 static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
 {
     enum { KEPT = 1 << 16 };
@@ -323,7 +326,7 @@ static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_
 
     if (error != CL_SUCCESS)
         return error_transfer(b, error, "clEnqueueReadBuffer", first, count);
-    for (size_t i = 0; type == CLRNN_HOST_F64 && i < count; i++) { // in place: to[i] ends before words[i + 1]
+    for (size_t i = 0; type == CLRNN_HOST_F64 && i < count; i++) { // in place: to[i] does not overlap words[i + 1]
         float word;
         double value;
 

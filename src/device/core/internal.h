@@ -25,8 +25,8 @@ struct clrnn_device {
     bool poison_scratch;  // CLRNN_TEST_SCRATCH: scratch memory is filled with CLRNN_UNWRITTEN before each use
     bool cpu_form;        // whether the kernels for CPUs are used (clrnn_device_cpu_form)
     bool chain_forced;    // CLRNN_CHAIN_AFTER is set
-    uint64_t replays;     // number of replays (list/replay.h) of all lists so far
-    uint64_t chain_after; // value of CLRNN_CHAIN_AFTER: replays before chains are built; UINT64_MAX: never
+    uint64_t replays;     // number of runs so far of all replays (list/replay.h)
+    uint64_t chain_after; // value of CLRNN_CHAIN_AFTER: runs before chains (list/chain.h) are built; UINT64_MAX: never
     enum clrnn_gemm_choice gemm;
     struct clrnn_tune *tune; // measurements by `clrnn tune`; NULL: there are none, or no_tune is set
     json_t *forced;          // choices by key (remember/choice.h) that override the measured ones; NULL: none
@@ -35,7 +35,9 @@ struct clrnn_device {
 
     struct clrnn_handles handles;
     cl_context context;
-    cl_command_queue queue, reads; // `reads`: for clrnn_buffer_read_after; NULL before its first use
+    // reads: the queue for the reads of clrnn_buffer_read_after; NULL before the first such read.
+    // queue: the in-order queue for all other work.
+    cl_command_queue queue, reads;
     struct clrnn_transfers *transfers;
     bool shares_memory; // whether the device supports buffers in memory that host and device both access
 
@@ -46,17 +48,20 @@ struct clrnn_device {
     unsigned built, cached;
     bool compiles;                   // a program took so long to build that it was compiled, not read from a cache
     struct clrnn_builders *builders; // processes that compile kernels in parallel with this one; NULL: none
-    size_t op, ops;                  // for messages: kernels of op number `op` of `ops` are being built; ops 0: unknown
-    double told;                     // clrnn_clock() when a message about builds was last logged; 0: never
-    bool told_of_chain;              // whether a message has said that a chain is being built
+    // For messages.
+    // op: number (from 0) of the op whose kernels are being built.
+    // ops: number of ops; 0: unknown.
+    size_t op, ops;
+    double told;        // clrnn_clock() when a message about builds was last logged; 0: never
+    bool told_of_chain; // whether a message has said that a chain is being built
 
-    struct clrnn_buffer **scratch; // scratch[i]: for call i (from 0) of clrnn_launches_scratch in an op
+    struct clrnn_buffer **scratch; // scratch[i]: memory of call number i, from 0, of clrnn_launches_scratch in an op
     size_t scratch_count;
 };
 
 struct clrnn_buffer {
     struct clrnn_device *device;
-    struct clrnn_buffer *parent; // a reference; NULL: the buffer has memory of its own
+    struct clrnn_buffer *parent; // the buffer of which this is a sub-buffer (a counted reference); NULL: no sub-buffer
     enum clrnn_type type;
     size_t count, bytes, first_byte;
     unsigned references;

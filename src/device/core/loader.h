@@ -6,7 +6,7 @@
 #define CLRNN_SRC_DEVICE_LOADER_H
 
 #define CL_TARGET_OPENCL_VERSION 200
-#define CL_USE_DEPRECATED_OPENCL_1_2_APIS // every device must support at least OpenCL 1.2
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS // for clCreateCommandQueue: devices with OpenCL 1.2 lack its successor
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
 #include <clblast_c.h>

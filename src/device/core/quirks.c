@@ -55,8 +55,8 @@ static bool has(const char *text, const char *word)
 
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info)
 {
-    // The values if no row applies. Registers: GPUs with the fewest are Intel's, 128 per work-item if sub-groups have 8
-    // work-items, and Intel's compiler needs some of these itself.
+    // The values if no row applies. Of all GPUs, Intel's have the fewest registers: 128 per work-item if sub-groups
+    // have 8 work-items. 112 are used, because Intel's compiler needs some registers itself.
     struct clrnn_quirks all = {.loop_rounds = INFINITY, .registers = 112};
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

@@ -11,15 +11,15 @@
     X(bool, is_pocl, EITHER) \
     /* the driver caches binaries itself, and compiles again when it is asked for a binary */ \
     X(bool, caches_programs, EITHER) \
-    /* compiles kernels when they first run, one at a time, into a folder that all processes share */ \
+    /* the driver compiles kernels when they first run, one at a time, into a folder that all processes share */ \
     X(bool, compiles_late, EITHER) \
-    /* reads clang's header of all OpenCL functions for each program, unless _OPENCL_H_ is defined */ \
+    /* the driver reads clang's header of all OpenCL functions for each program, unless _OPENCL_H_ is defined */ \
     X(bool, reads_builtins, EITHER) \
-    /* generates the machine code of a kernel several times */ \
+    /* the driver generates the machine code of a kernel several times */ \
     X(bool, repeats_kernels, EITHER) \
-    /* takes minutes to compile a kernel that combines several operations */ \
+    /* the driver takes minutes to compile a kernel that combines several operations */ \
     X(bool, builds_slowly, EITHER) \
-    /* most loop iterations of a work-item, all its loops together; INFINITY: no limit */ \
+    /* most loop iterations that a work-item can run, in all its loops together; INFINITY: no limit */ \
     X(double, loop_rounds, LEAST) \
     /* 32-bit registers that a work-item can have on a GPU; a work-group can have 64 Ki in total */ \
     X(unsigned, registers, MOST) \
@@ -37,8 +37,8 @@ struct clrnn_quirks {
 /** Returns the quirks of a device or platform, which is recognised by its names. */
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info);
 
-/** Returns the name of the environment variable number `index`, from 0, of those that change how a driver builds a
- * program; NULL for an index beyond the last. */
+/** Some environment variables change how a driver builds a program. Returns the name of variable number `index`, from
+ * 0; NULL: there are no more. */
 const char *clrnn_quirks_build_variable(size_t index);
 
 #endif

@@ -103,8 +103,9 @@ const char *clrnn_drivers_place(void)
     return named && *named ? named : STANDARD_FOLDER;
 }
 
-/** Lists the drivers that the ICD loader would find, by the rules of ocl-icd. clrnn_drivers_place is a folder of .icd
- * files, or a single .icd file (a name without a slash is in the standard folder), or a single library. */
+/** Lists the drivers that the ICD loader would find, by the rules of ocl-icd. clrnn_drivers_place returns a folder of
+ * .icd files, a single .icd file or a single library. An .icd file without a slash in its name is in the standard
+ * folder. */
 static void drivers_find(struct drivers *d)
 {
     const char *named = clrnn_drivers_place();
@@ -133,12 +134,12 @@ static void drivers_find(struct drivers *d)
  * before each step that may crash. */
 struct progress {
     struct clrnn_child_report report;
-    bool skip[MAX_PLATFORMS];
-    volatile int platform; // index of the platform in use; -1: drivers are being loaded or examined
+    bool skip[MAX_PLATFORMS]; // the platforms of which the child makes no queries
+    volatile int platform;    // index of the platform in use; -1: drivers are being loaded or examined
     char name[240];
-    const struct drivers *drivers; // the drivers that the child examines (see examine)
-    bool broken[MAX_DRIVERS];      // whether a driver must not be loaded, because it crashes or hangs
-    char why[MAX_DRIVERS][TROUBLE_SIZE];
+    const struct drivers *drivers;       // the drivers that the child examines (see examine)
+    bool broken[MAX_DRIVERS];            // the drivers that the child does not examine
+    char why[MAX_DRIVERS][TROUBLE_SIZE]; // the results of `examine`
 };
 
 /** Runs in the child, after the ICD loader has loaded the driver. Sets `why` to the reason why the driver gives no
@@ -219,8 +220,8 @@ static void try_platforms(void *user)
 
 /** How a child ended. */
 struct outcome {
-    int platform;   // the platform in use when the child ended; -1: drivers were being loaded
-    char name[256]; // the platform's name
+    int platform;   // the platform in use when the child ended; -1: drivers were being loaded or examined
+    char name[256]; // the platform's name; "": unknown
     char text[160]; // for a message: "its driver crashed ..."
 };
 
@@ -228,15 +229,15 @@ struct outcome {
 struct found {
     struct drivers drivers;
     bool skip[MAX_PLATFORMS];            // platforms that crash or hang when asked for devices
-    bool broken[MAX_DRIVERS];            // drivers that crash or hang when loaded
+    bool broken[MAX_DRIVERS];            // drivers that crash or hang when loaded or asked for devices
     char why[MAX_DRIVERS][TROUBLE_SIZE]; // why a driver that is not broken gives no platform, or ""
 };
 
 #define ALL SIZE_MAX
-/** Runs try_platforms in a child process. Stores in found->why why drivers give no platform, and in *outcome how the
- * child ended. Returns true if the child ended normally or could not be started. With `only` ALL, the child tries all
- * platforms except those in found->skip. Otherwise `only` is the index of the one driver to examine; OCL_ICD_VENDORS
- * must then be set so that the ICD loader loads no other driver. */
+/** Runs try_platforms in a child process. Sets found->why to what `examine` found out about each driver, and *outcome
+ * to how the child ended. Returns true if the child ended normally or could not be started. If `only` is ALL, the child
+ * tries all platforms except those in found->skip. Otherwise `only` is the index of the one driver to examine. The
+ * caller must then have set OCL_ICD_VENDORS so that the ICD loader loads no other driver. */
 static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 {
     struct progress *b = clrnn_shared_create(sizeof(*b));

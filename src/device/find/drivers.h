@@ -5,10 +5,12 @@
 
 #include "base/log.h"
 
-/** A platform that crashed or hung the child process that tried it. If `platform` is -1, a driver instead: it crashed
- * or hung while it was loaded, or it gave no platform; `name` is then the driver's .icd file or library. */
+/** The trouble with a platform or a driver. A platform crashed or hung the child process that tried it. A driver
+ * crashed or hung the child process, or gave no platform. */
 struct clrnn_probe_trouble {
-    int platform;
+    int platform; // index of the platform; -1: the trouble is with a driver
+    // name: the platform's name; for a driver, its .icd file or library, or the platform that failed.
+    // text: what is wrong.
     char name[256], text[400];
 };
 

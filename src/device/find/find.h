@@ -22,7 +22,7 @@ struct clrnn_list_private {
 #define CLRNN_INSTALL_DRIVER \
     "install a driver (Debian, for the CPU: pocl-opencl-icd; for GPUs: the vendor's OpenCL package, or " \
     "mesa-opencl-icd)"
-#define CLRNN_NO_OPENCL "OpenCL"      // platform name of the row that reports: OpenCL or CLBlast cannot be loaded
+#define CLRNN_NO_OPENCL "OpenCL"      // platform name of the row which reports that OpenCL or CLBlast cannot be loaded
 #define CLRNN_NO_DEVICES "no devices" // `trouble` of a platform that works but has no devices
 
 /** Fills `list` with all platforms and devices that OpenCL finds (without ref), in clinfo's order. */

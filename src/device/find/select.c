@@ -115,8 +115,8 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
     return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
-/** Whether a row, usable or not, matches `select`. "cpu" and "gpu" also match the row of a platform without devices,
- * which may have failed. */
+/** Whether a row, usable or not, matches `select`. "cpu" and "gpu" also match every platform without devices: a
+ * platform that has failed may have such a device. */
 static bool named(const struct clrnn_device_info *i, const char *select)
 {
     if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
@@ -131,9 +131,9 @@ static bool fits(const struct clrnn_device_info *i, const char *select)
     return usable(i) && (!select || named(i, select));
 }
 
-/** Returns the row to use of those that fit `select`; list->count: no row fits. This is the first row in the order of
- * `better`. But if the training step of that row was measured (clrnn_device_step_ms), it is the row with the fastest
- * measured step. *second becomes the row with the second fastest measured step, or list->count. */
+/** Returns the best row that fits `select`; list->count: no row fits. The best row is the first in the order of
+ * `better`. But if the training step of that row was measured (clrnn_device_step_ms), the best row is the one with the
+ * fastest measured step. *second becomes the row with the second fastest measured step; list->count: there is none. */
 static size_t best_of(const struct clrnn_device_list *list, const char *select, size_t *second)
 {
     size_t best = list->count, count = 0, first;
@@ -273,8 +273,8 @@ static bool numbers(const char *select, int *platform, int *device)
            sscanf(select, "%4d:%4d%n", platform, device, &used) == 2 && !select[used];
 }
 
-/** Logs why no usable device matches `select`, and returns the status. The reason is that of the first row that
- * matches; otherwise the message lists the devices. */
+/** Logs why no usable device matches `select`, and returns the status. If a device or platform matches but cannot be
+ * used, the message gives the trouble of the first one. If nothing matches, the message lists all devices. */
 static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                       const char *select)
 {

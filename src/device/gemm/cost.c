@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Descriptors of whole-matrix multiplies; a multiply's shape as text, its FLOPs and bytes.
+// Describes multiplies of whole matrices. Writes a multiply's shape as text, and computes its FLOPs and bytes.
 #include "device/gemm/internal.h"
 
 #include <stdio.h>

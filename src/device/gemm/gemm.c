@@ -8,8 +8,8 @@
 #include "device/remember/remember.h"
 
 /** Checks that a stored matrix is within its buffer: rows x columns from `offset` on, with rows `ld` elements apart. If
- * `index` is not NULL, checks instead that it has `rows` row indices, by which rows are
- * gathered. */
+ * `index` is not NULL, rows are gathered: checks only that `index` has `rows` indices and that one row is within the
+ * buffer. */
 static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter, const struct clrnn_buffer *b,
                                       size_t offset, uint32_t ld, uint32_t rows, uint32_t columns,
                                       const struct clrnn_buffer *index)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiplies: clRNN's kernels or CLBlast, whichever suits the device and shape.
+// Matrix multiplications, called multiplies: by clRNN's kernels or CLBlast, whichever suits the device and shape.
 #ifndef CLRNN_SRC_DEVICE_GEMM_GEMM_H
 #define CLRNN_SRC_DEVICE_GEMM_GEMM_H
 
@@ -22,17 +22,20 @@ struct clrnn_gemm {
     size_t a_offset, b_offset, c_offset;
     uint32_t a_ld, b_ld, c_ld;
     struct clrnn_buffer *a_rows, *b_rows; // row indices, U32; at least one of the two is NULL
-    // `fixed` and k_lead need clrnn_device_sums_blocks. With `fixed`, the order of additions in a sum does not depend
-    // on M and N. So a multiply of only some rows of C gives the same bits. With k_lead > 0 (needs `fixed`), K is
-    // summed in blocks: the first block has k_lead elements of K, each other block k_block. The complete sum of each
-    // block is added to C, beginning with the last block if `descending`. One multiply per block in this order, with
-    // beta 1, gives the same bits. k_lead 0: K is not divided.
+    // `fixed` and k_lead need clrnn_device_sums_blocks.
+    // fixed: the order of additions in a sum does not depend on M and N. So a multiply of only some rows of C gives the
+    // same bits.
+    // descending: of the blocks of K (see k_lead), the last one is added to C first.
     bool fixed, descending;
+    // k_lead: K is summed in blocks, and the first block has k_lead elements of K. The complete sum of each block is
+    // added to C. One multiply per block in the same order, with beta 1, gives the same bits. k_lead > 0 needs `fixed`.
+    // 0: K is not divided.
+    // k_block: elements of K in every other block.
     uint32_t k_lead, k_block;
     // panels: several multiplies of one shape in one list can share a packed copy of B, if B is not overwritten between
     // them. The `panels` of all these multiplies must point to one variable, which must start as NULL. The first
-    // multiply sets it to scratch memory of the list and packs B there. If panels is NULL, or in a batch of two
-    // multiplies, each multiply packs B for itself.
+    // multiply sets that variable to scratch memory of the list, and packs B there. If panels is NULL, or in a batch of
+    // two multiplies, each multiply packs B for itself.
     struct clrnn_buffer **panels;
 };
 
@@ -59,10 +62,11 @@ enum clrnn_status clrnn_launch_gemm_dense(struct clrnn_launches *launches, enum 
                                           uint32_t N, uint32_t K, struct clrnn_buffer *a, struct clrnn_buffer *b,
                                           struct clrnn_buffer *c);
 
-/** Appends one multiply or, with count 2, a batched pair: two multiplies that differ only in buffers and offsets. The
- * two may run at the same time, because two small multiplies keep more cores busy than one. epilogue [count], all of
- * one kind; NULL: no epilogue. The epilogue is fused into the multiply if that costs no extra launch, and *fused
- * becomes true; if *fused is false, the caller must compute the epilogue. */
+/** Appends one multiply or, with count 2, a batched pair: two multiplies of one shape. They may differ in buffers and
+ * offsets and, if K is summed in blocks, in k_lead and `descending`. The two may run at the same time, because two
+ * small multiplies keep more cores busy than one. epilogue [count], all of one kind; NULL: no epilogue. The epilogue is
+ * fused into the multiply if that costs no extra launch, and *fused becomes true. If *fused is false, the caller must
+ * compute the epilogue. */
 enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
                                           uint32_t count, const struct clrnn_epilogue *epilogue, bool *fused);
 

@@ -15,8 +15,8 @@
 enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
                                         const struct clrnn_epilogue *epilogue, bool *taken, bool *fused);
 
-/** Appends a launch that packs B of a multiply with `panels`, unless B is packed already or packing does not pay off.
- * Call this function before clrnn_gemm_own_append. */
+/** Appends a launch that packs B of a multiply with `panels`, unless B is packed already or the multiply reads B
+ * unpacked. Call this function before clrnn_gemm_own_append. */
 enum clrnn_status clrnn_gemm_own_pack(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
 /** Appends a call of CLBlastSgemm; supports every shape and device. */
@@ -31,7 +31,7 @@ struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm);
 // ---------------------------------------------------------------- settings of CLBlast (settings.c)
 
 #define CLRNN_TUNE_MOST_PARAMETERS 20
-#define CLRNN_TUNE_NEVER 60000 // an XGEMM_MIN_INDIRECT_SIZE with which CLBlast always uses XgemmDirect
+#define CLRNN_TUNE_NEVER 60000 // value of XGEMM_MIN_INDIRECT_SIZE that makes CLBlast always use XgemmDirect
 
 /** Gets setting number `index`, from 0, of the fixed sequence of CLBlast settings that tuning tries. *direct: whether
  * the setting is for CLBlast's kernel XgemmDirect, else for Xgemm. *parameters becomes new JSON, {"WGD": 32, ...};

@@ -5,10 +5,14 @@
 #include "base/array.h"
 #include "device/gemm/internal.h"
 
-// Sizes of the register tile, and of the blocks and panels in cache, for a device. `width`: floats in a vector. `rows`,
-// `panel`: rows and columns of a tile. `kc`: depth of a panel of B. `block`: most rows of A in a work-item. cl/gemm.cl
-// has the same in its defines.
+// Sizes of the register tile, and of the blocks and panels in cache, for a device. The first four are defines of
+// cl/gemm.cl: WIDTH, TILE, PANEL and KC.
 struct tile {
+    // width: floats in a vector.
+    // rows: rows of a tile.
+    // panel: columns of a tile and of a panel of B.
+    // kc: depth of a panel of B, in elements of K.
+    // block: most rows of A in a work-item.
     uint32_t width, rows, panel, kc, block;
     // Whether the driver limits loop iterations (loop_rounds in device/core/quirks.h). A work-item then computes only
     // one tile, over a depth of at most BRIEF_K.
@@ -61,11 +65,12 @@ static uint64_t most_local_bytes(const struct tile *t)
     return 4 * (t->kc * panel + t->kc * t->block + t->block / 6 * 8 + 8 * panel);
 }
 
-// Returns the tile for panels of `vectors` vectors, at most 4. Its sums take 24 of 32 vector registers with AVX-512 (16
-// with 2 vectors). With AVX and SSE they take 12 of 16, and with NEON 12 of 32. With KC 128, a panel of 64 columns fits
-// the first-level cache, which is faster if A is packed. If A is not packed, KC is 256: with 128, C would be read and
-// written twice as often, which is slower. A multiply and its transposed form have the same KC, because KC sets the
-// order of sums.
+// Returns the tile for panels of `vectors` vectors, 2 to 4, on CPUs with vectors of 16 floats (AVX-512). On other CPUs
+// a panel always has 2 vectors. A tile's sums take 24 of the 32 vector registers of AVX-512, or 16 if `vectors` is 2.
+// They take 12 of the 16 registers of AVX and SSE, and 12 of the 32 of NEON. With AVX-512, kc is 128 if A is packed
+// (form TN): a panel of 64 columns then fits the first-level cache, which is faster. If A is not packed, kc is 256:
+// with 128, C would be read and written twice as often, which is slower. A multiply and its transposed form have the
+// same kc, because kc sets the order of sums.
 static struct tile tile_of(const struct clrnn_device *device, const struct clrnn_gemm *g, uint32_t vectors)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
@@ -113,11 +118,12 @@ static uint32_t step_of(const struct clrnn_gemm *g, const struct tile *t, const 
 }
 
 // Returns the estimated clock cycles of a tiling, which are those of the busiest core. The weights were fitted to 750
-// measured tilings of 16 shapes on AVX-512 (two FMAs and two loads a cycle); only their proportions matter. Several
-// work-items add the cost of waking threads and 0.02 of a work-item's time, the average wait for the last one. These
-// two terms and the sums of split-K were fitted again to seven shapes of weight gradients. Vectors of 8 or 4 floats
-// have narrower panels, so fewer columns share a work-item's first pass over A. This pass misses the second-level
-// cache, so for these vectors its cost is added, too (read_a, measured on AVX2).
+// measured tilings of 16 shapes on AVX-512 (two FMAs and two loads a cycle); only their proportions matter. If there
+// are several work-items, two terms are added: 4000 cycles for waking threads, and 0.02 of a work-item's time. The
+// second term is the average wait for the last work-item. These two terms and `sum`, the cost of split-K, were fitted
+// again to seven shapes of weight gradients. Vectors of 8 or 4 floats have narrower panels, so fewer columns share a
+// work-item's first pass over A. This pass misses the second-level cache. So for these vectors its cost is added, too
+// (read_a, measured on AVX2).
 static double estimate(const struct batch *b, const struct tile *t, uint32_t cores, const struct tiling *c)
 {
     const struct clrnn_gemm *g = &b->gemm[0];

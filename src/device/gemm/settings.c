@@ -39,7 +39,8 @@ static uint32_t draw(uint64_t *state, uint32_t below)
 }
 #define DRAW(state, ...) ((const uint8_t[]){__VA_ARGS__})[draw(state, sizeof((const uint8_t[]){__VA_ARGS__}))]
 
-// These check the divisibility constraints of CLBlast's kernels, as CLBlast's own tuners do, and the device's limits.
+// direct_fits and indirect_fits check the divisibility constraints of CLBlast's kernels, as CLBlast's own tuners do,
+// and the device's limits.
 static bool direct_fits(const uint8_t *v, const struct clrnn_device_info *info)
 {
     const unsigned wgd = v[0], mc = v[1], nc = v[2], ma = v[3], nb = v[4], items = mc * nc;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Builders: processes that compile kernels in parallel with this one. Before this process loads drivers, it forks a
-// process, the keeper. The keeper sleeps until there is a kernel to compile, or until a program is built that no cache
-// has. It then forks builders. Each builder loads the driver, opens the device and takes one job after another from
-// memory that all processes share. A builder runs a kernel's first work-group on zeros, which makes PoCL compile the
-// kernel.
+// process, the keeper. The keeper sleeps until there is a kernel to compile, or until a program takes so long to build
+// that it cannot have come from a cache. The keeper then forks builders. Each builder loads the driver, opens the
+// device and takes one job after another from memory that all processes share. A builder runs a kernel's first
+// work-group on zeros, which makes PoCL compile the kernel.
 #include "device/list/builders.h"
 
 #include <signal.h>
@@ -33,6 +33,8 @@ enum { MOST_JOBS = 512, MOST_ARGS = 40, MOST_DEFINES = 24, MOST_DATA = 1024, NAM
 
 // A job: a kernel to compile. It has no pointers, because processes share it.
 struct job {
+    // stem: the kernel's file is cl/<stem>.cl.
+    // name: the kernel's name.
     char stem[NAME], name[NAME];
     struct {
         char name[NAME];
@@ -44,8 +46,10 @@ struct job {
     double flops;
     struct {
         enum clrnn_arg_kind kind;
-        uint64_t size; // bytes of a buffer (0: NULL), local memory or a struct; or the bits of a scalar
-        size_t data;   // offset of the struct in the job's `data`
+        // Number of bytes of the buffer (0: the argument is NULL), of the local memory or of the struct. For a scalar,
+        // its value as 32 bits.
+        uint64_t size;
+        size_t data; // offset of the struct in the job's `data`
     } arg[MOST_ARGS];
     unsigned char data[MOST_DATA];
     atomic_int taken;
@@ -66,9 +70,9 @@ struct clrnn_builders {
     struct shared *shared;
     struct clrnn_child keeper;
     clrnn_builder_open_fn *open;
-    int wake[2]; // a socket pair: each job is announced by a byte sent from wake[1] to wake[0]
-    unsigned most;
-    bool holds; // whether a job is held back until another one is added; a single job stays with the caller
+    int wake[2];   // a socket pair: a byte sent from wake[1] to wake[0] wakes the keeper
+    unsigned most; // number of builders; 0: one for each compute unit, at most MOST_BUILDERS
+    bool holds;    // whether job[posted] is held back until another job is added
 };
 
 static bool is_builder;

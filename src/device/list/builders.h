@@ -7,13 +7,13 @@
 
 #include "device/list/list.h"
 
-/** Opens, in a builder process, the device with the SPEC `select`, for which kernels are compiled. NULL: the device
- * cannot be opened. */
+/** Opens the device with the SPEC `select` in a builder process, which compiles kernels for this device. NULL: the
+ * device cannot be opened. */
 typedef struct clrnn_device *clrnn_builder_open_fn(const char *select);
 
 struct clrnn_builders;
 
-/** Starts a process that waits for kernels to compile and then starts builders: `most` builders, or with 0 as many as
+/** Starts a process that waits for kernels to compile and then starts `most` builders. `most` 0: as many builders as
  * the device has compute units, but at most 6. Call this function before drivers are loaded. NULL: there are no
  * builders, and the calling process compiles all kernels. */
 struct clrnn_builders *clrnn_builders_create(clrnn_builder_open_fn *open, unsigned most);
@@ -26,7 +26,7 @@ void clrnn_builders_expect(struct clrnn_builders *builders, const struct clrnn_d
 
 /** A job: the kernel of a launch. Its program has already been built. */
 struct clrnn_builders_job {
-    const char *stem, *name;
+    const char *stem, *name; // kernel `name` of cl/<stem>.cl
     struct clrnn_defines defines;
     unsigned dims;
     const size_t *global, *local;

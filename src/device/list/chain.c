@@ -115,7 +115,7 @@ static bool take_slots(struct making *m, const struct clrnn_launch *l)
 
 // ---------------------------------------------------------------- functions and arguments of a chain
 
-// Returns the index in m->function of a launch's kernel, which is added if it is not there yet.
+// Returns the index of a launch's kernel in m->function. Adds the kernel to m->function if it is missing.
 static uint32_t function_of(struct making *m, const struct clrnn_launch *l)
 {
     struct clrnn_chain_function *f = m->function;

@@ -52,7 +52,7 @@ struct clrnn_launch_event {
  * launch. */
 struct clrnn_shared_kernel {
     cl_kernel kernel;
-    char *name; // followed in memory by stem and defines, as `name` of a launch
+    char *name; // the kernel's name; stem and defines follow in the same memory
     size_t set; // index of the launch whose arguments are set; SIZE_MAX: none
 };
 
@@ -64,9 +64,11 @@ struct clrnn_launches {
     size_t shared_count;
     char **op; // the names of ops; the last is the current op's
     size_t op_count;
-    struct clrnn_buffer **scratch;      // references to scratch buffers
-    size_t scratch_count, scratch_next; // scratch_next: scratch buffers that the current op uses
-    char class[112];             // class of the current op, the first part of its choices' keys (remember/choice.h)
+    struct clrnn_buffer **scratch; // references to scratch buffers
+    // scratch_count: number of references in `scratch`.
+    // scratch_next: index in device->scratch of the buffer that the current op gets next.
+    size_t scratch_count, scratch_next;
+    char class[112];             // what the current op computes, with rounded sizes (clrnn_launches_class); "": not set
     struct clrnn_choice *choice; // the choices asked for so far (remember/choice.h)
     size_t choice_count;
     struct clrnn_launch_event *timing;

@@ -59,8 +59,9 @@ static bool same_arg(const struct clrnn_arg *a, const struct clrnn_arg *b)
     }
 }
 
-// Sets the arguments of a shared kernel object for a launch, except arguments that are the same as those of the launch
-// set before. OpenCL copied the earlier arguments when that launch was queued, so they may be changed.
+// Sets the arguments of a shared kernel object for a launch. The object may still have the arguments of another launch;
+// arguments that are the same are not set again. OpenCL copied the arguments when the other launch was queued, so they
+// may be changed.
 static enum clrnn_status set_shared(struct clrnn_launches *launches, const struct clrnn_launch *l)
 {
     struct clrnn_shared_kernel *shared = &launches->shared[l->kernel.shared - 1];
@@ -213,8 +214,9 @@ static size_t choose_items(struct clrnn_launches *launches, const char *name, co
 }
 
 /** Sets the local size if the caller left it open. If the kernel requires a size (reqd_work_group_size), that size is
- * used. Kernels for CPUs get size 1, because CPU drivers run a work-group on one thread. Other kernels get the number
- * of work-items of choose_items, first along dimension 0, then along the others. */
+ * used. Kernels for CPUs get size 1, because CPU drivers run a work-group on one thread. For other kernels,
+ * choose_items returns the most work-items of a work-group. As many as possible are along dimension 0, then along the
+ * others. */
 static void choose_local(struct clrnn_launches *launches, const char *name, cl_kernel kernel,
                          const struct clrnn_range *range, size_t local[3])
 {

@@ -61,7 +61,7 @@ struct clrnn_arg { // small, because a long sequence has millions of arguments
         double real;
         const void *data; // the struct
     };
-    const char *type; // the struct's name, "gemm_args": 32-bit numbers, declared in a header of cl/
+    const char *type; // name of the struct, such as "gemm_args"; a header of cl/ declares it, with only 32-bit fields
 };
 #define BUF(b) ((struct clrnn_arg){.kind = CLRNN_ARG_BUFFER, .buffer = (b)})
 #define UINT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_UINT, .word = (uint32_t)(v)})
@@ -111,7 +111,7 @@ void clrnn_launches_reset(struct clrnn_launches *launches, size_t mark);
 /** A range of elements of a buffer, and the launches [begin, end) that may read or write some of these elements. */
 struct clrnn_use {
     size_t first, count; // elements
-    size_t begin, end;   // launches; if there are none, begin is the number of launches and end is 0
+    size_t begin, end;   // launches; if none uses the elements, begin is the length of the list and end is 0
 };
 /** Sets begin and end of each of `count` uses. `buffer` must not be a sub-buffer; launches that use sub-buffers of it
  * count, too. */
@@ -129,8 +129,11 @@ enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_
 
 /** Facts about one launch, for the listings of `clrnn plan`, `--profile` and `bench`. Strings belong to the list. */
 struct clrnn_launch_info {
-    const char *op, *kernel; // kernel: its name; "gemm": a multiply by clRNN or CLBlast; "host": on ref
-    char shape[64];          // "64x128x2474 NT" or "global 64x128 local 1x1"
+    // op: name of the op that the launch belongs to.
+    // kernel: name of the kernel, or "gemm" for a multiply by clRNN or CLBlast, "host" for a call of a host function
+    // (on ref), "zero" or "poison" for a fill.
+    const char *op, *kernel;
+    char shape[64]; // "64x128x2474 NT" or "global 64x128 local 1x1"
     struct clrnn_cost cost;
     double seconds; // time of all runs, if the device was opened with `profile`; else 0
     uint64_t runs;

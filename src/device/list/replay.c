@@ -30,11 +30,16 @@ struct clrnn_replay {
     double first_s; // clrnn_clock() at the first run
     bool chained;   // whether the run in progress uses chains
     struct {
-        unsigned window, runs, size; // current window; its runs so far; runs per window from the third on
-        uint64_t replays;            // value of device->replays at the previous run
-        bool apart;                  // whether runs are timed one by one: other lists are replayed between them
-        double start_s, window_s;    // when the current timing began; the window's time so far
-        double taken_s[2];           // total seconds of the windows without [0] and with chains [1]
+        // window: number of the current window, from 0.
+        // runs: runs so far in the current window.
+        // size: runs per window, from the third window on.
+        unsigned window, runs, size;
+        uint64_t replays; // value of device->replays at the previous run
+        bool apart;       // whether runs are timed one by one, because other lists are replayed between them
+        // start_s: clrnn_clock() when the current timing began.
+        // window_s: seconds so far of the current window.
+        double start_s, window_s;
+        double taken_s[2]; // total seconds of the windows without [0] and with chains [1]
     } trial;
 };
 

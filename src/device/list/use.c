@@ -3,8 +3,8 @@
 #include "base/array.h"
 #include "device/list/internal.h"
 
-// Extends the range [begin, end) of each use whose elements overlap `b`, so that it includes `launch`; if `b` is NULL,
-// of every use. The elements of use [count] are in `buffer`.
+// Extends the range [begin, end) of each use whose elements overlap `b`, so that the range includes `launch`. If `b` is
+// NULL, extends the ranges of all uses. The elements of use [count] are in `buffer`.
 static void widen(const struct clrnn_buffer *b, size_t launch, const struct clrnn_buffer *buffer, size_t count,
                   struct clrnn_use *use)
 {

@@ -28,7 +28,8 @@ enum clrnn_status clrnn_buffer_create_shared(struct clrnn_device *device, enum c
 #define CLRNN_UNWRITTEN 0x7fc5e417u
 
 /** Creates a sub-buffer: a part of `parent`, possibly with elements of another type. `parent` must not be a sub-buffer.
- * `first_byte` counts bytes by the element sizes of clrnn_type_bytes, and must be a multiple of clrnn_buffer_align. */
+ * `first_byte` is the part's offset in bytes, and must be a multiple of clrnn_buffer_align. The number of bytes of an
+ * element depends on the device (clrnn_type_bytes). */
 enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byte, enum clrnn_type type, size_t count,
                                    struct clrnn_buffer **buffer);
 struct clrnn_buffer *clrnn_buffer_retain(struct clrnn_buffer *buffer);
@@ -82,7 +83,7 @@ struct clrnn_mark {
 enum clrnn_status clrnn_device_mark(struct clrnn_device *device, struct clrnn_mark *mark);
 /** As clrnn_buffer_read_f32, but waits only for the work queued before the mark. Reads by a separate queue, or from
  * memory shared with the host. Another thread, one at a time, may call this function while the device's own thread
- * queues further work. That work must not use these elements, nor a buffer or sub-buffer that has them. */
+ * queues further work. That work must not use a buffer or sub-buffer that contains elements which are being read. */
 enum clrnn_status clrnn_buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark, size_t first,
                                           size_t count, float *data);
 /** Releases a mark; any thread may call it. */

@@ -30,8 +30,8 @@ struct header {
 };
 static const char MAGIC[16] = "clrnn binary 1\n";
 
-// Returns the folder in which the cache folder is, from the environment; NULL: neither XDG_CACHE_HOME nor HOME is set.
-// *below becomes the cache folder's path below the returned folder.
+// Returns $XDG_CACHE_HOME or, if it is not set, $HOME. *below becomes the cache folder's path relative to the returned
+// folder. NULL: neither is set.
 static const char *cache_base(const char **below)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");

@@ -13,8 +13,8 @@
 char *clrnn_cache_folder(void);
 /** Logs why clrnn_cache_folder returned NULL; returns CLRNN_ERR_DISK or CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_cache_no_folder(const struct clrnn_log *log);
-/** Whether the file or folder belongs to this user and is not writable for all users. Other binaries must not be used,
- * because a binary runs with this user's rights. */
+/** Whether the file or folder belongs to this user and is not writable for all users. If false, the contents must not
+ * be used: a binary, for example, would run with this user's rights. */
 bool clrnn_cache_is_ours(const char *path);
 /** Reads the binary with a key (to be freed). NULL: there is none, or it is damaged, or another user may have written
  * it. */

@@ -28,9 +28,9 @@ static const char *options_of(const struct clrnn_device *d)
     return d->kernel_dir ? OPTIONS : OPTIONS " -w";
 }
 
-#define TELL_AFTER_S 0.3 // seconds of building before the first message; filled caches need less
-#define TELL_AGAIN_S 2.0
-#define COMPILED_FROM_S 0.1 // CPU seconds of this thread; a program from a cache takes a tenth of that
+#define TELL_AFTER_S 0.3    // seconds of building before the first message; reading programs from a cache takes less
+#define TELL_AGAIN_S 2.0    // seconds between messages
+#define COMPILED_FROM_S 0.1 // a program that takes more CPU seconds is compiled, not read from a cache
 
 /** A program built from a kernel file cl/<stem>.cl with defines. */
 struct clrnn_program {
@@ -151,8 +151,8 @@ static void log_build(const struct clrnn_device *d, cl_program program, enum clr
     free(log);
 }
 
-/** Builds a program with cl/builtins.h in place of the driver's header, which is faster. False: the build failed; the
- * program may need the driver's header. */
+/** Builds a program with cl/builtins.h in place of the driver's header; builtins.h compiles faster. False: the build
+ * failed, perhaps because the program needs the driver's header. */
 static bool with_builtins(struct clrnn_device *d, const char *stem, const char *source, const char *options,
                           cl_program *program)
 {
@@ -210,8 +210,8 @@ static cl_program find(const struct clrnn_device *d, const char *key)
     return NULL;
 }
 
-/** If builds take long, logs once that kernels are being built, then from time to time for how many ops they are
- * built. */
+/** If builds take long, logs messages from time to time. The first message says that kernels are being built. Later
+ * messages say of how many ops the kernels are built. */
 static void tell(struct clrnn_device *d)
 {
     const double now = clrnn_clock();

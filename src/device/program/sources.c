@@ -59,8 +59,8 @@ static const char *skip_blanks(const char *line, const char *end)
     return line;
 }
 
-/** Returns the name between "" or <> if the line is an #include (to be freed). NULL: the line is none, or out of
- * memory. */
+/** Returns the name between "" or <> if the line is an #include (to be freed). NULL: the line is no #include, or memory
+ * is short. */
 static char *included_name(const char *line, size_t length)
 {
     const char *end = line + length, *first, *last;

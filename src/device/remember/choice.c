@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Choices between variants: looks them up in the device's file of measurements, and stores what was measured there.
+// Choices between variants: looks them up in the device's file of measurements, and stores new measurements there.
 #include "device/remember/choice.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
 // Choices between variants of launches that compute the same. Launches look choices up when they are appended to a
 // list; `clrnn tune` measures which variant is best.
 //
-// A choice has a key, "rnn_fwd lstm T128 N64 C128 H256 D1 variant": the op and its shape class, which
-// clrnn_launches_class sets, and a name. Its alternatives have names, too, not numbers. So the file of measured choices
+// A choice has a key, "rnn_fwd lstm T128 N64 C128 H256 D1 variant": the op with its shape class (clrnn_launches_class),
+// and the choice's name. The alternatives of a choice have names instead of numbers. So the file of measured choices
 // (device/remember/file.c) is readable, and is still right if a later version offers other alternatives.
 #ifndef CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 #define CLRNN_SRC_DEVICE_TUNE_CHOICE_H
@@ -16,7 +16,7 @@ struct clrnn_launches;
 #define CLRNN_CHOICE_KEY 160   // bytes of a key, the terminating 0 included
 #define CLRNN_CHOICE_OPTION 24 // bytes of an alternative's name, the terminating 0 included
 
-/** Sets the class of the launches that follow: text with what they compute, and with sizes rounded by
+/** Sets the class of the launches that follow. The text says what the launches compute and for which sizes, rounded by
  * clrnn_tune_size. */
 void clrnn_launches_class(struct clrnn_launches *launches, const char *text);
 
@@ -33,7 +33,8 @@ struct clrnn_choice {
     char option[CLRNN_CHOICE_MOST][CLRNN_CHOICE_OPTION];
 };
 
-/** Returns choice number `index`, from 0, of the different choices asked for so far; NULL beyond the last one. */
+/** Returns choice number `index`, from 0. The choices that clrnn_choose was asked for are counted once each. NULL:
+ * there are not so many. */
 const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
 
 /** Makes clrnn_choose return the alternative `option` for the choice `key`. If `key` is only the last word of keys
@@ -56,10 +57,10 @@ struct clrnn_choice_file;
 enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file);
 void clrnn_choice_file_close(struct clrnn_choice_file **file);
 
-/** Reads the times of a choice from the file. `multiplies`: the alternatives differ in matrix multiplies, so their
- * times are valid only if they were measured with the parameters that CLBlast uses now. Returns false if the time of an
- * alternative, or which alternative to use, is missing. An alternative that is stored as failing is valid in any
- * case. */
+/** Reads the times of a choice from the file. `multiplies`: the alternatives differ in matrix multiplies. Their times
+ * are then valid only if they were measured with the parameters that CLBlast uses now. An alternative that is stored as
+ * failing is valid in any case. Returns false if the file lacks a valid time of an alternative, or does not say which
+ * alternative to use. */
 bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice, bool multiplies,
                            struct clrnn_choice_ms *ms);
 

@@ -24,8 +24,8 @@ struct clrnn_tune {
 /** Parses a file's text and checks its hash; the result lacks the key "hash". NULL: the text cannot be used, and *why
  * says why. */
 json_t *clrnn_tune_parse(const char *text, size_t size, const char **why);
-/** Reads a file into *root. *root is NULL if the file does not exist; or, with a logged warning, if the file cannot be
- * used. Errors: CLRNN_ERR_MEMORY. */
+/** Reads a file into *root. *root is NULL if the file does not exist. It is also NULL, after a logged warning, if the
+ * file cannot be used. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *path, json_t **root);
 
 /** Writes the whole file with its hash. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */

@@ -13,9 +13,8 @@ uint32_t clrnn_tune_size(uint32_t size);
 /** The contents of a device's file of measurements. Opaque. */
 struct clrnn_tune;
 
-/** Reads the device's file. *tune is NULL if there is no file; or, with a warning, if the file is damaged or from
- * another user or version. A bad file may cost speed, but never stops a run. The caller destroys
- * *tune. */
+/** Reads the device's file. *tune is NULL if there is no file. It is also NULL, after a warning, if the file is damaged
+ * or from another user or version. A bad file may cost speed, but never stops a run. The caller destroys *tune. */
 void clrnn_tune_load(const struct clrnn_log *log, const struct clrnn_device_info *info, struct clrnn_tune **tune);
 void clrnn_tune_destroy(struct clrnn_tune **tune);
 
@@ -23,9 +22,9 @@ void clrnn_tune_destroy(struct clrnn_tune **tune);
  * measured. */
 int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gemm *gemm);
 
-/** Passes the stored parameters to CLBlast, once, and checks a small multiply with the parameters of each kernel. They
- * apply to every later multiply of this process on the driver's device. Parameters that do not suit the device, or that
- * give wrong results, are dropped with a warning. */
+/** Passes the stored parameters to CLBlast, once, and checks a small multiply with the parameters of each kernel. The
+ * parameters apply to all later multiplies of this process on the same OpenCL device. Parameters that do not suit the
+ * device, or that give wrong results, are dropped with a warning. */
 void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device);
 
 /** Returns the path of the device's file (to be freed). NULL: there is no cache folder, or out of memory. */

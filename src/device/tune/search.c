@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Finds which of CLBlast's parameters are fastest for given multiplies, and whether clRNN's kernels are faster. CLBlast
-// has two implementations: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster kernel between copies that
-// pad the matrices. CLBlast uses Xgemm if M N K is at least the cube of XGEMM_MIN_INDIRECT_SIZE ("GemmRoutine").
-// Parameters apply to a whole device, so the best ones have the least total time over all shapes.
+// has two implementations. "XgemmDirect" is one kernel for any shape. "Xgemm" is a faster kernel, but needs other
+// kernels that copy the matrices to and from padded ones. CLBlast uses Xgemm if M N K is at least the cube of
+// XGEMM_MIN_INDIRECT_SIZE, a parameter that CLBlast stores under the name "GemmRoutine". Parameters apply to a whole
+// device, so the best ones have the least total time over all shapes.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ static enum clrnn_status measure(struct clrnn_launches *launches, double hopeles
         *ms = fmin(*ms, 1e3 * one / inner);
         if (*ms > hopeless && run >= 2) // three runs, as a single one may be slow by chance
             break;
-        if (run == 0) // a time that can be measured, but is seldom interrupted by other programs
+        if (run == 0) // makes a run long enough to be measured, and so short that other programs seldom interrupt it
             inner = (int)fmin(100, 1 + 0.2 / *ms);
     }
     return CLRNN_OK;
@@ -92,7 +93,8 @@ static enum clrnn_status read_result(struct search *s, size_t i, float **result)
     return clrnn_buffer_read_f32(s->c, 0, count, *result);
 }
 
-/** Sets *right: whether the last multiply's C, sums of K products of numbers in [-1, 1], is correct. */
+/** Sets *right to whether C of the last multiply is correct. Each element of C is a sum of K products of numbers in
+ * [-1, 1]. */
 static enum clrnn_status is_right(struct search *s, size_t i, bool *right)
 {
     const double bound = 4e-7 * (s->shape[i].K + 16.0);
@@ -113,8 +115,8 @@ static double number(const json_t *object, const char *key)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-/** Measures one shape (its key is `text`) with CLBlast's defaults and with clRNN's kernels, unless an earlier call did.
- * Stores the expected C, by clRNN's kernels if they support the shape, to check settings later. */
+/** Measures one shape, whose key is `text`, with CLBlast's defaults and with clRNN's kernels, unless `entry` has its
+ * times. Also computes the expected C, to check settings later: by clRNN's kernels, if they support the shape. */
 static enum clrnn_status measure_default(struct search *s, size_t i, json_t *entry, const char *text)
 {
     struct clrnn_tuned_multiply *h = &s->shape[i];
@@ -136,7 +138,8 @@ static enum clrnn_status measure_default(struct search *s, size_t i, json_t *ent
     return CLRNN_OK;
 }
 
-/** Measures shapes until the time `end`, but at least one; this search then ignores the other shapes. */
+/** Measures shapes until the time `end`. A shape that then has no stored time, and all after it, are left out of this
+ * search. The first shape is always measured. */
 static enum clrnn_status measure_defaults(struct search *s, double end)
 {
     json_t *shapes = json_object_get(s->root, "shapes");
@@ -193,8 +196,8 @@ static bool has_all_shapes(const struct search *s, const json_t *entry)
     return true;
 }
 
-/** Measures one setting with every shape and stores the times in `entry`; or, as "trouble", an error of CLBlast or of
- * the driver, or that a result is wrong. */
+/** Measures one setting with every shape and stores the times in `entry`. If CLBlast or the driver refuses the setting,
+ * or a result is wrong, stores the reason in `entry` as "trouble". */
 static enum clrnn_status try_setting(struct search *s, bool direct, const json_t *parameters, json_t *entry)
 {
     const struct clrnn_log *log = s->device->log, silent = {.level = CLRNN_LOG_ERROR};
@@ -290,7 +293,8 @@ static double total_ms(const struct search *s, const json_t *direct, const json_
     return total;
 }
 
-// Returns the best parameters by kernel, as new JSON. ms [count]: their times. NULL: out of memory.
+// Returns the best parameters by kernel, as new JSON. Sets ms [count] to the shapes' times with these parameters.
+// NULL: out of memory.
 static json_t *best_use(const struct search *s, double *ms)
 {
     const json_t *direct = best_of(s, "XgemmDirect"), *indirect = best_of(s, "Xgemm");
@@ -396,7 +400,7 @@ static enum clrnn_status prepare(struct search *s)
     return CLRNN_OK;
 }
 
-// Measures one setting and stores its times, unless they are stored already; *measured: whether it did.
+// Measures one setting and stores its times. *measured: whether it was measured; false: its times were stored already.
 static enum clrnn_status take_setting(struct search *s, bool direct, json_t *parameters, bool *measured)
 {
     char *key = setting_key(direct, parameters);

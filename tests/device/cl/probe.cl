@@ -61,7 +61,7 @@ kernel void constants(global int *values)
     values[2] = RECORD_FIELDS;
 }
 
-// words [count, 4] = blocks first, first + 1, ... of a random sequence (stream); a block has 4 words.
+// words [count, 4] = `count` blocks of 4 words each of a random sequence (stream), from block number `first` on.
 kernel void blocks(global uint *words, uint seed_lo, uint seed_hi, uint stream, uint a, uint b, uint first,
                    uint count)
 {
