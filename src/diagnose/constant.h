@@ -19,9 +19,9 @@ double clrnn_constant_target_loss(const struct clrnn_loss_config *loss, size_t c
 /** Returns the mean loss over the targets y [count] if every prediction is 0. */
 double clrnn_zero_loss(const struct clrnn_loss_config *loss, size_t count, const double *y);
 
-/** Computes the mean ctc loss of constant answers, which give every time step the same class probabilities, over up to
- * 200 samples spread over the set. *best: the lowest loss of several such answers that are tried; *equal: the loss of
- * equal probabilities for all `classes`. Leaves out samples that have too few steps for their labels; if no sample
+/** Computes the mean ctc loss of constant answers; such an answer gives every time step the same class probabilities.
+ * Reads up to 200 samples spread over the set. *best: the lowest loss of several answers that are tried. *equal: the
+ * loss if all `classes` are equally probable. Leaves out samples that have too few steps for their labels; if no sample
  * remains, both are NaN. Skips labels that are the blank or not below `classes`. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_ctc_constant_loss(const struct clrnn_log *log, const struct clrnn_config *config,
                                           const struct clrnn_dataset *set, uint32_t classes, double *best,

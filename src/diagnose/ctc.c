@@ -28,8 +28,8 @@ struct constant {
     int32_t *y;    // labels of one sample
     double *state; // [2 * labels of a sample + 1] log-probability of each state of the recursion
     double *log_p; // [classes] log-probabilities of the answer
-    double *count; // [classes] how often each label occurs in these rows
-    double labels; // number of labels in these rows
+    double *count; // [classes] number of times that each label occurs in the rows that are read
+    double labels; // number of all labels in these rows
 };
 
 static bool is_label(const struct constant *c, int32_t y)

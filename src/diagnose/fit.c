@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checks whether a config's layers fit its data, and picks samples of a data set, without a model.
+// Checks, without a model, whether a config's layers fit its data. Picks samples of a data set.
 #include "diagnose/fit.h"
 
 #include <stdlib.h>

@@ -120,13 +120,14 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 struct targets {
     const struct clrnn_model *m;
     const struct clrnn_dataset *set;
-    uint32_t S, steps; // number of samples; of labels of a sample
-    uint32_t *group;   // [S] index of the first sample with an equal row
-    int32_t *y;        // class labels of one sample
-    float *real;       // real targets of one sample
-    double *q;         // [C] for each class, the sum of its targets (smoothed one-hot) over one group
-    bool equal_rows;   // some group has several samples
-    bool soft;         // bce: targets between 0 and 1
+    uint32_t S,      // number of samples
+        steps;       // number of labels of a sample
+    uint32_t *group; // [S] index of the first sample with an equal row
+    int32_t *y;      // class labels of one sample
+    float *real;     // real targets of one sample
+    double *q;       // [C] for each class, the sum of its targets (smoothed one-hot) over one group
+    bool equal_rows; // some group has several samples
+    bool soft;       // bce: targets between 0 and 1
 };
 
 // Returns the index after the last sample that may belong to the group whose first sample is `first`.
@@ -144,8 +145,8 @@ static void read_row(const struct targets *t, uint32_t sample, float *row)
         clrnn_dataset_x(t->set, sample, row);
 }
 
-// Whether the rows of samples a and b are equal. `row` [2, T, width]: contains the row of a, then becomes also the row
-// of b. width: number of values per step.
+// Whether the rows of samples a and b are equal. width: number of values per step. `row` [2, T, width]: contains the
+// row of a; the row of b is read into its second part.
 static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t width, float *row)
 {
     float *other = row + clrnn_dataset_info(t->set)->T * width;
@@ -157,8 +158,8 @@ static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t wid
     return !memcmp(row, other, length * width * sizeof(*row));
 }
 
-// Sets t->group. Searches equal rows only if each row has one label: a label of a single step depends on the steps
-// around that step as well.
+// Sets t->group. Searches for equal rows only if each row has one label. Labels of single steps are not grouped: the
+// output at a step depends on the steps around that step as well.
 static enum clrnn_status find_groups(struct targets *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
@@ -196,7 +197,7 @@ static enum clrnn_status find_groups(struct targets *t)
 // ---------------------------------------------------------------- lowest possible losses
 
 // Returns the lowest cross_entropy of a group: the minimum of the sum over classes of -q log p, over all p that the
-// range allows. *from_layers: the part of it that is due to the range.
+// range allows. *from_layers: the part of the returned loss that is due to the range.
 static double class_floor(const struct targets *t, const struct value_range *r, double *from_layers)
 {
     const double C = t->m->outputs, width = r->high - r->low;
@@ -250,9 +251,12 @@ static double binary_floor(const struct value_range *r, double a, double b, doub
 
 // Sums over all groups.
 struct sums {
-    // lowest loss; the part of it that is due to the layers; the weight by which losses are divided; for real targets:
-    // sum, sum of squares and number
-    double floor, layers, weight, y, yy, count;
+    double floor,     // lowest loss
+        layers,       // the part of `floor` that is due to the layers
+        weight,       // the mean loss is `floor` divided by this
+        y,            // sum of the real targets
+        yy,           // sum of squares of the real targets
+        count;        // number of real targets
     double binary[2]; // number of y <= 0.5; of y > 0.5
 };
 

@@ -7,8 +7,9 @@
 #include "train/dataset.h"
 
 struct clrnn_loss_floor {
-    double floor;       // the lowest loss that any weights can reach; 0 in most cases
-    double scale;       // what counts as a large loss: 1; mse: the targets' variance; other regression: see floor.c
+    double floor; // the lowest loss that any weights can reach; 0 in most cases
+    // what counts as a large loss: 1 for classes, the targets' variance for mse; other regression losses: see floor.c
+    double scale;
     const char *reason; // static text that says why `floor` is above 0, or NULL
     bool blocked;       // the layers before the loss keep the loss well above 0 for any weights
     uint32_t classes;   // number of different classes among the samples; 0 for regression

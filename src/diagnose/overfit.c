@@ -24,9 +24,10 @@ struct overfitting {
     struct clrnn_session *session;
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
-    uint32_t still;    // number of the most recent steps, without a break, with a gradient of exactly 0
-    uint32_t at_floor; // if the target cannot be reached: steps at the floor (without a floor: below 0)
-    double started;    // on clrnn_clock
+    uint32_t still; // number of consecutive steps, up to the latest one, with a gradient of exactly 0
+    // if the target cannot be reached: number of steps whose loss is at the floor, or below 0 if there is no floor
+    uint32_t at_floor;
+    double started; // on clrnn_clock
 };
 
 // Whether weight decay moves weights even without a gradient.

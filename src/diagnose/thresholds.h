@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The doctor's thresholds, each with its source.
 //
-// "measured" means: in about seventy small runs with PyTorch 1.13, some with a known fault that was planted and some
-// healthy. The figures are those runs' values that lie closest to the threshold below and above it.
+// "measured" means: in about seventy small runs with PyTorch 1.13, some with a planted fault and some healthy. The
+// figures are values from these runs: those that lie closest to the threshold, below and above it.
 #ifndef CLRNN_SRC_DIAGNOSE_THRESHOLDS_H
 #define CLRNN_SRC_DIAGNOSE_THRESHOLDS_H
 

@@ -16,8 +16,9 @@
 struct search {
     const struct clrnn_compare *c;
     struct clrnn_compare_block *block;
-    uint32_t pass, wanted; // training passes so far; training pass to examine, 0: all evaluation passes
-    bool differs;          // steps before that pass had other losses than in the first run
+    uint32_t pass, // training passes so far
+        wanted;    // number (from 1) of the training pass to examine; 0: examine the evaluation passes
+    bool differs;  // a repeated step had another loss than in the first run
 };
 
 // ---------------------------------------------------------------- reading an op's tensors for the check

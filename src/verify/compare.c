@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Compares devices: runs the training on the reference, also with perturbed numbers, and on each device, all in child
-// processes, and judges the results.
+// Compares devices. Runs the training on the reference, several times on the reference with perturbed numbers, and on
+// each device. Each run has a child process of its own. Then judges the results.
 #include "verify/compare.h"
 
 #include <math.h>

@@ -23,7 +23,8 @@ struct clrnn_compare_block {
     double *curve, *logits, *grads;
     uint32_t logit_count;
     double final_loss, final_accuracy;
-    double first_s, step_s; // seconds of the first step, which builds programs; median of the other steps
+    double first_s, // seconds of the first step, which builds programs
+        step_s;     // median seconds of the other steps
     struct clrnn_timing step_ms;
     double samples_per_s, flops, bytes;
     struct clrnn_peak peak;
@@ -53,8 +54,8 @@ struct clrnn_compare {
 
 // ---------------------------------------------------------------- judge.c: the verdict
 
-/** Returns |value - reference| / max(|reference|, floor). Returns 0 if both are NaN or the same infinity, and infinity
- * in all other cases with a value that is not finite. */
+/** Returns |value - reference| / max(|reference|, floor). Returns 0 if both are NaN or the same infinity. Otherwise
+ * returns infinity if one of them is not finite. */
 double clrnn_compare_deviation(double value, double reference, double floor);
 /** The `floor` for losses: smaller losses are compared by absolute difference. */
 #define COMPARE_LOSS_FLOOR 0.01

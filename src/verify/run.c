@@ -109,8 +109,8 @@ static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct c
     return CLRNN_OK;
 }
 
-// Writes into *b the cost of a step, and timings computed from `each` [count], the seconds of each step after the
-// first. Sorts `each`.
+// Writes the cost and the times of a step to *b. `each` [count]: the seconds of each step after the first; they are
+// sorted here.
 static void time_steps(const struct clrnn_session *t, double *each, uint32_t count, struct clrnn_compare_block *b)
 {
     const struct clrnn_plan_cost cost = clrnn_plan_cost(t->plan);

@@ -35,8 +35,8 @@ static void constant_loss(void **state)
 }
 
 // For real targets 0, 1, 2, 3, 14: `least` is the lowest loss of a constant answer, `zero` the loss of the answer 0.
-// The best answer, named after the case, is the mean for mse (and for huber and smooth_l1 with a threshold above all
-// errors), the median for l1, and the quantile for quantile.
+// The best answer is the mean for mse, the median for l1, and the quantile for quantile. For huber and smooth_l1 it is
+// the mean if their threshold is above all errors.
 static void constant_of_targets(void **state)
 {
     const double sorted[] = {0, 1, 2, 3, 14};

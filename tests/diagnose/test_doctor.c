@@ -10,7 +10,7 @@
 #include "diagnose/thresholds.h"
 #include "tests/model/scratch.h"
 
-// How a case's data differ from healthy data of 64 rows, 6 steps and 3 features; flags.
+// Flags that say how a case's data differ from healthy data of 64 rows, 6 steps and 3 features.
 enum {
     WELL = 0,
     ONE_STEP = 1,         // T = 1
@@ -253,8 +253,8 @@ static void static_findings(struct scratch *s)
         const struct static_case *c = &cases[i];
         struct clrnn_doctor_result r;
         struct clrnn_config *config;
-        // severity of the previous cause: causes must be sorted by severity, since in these cases no effect is more
-        // severe than its cause
+        // Severity of the previous cause. The doctor sorts causes by the gravest severity of a cause and its effects.
+        // In these cases the cause itself has the gravest severity.
         enum clrnn_severity last = CLRNN_SEVERITY_ERROR;
         size_t others = 0;
 

@@ -70,8 +70,9 @@ static const struct ladder_case {
      "+ step_lr per batch: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
      "+ order of the file: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n",
      2, NULL},
-    // The only recurrent layer that may be the base is inside a residual: it must be in the stages in place of the
-    // residual until the residual is added. A pool must be there in place of a concat whose branches end in pools.
+    // The only recurrent layer that may be the base, an lstm, is inside a residual. The lstm must take the place of the
+    // residual in all stages before the residual is added. A pool must take the place of the concat, whose branches end
+    // in pools.
     {"model: {layers: [{conv1d: {out_channels: 8, kernel_size: 3}}, relu, {residual: {layers: [layernorm, "
      "{lstm: {hidden_size: 4, bidirectional: true}}]}}, {groupnorm: {num_groups: 2}}, {concat: {branches: "
      "[[{gru: {hidden_size: 3}}, {pool: {over: final}}], [{attention_pool: {attention_size: 2}}]]}}, "
@@ -92,8 +93,8 @@ static const struct ladder_case {
      "{linear: {out_features: 2}}]}\n"
      "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
      "linear: conv1d, linear 2\nbase: conv1d, gru 4, linear 2\n", 2, NULL},
-    // No linear layer at the end, and weights from a file. The pool of the final state must become the last step while
-    // a layernorm comes directly before it.
+    // No linear layer at the end, and weights from a file. In the stage in which a layernorm comes directly before the
+    // pool, the pool must take the last step instead of the final state.
     {"model: {layers: [{embedding: {num_embeddings: 9, embedding_dim: 5}}, {gru: {hidden_size: 4}}, "
      "layernorm, {lstm: {hidden_size: 3, num_layers: 2, dropout: 0.2}}, {pool: {over: final}}]}\n"
      "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
@@ -333,8 +334,9 @@ static bool learns(struct clrnn_stage_outcome o, const struct clrnn_stage_outcom
     return clrnn_stage_learns(&grow, &o, below, &part);
 }
 
-// Overfitting one batch. A stage must count as learning if the loss reached the target, is still falling, or is low for
-// a stage that adds dropout. It must not if layers keep the loss above the target.
+// Judges stages by the overfitting of one batch. A stage must count as learning if its loss reached the target or is
+// still falling. If the stage adds dropout, a low loss is enough. A stage whose layers keep the loss above the target
+// must not count as learning.
 static void judged_by_heart(void **state)
 {
     struct clrnn_stage_outcome o = well;

@@ -25,7 +25,7 @@ static void write_x(const struct scratch *s, float x[ROWS * STEPS * FEATURES])
 }
 
 // Runs the doctor on a config with model.layers `layers`, the keys `train` under train and the keys `data` under data.
-// `run`: with stages 2 and 3, not only on config and data.
+// `run`: the doctor also runs and trains the model; otherwise it examines only config and data.
 static void examine_layers(struct scratch *s, const char *layers, const char *train, const char *data, bool run,
                            struct clrnn_doctor_result *r)
 {
@@ -218,8 +218,8 @@ static void windows_of_noise(struct scratch *s)
 
 // ---------------------------------------------------------------- with training
 
-// A rare label that the net hardly ever finds must be reported, with balanced weights as its change. The HTML page must
-// show how often each label is found.
+// A rare label that the net hardly ever finds must be reported. The change that the report offers must be balanced
+// weights. The HTML page must show how often each label is found.
 static void rare_label(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];

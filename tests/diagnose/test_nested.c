@@ -48,8 +48,8 @@ static void write_steps(const struct scratch *s)
     scratch_i64(s, "lengths.npy", length, ROWS, 0);
 }
 
-// Writes rows with 1 to 3 labels for ctc. Label 1 (2) is a step at which feature 1 (2) is high; the step after it has
-// only noise.
+// Writes rows with 1 to 3 labels for ctc; a label is 1 or 2. For label k, feature k is high at one step, and the next
+// step has only noise.
 static void write_labels(const struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];
@@ -146,7 +146,7 @@ static const struct fault {
      "model.layers[2] (softmax)", "delete model.layers.2 (softmax)"},
 };
 
-// Each fault must be the only finding. The config with the change that it offers must have no finding.
+// Each fault must be the only finding. The config with the change that the finding offers must have no finding.
 static void faults_inside_are_named_and_mended(struct scratch *s)
 {
     const struct clrnn_doctor_params params = {.static_only = true};

@@ -86,8 +86,8 @@ static void learns(struct scratch *s)
     clrnn_overfit_finish(&a); // a second call must do nothing
 }
 
-// Softmax and round as last layers, together and alone. With both, no step may change the loss, which must be its lower
-// bound plus the error rate.
+// Softmax and round as last layers, together and alone. With both, the gradient must be 0, and the loss must be the
+// lower bound plus the error rate.
 static void softmax_and_round(struct scratch *s)
 {
     const double floor = log(1 + exp(-1));

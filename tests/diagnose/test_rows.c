@@ -218,8 +218,8 @@ static void steps_as_features(struct scratch *s)
     }
 }
 
-// Sine waves with a random phase in each row must be reported if they are stored as (T, N), and must not be if they are
-// stored as (N, T). Noise must not be reported.
+// Sine waves with a random phase in each row must be reported if they are stored as (T, N). If they are stored as
+// (N, T), they must not be reported. Noise must not be reported either.
 static void reshaped_rows(struct scratch *s)
 {
     float x[ROWS * STEPS];
@@ -263,8 +263,9 @@ static void tokens_behind_padding(struct scratch *s)
 }
 
 // One series divided into rows, with train.stateful and batches of 8: row n + 8 starts from the final state of row n.
-// If the rows are in the order of the series, row n + 8 does not continue row n: must be reported. If the series is
-// first divided into 8 strips and row n is from strip n % 8, it does: must not be reported.
+// If the rows are in the order of the series, row n + 8 does not continue row n. The doctor must report that. If the
+// series is first divided into 8 strips and row n is from strip n % 8, row n + 8 continues row n. Then the doctor must
+// report nothing.
 static void rows_that_carry_states(struct scratch *s)
 {
     enum { BATCH = 8, PARTS = ROWS / BATCH };

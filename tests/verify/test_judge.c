@@ -67,7 +67,7 @@ static void make(struct made *m)
     make_run(&m->device, 5e-5);
 }
 
-// Judges the device's run, as its child process and the parent do.
+// Judges the device's run with the calls that clrnn compare makes in the device's process and in the parent.
 static enum clrnn_verdict judge(struct made *m, const char *ending)
 {
     clrnn_compare_find_bounds(&m->c);

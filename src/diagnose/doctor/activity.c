@@ -185,8 +185,8 @@ static enum clrnn_status read_weights(const struct clrnn_session *p, const struc
     return clrnn_session_read(p, in[RNN_BIAS_HH], &w->bias_hh);
 }
 
-// Returns the pre-activation of row j of the gates' weights for the input x [C] and the previous state h [H] (NULL:
-// zeros).
+// Returns the value of a gate before its activation. j: the gate's row in the weights. x [C]: the input. h [H]: the
+// previous state; NULL: zeros.
 static double gate(const struct clrnn_op *op, const struct gate_weights *w, size_t j, const double *x, const double *h)
 {
     const uint32_t H = op->rnn.H;

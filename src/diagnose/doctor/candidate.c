@@ -155,8 +155,8 @@ static char *own_init(const struct clrnn_config *c, size_t at)
                : clrnn_format("%s", "");
 }
 
-// Whether layer `at` may be widened. Returns false if it sets the width of f(x) in a residual, since f(x) and x must
-// have the same width. Returns false also if the next layer that depends on its width is a residual or concat.
+// Whether layer `at` may be widened. It may not if it sets the width of f(x) in a residual, since f(x) and x must have
+// the same width. It also may not if a residual or concat reads its output, directly or through layers without weights.
 static bool may_widen(const struct clrnn_config *c, size_t at)
 {
     size_t next = at;
@@ -213,8 +213,8 @@ static char *balanced(const struct clrnn_loss_config *l)
 
 static char *make(const struct clrnn_doctor *d, enum kind kind)
 {
-    // These changes are not offered with --init: the weights of that file would not fit the changed layers, or would
-    // replace what a layer's init sets.
+    // These changes are not offered with --init. The weights in its file would not fit the changed layers or, with
+    // NO_INIT, would replace what a layer's init sets.
     static char *(*const other_shapes[])(const struct clrnn_config *, size_t) = {
         [NO_INIT] = own_init, [GATED] = gated, [NO_LAST_RELU] = no_last_relu, [WIDER] = wider};
     const struct clrnn_config *c = d->config;

@@ -88,8 +88,9 @@ static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_t
     return CLRNN_OK;
 }
 
-// Runs the same training with normalised targets, if the targets' mean or deviation is large and the net is hardly
-// better than a constant answer or worse than a linear model. Keeps the result in c->scaled if it is far better.
+// Runs the same training with normalised targets and keeps the result in c->scaled if it is far better. Two conditions
+// must hold. The mean or deviation of the targets is large. The net is worse than a linear model, or hardly better than
+// a constant answer.
 static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor *d = v->d;
@@ -126,13 +127,13 @@ static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trac
 }
 
 struct repeats {
-    // sum of squared differences between the targets of each output and each feature
+    // off[o][k]: sum of (feature k - target)^2 over all targets of output o
     double off[NAIVE_OUTPUTS][NAIVE_FEATURES];
     double y, yy, count; // sum, sum of squares and number of all targets
 };
 
-// Adds the differences between a row's targets and the features of its last step or, if each time step has a target,
-// the features of that step.
+// Adds the differences between a row's targets and the features of its last step. If each time step has targets, takes
+// the features of the target's step.
 static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t row, const float *x, const float *y)
 {
     const uint32_t outputs = MAX2(s->info->targets, 1u), features = MIN2(s->C, NAIVE_FEATURES);
@@ -155,7 +156,7 @@ static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t 
 }
 
 // For each output, finds the feature that is closest to its targets. Sets c->naive to the R2, over all outputs, of
-// predicting these features.
+// predicting the targets by these features.
 static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint32_t outputs, uint32_t features)
 {
     double off = 0;
@@ -286,8 +287,8 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
 }
 
 // Returns how large an output can become in the whole run; infinity for sgd. A step of any other optimiser moves a
-// weight by at most lr. For inputs of size 1, the bias and each of the `width` weights of an output of the last linear
-// layer therefore add at most lr * steps.
+// weight by about lr at most. An output of the last linear layer has a bias and `width` weights. For inputs of size 1,
+// each of them adds at most lr * steps.
 static double reach(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_config *config = v->d->config;
@@ -438,7 +439,7 @@ static void judge_naive(struct clrnn_examination *v, const struct clrnn_trace *c
     clrnn_doctor_evidence(d, "repeating %s has %.4f, the net at best %.4f", repeated(d, c, what), c->naive, best);
 }
 
-// Reports that a linear model predicts as well as the net, unless a repeated value was reported to do so.
+// Reports that a linear model predicts as well as the net, unless judge_naive reported that a repeated value does.
 static void judge_as_linear(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;

@@ -15,10 +15,11 @@
 struct check {
     struct clrnn_examination *v;
     struct clrnn_device *ref;
-    struct clrnn_session *here, *there; // here: on the device; there: on ref
-    size_t worst;                       // model entry whose gradients differ most
-    struct clrnn_gradient_error error;  // error of the entry `worst`
-    double most;                        // largest gradient norm of any parameter
+    struct clrnn_session *here,        // on the device
+        *there;                        // on ref
+    size_t worst;                      // model entry whose gradients differ most
+    struct clrnn_gradient_error error; // error of the entry `worst`
+    double most;                       // largest gradient norm of any parameter
 };
 
 static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most)
@@ -76,8 +77,8 @@ static enum clrnn_status compare(struct check *c)
     return CLRNN_OK;
 }
 
-// Sets *slope to (L(w + h) - L(w - h)) / 2h in double, where L is the loss, h is 1e-5, and w is the element that
-// differs most of the parameter whose gradient differs most.
+// Sets *slope to (L(w + h) - L(w - h)) / 2h in double, where L is the loss and h is 1e-5. w is an element of the
+// parameter c->worst: the element whose gradients on the device and on ref differ most.
 static enum clrnn_status difference(struct check *c, double *slope)
 {
     struct clrnn_model *m = c->there->model;

@@ -44,8 +44,8 @@ static void check_round(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_remove_layer(d, at);
 }
 
-// Reports that the dropout probability p, the value of `key` in a recurrent layer, leaves few of `units` units. `what`:
-// which units they are.
+// Reports that dropout in a recurrent layer leaves few of its units. p: the probability, set by the config key `key`,
+// of dropping a unit. `units`: number of units. `what`: text that says which units.
 static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key, double p, uint32_t units,
                              const char *what)
 {
@@ -127,8 +127,8 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_remedy(d, "%s.dropout.p=0.5 or less", clrnn_layer_entry(c, at, entry));
         clrnn_doctor_set_layer(d, at, "p=0.5");
     }
-    // Dropout changes the variance, and activations and pools pass the change on to a batchnorm. A linear layer passes
-    // it on as well, but is not skipped here: dropout, linear, batchnorm is common and learns.
+    // Dropout changes the variance. Activations and pools pass the change on to a batchnorm, so they are skipped here.
+    // A linear layer passes it on as well, but the sequence dropout, linear, batchnorm is common and learns.
     while (next != SIZE_MAX && (clrnn_layer_is_activation(&c->layer[next]) || c->layer[next].kind == CLRNN_LAYER_POOL))
         next = clrnn_layer_after(c, next);
     if (p <= 0 || next == SIZE_MAX || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: checks the quality of the trained model: whether it uses its inputs, fits the labels, and does as well in
-// eval mode and on validation rows.
+// Stage 3: checks whether the trained model uses its inputs and fits the labels. Also checks whether the model is as
+// good in eval mode as in train mode, and as good on validation rows as on training rows.
 #include <math.h>
 #include <stdio.h>
 
@@ -193,7 +193,7 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
     };
     struct clrnn_doctor *d = v->d;
 
-    // with real labels, too, a net without nonlinear layers may do no better than with shuffled ones
+    // a net without nonlinear layers may fit real labels no better than shuffled ones
     if (!clrnn_trace_looks_random(v, c) || d->only_linear)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
@@ -210,8 +210,8 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
         clrnn_doctor_evidence(d, ", a linear model %.3f", c->linear.quality);
 }
 
-// Reports targets whose deviation is far above the size of an error (beta or delta; l1: 1) above which a robust loss
-// grows linearly. The gradient of the loss then shows only the sign of an error, not its size.
+// Reports targets that deviate by far more than the limit of a robust loss (beta or delta; for l1: 1). For errors above
+// the limit, the loss grows linearly, and its gradient shows only the sign of an error, not its size.
 static void judge_robust(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;

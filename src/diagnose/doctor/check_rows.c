@@ -124,9 +124,10 @@ static void check_axes(struct clrnn_doctor *d)
 // ---------------------------------------------------------------- labels
 
 struct ignored {
-    uint64_t rows;           // number of rows whose labels are all ignored, or whose weight is 0
-    uint64_t batches, first; // number of batches of only such rows, in file order; index of the first one
-    double expected;         // expected number of such batches in a random order
+    uint64_t rows;    // number of rows whose labels are all ignored, or whose weight is 0
+    uint64_t batches, // number of batches, in file order, that consist of such rows
+        first;        // index of the first of these batches
+    double expected;  // expected number of such batches in a random order
 };
 
 static struct ignored count_ignored(const struct clrnn_doctor *d)

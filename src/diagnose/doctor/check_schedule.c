@@ -11,14 +11,18 @@
 
 /** The learning rates of a run. */
 struct forecast {
-    double first, last, most, sum, peak; // peak: the lr that the schedule scales
-    // steps: number of steps; kept: how many have at least 1% of the peak lr; tiny_from: index of the step from which
-    // on every lr is below `tiny` (equal to `steps`: there is no such step)
-    uint64_t steps, kept, tiny_from;
+    double first,   // lr of the first step
+        last,       // lr of the last step
+        most,       // highest lr
+        sum,        // sum of lr over all steps
+        peak;       // lr that the schedule scales
+    uint64_t steps, // number of steps
+        kept,       // number of steps that have at least 1% of the peak lr
+        tiny_from;  // index of the step from which on every lr is below `tiny`; equal to `steps`: there is none
 };
 
-// Returns the root mean square of the initial weights, which are drawn uniformly from +-1/sqrt(fan), as in PyTorch, for
-// the widest layer.
+// Returns the root mean square of the initial weights of the widest layer. As in PyTorch, these are drawn uniformly
+// from +-1/sqrt(fan). Considers recurrent layers and a linear first layer.
 static double typical_weight(const struct clrnn_doctor *d)
 {
     double fan = 1;
@@ -31,7 +35,7 @@ static double typical_weight(const struct clrnn_doctor *d)
         else if (l->kind == CLRNN_LAYER_LINEAR && i == 0)
             fan = fmax(fan, d->train_scan.info->C);
     }
-    return 1 / sqrt(3 * fan); // root mean square of uniform within 1/sqrt(fan)
+    return 1 / sqrt(3 * fan); // root mean square of a uniform distribution within +-1/sqrt(fan)
 }
 
 static struct forecast make_forecast(const struct clrnn_doctor *d, bool per_batch, double tiny)
@@ -87,8 +91,8 @@ static bool step_is_lr(enum clrnn_optimizer_kind kind)
     return kind != CLRNN_OPTIMIZER_SGD;
 }
 
-// Offers also to raise the config's lr to Adam's default of 0.001 if it is lower, since the corrected schedule starts
-// from that lr.
+// If the config's lr is below Adam's default of 0.001, also offers to raise it to this default: the corrected schedule
+// starts from the config's lr.
 static void fix_low_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
@@ -195,7 +199,7 @@ static void odd_lr(struct clrnn_doctor *d, bool high)
 {
     const enum clrnn_optimizer_kind kind = d->config->train.optimizer.kind;
     const char *word = clrnn_optimizer_word(kind);
-    // PyTorch's default lr; for sgd, which has no default, a value that works for recurrent networks
+    // PyTorch's default lr; for sgd, a value that works for recurrent networks
     const char *usual = kind == CLRNN_OPTIMIZER_SGD || kind == CLRNN_OPTIMIZER_RMSPROP ? "0.01" : "0.001";
 
     clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);

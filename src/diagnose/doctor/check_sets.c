@@ -123,7 +123,7 @@ static void shifted(struct clrnn_doctor *d, const char *where)
     clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_SHIFT, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "%s", where);
     if (d->train_scan.series || d->valid_scan.series ||
-        d->sorted) // advises no random split, which would put steps of one stretch into both sets
+        d->sorted) // advises no random split: it would put steps of one stretch into both sets
         clrnn_doctor_remedy(
             d, "%sa series that drifts is learnt better as differences from step to step",
             d->config->data.standard ? "" : "scale both sets with the same numbers (data.normalize=standard); ");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks whether train.bptt divides any row into shorter pieces. With train.stateful a row starts from the
-// final state of the row one batch earlier: checks whether it also continues the values of that row.
+// Stage 1: checks whether train.bptt divides any row into shorter pieces. With train.stateful, a row starts from the
+// final state of the row one batch earlier. Checks whether the row also continues the values of that earlier row.
 #include <math.h>
 #include <stdlib.h>
 

@@ -85,7 +85,7 @@ static enum clrnn_status make_fixed(struct clrnn_doctor *d)
     return st;
 }
 
-// Adds to the verdict what the kept changes bring together.
+// Adds to the verdict the result of the trial with all kept changes.
 static enum clrnn_status say_what_all_bring(const struct clrnn_doctor *d)
 {
     char *text, *longer;
@@ -157,7 +157,7 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     TRY(clrnn_doctor_compare_sets(d));
     TRY(d->status);
     if (d->sorted && (d->params->static_only || d->params->no_train || d->not_run))
-        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // no training shows if the order harms
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // no training will show whether the order does harm
     if (d->params->static_only || d->not_run || clrnn_doctor_stopped(d))
         return CLRNN_OK;
     if (clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM))

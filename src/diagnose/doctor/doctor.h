@@ -18,53 +18,63 @@ struct clrnn_scan {
     const struct clrnn_dataset_info *info;
     uint32_t C; // features; 1 for tokens
     // statistics of X over valid steps
-    uint64_t bad_values, steps;              // values that are NaN or infinite; valid steps of all rows
+    uint64_t bad_values,                     // number of values that are NaN or infinite
+        steps;                               // number of valid steps of all rows
     uint32_t bad_row, bad_step, bad_feature; // position of the first bad value
     double bad_value;                        // the first bad value
     double *mean, *rms, *least, *most;       // [C], of finite values
     uint32_t sample_count;
-    float *sample;                    // [sample_count, C] features at (row, step) pairs spread over the set
-    uint64_t (*hash)[2];              // [S] 128-bit hash of each row's valid steps
-    uint32_t shortest, longest;       // lengths of the shortest and longest row, in valid steps
-    double pad_rows, pad_share;       // fraction of padded rows; mean fraction of a padded row that is padding
-    uint64_t bad_tokens, real_tokens; // tokens out of range; tokens that are not whole numbers
+    float *sample;              // [sample_count, C] features at (row, step) pairs spread over the set
+    uint64_t (*hash)[2];        // [S] 128-bit hash of each row's valid steps
+    uint32_t shortest, longest; // lengths of the shortest and longest row, in valid steps
+    double pad_rows,            // fraction of rows that are padded
+        pad_share;              // mean fraction of padding in the steps of a padded row
+    uint64_t bad_tokens,        // number of tokens out of range
+        real_tokens;            // number of tokens that are not whole numbers
     double least_token, most_token;
     uint32_t bad_token_row, real_token_row;
     double real_token; // the first token that is not a whole number
     // rows relative to their neighbours, from a sample of rows
-    double front_rows;                    // of the padded rows, the fraction with padding in front
-    uint32_t counter;                     // index of a feature that numbers the rows; UINT32_MAX: none
-    double counter_first, counter_last;   // lowest and highest value of the feature `counter`
-    double across_features, across_steps; // mean correlation of neighbouring features; of neighbouring steps
-    bool series;                          // rows are overlapping windows of one series
-    // If X was stored as (T, N, C) and wrongly reshaped to (N, T, C) (reshaped.c): number of stored steps between two
-    // steps that follow each other in a series; 0: X was not reshaped.
+    double front_rows;                  // of the padded rows, the fraction with padding in front
+    uint32_t counter;                   // index of a feature that numbers the rows; UINT32_MAX: none
+    double counter_first, counter_last; // lowest and highest value of the feature `counter`
+    double across_features,             // mean correlation of neighbouring features
+        across_steps;                   // mean correlation of neighbouring steps
+    bool series;                        // rows are overlapping windows of one series
+    // If X was stored as (T, N, C) and wrongly reshaped to (N, T, C) (reshaped.c): number of steps of X from one step
+    // of a sample to the sample's next step. 0: X was not reshaped.
     uint32_t reshaped;
-    double reshaped_near, reshaped_far; // correlation of neighbouring steps; of steps `reshaped` apart
-    double feature_windows;             // T = 1: fraction of rows that equal the row before, shifted by one feature
+    double reshaped_near,   // correlation of neighbouring steps of X
+        reshaped_far;       // correlation of steps of X that are `reshaped` steps apart
+    double feature_windows; // T = 1: fraction of rows that equal the row before, shifted by one feature
     // statistics of y
-    uint64_t labels, bad_labels;
+    uint64_t labels,         // number of labels that are not ignored
+        bad_labels;          // number of these that do not suit the loss
     unsigned char *labelled; // [S] whether a row has a label that is not ignored, and a sample weight above 0
     uint32_t bad_label_row;
     double bad_label, least_label, most_label;
     uint32_t classes;     // size of `count`: the model's outputs; bce: 2; regression: 0
     uint64_t *count;      // [classes] number of labels of each class
-    double *weight;       // [classes] sum of the sample weights of these labels; NULL: no sample weights
+    double *weight;       // [classes] sum of the sample weights of each class's labels; NULL: no sample weights
     uint64_t (*label)[2]; // [targets, 2] number of zeros and ones of each label; NULL: samples have one label
     // ctc only
-    uint64_t blank_labels;                    // labels equal to the blank
-    uint32_t long_targets, blank_row;         // rows with too few steps for their labels; first row with a blank
-    uint32_t long_row, long_need, long_steps; // first row of long_targets: index, needed steps, output steps
-    // train.stateful: median distance from a row's last step to the first step of the next row (join_next), and to the
-    // first step of the row one batch later (join_batch). Both are divided by the median distance between neighbouring
-    // steps of a row. 0: not measured
-    double join_next, join_batch;
-    double y_mean, y_std, y_square; // of real targets; y_square: mean of squares
-    double *y_sample;               // [y_sample_count] first target of each of the first 4096 rows, if finite
+    uint64_t blank_labels; // labels equal to the blank
+    uint32_t long_targets, // number of rows with too few steps for their labels
+        blank_row;         // first row with a blank
+    uint32_t long_row,     // first row with too few steps for its labels
+        long_need,         // number of steps that its labels need
+        long_steps;        // number of its output steps
+    // train.stateful: median distance from a row's last step to a later row's first step. Both are divided by the
+    // median distance between neighbouring steps of a row. 0: not measured
+    double join_next,     // to the next row
+        join_batch;       // to the row one batch later
+    double y_mean, y_std, // of real targets
+        y_square;         // mean of squares of real targets
+    double *y_sample;     // [y_sample_count] first target of each of the first 4096 rows, if finite
     uint32_t y_sample_count;
-    // number of rows whose label differs from the label of the previous row: in the order of the file; expected in a
-    // random order. 0: not applicable
-    double changes, changes_expected;
+    // number of rows whose label differs from the label of the previous row; 0: not applicable
+    double changes,           // in the order of the file
+        changes_expected;     // expected in a random order
     double y_autocorrelation; // regression: correlation of neighbouring rows' targets
 };
 
@@ -80,7 +90,7 @@ struct clrnn_trial {
     double *loss;    // [steps] loss of each training step
     enum clrnn_loss_kind loss_kind;
     bool weighted;                         // the loss has weights
-    struct clrnn_eval_result train, valid; // on up to 2048 rows of each set; if `counted` is 0: not evaluated
+    struct clrnn_eval_result train, valid; // results on up to 2048 rows of each set; `counted` 0: not evaluated
     uint32_t pairs;                        // number of rows in the two arrays below
     float *target, *prediction;            // [pairs] regression: target and prediction of some rows; NULL: none
 };
@@ -92,7 +102,7 @@ struct clrnn_doctor {
     struct clrnn_config *enlarged;     // copy with batches large enough for batchnorm; NULL: not needed
     const struct clrnn_doctor_params *params;
     struct clrnn_doctor_result *result;
-    enum clrnn_status status; // of adding findings: CLRNN_OK or CLRNN_ERR_MEMORY
+    enum clrnn_status status; // CLRNN_ERR_MEMORY if memory for a finding ran out, else CLRNN_OK
     double seconds;           // params.seconds, or the default
 
     struct clrnn_dataset *train, *valid; // valid may be NULL
@@ -109,7 +119,8 @@ struct clrnn_doctor {
 
     double chance; // loss of the best constant answer (constant.h); NaN: not known
     struct {
-        double *layer, *time; // gradient norms by layer [layers] and time step [T]; NULL: not measured
+        double *layer, // [layers] gradient norm of each layer; NULL: not measured
+            *time;     // [T] gradient norm of each time step; NULL: not measured
         uint32_t T;
     } gradient[2];            // before and after the short training
     double started;           // start time on clrnn_clock
@@ -137,8 +148,8 @@ void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_
 /** Adds a line to the `set` of the last finding. The line is a config change that certainly removes the fault. The
  * result's `fixed` is the config with all these changes. */
 void clrnn_doctor_set(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** As clrnn_doctor_set, with a line that sets a key of a layer ("dropout=0.3"), that deletes a layer, or that balances
- * the class weights. */
+/** Add a config change, as clrnn_doctor_set does. set_layer: sets a key of a layer ("dropout=0.3"). remove_layer:
+ * deletes a layer. balance: balances the class weights. */
 void clrnn_doctor_set_layer(struct clrnn_doctor *d, size_t layer, const char *setting);
 void clrnn_doctor_remove_layer(struct clrnn_doctor *d, size_t layer);
 void clrnn_doctor_balance(struct clrnn_doctor *d);
@@ -221,8 +232,8 @@ void clrnn_doctor_check_each_label(struct clrnn_doctor *d);
 /** Reports sample weights (scan.weight) that favour the commonest class, or leave a class out. */
 void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare);
 /** Reports that training does not shuffle the rows (shuffle: false), both when the data set's rows are sorted by label
- * and when they are not. `harm`: text on how much better the same training with shuffled rows is; NULL: it was not
- * tried, or is no better. */
+ * and when they are not. `harm`: text that says how much better the same training is if it shuffles the rows. NULL:
+ * this was not tried, or it is no better. */
 void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm);
 
 /** Runs stage 2, the probes, and stage 3, the short training. */

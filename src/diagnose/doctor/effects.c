@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finds which finding follows from which other finding, from the results of the trials of remedies.
+// Decides, by the results of the trials of remedies, which findings are the causes of other findings.
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +26,9 @@ static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, 
     return f;
 }
 
-// If a remedy made the model learn: sets follows_from of the findings that were measured while it did not learn to the
-// finding with that remedy. Leaves out findings that offer a change or whose own root cause has a remedy that helped.
+// If remedies made the model learn, the first finding whose remedy helped becomes the cause (follows_from) of findings
+// that were measured while the model did not learn. Leaves out findings that offer a change, and findings whose own
+// root cause has a remedy that helped.
 static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
     static const char *const ids[] = {"vanishing-gradient", "saturated-units",     "loss-flat",
@@ -47,7 +48,7 @@ static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *b
                 r->finding[i].follows_from = cause;
 }
 
-// Sets the remedy of each finding that follows from another one and offers no change: to mend the root cause.
+// If a finding follows from another one and offers no change, sets its remedy to the advice to mend the root cause.
 static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
 {
     struct clrnn_doctor_result *r = d->result;

@@ -146,8 +146,8 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
     return step->text ? CLRNN_OK : no_memory(s);
 }
 
-// Searches, by bisection, for the first part with which the base no longer learns better than the config. The base
-// alone does learn better.
+// Finds, by bisection, the first part with which the base (grow.h) no longer learns better than the config as given.
+// The base without any part must learn better.
 static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struct clrnn_growstep *step)
 {
     size_t low = 0, high = s->ladder.count;

@@ -10,7 +10,7 @@ struct clrnn_growstep {
     char *text;               // what was tried and its result; NULL: nothing could be tried
     char *remedy;             // what to do about the part that was found; NULL: nothing is known
     bool nothing_learns;      // not even the simplest net of this kind learns
-    char *change;             // change text as in a finding's `set` that helped; NULL: none
+    char *change;             // the change that helped, in the format of a finding's `set`; NULL: none
     struct clrnn_trial trial; // the short training of the config with the change
 };
 

@@ -25,13 +25,18 @@
 
 struct fit {
     const struct clrnn_config *config;
-    uint32_t n, d, K;     // number of samples; of inputs, including a constant 1; of outputs
-    float *x;             // [n, d] standardised inputs
-    double *mean, *scale; // [d - 1] of each input; scale: 1 / standard deviation, or 0
-    float *y;             // [n] class or target
-    double *w, *v, *g;    // [K, d] weights; the point at which the gradient is computed; gradient
-    double *scores;       // [K] outputs of one sample
-    float *row;           // [T, C] one sample as the data set has it
+    uint32_t n,     // number of samples
+        d,          // number of inputs, including a constant 1
+        K;          // number of outputs
+    float *x;       // [n, d] standardised inputs
+    double *mean,   // [d - 1] mean of each input
+        *scale;     // [d - 1] 1 / standard deviation of each input, or 0
+    float *y;       // [n] class or target
+    double *w,      // [K, d] weights
+        *v,         // [K, d] the point at which the gradient is computed
+        *g;         // [K, d] gradient
+    double *scores; // [K] outputs of one sample
+    float *row;     // [T, C] one sample as the data set has it
 };
 
 static bool regression(const struct fit *f)

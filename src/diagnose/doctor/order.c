@@ -36,7 +36,7 @@ bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
 
     for (size_t k = 0; k < CLRNN_FINDING_LOSS_NOT_FINITE; k++)
         known = known || clrnn_finding_table[k].id == id;
-    for (size_t i = 0; i < r->count && !known; i++) // also a fact: the target equals an input
+    for (size_t i = 0; i < r->count && !known; i++) // a target that equals an input is a fact as well
         known = r->finding[i].id == id && r->finding[i].severity == CLRNN_SEVERITY_ERROR &&
                 id == clrnn_finding_table[CLRNN_FINDING_NO_BETTER_THAN_NAIVE].id;
     for (size_t i = 0; i < r->count && known; i++)
@@ -100,12 +100,13 @@ static size_t rank(const char *id)
     return SIZE_MAX;
 }
 
-// Whether cause a comes before cause b. They are compared by these criteria in turn, until one differs:
-// - a cause that is more than a note, or has an effect that is, comes before one that is not;
-// - a cause whose remedy helps comes before others;
-// - the graver severity comes first (of the cause or its effects);
-// - a cause whose remedy was not tried comes before one whose remedy did not help;
-// - the cause with more effects, then with the lower rank(), then the one found earlier comes first.
+// Whether cause a comes before cause b. The causes are compared by these criteria in turn, until one differs. The
+// severity is the gravest one of the cause and its effects.
+// - A severity above a note comes first.
+// - A cause whose remedy helps comes first.
+// - The graver severity comes first.
+// - A cause whose remedy was not tried comes before one whose remedy did not help.
+// - The cause with more effects comes first, then the one with the lower rank(), then the one found earlier.
 static bool before(const struct order *o, const struct clrnn_doctor_result *r, size_t a, size_t b)
 {
     const size_t rank_a = rank(r->finding[a].id), rank_b = rank(r->finding[b].id);

@@ -31,8 +31,8 @@ double clrnn_trace_median(const struct clrnn_trace *c)
     return median;
 }
 
-// Whether time ran out while the loss was still falling: the final loss is then unknown. A ctc loss may stay on a
-// plateau before it falls, so for ctc only whether time ran out counts.
+// Whether time ran out while the loss was still falling: the final loss is then unknown. For ctc, returns whether time
+// ran out: a ctc loss may stay on a plateau before it falls.
 bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 {
     const uint32_t n = c->window_count;

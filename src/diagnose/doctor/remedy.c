@@ -44,9 +44,9 @@ static bool stops_gradients(const struct clrnn_trying *t, const struct clrnn_fin
     return false;
 }
 
-// Called when a change helps in addition to changes that made no difference by themselves. It may help only together
-// with them. Findings whose change made no difference therefore count as not tried; findings from which a zero gradient
-// follows count as helpful.
+// Called when a change helps in addition to kept changes that made no difference by themselves. Perhaps it helps only
+// together with these. Findings whose change made no difference therefore count as not tried. Findings that count as
+// not tried already, and from which a zero gradient follows, count as helpful.
 static void share_success(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -96,8 +96,8 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
     return st;
 }
 
-// Whether `other` comes after `f`, has the same kind, and its change has not been tried. If so, the changes of both are
-// tried together.
+// Whether `other` comes after `f`, has the same kind, and offers a change that was not tried. If so, the changes of
+// both are tried together.
 static bool goes_with(const struct clrnn_finding *f, const struct clrnn_finding *other)
 {
     return other > f && other->id == f->id && other->set && !*other->tried;
@@ -168,8 +168,8 @@ static enum clrnn_status try_finding(struct clrnn_trying *t, struct clrnn_findin
     return st;
 }
 
-// Used if no trial is run. Withdraws the change of `f` if it makes the config invalid. Otherwise writes into f that the
-// change was not tried, and `why`.
+// Used if no trial is run. Withdraws the change of `f` if the change makes the config invalid. Otherwise writes into
+// f->tried that the change was not tried, and the reason `why`.
 static enum clrnn_status check_only(struct clrnn_trying *t, struct clrnn_finding *f, const char *why)
 {
     const char *set = f->set;
@@ -249,9 +249,9 @@ static enum clrnn_status cut_short(struct clrnn_trying *t)
     return CLRNN_OK;
 }
 
-// If the net is as good as a linear model on the validation rows and no change that was tried is better, lowers
-// underfitting and time-ignored to notes: the remaining loss may be noise in the labels, and the labels may not depend
-// on the order of time steps.
+// Lowers underfitting and time-ignored to notes if the net is as good as a linear model on the validation rows, and no
+// change helped. The remaining loss may be noise in the labels, and the labels may not depend on the order of time
+// steps.
 static enum clrnn_status excuse_noise(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: detects X that was stored as (T, N, C) and reshaped to (N, T, C) instead of exchanging the axes. The steps
-// of a sample are then not in one row, but N steps apart in different rows.
+// Stage 1: detects X that was stored as (T, N, C) and made (N, T, C) by a reshape, which does not exchange the axes.
+// The steps of a sample are then not in one row, but N steps apart in different rows.
 #include <math.h>
 #include <stdlib.h>
 
@@ -66,9 +66,9 @@ static double correlate(const struct series *z, uint32_t apart, uint32_t stride,
     return sum / fmax(count, 1);
 }
 
-// Returns the distance, of at least T steps, at which steps correlate, although neighbouring steps do not, and steps at
-// that distance + 1 or - 1 do not either. 0: there is none. *near, *far: correlation of neighbouring steps, and of
-// steps at that distance.
+// Returns the distance, of at least T steps, at which steps correlate best. Steps must not correlate with their
+// neighbours, nor at a distance that is one step shorter or longer. 0: there is no such distance. *near: correlation of
+// neighbouring steps. *far: correlation of steps at the returned distance.
 static uint32_t find_distance(const struct series *z, uint32_t T, double *near, double *far)
 {
     const double high = clrnn_threshold.reshaped, low = clrnn_threshold.reshaped_other;

@@ -12,7 +12,7 @@
 #define ROWS 512u      // maximum number of rows looked at
 #define CELLS 4000000u // maximum number of values in these rows
 #define COUNTERS 8u    // candidates for a column that counts rows
-#define COUNTING 0.1   // left_of_line() of row numbers is below this / S; of sorted random values: about 1 / S
+#define COUNTING 0.1   // row numbers have a left_of_line() below this / S; sorted random values have about 1 / S
 
 // Whether a row's padding is in front: its first T - length steps are all equal, and its last step differs from them.
 static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const float *x)
@@ -35,8 +35,8 @@ static int32_t padding_token(const struct clrnn_doctor *d, const struct clrnn_sc
                : -1;
 }
 
-// Sets front_rows. Of the rows that begin or end with the token `padding`, it is the fraction that only begin with it;
-// 0 if there are few such rows.
+// Sets front_rows to the fraction of padded rows that begin, but do not end, with the token `padding`. Rows that begin
+// or end with this token count as padded. If there are few of them, sets front_rows to 0.
 static void look_for_token(struct clrnn_scan *s, int32_t padding, uint32_t rows, uint32_t stride, float *x)
 {
     uint32_t padded = 0, front = 0;
@@ -152,7 +152,7 @@ static enum clrnn_status find_counter(struct clrnn_doctor *d, struct clrnn_scan 
         const double range = s->most[c] - s->least[c], middle = (s->most[c] + s->least[c]) / 2;
         const double deviation = sqrt(fmax(s->rms[c] * s->rms[c] - s->mean[c] * s->mean[c], 0));
 
-        // skips features whose values are not spread evenly, as row numbers are
+        // skips features whose values, unlike row numbers, are not spread evenly
         if (!(deviation > 0) || fabs(range / deviation / sqrt(12) - 1) > 0.1 ||
             fabs(s->mean[c] - middle) > 0.05 * range)
             continue;

@@ -16,10 +16,13 @@ struct clrnn_activity_units {
 
 /** Measurements of one forward and backward pass in train mode. */
 struct clrnn_activity {
-    double loss, norm;              // loss of the batch; norm of the whole gradient
-    double *layer_norm;             // [config.layer_count] gradient norm of each layer's parameters
-    size_t first_layer, last_layer; // first and last config layer with weights
-    double first_norm, last_norm;   // gradient norms of these two layers
+    double loss,        // loss of the batch
+        norm;           // norm of the whole gradient
+    double *layer_norm; // [config.layer_count] gradient norm of each layer's parameters
+    size_t first_layer, // first config layer with weights
+        last_layer;     // last config layer with weights
+    double first_norm,  // gradient norm of the layer first_layer
+        last_norm;      // gradient norm of the layer last_layer
     uint32_t T;
     double *time; // [T] norm of the gradient of the first recurrent layer's input, by time step; NULL: none
     size_t unit_count;
@@ -32,26 +35,30 @@ struct clrnn_examination {
     struct clrnn_doctor *d;
     struct clrnn_data_sets data; // the doctor's data sets
     uint32_t train_rows, valid_rows;
-    uint32_t *rows;                 // [S] the training rows in a random order that depends only on the seed
-    uint32_t probe_rows, eval_rows; // batch size of the probe; of evaluation
-    bool drop_last;                 // train.drop_last, or true because batchnorm cannot run the last batch
-    double chance;                  // loss of the best constant answer (constant.h)
-    double expected;                // loss of uniform predictions; regression: loss if all predictions are 0
+    uint32_t *rows;      // [S] the training rows in a random order that depends only on the seed
+    uint32_t probe_rows, // batch size of the probe
+        eval_rows;       // batch size of evaluations
+    bool drop_last;      // train.drop_last, or true because batchnorm cannot run the last batch
+    double chance;       // loss of the best constant answer (constant.h)
+    double expected;     // loss of uniform predictions; regression: loss if all predictions are 0
 
     struct clrnn_session *session; // of the short training
     // shares the model of `session`; runs passes in CLRNN_MODE_GRADIENT over the first of `rows`, and keeps all tensors
     // readable
     struct clrnn_session *probe;
-    struct clrnn_activity start, end;  // before and after the short training
-    double initial_loss, initial_norm; // of the batch of `start`
+    struct clrnn_activity start, end;  // measured before and after the short training
+    double initial_loss, initial_norm; // loss and gradient norm in the measurement `start`
 
     bool no_gradient;  // no parameter has a gradient
     bool batch_is_off; // no parameter has a gradient on the batch to overfit, but other batches have one
     bool overfits;     // one batch was overfitted
     uint32_t overfit_steps, overfit_rows;
-    // losses on that batch: first, lowest, last; lowest possible loss with label smoothing
-    double overfit_first, overfit_lowest, overfit_last, overfit_floor;
-    bool overfit_still; // the loss had stopped falling at the end
+    // losses on that batch
+    double overfit_first, // first loss
+        overfit_lowest,   // lowest loss
+        overfit_last,     // last loss
+        overfit_floor;    // lowest loss that label smoothing allows
+    bool overfit_still;   // the loss had stopped falling at the end
 };
 
 /** Opens a session on params.set (NULL: the training set) with params.model (NULL: a model made from the config).
@@ -72,8 +79,10 @@ void clrnn_activity_finish(struct clrnn_activity *a);
 
 /** How much the outputs of rows change in eval mode if other rows are in their batch. */
 struct clrnn_leak {
-    uint32_t rows, others; // number of rows compared; of other rows in their batch
-    double most, scale;    // the largest change of an output; the largest |output|
+    uint32_t rows, // number of rows compared
+        others;    // number of other rows in their batch
+    double most,   // largest change of an output
+        scale;     // largest |output|
 };
 
 /** The parameter whose gradient on the device differs most from the gradient that the reference computes in double. */
@@ -87,8 +96,9 @@ struct clrnn_gradient_error {
 
 // The checks from here to clrnn_doctor_check_gradient_error judge given measurements and use no device.
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v);
-/** Lowers two kinds of warnings to notes if the short training nevertheless reached a low loss `trained`: a first loss
- * that is less than 5 times the expected one, and padding in front of tokens without lengths. */
+/** Lowers two kinds of findings to notes if the short training nevertheless reached a low loss `trained`. One is a
+ * first loss that exceeds the expected loss by a factor of less than 5. The other is a warning about padding in front
+ * of tokens without lengths. */
 void clrnn_doctor_excuse(struct clrnn_examination *v, double trained);
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak);
 /** Reports parameters whose gradient is always 0. most [m->entry_count]: largest |gradient| of each parameter. Sets

@@ -14,7 +14,7 @@
 #define SAMPLE_VALUES 8000000u // maximum number of values in these pairs
 #define Y_SAMPLE 4096u
 #define PADDING_ROWS 256u  // maximum number of rows that are read again to see if rows are padded
-#define RELEASE_ROWS 1024u // mapped pages are released each time that so many rows were read
+#define RELEASE_ROWS 1024u // mapped pages are released after this number of rows
 
 // Sums and scratch memory of one pass.
 struct pass {
@@ -178,7 +178,7 @@ static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
     while (run < length && !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
         run++;
     p->end_run[row] = run;
-    // samples (row, step) pairs at equal distances, the same pairs for every feature
+    // takes a sample of the (row, step) pairs at equal distances, and copies all features of each pair
     for (uint32_t t = 0; t < s->info->T; t++, p->step++) {
         const uint64_t all = (uint64_t)s->info->S * s->info->T;
         const uint64_t at = p->step * s->sample_count / all;
@@ -196,8 +196,8 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Returns the mean length of the runs of steps with the hash `common`, not counting the run at the end of each row; 0:
-// there is none. If data have few different values, long runs also occur inside rows, and equal steps at the end are
+// Returns the mean length of the runs of steps with the hash `common`, not counting the run at the end of each row. 0:
+// there is no such run. If data have few different values, long runs also occur inside rows. Equal steps at the end are
 // then no padding.
 static double usual_run(struct pass *p, uint64_t common)
 {
@@ -219,7 +219,8 @@ static double usual_run(struct pass *p, uint64_t common)
 }
 
 // Sets pad_rows and pad_share if no row is shorter than T. Rows that end in the most common last step count as padded,
-// if these ends have different lengths and are at least twice as long as such runs inside rows.
+// if two conditions hold. Their final runs of this step differ in length. These runs are on average at least twice as
+// long as runs of this step inside rows.
 static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
 {
     struct clrnn_scan *s = p->s;

@@ -47,7 +47,7 @@ static enum clrnn_status weigh(struct clrnn_trying *t, const struct clrnn_findin
     if (clrnn_trial_compare(before, trial, recall) != CLRNN_GAIN_BETTER)
         return CLRNN_OK;
     if (!strcmp(f->id, "worse-than-linear") && !clrnn_trial_is_better_on_valid(before, trial))
-        return CLRNN_OK; // this finding is about validation rows: better training rows are not enough
+        return CLRNN_OK; // this finding is about validation rows: a better result on training rows is not enough
     clrnn_trial_finish(&c->best);
     c->best = *trial;
     *trial = (struct clrnn_trial){0};

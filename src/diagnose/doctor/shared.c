@@ -21,8 +21,9 @@ struct search {
     const struct clrnn_scan *train, *valid;
     struct step *step; // of all training rows, sorted
     size_t count;
-    struct step *own;   // [T] of the current validation row
-    struct step *votes; // [vote_capacity] for each match of `own`: training row; time shift (in `at`)
+    struct step *own; // [T] of the current validation row
+    // [vote_capacity] for each pair of a step of `own` and an equal training step: training row, and time shift in `at`
+    struct step *votes;
     size_t vote_capacity;
     float *x; // [T, C]
 };
@@ -74,8 +75,8 @@ static size_t find(const struct search *s, uint64_t hash)
     return low;
 }
 
-// Returns how many steps of s->own one training row contains at one time shift other than 0, for the training row and
-// time shift with the most such steps.
+// Compares the steps s->own with each training row at each time shift other than 0. Returns the largest number of steps
+// that are equal.
 static size_t most_shared(struct search *s, size_t own_count)
 {
     size_t used = 0, most = 0, run = 0;
@@ -94,8 +95,8 @@ static size_t most_shared(struct search *s, size_t own_count)
 }
 
 // Whether a step identifies its position in a series. taken: number of training rows. If the rows are windows of a
-// series, a step occurs once in each window that contains it, so on average at most as often as a row has steps. If
-// steps have few different values, as letters do, they occur far more often; the limit is twice that number.
+// series, a step occurs once in each window that contains it, so on average at most as often as a row has steps. Steps
+// with few different values, such as letters, occur far more often. The limit is twice the number of steps of a row.
 static bool steps_tell(const struct search *s, uint32_t taken)
 {
     size_t different = s->count > 0;

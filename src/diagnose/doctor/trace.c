@@ -314,8 +314,8 @@ static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c,
     return st;
 }
 
-// Runs the same training with shuffled labels for up to 400 steps. Stores the mean loss of both trainings over the last
-// quarter of these steps, unless time runs out first.
+// Runs the same training with shuffled labels for up to 400 steps. Over the last quarter of these steps, stores the
+// mean losses of both trainings. If time runs out first, stores no losses.
 static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};
@@ -376,7 +376,7 @@ static void tell(const struct clrnn_examination *v, const struct clrnn_trace *c)
               c->real_loss, c->random_loss, c->random_steps);
 }
 
-// Stores the result of this training, of the config as given, in d->asked. Trials of changes are compared with it.
+// Stores the result of this training, whose config is as given, in d->asked. Trials of changes are compared with it.
 static enum clrnn_status keep_as_asked(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_loss_config *loss = &v->d->config->train.loss;

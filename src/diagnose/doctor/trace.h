@@ -14,34 +14,45 @@ struct clrnn_doctor_score {
 
 struct clrnn_trace {
     uint32_t steps, capacity;
-    uint64_t wanted;                  // training steps of the config's whole run
-    uint64_t epochs;                  // complete epochs that were trained
-    double until;                     // when the time limit ends, on clrnn_clock
-    double seconds;                   // duration of the training
-    bool finite, timed_out, complete; // the loss stayed finite; time ran out; all `wanted` steps were trained
-    bool may_rest;                    // ctc: the loss may stay on a plateau while the net predicts only blanks
-    double *loss, *norm, *weight;     // [steps] loss, gradient norm, and number of samples of each step
+    uint64_t wanted; // training steps of the config's whole run
+    uint64_t epochs; // complete epochs that were trained
+    double until;    // when the time limit ends, on clrnn_clock
+    double seconds;  // duration of the training
+    bool finite,     // the loss stayed finite
+        timed_out,   // time ran out
+        complete;    // all `wanted` steps were trained
+    bool may_rest;   // ctc: the loss may stay on a plateau while the net predicts only blanks
+    double *loss,    // [steps] loss of each step
+        *norm,       // [steps] gradient norm of each step
+        *weight;     // [steps] number of samples of each step; 0: all labels were ignored
     uint32_t window_count;
     double *window;              // [window_count] mean loss of each epoch, or of each tenth of the run
     struct clrnn_session *valid; // evaluates the first validation rows; NULL: there is no validation set
     size_t valid_count, valid_capacity;
-    double *valid_loss, *valid_quality; // [valid_count] of each evaluation; quality: accuracy or R2
+    double *valid_loss, // [valid_count] loss of each evaluation
+        *valid_quality; // [valid_count] accuracy or R2 of each evaluation
 
-    size_t update_count, update_early;         // steps whose update was measured; those among the first steps
-    double update_median[64], update_most[64]; // median and maximum over matrices of |change| / |weight|
+    size_t update_count, // number of steps whose update was measured
+        update_early;    // number of these that are among the first steps
+    // [update_count] |change| / |weight| of the matrices in a measured step
+    double update_median[64], // median over the matrices
+        update_most[64];      // maximum over the matrices
 
-    double blank_steps;          // ctc: share of steps at which the trained net predicts blank; NaN: not known
-    double sgd_lr, sgd_momentum; // values for sgd that do better; 0: none were tried or found
-    double train_mode;           // loss after training, in train mode
-    // after training, in eval mode: on the data as they are; with inputs replaced by their mean; with the time steps of
-    // each row shuffled
-    struct clrnn_doctor_score trained, blank, shuffled;
+    double blank_steps; // ctc: share of steps at which the trained net predicts blank; NaN: not known
+    // sgd: values that train better than the config's; 0: none were tried or found
+    double sgd_lr, sgd_momentum;
+    double train_mode; // loss after training, in train mode
+    // results after training, in eval mode
+    struct clrnn_doctor_score trained, // on the data as they are
+        blank,                         // with inputs replaced by their mean
+        shuffled;                      // with the time steps of each row shuffled
     struct clrnn_linear_result linear;
-    // losses of trainings on real and on shuffled labels, after the same number of steps; NaN: not tried
-    double real_loss, random_loss;
-    uint32_t random_steps;
-    // the training with which shuffled_rows is compared, if both apply the changes of other findings; if `ran` is
-    // false, shuffled_rows is compared with d->asked
+    // losses of two trainings after the same number of steps; NaN: not tried
+    double real_loss,      // on real labels
+        random_loss;       // on shuffled labels
+    uint32_t random_steps; // number of steps of the training on shuffled labels
+    // The same training with the changes of other findings. If `ran` is true, shuffled_rows has these changes, too, and
+    // is compared with this training. If `ran` is false, shuffled_rows is compared with d->asked.
     struct clrnn_trial plain;
     struct clrnn_trial shuffled_rows; // the same training with shuffled rows; if `ran` is false: not tried
     // the same training with normalised targets; if `ran` is false: not tried, or not far better
@@ -49,7 +60,7 @@ struct clrnn_trace {
     // the same training with pools that take the mean over time; if `ran` is false: not tried, or no better
     struct clrnn_trial mean;
     double naive;           // R2 if the prediction repeats the best input's last value; NaN: not known
-    uint32_t naive_feature; // that input (of the last target, if there are several)
+    uint32_t naive_feature; // index of that input; with several targets, of the best input for the last target
     bool naive_equal;       // the repeated value always equals the target
 };
 
@@ -61,15 +72,16 @@ double clrnn_trace_median(const struct clrnn_trace *c);
 /** Whether time ran out while the loss was still falling. For ctc: whether time ran out, since the loss may not have
  * begun to fall. */
 bool clrnn_trace_still_falling(const struct clrnn_trace *c);
-/** Whether the loss stayed above `share` * v->chance (the best constant answer), or is infinite or NaN. */
+/** Whether the loss stayed above `share` * v->chance (the best constant answer) and falls no longer. Also true if the
+ * loss is infinite or NaN. */
 bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share);
 /** Prints "300 of the run's 8825 steps" into text; returns text. */
 const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);
 /** Returns the best accuracy (regression: R2) of all evaluations on the validation rows. */
 double clrnn_trace_best_quality(const struct clrnn_trace *c);
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Whether the config's whole run was trained and ended on the validation rows better than a constant answer by more
- * than chance, and no worse than a linear model. */
+/** Whether the config's whole run was trained, and the model is good on the validation rows. There it must be better
+ * than a constant answer by more than chance, and no worse than a linear model. */
 bool clrnn_trace_generalises(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether the labels may be random. If so, a training with shuffled labels should be run for comparison. */
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
@@ -87,9 +99,9 @@ void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace 
 /** For ctc: sets c->blank_steps. */
 enum clrnn_status clrnn_ctc_find_blanks(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Runs the short trainings whose results the checks above judge, each where it may help: with
- * shuffled rows if the rows are sorted, with a larger lr for sgd, with normalised targets, and with a pool that takes
- * the mean over all time steps. Also sets c->naive, c->naive_feature and c->naive_equal. */
+/** Runs the short trainings whose results the checks above judge. One has shuffled rows, if the rows are sorted. The
+ * others have a larger lr for sgd, normalised targets, or a pool that takes the mean over all time steps. Each is run
+ * only if it may help. Also sets c->naive, c->naive_feature and c->naive_equal. */
 enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 
 #endif

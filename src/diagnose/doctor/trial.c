@@ -20,15 +20,15 @@
 #define BUILD_STEPS 2u  // number of first steps that the time limit leaves out, since they build kernels
 #define FINITE_LOSS 1e30
 
-// A trial is better or worse than another one if its figure differs by at least these amounts. For accuracy the amount
-// is LEAST_GAIN plus LEAST_ERRORS standard errors.
+// Minimum difference between the figures of two trials for one of them to count as better. For accuracy, the minimum is
+// LEAST_GAIN plus LEAST_ERRORS standard errors.
 #define LEAST_GAIN 0.02
 #define LEAST_ERRORS 1.5
 #define LEAST_R2 0.05
 #define LEAST_RECALL 0.1
 #define LEAST_LOSS 0.1   // share of the training loss, if both trials minimise the same loss
 #define GOOD 0.97        // accuracy or R2 from which a change can hardly show a gain
-#define NOTHING_READ 0.7 // edits per label (cer) from which a net counts as useless: random 0.8, blanks 1
+#define NOTHING_READ 0.7 // a net with more edits per label (cer) counts as useless; random labels: 0.8, only blanks: 1
 
 void clrnn_trial_finish(struct clrnn_trial *t)
 {
@@ -194,7 +194,8 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
         return clrnn_error_memory(d->log, steps * sizeof(*t->loss), "a trial");
     TRY(clrnn_session_open(d->device, &params, &s));
     st = train(d, s, data, steps, seconds, t);
-    // A trial that ran out of time is judged only if d->asked was not trained, or diverged within half as many steps.
+    // A trial that ran out of time is judged in two cases only: d->asked was not trained, or d->asked diverged and the
+    // trial made at least twice as many steps.
     if (st == CLRNN_OK && t->finite && t->steps < steps && d->asked.steps &&
         (d->asked.finite || t->steps < 2 * d->asked.steps))
         snprintf(t->why, sizeof(t->why), "%u steps take more than %.0f s", steps, seconds);

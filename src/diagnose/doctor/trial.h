@@ -15,13 +15,14 @@ enum clrnn_gain { CLRNN_GAIN_WORSE, CLRNN_GAIN_NONE, CLRNN_GAIN_BETTER };
 enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_model *model,
                                     struct clrnn_dataset *train, struct clrnn_dataset *valid,
                                     struct clrnn_trial *trial);
-/** Sets *change to candidate `index` (from 0) of the remedies that are tried for findings with this id that offer no
- * certain remedy. *change is a text in the format of a finding's `set`, which the caller frees; NULL after the last
- * candidate; "" if this candidate does not apply to the config. CLRNN_ERR_MEMORY. */
+/** Gets a candidate remedy for findings with this id that offer no change. `index`: number of the candidate, from 0.
+ * *change: a text in the format of a finding's `set`, which the caller frees. *change is "" if the candidate does not
+ * apply to the config, and NULL after the last candidate. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_candidate(const struct clrnn_doctor *d, const char *id, size_t index, char **change);
 /** Trains a config for `steps` steps (fewer if its whole run is shorter), then evaluates the model. A config that
- * cannot be run is no error: trial->ran is then false and trial->why is the reason. `seconds`: time limit; a training
- * that reaches the limit counts as not run, unless d->asked was not trained or soon diverged. */
+ * cannot be run is no error: trial->ran is then false and trial->why is the reason. `seconds`: time limit. A training
+ * that reaches the limit counts as not run, except if d->asked was not trained, or diverged within half as many
+ * steps. */
 enum clrnn_status clrnn_trial_run(const struct clrnn_doctor *d, const struct clrnn_config *config, uint32_t steps,
                                   double seconds, struct clrnn_trial *trial);
 void clrnn_trial_finish(struct clrnn_trial *trial);
@@ -44,8 +45,8 @@ bool clrnn_trial_is_far_better(const struct clrnn_trial *before, const struct cl
 /** Whether this finding is about a class that the net hardly ever predicts. If so, its remedy is judged by the recall
  * of classes. */
 bool clrnn_finding_by_recall(const struct clrnn_finding *finding);
-/** Whether `best` has at most half the error of d->asked, the config as given; false if `best` is NULL. If true,
- * findings that appear only while a model does not learn no longer hold. */
+/** Whether `best` is far better (clrnn_trial_is_far_better) than d->asked, the training of the config as given. False
+ * if `best` is NULL. If true, the model now learns, and findings about a model that does not learn no longer hold. */
 bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best);
 /** Sorts the findings again by the results of the trials. A finding that follows from another one and offers no change
  * gets the remedy to mend its cause. */

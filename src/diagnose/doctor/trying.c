@@ -57,7 +57,7 @@ enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *mor
     memcpy(set + (more != NULL), t->set, t->count * sizeof(*set));
     st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
     if (st == CLRNN_OK)
-        // if the config's whole run has few steps, a trial may have more: smaller batches make its run longer
+        // if the config's whole run has few steps, allows more: a change to smaller batches makes the run longer
         st = clrnn_trial_run(t->d, changed, t->d->asked.wanted < CLRNN_FEW_STEPS ? LONGER_RUN : t->steps, TRIAL_SECONDS,
                              trial);
     clrnn_config_destroy(&changed);

@@ -26,10 +26,11 @@ enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t);
 enum clrnn_status clrnn_trying_say(const struct clrnn_trying *t, char **where, char *text);
 /** Returns the training with which the next trial is compared. */
 const struct clrnn_trial *clrnn_trying_now(const struct clrnn_trying *t);
-/** Returns the seconds that the next trial is expected to take. no_time: whether too little time is left for the next
- * trial. say_no_time: writes this into f->tried. */
+/** Returns the seconds that the next trial is expected to take. */
 double clrnn_trying_seconds(const struct clrnn_trying *t);
+/** Whether the next trial is not to be run: it would take too long, too little time is left, or params.stop is set. */
 bool clrnn_trying_no_time(const struct clrnn_trying *t);
+/** Writes into f->tried that the change was not tried for lack of time. */
 enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_finding *f);
 /** Trains the config with the kept changes and the change `more` (NULL: none). If the training cannot be run,
  * trial->ran is false and trial->why is the reason.

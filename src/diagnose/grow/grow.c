@@ -54,8 +54,8 @@ static void find_constant(struct clrnn_grow *c)
     c->constant = total ? (double)most / (double)total : 0.0;
 }
 
-// Sets c->batch to the first training batch, as `clrnn overfit` does. If it has only one class of several and training
-// does not shuffle, takes a batch of shuffled samples instead.
+// Sets c->batch to the first training batch, as `clrnn overfit` does. If that batch has one class, the set has several,
+// and training does not shuffle, takes a batch of shuffled samples instead.
 static enum clrnn_status take_batch(struct clrnn_grow *c)
 {
     uint32_t in_batch, in_all;

@@ -39,10 +39,11 @@ enum clrnn_part_kind {
 
 struct clrnn_part {
     enum clrnn_part_kind kind;
-    size_t layer, count; // index of the part's first layer in the config; number of its layers
-    int line;            // line in the config file; 0: none
-    bool off;            // left out: the part broke learning, or does not fit because another part is left out
-    char name[72];       // "+ bidirectional"
+    size_t layer,  // index of the part's first layer in the config
+        count;     // number of its layers
+    int line;      // line in the config file; 0: none
+    bool off;      // left out: the part broke learning, or does not fit because another part is left out
+    char name[72]; // "+ bidirectional"
 };
 
 struct clrnn_ladder {
@@ -66,8 +67,8 @@ void clrnn_ladder_finish(struct clrnn_ladder *ladder);
 /** Makes the config of the base with the first `parts` parts, except those that are `off`. The caller frees *variant.
  * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts, struct clrnn_config **variant);
-/** Makes the config of a linear model: a linear layer, after an embedding and a mean over time where the config has an
- * embedding and a pool. */
+/** Makes the config of a linear model, which ends in a linear layer. Before it come the config's embedding, and a mean
+ * over time in place of the config's pool, if the config has them. */
 enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
 
 /** Returns a part's name and place, "'+ round' (config.yaml:16)", which the caller frees. NULL if memory runs out. */
@@ -94,9 +95,11 @@ bool clrnn_ladder_base_clip(double clip);
 struct clrnn_stage_outcome {
     struct clrnn_overfit_result overfit; // without the curve
     bool ran;                            // the model could be run
-    bool by_heart, by_training;          // the model learns one batch by heart; learns in the short training
+    bool by_heart,                       // the model learns one batch by heart
+        by_training;                     // the model learns in the short training
     bool far;                            // the loss on that batch fell far, and not only somewhat
-    double skill, skill_error;           // on the training set (0: as the constant answer, 1: perfect)
+    double skill,                        // skill on the training set (0: as the constant answer, 1: perfect)
+        skill_error;                     // standard error of `skill`
     double loss_ratio;                   // loss on the training set, divided by the constant answer's loss
     double travel;                       // sum of lr over the steps of the short training
     enum clrnn_optimizer_kind optimizer;
@@ -111,9 +114,10 @@ struct clrnn_grow {
     const struct clrnn_grow_params *params;
     struct clrnn_ladder ladder;
     struct clrnn_data_sets data;
-    // the batch to overfit; samples on which stages are evaluated (look_valid: NULL without a validation set)
-    struct clrnn_dataset *batch, *look_train, *look_valid;
-    uint64_t *counts; // [classes] samples of each class in look_train; classes is 2 or more
+    struct clrnn_dataset *batch, // the batch to overfit
+        *look_train,             // training samples on which stages are evaluated
+        *look_valid;             // validation samples on which stages are evaluated; NULL: no validation set
+    uint64_t *counts;            // [classes] samples of each class in look_train; classes is 2 or more
     uint32_t classes;
     double ctc;      // loss of the best constant answer of ctc, else NaN
     double constant; // accuracy of the best constant answer on look_train; regression: 0

@@ -8,18 +8,20 @@
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
 
-// How a stage that did not reach the target on one batch is judged. It has learnt if the loss minus its floor (floor.h)
-// fell below FAR_SHARE of its first value, or below twice the value of the stage before. For a stage that adds dropout,
-// which raises the loss of a step, the share is FAR_SHARE_DROPOUT.
+// Limits for a stage that did not reach the target on one batch. Its excess is its loss minus the loss's floor
+// (floor.h). The stage has learnt if the excess fell below FAR_SHARE of its first value. For a stage that adds dropout,
+// which raises the loss of a step, the share is FAR_SHARE_DROPOUT. The stage has also learnt if the excess fell below
+// twice that of the last earlier stage that learns, or if the loss was still falling.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
-#define FLOOR_SHARE 0.5 // floor / first loss from which nothing can be learnt (equal rows, different labels)
+#define FLOOR_SHARE 0.5 // nothing can be learnt if floor / first loss is larger (equal rows, different labels)
 
-// How the short training is judged, by its skill (0: no better than the constant answer, 1: perfect). A part breaks it
-// if the stage before has at least a skill of SKILL_BELOW, and this stage has less than SKILL_KEPT of that skill. The
-// limit is SKILL_KEPT_SLOWER if this stage's sum of lr over its steps is smaller, and SKILL_KEPT_FASTER if it is
-// larger. If this sum is below TRAVEL_ADAM or TRAVEL_SGD, skill is not compared: in a warm-up or with a small lr,
-// weights hardly change, which is slow, but not broken.
+// Limits for the short training, which is judged by its skill (0: no better than the constant answer, 1: perfect). A
+// stage is compared with the last earlier stage that learns. The part that the stage adds breaks the training if the
+// earlier stage has a skill of at least SKILL_BELOW, and this stage less than SKILL_KEPT of that skill. The limit is
+// SKILL_KEPT_SLOWER if this stage's sum of lr over its steps is smaller than the earlier stage's, and SKILL_KEPT_FASTER
+// if it is larger. If this sum is below TRAVEL_ADAM or TRAVEL_SGD, skill is not compared: in a warm-up or with a small
+// lr, weights hardly change, which is slow, but not broken.
 #define SKILL_BELOW 0.3
 #define SKILL_KEPT 0.5
 #define SKILL_KEPT_SLOWER 0.25
@@ -28,7 +30,7 @@
 #define TRAVEL_ADAM 0.03 // 300 steps at an lr of 1e-4
 #define TRAVEL_SGD 3.0
 // A part also breaks the short training if the loss is above LOSS_ABOVE times that of the constant answer, while the
-// loss of the stage before is below LOSS_BELOW times that of the constant answer.
+// loss of that earlier stage is below LOSS_BELOW times that of the constant answer.
 #define LOSS_BELOW 0.7
 #define LOSS_ABOVE 1.1
 
@@ -169,7 +171,7 @@ static char *cause_of_base(const struct clrnn_grow *c, size_t stage)
     return append(text, clrnn_format("."));
 }
 
-// Whether any stage learns by an absolute measure, and not only in comparison with the stage before.
+// Whether any stage learns by an absolute measure, and not only in comparison with an earlier stage.
 static bool any_learns(const struct clrnn_grow *c)
 {
     for (size_t i = 0; i < c->result->count; i++)

@@ -96,14 +96,14 @@ static struct clrnn_layer make_pool(enum clrnn_pool_over over)
 /** The layers of a variant while they are chosen. */
 struct choice {
     const struct clrnn_ladder *l;
-    struct clrnn_config *config; // chosen layers are moved to the front of its list
+    struct clrnn_config *config; // chosen layers are moved to the front of config->layer
     bool *keep;                  // [number of the ladder's layers] the layer is in the variant
     bool linear;
     size_t count;
 };
 
-// Replaces a residual or concat that the variant does not have yet. If it contains the base's recurrent layer, that
-// layer takes its place (not in a linear model). If it removes the time axis, a pool takes its place.
+// Replaces a residual or concat that the variant does not have yet. The base's recurrent layer takes its place if the
+// block contains that layer, but not in a linear model. A pool is added if the block removes the time axis.
 static void replace_block(struct choice *c, size_t index)
 {
     const struct clrnn_ladder *l = c->l;
