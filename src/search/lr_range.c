@@ -13,10 +13,9 @@
 // are left out.
 #define SETTLING 10u
 
-// Checks whether the loss has diverged: it is not finite, or the smoothed loss has grown to GROWTH times its lowest
-// value. `lowest` is that value. Some losses can be negative, so a ratio is no measure if `lowest` is not above 0. The
-// smoothed loss must then exceed `lowest` by (GROWTH - 1) times the loss's fall from step 1 to `lowest`, or by (GROWTH
-// - 1) times |lowest| if that is larger.
+// Checks whether the loss has diverged: the loss is not finite, or the smoothed loss exceeds a limit. `lowest` is the
+// lowest smoothed loss so far. If `lowest` is above 0, the limit is GROWTH times `lowest`. Otherwise the limit is
+// `lowest` plus (GROWTH - 1) times the larger of |lowest| and the fall from the first loss to `lowest`.
 static bool diverges(const struct clrnn_lr_result *r, double lowest)
 {
     const struct clrnn_lr_point *now = &r->curve[r->curve_count - 1];

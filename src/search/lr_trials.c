@@ -8,9 +8,9 @@
 #include "search/say.h"
 
 #define MOST_TRIALS 24u
-// A trial (a short training at one learning rate) is clearly worse if its loss exceeds the best trial's loss by WORSE
-// times that loss, or by WORSE_GAIN times the fall from the untrained model's loss to that loss. WORSE_TWICE clearly
-// worse trials in succession end the search toward higher, or toward lower, rates.
+// A trial is a short training at one learning rate. It is clearly worse if its loss exceeds the best trial's loss by
+// WORSE times the best loss, or by WORSE_GAIN times the fall from the untrained model's loss to the best loss.
+// WORSE_TWICE clearly worse trials in succession end the search toward higher, or toward lower, rates.
 #define WORSE 0.2
 #define WORSE_GAIN 0.25
 #define WORSE_TWICE 2
@@ -179,8 +179,8 @@ static enum clrnn_status walk(struct clrnn_lr_finder *f, int number, int step)
     return CLRNN_OK;
 }
 
-// Returns the loss by which trial `i` is compared, or the logarithm of that loss if the losses of all trials are above
-// 0. A trial that diverged gets the highest loss of the trials that did not diverge.
+// Returns the loss of trial `i` or, if the losses of all trials are above 0, its logarithm. A trial that diverged gets
+// the highest loss of the trials that did not diverge.
 static double judged(const struct clrnn_lr_result *r, size_t i)
 {
     double worst = -INFINITY, least = INFINITY;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sweeps: train trials with different values of config keys, and select among the trials by successive halving. A rung
+// Sweeps train trials with different values of config keys, and select among the trials by successive halving. A rung
 // is a stage of successive halving: all trials that are still in the sweep train up to the same number of epochs.
 #include "search/say.h"
 #include "search/sweep.h"
@@ -170,8 +170,8 @@ static enum clrnn_status parse_vary(struct clrnn_sweep *s)
     return CLRNN_OK;
 }
 
-// Sets r->metric, by which trials are judged, and r->highest, whether the highest value of this metric is best. Reads
-// the config with early stopping on this metric for that, which also checks that the loss has the metric.
+// Sets r->metric, by which trials are judged, and r->highest, whether the highest value of this metric is best. Finds
+// r->highest by reading the config with early stopping on the metric. This also checks that the loss has the metric.
 static enum clrnn_status choose_metric(struct clrnn_sweep *s)
 {
     const struct clrnn_early_stopping_config *early = &s->config->train.early_stopping;

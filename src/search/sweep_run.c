@@ -23,11 +23,12 @@
 struct block {
     struct clrnn_child_report report;
     volatile sig_atomic_t stop;
-    volatile bool opened, ended; // opened: the device was opened; ended: the training ended, with `status`
+    volatile bool opened, // the device was opened
+        ended;            // the training ended, with `status`
     enum clrnn_status status;
 };
 
-// A child process that trains one trial. There are params->jobs jobs, which take one trial after another.
+// A job trains one trial at a time, each in a new child process. There are params->jobs jobs.
 struct job {
     const struct clrnn_sweep *sweep;
     struct clrnn_sweep_trial *trial; // NULL: the job has no child at the moment
@@ -60,9 +61,9 @@ static bool goes_on(const struct job *j)
     return goes;
 }
 
-// Updates the checkpoint file `name` if it still has the train.epochs of an earlier rung: sets train.epochs and
-// `finished` to what a single run with this rung's train.epochs would have written. `last_epoch`: number of epochs that
-// the trial has trained.
+// If the checkpoint file `name` still has the train.epochs of an earlier rung, changes its train.epochs and `finished`
+// to the values of a single run with this rung's train.epochs. `last_epoch`: number of epochs that the trial has
+// trained.
 static enum clrnn_status update(const struct job *j, struct clrnn_device *device, const char *name, uint64_t last_epoch)
 {
     char *path = clrnn_path_join(j->folder, name);

@@ -141,8 +141,8 @@ enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct cl
     return st;
 }
 
-// Returns a value of a range as text, to be freed: a whole number, or a number with four significant digits, few enough
-// for tables to show the value in full.
+// Returns a value of a range as text, which the caller frees. The text is a whole number if the range has only whole
+// numbers. Otherwise it has four significant digits, so that tables can show it in full.
 static char *value_text(const struct clrnn_vary *v, double value)
 {
     return v->whole ? clrnn_format("%.0f", round(value)) : clrnn_format("%.4g", value);

@@ -11,7 +11,8 @@ struct clrnn_vary {
     size_t count; // number of values in the list; 0: the key has a range
     char **item;  // [count]
     double low, high;
-    bool log, whole; // of a range: draw on a logarithmic scale; draw whole numbers only
+    bool log,  // of a range: draw on a logarithmic scale
+        whole; // of a range: draw whole numbers only
 };
 
 /** Parses "KEY=LOW..HIGH[:log]" or "KEY=A,B,C". The caller frees the contents of *vary with clrnn_vary_finish, also

@@ -18,8 +18,8 @@ struct bench {
     uint32_t count;          // number of devices
     struct clrnn_team *team; // workers on all devices
     struct clrnn_dataset *set;
-    struct clrnn_session *train[CLRNN_MOST_DEVICES]; // train in shards if the config has train.shards
-    struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // infer with the models of `train`; NULL: use `train`
+    struct clrnn_session *train[CLRNN_MOST_DEVICES]; // sessions that train, in shards if the config has train.shards
+    struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // sessions that infer with the same models; NULL: `train` infers
 };
 
 // A pass to be timed: one batch on each of `count` devices.
@@ -59,9 +59,9 @@ static enum clrnn_status window(const struct pass *p, uint32_t count, double *se
     return CLRNN_OK;
 }
 
-// Runs passes until it is decided whether launches run as chains (device/list/replay.h): the speed after that decision
-// is the speed of long runs. Without shards, the chains are built and timed at once. With shards, all devices decide by
-// themselves, as in a long run; then this function takes at most `most_s` seconds.
+// Runs passes until it is decided whether launches run as chains (device/list/replay.h). Long runs have the speed that
+// follows this decision. Without shards, the chains are built and timed at once. With shards, each device decides by
+// itself, as in a long run, and this function waits for that decision for at most `most_s` seconds.
 static enum clrnn_status settle(const struct pass *p, double most_s)
 {
     const double start = clrnn_clock();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Sums gradients over shards, bucket by bucket. The worker's own thread queues kernels and, for each bucket of each
-// shard, a job. Two threads process the jobs in this order, the same for all workers. If there is only one bucket, the
-// worker's own thread processes it after each shard. Between processes, a bucket goes up and down the tree in pieces,
-// many at once, so that little is left to send after the last bucket.
+// shard, a job. Two threads process the jobs in the order in which they were queued. This order is the same for all
+// workers. If there is only one bucket, the worker's own thread processes it after each shard. Processes send a bucket
+// to each other in many small pieces at once, so that little is left to send after the last bucket.
 #include "train/buckets.h"
 
 #include <stdlib.h>
@@ -13,18 +13,19 @@
 #include "base/log.h"
 #include "train/tree.h"
 
-// Time between two polls for messages while no sum is ready to be sent. At 10 Gbit/s, 5 MB arrive in this time, which
-// fit the buffers of the operating system.
+// Time between two polls for messages while no sum is ready to be sent. At 10 Gbit/s, 5 MB arrive in this time. The
+// buffers of the operating system hold that much.
 #define IDLE_NS 4000000
 #define NS_PER_S 1000000000
-// How many reduced pieces are sent to all workers together if other buckets follow. The thread then wakes less often; a
-// woken thread takes a core from a CPU device.
+// Number of reduced pieces that run_share sends together if other buckets follow. It makes the thread wake less often;
+// a woken thread takes a core from a CPU device.
 #define PIECES_AT_ONCE 8
 
 // A bucket of one shard that is to be read from the device.
 struct job {
     uint32_t bucket, slot;  // slot: index of the shard's record
-    bool empty, last;       // empty: the shard has no samples; last: it is the worker's last shard
+    bool empty,             // the shard has no samples
+        last;               // the shard is the worker's last one
     struct clrnn_mark mark; // point in the device's queue after which the bucket is final
 };
 
@@ -45,7 +46,8 @@ struct counter {
 struct clrnn_buckets {
     struct clrnn_model *model;
     const struct clrnn_worker *reduce, *share; // this worker on channels REDUCE and SHARE
-    size_t count, shards;                      // number of buckets; number of this worker's shards
+    size_t count,                              // number of buckets
+        shards;                                // number of this worker's shards
     struct clrnn_tree **tree;                  // [count]
     size_t piece_count;                        // number of pieces in all buckets
     struct piece *piece;                       // [piece_count]: in the order of buckets
@@ -56,9 +58,11 @@ struct clrnn_buckets {
     pthread_t thread[2];
     int threads; // threads that run
 
-    pthread_mutex_t lock;           // guards all members below
-    struct counter queued, read;    // jobs queued; jobs whose bucket was read
-    struct counter reduced, shared; // pieces summed up; pieces sent to all workers
+    pthread_mutex_t lock;   // guards all members below
+    struct counter queued,  // jobs queued
+        read;               // jobs whose bucket was read
+    struct counter reduced, // pieces summed up
+        shared;             // pieces sent to all workers
     enum clrnn_status failed;
     bool end;
 };
@@ -243,7 +247,7 @@ static void *run_reduce(void *user)
     return NULL;
 }
 
-// Waits until `wanted` pieces of all steps are reduced, or `pause` nanoseconds have passed (0: no limit).
+// Waits until `wanted` pieces are reduced, counted since the first step, or for `pause` nanoseconds (0: no limit).
 static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wanted, long pause, uint64_t *reduced)
 {
     struct timespec end;
@@ -309,7 +313,8 @@ static enum clrnn_status take_sums(struct clrnn_buckets *b, uint64_t *at, uint64
 static void *run_share(void *user)
 {
     struct clrnn_buckets *b = user;
-    uint64_t at = 0, next = 0; // counted over all steps: first piece without its sums, first piece not sent
+    uint64_t at = 0, // first piece whose sums have not arrived, counted over all steps
+        next = 0;    // first piece that was not sent, counted over all steps
     enum clrnn_status st;
     long pause = 0;
 
@@ -323,7 +328,7 @@ static void *run_share(void *user)
         if (st == CLRNN_OK)
             st = take_sums(b, &at, next);
         if (at > before)
-            pause /= 4; // clrnn_ranks_pause doubles it (unless patient): the next pause is half as long
+            pause /= 4; // clrnn_ranks_pause will double it: the next pause is half as long as the last one
     } while (st == CLRNN_OK);
     if (st != CLRNN_INTERRUPTED)
         done(b, st, &b->shared);
@@ -469,7 +474,7 @@ static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
 static void divide(float *sums, size_t count, float weight)
 {
     for (size_t i = 0; i < count; i++) {
-        const float mean = sums[i] / weight; // unconditional, so that the loop vectorises
+        const float mean = sums[i] / weight; // computed even if it is not used, so that the loop vectorises
 
         sums[i] = sums[i] == 0.0f ? 0.0f : mean; // 0 stays 0, even if no label counts (0 / 0)
     }

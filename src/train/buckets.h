@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Moves gradients from the device to the reduction tree over shards, one bucket at a time. A bucket is a range of the
 // flat gradient buffer (struct clrnn_bucket). With several buckets, two threads of the worker do this while its device
-// computes: one reads each bucket once its gradients are final and sums it over the shards, the other sends the sums to
-// all workers.
+// computes. One thread reads each bucket as soon as its gradients are final, and sums it over the shards. The other
+// thread sends the sums to all workers.
 #ifndef CLRNN_SRC_TRAIN_BUCKETS_H
 #define CLRNN_SRC_TRAIN_BUCKETS_H
 
@@ -32,8 +32,8 @@ enum clrnn_status clrnn_buckets_begin(struct clrnn_buckets *buckets, const struc
 enum clrnn_status clrnn_buckets_wait(struct clrnn_buckets *buckets);
 /** Runs the last part of the next shard's plan: all launches from `first` on. Queues each bucket to be read as soon as
  * its gradients are final. Bucket 0 is read together with the shard's record, at index `slot` of the model's records.
- * `plan` is NULL if the shard has no samples. `alone`: the launches before `first` were not queued with
- * clrnn_plan_run_part; the rest is then queued with clrnn_launches_run_part, too. */
+ * `plan` is NULL if the shard has no samples. `alone`: the launches before `first` were queued with
+ * clrnn_launches_run_part, so queue the rest with it instead of clrnn_plan_run_part. */
 enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *buckets, struct clrnn_plan *plan, size_t first, bool alone,
                                     uint32_t slot);
 /** Waits for the sum of a bucket's gradients over all shards, and divides it by the sum of RECORD_WEIGHT over all

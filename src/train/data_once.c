@@ -57,8 +57,8 @@ static enum clrnn_status find_first(const struct clrnn_log *log, const struct cl
     return st == CLRNN_OK ? status : st;
 }
 
-// Checks that all ranks that have read the data found the same as rank 0. If not, returns CLRNN_ERR_CONFIG on all
-// ranks.
+// Checks that each rank that has read all of its data has the same data as rank 0. If not, returns CLRNN_ERR_CONFIG on
+// all ranks.
 static enum clrnn_status compare(const struct clrnn_log *log, const struct clrnn_data_identity *identity)
 {
     char sets[sizeof(identity->train) + sizeof(identity->valid) + 24];

@@ -285,7 +285,8 @@ void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
 {
     const struct clrnn_dataset *root = clrnn_dataset_root(dataset, NULL);
     const uint32_t S = MAX2(dataset->info.S, 1u);
-    uint64_t bytes = dataset->info.bytes / S, file; // bytes: per sample; file: approximate size
+    uint64_t bytes = dataset->info.bytes / S, // bytes per sample
+        file;                                 // approximate size of the file
     uint32_t often;
 
     file = root->table ? root->table->on_disk : root->info.bytes;

@@ -13,24 +13,29 @@ struct clrnn_dataset;
 
 struct clrnn_dataset_info {
     const char *name; // for messages: "train", or the path of X
-    uint32_t S, T, C; // samples; time steps of X, padding included; features (0: tokens)
+    uint32_t S,       // samples
+        T,            // time steps of X, padding included
+        C;            // features; 0: X holds tokens
     bool tokens, has_y, has_lengths, has_weights;
-    bool has_y_lengths;   // ctc only: y is [S, y_T], and each sample has its own number of labels
-    bool y_real, y_steps; // y_real: targets are real numbers (bce, mse); y_steps: each step has a target
-    uint32_t y_T;         // size of y's second axis: time steps, with ctc labels; 1: no such axis
-    uint32_t targets;     // numbers in y per sample or step: number of outputs if targets are real, else 1
-    uint32_t classes;     // number of classes: largest class in y + 1; bce with one label: 2; else 0
-    uint64_t bytes;       // size of x as float32
+    bool has_y_lengths; // ctc only: y is [S, y_T], and each sample has its own number of labels
+    bool y_real,        // targets are real numbers (bce, mse)
+        y_steps;        // each step has a target
+    uint32_t y_T;       // size of y's second axis: time steps, or labels with ctc; 1: no such axis
+    uint32_t targets;   // numbers in y per sample or step
+    uint32_t classes;   // largest class in y + 1, or 2 with a single bce label; 0: y holds no classes
+    uint64_t bytes;     // size of x as float32
 };
 
 /** How strictly to check a data set. With SHAPES_ONLY the doctor can open sets that training refuses. */
 enum clrnn_dataset_check { CLRNN_CHECK_ALL, CLRNN_CHECK_SHAPES_ONLY };
 
-/** Opens `source`; the config (loss, last layer, pool) determines what y means. Checks that X and y have the same N,
- * that X (valid steps only) and y have no NaN or infinity, that labels are below the number of outputs or equal
- * ignore_index, lengths lie in 1..T, and tokens in 0..num_embeddings-1. If one
- * of these fails: CLRNN_ERR_DATA with file, first bad row, step and feature, value and what was expected. Paths are
- * relative to `folder` (NULL: the working directory). */
+/** Opens `source`; the config (loss, last layer, pool) determines what y means. Paths are relative to `folder` (NULL:
+ * the working directory). Returns CLRNN_ERR_DATA unless
+ * - X and y have the same number of samples,
+ * - X (valid steps only) and y have no NaN or infinity; `missing_targets: ignore` allows NaN in y,
+ * - labels are below the number of outputs or equal ignore_index,
+ * - lengths lie in 1..T, and tokens in 0..num_embeddings-1.
+ * The message names the first bad value, its file, row, step and feature, and what was expected. */
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, const char *folder, const char *name,
                                      enum clrnn_dataset_check check, struct clrnn_dataset **dataset);
@@ -73,7 +78,7 @@ const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *
  * struct changes nothing. The view copies these arrays. */
 struct clrnn_view {
     const uint32_t *row;       // [count] indices of the samples to use, in this order; NULL: the first `count`
-    uint32_t count;            // 0 with row NULL: all samples
+    uint32_t count;            // number of samples; 0 if `row` is NULL: all samples
     const uint32_t *label_row; // [samples of the view] index of the sample whose y to use; NULL: its own
     const double *blank;       // [C] features that replace those of every step of X (tokens become 0)
     bool shuffle_time;         // shuffle the valid steps of each sample, seeded by `seed`
@@ -87,7 +92,7 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
                                      struct clrnn_dataset **result);
 
 /** Detects whether the samples are overlapping windows of one time series, in order. If they are, *apart becomes the
- * smallest difference of the indices of two samples that share no time step, otherwise 0. Errors: CLRNN_ERR_MEMORY. */
+ * smallest k for which samples n and n + k share no time step. Otherwise *apart becomes 0. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint32_t *apart);
 /** Splits a data set into two views; `valid` gets a stratified random `fraction` (data.valid_fraction) of the samples,
  * seeded by `seed`. If the samples are windows of one series (clrnn_dataset_series), `valid` gets the last windows, and
@@ -95,28 +100,29 @@ enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint
 enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid);
 
-/** The following functions read one sample: x [T, C] as float32 (T of the info, padding as in the file), tokens [T], y,
- * length, weight. */
+/** Read X of one sample: float32 features x [T, C], or tokens [T]. T is that of the info. Padding is as in the file, or
+ * 0 after a sequence from CSV or .ts files. */
 void clrnn_dataset_x(const struct clrnn_dataset *dataset, uint32_t sample, float *x);
 void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *tokens);
-double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample,
-                           uint32_t step); // the unconverted value in the file
-void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
-                           int32_t *y); // clrnn_dataset_y_count numbers; bce: y > 0.5
-void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y); // y_count numbers
-uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);        // T if no lengths
-double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample);          // 1 if no weights
+/** Returns the token of one step as it is in the file, before it is converted to int32. */
+double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample, uint32_t step);
+/** Read y of one sample, clrnn_dataset_y_count numbers, as classes or as real numbers. With bce_with_logits, the class
+ * is 1 if the target is above 0.5, else 0. */
+void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *y);
+void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y);
+/** Return the length of one sample (T if the set has no lengths), and its weight (1 if the set has no weights). */
+uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);
+double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample);
 /** Return the number of time steps of the model's output: for an input of T steps, and for one sample. */
 uint32_t clrnn_dataset_output_steps(const struct clrnn_dataset *dataset, uint32_t T);
 uint32_t clrnn_dataset_output_length(const struct clrnn_dataset *dataset, uint32_t sample);
-/** Returns how many numbers of y each sample has in memory: y_T * targets. */
+/** Returns the number of y values of each sample, padding included: y_T * targets. */
 size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset);
-/** Returns how many of these numbers belong to valid steps of a sample. Only these numbers count; they come first in
- * memory. */
+/** Returns the number of y values of one sample without padding. Only these values count; they come first in memory. */
 size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample);
 
-/** Returns a pointer to a sample's X inside the mapped file if the file holds float32 in C order, else NULL. If the set
- * is not a view, its samples are contiguous. */
+/** Returns a pointer to a sample's X inside the mapped file. Returns NULL if the file does not hold float32 in C order,
+ * or if a view changes X. If the set is not a view, its samples are contiguous. */
 const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample);
 /** Whether the X of all samples are contiguous and in order in a mapped file of float32. */
 bool clrnn_dataset_in_order(const struct clrnn_dataset *dataset);
@@ -140,7 +146,7 @@ enum clrnn_status clrnn_dataset_target_moments(const struct clrnn_dataset *datas
  * passes; a deviation of 0 is replaced by 1. */
 enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
 
-/** Computes a hash of shape and content as 32 hex digits, with which `--resume` recognises other data. Reads all of the
- * data once. */
+/** Computes a hash of shape and content as 32 hex digits. `--resume` compares it to check that the data have not
+ * changed. Reads all of the data once. */
 enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33]);
 #endif

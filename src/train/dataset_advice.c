@@ -110,7 +110,7 @@ const char *clrnn_x_advice(const struct clrnn_npy *x)
     return "";
 }
 
-// Whether a text is a number once these characters are removed.
+// Whether a text is a number after all `characters` are removed from it.
 static bool number_without(const char *text, const char *characters, char decimal)
 {
     char rest[64];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Opens the arrays of a data set other than X and y, that is lengths and weights. Computes how many time steps the
-// model puts out for each number of input steps.
+// Names and opens the arrays of a data set, and reads lengths and weights. Computes how many time steps the model puts
+// out for each number of input steps.
 #include <float.h>
 #include <stdio.h>
 

@@ -140,8 +140,8 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, c
 
 // ---------------------------------------------------------------- column means for missing cells
 
-// Sets marked[i] to 1 for each row i of the table that a sample of `d` contains. The table is that of the data set of
-// which `d` is a view, or of `d` itself.
+// Sets marked[i] to 1 for each table row i that a sample of `d` contains. If `d` is a view, the table is that of
+// clrnn_dataset_root.
 static void mark_rows(const struct clrnn_dataset *d, unsigned char *marked)
 {
     const struct clrnn_series *w = d->windows;

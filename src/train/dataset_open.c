@@ -245,8 +245,8 @@ fail:
 
 // ---------------------------------------------------------------- the sets of a config
 
-// Computes the column means that replace missing cells from the rows of `train` alone, and sets them in the tables of
-// `whole` and `valid`.
+// Computes the means of the columns over the rows of `train` alone. Makes these means the replacements for missing
+// cells in the tables of `whole` and `valid`.
 static enum clrnn_status refill(struct clrnn_dataset *whole, const struct clrnn_dataset *train,
                                 struct clrnn_dataset *valid)
 {

@@ -10,14 +10,16 @@
 
 /** What the config requires of the data. */
 struct clrnn_data_goal {
-    bool tokens, per_step; // tokens: the first layer is an embedding; per_step: no pool, an output per step
-    bool classes, binary;  // classes: y holds classes; binary: the loss is bce_with_logits
-    uint32_t vocabulary;   // num_embeddings of the embedding
-    uint32_t outputs;      // outputs of the last layer, which is the number of classes
-    int32_t ignore;        // label to ignore (ignore_index)
-    bool missing;          // targets may be NaN (missing); loss and metrics leave these out
-    bool ctc;              // y holds a sequence of labels for each sample, not a label for each step
-    uint32_t blank;        // the blank label of ctc
+    bool tokens,         // the first layer is an embedding
+        per_step;        // the model has no pool, but an output for each step
+    bool classes,        // y holds classes
+        binary;          // the loss is bce_with_logits
+    uint32_t vocabulary; // num_embeddings of the embedding
+    uint32_t outputs;    // outputs of the last layer; if y holds classes, the number of classes
+    int32_t ignore;      // label to ignore (ignore_index)
+    bool missing;        // missing targets are NaN, and loss and metrics leave them out
+    bool ctc;            // y holds a sequence of labels for each sample, not a label for each step
+    uint32_t blank;      // the blank label of ctc
 };
 
 struct clrnn_dataset {
@@ -27,11 +29,11 @@ struct clrnn_dataset {
     char *name; // owned; info.name points to it
     unsigned references;
 
-    uint32_t *steps; // [T + 1] output steps for each number of input steps, if the model has windows over
-                     // time (conv1d, max_pool1d, avg_pool1d); else NULL
+    uint32_t *steps; // [T + 1] output steps for each number of input steps; NULL: the model has no windows over time
 
     struct clrnn_dataset *parent; // of a view: the set from which it reads; else NULL
-    uint32_t *row, *label_row;    // of a view: [S] parent samples for X and for y; label_row NULL: `row`
+    uint32_t *row,                // of a view: [S] the parent's sample from which X is read
+        *label_row;               // of a view: [S] the parent's sample from which y is read; NULL: as in `row`
     bool blanked;
     double *blank;         // [C]
     uint32_t *permutation; // of a view with shuffled time: [T] order of the steps in the sample read last
@@ -44,7 +46,7 @@ struct clrnn_dataset {
     int32_t *y_length;            // [S] or NULL
     struct clrnn_table *table;    // rows of a CSV file or of sequences, or NULL
     double *label;                // [S] labels of sequences, or NULL
-    struct clrnn_series *windows; // windows or sequences cut from the table, or NULL: each row is a sample
+    struct clrnn_series *windows; // the table rows of each window or sequence; NULL: each row is a sample
     bool synthetic;
     uint64_t seed; // of a synthetic set, or of a view with shuffled time
     uint32_t synthetic_classes;
@@ -85,7 +87,8 @@ static inline const struct clrnn_dataset *clrnn_dataset_root(const struct clrnn_
 /** Returns element `index`, below clrnn_dataset_y_count, of a sample's y. */
 double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index);
 
-/** Returns the table row of time step `step` of a sample. Steps after the window are those of the horizon. */
+/** Returns the table row of time step `step` of a sample. Steps after those of the window are those
+ * of the horizon. */
 size_t clrnn_dataset_table_row(const struct clrnn_dataset *root, uint32_t sample, size_t step);
 /** Returns element `index` of X [T, C] of a sample whose data are in a table. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t index);
@@ -123,7 +126,7 @@ enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct
 enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,
                                            struct clrnn_dataset **valid);
 
-/** Call after each sample of a pass over all samples: releases mapped pages at intervals. */
+/** Releases mapped pages at intervals. Call it after each sample of a pass over all samples. */
 void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample);
 
 /** Checks every value, unless `check` is CLRNN_CHECK_SHAPES_ONLY, and sets info.classes. */

@@ -56,7 +56,7 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
 
 // ---------------------------------------------------------------- statistics over the rows of windows
 
-// Returns a feature of the table row at index `at` of the windows' row order, rounded to float32.
+// Returns a feature of table row clrnn_series_row(d->windows, at), rounded to float32.
 static double feature_at(const struct clrnn_dataset *d, size_t at, size_t feature)
 {
     clrnn_table_passed(d->table, at);

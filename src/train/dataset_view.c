@@ -58,7 +58,7 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
 
 // Computes takes [strata], the number of samples of each stratum (the samples of one class) that go to the validation
 // part: counts[k] * fraction, rounded so that the sum is `total`. Strata with the largest remainders are rounded up
-// first, of equal remainders the lower stratum. remainders [strata]: scratch.
+// first; if remainders are equal, the lower stratum comes first. remainders [strata]: scratch.
 static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total, uint32_t *takes,
                       double *remainders)
 {

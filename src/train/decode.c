@@ -54,20 +54,20 @@ uint32_t clrnn_edit_distance(const int32_t *a, uint32_t a_count, const int32_t *
 
 #define NO_NODE UINT32_MAX
 
-// A prefix, stored as its last label and its `parent`, the node of the prefix without that label. Equal prefixes share
-// a node. The prefixes that are one label longer form a list: `child` is the first of
-// its nodes, and `sibling` leads to the next node of the list.
+// A prefix. Equal prefixes share a node. The prefixes that extend a prefix by one label form a list.
 struct node {
-    uint32_t parent, child, sibling;
-    int32_t label;
-    uint32_t entry; // index of the prefix in beam.next; NO_NODE: not there
+    uint32_t parent, // node of the prefix without its last label
+        child,       // first node in the list of the prefixes that are one label longer
+        sibling;     // next node in the list that contains this node
+    int32_t label;   // last label of the prefix; -1: the prefix is empty
+    uint32_t entry;  // index of the prefix in beam.next; NO_NODE: not there
 };
 
-// A prefix at one step. blank, label: log-probability of all paths (one class for each step so far) that decode to the
-// prefix and end in a blank, or in the prefix's last label.
+// A prefix at one step. A path has one class for each step so far. Many paths decode to the same prefix.
 struct entry {
     uint32_t node;
-    double blank, label;
+    double blank, // log-probability of all paths that decode to the prefix and end in a blank
+        label;    // log-probability of all paths that decode to the prefix and end in its last label
 };
 
 struct beam {
@@ -97,7 +97,8 @@ static int better_first(const void *a, const void *b)
     return x != y ? (x > y ? -1 : 1) : p->node < q->node ? -1 : p->node > q->node;
 }
 
-// Returns the node of the prefix `parent` extended by a label, added if new; NO_NODE if there is no memory.
+// Returns the node of the prefix `parent` extended by a label, and adds this node if it is new. Returns NO_NODE if
+// there is no memory.
 static uint32_t extend(struct beam *b, uint32_t parent, int32_t label)
 {
     for (uint32_t i = b->node[parent].child; i != NO_NODE; i = b->node[i].sibling)
@@ -110,7 +111,7 @@ static uint32_t extend(struct beam *b, uint32_t parent, int32_t label)
     return (uint32_t)b->node_count++;
 }
 
-// Returns the entry of a node at the next step, added if new; NULL if there is no memory.
+// Returns the entry of a node at the next step, and adds this entry if it is new. Returns NULL if there is no memory.
 static struct entry *entry_of(struct beam *b, uint32_t node)
 {
     if (node == NO_NODE)
@@ -124,8 +125,8 @@ static struct entry *entry_of(struct beam *b, uint32_t node)
     return &b->next[b->node[node].entry];
 }
 
-// Extends the paths of the prefix `from` by one step, whose classes have the log-probabilities log_prob [C], and adds
-// the paths to the entries of the next step. Returns false if there is no memory.
+// Extends the paths of the prefix `from` by one step, and adds them to the entries of the next step. log_prob [C]:
+// log-probabilities of the classes at the next step. Returns false if there is no memory.
 static bool follow(struct beam *b, const struct entry *from, const double *log_prob, uint32_t C, uint32_t blank)
 {
     const int32_t last = b->node[from->node].label;

@@ -14,9 +14,9 @@ uint32_t clrnn_argmax(const float *x, uint32_t count);
  * C], writes the labels to out [T], and returns the number of labels. */
 uint32_t clrnn_decode_greedy(const float *x, uint32_t T, uint32_t C, uint32_t blank, int32_t *out);
 
-/** CTC prefix beam search: keeps the `width` likeliest prefixes (beginnings of label sequences) after each step, and
- * writes the likeliest prefix after the last step to out [T], *count labels. x [T, C] may be
- * logits or log-probabilities. Errors: CLRNN_ERR_MEMORY. */
+/** CTC prefix beam search: keeps the `width` likeliest prefixes (beginnings of label sequences) after each step. Writes
+ * the likeliest prefix after the last step to out [T]; *count becomes its length. x [T, C] may be logits or
+ * log-probabilities. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_decode_beam(const struct clrnn_log *log, const float *x, uint32_t T, uint32_t C, uint32_t blank,
                                     uint32_t width, int32_t *out, uint32_t *count);
 

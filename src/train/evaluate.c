@@ -10,7 +10,8 @@
 #include "train/metrics.h"
 #include "train/naive.h"
 
-// Opens data.test of the model's config or, if there is none, the config's validation set. Reads them as in training.
+// Opens data.test of the model's config or, if there is none, the config's validation set. Reads the set as training
+// reads it.
 static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struct clrnn_dataset **dataset)
 {
     const struct clrnn_data_config *data = &model->config->data;
@@ -27,7 +28,7 @@ static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struc
         st = clrnn_dataset_open_beside(model->log, model->config, named, word, CLRNN_CHECK_ALL, &rules, dataset);
     } else if (data->train.there && (data->valid_fraction > 0.0 || data->train.split)) {
         st = clrnn_dataset_open_named(model->log, model->config, CLRNN_CHECK_ALL, false, &train, dataset);
-        clrnn_dataset_close(&train); // if *dataset is a view, it keeps the set open
+        clrnn_dataset_close(&train); // *dataset may be a view, which keeps the viewed set open
     } else {
         st = clrnn_error(model->log, CLRNN_ERR_ARG,
                          "the model's config has neither data.test nor validation data to work on: "

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Feeds: copy the data set to the device, or batch by batch if it does not fit there (staging), and prepare the batches
-// of an epoch one after the other.
+// Feeds copy the data set to the device. If it does not fit there, they copy each batch when it is needed (staging).
+// They prepare the batches of an epoch one after the other.
 #include "train/feed.h"
 
 #include "base/array.h"
@@ -23,7 +23,8 @@ struct clrnn_feed {
     struct clrnn_plan_cache *cache;
     uint32_t S, batches, batch; // batch: index of the next batch
     uint32_t steps;             // training steps of the epoch; each piece of a batch is one
-    uint32_t begin, taken;      // first step of the next piece, 0: a new batch; steps of the current piece
+    uint32_t begin,             // first step of the next piece; 0: the next piece begins a new batch
+        taken;                  // steps of the current piece; 0: the current batch is not divided into pieces
     uint32_t samples;           // number of samples in the current batch
     bool first;                 // whether the current piece is its batch's first
     uint32_t *order;            // [S] order of this epoch

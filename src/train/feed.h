@@ -44,8 +44,8 @@ enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const stru
  * samples. Pieces in which no sample has a valid step are left out. `bptt` 0: the whole batch is one piece. */
 uint32_t clrnn_feed_pieces(const struct clrnn_dataset *dataset, uint32_t bptt, const uint32_t *sample, uint32_t N);
 
-/** Sets the sample order of an epoch (counted from 0; a permutation from seed and epoch), and starts at training step
- * `step` of that epoch. */
+/** Sets the order of the samples in an epoch (clrnn_feed_order), and starts at training step `step` of that epoch.
+ * Epochs and steps are counted from 0. */
 enum clrnn_status clrnn_feed_start(struct clrnn_feed *feed, uint64_t epoch, uint32_t step);
 
 /** Prepares the next batch and its plan or, in a training mode with train.bptt, the next piece of a batch and its plan.

@@ -13,7 +13,7 @@
 struct clrnn_folder_kind {
     const char *noun;                        // in messages: "run"
     const char *mark;                        // name of the marker file
-    const char *then;                        // in messages: what happens to earlier contents, "replaced"
+    const char *then;                        // in messages: an earlier run is "replaced", an earlier sweep "continued"
     bool (*is_unmarked)(const char *folder); // recognises folders of this kind without a marker, or NULL
 };
 
@@ -26,8 +26,8 @@ bool clrnn_folder_has(const char *folder, const char *part, const char *name);
 /** Returns a number as JSON, or null if the number is not finite. */
 json_t *clrnn_json_number(double value);
 /** Writes `object` as JSON text, followed by the text `end`, to the file `name` in the folder, and releases `object`.
- * `flags`: of jansson's json_dumps; `what`: name of the object in messages. CLRNN_ERR_MEMORY, also if memory ran out
- * for a part of the object since the last clrnn_json_out_of_memory; CLRNN_ERR_DISK. */
+ * `flags`: of jansson's json_dumps; `what`: name of the object in messages. Errors: CLRNN_ERR_DISK; CLRNN_ERR_MEMORY,
+ * also if memory ran out while the caller built `object` (see clrnn_json_out_of_memory). */
 enum clrnn_status clrnn_folder_json(const struct clrnn_log *log, const char *folder, const char *name, json_t *object,
                                     size_t flags, const char *end, const char *what);
 

@@ -143,7 +143,7 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
     clrnn_profile_add(&l->profile, l->train->plan);
     if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(read_records(l)); // the scheduler needs this batch's loss
-    // if no label of the batch counts, there is no loss for reduce_lr_on_plateau: skip the step
+    // if no label of the batch counts, there is no loss for reduce_lr_on_plateau: do not step the scheduler
     if (scheduler->per_batch && (scheduler->kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU || l->last_weight != 0.0))
         clrnn_model_step_schedule(l->model, l->last_loss);
     return q->count >= q->limit ? read_records(l) : CLRNN_OK;

@@ -11,7 +11,8 @@
 #include "train/tensorboard.h"
 #include "train/watch.h"
 
-// Most steps that are queued between two reads of their records. Bounds the queue, and how long Ctrl-C takes.
+// Largest number of steps that are queued between two reads of their records. It limits how long Ctrl-C takes to end a
+// run.
 #define LOOP_QUEUE 64u
 
 /** Steps that are queued and whose records have not been read yet. */
@@ -51,21 +52,28 @@ struct clrnn_loop {
     double last_loss, last_weight; // of the step whose record was read last
     struct clrnn_metrics metrics;  // of the validation set; the loop owns its confusion matrix, or NULL
 
-    // Times in seconds of the monotonic clock; pictures_took is the duration of the last drawing.
-    double called, pictures_ended, pictures_took;     // call of clrnn_train; last drawing of pictures, 0: none
-    double kept;                                      // last checkpoint
-    double started, epoch_started, last_read, shown;  // start, start of epoch, last records, last progress
-    double former_seconds;                            // seconds of the epochs before a resume
-    double train_seconds;                             // seconds of this epoch's training, without validation
-    uint64_t steps_here, samples_here, epoch_samples; // of this process: steps, samples, this epoch's samples
-    double train_seconds_here;
-    uint32_t largest_batch; // largest number of samples in a step so far
-    bool chained;           // whether the last step with that many samples ran as chains (replay.h)
-    size_t pace_count;      // one entry for each read of records: seconds per step, number of steps
+    // Times of the monotonic clock and durations, all in seconds.
+    double called,             // time of the call of clrnn_train
+        pictures_ended,        // time when the last drawing of pictures ended; 0: none was drawn
+        pictures_took;         // duration of the last drawing of pictures
+    double kept;               // time of the last checkpoint
+    double started,            // time when the loop started
+        epoch_started,         // time when the epoch started
+        last_read,             // time when records were read last
+        shown;                 // time when progress was shown last
+    double former_seconds;     // duration of the epochs before a resume
+    double train_seconds;      // duration of this epoch's training, without validation
+    uint64_t steps_here,       // steps of this process
+        samples_here,          // samples of the epochs that this process has trained
+        epoch_samples;         // samples of this epoch that this process has trained so far
+    double train_seconds_here; // sum of train_seconds over all epochs of this process
+    uint32_t largest_batch;    // largest number of samples in a step so far
+    bool chained;              // whether the last step with that many samples ran as chains (replay.h)
+    size_t pace_count;
     struct clrnn_loop_pace {
-        double seconds;
-        uint32_t steps;
-    } * pace;
+        double seconds; // duration of one step
+        uint32_t steps; // number of steps whose records were read together
+    } * pace;           // [pace_count] one entry for each read of records
 };
 
 /** Checks in advance that every step can run. CLRNN_ERR_CONFIG where one_cycle_lr would be stepped past its end, or

@@ -13,7 +13,7 @@
 #define MOST_BYTES ((size_t)1 << 30) // most bytes of one MPI call, whose count is an int
 #define LEAST_SLEEP_NS 1000
 #define MOST_SLEEP_NS 500000
-#define PATIENT_SLEEP_NS 2000000 // at 10 Gbit/s 2.5 MB arrive meanwhile, which fit the system's buffers
+#define PATIENT_SLEEP_NS 2000000 // at 10 Gbit/s, 2.5 MB arrive in this time; the system's buffers hold that much
 #define BROADCAST_TAG 32767
 
 struct clrnn_mpi clrnn_mpi = {.count = 1};

@@ -16,8 +16,9 @@
 #define MOST_SCORES ((size_t)1 << 24) // most scores that are kept for the areas under curves
 #define MOST_LISTED 1000u             // most classes, labels or outputs listed in metrics.jsonl
 
-// Columns of `sum`: the first enum is for classes and labels, the second for real targets. ORIGIN is the first target.
-// SHIFTED and SHIFTED_SQUARES sum (target - ORIGIN) and its square, which makes rounding errors of the variance small.
+// Columns of `sum`: the first enum is for classes and labels, the second for real targets. ORIGIN holds the first
+// target. SHIFTED sums target - ORIGIN, and SHIFTED_SQUARES its square, so that rounding errors of the variance are
+// small.
 enum { HITS, GUESSED, SUPPORT };
 enum { ABSOLUTE, SQUARED, SHIFTED, SHIFTED_SQUARES, SEEN, COLUMNS, ORIGIN = COLUMNS };
 enum { WIDTH = COLUMNS + 1 };

@@ -31,17 +31,21 @@ struct clrnn_metrics {
     double *group[3];                 // [groups] each: precision, recall, F1; or mae, rmse, r2
 
     uint64_t *confusion;       // [groups, groups] for classes, owned by the caller, or NULL
-    uint64_t items, correct;   // predictions that count; correct predictions among them
+    uint64_t items,            // predictions that count
+        correct;               // correct predictions among `items`
     double *sum;               // [groups, 6], columns as in metrics.c
     struct clrnn_score *score; // [scored, scores], for roc_auc and pr_auc; NULL: none, or too many
-    size_t scores, scored;     // scores per row; rows added
-    float *out, *real;         // scratch: outputs of a batch; y of a sample as real numbers
+    size_t scores,             // scores per row
+        scored;                // rows added
+    float *out,                // scratch: outputs of a batch
+        *real;                 // scratch: y of a sample as real numbers
     int32_t *class;            // scratch: y of a sample as classes
     // ctc only
     int32_t *labels; // scratch: decoded labels of a sample
     uint32_t *row;   // scratch of clrnn_edit_distance
-    // sums over all samples: edit distances; target labels; samples whose decoded labels are not the target
-    uint64_t edits, truth, wrong;
+    uint64_t edits,  // sum of the edit distances of all samples
+        truth,       // number of target labels of all samples
+        wrong;       // number of samples whose decoded labels are not the target
 };
 
 /** Prepares *m to compute the metrics of a model on a set with targets; clrnn_metrics_close frees the contents. Errors:

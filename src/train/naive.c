@@ -10,8 +10,11 @@
 #include "train/dataset_private.h"
 #include "train/folder.h"
 
-struct scale { // [outputs] each: sums over the samples of |error| and error^2, and the number of errors
-    double *absolute, *squares, *count;
+// Sums over the samples for each output.
+struct scale {
+    double *absolute, // [outputs] sum of |error|
+        *squares,     // [outputs] sum of error^2
+        *count;       // [outputs] number of errors that are not NaN
 };
 
 enum naive_kind { NAIVE_LAST, NAIVE_SEASON, NAIVE_LINE };

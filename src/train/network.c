@@ -11,8 +11,8 @@
 #define BYTES ((size_t)8 << 20)
 #define ROUNDS 5
 
-// Sends `bytes` from rank 0 to the last rank and back. Lowers *seconds to half of the time taken, the time in one
-// direction, if that is less.
+// Sends `bytes` bytes from rank 0 to the last rank and back. Lowers *seconds to the time in one direction, half of the
+// time taken, if it is less than *seconds.
 static enum clrnn_status there_and_back(const struct clrnn_log *log, void *data, size_t bytes, double *seconds)
 {
     const uint32_t last = clrnn_ranks_count() - 1;

@@ -94,8 +94,8 @@ void clrnn_norm_sums_destroy(struct clrnn_norm_sums **sums)
     free(s);
 }
 
-// Sets *done to the op before `op`, whose outputs the host has to sum up now, and *tree to the tree for these sums.
-// Creates the tree when it is first needed.
+// Sets *done to op number op - 1, and *tree to the tree in which the host sums the outputs of that op. Creates the tree
+// when it is first needed.
 static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan *plan, size_t op,
                               const struct clrnn_op **done, struct clrnn_tree **tree)
 {
@@ -196,7 +196,8 @@ enum clrnn_status clrnn_norm_sums_add(struct clrnn_norm_sums *s, const struct cl
         s->result_count = 3 * C;
     }
     r = s->result;
-    if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS) { // `total` begins with dy xhat, SPREAD_MEANS with dy
+    if (done->kind != CLRNN_OP_BATCHNORM_MOMENTS) {
+        // `total` has the sums of dy xhat first, then those of dy; SPREAD_MEANS has the means of dy first
         memcpy(r, (double *)total + C, C * sizeof(*r));
         memcpy(r + C, total, C * sizeof(*r));
         for (size_t i = 0; i < 2 * C; i++)

@@ -7,8 +7,9 @@
 
 struct clrnn_outputs {
     enum { CLRNN_FROM_LOGITS, CLRNN_FROM_LOG_PROBS, CLRNN_FROM_PROBS } from; // kind of the model's outputs
-    bool binary;            // the loss is bce_with_logits: each output is a label of its own, 0 or 1
-    uint32_t count, labels; // outputs per prediction; labels per prediction: `count` if binary, else 1
+    bool binary;    // the loss is bce_with_logits: each output is a label of its own, 0 or 1
+    uint32_t count, // outputs per prediction
+        labels;     // labels per prediction: `count` if binary, else 1
 };
 
 /** Finds what the outputs of a model mean. Errors: CLRNN_ERR_ARG if the model predicts real values but `kind` asks for

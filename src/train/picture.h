@@ -21,8 +21,8 @@ bool clrnn_picture_possible(void);
  * is not installed, logs a warning that begins with the text `none`, such as "no pictures". */
 bool clrnn_picture_wanted(const struct clrnn_log *log, int plot, const char *none);
 
-/** Checks that a picture may be written to the file: the file does not exist, or gnuplot has drawn it, as all pictures
- * of clRNN. Errors: CLRNN_ERR_ARG if it may not; CLRNN_ERR_MEMORY. */
+/** Checks that a picture may be written to the file: the file does not exist, or it is a picture that gnuplot has
+ * drawn. Errors: CLRNN_ERR_ARG if it may not; CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *folder, const char *name);
 
 /** Starts a picture: the SVG file `name` in a folder or, if `name` is NULL, a PNG in memory. End an SVG with

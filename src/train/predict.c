@@ -28,7 +28,8 @@ struct prediction {
     struct clrnn_labels *found; // [samples] if `decode`, else NULL
     struct clrnn_outputs to;
     bool per_step;
-    uint32_t T, outputs; // steps per sample in the file; outputs per step
+    uint32_t T,  // steps per sample in the file
+        outputs; // outputs per step
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;
     void *array;     // destination instead of a file

@@ -5,7 +5,8 @@
 
 #include "model/plan.h"
 
-#define PROFILE_PLANS 16u // at most the capacity of the plan cache, so that these plans still exist
+// Number of plans whose times are added up. The plan cache holds more plans, so it has not destroyed these.
+#define PROFILE_PLANS 16u
 
 /** The most recently used training plans, the latest first. */
 struct clrnn_profile {

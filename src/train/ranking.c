@@ -32,7 +32,7 @@ void clrnn_ranking(struct clrnn_score *score, size_t count, double *roc, double 
 
         for (; first && score[first - 1].value >= score[end - 1].value; first--)
             ties += score[first - 1].positive;
-        rank_sum += ties * ((double)first + 1 + (double)end) / 2; // their mean rank, counted from 1
+        rank_sum += ties * ((double)first + 1 + (double)end) / 2; // equal scores share their mean rank, counted from 1
         found += ties;
         precision += ties / positives * (found / (double)(count - first));
         end = first;

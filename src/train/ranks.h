@@ -76,8 +76,8 @@ enum clrnn_status clrnn_ranks_same(const struct clrnn_log *log, const char *text
  * clrnn_ranks_check_threads returns CLRNN_ERR_ARG, with a message, if they cannot. */
 bool clrnn_ranks_have_threads(void);
 enum clrnn_status clrnn_ranks_check_threads(const struct clrnn_log *log);
-/** Makes all waits of this process for other ranks return `status` without a message, those that have begun and all
- * later ones. Called when another thread has failed and clrnn_ranks_abort will follow. */
+/** Makes all waits of this process for other ranks return `status`: those that have begun, and all later ones. Logs
+ * nothing. Called when another thread has failed and clrnn_ranks_abort will follow. */
 void clrnn_ranks_give_up(enum clrnn_status status);
 
 /** Ends the processes of all ranks. Called when one rank has failed and others may wait for it. If this process is

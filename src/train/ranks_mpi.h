@@ -11,7 +11,8 @@
 
 /** The state of MPI in this process. clrnn_rank_join sets it. */
 struct clrnn_mpi {
-    uint32_t own, count; // rank of this process; number of ranks
+    uint32_t own, // rank of this process
+        count;    // number of ranks
 #ifdef CLRNN_HAVE_MPI
     MPI_Comm comm[CLRNN_CHANNELS];
     int threads; // thread support that MPI provides, such as MPI_THREAD_SERIALIZED

@@ -49,7 +49,7 @@ static bool has_key(const void *text, size_t size, const char *key, const char *
     return found;
 }
 
-// Checks whether config.yaml has exactly the text that a run writes for this config, so that it was not written by
+// Checks whether config.yaml has exactly the text that a run writes for this config. If it has, it was not written by
 // hand. `kept`: the config inside last.safetensors.
 static bool is_resolved(const char *path, const struct clrnn_map *map, const char *kept)
 {
@@ -121,7 +121,7 @@ enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char
 
     NEED(log, path);
     if (!realpath(path, file))
-        return CLRNN_OK; // there is no such file; whoever writes it reports other errors
+        return CLRNN_OK; // there is no such file, so none of a run's files is replaced
     name = strrchr(file, '/');
     *name++ = '\0';
     for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)

@@ -18,8 +18,9 @@ struct finder {
     const struct clrnn_source *source;
     enum clrnn_split_part part;
     struct clrnn_series *w;
-    double usual;         // median difference between neighbouring times
-    size_t gaps, longest; // gaps found; rows in the longest span
+    double usual; // median difference between neighbouring times
+    size_t gaps,  // gaps found
+        longest;  // rows in the longest span
     uint64_t samples;
 };
 
@@ -33,8 +34,8 @@ static const char *group_name(const struct finder *f, size_t at)
     return f->table->group == SIZE_MAX ? "" : f->table->groups.text[(size_t)value_at(f, at, f->table->group)];
 }
 
-// If the rows of some group are not contiguous in the table, sets `order` of the windows to all rows, stably sorted by
-// group.
+// If the rows of some group are not contiguous in the table, sets f->w->order to the indices of all rows, stably sorted
+// by group.
 static enum clrnn_status find_order(struct finder *f)
 {
     const struct clrnn_table *t = f->table;

@@ -8,14 +8,15 @@
 
 /** Consecutive rows of one group without a gap in time, all in the same part of a train/validation split. */
 struct clrnn_span {
-    size_t first, rows; // index in `order` of the first row; number of rows
-    uint32_t before;    // number of samples in the spans before this one
+    size_t first,    // index of the first row in clrnn_series.order
+        rows;        // number of rows
+    uint32_t before; // number of samples in the spans before this one
 };
 
 struct clrnn_series {
-    uint32_t window, after, stride; // after: rows after a window that hold targets (the horizon)
+    uint32_t window, after, stride; // after: the horizon, the number of rows that follow a window and hold its targets
     uint32_t samples, season;
-    bool sequences;  // each span is one sample; `window` is the length of the longest one
+    bool sequences;  // each span is one sample; `window` is the length of the longest span
     uint32_t *order; // [rows] the table's rows sorted by group, or NULL: as they are in the table
     size_t count;
     struct clrnn_span *span; // [count] spans that hold at least one window

@@ -23,7 +23,8 @@ void clrnn_data_sets_close(struct clrnn_data_sets *data);
 /** Computes mean and standard deviation of the training set, unless already done. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_data_sets_moments(const struct clrnn_log *log, struct clrnn_data_sets *data);
 /** Makes a view of the first `count` samples of the run's first epoch, in the order of that epoch. `count` 0: as many
- * samples as one training batch. The view has at most all samples of the set. Close the view before the data. */
+ * samples as one training batch. If the set has fewer samples, the view has all of them. Close the view before the
+ * data. */
 enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const struct clrnn_config *config,
                                               const struct clrnn_data_sets *data, uint32_t count,
                                               struct clrnn_dataset **batch);
@@ -41,12 +42,13 @@ struct clrnn_session_params {
     const struct clrnn_config *config; // creates a model for this session (clrnn_session_model)
     struct clrnn_model *model;         // or an existing model, which must outlive the session
     const char *init;                  // as for clrnn_session_model
-    struct clrnn_data_sets *data;      // gives moments and the scheduler's steps per epoch; NULL: `set`'s steps
-    struct clrnn_dataset *set;         // the data set of the batches; the session keeps it open
-    struct clrnn_view view;            // what to change in `set`
-    struct clrnn_feed_params feed;     // batch_size 0: train.batch_size; seed is always train.seed
-    struct clrnn_worker *worker;       // train this worker's shards (train.shards); NULL: whole batches
-    bool endless;                      // after the last batch, the next epoch begins
+    // Gives the moments and the scheduler's steps per epoch. NULL: no moments; the steps per epoch are those of `set`.
+    struct clrnn_data_sets *data;
+    struct clrnn_dataset *set;     // the data set of the batches; the session keeps it open
+    struct clrnn_view view;        // what to change in `set`
+    struct clrnn_feed_params feed; // batch_size 0: train.batch_size; seed is always train.seed
+    struct clrnn_worker *worker;   // train this worker's shards (train.shards); NULL: whole batches
+    bool endless;                  // after the last batch, the next epoch begins
 };
 
 /** A function that the session calls instead of clrnn_plan_run, after clrnn_model_begin_step. */
@@ -62,7 +64,8 @@ struct clrnn_session {
     struct clrnn_feed *feed;
     struct clrnn_shards *shards; // NULL: whole batches
     bool endless;
-    uint64_t epoch, step;     // index of the current epoch; training steps done
+    uint64_t epoch,           // index of the current epoch
+        step;                 // training steps done
     uint64_t batches;         // training steps per epoch of the scheduler
     struct clrnn_plan *plan;  // plan of the pass queued last, owned by the feed; NULL: the epoch has ended
     uint32_t samples;         // samples in that pass's batch
@@ -112,9 +115,9 @@ enum clrnn_status clrnn_session_pass(struct clrnn_session *session, const volati
 enum clrnn_status clrnn_session_evaluate(struct clrnn_session *session, struct clrnn_dataset *set,
                                          const volatile sig_atomic_t *stop, struct clrnn_session_record *record);
 
-/** Opens a session on the first batch of data.train, checking only shapes, and creates its plan in `mode`, to be
- * examined. In mode SHARD, this is the plan of one shard, and the model's gradients are divided into buckets
- * (clrnn_model_cut). */
+/** Opens a session on the first batch of data.train and creates the batch's plan in `mode`, which the caller can
+ * examine. Checks only the shapes of the data. In mode SHARD, this is the plan of one shard, and the model's gradients
+ * are divided into buckets (clrnn_model_cut). */
 enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const struct clrnn_config *config,
                                              enum clrnn_mode mode, struct clrnn_session **session);
 /** Reads a tensor of session->plan into *values, which the caller frees. Without feed.keep_tensors, the tensor's memory

@@ -24,12 +24,13 @@ struct clrnn_shards {
     struct clrnn_plan *update;
     uint32_t count, begin, end;    // number of all shards; this worker has [begin, end)
     struct clrnn_buckets *sums;    // sums of gradients and records
-    struct clrnn_norm_sums *norms; // of batchnorm over shards; NULL: no such layer: shards run one by one
-    struct clrnn_plan **plan;      // [end - begin] plans of this step; NULL: the shard has no samples
-    struct clrnn_buffer **grads;   // [end - begin] gradients saved between parts; each NULL without `norms`
-    uint32_t samples, carried;     // samples in the last step's batch; samples that `state` has
-    size_t state_count;            // recurrent levels that carry states
-    struct clrnn_carried *state;   // states of all samples; the model has those of one shard at a time
+    struct clrnn_norm_sums *norms; // batchnorm statistics over all shards; NULL: no layer needs them
+    struct clrnn_plan **plan;      // [end - begin] each shard's plan of this step; NULL: the shard has no samples
+    struct clrnn_buffer **grads;   // [end - begin] a shard's gradients between parts of its plan; NULL without `norms`
+    uint32_t samples,              // samples in the last step's batch
+        carried;                   // samples whose states `state` holds
+    size_t state_count;            // elements of `state`: one for each recurrent level
+    struct clrnn_carried *state;   // states of all samples; the model holds the states of one shard at a time
 };
 
 enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config, uint32_t workers)
@@ -128,7 +129,7 @@ struct order {
     enum order_kind kind;
     uint64_t epoch;
     uint32_t step;
-    struct clrnn_schedule schedule; // only worker 0 knows the step's learning rate
+    struct clrnn_schedule schedule; // with the step's learning rate, which only worker 0 knows
     enum clrnn_status status;
 };
 
@@ -151,7 +152,7 @@ static enum clrnn_status copy_of(struct clrnn_buffer *from, struct clrnn_buffer 
     return clrnn_buffer_copy(*copy, 0, from, 0, count);
 }
 
-// Copies the states that the model has, from a checkpoint or zeros, into s->state, unless this has been done.
+// The first call copies the model's states into s->state: zeros, or the states of a checkpoint.
 static enum clrnn_status keep_states(struct clrnn_shards *s)
 {
     const struct clrnn_model *m = s->model;
@@ -169,8 +170,8 @@ static enum clrnn_status keep_states(struct clrnn_shards *s)
     return CLRNN_OK;
 }
 
-// Copies the states of `count` samples, from `first` on, between s->state and the model, whose plans expect them at
-// index 0.
+// Copies the states of samples [first, first + count) between `all` and `model`. `all` holds `samples` samples. In
+// `model`, the states begin at index 0, where the plans expect them.
 static enum clrnn_status move(struct clrnn_buffer *all, struct clrnn_buffer *model, size_t samples, size_t first,
                               size_t count, bool to_model)
 {
@@ -193,7 +194,8 @@ static enum clrnn_status move_states(const struct clrnn_shards *s, uint32_t firs
     return CLRNN_OK;
 }
 
-// Collects the states of other workers' samples in worker 0. States without a sample in the batch become 0.
+// In worker 0, writes the states of other workers' samples to `all`. In every worker, sets the states beyond the
+// batch's samples to 0.
 static enum clrnn_status gather(const struct clrnn_shards *s, struct clrnn_buffer *all, double *values)
 {
     const struct clrnn_worker *w = s->worker;
@@ -242,8 +244,8 @@ static uint32_t size_of(const struct clrnn_shards *s, uint32_t i)
     return first_of(s, s->samples, s->begin + i + 1) - first_of(s, s->samples, s->begin + i);
 }
 
-// Prepares this worker's shard i and its plan. A worker without any sample also prepares a plan, because it needs
-// memory for states: worker 0 gathers the states of all workers.
+// Prepares this worker's shard i and its plan. A shard without samples has no plan. With carried states it still
+// prepares one if this worker has prepared none yet: this creates the memory for states, which gather() needs.
 static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
 {
     const struct clrnn_train_config *train = &s->model->config->train;
@@ -289,9 +291,8 @@ static enum clrnn_status run_in_turn(struct clrnn_shards *s)
     return CLRNN_OK;
 }
 
-// Runs ops [op, next) of shard i. All shards write gradients to the same buffer of the model. Therefore, if `kept`, the
-// gradients of this shard's earlier parts are restored first. After a part of the backward pass that is not the last,
-// they are saved.
+// Runs ops [op, next) of shard i. All shards write gradients to the same buffer of the model. Therefore each part of
+// the backward pass except the last saves the shard's gradients. `kept`: restores the saved gradients first.
 static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op, size_t next, bool kept)
 {
     const struct clrnn_graph *graph = s->plan[i]->graph;
@@ -351,7 +352,7 @@ static enum clrnn_status run_in_parts(struct clrnn_shards *s)
 }
 
 // Queues the update of the parameters with the means of the gradients over all shards. *token identifies the last write
-// of `means` to the device, which must end before the host changes that memory.
+// of `means` to the device. The host must not change `means` before that write ends.
 static enum clrnn_status queue_update(struct clrnn_shards *s, uint32_t slot, uint64_t *token)
 {
     struct clrnn_model *m = s->model;

@@ -13,8 +13,8 @@ struct clrnn_shards;
  * as `workers`. Errors: CLRNN_ERR_CONFIG if not. */
 enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config, uint32_t workers);
 
-/** Creates the shards of a worker. `feed` must have been created with `parts`. Model, feed and worker must outlive
- * *shards. Errors: as clrnn_plan_create. */
+/** Creates the shards of a worker. `feed` must have been created with `parts` above 0 (struct clrnn_feed_params).
+ * Model, feed and worker must outlive *shards. Errors: as clrnn_plan_create. */
 enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_feed *feed, struct clrnn_worker *worker,
                                       struct clrnn_shards **shards);
 void clrnn_shards_destroy(struct clrnn_shards **shards);

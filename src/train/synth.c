@@ -17,13 +17,13 @@
 // Noise is a sum of uniform 16-bit numbers (Irwin-Hall), either twice the sum of four or the sum of sixteen. Both have
 // the same standard deviation: 2 * 65536 * sqrt(4 / 12) = 65536 * sqrt(16 / 12).
 #define SIGMA 75674
-// Strength of the informative features, in thousandths (shifts: of SIGMA). Chosen by trial so that on the test part the
+// How strongly the class affects the informative features, in thousandths. Chosen by trial so that on the test part the
 // accuracy is about 0.88 with logistic regression and about 0.86 with examples/seed-fixed.yaml.
-#define LATENT_MEAN 1250  // shift by class of the latent number
-#define LATENT_WEIGHT 150 // weight of the latent number in the first three quarters of these features
-#define OWN_MEAN 40       // shift by class added directly to the same features
-#define SPREAD_CHANGE 200 // change by class of the spread of the last quarter of these features
-#define SPREAD_WEIGHT 700 // weight of the noise with that spread
+#define LATENT_MEAN 1250  // how far the class shifts the latent number, in thousandths of SIGMA
+#define LATENT_WEIGHT 150 // weight of the latent number in the first three quarters of the informative features
+#define OWN_MEAN 40       // how far the class shifts these features directly, in thousandths of SIGMA
+#define SPREAD_CHANGE 200 // how much the class widens or narrows a noise
+#define SPREAD_WEIGHT 700 // weight of this noise in the last quarter of the informative features
 #define INFORMATIVE 20    // one in this many features is informative
 
 // Values of member b of struct clrnn_random, one for each use of random numbers. The lowest bit of b is added: 0 for
@@ -33,12 +33,13 @@ enum { DRAW_PLACE = 0, DRAW_SIGN = 2, DRAW_LABEL = 4, DRAW_NOISE = 6, DRAW_LATEN
 struct synth {
     const struct clrnn_log *log;
     struct clrnn_synth_params p;
-    uint32_t place_count, latents; // number of informative features, of latent numbers
-    uint32_t *place;               // [T * C] permutation of the features, informative ones first
-    signed char *sign;             // [latents, place_count] 1 or -1
-    uint32_t *label;               // [samples]
-    float *row;                    // [T * C]
-    int32_t *fixed;                // [T * C] the row before scaling, as integers
+    uint32_t place_count, // number of informative features
+        latents;          // number of latent numbers
+    uint32_t *place;      // [T * C] permutation of the features, informative ones first
+    signed char *sign;    // [latents, place_count] 1 or -1
+    uint32_t *label;      // [samples]
+    float *row;           // [T * C]
+    int32_t *fixed;       // [T * C] the row before scaling, as integers
 };
 
 static int64_t noise_of_16(const struct clrnn_random *r, uint32_t index)

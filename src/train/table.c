@@ -20,14 +20,15 @@ struct loader {
     const struct clrnn_log *log;
     const struct clrnn_table_wish *wish;
     struct clrnn_table *table;
-    struct clrnn_place *place;     // [width]
-    size_t *first, *next;          // [columns], [width]: list of each column's places, each + 1; 0: end
+    struct clrnn_place *place; // [width]
+    // Linked lists: one column of the file may have several places. Values are places + 1; 0 ends a list.
+    size_t *first,                 // [columns] first place of each column
+        *next;                     // [width] for each place, the next place of the same column
     size_t capacity;               // numbers that `values` can hold
     struct clrnn_table_file *file; // for a large CSV file: receives the rows; else NULL
     double *row;                   // [width] the next row for `file`
     struct clrnn_text_index classes, groups;
-    size_t encoded[2]; // [0]: a row with UTF-8 beyond ASCII; [1]: a row with text that is not UTF-8; 0: no
-                       // such row
+    size_t encoded[2]; // [0]: first row with UTF-8 beyond ASCII; [1]: first row that is not UTF-8; 0: no such row
     bool text_label;   // labels are texts, not numbers
     bool again;        // read the file again: a label turned out to be text
     bool in_memory;    // hold the table in memory, without `file`

@@ -12,7 +12,7 @@
 struct clrnn_table_wish {
     const struct clrnn_source *source; // the CSV file and how to read it
     const char *path;
-    const struct clrnn_names *names; // columns and classes of a trained model, to look for; or NULL
+    const struct clrnn_names *names; // a trained model's columns and classes, which the file must match; or NULL
     bool classes;                    // the label is a class and may be text
     bool targets;                    // a missing label or target column is an error
     bool missing_targets;            // missing cells of targets stay NaN
@@ -32,11 +32,11 @@ struct clrnn_table {
     double *values;                     // [rows, width]; NaN: missing cell, which `fill` replaces
     uint64_t *missing;                  // [width] number of missing cells
     double *fill;                       // [width] replacements for missing cells; NULL: there are none
-    size_t features, targets;           // number of features, of targets
-    size_t *feature, *target;           // places of the features, of the targets
+    size_t features, targets;           // numbers of features and of targets
+    size_t *feature, *target;           // places of the features and of the targets
     size_t time, group;                 // places of the time and of the group, or SIZE_MAX
     struct clrnn_texts column;          // [width] column names in the file
-    struct clrnn_texts classes, groups; // names of the classes (if labels are text), of the groups
+    struct clrnn_texts classes, groups; // names of the classes and of the groups; no classes if labels are numbers
 };
 
 /** What a place is for, and in which column of the file it is found. */
@@ -53,7 +53,7 @@ struct clrnn_place {
     double first;   // value in the first row
     double last;    // value in the previous row
     bool row_count; // the column has no name, and so far each value is the previous one + 1
-    bool numbers;   // the column has no name, and so far whole numbers that increase
+    bool numbers;   // the column has no name, and so far its values are increasing whole numbers
 };
 
 /** Finds the columns that the wish asks for among `names` [columns] and sets the table's columns. *place

@@ -33,7 +33,8 @@ struct clrnn_table_file {
     struct clrnn_temporary *temporary;
     char *path; // final path
     double *buffer;
-    size_t used, written; // numbers in the buffer; bytes of values written
+    size_t used, // numbers in the buffer
+        written; // bytes of values written to the file
 };
 
 // ---------------------------------------------------------------- hashes

@@ -16,7 +16,7 @@
 #include "clrnn/train.h"
 #include "device/program/cache.h"
 
-#define MOST_BYTES ((uint64_t)16 << 30) // of all tables: beyond this, the least recently used are removed
+#define MOST_BYTES ((uint64_t)16 << 30) // limit for all tables together; above it, the least recently used are removed
 #define STATE_LETTERS 16                // length of <path>, and of <state>, in "<path>-<state>-<rules>.table"
 
 char *clrnn_tables_folder(void)

@@ -25,7 +25,7 @@ struct order {
     bool numbers, dates;     // every cell is a number; every cell is a date
     bool counts;             // each value is the previous value + 1
     double last;             // value in the previous row
-    uint32_t up, down, same; // rows with a larger, a smaller, the same value as the previous row
+    uint32_t up, down, same; // numbers of rows whose value is above, below, or equal to that of the previous row
 };
 
 struct head {
@@ -152,8 +152,8 @@ static double correlation(const struct clrnn_table *t, size_t place, const doubl
     return pairs < LEAST_PAIRS || !(squares > 0) ? (double)NAN : product / squares;
 }
 
-// Computes the mean of a column over the first rows into mean [classes], one for each class, or without classes into
-// mean [1].
+// Computes the means of a column over the first rows: mean [classes], one for each class. `classes` 0: mean [1], over
+// all these rows.
 static void means(const struct clrnn_table *t, size_t place, size_t classes, double *mean, double *count)
 {
     for (size_t k = 0; k < MAX2(classes, 1); k++)

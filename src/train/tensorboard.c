@@ -89,7 +89,7 @@ enum clrnn_status clrnn_tensorboard_epoch(struct clrnn_tfevents *events, const s
     if (!events)
         return CLRNN_OK;
     for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
-        if (!isnan(metrics[i].value) || i == 0) // NaN is left out, but not for train_loss
+        if (!isnan(metrics[i].value) || i == 0) // a metric that is NaN is left out, except train_loss
             TRY(clrnn_tfevents_scalar(events, row->step, metrics[i].tag, metrics[i].value));
     for (size_t i = 0; i < model->entry_count; i++)
         most = MAX2(most, model->entry[i].param.count);

@@ -16,7 +16,7 @@
 enum clrnn_status clrnn_tensorboard_open(const struct clrnn_run_folder *folder, const struct clrnn_config *config,
                                          uint64_t steps, struct clrnn_tfevents **events);
 
-/** Adds a step's loss and learning rate. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
+/** Adds a step's loss and learning rate. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tensorboard_step(struct clrnn_tfevents *events, uint64_t step, double loss, double lr);
 
 /** Adds an epoch's metrics under their names in metrics.jsonl. Adds histograms of every trained parameter as

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs a training from the config to its folder: data, model and feeds, and the messages and files before and after the
-// training loop (loop.c).
+// Runs a training from the config to its folder: opens the data, makes the model, and calls the training loop (loop.c).
+// Also writes the messages and files that come before and after the loop.
 #include "clrnn/train.h"
 
 #include <math.h>
@@ -44,7 +44,8 @@ static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_con
     return CLRNN_OK;
 }
 
-// Copies the options that may change on resuming from `config` into the config of the checkpoint.
+// A resumed run uses the config of its checkpoint. Some options may change on resuming: copies these from `config` into
+// the checkpoint's config.
 static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_config *config)
 {
     struct clrnn_train_config *kept = &l->model->config->train;

@@ -25,8 +25,8 @@ enum clrnn_status clrnn_tree_create(const struct clrnn_worker *worker, const str
                                     struct clrnn_tree **tree);
 void clrnn_tree_destroy(struct clrnn_tree **tree);
 
-/** Returns the first shard of worker `number` of `count`. The shards of a worker end where those of worker `number` + 1
- * begin. */
+/** Returns the first shard of worker `number` if there are `count` workers. The shards of a worker end where those of
+ * worker `number` + 1 begin. */
 uint32_t clrnn_tree_first(uint32_t shards, uint32_t number, uint32_t count);
 
 /** Sets *value to memory for the value of this worker's next shard, in order; the caller fills it. The memory is valid
@@ -36,17 +36,20 @@ enum clrnn_status clrnn_tree_next(struct clrnn_tree *tree, void **value);
  * sum over all shards, which is valid until the next clrnn_tree_next. Errors: as clrnn_worker_send. */
 enum clrnn_status clrnn_tree_total(struct clrnn_tree *tree, void **total);
 
-/** These functions do what clrnn_tree_total does, but piece by piece, so that messages of several pieces are in transit
- * at once. All workers must use their trees in the same order, and pieces in order. clrnn_tree_pieces returns the
- * number of pieces. clrnn_tree_begin posts the receives and may be called before the first shard. clrnn_tree_reduce,
- * after the last shard, sums up a piece in worker 0. clrnn_tree_share, which another thread may call, begins to send
- * the sums of a reduced piece to all workers on the channel of `worker`. When *transfer finishes, this piece of the
- * value that clrnn_tree_sums returns is complete. */
+// The functions below do what clrnn_tree_total does, but piece by piece, so that messages of several pieces are in
+// transit at once. All workers must use their trees in the same order, and the pieces of a tree in order.
+
+/** Returns the number of pieces. */
 size_t clrnn_tree_pieces(const struct clrnn_tree *tree);
+/** Posts the receives. May be called before the first shard. */
 enum clrnn_status clrnn_tree_begin(struct clrnn_tree *tree);
+/** Call it after the last shard: sums up a piece in worker 0. */
 enum clrnn_status clrnn_tree_reduce(struct clrnn_tree *tree, size_t piece);
+/** Call it after clrnn_tree_reduce, possibly in another thread: begins to send worker 0's sums of the piece to all
+ * workers, on the channel of `worker`. */
 enum clrnn_status clrnn_tree_share(struct clrnn_tree *tree, size_t piece, const struct clrnn_worker *worker,
                                    struct clrnn_transfer *transfer);
+/** Returns the sums over all shards. Each piece is complete when the *transfer of its clrnn_tree_share finishes. */
 void *clrnn_tree_sums(const struct clrnn_tree *tree);
 
 #endif

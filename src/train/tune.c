@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tunes a device for a config: finds the matrix multiplies of a training step, and measures them and the choices
-// between variants of ops (tune_choices.h) in a fixed order.
+// Tunes a device for a config: finds the matrix multiplications of a training step. Measures these multiplications and
+// the choices between variants of ops (tune_choices.h) in a fixed order.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "train/session.h"
 #include "train/tune_choices.h"
 
-enum { MOST_SHAPES = 12 }; // most multiplies to measure; those with the most work are measured
+enum { MOST_SHAPES = 12 }; // most matrix multiplications to measure: those with the most work
 
 struct shapes {
     struct clrnn_tuned_multiply shape[64];
@@ -49,8 +49,8 @@ static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape
         s->shape[s->count++] = *shape;
 }
 
-// Adds the multiplies of the forward pass, of input gradients and of weight gradients, in sizes that are common in
-// recurrent networks.
+// Adds matrix multiplications in sizes that are common in recurrent networks: for each layer one of the forward pass,
+// one that computes the input gradient, and one that computes the weight gradient.
 static void standard_shapes(struct shapes *s)
 {
     static const uint32_t layers[][3] = {{64, 128, 2474}, {64, 256, 256}, {1600, 256, 128}, {1600, 512, 256}};
@@ -76,7 +76,7 @@ static int by_work(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-// Adds the multiplies of a training step on one batch of the config's data.
+// Adds the matrix multiplications of a training step on one batch of the config's data.
 static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config, struct shapes *s)
 {
     struct clrnn_session *session;
@@ -129,7 +129,7 @@ static enum clrnn_status open_device(const struct work *w, const char *gemm, boo
         device);
 }
 
-// Measures the choices until the clock reaches `end`. The multiplies in them use the settings that are stored so far.
+// Measures the choices until the clock reaches `end`. Matrix multiplications in them use the settings stored so far.
 static enum clrnn_status measure_choices(struct work *w, double end)
 {
     struct clrnn_device *device = NULL;
@@ -159,10 +159,12 @@ static char *settings_in_use(const char *path)
     return text;
 }
 
-/* Measures first the multiplies with CLBlast's default settings, then the choices between variants with the
- * settings that earlier calls stored, then the multiplies with further settings. If this changed the best
- * settings, measures again the choices between multiplies and other kernels. The order is fixed because
- * CLBlast cannot return to its defaults in a process that has tried other settings. */
+// Measures in this order:
+// 1. the matrix multiplications with CLBlast's default settings;
+// 2. the choices between variants, with the settings that earlier calls stored;
+// 3. the matrix multiplications with further settings;
+// 4. if 3 changed the best settings, again the choices between matrix multiplications and other kernels.
+// The order is fixed because CLBlast cannot return to its defaults in a process that has tried other settings.
 static enum clrnn_status measure_all(struct work *w, struct clrnn_device *device)
 {
     const double start = clrnn_clock(), seconds = w->seconds;

@@ -15,9 +15,9 @@
 enum { MOST_RUNS = 100, FEWEST_RUNS = 3, TURNS = 3 };
 
 static const double SPENT_S = 0.1;    // rough limit for all runs of one alternative
-static const double WORTH = 0.97;     // largest fraction of the standard's time: smaller gains are noise
-static const double WORTH_MS = 1e-3;  // smallest gain in milliseconds, for the same reason
-static const double TOLERANCE = 1e-3; // difference / largest value of a tensor: only detects wrong kernels
+static const double WORTH = 0.97;     // an alternative is better only below this fraction of the standard's time
+static const double WORTH_MS = 1e-3;  // and only with a larger gain in milliseconds: smaller gains are noise
+static const double TOLERANCE = 1e-3; // largest error / largest value of a tensor; only wrong kernels exceed it
 
 _Static_assert(sizeof(((struct clrnn_tuned_choice *)0)->key) == CLRNN_CHOICE_KEY &&
                    sizeof(((struct clrnn_tuned_choice *)0)->use) == CLRNN_CHOICE_OPTION,
@@ -72,7 +72,7 @@ static void finish(struct subject *s)
 }
 
 // Saves the buffers that one run may overwrite and the next run reads: inputs that are activations, and outputs that
-// are not, such as parameters.
+// are no activations, such as parameters.
 static enum clrnn_status prepare(struct subject *s)
 {
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
@@ -164,7 +164,7 @@ static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clr
         TRY(run_once(t, s, launches, &one));
         *ms = fmin(*ms, one);
         spent += one;
-        if (*ms > 3 * best && run > 0) // both runs were too slow, so it was no interruption
+        if (*ms > 3 * best && run > 0) // one slow run may be an interruption, two are not
             break;
     }
     return CLRNN_OK;
@@ -241,7 +241,7 @@ static unsigned best_of(const struct clrnn_choice *c, const struct clrnn_choice_
 }
 
 // Measures the standard and the seemingly better alternative again, in turn, since other processes may have slowed down
-// either. The standard's time becomes its fastest, the alternative's time its slowest.
+// either. Keeps the smallest time of the standard and the largest time of the alternative.
 static enum clrnn_status measure_again(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                        struct clrnn_choice_ms *ms)
 {
@@ -257,8 +257,8 @@ static enum clrnn_status measure_again(struct tuning *t, struct subject *s, cons
     return CLRNN_OK;
 }
 
-// Measures the standard alternative first and compares the others with it. While an alternative is tried, the file says
-// that it fails. Therefore it is not tried again if it crashes the driver.
+// Measures the standard alternative first and compares the others with it. Before an alternative is tried, the file is
+// made to say that the alternative fails. So an alternative that crashes the driver is tried only once.
 static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where, const struct clrnn_choice *c,
                                         bool multiplies, struct clrnn_choice_ms *ms)
 {

@@ -19,8 +19,8 @@
 #define LEARNT_LOSS 1e-3     // below this loss a gradient of 0 means success
 #define EXPLODED_NORM 1e6    // gradient norm; healthy: 199, with faults: from 4e6 on; doctor: 1e3
 #define HALF_ULP 5.96e-8     // float32 has 24 bits: a relative change under 2^-24 rounds away
-#define TINY_LR 1e-6         // below this lr an Adam step may be under half an ulp of weights up to 16
-#define LAST_PART 0.8        // after this fraction of a run's steps a schedule may rightly have ended
+#define TINY_LR 1e-6         // lr below which weights are checked: about half an ulp of a weight of 16
+#define LAST_PART 0.8        // after this fraction of a run's steps, a tiny lr of a schedule is intended
 #define LARGE_UPDATE 0.2     // update / weight per step; healthy: 0.059, failed: from 0.105 on; doctor: 0.08
 #define FLAT_SHARE 0.98      // a loss from this fraction of idle_loss on is flat; healthy: 0.3; doctor: 0.97
 #define FLAT_EPOCHS 3u       // epochs before a run can count as flat
@@ -181,7 +181,7 @@ static double root_mean_square(const float *a, const float *b, size_t count)
     return sqrt(sum / (double)MAX2(count, 1u));
 }
 
-// Returns the root mean square of a matrix's sampled weights, for the matrix where it is smallest.
+// Computes the root mean square of each matrix's sampled weights. Returns the smallest.
 static double smallest_scale(const struct clrnn_model *m, const float *values)
 {
     double least = INFINITY;
@@ -251,7 +251,7 @@ static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn
     }
     w->ratio = root_mean_square(values, w->sample, count) / root_mean_square(w->sample, NULL, count) /
                (double)(w->steps - w->sample_steps);
-    if (o->kind == CLRNN_OPTIMIZER_RMSPROP) // larger steps at first: its mean of squares starts at 0
+    if (o->kind == CLRNN_OPTIMIZER_RMSPROP) // RMSprop's first steps are larger: its mean of squares starts at 0
         w->ratio *= sqrt(1 - pow(o->alpha, (double)(w->steps + w->sample_steps + 1) / 2));
     free(values);
     clrnn_watch_finish(w);

@@ -15,11 +15,16 @@ struct clrnn_watch {
     const struct clrnn_config *config;
     const char *folder;    // the run's folder, which holds config.yaml
     uint64_t steps, total; // steps seen so far; steps of the whole run
-    double constant, most; // loss, accuracy of the best constant answer; NaN: unknown (mse: from y, yy)
-    double y, yy, count;   // mse: sums of y and of y^2 over the targets seen, and their number
-    double first_loss;     // mean loss of the first FIRST_STEPS steps
-    uint32_t first_count, still,
-        flat; // still, flat: consecutive steps with gradient 0, consecutive flat epochs
+    double constant,       // loss of the best constant answer; NaN: unknown (mse: computed from the sums below)
+        most;              // accuracy of the best constant answer; NaN: unknown
+    // mse: sums over the targets seen
+    double y,             // sum of y
+        yy,               // sum of y^2
+        count;            // number of targets
+    double first_loss;    // mean loss of the first FIRST_STEPS steps
+    uint32_t first_count, // steps in first_loss
+        still,            // consecutive steps with gradient 0
+        flat;             // consecutive epochs with a flat loss
     double last_lr;
     double asked_lr;       // lr when the weights were last read to check a tiny lr; 0: never
     float *sample;         // weights at the first measurement of the update ratio; freed after the second

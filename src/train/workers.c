@@ -22,7 +22,8 @@ struct clrnn_team {
     uint32_t count; // workers of this process
     uint32_t ranks, rank;
     uint32_t *first; // [ranks + 1] number of each rank's first worker
-    struct clrnn_worker worker[CLRNN_MOST_DEVICES], on[CLRNN_CHANNELS][CLRNN_MOST_DEVICES]; // on: per channel
+    struct clrnn_worker worker[CLRNN_MOST_DEVICES],
+        on[CLRNN_CHANNELS][CLRNN_MOST_DEVICES]; // copies of the workers, one for each channel
     clrnn_team_work *work;
     void *const *user;
     uint32_t thread_count; // number of threads in `thread`: one for each worker except the first
@@ -39,8 +40,9 @@ struct clrnn_team {
 
 // ---------------------------------------------------------------- log messages
 
-// Stores the first error while threads run. If there are several devices and this device computes, clrnn_team_join logs
-// the error later. Further devices log nothing else while they compute.
+// While threads run, only the first error of the team is logged. It is logged at once, unless the team has several
+// devices and this device computes: clrnn_team_join then logs it. Other messages of a further device (not the first)
+// are dropped while the device computes.
 static void take_message(void *user, enum clrnn_log_level level, const char *line)
 {
     const struct clrnn_worker *w = user;

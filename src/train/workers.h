@@ -22,9 +22,9 @@ struct clrnn_worker {
     uint32_t number, count; // number of this worker, and count of workers, in all processes
     uint32_t local;         // index in this process; 0: works in the thread that called clrnn_train
     enum clrnn_channel channel;
-    bool computes;        // the thread is between clrnn_worker_begin and clrnn_worker_end
-    struct clrnn_log log; // log of the device while the team exists; next: its log before
-    const struct clrnn_log *next;
+    bool computes;                // the thread is between clrnn_worker_begin and clrnn_worker_end
+    struct clrnn_log log;         // log of the device while the team exists
+    const struct clrnn_log *next; // log of the device before and after; `log` passes messages on to it
 };
 
 /** Writes `device` and the `count` devices of `further` to `all`. Errors: CLRNN_ERR_ARG if there are too many devices,
@@ -68,8 +68,8 @@ void clrnn_worker_fail(const struct clrnn_worker *worker, enum clrnn_status stat
 void clrnn_worker_begin(struct clrnn_worker *worker);
 void clrnn_worker_end(struct clrnn_worker *worker);
 
-/** Send bytes to another worker, or receive them from another worker, which must make the opposite call on the same
- * channel. Called by the worker's thread of that channel. They return when `data` may be reused. Errors:
+/** Send bytes to another worker, or receive them from it. The other worker must make the opposite call on the same
+ * channel. The worker's thread of that channel calls these functions. They return when `data` may be reused. Errors:
  * CLRNN_ERR_DEVICE if the connection is lost; the error of another worker's thread if that has failed. */
 enum clrnn_status clrnn_worker_send(const struct clrnn_worker *worker, uint32_t to, void *data, size_t bytes);
 enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *worker, uint32_t from, void *data, size_t bytes);

@@ -21,17 +21,18 @@
 
 enum { S = 44, BATCHES = 6 }; // samples of data set a; training steps per epoch
 
-// What the progress callback was told: the number of ended epochs, how often an epoch was the best so far, the last
-// step.
+// What the progress callback was told.
 struct told {
+    // epochs: number of ended epochs
+    // best: number of epochs that were the best so far
     int epochs, best;
-    uint64_t step;
+    uint64_t step; // the last step
 };
 
 /** Writes the files of two data sets: a, with S samples, for training, and b, with 21 samples, for validation. */
 void runs_data(const struct scratch *s);
-/** Trains the config in `text` into the folder `out` or, if `resume`, resumes the run in that folder. Checks that one
- * error is logged if the run fails, and none if it returns CLRNN_OK or CLRNN_FAILED. */
+/** Trains the config in `text` into the folder `out` or, if `resume`, resumes the run in that folder. Checks that an
+ * error is logged exactly once. CLRNN_FAILED (a training loss of NaN) is no error and must log none. */
 enum clrnn_status runs_train(struct scratch *s, const char *text, const char *out, bool resume, struct told *told,
                              struct clrnn_train_result *result);
 /** Trains into the folder `out`. Fails the test unless the run returns CLRNN_OK. */
@@ -39,7 +40,7 @@ void runs_must_train(struct scratch *s, const char *text, const char *out);
 /** Returns the n-th line (from 0) of metrics.jsonl that has `key`, or NULL if there are not so many. The caller
  * releases it. */
 json_t *runs_metrics_line(const struct scratch *s, const char *run, const char *key, size_t n);
-/** Returns the number of `key`, or NaN if there is no such number. */
+/** Returns the number under `key`, or NaN if there is no number. */
 double runs_number(const json_t *object, const char *key);
 /** Fails the test unless the two files have the same bytes. */
 void runs_same_files(const struct scratch *s, const char *a, const char *b);

@@ -8,8 +8,8 @@
 
 enum { T = 3, C = 2 };
 
-// Arrays in memory must be read in place, without a copy, and must not be changed by clrnn_dataset_release. A config
-// must keep its arrays when a key of it is set. Arrays of text, an unknown set and missing targets must be refused.
+// Arrays in memory must be read in place, without a copy. clrnn_dataset_release must not change them, and a config must
+// keep them when another key is set. Arrays of text, an unknown set and missing targets must be refused.
 static void test_arrays(struct scratch *s)
 {
     // Several pages. clrnn_dataset_release discards pages of files, but must keep these.

@@ -92,7 +92,7 @@ static void test_shapes(struct scratch *s)
     assert_null(set);
     clrnn_dataset_close(&set); // a second close must do nothing
 
-    scratch_f32(s, "x.npy", flat, 4, 2, 0); // (N, C) is T = 1; y may be (N, 1)
+    scratch_f32(s, "x.npy", flat, 4, 2, 0); // x of shape (N, C) has T = 1; y may have shape (N, 1)
     scratch_i64(s, "y.npy", column, 4, 1);
     set = must_open(s, STEPS TRAIN XY);
     info = clrnn_dataset_info(set);

@@ -205,7 +205,7 @@ static void test_scheduler_by_epoch(struct scratch *s)
     session = open_session(&job, (struct clrnn_session_params){.view = {.count = 8}, .endless = true});
     for (uint32_t i = 0; i < 12; i++) { // one step per epoch of the view, three per epoch of the scheduler
         assert_int_equal(clrnn_session_step(session, CLRNN_MODE_TRAIN, &record), CLRNN_OK);
-        assert_int_equal(record.lr != lr, i == 0 || i == 3 || i == 6); // after its end the cycle keeps its lr
+        assert_int_equal(record.lr != lr, i == 0 || i == 3 || i == 6); // after the cycle the lr stays
         lr = record.lr;
     }
     assert_int_equal(session->epoch, 11);

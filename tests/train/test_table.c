@@ -186,7 +186,9 @@ enum { MOST_ROWS = 400, GROUPS = 3, STEP = 1000000, JUMP = 100 };
 struct planted {
     uint32_t rows[GROUPS], window, horizon, stride;
     bool interleaved;
-    double counter[GROUPS][MOST_ROWS]; // group * STEP + a counter that grows by 1, or by 2 and more at a gap
+    // for each row, group * STEP + a counter, which grows by 1 from row to row and by more at a gap
+    double counter[GROUPS][MOST_ROWS];
+    // row_of[g][c]: the row of group g whose counter is c, without group * STEP
     uint32_t row_of[GROUPS][4 * MOST_ROWS + JUMP * 20];
 };
 

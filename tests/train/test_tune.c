@@ -88,8 +88,8 @@ static void write_file(const struct scratch *s, const json_t *root)
     free(path);
 }
 
-// Writes into the device's file that `option` is to be used for every choice that has this alternative. Returns false
-// if no choice has it.
+// Makes every choice in the device's file that has an alternative named `option` use this alternative. Returns false if
+// there is no such choice.
 static bool prefer(const struct scratch *s, const char *option)
 {
     json_t *root = read_file(s), *choices = json_object_get(root, "choices"), *entry;

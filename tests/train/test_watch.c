@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The watch: must give each warning once, from records made for it, and none for healthy records; and whole runs.
+// The watch must give each warning once, from records made for that warning, and no warning for healthy records. Whole
+// runs are tested, too.
 #include "tests/model/scratch.h"
 
 #include <math.h>
@@ -161,8 +162,8 @@ static void zero_gradients(struct scratch *s)
     close_stand(&t);
 }
 
-// Weights of 16 hidden units lie within +-1/4. Half a float32 ulp of their size is about 8e-9: smaller updates are
-// lost.
+// Weights of 16 hidden units lie within +-1/4. Updates of less than half a float32 ulp of these weights, about 8e-9,
+// are lost.
 static void lost_rates(struct scratch *s)
 {
     static const struct {
@@ -175,7 +176,7 @@ static void lost_rates(struct scratch *s)
         {ADAM, NULL, 1e-12, 9 * BATCHES}, // in the last tenth of the run a tiny lr is fine
         {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: batch}}", "scheduler-per-batch", 1e-10, 100},
         {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: epoch}}", "schedule-exhausted", 1e-10, 100},
-        {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", NULL, 1e-9, 0}, // SGD: a step is lr times gradient
+        {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", NULL, 1e-9, 0}, // a step of SGD depends on the gradient
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
