@@ -21,13 +21,13 @@ static int grad_of(const struct clrnn_build *b, int value)
 // What backward knows about each tensor of the forward pass. Both arrays are indexed by tensor id.
 struct tape {
     struct clrnn_build *b;
-    bool *needed; // the tensor depends on a parameter, or its own gradient is wanted
-    // Tensor id of the sum of the gradients so far, from the ops that read the tensor; or CLRNN_NONE.
+    bool *needed; // the tensor depends on a parameter or, with input_grad, on the batch's x
+    // Tensor id of the gradient so far: the sum over the ops visited so far that read the tensor. CLRNN_NONE: none yet.
     int *gradient;
 };
 
-// Adds `dx` to the gradient of `tensor`: the gradient from one more of the ops that read the tensor. These ops are
-// visited in reverse order. dx CLRNN_NONE: there is no such gradient.
+// Adds `dx` to the gradient of `tensor`. dx comes from one of the ops that read the tensor; backward visits these ops
+// in reverse order. If dx is CLRNN_NONE, the gradient does not change.
 static enum clrnn_status pass_back(struct tape *t, const char *layer, int tensor, const uint32_t shape[3], int dx)
 {
     int sum;
@@ -62,8 +62,8 @@ static enum clrnn_status add_split(struct tape *t, const struct clrnn_op *f, int
     return CLRNN_OK;
 }
 
-// Adds the backward ops of a shard's batchnorm `f` that uses the statistics of the whole batch. The first op computes
-// sums over the rows of the shard. The second computes dx from the sums over all shards (ops/norm.h).
+// Adds the two backward ops of the batchnorm `f` in a plan of a shard, if f uses the statistics of the whole batch. The
+// first op computes sums over the rows of the shard. The second computes dx from the sums over all shards (ops/norm.h).
 static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn_op *f, int dy)
 {
     static const int same[][2] = {{BATCHNORM_BWD_X, BATCHNORM_X},
@@ -104,8 +104,8 @@ static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn
     return pass_back(t, f->layer, f->in[BATCHNORM_X], shape, dx);
 }
 
-// Adds the backward op of the forward op `f`, which computes the gradients of f's inputs from `dy`, the gradient of its
-// output.
+// Adds the backward op of the forward op `f`. The backward op computes the gradients of f's inputs from `dy`, the
+// gradient of f's output.
 static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, int dy)
 {
     const struct clrnn_op_backward *m = clrnn_op_class(f->kind)->backward;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Divides the flat gradients into buckets, which workers exchange while backward still runs. Parameters lie in the
-// order of the layers, so backward completes the gradients at the end of the buffer first, and those of one layer at
-// about the same time. A bucket therefore has whole layers, unless they are very large. If the gradients exceed the
-// wanted size there are at least two buckets, because one can go up the reduction tree while another comes down. The
-// gradients of the lowest layer are completed last, and no computation is left that could hide their exchange. So those
-// of them that are complete early are exchanged first.
+// Divides the flat gradients into buckets, which workers exchange while backward still runs.
+//
+// Parameters lie in the order of the layers. Backward therefore completes the gradients at the end of the buffer first,
+// and the gradients of one layer at about the same time. So a bucket has whole layers, unless they are very large. If
+// the gradients exceed the wanted size, there are at least two buckets: one can go up the reduction tree while another
+// comes down.
+//
+// Backward completes the gradients of the lowest layer last, when no computation is left that could hide their
+// exchange. Some of these gradients are complete early: their buckets are exchanged first.
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/log.h"
@@ -12,7 +15,8 @@
 
 // Default size of a bucket: large enough for an efficient read from the device.
 #define BYTES ((uint64_t)1 << 20)
-// A bucket has at most MOST times the wanted size, so that one bucket can be read while another is sent.
+// A bucket has at most MOST times the wanted size. A larger layer gets several buckets, so that one of them can be read
+// from the device while another is sent.
 #define MOST 16
 
 uint64_t clrnn_bucket_bytes(void)

@@ -11,14 +11,19 @@ struct clrnn_build {
     const struct clrnn_plan_params *p;
     struct clrnn_graph *g;
     bool train;        // layers are in train mode, and there is a backward pass
-    bool update;       // the plan updates running statistics, in mode TRAIN also parameters
-    int *value, *grad; // [entry_count]: for each entry of model->entry the tensor ids of value and gradient
-    int counter, records, norm, y, weights; // tensor ids; weights: of the samples, or CLRNN_NONE
-    int y_lengths;                          // tensor id; ctc: lengths of the targets
+    bool update;       // the mode is TRAIN or SHARD: the plan updates running statistics and, with TRAIN, parameters
+    int *value, *grad; // [entry_count]: tensor ids of the value and the gradient of each entry of model->entry
+    // Tensor ids.
+    int counter, records, // of the buffers `counter` and `records` (cl/slots.h)
+        norm,             // of the gradient norm
+        y,                // of the batch's targets
+        weights;          // of the weights of the batch's samples, or CLRNN_NONE
+    int y_lengths;        // ctc: of the lengths of the targets
 
     // how far the layers have been added
     int batch;      // tensor id of the batch's x
-    int x, lengths; // tensor ids: the input of the next layer, and its lengths or CLRNN_NONE
+    int x,          // tensor id of the next layer's input
+        lengths;    // tensor id of the lengths of x, or CLRNN_NONE
     uint32_t T, C;  // shape of x
     char layer[64]; // name of the layer whose ops are being added
     size_t entry;   // index in model->entry of the next parameter

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Allocates buffers for the states of recurrent levels that one run of a plan passes on to the next run.
+// Allocates buffers for the states that one run of a plan passes on to the next run. Each level of a recurrent layer
+// (one of num_layers) has states of its own.
 #include "base/array.h"
 #include "base/log.h"
 #include "model/model.h"

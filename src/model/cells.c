@@ -70,8 +70,8 @@ static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t 
     return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
 }
 
-// Returns the number of time steps in a part of the sequence. With train.recompute, backward computes the activations
-// of one part at a time again. A part is train.recompute steps, rounded up to whole blocks (ops/blocks.h). 0: there are
+// Returns the number of time steps in a part of the sequence. With train.recompute, backward computes activations a
+// second time, part by part. A part has train.recompute steps, rounded up to whole blocks (ops/blocks.h). 0: there are
 // no parts, and all activations are kept.
 static uint32_t part_of(const struct clrnn_build *b)
 {

@@ -7,16 +7,21 @@
 
 /** The training loop's state in a checkpoint, stored as metadata of the file. */
 struct clrnn_progress_state {
-    uint64_t epoch;                                // epochs finished
-    uint64_t step_in_epoch;                        // steps done in the unfinished epoch
-    double loss_sum, weight_sum, correct, counted; // sums over the unfinished epoch
-    double last_lr, last_norm; // of the last training step; last_norm: gradient norm before clipping
-    double best_value;         // lowest validation loss so far (training loss if there is no validation data)
-    uint64_t best_epoch;       // epoch of best_value; 0: none yet
-    double stop_best;          // early stopping: best value of its metric so far
-    uint64_t stop_bad;         // early stopping: epochs since stop_best
-    bool finished;             // all epochs done, or stopped early
-    double seconds;            // training time so far
+    uint64_t epoch;         // epochs finished
+    uint64_t step_in_epoch; // steps done in the unfinished epoch
+    // Sums over the steps of the unfinished epoch.
+    double loss_sum,     // loss of a step, times its weight
+        weight_sum,      // weight of a step (struct clrnn_session)
+        correct,         // RECORD_CORRECT; for regression RECORD_ABS
+        counted;         // RECORD_COUNT
+    double last_lr,      // learning rate of the last training step
+        last_norm;       // gradient norm of the last training step, before clipping
+    double best_value;   // lowest validation loss so far (training loss if there is no validation data)
+    uint64_t best_epoch; // epoch of best_value; 0: none yet
+    double stop_best;    // early stopping: value of its metric at the last improvement
+    uint64_t stop_bad;   // early stopping: epochs since the last improvement
+    bool finished;       // all epochs done, or stopped early
+    double seconds;      // training time so far
 };
 
 /** Writes weights, input.mean and input.std, target.mean and target.std, the optimiser's moments (optim.*), schedule,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fills a config from a YAML tree, option by option of the option tables (options.h).
+// Fills a config from a YAML tree, as the option tables (options.h) describe it.
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -176,7 +176,7 @@ static enum clrnn_status read_one_of(const struct reader *r, const struct clrnn_
     TRY(read_choice(r, node, o->groups, o->key, path, &group, &arguments));
     for (size_t i = 0; o->groups[i]; i++) // struct members that only other kinds use get their defaults
         clrnn_options_default(o->groups[i], object);
-    clrnn_options_default(group, object); // neither call needs memory: these groups have no texts
+    clrnn_options_default(group, object); // no call can fail: these groups have no texts, which alone need memory
     *(unsigned *)object = (unsigned)group->kind;
     join(below, path, group->word);
     return read_group(r, arguments ? arguments : node, group, object, below);

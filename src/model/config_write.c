@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writes a config as YAML, with all values, option by option of the option tables (options.h).
+// Writes a config as YAML, with the values of all options in the option tables (options.h).
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,9 +8,9 @@
 #include "model/nest.h"
 #include "model/options.h"
 
-// Returns the absolute path of a data file, which the caller frees: a copy of the config in a run folder cannot use
-// paths that are relative to the original's folder. Symbolic links in the folder's path are resolved. The file itself
-// need not exist. NULL: out of memory.
+// Returns the absolute path of a data file; the caller frees this path. A copy of the config in a run folder needs
+// absolute paths, because relative paths refer to the folder of the original. Symbolic links in the folder's path are
+// resolved. The file itself need not exist. NULL: out of memory.
 static char *absolute(const char *folder, const char *path)
 {
     char *joined = clrnn_path_join(folder, path), *dir = NULL, *real = NULL, *whole = NULL, *here = NULL;

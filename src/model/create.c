@@ -127,7 +127,7 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
         return clrnn_error(model->log, CLRNN_ERR_ARG, "tokens cannot be normalised; expected real features");
     model->writes++;
     if (!model->input_mean || !model->input_std)
-        clrnn_stage_destroy(&model->stage); // the plans of the stage do not normalise inputs
+        clrnn_stage_destroy(&model->stage); // the stage has plans that do not normalise inputs
     if (!model->input_mean)
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.mean", &model->input_mean));
     if (!model->input_std)
@@ -159,7 +159,7 @@ enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model
         return clrnn_error(model->log, CLRNN_ERR_ARG, "classes cannot be normalised; expected real targets");
     model->writes++;
     if (!model->target_scale) {
-        clrnn_stage_destroy(&model->stage); // the plans of the stage have no target scale
+        clrnn_stage_destroy(&model->stage); // the stage has plans without target scale
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, 2 * count, "target scale", &model->target_scale));
     }
     values = malloc(2 * count * sizeof(*values));

@@ -129,7 +129,7 @@ enum clrnn_status clrnn_model_choose_init(struct clrnn_model *m, size_t layer)
 
     for (size_t i = s->first_entry; i < s->first_entry + s->entry_count; i++) {
         struct clrnn_entry *e = &m->entry[i];
-        // Only an initialiser under their own name applies to the gains and the shift of a layer-normalised cell.
+        // The gains and the shift of a layer-normalised cell take only an initialiser under their own name.
         const bool gain = starts(e, "gamma_") || is_named(e, "beta_c");
 
         if (e->param.trained && m->config->init_keras)

@@ -12,8 +12,8 @@ struct clrnn_host_call {
     void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
 };
 
-/** Appends the launches of op number `at` of a graph that clrnn_graph_place has placed. `call` is filled in, and used,
- * on the device ref only; it must outlive the launches. */
+/** Appends the launches of op number `at` of a graph that clrnn_graph_place has placed. On the device ref, the function
+ * fills in `call`, which must outlive the launches. Other devices do not use `call`. */
 enum clrnn_status clrnn_launch_op(struct clrnn_launches *launches, const struct clrnn_graph *graph, size_t at,
                                   struct clrnn_host_call *call);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Properties and shapes of layers and losses, and a default of data sources.
+// Properties and shapes of layers and losses, and the horizon of data sources.
 #ifndef CLRNN_SRC_MODEL_LAYER_H
 #define CLRNN_SRC_MODEL_LAYER_H
 
@@ -41,8 +41,8 @@ uint32_t clrnn_windows_count(const struct clrnn_windows *windows, uint32_t T);
 bool clrnn_layer_pools(const struct clrnn_layer *layer);
 
 /** Returns the number of input features of layer `index`, for data of C features and T time steps; with
- * index = layer_count, the number of output features of the last layer. C or T may be 0, for unknown; the result is 0
- * if it depends on an unknown number. */
+ * index = layer_count, the number of output features of the last layer. C = 0 or T = 0 means that this number is
+ * unknown. The result is 0 if it depends on an unknown number. */
 uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t index, uint32_t C, uint32_t T);
 /** Returns the number of input time steps of layer `index`, for data of T time steps; with
  * index = layer_count, the number of output time steps of the last layer. It is 1 after a layer that removes the time
@@ -58,7 +58,7 @@ bool clrnn_layers_per_step(const struct clrnn_config *config);
 /** Whether the targets of the loss are real numbers, not classes. That holds for all losses except cross_entropy, nll
  * and ctc. */
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind);
-/** Whether the loss is one of regression, such as mse, l1 or quantile. A prediction is then an estimate of the target's
+/** Whether the loss is for regression, as mse, l1 and quantile are. A prediction is then an estimate of the target's
  * value, not a score of a class or label, and no accuracy is defined. */
 bool clrnn_loss_is_regression(enum clrnn_loss_kind kind);
 /** Whether this metric is defined for the config's loss. `metric` is "loss", or the name of a metric of
@@ -67,7 +67,8 @@ bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric
 /** Returns the quantiles [*count] that the loss `quantile` predicts for each target. For other losses, returns NULL and
  * sets *count to 0. */
 const double *clrnn_loss_quantiles(const struct clrnn_loss_config *loss, size_t *count);
-/** Returns how many numbers y has for a prediction of `outputs` numbers: 1 if targets are classes. */
+/** Returns how many numbers of y belong to a prediction of `outputs` numbers: 1 if targets are classes; with the loss
+ * `quantile`, `outputs` divided by the number of quantiles; with other losses, `outputs`. */
 uint32_t clrnn_loss_targets(const struct clrnn_loss_config *loss, uint32_t outputs);
 
 /** Returns the horizon of a data source with `window`: the number in the config, else 1 with `target` and 0 with

@@ -28,7 +28,7 @@ struct clrnn_entry {
     int32_t zero_row; // embedding: padding_idx, whose row is zero at first; else -1
     // The initialiser that the config chooses, used in place of `init`; kind DEFAULT: there is none.
     struct clrnn_initializer chosen;
-    // For bias_ih of an lstm: is added to the initial values of the forget gate, the second quarter.
+    // For bias_ih of an lstm: the number that is added to the initial values of the forget gate (the second quarter).
     double forget_bias;
 };
 
@@ -55,8 +55,9 @@ struct clrnn_model {
     const struct clrnn_log *log;
     struct clrnn_config *config;
     struct clrnn_data_shape shape;
-    uint32_t outputs, targets; // targets: numbers of y for each prediction
-    bool per_step;
+    uint32_t outputs, // numbers in a prediction
+        targets;      // numbers of y for a prediction (clrnn_loss_targets)
+    bool per_step;    // a sample has a prediction for each time step of the output
 
     struct clrnn_layer_shape *layer; // [config.layer_count]
 
@@ -70,7 +71,7 @@ struct clrnn_model {
     struct clrnn_buffer *state;   // running statistics, REAL
     struct clrnn_buffer *batches; // I32: an element, at an aligned offset, for each entry with param.integer
     struct clrnn_buffer *hyper, *counter, *records; // fields in cl/slots.h; the host writes hyper and counter
-    // The contents of the buffer `counter`, which the host writes only if they change.
+    // What the buffer `counter` contains. The host writes to the buffer only if the new values differ.
     int32_t counter_there[COUNTER_FIELDS];
     // Inputs LOSS_WEIGHT and LOSS_LABEL_WEIGHT of the loss, or NULL.
     struct clrnn_buffer *loss_weight, *label_weight;
@@ -88,11 +89,12 @@ struct clrnn_model {
 
     size_t carried_count;
     struct clrnn_carried *carried; // for each recurrent level, its states at the end of the previous run
-    uint32_t first_step;           // COUNTER_FIRST and, in `carry`, COUNTER_CARRY of the next run
-    bool carry;
-    // COUNTER_SAMPLE and COUNTER_SAMPLES of the next run; samples 0: the run has a whole batch.
-    uint32_t first_sample, samples;
-    uint64_t writes; // counts how often the caller set values
+    // Counters of the next run (cl/slots.h).
+    uint32_t first_step;   // COUNTER_FIRST
+    bool carry;            // COUNTER_CARRY
+    uint32_t first_sample, // COUNTER_SAMPLE
+        samples;           // COUNTER_SAMPLES; 0: the run has a whole batch
+    uint64_t writes;       // number of calls so far that set parameters or normalisation
 
     struct clrnn_schedule schedule; // current learning rate and momentum, in double
     uint64_t steps_per_epoch;       // last argument of clrnn_schedule_init, 0: unknown
@@ -158,10 +160,10 @@ enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *mode
  * regression (clrnn_loss_is_regression). */
 bool clrnn_model_wants_target_normalization(const struct clrnn_model *model);
 
-/** Standardises `count` numbers of y in place, which form rows of model->targets numbers: (y - mean) / std. Does
- * nothing if the model has no target_mean and target_std. */
+/** Standardises y [count] in place: (y - mean) / std. The numbers form rows of model->targets numbers. Does nothing if
+ * the model has no target_mean and target_std. */
 void clrnn_model_standardise_targets(const struct clrnn_model *model, size_t count, float *y);
-/** Converts `count` numbers of the output in place, which form rows of model->outputs numbers, back to the units of the
- * data: y * std + mean. Does nothing if the model has no target_mean and target_std. */
+/** Converts the outputs y [count] in place, back to the units of the data: y * std + mean. The numbers form rows of
+ * model->outputs numbers. Does nothing if the model has no target_mean and target_std. */
 void clrnn_model_restore_targets(const struct clrnn_model *model, size_t count, float *y);
 #endif

@@ -23,7 +23,7 @@ size_t clrnn_layer_parent(const struct clrnn_config *config, size_t index)
     return SIZE_MAX;
 }
 
-// Returns the index of the first layer of the list that contains the layer.
+// Returns the index of the first layer of the list to which layer `index` belongs.
 static size_t list_start(const struct clrnn_config *config, size_t index)
 {
     const size_t parent = clrnn_layer_parent(config, index);
@@ -121,8 +121,8 @@ void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32
         *end = clrnn_layer_end(config, *end);
 }
 
-// Whether the layers [first, end) are a valid list, or the valid branches of a concat. `branches`: number of branches
-// of that concat, otherwise 1. `depth`: number of layers around the list.
+// Whether the layers [first, end) are a valid list, or the valid branches of a concat. `branches` is the number of the
+// concat's branches, or 1 for a list. `depth` is the number of layers around the list or the branches.
 static bool list_fits(const struct clrnn_config *config, size_t first, size_t end, uint32_t branches, unsigned depth)
 {
     uint32_t branch = 0;

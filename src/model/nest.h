@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Layers inside layers. config->layer has the tree of layers in preorder: the layers inside a residual or concat
-// directly follow that layer, and the layer's field `inner` is their number at all depths. A list of layers is
-// model.layers, the layers directly inside a residual, or one branch of a concat.
+// directly follow that layer. Its field `inner` is the number of all layers inside it, however deep. A list of layers
+// is model.layers, the layers directly inside a residual, or one branch of a concat.
 #ifndef CLRNN_SRC_MODEL_NEST_H
 #define CLRNN_SRC_MODEL_NEST_H
 
@@ -33,8 +33,8 @@ bool clrnn_config_nests(const struct clrnn_config *config);
 /** Prints the path of the layer in the config, as `--set` takes it, such as "model.layers.1.residual.layers.0", into
  * `text`; returns `text`. */
 const char *clrnn_layer_entry(const struct clrnn_config *config, size_t index, char text[CLRNN_ENTRY_SIZE]);
-/** Returns the index of the layer whose path (clrnn_layer_entry) `text` begins with. In `text`, the path must be
- * followed by a space, '=', a newline or the end. SIZE_MAX: there is no such layer. */
+/** Returns the index of the layer with the path (clrnn_layer_entry) at the start of `text`. The path ends before the
+ * first space, '=' or newline, or at the end of `text`. SIZE_MAX: there is no such layer. */
 size_t clrnn_layer_find(const struct clrnn_config *config, const char *text);
 
 /** Sets [*first, *end) to the layers of one branch of a concat. */

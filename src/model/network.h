@@ -11,7 +11,7 @@
 struct clrnn_layer_shape {
     uint32_t in, out;                // features of input and output; `in` of an embedding is 0
     bool steps;                      // its input has a time axis
-    uint32_t D;                      // recurrent: directions; pool: directions of the recurrent layer before it, else 0
+    uint32_t D;                      // directions of a recurrent layer, or of one directly before a pool; otherwise 0
     uint32_t stream;                 // number of the layer's first dropout among all dropouts of the model
     size_t first_entry, entry_count; // its entries in model->entry
 };

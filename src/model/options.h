@@ -27,8 +27,8 @@ enum clrnn_option_type {
     CLRNN_OPTION_CHOICE, // enum: an index into `words`
     CLRNN_OPTION_FLAG,   // bool: words[0] is false, words[1] true
     CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`
-    // A list of numbers: double *, owned by the struct, at `offset`, and their count, size_t, at `second`. Or the word
-    // words[0], which sets the bool at `third`.
+    // A list of numbers, stored as a double *, owned by the struct, at `offset`, and a count, size_t, at `second`. In
+    // place of a list, the config may have the word words[0], which sets the bool at `third`.
     CLRNN_OPTION_LIST,
     // A map that groups[0] describes, for the struct at `offset`. The bool at `second` is set if the map is present;
     // SIZE_MAX: there is no such bool.
@@ -53,11 +53,12 @@ struct clrnn_option {
     bool quiet;                   // left out when the config is written, if the value is null
     size_t offset, second, third; // byte offsets in the group's struct
     const char *def;              // the default as YAML; NULL: the key is required, or is a group
-    // The number that null stands for; "": the value is no number; NULL: null is not allowed.
+    // For integers, and for numbers without null_flag: the number that null stands for. For other values: "", if null
+    // is allowed. NULL: null is not allowed.
     const char *null;
     bool null_flag;           // numbers: null sets the bool at `second`
     double min, max;          // numbers, list entries: bounds
-    bool above, below;        // above: values must be above min, not equal to it; below: likewise below max
+    bool above, below;        // above: min itself is not allowed; below: max itself is not allowed
     const char *const *words; // ended by NULL
     const struct clrnn_option_group *const *groups; // ended by NULL
     const char *help;

@@ -115,7 +115,7 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
 }
 
 // Sets an option to its default, which is a word or, for a pair, a list of two. The default is parsed here, not by
-// libyaml, so that only strings need memory.
+// libyaml, so that only a default string needs memory.
 static bool set_default(const struct clrnn_option *o, void *object)
 {
     struct clrnn_node value = {.kind = CLRNN_NODE_SCALAR}, pair[2] = {value, value};
@@ -159,7 +159,8 @@ bool clrnn_options_default(const struct clrnn_option_group *group, void *object)
 void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind)
 {
     *layer = (struct clrnn_layer){.kind = kind};
-    // struct members that only other kinds use get their defaults as well; these need no memory
+    // Members that only other kinds use get their defaults as well. No call can fail, because no layer has a default
+    // that needs memory.
     for (size_t i = 0; clrnn_options_layers[i]; i++)
         clrnn_options_default(clrnn_options_layers[i], layer);
     clrnn_options_default(clrnn_options_kind(clrnn_options_layers, (int)kind), layer);

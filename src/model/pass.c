@@ -16,11 +16,12 @@ enum { MOST_FREE = 32 }; // most unused passes that are kept for later inputs of
 
 // ---------------------------------------------------------------- graph
 
-// The slots of dx and of the states of h in a kind of recurrent op. For lstm, the slot of c is the one after the slot
-// of the same state of h.
+// A kind of recurrent op, and its slots of dx, of the states h0 and hn, and of their gradients. For lstm, the slot of
+// c0 follows that of h0, and so on for the other state and for the gradients.
 struct slots {
     enum clrnn_op_kind forward, backward;
-    int h0, hn, dhn, dx, dh0; // h0, hn: of the forward op; others: of the backward op
+    int h0, hn,       // slots of the forward op
+        dhn, dx, dh0; // slots of the backward op
 };
 static const struct slots slots[] = {
     {CLRNN_OP_RNN_FWD, CLRNN_OP_RNN_BWD, RNN_H0, RNN_HN, RNN_BWD_DHN, RNN_DX, RNN_DH0},

@@ -38,11 +38,10 @@ struct clrnn_layer_pass {
     struct clrnn_layer_pass *next; // next pass of the same layer
     struct clrnn_recurrent *layer;
     struct clrnn_pass_shape shape;
-    // The caller has the pass: it has got it from clrnn_layer_forward, and not yet given it to
-    // clrnn_layer_pass_destroy.
-    bool used;
-    bool consumed;          // backward has run and has overwritten the activations of forward
-    uint64_t version, last; // layer->version of the weights that the pass used; layer->clock at its last use
+    bool used;     // clrnn_layer_forward has returned the pass, and clrnn_layer_pass_destroy has not yet taken it back
+    bool consumed; // backward has run and has overwritten the activations of forward
+    uint64_t version, // layer->version of the weights that the pass used
+        last;         // layer->clock at the last use of the pass
     struct clrnn_graph *graph;
     size_t forward;                            // number of forward ops in the graph
     struct clrnn_host_call *calls[PASS_LISTS]; // only on the device ref
@@ -55,7 +54,7 @@ struct clrnn_layer_pass {
 
 /** Initial and final states of one of the num_layers levels, h [D, N, P] and c [D, N, H], and their gradients. */
 struct clrnn_states {
-    struct clrnn_buffer *h0, *c0, *dhn, *dcn; // NULL if the pass does not have it
+    struct clrnn_buffer *h0, *c0, *dhn, *dcn; // each is NULL if the pass has no such buffer
     int hn, cn, dh0, dc0;                     // tensor ids, or CLRNN_NONE
 };
 
@@ -63,7 +62,7 @@ struct clrnn_states {
  * clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_get(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
                                  struct clrnn_layer_pass **pass);
-/** Runs one of the pass's lists of launches, and creates it if this is its first run. Errors: as
+/** Runs one of the pass's lists of launches. The first run of a list creates the list. Errors: as
  * clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_run(struct clrnn_layer_pass *pass, enum clrnn_pass_list list);
 /** Frees every pass of the layer. */

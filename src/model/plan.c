@@ -154,7 +154,8 @@ static enum clrnn_status place(struct clrnn_plan *p)
         clrnn_graph_elide_copy(p->graph, p->model->device);
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
     }
-    // With params.arena, the batch is always copied, because the next plan may overwrite the index that FEED reads.
+    // With params.arena, FEED always copies the batch. Without the copy, later ops would gather rows by data.index,
+    // which another plan may have overwritten by then.
     if (p->params.arena) {
         struct clrnn_buffer **arena = NULL;
 

@@ -10,8 +10,8 @@ enum clrnn_mode {
     CLRNN_MODE_TRAIN, // forward in train mode, loss, backward, gradient norm, update by the optimiser
     // TRAIN without any update of parameters or running statistics (probes, gradient checks).
     CLRNN_MODE_GRADIENT,
-    // TRAIN of one shard of a batch (train.shards), which ends with the gradient of the sum, not the mean, of its
-    // losses.
+    // The part of TRAIN up to the gradients, for one shard of a batch (train.shards). The gradients are those of the
+    // sum of the shard's losses, not of their mean.
     CLRNN_MODE_SHARD,
     CLRNN_MODE_UPDATE,  // only gradient norm and update, with gradients that the model's buffer already has
     CLRNN_MODE_EVAL,    // forward in eval mode, loss
@@ -28,8 +28,11 @@ struct clrnn_plan_data {
     struct clrnn_buffer *weights;   // REAL [S] or NULL: weights of samples in the loss
     struct clrnn_buffer *y_lengths; // I32 [S], with ctc: number of labels of each sample
     struct clrnn_buffer *index;     // U32 [at least N]: indices of the batch's samples
-    bool y_real, y_steps;           // y is REAL, not I32; y has a dimension of steps
-    // If y has steps: how many in the data set; 0: as many as the model's output has for T_data steps.
+    // y_real: y is REAL, not I32.
+    // y_steps: y has a dimension of steps.
+    bool y_real, y_steps;
+    // Size of the dimension of steps in the data set; with ctc it counts labels. 0: as many steps as the model's output
+    // has for T_data steps.
     uint32_t y_T;
 };
 
@@ -47,8 +50,8 @@ struct clrnn_plan_params {
     // with zero states.
     uint32_t carried;
     bool separate; // tensors do not share memory, so that each op can be checked by itself
-    // SHARD: number of the memory for activations. Plans with the same number share it, and so do all plans with 0.
-    // Parts of plans with different numbers may run alternately.
+    // SHARD: number of the arena, the memory that holds the plan's activations. Plans with the same number share one
+    // arena. Only plans with different numbers may run part by part in turn.
     uint32_t arena;
     bool statistics; // SHARD: update the running statistics of batchnorms with sync: false
     bool input_grad; // also compute the gradient of the batch's x (not for tokens)
@@ -64,9 +67,10 @@ struct clrnn_plan {
     uint32_t output_steps;         // time steps of the output: T, fewer after windows, 1 after a pool
     size_t *op_launch;             // [op_count + 1]: op i has the launches [op_launch[i], op_launch[i + 1])
     struct clrnn_host_call *calls; // [op_count] on the device ref, else NULL
-    // For SHARD, if the model has several gradient buckets; else bucket_end is NULL. Launches before gradients_begin do
-    // not use any gradient. Bucket i is final when the launches before bucket_end[i] are done. bucket_end
-    // [bucket_count] does not decrease.
+    // For SHARD, if the model has several gradient buckets; otherwise bucket_end is NULL.
+    // gradients_begin: launches before this one do not use any gradient.
+    // bucket_end [number of buckets], never decreasing: bucket i is final when the launches before bucket_end[i] are
+    // done.
     size_t gradients_begin, *bucket_end;
 };
 
@@ -85,10 +89,11 @@ enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t first, size_t last);
 
 /** Finds where the host must act between the ops of a SHARD plan, for batchnorms over the whole batch (ops/norm.h).
- * Returns the index of the first op after `op` before which the host must act, or op_count if there is none. If that op
- * follows BATCHNORM_MOMENTS, the host must replace the outputs MOMENTS_COUNT,
- * _MEAN and _SQUARES by 1 / sqrt(variance + eps), mean and variance of the whole batch. If that op is BATCHNORM_SPREAD,
- * the host must write its input SPREAD_MEANS. */
+ * Returns the index of the first op after `op` before which the host must act, or op_count if there is none.
+ * If the returned op follows BATCHNORM_MOMENTS, the host must overwrite three outputs of BATCHNORM_MOMENTS with
+ * statistics of the whole batch. MOMENTS_COUNT becomes 1 / sqrt(variance + eps), MOMENTS_MEAN the mean, MOMENTS_SQUARES
+ * the variance.
+ * If the returned op is BATCHNORM_SPREAD, the host must write its input SPREAD_MEANS. */
 size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op);
 
 /** Waits for the device and reads the last layer's output, with the batch as first dimension: [N, outputs] or, with an
@@ -108,8 +113,9 @@ struct clrnn_plan_cost {
 /** Returns the cost of one run of the plan, and the memory it uses. */
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
 
-/** A cache of plans, which are found by their parameters. It owns up to `most` plans, but at least 32. If it is full,
- * the least recently used plan is destroyed. So a plan stays valid until that many other plans have been requested. */
+/** A cache of plans, which are found by their parameters. It can own `most` plans or 32, whichever is more. If it is
+ * full, a new plan replaces the least recently used one. So a plan stays valid until that many other plans have been
+ * requested. */
 struct clrnn_plan_cache;
 enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most, struct clrnn_plan_cache **cache);
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,

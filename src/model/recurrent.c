@@ -161,8 +161,8 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
     return clrnn_buffer_write_f32(layer->model->entry[index].value, 0, layer->param[index].count, values);
 }
 
-// Appends to layer->pending an element for the token of one more transfer, and returns its address. If memory runs out,
-// logs an error and returns NULL.
+// Appends an element to layer->pending, for the token of one more transfer. Returns the address of the element. If
+// memory runs out, logs an error and returns NULL.
 static uint64_t *next_token(struct clrnn_recurrent *layer)
 {
     if (ARRAY_GROW(layer->pending, layer->pending_count))

@@ -13,8 +13,8 @@
 #include "model/layer.h"
 #include "model/nest.h"
 
-// Most features of a layer: with four gates and two directions they are 2^31, which still fit the 32-bit indices of the
-// kernels.
+// The largest number of features of a layer. Four gates and two directions then make 2^31 columns, which still fit the
+// 32-bit indices of the kernels.
 #define MAX_WIDTH (1u << 28)
 
 // Appends ".word" to a dotted path.
@@ -25,8 +25,9 @@ static void append(char *text, size_t size, const char *word)
     snprintf(text + used, size - used, "%s%s", used ? "." : "", word);
 }
 
-// Prints the position of the layer in its list, after the positions of the layers around it, such as "2.1". Inside a
-// concat, the index of the branch precedes the position. With `names`, a layer that has a name is printed by its name.
+// Prints where a layer is in the config, such as "2.1". First come the positions of the layers that contain this layer,
+// outermost first. Then comes its position in its own list. Inside a concat, the index of the branch precedes the
+// position. With `names`, a layer that has a name is printed by its name.
 static void path_of(const struct clrnn_config *config, size_t index, bool names, char *text, size_t size)
 {
     const size_t parent = clrnn_layer_parent(config, index);
@@ -78,7 +79,7 @@ enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
 // What is known about the input of the current layer.
 struct position {
     long pool;         // index of the layer that removed the time axis; -1: none has
-    bool again;        // a recurrent layer follows that layer; it reads one time step and returns one
+    bool again;        // after that layer comes a recurrent layer, which reads and returns a single time step
     uint32_t features; // 0: the input is tokens
 };
 
@@ -210,8 +211,8 @@ static enum clrnn_status check_groups(const struct inference *w, const struct cl
 
 static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end);
 
-// Checks that the list of layers [first, end) turns T time steps into `steps`, the number of steps of the input or
-// branch that the list's output is joined with. Passes if the number of steps of the data is unknown.
+// Checks that the list of layers [first, end) turns T time steps into `steps`. The output of the list is joined with an
+// input or a branch of `steps` steps. Passes if the number of steps of the data is unknown.
 static enum clrnn_status check_steps(const struct inference *w, size_t first, size_t end, uint32_t T, uint32_t steps)
 {
     const uint32_t after = clrnn_layers_steps_between(w->config, first, end, T);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prediction one time step after the other. A copy of the model on the device ref runs a plan of one sample and one
-// time step. A state (struct clrnn_state) has the values that the recurrent levels carry from one step to the next.
+// Prediction, one time step at a time. A copy of the model on the device ref runs a plan of one sample and one time
+// step. A state (struct clrnn_state) has the values that the recurrent levels carry from one step to the next.
 #include "clrnn/state.h"
 
 #include <inttypes.h>

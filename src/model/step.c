@@ -15,8 +15,11 @@
 // the order of the samples.
 struct clrnn_stage {
     struct clrnn_buffer *x, *y, *lengths, *weights, *y_lengths, *index;
-    uint32_t rows, samples; // capacity: N * T and N
-    size_t targets;         // capacity: numbers of y
+    // Capacities. rows: N * T.
+    // samples: N.
+    // targets: elements of y.
+    uint32_t rows, samples;
+    size_t targets;
     struct clrnn_plan_cache *cache;
 };
 
@@ -192,11 +195,11 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
     return st;
 }
 
-// Returns how many numbers of y each sample has.
+// Returns how many elements of y a sample has.
 static size_t output_count(const struct clrnn_model *m, const struct clrnn_batch *b)
 {
     if (is_ctc(m))
-        return MAX2(b->y_steps, 1u); // 1: for prediction, whose batches have no labels
+        return MAX2(b->y_steps, 1u); // 1 in prediction, where batches have no labels
     return (size_t)(m->per_step ? clrnn_model_output_steps(m, b->T) : 1) * m->targets;
 }
 

@@ -99,7 +99,7 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
     return CLRNN_OK;
 }
 
-// Adds the gains and the shift of a layer-normalised cell, named as in the library haste.
+// Adds the gains and the shift of a layer-normalised cell. They have the names that the library haste gives them.
 static enum clrnn_status add_cell_norm(struct table *t, const struct clrnn_layer *layer, uint32_t level,
                                        const char *reverse)
 {

@@ -6,14 +6,14 @@
 #include "formats/safetensors.h"
 #include "model/model.h"
 
-/** Names of tensors in a model file other than the parameters, and a prefix of such names. */
+/** Names that a model file has besides those of the parameters. */
 #define CLRNN_INPUT_MEAN "input.mean"
 #define CLRNN_INPUT_STD "input.std"
 #define CLRNN_TARGET_MEAN "target.mean"
 #define CLRNN_TARGET_STD "target.std"
 #define CLRNN_LOSS_WEIGHT "loss.weight" // class weights that were computed for `weight: balanced`
-#define CLRNN_OPTIM_PREFIX "optim."
-#define CLRNN_FORMAT_KEY "clrnn.format" // not a tensor: metadata key that identifies a clRNN model file
+#define CLRNN_OPTIM_PREFIX "optim."     // prefix: the optimiser's moments, and states that an unfinished epoch carries
+#define CLRNN_FORMAT_KEY "clrnn.format" // metadata key, not a tensor: identifies a clRNN model file
 
 /** Whether the tensor `t` has this shape. */
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape);
@@ -23,14 +23,16 @@ bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const s
 enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                      const struct clrnn_safetensor *t, struct clrnn_buffer *buffer, size_t first);
 
-/** Loads the parameters and running statistics from the file. Without `partial`, the file must have exactly these
- * tensors, in the right shapes. Otherwise the error is CLRNN_ERR_DATA, with one message that lists the missing, extra
- * and wrongly shaped tensors. With `partial`, the tensors that fit are loaded, and a warning lists the others; it is an
- * error only if no tensor fits. */
+/** Loads the parameters and running statistics from the file.
+ * Without `partial`, the file must have them all in the right shapes (num_batches_tracked may be absent), and no
+ * tensors besides these and those named above. If not, returns CLRNN_ERR_DATA, with one message that lists the missing,
+ * extra and wrongly shaped tensors.
+ * With `partial`, loads the tensors that fit, and a warning lists the others. Returns CLRNN_ERR_DATA only if no tensor
+ * fits. */
 enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file, bool partial);
 
 /** Loads input.mean and input.std or, with `target`, target.mean and target.std. Loads them only if the model can use
- * them and the file has both in the right shape; *found is whether it did. */
+ * them and the file has both in the right shape. Sets *found to whether both conditions hold. */
 enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                              bool target, bool *found);
 

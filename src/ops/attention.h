@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_ATTENTION_OPS(X) \
     X(ATTENTION_FWD, attention, attention_fwd) X(ATTENTION_BWD, attention, attention_bwd)
@@ -22,8 +22,9 @@ enum {
 };
 enum {
     ATTENTION_Y,
-    ATTENTION_HIDDEN, // [rows, A], kept for backward; CLRNN_NONE in inference, as is ATTENTION_SHARE
-    ATTENTION_SHARE,  // [rows]; ATTENTION_SHARE and ATTENTION_HIDDEN are 0 in padding
+    // Both are kept for backward and are 0 in padding. In inference both are CLRNN_NONE.
+    ATTENTION_HIDDEN, // [rows, A]
+    ATTENTION_SHARE,  // [rows]
 };
 enum {
     ATTENTION_BWD_X,

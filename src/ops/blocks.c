@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiplies over the time steps of long sequences, in blocks of steps. clRNN's own kernels take one launch for
-// all blocks (clrnn_device_sums_blocks); otherwise each block takes a launch.
+// Matrix multiplies over the time steps of long sequences, in blocks of steps. One launch computes all blocks if
+// clrnn_device_sums_blocks is true; otherwise each block takes a launch.
 #include "ops/blocks.h"
 
 #include "base/array.h"
 #include "ops/split.h"
 
-// Time steps in a block, for the CPU and the GPU form of kernels. In the GPU form each block takes a launch. That is
-// little compared with GPU_STEPS recurrent steps.
+// Time steps in a block, for the CPU and the GPU form of kernels. In the GPU form each block takes a launch. One launch
+// is little work compared with GPU_STEPS recurrent steps.
 enum { CPU_STEPS = 64, GPU_STEPS = 256 };
 
 uint32_t clrnn_block_steps(const struct clrnn_device *device)
@@ -26,8 +26,8 @@ struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *l, uint32_t d, 
         .lead = (d ? (steps - 1) % each + 1 : each - begin) * N, .rows = each * N, .descending = d == 0};
 }
 
-// Finds the block that is computed as number i, counted from 0: rows [*first, *first + *count) of `all` rows. Returns
-// false if there are no more than i blocks.
+// Finds block i in the order in which blocks are computed, from 0. The block has the rows [*first, *first + *count) of
+// `all` rows. Returns false if there are at most i blocks.
 static bool block_at(const struct clrnn_blocks *b, uint32_t all, uint32_t i, uint32_t *first, uint32_t *count)
 {
     const uint32_t blocks = all > b->lead ? 1 + clrnn_divide_up(all - b->lead, b->rows) : 1;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiplies over the time steps of long sequences. They process the steps in blocks: results then have the same
-// bits, whether one multiply covers all steps or, as with train.recompute, several multiplies cover some of the steps
-// each.
+// Matrix multiplies over the time steps of long sequences. They process the steps in blocks. So the bits of the results
+// do not depend on how many multiplies cover the steps: one, or several as with train.recompute.
 #ifndef CLRNN_SRC_OPS_BLOCKS_H
 #define CLRNN_SRC_OPS_BLOCKS_H
 
@@ -20,7 +19,7 @@ uint32_t clrnn_block_steps(const struct clrnn_device *device);
 
 /** Divides the time steps [begin, steps), with N rows each, into blocks. Steps are numbered in the order in which
  * direction d goes through them. If the steps are a part of a sequence, the part must begin where a block begins. `all`
- * is the number of steps of the whole sequence; if they fit in one block, there are no blocks (rows 0). */
+ * is the number of steps of the whole sequence. If `all` steps fit in one block, there are no blocks (rows 0). */
 struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *launches, uint32_t d, uint32_t begin, uint32_t steps,
                                     uint32_t all, uint32_t N);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Launches the kernels of cl/columns.cl, copies of columns, and products with a bias.
+// Launches the kernels of cl/columns.cl. Also launches copies of columns, and products with a bias.
 #include "ops/columns.h"
 #include "ops/split.h"
 

@@ -37,8 +37,8 @@ static enum clrnn_status swap(struct clrnn_launches *l, const struct clrnn_op *o
                                ARGS(BUF(in), BUF(out), UINT(op->conv.O), UINT(first), UINT(second)));
 }
 
-// Sets *ordered to the weight as [O, kernel, C]: the weight itself if that makes no difference, otherwise a transposed
-// copy in scratch memory.
+// Sets *ordered to the weight as [O, kernel, C]. If kernel or C is 1, *ordered is the weight itself; otherwise it is a
+// transposed copy in scratch memory.
 static enum clrnn_status order_weight(struct clrnn_launches *l, const struct clrnn_op *op, struct clrnn_buffer *weight,
                                       struct clrnn_buffer **ordered)
 {

@@ -5,14 +5,14 @@
 
 #include <stdint.h>
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_CONV_OPS(X) \
     X(CONV_FWD, conv, conv_fwd) X(CONV_BWD, conv, conv_bwd)
 // clang-format on
 
-// y[t] = bias + the sum over k of weight[:, :, k] x[t * stride + k * dilation - padding], where x is 0 outside the
-// steps of its sample.
+// y[t] = bias + the sum over k of weight[:, :, k] x[t * stride + k * dilation - padding]. x is 0 before the first and
+// after the last step of the sample.
 enum {
     CONV_X,
     CONV_LENGTHS,     // of x

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_EMBEDDING_OPS(X) \
     X(EMBEDDING_FWD, embedding, embedding_fwd) X(EMBEDDING_BWD, embedding, embedding_bwd)

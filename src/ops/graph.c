@@ -176,8 +176,9 @@ static int lower_first(const void *a, const void *b)
     return (*p)->offset < (*q)->offset ? -1 : (*p)->offset > (*q)->offset;
 }
 
-// Sets p->offset to the lowest offset at which `p` fits between those tensors of place[0..placed) that are live at the
-// same time (with `separate`: between all of them). `beside` is scratch memory for pointers to these tensors.
+// Sets p->offset to the lowest offset at which `p` does not overlap any tensor of place[0..placed) that is live at the
+// same time as `p`. With `separate`, `p` must not overlap any tensor of place[0..placed). `beside` is scratch memory
+// for pointers to these tensors.
 static void first_fit(struct place *p, struct place *place, size_t placed, bool separate, struct place **beside)
 {
     size_t count = 0;

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_JOIN_OPS(X) \
     X(ADD, join, add) X(CONCAT_FWD, join, concat_fwd) X(CONCAT_BWD, join, concat_bwd) \

@@ -4,12 +4,13 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// MANY_CLASSES: on GPUs, the work-items of a group compute a row together if there are more classes. CPU_NUMBERS,
-// GPU_ROWS: the least work of a block, about so many numbers on a CPU and so many rows on a GPU.
+// MANY_CLASSES: if there are more classes, the work-items of a group compute a row together, on GPUs only.
+// CPU_NUMBERS: a block has at least about this many numbers, on CPUs.
+// GPU_ROWS: a block has at least this many rows, on GPUs, unless work-items compute a row together.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
-// Returns the split among work-items: of the rows for a loss on classes, of the elements for a loss on real targets.
-// `cooperate`: several work-items compute a row together.
+// Returns how the loss is divided among work-items: by rows for a loss on classes, by elements for a loss on real
+// targets. `cooperate`: several work-items compute a row together.
 static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
 {
     const uint32_t width = clrnn_loss_is_classes(op->loss.kind) ? op->C : 1;

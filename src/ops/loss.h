@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Op of a loss and its gradient, over `rows` predictions (after a pool T is 1). It writes one record (RECORD_... in
-// cl/slots.h).
+// Op of a loss and its gradient, over rows = T * N predictions. After a pool, T is 1. The op writes one record
+// (RECORD_... in cl/slots.h).
 #ifndef CLRNN_SRC_OPS_LOSS_H
 #define CLRNN_SRC_OPS_LOSS_H
 
@@ -8,7 +8,7 @@
 
 #include "clrnn/config.h"
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_LOSS_OPS(X) \
     X(LOSS, loss, loss)
@@ -18,12 +18,13 @@
 enum {
     LOSS_X, // [rows, C]
     LOSS_LENGTHS,
-    LOSS_TARGET,        // [rows] classes, or [rows, C] numbers; for loss quantile [rows, C / quantiles] numbers
-    LOSS_WEIGHT,        // REAL [C] class weights or pos_weight, or CLRNN_NONE; for loss quantile the [quantiles]
-                        // themselves
+    LOSS_TARGET, // [rows] classes, or [rows, C] numbers; for loss quantile [rows, C / quantiles] numbers
+    // REAL, or CLRNN_NONE. cross_entropy, nll: class weights [C]. bce_with_logits: pos_weight [C]. quantile: the
+    // quantiles [quantiles].
+    LOSS_WEIGHT,
     LOSS_COUNTER,       // its COUNTER_SLOT is the index of the record to write
     LOSS_SAMPLE_WEIGHT, // REAL [N]: weights of the samples, or CLRNN_NONE
-    LOSS_LABEL_WEIGHT,  // bce_with_logits: REAL [C], its argument `weight`, or CLRNN_NONE
+    LOSS_LABEL_WEIGHT,  // REAL [C]: the option `weight` of bce_with_logits, or CLRNN_NONE
     // REAL [2, targets]: deviation and mean with which the targets were standardised, or CLRNN_NONE. The record is then
     // in the units of the data, while the gradient is that of the standardised targets.
     LOSS_SCALE,

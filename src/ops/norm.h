@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_NORM_OPS(X) \
     X(BATCHNORM_FWD, norm, batchnorm_fwd) X(BATCHNORM_BWD, norm, batchnorm_bwd) \
@@ -32,10 +32,9 @@ enum {
     BATCHNORM_Y,
     BATCHNORM_MEAN, // [C]; CLRNN_NONE without batch_stats, as is BATCHNORM_INVSTD
     BATCHNORM_INVSTD,
-    BATCHNORM_NEW_MEAN, // updated: the same tensors as in the two RUNNING slots, or CLRNN_NONE, as is
-                        // BATCHNORM_NEW_VAR
-    BATCHNORM_NEW_VAR,
-    BATCHNORM_BATCHES, // updated: I32 [1] num_batches_tracked, or CLRNN_NONE
+    BATCHNORM_NEW_MEAN, // updated: the tensor in BATCHNORM_RUNNING_MEAN, or CLRNN_NONE
+    BATCHNORM_NEW_VAR,  // updated: the tensor in BATCHNORM_RUNNING_VAR, or CLRNN_NONE
+    BATCHNORM_BATCHES,  // updated: I32 [1] num_batches_tracked, or CLRNN_NONE
 };
 enum {
     BATCHNORM_BWD_X,
@@ -47,11 +46,13 @@ enum {
 };
 enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
 
-// With train.shards, a batch is divided into shards, and the batchnorm of a shard uses the statistics of the whole
-// batch. It then consists of two ops forward and two backward; between the two, the host sums the results of the first
-// over all shards. Forward: BATCHNORM_MOMENTS of the shard's valid rows; then BATCHNORM_FWD without batch_stats, which
-// reads mean and variance of the whole batch as running statistics. Backward: BATCHNORM_BWD without DX, which computes
-// sums over the shard; then BATCHNORM_SPREAD, which computes dx from the means of these sums over the whole batch.
+// With train.shards, a batch is divided into shards. A batchnorm with sync: true then uses the statistics of the whole
+// batch. For each shard it has two ops in forward and two in backward. Between the two, the host sums the results of
+// the first op over all shards.
+// Forward: BATCHNORM_MOMENTS computes moments of the shard's valid rows. Then BATCHNORM_FWD without batch_stats reads
+// mean and variance of the whole batch as running statistics.
+// Backward: BATCHNORM_BWD has no DX and computes sums over the shard. Then BATCHNORM_SPREAD computes dx from the means
+// of these sums over the whole batch.
 enum { MOMENTS_X, MOMENTS_LENGTHS };
 // [C] each: number of valid rows, their mean, sum of squared deviations from it
 enum { MOMENTS_COUNT, MOMENTS_MEAN, MOMENTS_SQUARES };
@@ -62,7 +63,7 @@ enum {
     SPREAD_MEAN,
     SPREAD_INVSTD,
     SPREAD_DY,
-    SPREAD_MEANS, // [2, C]: means over the whole batch of dy and of dy * xhat, where xhat is x normalised
+    SPREAD_MEANS, // [2, C]: mean of dy and mean of dy * xhat, over the whole batch; xhat is the normalised x
 };
 enum { SPREAD_DX };
 

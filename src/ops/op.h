@@ -94,8 +94,8 @@ const struct clrnn_op_class *clrnn_op_class(enum clrnn_op_kind kind);
  * of one row of that table. */
 bool clrnn_op_is_record(const struct clrnn_op *op, int slot);
 
-/** Returns the FLOPs of an op (a multiply-add counts as two) and the bytes it moves (each tensor is read or written
- * once, an updated one both). The result does not depend on the device. */
+/** Returns the FLOPs of an op, where a multiply-add counts as two, and the bytes that the op moves. Each tensor is read
+ * once or written once; an updated tensor is read and written. The result does not depend on the device. */
 struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct clrnn_op *op);
 /** Like clrnn_op_cost, but with the op's class as an argument. The functions that launch an op know its class. */
 struct clrnn_cost clrnn_class_cost(const struct clrnn_op_class *class, const struct clrnn_graph *graph,

@@ -12,7 +12,7 @@ enum { NORM_BLOCK = 8192, CPU_UPDATE = 4096 };
 // Sums of squares over blocks of the gradients, from which the norm is computed.
 struct squares {
     uint32_t blocks;
-    // [blocks, 2]: a scale, and the sum of squares of the gradients times that scale.
+    // [blocks, 2]: a scale s, and the sum of (s * gradient)^2 over the block.
     struct clrnn_buffer *partial;
 };
 

@@ -5,7 +5,7 @@
 
 #include "clrnn/config.h"
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_OPTIM_OPS(X) \
     X(GRAD_NORM, optim, grad_norm) X(OPTIM, optim, optim)
@@ -23,9 +23,11 @@ enum {
 };
 
 // OPTIM: with clip_max_norm > 0, gradients are multiplied by min(1, clip_max_norm / (norm + 1e-6)) before the update.
-// Without clipping, OPTIM itself computes the norm, as GRAD_NORM does. What the moments hold: sgd: M is the momentum
-// buffer. adam and adamw: M and V are the first and second moment, VMAX the maximum of V (amsgrad). rmsprop: V is the
-// average of squares, M the momentum buffer (momentum > 0), VMAX the average of gradients (centered).
+// Without clipping, OPTIM itself computes the norm, as GRAD_NORM does.
+// The moments of sgd: M is the momentum buffer.
+// Of adam and adamw: M is the first moment, V the second moment, VMAX the maximum of V (if amsgrad).
+// Of rmsprop: M is the momentum buffer (if momentum > 0), V the average of squares, VMAX the average of gradients (if
+// centered).
 enum {
     OPTIM_GRADS,
     OPTIM_HYPER, // REAL [HYPER_FIELDS]

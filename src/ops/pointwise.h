@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_POINTWISE_OPS(X) \
     X(POINTWISE_FWD, pointwise, pointwise_fwd) X(POINTWISE_BWD, pointwise, pointwise_bwd)

@@ -5,7 +5,7 @@
 
 #include "clrnn/config.h"
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_POOL_OPS(X) \
     X(POOL_FWD, pool, pool_fwd) X(POOL_BWD, pool, pool_bwd)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Ops of a recurrent layer with layer normalisation, a projection (proj_size) or dropout of its hidden state; one op
-// computes all directions. Recurrent layers without these are ops of rnn.h. For direction d, RECURRENT_WEIGHTS * d is
-// added to the slot of a weight or bias.
+// Ops of a recurrent layer with layer normalisation, a projection (proj_size) or dropout of its hidden state. A
+// recurrent layer with none of the three uses the ops of rnn.h. One op computes all directions. For direction d,
+// RECURRENT_WEIGHTS * d is added to the slot of a weight or bias.
 #ifndef CLRNN_SRC_OPS_RECURRENT_H
 #define CLRNN_SRC_OPS_RECURRENT_H
 
 #include "ops/rnn.h"
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_RECURRENT_OPS(X) \
     X(RECURRENT_FWD, recurrent, recurrent_fwd) X(RECURRENT_BWD, recurrent, recurrent_bwd)
@@ -39,11 +39,11 @@ enum {
     RECURRENT_Y,
     RECURRENT_INPUT,  // [D, rows, G*H]: W_ih x; with layer_norm its normalised values
     RECURRENT_HIDDEN, // [D, rows, G*H]: W_hh h; with layer_norm its normalised values
-    RECURRENT_STATS,  // [D, rows, 4]: 1 / deviation of W_ih x and of W_hh h, mean and 1 / deviation of the
-                      // cell
-    RECURRENT_GATES,  // [D, rows, 4*H] after activation; lstm: i f g o; gru: r z n and W_hn h + b_hn
-    RECURRENT_CELL,   // [D, rows, H], lstm
-    RECURRENT_WIDE,   // [D, rows, H]: h before the projection
+    // [D, rows, 4]: 1 / deviation of W_ih x, 1 / deviation of W_hh h, mean of the cell, 1 / deviation of the cell.
+    RECURRENT_STATS,
+    RECURRENT_GATES, // [D, rows, 4*H] after activation; lstm: i f g o; gru: r z n and W_hn h + b_hn
+    RECURRENT_CELL,  // [D, rows, H], lstm
+    RECURRENT_WIDE,  // [D, rows, H]: h before the projection
     RECURRENT_HN,
     RECURRENT_CN,
     RECURRENT_KEPT_H, // [parts - 1, D, N, P]: as kept_h in rnn.h

@@ -12,19 +12,28 @@
 
 // Scratch memory of backward. The two directions use it one after the other.
 struct scratch {
-    struct clrnn_buffer *through, *carry; // [N, P], [N, H]
-    bool kept;                            // carry is the output dc0 or dh0 [D, N, H], and is not scratch memory
-    struct clrnn_buffer *dh;              // [N, H]: gradient of h before the projection, at one time step
-    struct clrnn_buffer *dprojected;      // [D, rows, P]: gradient of y = W_hr h; NULL: no projection
-    // [D, rows, G*H]: da and db are the gradients of the input's and of h's part of the gate sums. ga and gb are those
-    // of the products W_ih x and W_hh h, before layer normalisation.
+    // through [N, P]: what the gradient of h at a time step gets from the next step through W_hh.
+    // carry [N, H]: gradient of the previous cell (lstm), or the part of the gradient of the previous h that bypasses
+    // W_hh (gru).
+    struct clrnn_buffer *through, *carry;
+    bool kept;                       // carry is the output dc0 or dh0 [D, N, H], and is not scratch memory
+    struct clrnn_buffer *dh;         // [N, H]: gradient of h before the projection, at one time step
+    struct clrnn_buffer *dprojected; // [D, rows, P]: gradient of y = W_hr h; NULL: no projection
+    // [D, rows, G*H] each.
+    // da: gradient of the input's part of the gates before activation.
+    // db: gradient of h's part of the gates before activation.
+    // ga: gradient of W_ih x, before layer normalisation.
+    // gb: gradient of W_hh h, before layer normalisation.
     struct clrnn_buffer *da, *db, *ga, *gb;
-    // [D, rows, H]: gradient of the cell after layer normalisation, which includes gamma_c and beta_c.
+    // [D, rows, H]: gradient of gamma_c * c_hat + beta_c, where c_hat is the normalised cell.
     struct clrnn_buffer *dcell;
-    // For the weight gradients: x with zeros in padding, and h after dropout (NULL: there is no dropout).
+    // For the weight gradients.
+    // clean: x with zeros in padding.
+    // dropped: h after dropout; NULL: there is no dropout.
     struct clrnn_buffer *clean, *dropped;
     struct clrnn_buffer *dropped_step; // [N, P]: h after dropout, in forward steps that backward runs again
-    // Results of sums() for blocks of rows, of all parts. NULL: not allocated yet.
+    // Sums over blocks of rows that sums() keeps until all parts have run (its argument `kept`). NULL: not allocated
+    // yet.
     struct clrnn_buffer *bias[3][2];
 };
 
@@ -55,8 +64,8 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &s->clean);
 }
 
-// Computes s->through: the gradient that h of a time step gets from the step after it in the direction. `row` is the
-// first row of the step. With a projection also computes s->dh, the gradient of h before the projection.
+// Computes s->through for the time step whose first row is `row`. With a projection also computes s->dh, the gradient
+// of h before the projection.
 static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                        const struct scratch *s, const struct recurrent_args *args, size_t row)
 {
@@ -118,8 +127,9 @@ static uint32_t begun(const struct clrnn_recurrent_direction *r)
     return r->d ? r->whole - first - r->steps : first;
 }
 
-// Computes c [M, N] = a^T b, summed over the time steps that r covers, except the first `begin` of them in the order of
-// the direction. If backward has already run another part of the sequence, the result is added to that part's result.
+// Computes c [M, N] = a^T b, the sum over the time steps that r covers. The sum leaves out the first `begin` of these
+// steps, in the order of the direction. If backward has already run another part of the sequence, adds to the result of
+// that part.
 static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r, uint32_t begin,
                                struct clrnn_rows a, struct clrnn_rows b, uint32_t N, struct clrnn_buffer *c)
 {

@@ -130,7 +130,8 @@ enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_re
              UINT(ceil(p * 0x1p24)), REAL(p < 1 ? 1 / (1 - p) : 0)));
 }
 
-// Computes out [rows, P] = the dropout mask times rows of h. These begin at element `first` and are ld numbers apart.
+// Computes out [rows, P] = the dropout mask times rows of h. The rows of h begin at element `first` and are ld numbers
+// apart.
 static enum clrnn_status drop_rows(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                    struct clrnn_buffer *h, size_t first, size_t ld, size_t rows,
                                    struct clrnn_buffer *out)

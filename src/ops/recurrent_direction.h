@@ -27,9 +27,13 @@ struct clrnn_recurrent_direction {
     struct clrnn_buffer *dy, *dx; // backward
     // `begin` and `state`: see cl/recurrent.cl
     struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn;
-    // The time steps to compute, of a sequence of `whole` steps: those of a part (struct clrnn_rnn_part), or all T.
+    // The buffers have T time steps, of which [low, low + steps) are to be computed. They are a part of the sequence
+    // (struct clrnn_rnn_part) or the whole sequence.
+    // whole: number of steps of the whole sequence.
+    // offset: step t of the buffers is step t + offset of x, dy and lengths.
     uint32_t whole, low, steps, offset;
-    // kept_h, kept_c: as in rnn.h. part_y: y of one part; NULL: the sequence is not divided into parts.
+    // kept_h, kept_c: as in rnn.h.
+    // part_y: y of one part; NULL: the sequence is not divided into parts.
     struct clrnn_buffer *kept_h, *kept_c, *part_y;
 };
 
@@ -45,8 +49,8 @@ static inline size_t clrnn_recurrent_rows(const struct clrnn_recurrent_direction
     return (size_t)r->T * r->N;
 }
 
-/** Returns the arguments that all kernels of time step `step` share. Forward adds the position of h to them (h_first,
- * h_ld), backward that of the carried gradient (carry_first). */
+/** Returns the arguments that all kernels of time step `step` share. The caller must also set the position of h in
+ * forward (h_first, h_ld), or of the carried gradient in backward (carry_first). */
 static inline struct recurrent_args clrnn_recurrent_args(const struct clrnn_recurrent_direction *r, uint32_t step)
 {
     return (struct recurrent_args){.T = r->T,
@@ -72,9 +76,9 @@ struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l,
                                                        struct clrnn_recurrent_packed *packed);
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
 
-/** Returns how many steps the buffers have before the first step to compute, in the order in which the direction's
- * forward pass, or its backward pass, goes through the steps. It is 0 or 1 in a part of the sequence, 0 in a whole
- * sequence. */
+/** Returns the number of the first time step to compute, counted from 0 among the steps of the buffers. The order is
+ * that of the direction's forward pass or, with `backward`, of its backward pass. The number is 0 or 1 in a part of the
+ * sequence, and 0 in a whole sequence. */
 uint32_t clrnn_recurrent_first(const struct clrnn_recurrent_direction *r, bool backward);
 
 /** Allocates scratch memory for the activations that have no buffer: for one part if the layer works in parts
@@ -111,8 +115,8 @@ enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_re
 /** Computes out [rows, P] = the dropout mask times `rows` rows of y, from row `row` on. */
 enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r, size_t row,
                                        size_t rows, struct clrnn_buffer *out);
-/** Finds the direction's h0 [N, P] as it enters the gates: times the dropout mask if there is one. On return, h0 begins
- * at element *offset of *h. */
+/** Finds the direction's h0 [N, P], multiplied by the dropout mask if there is one. On return, it begins at element
+ * *offset of *h. */
 enum clrnn_status clrnn_recurrent_initial(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                           struct clrnn_buffer **h, size_t *offset);
 

@@ -51,9 +51,9 @@ static bool variant_fits(const struct clrnn_launches *l, const struct clrnn_rnn 
     return clrnn_on_cpu(l) && clrnn_rnn_sequence_fits(l, r);
 }
 
-// Returns the autotuned variant among those that fit the device and the layer. If none was measured, returns SEQUENCE
-// or SHARED on CPUs, GROUP on GPUs if it is expected to be faster than STEPS, and STEPS otherwise or if the variant
-// above does not fit. A layer with a single time step always gets STEPS.
+// Returns the autotuned variant among those that fit the device and the layer. If none was measured, returns the
+// variant that is expected to be the fastest: SEQUENCE or SHARED on CPUs, GROUP or STEPS on GPUs. Returns STEPS if that
+// variant does not fit, or if the layer has a single time step.
 static enum clrnn_rnn_variant choose_variant(struct clrnn_launches *l, struct clrnn_rnn r)
 {
     static const char *const word[] = {"steps", "sequence", "shared", "group"};
@@ -108,8 +108,8 @@ static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_
     return clrnn_launch_mask_rows(l, r->lengths, r->T, r->N, r->C, &r->clean);
 }
 
-// Launches the fused backward of a layer of one time step on a CPU, if the layer is supported. *done is whether it did;
-// then all gradients are complete.
+// Runs backward of a layer of one time step on a CPU, by a fused kernel. Sets *done to whether the layer is supported.
+// If it is, all gradients are computed; otherwise none are.
 static enum clrnn_status single_bwd(struct clrnn_launches *l, struct clrnn_rnn *r, bool *done)
 {
     bool whole;
@@ -165,8 +165,8 @@ static double fwd_flops(const struct clrnn_op *op)
     return (2.0 * op->C + 2.0 * op->rnn.H + 8) * rows * gates * op->rnn.D;
 }
 
-// Counts the products for dx and for dweight_ih as much as the forward product of the input, each; and those for dh and
-// for dweight_hh as much as the forward product of the hidden state, each.
+// Counts the matrix products. Those for dx and for dweight_ih each take as many operations as the forward product of
+// the input. Those for dh and for dweight_hh each take as many as the forward product of the hidden state.
 static double bwd_flops(const struct clrnn_op *op)
 {
     const double rows = (double)op->T * op->N, gates = (double)clrnn_cell_gates(op->rnn.cell) * op->rnn.H;

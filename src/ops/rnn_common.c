@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the variants of the recurrent layer share: sizes, and the input's part of the gates, x W_ih^T: its layout and
-// the multiply that computes it.
+// What the variants of the recurrent layer share: sizes, arguments of kernels, and the layout and computation of x
+// W_ih^T, the input's part of the gates.
 #include "ops/blocks.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"

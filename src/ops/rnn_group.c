@@ -7,7 +7,7 @@
 
 // How the work of a layer is divided on a GPU. The fields are defines of the kernels; cl/rnn_group.h explains them.
 struct tiling {
-    uint32_t K, columns; // shape of the matrix W_hh in the multiply of forward or of backward
+    uint32_t K, columns; // the weight matrix has K rows, and `columns` blocks of H columns
     uint32_t rows, parts, part, lanes, lane_units, items, held, unroll;
     size_t state_bytes, sum_bytes; // bytes of local memory for the state and for partial sums
     uint32_t groups;
@@ -16,11 +16,11 @@ struct tiling {
 enum {
     // Work-group sizes are multiples of this. Every GPU's sub-group width (8 to 64) divides it.
     ITEMS_STEP = 64,
-    FEWEST_K = 16, // least rows of the weight matrix per work-item
-    // Registers of a work-group: the limit of NVIDIA's GPUs. It is more than the work-items of other GPUs need.
+    FEWEST_K = 16, // fewest rows of the weight matrix per work-item
+    // Most registers of a work-group. This is the limit of NVIDIA's GPUs; the work-groups of other GPUs need fewer.
     ALL_REGISTERS = 64 * 1024,
     MOST_HELD = 64,             // most weights that a work-item keeps in registers
-    LOADS = 4,                  // loads of 16 bytes of weights in flight in a work-item, if registers suffice
+    LOADS = 4,                  // 16-byte loads of weights that a work-item has in flight, if registers suffice
     MOST_LOCAL = 48 * 1024,     // most bytes of local memory: the limit of NVIDIA's GPUs
     MOST_WEIGHTS = 1024 * 1024, // most bytes of recurrent weights: see clrnn_rnn_group_pays
     SIZES = 5,                  // number of work-group sizes: ITEMS_STEP times a power of two
@@ -109,8 +109,8 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
            rounds_of(r, c) <= clrnn_device_quirks(device)->loop_rounds;
 }
 
-// Finds the possible work-group sizes for the layer: the smallest is 64 << *first, and each other one is twice the one
-// before. Returns how many there are.
+// Finds the possible work-group sizes for the layer. The smallest is 64 << *first, and each following one is twice as
+// large. Returns how many sizes there are.
 static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, unsigned *first)
 {
     const uint32_t most = clrnn_device_info(clrnn_launches_device(l))->max_work_group_size;

@@ -4,27 +4,31 @@
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 
-// How the work of a layer is divided on a CPU. A tile is `tile` vectors of `width` hidden units. A work-item computes
-// it for a stripe of up to `rows` batch rows at a time; see cl/rnn_tile.h.
+// How the work of a layer is divided on a CPU. A tile is `tile` vectors of `width` hidden units. A work-item computes a
+// tile for one stripe of batch rows after the other; see cl/rnn_tile.h.
 struct tiling {
-    // slots: accumulators of a row of the tile. vectors: vectors of a tile's packed weights for each k of K, P in the
-    // kernels.
+    // slots: vectors of accumulators for a row of a tile.
+    // vectors: vectors of weights in a tile for each row of the packed weights; the kernels call it P.
     uint32_t width, tile, slots, vectors;
+    // tiles: number of tiles.
+    // rows: most batch rows of a stripe.
     uint32_t tiles, rows;
-    // item_rows: batch rows per work-item; items: work-items among which the rows are divided.
+    // item_rows: batch rows per work-item.
+    // items: work-items among which the rows are divided.
     uint32_t item_rows, items;
-    // item_tiles: tiles per work-item; tile_items: work-items among which the tiles are divided.
+    // item_tiles: tiles per work-item.
+    // tile_items: work-items among which the tiles are divided.
     uint32_t item_tiles, tile_items;
     uint32_t steps; // time steps per launch
-    uint32_t ahead; // vectors of the next tile's weights that a stripe prefetches for each k of K
+    uint32_t ahead; // vectors that a stripe prefetches from each row of the next tile's packed weights
 };
 
 // Most batch rows per work-item. The states of so many rows fit in the second-level cache together with the weights.
 enum { MOST_ITEM_ROWS = 64 };
 
-// If a work-item has at least this many bytes of recurrent weights, it prefetches all weights of the next tile. If
-// there are fewer stripes than vectors in a tile, each stripe then prefetches several vectors. With fewer bytes each
-// stripe prefetches one vector, because the second-level cache keeps most weights from one time step to the next.
+// If a work-item has at least this many bytes of recurrent weights, its stripes together prefetch all weights of the
+// next tile. So with few stripes, each stripe prefetches several vectors. If a work-item has fewer bytes, each stripe
+// prefetches one vector, because the second-level cache keeps most weights from one time step to the next.
 enum { LEAST_WEIGHTS = 512 * 1024 };
 
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -59,15 +63,16 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     t->items = clrnn_divide_up(r->N, t->item_rows);
 }
 
-// Returns the tiling of forward or backward. The accumulators of a tile must fit in the vector registers: 32 of them if
-// they have 512 bits, otherwise 16 are assumed.
+// Returns the tiling of forward or backward. The accumulators of a tile must fit in the vector registers. They take up
+// to 24 of the 32 registers of 512 bits. For shorter vectors 16 registers are assumed, of which they take up to 12.
 static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward)
 {
     struct tiling t = {.width = clrnn_rnn_width(l)};
     const uint32_t unit_vectors = clrnn_divide_up(r->H, t.width), registers = t.width == 16 ? 24 : 12;
 
-    // Choose the widest tile among those that leave the fewest vectors empty. In backward K is G times as long. With
-    // more than 2 vectors, the weights of two tiles and the gates would not fit in the second-level cache.
+    // Choose the widest tile among those that leave the fewest vectors empty. In backward, a tile has at most 2 vectors
+    // because its weights have G times as many rows. With more vectors, the weights of two tiles and the gates would
+    // not fit in the second-level cache.
     for (uint32_t tile = backward ? 2 : 4, least = UINT32_MAX; tile >= 1; tile--) {
         const uint32_t all = clrnn_divide_up(unit_vectors, tile) * tile;
         if (all < least) {
@@ -118,8 +123,8 @@ static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct 
 }
 
 // Whether to fuse the multiply of the input into the kernel, which avoids storing gates before their activation. The
-// kernel then reads the input weights in every time step. Therefore all weights must fit in the second-level cache, or
-// there must be enough rows per work-item to prefetch the next tile's weights meanwhile.
+// kernel then reads the input weights in every time step. So either all weights must fit in the second-level cache, or
+// a work-item needs enough rows: while it computes them, it prefetches the weights of the next tile.
 static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
 {
     const size_t K = (size_t)r->C + r->H, all = K * r->G * r->H * sizeof(float);

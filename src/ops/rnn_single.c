@@ -14,8 +14,8 @@ enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
 enum { TILE = 4 }; // rows per work-item in the gradient of x
 
-// Returns how many vectors of hidden units a work-item of the forward kernel computes: one, with all its gates; for
-// cell rnn as many as the register tile is wide.
+// Returns how many vectors of hidden units a work-item of the forward kernel computes. For lstm and gru: one vector,
+// with all its gates. For rnn: up to 4 vectors of 16 units, or up to 2 shorter vectors.
 static uint32_t parts_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t width = clrnn_rnn_width(l);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Initial and final states of a recurrent layer, and their gradients. The product h0 W_hh^T is computed before the time
-// steps, and the kernels add it in each sample's first step. So they need not multiply by h0 themselves.
+// steps. The kernels add the product in each sample's first step, and so need not multiply by h0 themselves.
 #include "base/array.h"
 #include "device/gemm/gemm.h"
 #include "ops/rnn_variants.h"
@@ -129,9 +129,10 @@ enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn
     return clrnn_launch_join_final(l, &z, r->lengths, r->dhn, &r->dy);
 }
 
-// Does the multiplies for the gates [begin, begin + count), whose gradients [N, R*H] at each sample's first step begin
-// at element `offset` of `first`, in column block `column`. Computes dh0, or adds to it with `add`, and adds the
-// contribution of h0 to these gates' rows of dW_hh.
+// Multiplies the gradients of the gates [begin, begin + count) at each sample's first step. Their product with W_hh is
+// written to dh0 or, with `add`, added to dh0. Their product with h0 is added to the rows of dW_hh of these gates.
+// first: has the gradients of all gates, [N, R*H], from element `offset` on.
+// column: block of H columns at which the gradients of these gates begin.
 static enum clrnn_status multiply_gates(struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t d,
                                         struct clrnn_buffer *first, size_t offset, uint32_t begin, uint32_t count,
                                         uint32_t column, bool add)

@@ -11,15 +11,15 @@
 /** Sizes of a state [D, N, W] of a recurrent layer with T time steps. */
 struct clrnn_state_size {
     uint32_t T, N, W, D;
-    // For clrnn_launch_final, where `from` has only a part of the sequence: its steps [low, low + steps) are the steps
-    // [begin, begin + steps) of the sequence. steps 0: `from` has the whole sequence.
+    // These fields are for clrnn_launch_final. If `from` has only a part of the sequence, steps [low, low + steps) of
+    // `from` are steps [begin, begin + steps) of the sequence. steps 0: `from` has the whole sequence.
     uint32_t begin, steps, low;
 };
 
-/** Appends a launch that copies the rows of each sample's last valid step, in the order of each direction, to `to` [D,
- * N, W]. In `from`, rows are ld numbers apart and directions ld_direction numbers apart. The launch skips samples whose
- * last step is not in `from`. A sample without steps gets its row of `initial`, or zeros if `initial` is NULL. `to`
- * NULL: does nothing. */
+/** Appends a launch that copies the final states to `to` [D, N, W]. The final state of a sample is its row of `from` at
+ * its last valid step in the order of the direction. In `from`, rows are ld numbers apart and directions ld_direction
+ * numbers apart. The launch skips samples whose last step is not in `from`. A sample without steps gets its row of
+ * `initial`, or zeros if `initial` is NULL. `to` NULL: does nothing. */
 enum clrnn_status clrnn_launch_final(struct clrnn_launches *launches, const struct clrnn_state_size *size,
                                      struct clrnn_buffer *lengths, struct clrnn_buffer *from, size_t ld,
                                      size_t ld_direction, struct clrnn_buffer *initial, struct clrnn_buffer *to);
@@ -50,15 +50,15 @@ enum clrnn_status clrnn_launch_move(struct clrnn_launches *launches, struct clrn
                                     uint32_t rows, uint32_t W);
 
 /** Appends a launch that adds to *dy [T, N, D * W], at each sample's last step, the gradient dhn [D, N, W] of the
- * sample's final state. The sum is in scratch memory, and *dy is set to it. Either may be NULL, which stands for zeros.
- * If only dhn is NULL, does nothing. */
+ * sample's final state. The sum is in scratch memory, and *dy is set to it. A NULL *dy or dhn stands for zeros. If dhn
+ * is NULL and *dy is not, does nothing. */
 enum clrnn_status clrnn_launch_join_final(struct clrnn_launches *launches, const struct clrnn_state_size *size,
                                           struct clrnn_buffer *lengths, struct clrnn_buffer *dhn,
                                           struct clrnn_buffer **dy);
 
-/** Finds each sample's row of *rows [D, T * N, W] at the sample's first step in direction d. Appends a launch that
- * copies these rows to scratch memory, if they are not contiguous. On return, the rows [N, W] begin at element *offset
- * of *rows. */
+/** Finds the rows of *rows [D, T * N, W] that belong to the samples' first steps in direction d. If these N rows are
+ * not contiguous, appends a launch that copies them to scratch memory. On return, they begin at element *offset of
+ * *rows. */
 enum clrnn_status clrnn_launch_first(struct clrnn_launches *launches, const struct clrnn_state_size *size, uint32_t d,
                                      struct clrnn_buffer *lengths, struct clrnn_buffer **rows, size_t *offset);
 

@@ -32,17 +32,16 @@ struct clrnn_rnn {
     struct clrnn_buffer *start, *past;       // what kernels read of the initial states: see cl/rnn.cl
     struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward
     struct clrnn_buffer *dh0, *dc0, *dhn, *dcn;
-    // carry [D, N, H]: what backward passes on after its last step, to the next part or as a gradient of the initial
-    // states: the gradient of the cell (lstm), or the part of the gradient of h that bypasses the multiply (gru). NULL:
-    // it is not needed.
+    // carry [D, N, H]: what backward has left after its last step, for the next part or as a gradient of the initial
+    // states. lstm: the gradient of the cell. gru: the part of the gradient of h that bypasses the multiply. NULL: not
+    // needed.
     struct clrnn_buffer *carry;
-    // A call runs either a part of the sequence in one direction (ops/rnn_parts.c), or all steps of all directions.
-    // `whole` is the number of steps of the whole sequence. The buffers gates, memory and y have only T steps, of which
-    // the call runs [low, low + steps); the other steps only provide states. Step t of these buffers is step t + offset
-    // of x, dy and lengths.
-    uint32_t whole;
+    // A call runs either a part of the sequence in one direction (ops/rnn_parts.c), or all steps of all directions. The
+    // buffers gates, memory and y have only T steps, of which the call runs [low, low + steps). The call only reads the
+    // other steps.
+    uint32_t whole; // number of steps of the whole sequence
     uint32_t low, steps;
-    uint32_t offset;
+    uint32_t offset;                // step t of gates, memory and y is step t + offset of x, dy and lengths
     uint32_t direction, directions; // first direction that the call runs, and how many it runs
     // through [D, N, H]: scratch of variant STEPS that one part passes to the next; NULL: no parts.
     struct clrnn_buffer *through;
@@ -54,15 +53,16 @@ struct clrnn_rnn {
 
 #define FOR_DIRECTIONS(r, d) for (uint32_t d = (r)->direction; d < (r)->direction + (r)->directions; d++)
 
-/** Returns how many steps the buffers have before the first step to compute, in the order in which the direction's
- * forward pass, or its backward pass, goes through the steps. It is 0 or 1 in a part of the sequence, 0 in a whole
- * sequence. */
+/** Returns the number of the first time step to compute, counted from 0 among the steps of the buffers. The order is
+ * that of the direction's forward pass or, with `backward`, of its backward pass. The number is 0 or 1 in a part of the
+ * sequence, and 0 in a whole sequence. */
 uint32_t clrnn_rnn_first(const struct clrnn_rnn *rnn, bool backward);
 
 /** Partial sums of the gate gradients, from which the bias gradients are computed: partial [D, blocks, R*H], one for
  * each block of rows. */
 struct clrnn_rnn_bias {
-    // wanted: a bias gradient is wanted. summed: the variant's own kernels write `partial`.
+    // wanted: a bias gradient is wanted.
+    // summed: the variant's own kernels write `partial`.
     bool wanted, summed;
     // There are no parts: the bias gradients are summed up before dx is computed. They are then final earlier.
     bool at_once;
@@ -98,8 +98,9 @@ bool clrnn_rnn_single_fits(const struct clrnn_launches *l, const struct clrnn_rn
 /** Runs a layer for which clrnn_rnn_single_fits is true forward, in one launch. */
 enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 /** Runs a layer of one time step, without initial states, backward on a CPU. Overwrites the gates with the gate
- * gradients, writes the bias gradients, and sets the gradients of the recurrent weights to zero. *whole is whether it
- * also wrote the gradients of the input and of the input weights; if not, the caller must compute them. */
+ * gradients, writes the bias gradients, and sets the gradients of the recurrent weights to zero. Sets *whole to whether
+ * it also computes the gradients of the input and of the input weights. If *whole is false, the caller must compute
+ * these. */
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn, bool *whole);
 
 /** Whether the device and the shape allow rnn->variant, CLRNN_RNN_SEQUENCE or CLRNN_RNN_SHARED. */
@@ -121,14 +122,14 @@ bool clrnn_rnn_group_pays(const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
-/** Computes the input's part of the gates, x W_ih^T of every direction, into columns 0 to G*H - 1 of
- * pre [D, rows, R*H]; for cell rnn into y [rows, D*H]. `fused` is for cell rnn only, else NULL: on return, *fused is
- * whether the multiply also added the biases and applied the activation (as its epilogue). */
+/** Computes x W_ih^T, the input's part of the gates, of every direction that the call runs. For lstm and gru, writes it
+ * to columns 0 to G*H - 1 of pre [D, rows, R*H]; for rnn, `pre` is y [rows, D*H]. `fused` must be NULL unless the cell
+ * is rnn. *fused becomes whether the multiply also added the biases and applied the activation (as its epilogue). */
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *rnn, struct clrnn_buffer *pre,
                                         bool *fused);
 
-/** Run a whole sequence forward, or backward with all gradients except those of the final states. With rnn->part they
- * run it part by part, otherwise all steps together. */
+/** Run a whole sequence, part by part with rnn->part, otherwise all steps together. Forward also writes the final
+ * states. Backward computes all gradients; clrnn_rnn_begin_bwd must have been called. */
 enum clrnn_status clrnn_rnn_parts_fwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The op kinds of this header as X(KIND, stem, name); op.h makes enum values and declarations of them.
+// The op kinds of this header as X(KIND, stem, name). op.h says what a stem is, and declares these ops.
 // clang-format off
 #define CLRNN_WINDOW_OPS(X) \
     X(WINDOW_FWD, window, window_fwd) X(WINDOW_BWD, window, window_bwd) X(WINDOW_LENGTHS, window, window_lengths)
@@ -27,15 +27,16 @@ enum {
 enum { WINDOW_BWD_OLD_LENGTHS, WINDOW_BWD_NEW_LENGTHS, WINDOW_BWD_ARGMAX, WINDOW_BWD_DY };
 enum { WINDOW_DX };
 
-// WINDOW_LENGTHS: new [N] = the number of windows in old [N] + 2 * padding steps, at most T_out.
+// WINDOW_LENGTHS computes new [N] from old [N]. A sample's new length is the number of windows in old length + 2 *
+// padding steps, at most T_out.
 enum { LENGTHS_OLD };
 enum { LENGTHS_NEW };
 
 struct clrnn_window_attributes {
     uint32_t T_out;
     uint32_t kernel, stride, dilation, padding;
-    // mean: y is the mean of a window, otherwise its maximum. count_padding: the mean divides by `kernel`, otherwise by
-    // the number of the window's steps that lie inside the sample.
+    // mean: y is the mean of a window, otherwise its maximum.
+    // count_padding: the mean divides by `kernel`, otherwise by the number of the window's steps inside the sample.
     bool mean, count_padding;
 };
 

@@ -11,9 +11,9 @@ struct clrnn_bound {
     bool internal;    // the output is internal to the device and is not compared
 };
 
-/** Returns the bound of output `slot` of an op. The bound does not allow for rounding errors of the inputs that the op
- * makes larger, for example by cancellation. So use it only if noise_runs of the check is not 0: clrnn_check_judge then
- * measures that effect and allows for it. */
+/** Returns the bound of output `slot` of an op. The bound does not allow for an op that makes rounding errors of its
+ * inputs larger, for example by cancellation. So use it only if noise_runs of the check is not 0: clrnn_check_judge
+ * then measures that effect and allows for it. */
 struct clrnn_bound clrnn_bound_get(const struct clrnn_op *op, int slot);
 
 /** Sets tolerance, each, skip and absolute of every output of a check, from the bounds of its op. */

@@ -7,7 +7,9 @@
 
 #include "reference/check.h"
 
-enum { CLRNN_CASE_RECORDS = 3, CLRNN_CASE_RECORD = 1 }; // rows of the table of records; row that an op writes
+// CLRNN_CASE_RECORDS: number of rows of the table of records.
+// CLRNN_CASE_RECORD: the row that an op writes.
+enum { CLRNN_CASE_RECORDS = 3, CLRNN_CASE_RECORD = 1 };
 
 /** A shape, with which the cases of every op are run. */
 struct clrnn_case_size {

@@ -219,8 +219,8 @@ static double disturbed(double value, const struct clrnn_random *noise, uint64_t
     return clrnn_random_u32(noise, index / 32) >> index % 32 & 1 ? value * (1 + 0x1p-23) : value * (1 - 0x1p-23);
 }
 
-// Returns a copy of the elements of a slot before the run, changed by `disturbed` unless `noise` is NULL. Returns NULL
-// if there is no memory.
+// Returns a copy of the elements that a slot has before the run, as doubles if they are REAL. Unless `noise` is NULL,
+// each REAL element is changed by `disturbed`. Returns NULL if there is no memory.
 static void *reference_values(const struct clrnn_check_slot *s, const struct clrnn_random *noise)
 {
     double *real;
@@ -246,7 +246,7 @@ static enum clrnn_status run_on_reference(struct clrnn_check *c, unsigned noise_
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
         const struct clrnn_random noise = {c->random.seed, RANDOM_PROBE, noise_run, (uint32_t)i};
 
-        op.in[i] = c->in[i].there ? i : CLRNN_NONE; // all that matters is whether it is CLRNN_NONE
+        op.in[i] = c->in[i].there ? i : CLRNN_NONE; // the reference only checks whether the slot is CLRNN_NONE
         if (c->in[i].there && !(s->in[i] = reference_values(&c->in[i], noise_run ? &noise : NULL)))
             return no_memory(c);
     }

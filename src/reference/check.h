@@ -19,14 +19,14 @@
 
 struct clrnn_check_slot {
     bool there, updated;
-    bool skip;  // outputs: whether it is not compared
-    bool spent; // inputs: whether the device may overwrite it
+    bool skip;  // the output is not compared
+    bool spent; // the device may overwrite the input
     enum clrnn_type type;
     size_t count;
     float *real;       // REAL tensors: the elements before the run; NULL for others
     int32_t *word;     // integer tensors: the elements before the run; NULL for others
     double tolerance;  // largest allowed difference, relative to the tensor's largest magnitude
-    bool each;         // tolerance is relative to each element's magnitude, the larger of before and after
+    bool each;         // tolerance is relative to each element's magnitude before or after the run, whichever is larger
     double absolute;   // added to the difference that `tolerance` allows
     int same_as;       // outputs: the input slot that is the same tensor, or -1
     uint32_t row_size; // if not 0, the output has rows of this size, which must be exactly 0 in padding
@@ -36,8 +36,8 @@ struct clrnn_check {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     unsigned noise_runs; // number of runs of the reference on perturbed inputs: see clrnn_check_judge
-    unsigned timed;      // number of extra runs whose time is measured; the shortest is taken; 0: none
-    bool once;           // whether there is no second run: for simulators, which are slow and deterministic
+    unsigned timed;      // number of extra runs, of which the shortest time is taken; 0: none
+    bool once;           // there is no second run: for simulators, which are slow and deterministic
 
     struct clrnn_op op; // the caller fills in the attributes
     struct clrnn_check_slot in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];

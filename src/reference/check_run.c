@@ -23,10 +23,14 @@ static enum clrnn_status no_memory(const struct clrnn_check *c)
     return clrnn_error_memory(c->log, 0, "checking an op");
 }
 
-// A tensor between sentinels. total: the buffer with the sentinels; part: the tensor, a sub-buffer of it.
+// A tensor between sentinels.
 struct fenced {
+    // total: the buffer with the sentinels.
+    // part: the tensor, a sub-buffer of `total`.
     struct clrnn_buffer *total, *part;
-    size_t pad, count; // number of elements of the sentinels on each side, and of the tensor
+    // pad: number of sentinels on each side.
+    // count: number of elements of the tensor.
+    size_t pad, count;
 };
 
 // The tensors, graph and launches of one case on the device.

@@ -92,8 +92,9 @@ static bool decodes(const struct sample *s)
     return 2 * found + 1 == s->states;
 }
 
-// Computes dx of the sample for each step and class: factor * (probability of the class - share of the target's paths,
-// by probability, that have the class at this step). dx is NaN if no path gives the target.
+// Computes dx of the sample for each step and class: factor * (probability of the class - p / all). `all` is the
+// probability of all paths of the target, p that of its paths with the class at this step. dx is NaN if no path gives
+// the target.
 static void gradient(const struct sample *s, double log_total, const double *alpha, const double *beta, double factor,
                      double *dx)
 {

@@ -77,8 +77,8 @@ static double real_loss(const struct clrnn_op *op, size_t c, double x, double y,
     }
 }
 
-// Adds the outputs of row r, which have real targets, to the record. dx [C], if not NULL, receives the gradient of the
-// numerator of the mean.
+// Adds the losses of row r, whose targets are real numbers, to the record. dx [C], if not NULL, receives the gradient
+// of the numerator of the mean.
 static void real_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
     const size_t Q = op->loss.quantiles ? op->loss.quantiles : 1;

@@ -105,7 +105,7 @@ static bool optim(const struct clrnn_op *op, void *const in[], void *const out[]
     return true;
 }
 
-// The error bounds allow, for the norm, for a sum of squares that is compensated or computed in blocks, and for the
-// update, for a dozen operations on each element.
+// The error bound of the norm allows for a sum of squares that is compensated or computed in blocks. The error bound of
+// the update allows for a dozen operations on each element.
 const struct clrnn_reference clrnn_grad_norm_reference = {grad_norm, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_optim_reference = {optim, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};

@@ -75,7 +75,7 @@ static enum clrnn_status update(struct clrnn_cases *s, size_t count, enum clrnn_
 
 enum clrnn_status clrnn_optim_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
 {
-    // If `sums`, more parameters than a block of the sum of squares has.
+    // With `sums`, there are more parameters than one block of the sum of squares has.
     const size_t count = z->sums ? 8200 : clrnn_case_rows(z) * z->C;
 
     if (z->sums && z->T == 1)

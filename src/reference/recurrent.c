@@ -14,18 +14,22 @@ struct weights {
 };
 
 // The intermediate results for one sample in one direction. Index k counts the steps in the order in which the
-// direction visits them; direction 1 goes backward in time. h and c have the state before step k at index k. A gate has
-// two pre-activations, which are added: da from the input, db from h.
+// direction visits them; direction 1 goes backward in time. h and c have at index k the state before step k, and at
+// index k + 1 the state after step k. A gate has two pre-activations, which are added: da from the input, db from h.
 struct trace {
     double *memory;
     double *h, *c;                         // [T + 1, P], [T + 1, H]
     double *gate;                          // [T, 4H]: activations; gru: r, z, n, W_hn h + b_hn
     double *input, *hidden;                // [T, G*H]: W_ih x and W_hh h, normalised if layer_norm
     double *ih_scale, *hh_scale, *c_scale; // [T]: 1 / deviation
-    double *c_hat, *wide;                  // [T, H]: normalised cell; h before the projection
-    double *mask, *masked;                 // [P]: dropout mask of the sample; h times the mask
-    double *da, *db;                       // [G*H]: a step's two pre-activations; in backward their gradients
-    double *dh, *dc, *dwide;               // [P], [H], [H]
+    // c_hat [T, H]: normalised cell.
+    // wide [T, H]: h before the projection.
+    double *c_hat, *wide;
+    // mask [P]: dropout mask of the sample.
+    // masked [P]: h times the mask.
+    double *mask, *masked;
+    double *da, *db;         // [G*H]: a step's two pre-activations; in backward their gradients
+    double *dh, *dc, *dwide; // [P], [H], [H]
 };
 
 static double *take(double **at, size_t count)
@@ -228,8 +232,8 @@ static void cell_bwd(const struct clrnn_op *op, struct trace *s, struct weights 
     }
 }
 
-// g: on entry the gradient of gamma * hat + bias, on return the gradient of the matrix product, whose normalised value
-// is hat. Adds the gradients of gamma and of the bias to dgamma and dbias.
+// The backward pass of gamma * hat + bias, where hat is the normalised matrix product. g: on entry the gradient of the
+// sum, on return the gradient of the matrix product. Adds the gradients of gamma and of the bias to dgamma and dbias.
 static void product_back(const struct clrnn_op *op, double *g, const double *hat, double scale, const double *gamma,
                          double *dgamma, double *dbias)
 {

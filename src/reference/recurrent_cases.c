@@ -13,7 +13,7 @@ struct cell {
     bool relu, bias, norm, projected;
     double p;
     uint32_t D;
-    bool states; // whether initial states are given and final states are wanted
+    bool states; // initial states are given and final states are wanted
 };
 
 // Returns the number of elements of the weight in slot `slot` of a direction; 0 if the layer does not have it.
@@ -39,8 +39,8 @@ static size_t weight_count(const struct clrnn_case_size *z, const struct cell *c
     }
 }
 
-// Adds h and, for lstm, c of initial or final states, or their gradients, from slot `h` on: as outputs if `out`,
-// otherwise as inputs.
+// Adds the initial states, the final states, or their gradients: h in slot `h` and, for lstm, c in the next slot. They
+// are outputs if `out`, otherwise inputs.
 static void add_states(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell, int h, bool out)
 {
     const size_t H = z->H, P = cell->projected ? (H + 1) / 2 : H, samples = (size_t)cell->D * z->N;
@@ -155,8 +155,8 @@ enum clrnn_status clrnn_recurrent_cases(struct clrnn_cases *s, const struct clrn
         {CLRNN_CELL_GRU, false, false, false, false, 0.2, z->D, true},
     };
 
-    // With very few numbers, layer normalisation hardly depends on them: of two numbers it is always -1 and
-    // 1. The gradients would then be 0, and only rounding errors would be compared.
+    // Layer normalisation of very few numbers gives almost the same result for any numbers: two numbers always become
+    // -1 and 1. The gradients would then be 0, and only rounding errors would be compared.
     const bool degenerate = z->H < 4 || z->C < 2;
 
     for (size_t i = 0; !z->sums && i < ARRAY_SIZE(cells); i++)

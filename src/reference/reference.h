@@ -19,10 +19,12 @@ enum { ANY_SLOT = -1 };
 // error of about sqrt(K) units in the last place.
 enum clrnn_terms { TERMS_ONE, TERMS_FEATURES, TERMS_OUTPUTS, TERMS_ROWS, TERMS_STEPS, TERMS_CELL, TERMS_CELL_ROWS };
 
-/** How far an output of a correct float32 device may be from the reference. Scale OF_TENSOR: relative to the
- *  tensor's largest magnitude. OF_ELEMENT: relative to the magnitude of each element. INTERNAL: the output is
- *  not compared. Of the rules of an op, the first whose slot is the output's applies. The last rule has
- *  ANY_SLOT, which matches every slot. */
+/** A rule for how far an output of a correct float32 device may be from the reference. An op has several rules. The
+ * first rule that has the slot of an output applies to this output. The last rule has ANY_SLOT, which matches every
+ * slot.
+ * Scale OF_TENSOR: the bound is relative to the tensor's largest magnitude.
+ * OF_ELEMENT: it is relative to the magnitude of each element.
+ * INTERNAL: the output is not compared. */
 struct clrnn_bound_rule {
     int slot;
     float units; // the bound is units * sqrt(number of terms) * 2^-23; 2^-23: a unit in the last place

@@ -215,9 +215,9 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
     return true;
 }
 
-// The error bounds of forward allow for two dot products and up to five activations in each step, each with an error of
-// 5 units in the last place, where every step depends on the previous step. The bounds of backward are twice as large,
-// and allow for weight gradients that are summed over rows.
+// The error bounds of forward allow for two dot products and up to five activations in each step. Each activation has
+// an error of up to 5 units in the last place, and every step depends on the previous step. The bounds of backward are
+// twice as large, and allow for weight gradients that are summed over rows.
 const struct clrnn_reference clrnn_rnn_fwd_reference = {
     rnn_fwd, {{RNN_Y, 8, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_rnn_bwd_reference = {rnn_bwd, {{ANY_SLOT, 16, TERMS_CELL_ROWS, OF_TENSOR}}};

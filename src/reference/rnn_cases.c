@@ -9,7 +9,7 @@
 
 struct cell {
     enum clrnn_cell kind;
-    bool relu, bias, states; // states: whether initial ones are given and final ones wanted
+    bool relu, bias, states; // states: initial states are given and final states are wanted
     uint32_t D;
 };
 

@@ -75,7 +75,9 @@ static inline void ref_outer(double *dw, const double *dy, const double *x, size
 /** The logsumexp of a row of x, L = ln(sum of e^x) = top + log_sum. It is stored as two numbers, because adding a large
  * `top` would round log_sum away. */
 struct ref_logsumexp {
-    double top, log_sum; // the largest x; ln(sum of e^(x - top))
+    // top: the largest x.
+    // log_sum: ln(sum of e^(x - top)).
+    double top, log_sum;
 };
 
 /** Returns the logsumexp of x [C]. */
@@ -132,9 +134,12 @@ static inline double ref_sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-/** Computes a step of a hidden unit. a, b: the input's and the hidden state's part of its pre-activations, a number for
- * each gate, H apart. before: its h (lstm: c) in the previous step. g: receives the activations of the gates, H apart
- * (lstm: i, f, g, o; gru: r, z, n, W_hn h + b_hn; rnn: not written). Returns its new h (lstm: c). */
+/** Computes a step of a hidden unit, and returns the new h of the unit (lstm: the new c).
+ * a: what the input adds to the pre-activations, one number for each gate, H numbers apart.
+ * b: what the hidden state adds to the pre-activations, laid out like a.
+ * before: h of the unit in the previous step (lstm: c).
+ * g: receives the activations of the gates, H numbers apart (lstm: i, f, g, o; gru: r, z, n, W_hn h + b_hn; rnn: not
+ * written). */
 static inline double ref_cell(const struct clrnn_op *op, const double *a, const double *b, double before, double *g)
 {
     const size_t H = op->rnn.H;

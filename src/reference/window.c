@@ -95,8 +95,8 @@ static bool window_lengths(const struct clrnn_op *op, void *const in[], void *co
     return true;
 }
 
-// The error bounds: forward copies numbers or averages them over a window; backward sums over the windows that contain
-// a step.
+// Bounds of 8 units: forward takes the maximum or the mean of a window; backward sums over the windows that contain a
+// step. The lengths must be exact.
 const struct clrnn_reference clrnn_window_fwd_reference = {window_fwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_bwd_reference = {window_bwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_lengths_reference = {window_lengths, {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};

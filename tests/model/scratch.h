@@ -23,12 +23,13 @@ struct scratch_test {
     const char *select;
 };
 
-/** A test that gets a struct scratch with a new folder and a device. `on` selects the device: "ref"; NULL
- * (CLRNN_DEVICE, else "cpu"); or "" for no device. If `on` is NULL and there is no device, a message is printed and the
- * test is not run. (cmocka's skip() prints "not ok", which meson takes for a failure.) */
+/** A test that gets a struct scratch with a new folder and a device. `on` selects the device, for example "ref"; with
+ * "" there is none. NULL selects the device of CLRNN_DEVICE or, if that is not set, "cpu". If `on` is NULL and there is
+ * no device, a message is printed and the test is not run. (cmocka's skip() prints "not ok", which meson takes for a
+ * failure.) */
 #define SCRATCH_TEST(test, on) scratch_unit_test(#test "(" #on ")", &(struct scratch_test){test, on})
 struct CMUnitTest scratch_unit_test(const char *name, struct scratch_test *test);
-/** Opens another struct scratch than that of the test. Returns NULL only for `select` NULL, if there is no device; a
+/** Opens a struct scratch in addition to the test's own. Returns NULL if `select` is NULL and there is no device. A
  * message has then been printed. */
 struct scratch *scratch_open(const char *select);
 void scratch_close(struct scratch *s);
@@ -39,12 +40,13 @@ const char *scratch_path(const struct scratch *s, const char *name);
 char *scratch_read(const struct scratch *s, const char *name, size_t *size);
 void scratch_write(const struct scratch *s, const char *name, const char *text);
 
-/** Both functions write an .npy file of numbers. Its shape is (a, b, c); a dimension of 0 ends the shape. */
+/** scratch_f32 and scratch_i64 write numbers to an .npy file of shape (a, b, c) or (a, b). A dimension of 0 ends the
+ * shape. */
 void scratch_f32(const struct scratch *s, const char *name, const float *values, size_t a, size_t b, size_t c);
 void scratch_i64(const struct scratch *s, const char *name, const int64_t *values, size_t a, size_t b);
 
-/** Writes a small problem that can be learnt: X_PART.npy (N, T, C), classes y_PART.npy (N), or (N, T) with `steps`, and
- * lengths_PART.npy (N). If C is 0, X has tokens (N, T). */
+/** Writes the files of a small problem that can be learnt. X_PART.npy has numbers (N, T, C) or, if C is 0, tokens
+ * (N, T). y_PART.npy has classes: (N, T) with `steps`, otherwise (N). lengths_PART.npy has lengths (N). */
 void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint32_t T, uint32_t C, uint32_t classes,
                      bool steps, uint64_t seed);
 

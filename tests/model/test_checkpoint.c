@@ -8,7 +8,8 @@
 #include "base/array.h"
 #include "formats/safetensors.h"
 
-// Compares the parameters bit by bit; with `single`, after rounding to float32, the type of an exported file.
+// Compares the parameters bit by bit. With `single`, rounds those of `a` to float32 first, because exported files hold
+// float32.
 static void check_same_weights(struct clrnn_model *a, struct clrnn_model *b, bool single)
 {
     for (size_t i = 0; i < clrnn_model_param_count(a); i++) {
@@ -184,7 +185,8 @@ static void test_init_from_model_file(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// A state dict may lack num_batches_tracked, as old ones do. Other dtypes than float32 are converted.
+// A state dict may lack num_batches_tracked, as those of old PyTorch versions do. Numbers of other types must be
+// converted.
 static void test_init_lenient(struct scratch *f)
 {
     const size_t one[1] = {4}, two[2] = {3, 4};

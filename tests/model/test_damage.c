@@ -95,8 +95,7 @@ static void test_damaged(struct scratch *f)
     assert_int_equal(clrnn_checkpoint_read(f->device, path, &again, NULL), CLRNN_ERR_DATA);
 }
 
-// NaN or infinity in any one number of any tensor must be refused. A run folder given as the path means its last
-// weights.
+// NaN or infinity in a single number of any tensor must be refused.
 static void test_not_finite(struct scratch *f)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};

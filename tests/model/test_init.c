@@ -104,7 +104,7 @@ static void test_linear(struct scratch *f)
                       "- linear: {out_features: 3, init: -0.25}\n",
                       TRAIN, shape);
     check_uniform(m, "0.weight", -sqrt(6.0 / 144), sqrt(6.0 / 144));
-    check_uniform(m, "0.bias", -1 / sqrt(48), 1 / sqrt(48)); // the default: xavier needs a matrix
+    check_uniform(m, "0.bias", -1 / sqrt(48), 1 / sqrt(48)); // the default, since xavier is only for matrices
     check_normal(m, "1.weight", 0, sqrt(2.0 / 192));
     check_uniform(m, "1.bias", 1, 3);
     check_uniform(m, "2.weight", -sqrt(6.0 / 96), sqrt(6.0 / 96));

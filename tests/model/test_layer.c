@@ -16,9 +16,11 @@ static const int32_t lengths[N] = {4, 2, 3};
 // Arrays for the inputs and results of one layer.
 struct arrays {
     struct clrnn_recurrent *layer;
-    size_t y, h, c, weights; // numbers of elements: outputs, h, c; number of weight tensors
+    // y, h, c: numbers of elements of the output, of a state h and of a state c
+    // weights: number of weight tensors
+    size_t y, h, c, weights;
     float x[T * N * C], h0[MOST], c0[MOST], dy[MOST], dhn[MOST], dcn[MOST];
-    float made[9][MOST]; // results in the order in which they are recorded: y hn cn dx dh0 dc0
+    float made[9][MOST]; // results y, hn, cn, dx, dh0 and dc0, in the order in which they are recorded
     float weight[WEIGHTS][MOST], dweight[WEIGHTS][MOST];
     float *dweights[WEIGHTS];
     const float *given[WEIGHTS];

@@ -40,8 +40,8 @@ static void test_names(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
-// The config's text must read back as the same text. The flat list of layers must count the layers inside each
-// (`inner`).
+// The config's text must read back as the same text. The field `inner` of each layer must be the number of layers
+// inside that layer.
 static void test_round_trip(struct scratch *f)
 {
     struct clrnn_config *config, *again;
@@ -103,8 +103,8 @@ static void test_refusals(struct scratch *f)
     }
 }
 
-// The branches of a concat must result in the same number of steps. In data without lengths this is needed only for the
-// data's own number of steps, here 6: both branches make 3 steps of them, and the model must be accepted.
+// The branches of a concat must result in the same number of steps. For data without lengths, only the data's own
+// number of steps matters. Here both branches make 3 steps of 6, so the model must be accepted.
 static void test_steps_of_the_data(struct scratch *f)
 {
     struct clrnn_batch batch;

@@ -171,7 +171,7 @@ static void test_lengths(struct scratch *f)
                "- linear: {name: d, out_features: 2}\n",
                TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 6, true);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 3, 5),
-                     CLRNN_OK); // fewer than the data set has: 4 and 6
+                     CLRNN_OK); // the data set has more: N = 4, T = 6
     lengths = op_at(&s, "data", CLRNN_OP_FEED)->out[FEED_OUT_LENGTHS];
     assert_true(lengths >= 0);
     assert_int_equal(op_at(&s, "data", CLRNN_OP_FEED)->feed.T_data, 6);
@@ -186,8 +186,8 @@ static void test_lengths(struct scratch *f)
     scene_close(&s);
 }
 
-// Dropout of a stack must be between its levels, not after the last. Every dropout op must have its own number
-// `stream`, by which random numbers differ.
+// Dropout of a stack must be between its levels, and not after the last level. Every dropout must have a `stream` of
+// its own, which makes its random numbers differ.
 static void test_dropout_streams(struct scratch *f)
 {
     struct scene s = {.f = f};
@@ -209,7 +209,7 @@ static void test_dropout_streams(struct scratch *f)
     scene_close(&s);
 }
 
-// No gradient must be computed below the first layer with parameters, nor for tokens.
+// No gradient must be computed for the input of the first layer with parameters, for layers before it, or for tokens.
 static void test_first_trained(struct scratch *f)
 {
     struct scene s = {.f = f};

@@ -117,7 +117,7 @@ static void test_grid(struct scratch *f)
          .lengths = true},
     };
     const uint32_t block = clrnn_block_steps(f->device), T = 2 * block + block / 2;
-    // on slow devices two cases are enough: the kernels' own tests use parts there, too
+    // on slow devices two cases are enough: tests/ops/test_rnn.c also tests parts
     const size_t count = getenv("CLRNN_TEST_SMALL") ? 2 : ARRAY_SIZE(grid);
 
     for (size_t i = 0; i < count; i++) {
@@ -129,8 +129,8 @@ static void test_grid(struct scratch *f)
     }
 }
 
-// A sequence that is no longer than a part must keep no states. First case: recompute: 1, which means parts of one
-// block of steps. Second case: recompute: 1000, more steps than the sequence has.
+// A sequence that is no longer than a part must keep no states. In the first case, recompute = 1 makes parts of one
+// block of steps. In the second case, recompute = 1000 is more steps than the sequence has.
 static void test_nothing_to_keep(struct scratch *f)
 {
     const struct grid g = {.layers = "- lstm: {hidden_size: 4}\n- linear: {out_features: 2}\n"};

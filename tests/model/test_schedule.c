@@ -24,8 +24,8 @@ static struct clrnn_config *config_of(const json_t *train)
 }
 
 // Compares a learning rate or momentum with PyTorch's. The operations and their order are PyTorch's, so all but cos,
-// pow and the conversion of decimal text are exact; errors add up over the steps. The recurrence of the cosine schedule
-// divides by 1 + cos(x), which is small near T_max: a larger tolerance.
+// pow and the conversion of decimal text are exact. Errors add up over the steps. The cosine schedule has a larger
+// tolerance, since its recurrence divides by 1 + cos(x), which is small around T_max.
 static bool near(double got, double want, bool cosine)
 {
     return fabs(got - want) <= (cosine ? 1e-9 : 1e-13) * fabs(want);

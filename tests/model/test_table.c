@@ -124,8 +124,8 @@ static double *values_of(struct clrnn_model *m, const char *name, size_t *count)
     return values;
 }
 
-// Checks that all values are within +-bound, and that mean and deviation are within five standard errors of the uniform
-// distribution's.
+// Checks that the values fit a uniform distribution within +-bound. The largest must almost reach the bound. The mean
+// and the mean square must be within five standard errors of their expected values.
 static void check_uniform(struct clrnn_model *m, const char *name, double bound)
 {
     double sum = 0, squares = 0, largest = 0;

@@ -5,7 +5,7 @@
 #include "base/array.h"
 #include "reference/bound.h"
 
-// For CLRNN_TEST_BENCH: the case with the most FLOPs and bytes of each kind of op.
+// For each kind of op, the case with the most FLOPs and bytes. Printed if CLRNN_TEST_BENCH is set.
 static struct {
     double flops, bytes, seconds;
     char what[256];

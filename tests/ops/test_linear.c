@@ -7,8 +7,8 @@
 
 #include "base/array.h"
 
-// Returns a tolerance for dot products of length K in float32, summed in any order. The error is at most K units in the
-// last place of the sum of magnitudes; in practice it is about sqrt(K) of them.
+// Returns a tolerance for dot products of length K in float32, summed in any order. The error is at most K ulps of the
+// sum of magnitudes, and in practice about sqrt(K) ulps.
 static double dot_tolerance(double K)
 {
     return 4e-7 * (4 + 0.1 * K);
@@ -44,7 +44,7 @@ static void backward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, 
         clrnn_check_poison_padding(t, LINEAR_BWD_X, C);
         clrnn_check_poison_padding(t, LINEAR_BWD_DY, O);
     }
-    // a first layer needs no dx; here this is tested in the cases without bias
+    // the cases without bias also test that dx, which a first layer does not need, can be omitted
     if (bias)
         clrnn_check_out_rows(t, LINEAR_DX, C, dot_tolerance(O));
     clrnn_check_out(t, LINEAR_DWEIGHT, CLRNN_REAL, (size_t)O * C, dot_tolerance(T * N));

@@ -21,8 +21,8 @@ struct variant {
     bool samples, missing; // samples: with a weight for each sample; missing: some targets are NaN
 };
 
-// Sets the inputs of losses with real targets. bce: pos_weight, and a weight for each label. quantile: Q quantiles,
-// where Q is a divisor of C.
+// Sets the inputs of losses with real targets. With v->weight, bce has pos_weight and a weight for each label. The
+// quantile loss has Q quantiles, where Q is a divisor of C.
 static void set_up_reals(struct clrnn_check *t, size_t rows, uint32_t C, const struct variant *v)
 {
     const bool quantile = v->kind == CLRNN_LOSS_QUANTILE, binary = v->kind == CLRNN_LOSS_BCE_WITH_LOGITS;

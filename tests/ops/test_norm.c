@@ -12,8 +12,8 @@ struct variant {
     float shift; // mean of x
 };
 
-// Returns the tolerance for y. Rounding x causes an error of half a unit in the last place of its mean; y, which is
-// about 1, has the same error.
+// Returns the tolerance for y. Rounding changes x by up to half an ulp of the mean of x. Since x has a deviation of
+// about 1, y changes by the same amount.
 static double tolerance(const struct variant *v)
 {
     return 2e-6 + 2e-7 * fabsf(v->shift);
@@ -59,7 +59,7 @@ static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
             var[c] = fabsf(var[c]);
         clrnn_check_updated_input(t, BATCHNORM_NEW_MEAN, BATCHNORM_RUNNING_MEAN, 1e-6);
         clrnn_check_updated_input(t, BATCHNORM_NEW_VAR, BATCHNORM_RUNNING_VAR, 1e-6);
-        // the op updates the counter, which is none of its inputs; here an unused input slot has its initial value
+        // the op updates the counter of batches, but has no input for its initial value: an unused slot holds the value
         clrnn_check_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9);
         t->in[CLRNN_OP_MAX_IN - 1].there = true;
         clrnn_check_updated_input(t, BATCHNORM_BATCHES, CLRNN_OP_MAX_IN - 1, 0);
@@ -110,8 +110,8 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     op_test_run(t);
 }
 
-// Checks the backward of batch or layer normalisation, whose inputs and outputs are in the same slots. `of_row`: groups
-// in a row.
+// Checks the backward of batch or layer normalisation, whose inputs and outputs are in the same slots. `of_row` is the
+// number of groups in a row.
 static void backward(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t T, uint32_t N, uint32_t C,
                      uint32_t of_row, const struct variant *v)
 {

@@ -14,12 +14,13 @@ enum { SEED = 7 };
 
 struct layer {
     enum clrnn_cell cell;
-    bool relu, bias, padded, first, inference; // first: the layer is the first, so dx is not wanted
-    // states: initial states are given and final states wanted; no_dy: only the final states have gradients
+    bool relu, bias, padded, first, inference; // first: the layer is the model's first, so dx is not wanted
+    // states: initial states are given, and final states are wanted
+    // no_dy: only the final states have gradients
     bool states, no_dy;
     uint32_t N, T, C, H, D;
     float amplitude; // of x; 0 means 1
-    uint32_t part;   // steps of a part: backward computes the activations of each part again; 0: all are kept
+    uint32_t part;   // steps in a part, whose activations backward computes again; 0: all activations are kept
 };
 
 // Fills an input with numbers from [-bound, bound), as PyTorch draws weights.
@@ -79,8 +80,8 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
         uniform(t, kind == CLRNN_OP_RNN_FWD ? RNN_C0 : RNN_BWD_C0, state_count(a), 2);
 }
 
-// Adds an output whose errors are relative to its largest value, since sums of many products cancel out, and to the
-// amplitude of the inputs, since gradients of saturated units vanish.
+// Adds an output. Its tolerance is relative to its largest value, since sums of many products cancel out. The tolerance
+// also grows with the amplitude of x, since gradients of saturated units vanish.
 static void out(struct clrnn_check *t, const struct layer *a, int slot, size_t count, double tolerance)
 {
     clrnn_check_out(t, slot, CLRNN_REAL, count, tolerance);
@@ -100,8 +101,8 @@ static void forward(struct clrnn_check *t, const struct layer *a)
     const size_t states = (size_t)a->T * a->N * a->D * a->H;
 
     set_up(t, CLRNN_OP_RNN_FWD, a);
-    // float32: sums of C + H products, and errors of a few units in the last place in each activation. Errors are
-    // carried on over T steps, and shrink in these layers.
+    // Sums of C + H products are rounded to float32, and each activation errs by a few ulps. Later steps take over
+    // these errors, which shrink in these layers.
     out(t, a, RNN_Y, states, 1e-5);
     t->out[RNN_Y].row_size = a->D * a->H;
     if (a->part) {
@@ -183,7 +184,7 @@ static void check_layer(struct clrnn_check *t, const struct layer *a)
 
 // ---------------------------------------------------------------- tests
 
-// Combines every value of every size with every cell. Most pairs of sizes occur.
+// Combines every value of H, C, N, T and D with every cell.
 static void awkward_sizes(void **state)
 {
     static const uint32_t size[] = {1, 2, 15, 16, 17, 31, 33, 63, 65};

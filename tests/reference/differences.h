@@ -30,15 +30,15 @@ struct check {
     int32_t *lengths;
     size_t part_count;
     struct part part[24];
-    // shape of the forward's output 0. y_rows = T * N: padding as in x
-    size_t y_rows, y_width;
-    bool y_pooled;
+    size_t y_rows, y_width; // shape of y, which is output 0 of the forward
+    bool y_pooled;          // y has a row for each sample, and no padding; otherwise y has the same padding as x
     void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
     void *back_in[CLRNN_OP_MAX_IN], *back_out[CLRNN_OP_MAX_OUT];
-    int dy_slot, y_slot; // of the backward's in[]; y_slot -1: the backward does not read y
+    int dy_slot, y_slot; // indices in the backward's in[]; y_slot -1: the backward does not read y
     double *y, *dy;
-    int state_slot[2],
-        dstate_slot[2]; // final states in the forward's out[], their gradients in the backward's in[]
+    // state_slot: indices of the final states in the forward's out[]; 0: no state
+    // dstate_slot: indices of their gradients in the backward's in[]
+    int state_slot[2], dstate_slot[2];
     size_t state_count[2];
     double *state[2], *dstate[2];
     double scratch[MAX_CELLS];

@@ -57,7 +57,7 @@ static void fill_targets(void)
 {
     for (int i = 0; i < L * N; i++)
         target[i] = 1 + i % 2;
-    target[1] = target[N + 1] = 2; // a repeated label, with just as many steps as it needs
+    target[1] = target[N + 1] = 2; // sample 1: labels 2, 2 and 1 need 4 steps, all that it has
     target[2 * N + 1] = 1;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every op's backward must be the derivative of its forward, computed by central differences in double. NaN in padding
-// must not change a bit.
+// Every op's backward must equal central differences of the op's forward, in double. NaN in padding must not change a
+// bit.
 #include "differences.h"
 
 static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_t D, bool bias, bool padded,
