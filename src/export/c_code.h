@@ -39,17 +39,17 @@ enum clrnn_c_helper {
     CLRNN_C_ATTEND = 1 << 28,
 };
 
-/** The generated code, and what the dry run determined about it. */
+/** The generated code, and what a dry run, which writes nothing (c_text.h), determined about it. */
 struct clrnn_c_code {
     struct clrnn_c_text text;
     struct clrnn_export_program program;
     struct clrnn_c_passes passes;
     bool int8;
-    unsigned helpers;      // bits of enum clrnn_c_helper: the helpers in use
-    uint32_t widest;       // columns of the widest weight matrix: the most inputs that are quantised at once for
-                           // int8 weights
-    size_t cell_bytes;     // size of the local arrays of the cell function that has the most
-    size_t pass_bytes;     // size of the local arrays of the pass function that has the most
+    unsigned helpers; // bits of enum clrnn_c_helper: the helpers in use
+    // columns of the widest weight matrix; with int8 weights, at most so many inputs are quantised at once
+    uint32_t widest;
+    size_t cell_bytes;     // largest total size of the local arrays of a cell function
+    size_t pass_bytes;     // largest total size of the local arrays of a pass function
     size_t state_bytes;    // size of NAME_state
     unsigned finish_reads; // what NAME_finish reads: bits of enum clrnn_c_reads
 };

@@ -23,7 +23,7 @@ static bool runs(const struct clrnn_c_emit *e, size_t op)
     return in_pass(e) ? o->steps && e->code->passes.pass[e->pass].runs[op] : !o->steps;
 }
 
-// Returns the last operation of the function that reads op's result; 0: none reads it.
+// Returns the last of the operations that the function runs and that read op's result; 0: there is none.
 static size_t last_use(const struct clrnn_c_emit *e, size_t op)
 {
     const struct clrnn_export_program *p = &e->code->program;
@@ -57,8 +57,9 @@ static void note_row(struct clrnn_c_emit *e, size_t op)
     e->reads |= CLRNN_C_READS_T;
 }
 
-// Chooses where the `width` values of op's result are stored: in the output, in the result's buffer, in the array of
-// its input if that array may be overwritten, otherwise in a free local array. Writes the C expression to `to`.
+// Chooses an array for the `width` values of op's result, and writes the array's C expression to `to`. The first choice
+// is the output, the second the result's buffer. The third is the local array of op's input, if `in_place` and if no
+// later operation reads the input. The last choice is a free local array.
 static void choose(struct clrnn_c_emit *e, size_t op, bool in_place, uint32_t width, char to[CLRNN_C_VALUE])
 {
     const struct clrnn_export_program *p = &e->code->program;
@@ -107,8 +108,8 @@ static void put_copy(struct clrnn_c_emit *e, const char *to, const char *from, u
     e->code->helpers |= CLRNN_C_COPY;
 }
 
-// Notes that array `from` contains op's result; `from` is not overwritten later. If the result is the output or has a
-// buffer, writes code that copies it there.
+// Notes that array `from` contains op's result. Later code must not overwrite `from`. If op's result is the output or
+// has a buffer, writes code that copies the result from `from` to the output or the buffer.
 static void keep(struct clrnn_c_emit *e, size_t op, const char *from, uint32_t width)
 {
     const struct clrnn_c_place *place = &e->code->passes.place[op];

@@ -143,9 +143,9 @@ static enum clrnn_status find_pass(struct division *d, size_t first, struct clrn
 
 // ---------------------------------------------------------------- assigning operations to passes
 
-// Sets `half` of a bidirectional level and of the chain of operations from it to a pool or the output, if all
-// operations of the chain treat each feature separately. The pass of each direction can then run the chain on its own
-// half of the features.
+// Finds the chain of operations from a bidirectional level to a pool or the output. If all operations of the chain
+// treat each feature separately, sets their `half` and that of the level. The pass of each direction can then run the
+// chain on its own half of the features.
 static void mark_halves(struct division *d, size_t level)
 {
     const struct clrnn_export_program *p = d->p;
@@ -173,8 +173,8 @@ static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
     return false;
 }
 
-// Whether every pass that reads the operation's result computes it again. This holds for a cheap operation whose source
-// is the input, both directions of a recurrent level, or another operation that is computed again.
+// Whether every pass that reads the operation's result computes the result again. The operation must be cheap. It must
+// read the input, the result of a bidirectional level, or a result that is itself computed again.
 static bool runs_again(const struct division *d, size_t op)
 {
     const struct clrnn_export_op *o = &d->p->op[op];
@@ -302,8 +302,8 @@ static size_t last_reader(const struct division *d, size_t op)
     return last;
 }
 
-// Gives the operation's result a buffer: an existing one of the same base (number of steps) that no pass from this one
-// on reads, or a new one.
+// Gives the operation's result a buffer. An existing buffer is used if it has the same base (number of steps), and if
+// the last pass that reads it comes before the operation's pass. Otherwise the buffer is new.
 static enum clrnn_status find_buffer(struct division *d, size_t op)
 {
     struct clrnn_c_passes *s = d->passes;

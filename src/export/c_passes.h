@@ -27,20 +27,21 @@ struct clrnn_c_pass {
 
 /** Where an operation runs and where its result goes. */
 struct clrnn_c_place {
-    size_t base;       // base of the result
-    size_t pass, back; // pass: the pass that computes the result; back: the pass of the backward direction,
-                       // or the same as `pass`
-    size_t half;       // i + 1: the operation runs in both passes of the bidirectional level op[i], on half of the
-                       // features in each; 0: it does not
-    bool again;        // the operation is cheap, so every pass that reads its result computes it again
-    bool buffered;     // the result is kept for all steps
-    size_t buffer;     // index of the buffer that keeps the result
+    size_t base;   // base of the result
+    size_t pass,   // the pass that computes the result
+        back;      // the pass of the backward direction; without one the same as `pass`
+    size_t half;   // i + 1: the operation runs in both passes of the bidirectional level op[i], on half of the
+                   // features in each; 0: it does not
+    bool again;    // the operation is cheap, so every pass that reads its result computes it again
+    bool buffered; // the result is kept for all steps
+    size_t buffer; // index of the buffer that keeps the result
 };
 
 /** A static array [steps of base, width] of the generated code, which keeps the results of an operation for all
  * steps. */
 struct clrnn_c_buffer {
-    size_t base, last; // last: the last pass that reads the buffer
+    size_t base, // the base of the results
+        last;    // the last pass that reads the buffer; SIZE_MAX: it is read after all passes
     uint32_t width;
 };
 

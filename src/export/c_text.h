@@ -32,9 +32,9 @@ void clrnn_c_float(struct clrnn_c_text *t, float value);
 /** Writes `static const float NAME_<label>[count] = {...};` with the values rounded to float32. */
 void clrnn_c_floats(struct clrnn_c_text *t, const char *label, const double *values, size_t count);
 
-/** Writes a matrix [rows, cols] as the constant NAME_<label>, in the order in which NAME_multiply reads it. float32:
- * column by column. With `int8`: row by row, and a float factor for each row in
- * NAME_<label>_scale. */
+/** Writes a matrix [rows, cols] as the constant NAME_<label>, in the order in which NAME_multiply reads it. Float32
+ * values are written column by column. With `int8`, values are written row by row, and the constant NAME_<label>_scale
+ * gets a float factor for each row. */
 void clrnn_c_matrix(struct clrnn_c_text *t, const char *label, const double *values, size_t rows, size_t cols,
                     bool int8);
 

@@ -55,7 +55,7 @@ static enum clrnn_status check_ours(const struct clrnn_log *log, const char *pat
     if (!file && errno == ENOMEM)
         return clrnn_error_memory(log, 0, path);
     if (!file)
-        return CLRNN_OK; // anything else that prevents writing is reported when the file is opened
+        return CLRNN_OK; // the file is missing, or clrnn_out_open will report what is wrong
     got = fread(line, 1, sizeof(line) - 1, file);
     fclose(file);
     if (got == sizeof(line) - 1 && !strcmp(line, CLRNN_C_MARK))
@@ -181,7 +181,7 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     }
     for (size_t i = 0; i < FILES && st == CLRNN_OK; i++) {
         code->text.out = out[i];
-        // write_file adds to this number, but the header reports that of the dry run
+        // write_file adds to constant_bytes, but the header must report the number from the dry run
         code->text.constant_bytes = constants;
         st = write_file(code, vector, i);
         if (st == CLRNN_OK)

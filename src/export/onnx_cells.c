@@ -7,7 +7,8 @@
 #include "export/onnx_layers.h"
 #include "model/layer.h"
 
-// PyTorch's index of each gate, in ONNX's order: i o f c for an LSTM, z r h for a GRU.
+// ONNX has the gates in the order i o f c for an LSTM, z r h for a GRU. An entry is the gate's index in PyTorch's
+// order.
 static const unsigned lstm_gates[] = {0, 3, 1, 2}, gru_gates[] = {1, 0, 2}, rnn_gates[] = {0};
 
 static const unsigned *gates_of(const struct clrnn_export_op *op)
@@ -92,8 +93,8 @@ static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_expo
                  word);
 }
 
-// Adds the initial state [1, N, width] of a level. It is a slice of *layer_state, the graph's input [num_layers, N,
-// width] for the layer; level 0 adds this input.
+// Adds the initial state [1, N, width] of a level: a slice of the graph's input [num_layers, N, width] for the whole
+// layer. For level 0, adds this input and stores its name in *layer_state.
 static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                              uint32_t width, const char **layer_state)
 {
@@ -160,7 +161,8 @@ static const char *merge_directions(struct clrnn_onnx_build *b, const struct clr
     return op->steps ? y : clrnn_onnx_squeeze(b->onnx, y, 0);
 }
 
-// Adds a node RNN, LSTM or GRU. h and c name the initial states; "": zeros. *c_last: the final c, NULL unless LSTM.
+// Adds a node RNN, LSTM or GRU. h and c name the initial states; "" stands for zeros. Sets *c_last to the name of an
+// LSTM's final c, or to NULL.
 static enum clrnn_status add_node(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *h,
                                   const char *c, const char **c_last)
 {

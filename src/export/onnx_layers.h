@@ -6,8 +6,8 @@
 #include "export/program.h"
 #include "formats/onnx.h"
 
-/** A value of the graph, with the names of its tensors. With a time axis x is [T, N, C], the layout that ONNX's
- * recurrent nodes require, otherwise [N, C]. */
+/** A value of the graph, with the names of its tensors. A value with a time axis has x [T, N, C], which is the layout
+ * that ONNX's recurrent nodes require. Without a time axis, x is [N, C]. */
 struct clrnn_onnx_value {
     const char *x;
     const char *lengths; // int64 [N], or NULL: every sample has T steps
@@ -20,16 +20,16 @@ struct clrnn_onnx_build {
     struct clrnn_onnx *onnx;
     struct clrnn_export_program program;
     bool states;                    // h and c are inputs and outputs of the graph
-    struct clrnn_onnx_value now;    // input of the current operation, which replaces it with its result
-    struct clrnn_onnx_value *value; // [program.count + 1]: 0: input, i + 1: result of op[i]; from calloc
-    const char *h, *c;              // inputs with the initial states of the current recurrent layer
-    const char *h_out, *c_out;
+    struct clrnn_onnx_value now;    // the current operation's input, then its result
+    struct clrnn_onnx_value *value; // [program.count + 1]: value[0]: the input; value[i + 1]: the result of op[i]
+    const char *h, *c;              // names of the inputs with the initial states of the current recurrent layer
+    const char *h_out, *c_out;      // names of the final states of this layer's levels so far
 };
 
 /** Adds the input x and, if `lengths`, the input `lengths` and the mask of padding. `steps`: T, if the graph accepts
  * only one T; 0: any T. */
 void clrnn_onnx_add_inputs(struct clrnn_onnx_build *build, bool lengths, uint32_t steps);
-/** Adds every operation. CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Adds every operation. Errors: CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_onnx_add_operations(struct clrnn_onnx_build *build);
 /** Adds the output: [N, T, outputs] with zeros in padding, or [N, outputs]. */
 void clrnn_onnx_add_output(struct clrnn_onnx_build *build);
@@ -45,7 +45,8 @@ void clrnn_onnx_add_pool(struct clrnn_onnx_build *build, const struct clrnn_expo
 const char *clrnn_onnx_flatten(struct clrnn_onnx *onnx, const struct clrnn_export_op *op, const char *x);
 const char *clrnn_onnx_activation(struct clrnn_onnx *onnx, const struct clrnn_export_op *op, const char *x);
 /** Adds a cell with layer_norm or proj_size, for which ONNX has no node, as a Scan (ONNX's loop over time). h [1, N, P]
- * and c [1, N, H] name the initial states; "": zeros. *c_last: the final c [1, N, H], NULL unless LSTM. */
+ * and c [1, N, H] name the initial states; "" stands for zeros. Sets *c_last to the name of an LSTM's final c
+ * [1, N, H], or to NULL. */
 enum clrnn_status clrnn_onnx_add_scan(struct clrnn_onnx_build *build, const struct clrnn_export_op *op, const char *h,
                                       const char *c, const char **c_last);
 

@@ -84,8 +84,8 @@ static const char *gru_step(struct clrnn_onnx *o, const char *x, const char *h_g
     return CLRNN_ONNX_NODE(o, "Add", n, CLRNN_ONNX_NODE(o, "Mul", z, CLRNN_ONNX_NODE(o, "Sub", h, n)));
 }
 
-// Adds the Scan's body. The body computes the next h and c from h, c and the input's part of the gates. At steps of
-// padding h and c do not change (`masked`).
+// Adds the Scan's body. The body computes the next h and c from h, c and the input's part of the gates. With `masked`,
+// the body leaves h and c unchanged at steps of padding.
 static void add_body(struct clrnn_onnx *o, const struct clrnn_export_op *op, const struct weights *w, bool masked)
 {
     static const char *const dim_names[] = {"N", NULL};

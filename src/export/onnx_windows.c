@@ -28,8 +28,8 @@ static const char *count_windows(struct clrnn_onnx *o, const struct clrnn_window
     return CLRNN_ONNX_NODE(o, "Add", lengths, clrnn_onnx_integer(o, 1));
 }
 
-// Adds the mean of x [N, C, T] over each window. `include`: the divisor counts the zeros with which the window is
-// padded, too.
+// Adds the mean of x [N, C, T] over each window. With `include`, the divisor also counts the zeros with which x is
+// padded.
 static const char *add_mean(struct clrnn_onnx *o, const struct clrnn_export_op *op, const struct clrnn_windows *w,
                             const char *x, bool include)
 {

@@ -94,7 +94,7 @@ static enum clrnn_status append_layer(struct clrnn_export_program *p, size_t ind
     };
 
     if (layer->kind == CLRNN_LAYER_DROPOUT || (layer->kind == CLRNN_LAYER_POOL && !s->steps))
-        return CLRNN_OK; // these layers return their input in eval mode or for a single step
+        return CLRNN_OK; // dropout does nothing in eval mode, and a pool nothing to a single step
     if (clrnn_layer_nests(layer))
         return append_nested(p, op);
     if (!clrnn_layer_is_recurrent(layer))

@@ -20,7 +20,8 @@ struct clrnn_export_op {
     const struct clrnn_layer *layer;    // NULL for NORMALIZE and RESTORE
     size_t index;                       // index of the layer in the config
     uint32_t in, out;                   // numbers of input and output features; `in` is 0 for EMBEDDING
-    uint32_t level, D;                  // of a CELL: level in its stack of layers; number of directions
+    uint32_t level,                     // of a CELL: its level in the stack of layers
+        D;                              // directions of a CELL, or of the CELL directly before a POOL; otherwise 1
     size_t entry;                       // index in model->entry of its first parameter
     bool steps;                         // the operation's input has a time axis
     size_t source[CLRNN_MOST_BRANCHES]; // numbers of the values that the operation reads. 0: the program's
