@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A temporary folder for the tests of a program. The two functions are setup and teardown of a group of tests, or of
-// each test.
+// A temporary folder for the tests of a program. test_folder_make and test_folder_remove are setup and teardown of a
+// group of tests, or of each test.
 #ifndef CLRNN_TESTS_FOLDER_H
 #define CLRNN_TESTS_FOLDER_H
 

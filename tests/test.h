@@ -17,7 +17,7 @@
 
 /** A log that stores the message logged last (`text`) and all messages (`all`), and counts errors and messages. */
 struct test_log {
-    struct clrnn_log log; // first: the log's user is this struct
+    struct clrnn_log log; // log.user points to this struct
     char text[16384], all[16384];
     int errors, lines;
 };
@@ -47,8 +47,8 @@ static inline void test_print_fn(void *user, enum clrnn_log_level level, const c
 }
 static const struct clrnn_log test_print_log = {.fn = test_print_fn, .user = NULL, .level = CLRNN_LOG_WARNING};
 
-/** Moves clRNN's caches to `folder`; NULL moves them back. Call it only around calls of the library, so that drivers
- * keep using their own caches, which are filled. */
+/** Moves clRNN's caches to `folder`; NULL moves them back. Move them only around calls of the library: a driver that
+ * reads XDG_CACHE_HOME at another time must find its usual cache, which is filled. */
 static inline void test_cache_home(const char *folder)
 {
     static char *kept; // the original value; "" if there was none

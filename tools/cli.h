@@ -38,15 +38,15 @@ struct cli {
     const char *device, *gemm;
     struct cli_list set;
     struct cli_work {
-        // began: the time when the progress bar was last drawn on an empty line; share: the share of the work that was
-        // done then
+        // began: the time when the progress bar was last drawn on an empty line
+        // share: the share of the work that was done at that time
         double began, share;
         int drawn; // number of columns of the bar that are on the terminal
     } work;
     bool json, quiet, verbose, no_tune;
     const char *json_file;                // NULL: standard output
     bool json_exact;                      // print numbers with all 17 digits
-    bool text;                            // print the result as text (with --json FILE as well as JSON)
+    bool text;                            // print the result as text; false if stdout gets JSON
     const char *config_path;              // path of the config or run that was read, or NULL
     const struct clrnn_device_info *used; // the device that was opened, or NULL
     struct clrnn_log log;
@@ -68,7 +68,8 @@ struct cli_spec {
     size_t least, most; // least and most positional arguments
     bool takes_json;
     bool json_takes_file; // --json takes a file of any name, not only one that ends in .json
-    // without_device: --device, --gemm and --no-tune have no effect on the command; without_config: --set has none
+    // without_device: --device, --gemm and --no-tune have no effect on the command
+    // without_config: --set has no effect on the command
     bool without_device, without_config;
     size_t option_count;
     const struct cli_option *option;
@@ -109,26 +110,27 @@ int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_conf
 /** Makes a JSON number, or null for NaN and infinity. */
 json_t *cli_json_number(double value);
 /** Appends a value to *array and drops the reference to the value. If memory is exhausted, frees the array and sets
- * *array to NULL, which json_pack and cli_print_json report as an error. */
+ * *array to NULL. json_pack and cli_print_json report NULL as an error. */
 void cli_json_append(json_t **array, json_t *value);
 /** Writes a result as JSON to standard output or to the file of --json, and drops the reference. Adds the keys that all
  * results have, if the result is an object. CLRNN_ERR_MEMORY: `value` is NULL, or memory is exhausted; CLRNN_ERR_DISK:
  * the file cannot be written. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
-/** Writes a result that is given as JSON text. Otherwise as cli_print_json. */
+/** Parses `text` as JSON and passes the value to cli_print_json. */
 enum clrnn_status cli_print_json_text(const struct cli *cli, const char *text);
 
 /** Logs what a long command does next; `user` is its struct cli. */
 void cli_show_progress(void *user, const char *what);
-/** Writes the JSON object of the file `name` in `folder`, to where cli_print_json writes. Returns `st`, or an error if
- * the file cannot be read or the result cannot be written. */
+/** Writes the JSON object in the file `name` of `folder` to standard output or to the file of --json. `st` is the
+ * status of the command so far. Returns an error if a file cannot be read or written, else `st`. */
 enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name, enum clrnn_status st);
 
-/** Returns a text that clRNN did not write itself (from a file, a driver), with control characters and the like escaped
- * for printing (CLRNN_TEXT_SHOWN in base/text.h). The result is valid until the eighth call after this one. NULL gives
- * "". */
+/** Returns `text` with escapes for what must not be printed (CLRNN_TEXT_SHOWN in base/text.h), such as control
+ * characters. Use it for texts from files and drivers. The result is valid until the eighth call after this one. NULL
+ * gives "". */
 const char *cli_shown(const char *text);
-/** Returns "?", to be printed in place of a text for which memory was exhausted. Makes cli_finish end with status 5. */
+/** Returns "?", to be printed in place of a text that could not be made because memory was exhausted. Makes cli_finish
+ * return 5 in place of 0 or 1. */
 const char *cli_lost(void);
 /** Prints a text of several lines. Escapes each line as cli_shown does. */
 void cli_print_lines(const char *text);
@@ -141,11 +143,11 @@ int cli_finish(const struct cli *cli, enum clrnn_status status);
  * no terminal or its width is unknown. */
 int cli_columns(int fd);
 
-/** Writes "1.4 GB", "12.5 kB" into `text`, and returns it. */
+/** Writes a number of bytes into `text`, as "1.4 GB" or "12.5 kB". Returns `text`. */
 const char *cli_bytes(double bytes, char text[32]);
-/** Writes "1 step", "20 steps" into `text`, and returns it. */
+/** Writes a count and its noun into `text`, as "1 step" or "20 steps". Returns `text`. */
 const char *cli_count(uint64_t count, const char *noun, char text[32]);
-/** Writes "1h02m", "3m20s", "14s" into `text`, and returns it. */
+/** Writes a duration into `text`, as "1h02m", "3m20s" or "14s". Returns `text`. */
 const char *cli_duration(double seconds, char text[32]);
 
 // The subcommands; each returns the exit status.
@@ -177,8 +179,8 @@ struct cli_command {
     const char *name, *help;
 };
 
-/** The cli_command_count subcommands, in the order in which the help lists them. An entry without a name follows the
- * last. */
+/** The cli_command_count subcommands, in the order in which the help lists them. The array ends with an entry without a
+ * name. */
 extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
 /** Returns the command of that name, or NULL if there is none. */

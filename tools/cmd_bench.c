@@ -22,7 +22,7 @@ struct start {
     double build_s, first_step_s; // in seconds; NaN: not measured
 };
 
-// Replaces the process by `clrnn bench --start` with the same arguments. Its stdout is the descriptor `out`.
+// Replaces the process by `clrnn bench --start` with the same arguments. Makes `out` its stdout.
 static _Noreturn void start_again(int argc, char **argv, const char *cache, int out)
 {
     static const char *const first[] = {"clrnn", "bench", "--start", "--quiet"};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn grow: trains a series of models, from a linear one to the config's, with one more part each. Shows at which
+// clrnn grow: trains a series of models, from a linear one to the config's. Each model adds one part. Shows at which
 // part learning breaks.
 #include <jansson.h>
 #include <math.h>

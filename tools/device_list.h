@@ -26,9 +26,9 @@ struct device_list {
  * errors as clrnn_device_open. The caller closes the devices with device_list_close, also after an error. */
 enum clrnn_status device_list_open(struct cli *cli, bool profile, struct device_list *list);
 /** Divides the devices of a host among the ranks that run on it. All ranks call it before device_list_open. Ranks with
- * the same --devices divide these devices among themselves. Without --devices and without a named --device, each rank
- * takes one of the devices that are of the same kind as the default device. `status` is CLRNN_OK or an earlier error of
- * this rank. Returns `status`, or a new error. */
+ * the same --devices divide these devices among themselves. If neither --devices nor --device nor CLRNN_DEVICE names
+ * devices, each rank takes one device of the same kind as the default device. "gpu" does not name a device: the rank
+ * then takes a GPU. `status` is CLRNN_OK or an earlier error of this rank. Returns `status`, or a new error. */
 enum clrnn_status device_list_divide(struct cli *cli, const struct clrnn_rank *rank, enum clrnn_status status,
                                      struct device_list *list);
 void device_list_close(struct device_list *list);

@@ -13,10 +13,10 @@
  * SIGXFSZ is ignored. A write beyond the limit of `ulimit -f` then fails with an error message. */
 void interrupt_start(void);
 
-/** From this call on, the first signal of those that interrupt_start handles only sets the returned flag; the next
- * signal ends the program. Call it after the config has been read: the config may be a pipe, and nothing checks the
- * flag while the program waits for the pipe. A process that MPI's launcher started calls it earlier, before
- * interrupt_start(): if such a process ended before MPI is initialised, the other ranks would wait for it. */
+/** After this call, the first signal (see interrupt_start) only sets the returned flag. The next signal ends the
+ * program. Call it after the config has been read: the config may be a pipe, and nothing checks the flag while the
+ * program waits for the pipe. A process that MPI's launcher started calls it earlier, before interrupt_start(): if such
+ * a process ended before MPI is initialised, the other ranks would wait for it. */
 const volatile sig_atomic_t *interrupt_flag(void);
 
 /** From this call on, SIGINT, SIGTERM, SIGUSR1 and SIGHUP have no effect, even if one has arrived already. Used where

@@ -9,8 +9,9 @@
 struct cli_page {
     const struct cli_command *command;
     const struct cli_spec *spec;
-    // [count]: `own` options of the command, then the common options that apply to it
-    struct cli_option option[48];
+    struct cli_option option[48]; // the command's own options, then the common options that apply to it
+    // own: number of the command's own options
+    // count: number of all options
     size_t own, count;
 };
 

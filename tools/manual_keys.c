@@ -42,8 +42,8 @@ static bool holds_keys(const struct clrnn_config_key *keys, size_t count, const 
     return false;
 }
 
-// Prints " (required): a whole number" or " (0.1): a number". Prints nothing for a key that is neither required nor has
-// a default, as one of several alternatives.
+// Prints " (required): a whole number" or " (0.1): a number". Prints nothing for a key that is not required and has no
+// default, such as one of several maps to choose from.
 static void print_facts(const struct clrnn_config_key *k, void (*put)(const char *))
 {
     if (!k->required && !k->standard)

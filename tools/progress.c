@@ -23,7 +23,7 @@ static const char *lr_text(double lr, char text[32])
 
 // A part of a line. Lines are broken only between parts.
 struct part {
-    int rank; // order in which the bar takes parts, from 0: a part that does not fit is left out
+    int rank; // the bar takes its parts in the order of rank, and leaves out a part that does not fit
     char text[128];
 };
 

@@ -11,8 +11,8 @@ struct source_options {
     bool best, last, no_lengths;
     struct clrnn_source data; // filled in by source_check
     struct device_list devices;
-    struct clrnn_model *model[MOST_DEVICES]; // one on each device, from source_open_models; model[0] divides
-                                             // its batches among them
+    // one model on each device, from source_open_models; the batches of model[0] are divided among all
+    struct clrnn_model *model[MOST_DEVICES];
 };
 
 // Texts for the commands' help.
@@ -52,10 +52,11 @@ bool source_is_ts(const char *path);
  * and returns false. */
 bool source_check(const struct cli *cli, struct source_options *source, int *status);
 
-/** Finds the model file that `path` means with --best or --last. The rest as clrnn_run_checkpoint. */
+/** Sets *file to the model file that `path` means with --best or --last. Owner and errors as clrnn_run_checkpoint. */
 enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last, char **file);
 
-/** Returns CLRNN_ERR_ARG if the command reads the data of the model's own config and `out` is one of these files. */
+/** If the command reads the data of the model's own config, checks with cli_check_out that `out` is none of these data
+ * files. */
 enum clrnn_status source_check_out(const struct cli *cli, const struct source_options *source,
                                    const struct clrnn_model *model, const char *out);
 

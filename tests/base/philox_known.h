@@ -7,7 +7,8 @@
 
 static const struct {
     struct clrnn_random stream; // key, and words 1 to 3 of the counter, as struct clrnn_random holds them
-    uint32_t index, words[4];   // word 0 of the counter; the four words that Philox must give
+    uint32_t index,             // word 0 of the counter
+        words[4];               // the words that Philox must give
 } philox_known[] = {
     {{0, 0, 0, 0}, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
     {{0xffffffffffffffff, 0xffffffff, 0xffffffff, 0xffffffff},

@@ -25,7 +25,8 @@ static void test_form(void **state)
     assert_string_equal(hex, again);
 }
 
-// The hash of a text must never change: fingerprints are stored in checkpoints, and runs could not be resumed.
+// The hash of a text must never change: checkpoints hold such hashes (fingerprints). With other hashes, runs could not
+// be resumed.
 static void test_stays_as_it_is(void **state)
 {
     char hex[33];

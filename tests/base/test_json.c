@@ -79,8 +79,8 @@ static void test_shortage(void **state)
     json_decref(value);
 }
 
-// Runs before the constructor of base/json.c, which wraps the allocation functions that it finds. Failures of an
-// application's own functions must be noticed, too.
+// Runs before the constructor of base/json.c. That constructor wraps the allocation functions that it finds: those set
+// here. Thus the test shows that failures of an application's own functions are noticed, too.
 __attribute__((constructor(101))) static void be_scarce(void)
 {
     left = ~0u;

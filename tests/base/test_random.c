@@ -89,8 +89,8 @@ static void test_distributions(void **state)
     check_moments("portable normal", x, COUNT, 0, 1, 3);
 }
 
-// The portable normal numbers must equal sums computed here from the words in exact fractions: they are the same bytes
-// on every machine.
+// The portable normal numbers must have the same bytes on every machine. They must therefore equal the exact sums that
+// this test computes from the random words.
 static void test_portable_normal_is_exact(void **state)
 {
     const struct clrnn_random r = {42, RANDOM_SYNTH, 1, 2};

@@ -96,7 +96,7 @@ static void learns(struct fixture *f, const char *layers, const char *train, boo
     assert_ok(clrnn_model_evaluate(model, &batch, &after));
     assert_true(step.loss < 0.9 * first.loss);
     assert_true(after.loss < 0.9 * before.loss);
-    // both are NaN: evaluate computes no gradient
+    // grad_norm and lr must be NaN: evaluate computes no gradient and makes no step
     assert_true(after.grad_norm != after.grad_norm && after.lr != after.lr);
     clrnn_model_destroy(&model);
     clrnn_model_destroy(&model);

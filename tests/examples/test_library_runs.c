@@ -41,7 +41,7 @@ static void test_parameters(void **state)
     clrnn_model_destroy(&model);
 }
 
-// Compares the parameters bit by bit; with `single`, after rounding to float32, the type of an exported file.
+// Compares the parameters bit by bit. `single`: first rounds a's to float32, the type of numbers in an exported file.
 static void same_parameters(struct clrnn_model *a, struct clrnn_model *b, bool single)
 {
     double x[256], y[256];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every public function with NULL for each pointer: an error that names the parameter, or no effect, but no crash.
+// Calls every public function with NULL for each pointer. No call may crash: it must do nothing, or fail with an error
+// that names the parameter.
 #include "misuse.h"
 
 #include <math.h>

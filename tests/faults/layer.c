@@ -7,14 +7,15 @@
 //     FAULT_COUNTS=FILE    gets pairs of 64-bit numbers: how many objects were created or retained, and how
 //                          many released. There is a pair each for contexts, queues, memory, programs,
 //                          kernels and events. The file is up to date even after a crash.
-//     FAULT=[FUNCTION[@SITE]:]N:WHAT   selects the N-th call, counted from 1 (of FUNCTION, from a site that
-//                          begins with SITE). WHAT is the number of an error, "delay" (the call is 0.2 s
-//                          late), "hang" (the call never returns) or "short" (the call succeeds, but the
-//                          second half of the requested data is missing).
-//     FAULT_IN=child       The layer acts only in processes that do not lead a session. Without this setting
-//                          it acts only in the process that leads the session.
+//     FAULT=[FUNCTION[@SITE]:]N:WHAT   selects the N-th call, counted from 1. FUNCTION and SITE restrict the count
+//                          to calls of this function from a site that begins with SITE. WHAT is the number of
+//                          an error, "delay" (the call is 0.2 s late), "hang" (the call never returns) or
+//                          "short" (the call succeeds, but the second half of the requested data is missing).
+//     FAULT_IN=child       The layer acts only in children of the tested process. Without this setting it acts
+//                          only in the tested process itself, which the test makes the leader of a session.
 //
-// A call that is made to fail does nothing, unless it waits or releases: then it does so and reports failure.
+// A call that is made to fail does nothing. Calls that wait or release are an exception: they do their work, and then
+// return the error.
 #include "tests/opencl_layer.h"
 
 #include <dlfcn.h>

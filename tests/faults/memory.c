@@ -6,8 +6,8 @@
 //     FAIL_OWN=1       Counts only allocations by the program's own code, not by libraries.
 //     FAIL_THREADS=1   Counts only allocations in threads other than a process's first thread.
 //     FAIL_RANK=RANK   Allocations fail only in this MPI rank.
-//     FAIL_REPORT=FILE Writes the number of allocations to FILE when the process ends that was started or,
-//                      with FAIL_RANK, the child that it guards (tools/guard.h).
+//     FAIL_REPORT=FILE The started process writes the number of counted allocations to FILE when it ends.
+//                      With FAIL_RANK, its guarded child (tools/guard.h) does so instead.
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>

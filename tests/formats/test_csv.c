@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// CSV files as streams of cells, and cells as numbers and times.
+// Reads CSV files as streams of cells, and cells as numbers and times.
 #include "base/array.h"
 #include "formats/cell.h"
 #include "formats/csv.h"

@@ -117,7 +117,7 @@ static void npy_write_reads_back(void **state)
     clrnn_npy_close(&npy);
 
     assert_int_equal(clrnn_npy_create(&kept.log, path, CLRNN_DTYPE_F32, 3, shape, &writer), CLRNN_OK);
-    // all six values are missing: the old file must stay
+    // the new file lacks all six values, so the old file must stay
     assert_int_equal(clrnn_npy_commit(&writer), CLRNN_ERR_DISK);
     assert_int_equal(clrnn_npy_open(&kept.log, path, &npy), CLRNN_OK);
     clrnn_npy_close(&npy);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Runs a fuzz target on the files of a folder, without a fuzzer: its corpus as an ordinary test.
+// Runs a fuzz target on the files of its corpus folder, as an ordinary test without a fuzzer.
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Makes files in memory from inputs, and has the log of the fuzz targets.
+// Makes files in memory from inputs, and defines the log of the fuzz targets.
 #include "fuzz.h"
 
 #include <stdio.h>

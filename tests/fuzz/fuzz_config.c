@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a config, read as a YAML tree and as a config. A config that can be read must be written and read back
-// the same.
+// Fuzz target: a text, read as a YAML tree and as a config. Writing a config and reading it back must
+// not change it.
 #include <string.h>
 
 #include "base/yaml.h"

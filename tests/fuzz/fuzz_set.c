@@ -6,12 +6,11 @@
 #include "clrnn/config.h"
 #include "fuzz.h"
 
-// The config is small, since every assignment writes and reads all of it. It has a list, lists with one entry and a
-// path.
+// The config is small, since every assignment writes and reads all of it. It has a list, nested maps and paths.
 static const char base[] = "{model: {layers: [{linear: {out_features: 1}}]}, train: {loss: mse, optimizer: adam}, "
                            "data: {train: {x: x.npy, y: y.npy}}}";
 
-// The config is parsed again only after an input has changed it. An assignment that is refused leaves it unchanged.
+// The config is parsed again only after an input has changed it. A refused assignment leaves the config unchanged.
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct clrnn_config *config;

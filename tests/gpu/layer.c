@@ -3,9 +3,10 @@
 // is not there, so that plans choose the kernels and tilings that they would choose on that GPU. The source of each
 // program is also kept, for compilers that need no device.
 //
-// CLRNN_GPU_LIMITS: KEY=VALUE, separated by semicolons: name, vendor, platform, units, work_group, local, global,
-// alloc, clock; if it is set, every device is reported as a GPU. CLRNN_GPU_SOURCES: a folder; each program is written
-// there as HASH.cl, whose first line is a comment with its build options.
+//     CLRNN_GPU_LIMITS=KEY=VALUE;...   Every device is reported as a GPU with these values. The keys are name,
+//                                      vendor, platform, units, work_group, local, global, alloc and clock.
+//     CLRNN_GPU_SOURCES=FOLDER         Each program is written to FOLDER as HASH.cl. The first line of the
+//                                      file is a comment with the program's build options.
 #include "tests/opencl_layer.h"
 
 #include <inttypes.h>

@@ -25,8 +25,8 @@ bool op_test_small(void);
  * arrays. */
 void op_test_run(struct clrnn_check *t);
 
-/** Runs the self-test's cases of an op (src/reference/*_cases.c) at small and awkward sizes. The errors must be within
- * the bounds of reference/bound.h. */
+/** Runs the self-test's cases of an op (the files ..._cases.c in src/reference) at small and awkward sizes. The errors
+ * must be within the bounds of reference/bound.h. */
 void op_test_cases(void **state,
                    enum clrnn_status (*cases)(struct clrnn_cases *cases, const struct clrnn_case_size *size));
 

@@ -26,10 +26,10 @@
 
 #include "device/memory/buffer.h"
 
-// Kernels that copy memory (move) and make it undefined (forget). Both assign structures that are cast from arrays:
-// Oclgrind then copies the shadow and reports nothing. For a structure variable it would require defined members.
-// Memory made undefined keeps the value CLRNN_UNWRITTEN (U): `never` is an uninitialised variable, so never ^ never is
-// 0 but counts as undefined.
+// Two kernels: `move` copies memory, and `forget` makes memory undefined. Both assign structures that are cast from
+// arrays: Oclgrind then copies the shadow and reports nothing. It would report undefined members of a structure
+// variable. `forget` writes the value CLRNN_UNWRITTEN, here U. `never` is an uninitialised variable, so never ^ never
+// is 0, but counts as undefined.
 static const char SOURCE[] =
     "typedef struct { uchar byte[256]; } block;\n"
     "typedef struct { uint word; } one;\n"
@@ -163,7 +163,7 @@ static cl_int forget(cl_command_queue q, cl_mem to, size_t first, size_t bytes)
     return run(q, kernel, 0, NULL, NULL);
 }
 
-// Creates a buffer with `data`, whose shadow is as large as the buffer and defined.
+// Creates a buffer that holds `data`. The shadow is as large as the buffer, and marks all bytes as defined.
 static cl_mem fresh(cl_context context, cl_command_queue q, size_t bytes, const void *data)
 {
     cl_int error;
