@@ -157,8 +157,8 @@ static bool is_json_file(const struct cli_spec *spec, const char *text)
 
     if (!strcmp(text, "-") || !strncmp(text, "/dev/", 5) || (length > 5 && !strcmp(text + length - 5, ".json")))
         return true;
-    return spec->json_takes_file && *text != '-' &&
-           !(length > 5 && (!strcmp(text + length - 5, ".yaml") || !strcmp(text + length - 4, ".yml")));
+    return spec->json_takes_file && *text != '-' && !(length > 5 && !strcmp(text + length - 5, ".yaml")) &&
+           !(length > 4 && !strcmp(text + length - 4, ".yml"));
 }
 
 static void unknown_option(const struct cli *cli, const struct cli_spec *spec, const struct common *common,

@@ -131,6 +131,14 @@ def all_implementations_agree(c):
             assert part["error"] <= part["bound"]
 
 
+def a_config_after_json_is_read(c):
+    """`--json a.yml`: the config is compared and the result printed; a.yml is not overwritten."""
+    c.write("a.yml", MODEL)
+    out, _ = c.run("compare", "--json", "a.yml", "--steps", "1", "--no-speed", "--no-test", "--quiet",
+                   env=drivers(c, "pocl"))
+    assert json.loads(out)["agree"] and (c.folder / "a.yml").read_text() == MODEL
+
+
 def one_wrong_kernel_among_devices(c):
     """Its op is named, and the other device is not blamed."""
     c.write("model.yaml", MODEL)
@@ -179,7 +187,7 @@ def against_an_earlier_run(c):
         device["driver"] = "0.9"
     (c.folder / "other.json").write_text(json.dumps(then))
     out, _ = c.run(*common, "--no-speed", "--baseline", "other.json", env=env)
-    assert "DIFFERENT: the loss of step 3" in out and "then 0.9" in out, out
+    assert "DIFFERENT: the loss of step 3" in out and "earlier 0.9" in out, out
     out, _ = c.run(*common, "--no-speed", "--baseline", "other.json", "--json", "-", env=env)
     assert any("DIFFERENT" in change for device in json.loads(out)["baseline"] for change in device["changes"]), out
     out, _ = c.run(*common, "--no-speed", "--baseline", "model.yaml", status=3, env=env)
@@ -200,5 +208,6 @@ def mistakes(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([listing, aliases, self_test, self_test_finds_a_wrong_kernel, a_hanging_device_is_a_row,
-                           all_implementations_agree, one_wrong_kernel_among_devices, a_wrong_update_shows_later,
-                           a_device_that_fails_stops_no_other, against_an_earlier_run, mistakes]))
+                           all_implementations_agree, a_config_after_json_is_read, one_wrong_kernel_among_devices,
+                           a_wrong_update_shows_later, a_device_that_fails_stops_no_other, against_an_earlier_run,
+                           mistakes]))
