@@ -139,6 +139,11 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
     }
 }
 
+double clrnn_schedule_peak(const struct clrnn_train_config *train)
+{
+    return train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? train->scheduler.max_lr : train->optimizer.lr;
+}
+
 bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch,
                          double metric)
 {

@@ -18,6 +18,9 @@ struct clrnn_schedule {
 /** Sets the initial state. `steps_per_epoch` is for one_cycle_lr without total_steps; 0: unknown. */
 void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch);
 
+/** Returns the largest learning rate of the whole run: max_lr of one_cycle_lr, else the optimiser's lr. */
+double clrnn_schedule_peak(const struct clrnn_train_config *train);
+
 /** Does what scheduler.step() of PyTorch does. `metric` is for reduce_lr_on_plateau. Returns false where PyTorch raises
  * an exception: one_cycle_lr has no steps left. */
 bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch,

@@ -11,6 +11,7 @@
 #include "base/words.h"
 #include "diagnose/doctor/trial.h"
 #include "model/nest.h"
+#include "model/schedule.h"
 
 #define CLIP_LEAST 0.1 // a smaller clip_grad_norm is unusual: 1 to 10 is common
 #define BATCH 32u
@@ -70,12 +71,11 @@ static const struct row {
 static char *other_lr(const struct clrnn_config *c, double factor)
 {
     const struct clrnn_train_config *t = &c->train;
-    const bool one_cycle = t->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR;
     char number[CLRNN_NUMBER_SIZE];
 
     // nine digits, so that 0.0001 times 10 becomes 0.001, not 0.001000...02
-    snprintf(number, sizeof(number), "%.9g", (one_cycle ? t->scheduler.max_lr : t->optimizer.lr) * factor);
-    if (one_cycle)
+    snprintf(number, sizeof(number), "%.9g", clrnn_schedule_peak(t) * factor);
+    if (t->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
         return clrnn_format("train.scheduler.one_cycle_lr.max_lr=%s", number);
     return clrnn_format("train.optimizer.%s.lr=%s", clrnn_optimizer_word(t->optimizer.kind), number);
 }
@@ -218,8 +218,7 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
     static char *(*const other_shapes[])(const struct clrnn_config *, size_t) = {
         [NO_INIT] = own_init, [GATED] = gated, [NO_LAST_RELU] = no_last_relu, [WIDER] = wider};
     const struct clrnn_config *c = d->config;
-    const double lr =
-        c->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? c->train.scheduler.max_lr : c->train.optimizer.lr;
+    const double lr = clrnn_schedule_peak(&c->train);
     double usual;
 
     switch (kind) {

@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "diagnose/doctor/trace.h"
 #include "diagnose/doctor/trial.h"
+#include "model/schedule.h"
 
 #define NAIVE_ROWS 2048u
 #define NAIVE_FEATURES 64u
@@ -272,8 +273,7 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
     clrnn_doctor_evidence(
         d,
         "a step of lr %g times gradients of norm %.2g changes even the fastest parameter by %.2g of its size, the "
-        "whole "
-        "run of %llu steps by at most %.2g; the training loss stays at %.4g, the best constant answer has %.4g",
+        "whole run of %llu steps by at most %.2g; the training loss stays at %.4g, the best constant answer has %.4g",
         o->lr, v->initial_norm, fastest_update(c), (unsigned long long)c->wanted, fastest_update(c) * (double)c->wanted,
         c->trained.loss, v->chance);
     clrnn_doctor_cost(d, "the weights stay what they were drawn");
@@ -301,7 +301,7 @@ static double reach(const struct clrnn_examination *v, const struct clrnn_trace 
         width = clrnn_layers_width(config, last - 1, v->d->train_scan.C, v->d->T);
     return config->train.optimizer.kind == CLRNN_OPTIMIZER_SGD
                ? INFINITY
-               : config->train.optimizer.lr * (double)c->wanted * (1 + width);
+               : clrnn_schedule_peak(&config->train) * (double)c->wanted * (1 + width);
 }
 
 static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -330,10 +330,11 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
         clrnn_doctor_evidence(d, "gradients are as large as they are, and the loss is not finite after %u steps",
                               c->steps);
     if (far)
-        clrnn_doctor_evidence(d,
-                              "; %s moves a weight by at most lr a step, which brings the outputs to about %.3g in the "
-                              "whole run",
-                              clrnn_optimizer_word(d->config->train.optimizer.kind), reach(v, c));
+        clrnn_doctor_evidence(
+            d,
+            "; %s moves a weight by about lr a step at most, which brings the outputs to about %.3g in the whole "
+            "run",
+            clrnn_optimizer_word(d->config->train.optimizer.kind), reach(v, c));
     clrnn_doctor_set(d, "data.normalize_targets=standard");
 }
 

@@ -49,7 +49,7 @@ static struct forecast make_forecast(const struct clrnn_doctor *d, bool per_batc
     train.scheduler.per_batch = per_batch;
     clrnn_schedule_init(&s, &train, batches);
     f.first = s.lr;
-    f.peak = train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? train.scheduler.max_lr : train.optimizer.lr;
+    f.peak = clrnn_schedule_peak(&train);
     for (uint64_t e = 0; e < epochs && f.steps < MOST_STEPS; e++) {
         for (uint64_t b = 0; b < batches && f.steps < MOST_STEPS; b++) {
             f.last = s.lr;
@@ -214,10 +214,9 @@ static void check_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     const double weight = typical_weight(d), brake = fmax(1 - o->momentum, 1e-3);
-    const bool adaptive = step_is_lr(o->kind),
-               one_cycle = d->config->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR;
+    const bool adaptive = step_is_lr(o->kind);
     const bool plateau = d->config->train.scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU;
-    const double peak = one_cycle ? d->config->train.scheduler.max_lr : o->lr;
+    const double peak = clrnn_schedule_peak(&d->config->train);
     const struct forecast f = plateau ? (struct forecast){.steps = d->batches * d->config->train.epochs,
                                                           .sum = o->lr * (double)(d->batches * d->config->train.epochs)}
                                       : make_forecast(d, d->config->train.scheduler.per_batch, 0);
@@ -235,10 +234,11 @@ static void check_lr(struct clrnn_doctor *d)
                               peak / brake);
     } else if (adaptive && !spent && f.sum < clrnn_threshold.travel_low) {
         odd_lr(d, false);
-        clrnn_doctor_evidence(d,
-                              "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here "
-                              "are about %.2g",
-                              clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
+        clrnn_doctor_evidence(
+            d,
+            "%s moves a weight by about the sum of lr at most, %.2g over all %llu steps; weights here are "
+            "about %.2g",
+            clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
         if (o->lr < clrnn_threshold.half_ulp * weight)
             clrnn_doctor_evidence(d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing",
                                   o->lr);
