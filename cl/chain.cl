@@ -6,14 +6,15 @@
 //   CHAIN_BASES  the names of these parameters, to initialise an array
 //   CHAIN_CALLS  a switch case for each function
 //
-// A work-group is one work-item, which one thread runs to its end. Groups go through the stages in order: a group takes
-// items of the stage while there are any, then waits until the items that other groups took are done. This cannot
-// deadlock, whichever groups the driver runs at the same time: a group waits only for items that a running group has
-// taken, and a single group would do all the work.
+// A work-group of the chain has a single work-item, so that one thread of the driver runs it to its end. It is called a
+// group below. The work-items of the launch that a stage replaces are called the stage's items. Groups go through the
+// stages in order: a group takes items of the stage while there are any, then waits until the items that other groups
+// took are done. This cannot deadlock, whichever groups the driver runs at the same time: a group waits only for items
+// that a running group has taken, and a single group would do all the work.
 //
-// The items of a stage are divided into shares, one for each group (at most CHAIN_LINE). A group first takes items of
-// its own share, then items that are left in other shares. So a core mostly reads rows that it has itself written in
-// the stage before, and that are still in its cache.
+// The items of a stage are divided into shares, one for each group, but at most CHAIN_LINE (slots.h) shares. A group
+// first takes items of its own share, then items that are left in other shares. So a core mostly reads rows that it has
+// itself written in the stage before, and that are still in its cache.
 //
 // Results do not depend on which group computes an item. They have the same bits as those of separate launches.
 

@@ -75,8 +75,8 @@ static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint firs
 // apart and the TLB has few entries, so that going to another tile at each step would miss the TLB.
 #define PACK_STEPS 8
 
-// Packs A into to [tiles, ROWS_SIZE]. In tile t, to[k, i] = from[first + k, t * TILE + i], and 0 where t * TILE + i >=
-// cols.
+// Packs `rows` rows of the matrix A (`from`), beginning with row `first`, into the array `to` [tiles, ROWS_SIZE].
+// In tile t, to[k, i] = from[first + k, t * TILE + i], and 0 where t * TILE + i >= cols.
 static inline void pack_tiles(local real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint k = 0, some; k < rows; k += some) {

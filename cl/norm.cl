@@ -181,8 +181,8 @@ kernel void batchnorm_finish(global const real *x, global const real *partial, u
                     momentum_now(batches, cumulative, momentum, c), C, c);
 }
 
-// Writes the moments of all rows: count, mean and squares, each [C]. The rows are those of a shard, a part of the batch
-// (train.shards).
+// Writes the moments of all rows of a shard, which is a part of the batch (train.shards): count, mean, and the sum of
+// squared deviations from the mean, each [C].
 kernel void batchnorm_moments(global const real *x, global const real *partial, uint blocks,
                               global real *count, global real *mean, global real *squares, uint C)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn doctor: says why a model does not learn, in findings with evidence, cost and remedy.
+// clrnn doctor: says why a model does not learn, in findings. Each has evidence, what the fault costs, and a remedy.
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>

@@ -277,7 +277,7 @@ CLRNN_API enum clrnn_status clrnn_predict_array(struct clrnn_model *model, const
 CLRNN_API enum clrnn_status clrnn_predict_labels(struct clrnn_model *model, const struct clrnn_source *source,
                                                  uint32_t beam, const char *out);
 
-/** A time in milliseconds: `reps` measurements, each the mean over several repetitions. */
+/** A time in milliseconds, measured `reps` times. Each measurement is the mean time of several runs in succession. */
 struct clrnn_timing {
     double median, min, max;
     uint32_t reps;

@@ -242,8 +242,8 @@ static enum clrnn_status load_key(struct loader *l, const yaml_event_t *event, c
 
 static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, int depth, struct clrnn_node *node);
 
-// Reads an entry of a list or map. `event` is the first event of the entry: in a map that of the key, in a list that of
-// the value.
+// Reads an entry of a list or map. `event` is the first event of the entry. In a map, it is the event of the key; in a
+// list, it is the first event of the value.
 static enum clrnn_status load_entry(struct loader *l, const yaml_event_t *event, int depth, struct clrnn_node *parent)
 {
     const bool map = parent->kind == CLRNN_NODE_MAP;

@@ -10,7 +10,7 @@
  * of base `parent`: (n + more) / stride + 1 for a parent of n steps. */
 struct clrnn_c_base {
     size_t parent;
-    int64_t more;
+    int64_t more; // steps of padding minus the steps that one window spans
     uint32_t stride;
 };
 

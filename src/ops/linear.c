@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Launches linear layers: a GEMM, with the bias and zeros in padding; or special kernels if there are few outputs.
+// Launches linear layers: a GEMM that also adds the bias and writes zeros to padding rows. Few outputs have kernels of
+// their own.
 #include <stdio.h>
 
 #include "base/array.h"

@@ -8,8 +8,9 @@
 #include "ops/split.h"
 
 // Limits up to which the multiply and the gates are fused into one launch: multiply-adds, batch rows, and floats of
-// packed weights per work-item. The multiplies of a small layer take no longer than one or two launches. A larger layer
-// is faster with the tiling of a separate GEMM, and with a backward that does not sum over the rows sequentially.
+// packed weights per work-item. In a small layer the multiplies take no longer than the overhead of one or two
+// launches, so that fewer launches pay. A larger layer is faster with the tiling of a separate GEMM, and with a
+// backward that does not sum over the rows sequentially.
 enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
 enum { TILE = 4 }; // rows per work-item in the gradient of x

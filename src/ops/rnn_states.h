@@ -8,7 +8,7 @@
 
 #include "device/list/list.h"
 
-/** Sizes of a state [D, N, W] of a recurrent layer with T time steps. */
+/** Sizes of a state [D, N, W] of a recurrent layer with T time steps: D directions, N samples, W numbers a sample. */
 struct clrnn_state_size {
     uint32_t T, N, W, D;
     // These fields are for clrnn_launch_final. If `from` has only a part of the sequence, steps [low, low + steps) of

@@ -28,9 +28,9 @@ static void name_key(const struct clrnn_train_config *train, struct clrnn_lr_res
         snprintf(r->key, sizeof(r->key), "train.optimizer.%s.lr", clrnn_optimizer_word(train->optimizer.kind));
 }
 
-// Chooses the length of a short training in whole epochs: a fifth of the config's epochs, but at least five. The length
-// exceeds neither the config's epochs nor, by much, params->steps training steps. If a single epoch has more than
-// params->steps steps, the short training ends after params->steps steps.
+// Chooses the length of a short training in whole epochs: a fifth of the config's epochs, but at least five. It is
+// never longer than the config's epochs, or than params->steps training steps, rounded to whole epochs. If a single
+// epoch has more than params->steps steps, the short training ends after params->steps steps.
 static void choose_length(struct clrnn_lr_finder *f)
 {
     struct clrnn_lr_result *r = f->result;

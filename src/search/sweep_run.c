@@ -114,7 +114,8 @@ static void train(void *user)
     clrnn_child_doing(&j->block->report, "reading the data");
     if (st == CLRNN_OK)
         st = clrnn_train(device, &params, &result);
-    // best.safetensors and, after early stopping, last.safetensors may be from an earlier rung
+    // best.safetensors and, after early stopping, last.safetensors may be from an earlier rung: they get this rung's
+    // train.epochs
     if (st == CLRNN_OK && on)
         st = update(j, device, "best.safetensors", result.epochs);
     if (st == CLRNN_OK && on)

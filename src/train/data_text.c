@@ -59,7 +59,8 @@ static void table_columns(const struct clrnn_table *t, json_t *columns)
     }
 }
 
-// Adds the statistics of data without a table: of each feature over all valid time steps, and of each real target.
+// Adds the statistics of data that were not read from a table: of each feature over all valid time steps, and of each
+// real-valued target.
 static enum clrnn_status array_columns(const struct clrnn_dataset *d, json_t *columns)
 {
     const struct clrnn_dataset_info *info = &d->info;

@@ -15,7 +15,7 @@
 // run.
 #define LOOP_QUEUE 64u
 
-/** Steps that are queued and whose records have not been read yet. */
+/** Steps that are queued and whose records are to be read together. */
 struct clrnn_loop_queue {
     uint32_t count, limit;
     uint32_t samples[LOOP_QUEUE]; // samples in the batch that begins in this step; 0: none begins

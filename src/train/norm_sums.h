@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Batchnorm statistics over all shards of a batch: what the host does between the parts of a shard's plan
-// (clrnn_plan_part_end).
+// Batchnorm statistics over all shards of a batch. A shard's plan is divided into parts at each batchnorm with sync:
+// true (clrnn_plan_part_end). Between two parts, the host sums up the statistics of all shards and writes back the
+// results.
 #ifndef CLRNN_SRC_TRAIN_NORM_SUMS_H
 #define CLRNN_SRC_TRAIN_NORM_SUMS_H
 

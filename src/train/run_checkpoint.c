@@ -54,7 +54,7 @@ static void describe(char *text, size_t size, const char *name, const struct clr
                  isfinite(row->valid_loss) ? "valid" : "train", judged(row));
 }
 
-// Checks whether the run's config has early stopping, so that the best epoch is the one to use.
+// Checks whether the run's config has early stopping. If it has, the best epoch is the one to use.
 static bool stops_early(const char *run)
 {
     char *path = clrnn_path_join(run, "config.yaml");

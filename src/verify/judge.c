@@ -10,7 +10,7 @@
 // A bound is DRIFT_FACTOR times the largest deviation of a perturbed run from the reference, plus LEAST_BOUND.
 #define DRIFT_FACTOR 10.0
 #define LEAST_BOUND 1e-6 // a few units in the last place of float32
-// Deviations are relative to the largest value of a tensor, but at least to these values.
+// A deviation is divided by the largest value of its tensor, or by these values if they are larger.
 #define LOGIT_FLOOR 0.01
 #define GRADIENT_FLOOR 1e-4 // as a share of the largest gradient of all parameters
 

@@ -29,8 +29,8 @@ static struct clrnn_device *crash(const char *select)
     return NULL;
 }
 
-// Builders that cannot open the device, or that crash. Waiting for them must end. Must run before the test that loads
-// drivers.
+// Builders that cannot open the device, or that crash. Waiting for them must end. This test must run before the test
+// that loads drivers.
 static void test_failing(void **state)
 {
     clrnn_builder_open_fn *const opens[] = {open_nothing, crash};

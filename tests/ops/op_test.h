@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Helpers of the op tests: the test device, and a check (reference/check.h) whose fault fails the test.
+// Helpers of the op tests. They open the test device, run a check (reference/check.h), and fail the test if the
+// device's results differ from those of the reference.
 //
 //     clrnn_check_begin(t, CLRNN_OP_LINEAR_FWD, T, N, C, seed);
 //     t->op.linear.O = O;

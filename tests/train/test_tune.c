@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Choices between variants, measured in a config's own steps: what is written to the file, how later plans use it, and
-// that training gives the same numbers with every alternative.
+// Tests of tuning, which measures kernel variants in training steps of the config and remembers the fastest ones.
+// Checks what is written to the device's file, how later plans use it, and that training gives the same numbers with
+// every variant.
 #include "tests/model/scratch.h"
 
 #include <math.h>

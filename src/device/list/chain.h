@@ -5,7 +5,7 @@
 
 #include "device/list/internal.h"
 
-/** A kernel that a chain calls as a function: kernel `name` of cl/<stem>.cl with the defines, "WIDTH=16 LANES=1". */
+/** A kernel that a chain calls as a function: kernel `name` of cl/<stem>.cl with `defines`, as "WIDTH=16 LANES=1". */
 struct clrnn_chain_function {
     const char *stem, *name, *defines; // owned by the launch
     size_t arg_count;

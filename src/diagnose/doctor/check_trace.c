@@ -223,8 +223,8 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
     if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) || c->window_count < 2)
         return;
     high = lowest > clrnn_threshold.flat * v->chance;
-    // The loss also counts as flat if it stays high and hardly falls: the initial weights may by chance be slightly
-    // better than a constant answer.
+    // The initial weights may by chance be slightly better than a constant answer, and `high` is then false. A loss
+    // that stays close to that of the constant answer and hardly falls is therefore flat, too.
     still = lowest > clrnn_threshold.stuck * v->chance &&
             c->window[0] - lowest < (1 - clrnn_threshold.flat) * 0.3 * v->chance;
     if (!high && !still)

@@ -104,9 +104,8 @@ static double left_of_line(const double *value, uint32_t S, double mean)
     return yy > 0 ? 1 - xy * xy / (yy * n * (n * n - 1) / 12) : 1;
 }
 
-// Whether sorted values [S] are row numbers. They are if they lie closer to a straight line than measured values do.
-// They also are if they are all different and are multiples of one step with few gaps: the numbers of rows that were
-// drawn at random from a larger set.
+// Whether sorted values [S] are row numbers. They are, if they lie closer to a straight line than measured values do.
+// Different multiples of one step with few gaps are row numbers, too: of rows drawn at random from a larger set.
 static bool is_counter(const double *value, uint32_t S, double mean)
 {
     double step = INFINITY;

@@ -62,7 +62,7 @@ struct clrnn_examination {
 };
 
 /** Opens a session on params.set (NULL: the training set) with params.model (NULL: a model made from the config).
- * Batches always have the data's T. */
+ * Batches are never shortened to their longest sample: they have the data's T. */
 enum clrnn_status clrnn_doctor_session(struct clrnn_examination *v, struct clrnn_device *device,
                                        struct clrnn_session_params params, struct clrnn_session **session);
 /** Runs a pass over the first batch of a session, from the start of epoch 0. */

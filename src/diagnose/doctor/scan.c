@@ -218,9 +218,9 @@ static double usual_run(struct pass *p, uint64_t common)
     return runs ? (double)steps / (double)runs : 0;
 }
 
-// Sets pad_rows and pad_share if no row is shorter than T. Rows that end in the most common last step count as padded,
-// if two conditions hold. Their final runs of this step differ in length. These runs are on average at least twice as
-// long as runs of this step inside rows.
+// Sets pad_rows and pad_share if no row is shorter than T. The most common last step of the rows may be padding. Rows
+// that end in copies of this step count as padded under two conditions: the number of copies at the end differs between
+// rows, and it is on average at least twice the number of copies in a row elsewhere.
 static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
 {
     struct clrnn_scan *s = p->s;

@@ -160,7 +160,7 @@ static enum clrnn_status keep_layers(struct choice *c)
     return CLRNN_OK;
 }
 
-// Replaces each pool over the final state that has no recurrent layer directly before it by a pool over the last step.
+// Turns a pool over the final state into a pool over the last step if no recurrent layer is directly before the pool.
 static void fit_pools(struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i = clrnn_layer_end(c, i)) {
