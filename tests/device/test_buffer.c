@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device/core/internal.h"
 #include "device/device_test.h"
 
 static int open_opencl(void **state)
@@ -362,31 +363,35 @@ static void test_errors(void **state)
     clrnn_device_destroy(&d);
 }
 
-// Returns the number of this process's memory mappings for which pages of 2 MB were requested.
-static unsigned large_mappings(void)
+// Whether pages of 2 MB were requested for the memory mapping of this process that contains the address.
+static bool asks_for_large_pages(const void *address)
 {
     FILE *maps = fopen("/proc/self/smaps", "r");
-    unsigned count = 0;
+    bool inside = false, asked = false;
+    unsigned long first, end;
     char line[1024];
 
-    while (maps && fgets(line, sizeof(line), maps))
-        count += strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " hg");
+    while (maps && fgets(line, sizeof(line), maps)) {
+        if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+            inside = (uintptr_t)address >= first && (uintptr_t)address < end;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            asked = strstr(line, " hg");
+    }
     if (maps)
         fclose(maps);
-    return count;
+    return asked;
 }
 
 static void test_large_pages(void **state)
 {
     struct clrnn_device *d = device_of(state);
     struct clrnn_buffer *large;
-    unsigned before;
 
     if (!clrnn_device_quirks(d)->is_pocl || access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK))
         skip(); // other drivers may map a copy of the buffer
-    before = large_mappings();
-    large = make(d, CLRNN_REAL, 4 << 20);
-    assert_int_equal(large_mappings(), before + 1);
+    assert_int_equal(clrnn_buffer_create_shared(d, CLRNN_REAL, 4 << 20, "a test's", &large), CLRNN_OK);
+    assert_non_null(large->shared);
+    assert_true(asks_for_large_pages(large->shared + large->bytes / 2));
     clrnn_buffer_destroy(&large);
 }
 
