@@ -108,10 +108,18 @@ def wait_for_epoch(c, process, run):
         time.sleep(0.01)
 
 
+def of_process(pid, name):
+    """The text of a file of a process; empty if the process has ended, as short-lived children do meanwhile."""
+    try:
+        with open(f"/proc/{pid}/{name}") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def children(pid):
     """The children of a process, in order of their start."""
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(child) for child in file.read().split()]
+    return [int(child) for child in of_process(pid, f"task/{pid}/children").split()]
 
 
 def ranks_of(process):
@@ -119,12 +127,11 @@ def ranks_of(process):
     guards, others = [], children(process.pid)
     while others:
         pid = others.pop(0)
-        with open(f"/proc/{pid}/comm") as file:
-            is_guard = file.read().strip() == "clrnn"
-        if is_guard and children(pid):
-            guards.append((pid, children(pid)[0]))
+        below = children(pid)
+        if below and of_process(pid, "comm").strip() == "clrnn":
+            guards.append((pid, below[0]))
         else:
-            others += children(pid)
+            others += below
     return guards
 
 
