@@ -61,8 +61,8 @@ static inline void run_items(global const uint *stage, uint i, uint last, global
     }
 }
 
-// Runs the stages that `stages` [count, STAGE_FIELDS] describes. A group takes a portion of STAGE_PORTION items at a
-// time.
+// Runs the stages that `stages` [count, STAGE_FIELDS] describes. A group takes one portion of items at a time, as many
+// as the stage's field STAGE_PORTION says.
 //
 // state [CHAIN_LINE * (1 + 2 count)] is all zero before and after the launch. Its first cache line counts the groups
 // that have ended. Then follow two lines for each stage: the first has for each share the number of portions that were

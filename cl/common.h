@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The number type and a few small functions that every kernel file uses. Depends on no define.
+// The number type and a few small functions that every kernel file uses. This header does not depend on a kernel's
+// defines, so a chain contains it only once (src/device/list/chain_source.c).
 #ifndef CLRNN_CL_COMMON_H
 #define CLRNN_CL_COMMON_H
 

@@ -137,8 +137,8 @@ static inline real forward(const ctc_sample *s, global real *alpha, size_t step,
     }
 }
 
-// Computes dx[t, n, c] = factor * (softmax of x - P). P is the probability that a path has class c at step t, if it is
-// known to be a path of the target.
+// Computes dx[t, n, c] = factor * (softmax of x - P). P is the probability of class c at step t among the paths that
+// give the target.
 static inline void backward(const ctc_sample *s, global real *alpha, size_t step, uint T, uint steps, real factor,
                             global real *dx, local real *scratch)
 {
@@ -229,9 +229,9 @@ static inline bool decodes(const ctc_sample *s, global const real *best, uint st
     return 2 * found + 1 == s->states;
 }
 
-// Writes result [N, 2]: the weighted loss of each sample, and 1 if its greedy decoding is the target, else 0. A team
-// computes `chunk` samples. dx and weight may be NULL. If `total`, dx is the gradient of the sum of the losses, not of
-// their mean.
+// Writes result [N, 2]: for each sample weight * loss / number of labels, and 1 if its greedy decoding is the target,
+// else 0. A team computes `chunk` samples. lengths, dx and weight may be NULL. If `total`, dx is the gradient of the
+// sum of these losses, not of their mean.
 kernel void ctc_samples(global const real *x, global const real *stats, global const real *best,
                         global const int *lengths, global const int *target, global const int *target_lengths,
                         global const real *weight, global real *dx, global real *alpha, global real *work,

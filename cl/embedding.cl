@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Embedding. Forward copies, for each token, its row of the table `weight`. Backward adds up dy for each row of the
-// table, without atomics. x [rows] tokens; weight, dweight [V, C]; y, dy [rows, C].
+// Embedding. Forward copies, for each token, its row of the table `weight`, or zeros for a token outside [0, V).
+// Backward adds up dy for each row of the table, without atomics. x [rows] tokens; weight, dweight [V, C]; y, dy
+// [rows, C].
 #include "vector.h"
 
 kernel void embedding_fwd(global const int *x, global const real *weight, global real *y, uint rows, uint C,
@@ -22,8 +23,8 @@ kernel void embedding_fwd(global const int *x, global const real *weight, global
 }
 
 // Work-item (g, s) computes columns [g * columns, (g + 1) * columns) of dweight for the tokens v with v % slices == s
-// (slices is a power of two). No two work-items write the same number, and each adds rows of dy in ascending order. So
-// the order of additions is fixed.
+// (slices is a power of two). The token `padding` gets no gradient. No two work-items write the same number, and each
+// adds rows of dy in ascending order. So the order of additions is fixed.
 kernel void embedding_bwd(global const int *x, global const real *dy, global real *dweight, uint rows, uint C,
                           uint V, int padding, uint slices, uint columns)
 {

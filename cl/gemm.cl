@@ -195,14 +195,14 @@ static inline struct range block_of(uint block, uint lead, uint rows, uint K)
 //
 // The host must ensure:
 // - If k_lead is not 0, `paired` is 0 and K has one part.
-// - k_step is at most KC. With PACKED and without TRANSPOSE_A it may be larger.
+// - k_step is at most KC, unless PACKED is 1 and TRANSPOSE_A is 0.
 // - With an epilogue, beta is 0 and k_step covers all of K.
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,
                  global const real *bias21, local realv *scratch)
 {
-    local realv *out = scratch; // [TILE, VECS]; then a panel of B unless PACKED; then packed rows of A
+    local realv *out = scratch; // [TILE, VECS]; then a panel of B unless PACKED; then packed rows of A if TRANSPOSE_A
     local real *behind = (local real *)(scratch + TILE * VECS);
     const uint M = g.M, N = g.N, K = g.K, a_ld = g.a_ld, b_ld = g.b_ld, c_ld = g.c_ld, c_step = g.c_step;
     const uint m_block = g.m_block, paired = g.paired, kind = g.epilogue, blocks = (M + m_block - 1) / m_block;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Linear layers. linear_bias completes the product that a matrix multiply has computed. linear_fwd and linear_bwd
-// compute whole layers with few outputs, without a separate multiply. OUTPUTS: the number of outputs, O.
+// compute whole layers with few outputs, without a separate multiply. Only linear_bwd uses the define OUTPUTS, the
+// number of outputs O.
 //
 // Shapes: x, dx [rows, C]; weight, dweight [O, C]; y, dy [rows, O]; bias, dbias [O].
 #include "reduce.h"

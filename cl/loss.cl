@@ -57,14 +57,14 @@ typedef real target_type;
 // The tensors and parameters of a loss.
 typedef struct {
     global const real *x;
-    global const int *lengths;
+    global const int *lengths; // [N], or NULL
     global const target_type *target;
-    global const uint *index; // row r has the target of row index[r] of `target`; NULL: of row r
-    global const real *weight;
+    global const uint *index;  // row r has the target of row index[r] of `target`; NULL: of row r
+    global const real *weight; // or NULL, except with loss quantile
     global const real *label_weight;  // or NULL
     global const real *sample_weight; // or NULL
     global const real *scale;         // or NULL
-    global real *dx;
+    global real *dx; // or NULL
     uint rows, N, C;
     real parameter; // label smoothing (cross_entropy), beta (smooth_l1) or delta (huber)
     int ignore;

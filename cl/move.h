@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Loads and stores a long vector by one operation, for kernels on CPUs. Depends on no define.
+// Loads and stores a long vector by one operation, for kernels on CPUs. This header does not depend on a kernel's
+// defines, so a chain contains it only once (src/device/list/chain_source.c).
 #ifndef CLRNN_CL_MOVE_H
 #define CLRNN_CL_MOVE_H
 

@@ -2,9 +2,9 @@
 // Batch normalisation over the rows, and layer normalisation over the features, of x [rows, C].
 //
 // The statistics of many rows are computed in blocks of rows. Two passes over the rows of a block give its mean and its
-// sum of squared deviations. Then the results of all blocks are combined (formula of Chan, Golub and LeVeque). Means
-// are stored relative to x of row 0. So rounding does not lose differences of means, and the variance of x = 1e4 +
-// noise is right. With train.bptt, row 0 can be padding, in some pieces of a batch; x of row 0 is then 0.
+// sum of squared deviations. Then the results of all blocks are combined (formula of Chan, Golub and LeVeque). The
+// blocks' means are relative to x of row 0. So rounding does not lose differences of means, and the variance of x = 1e4
+// + noise is right. With train.bptt, row 0 can be padding, in some pieces of a batch; x of row 0 is then 0.
 #include "reduce.h"
 
 // ---------------------------------------------------------------- batchnorm
@@ -48,7 +48,8 @@ static inline moments block_moments(global const real *x, global const int *leng
 }
 
 // Writes mean and invstd [C] from the moments of the batch. Updates the running statistics (may be NULL) by
-// running = (1 - momentum) * running + momentum * batch.
+// running = (1 - momentum) * running + momentum * batch. The batch's variance is squares / count in invstd, and
+// squares / (count - 1) in running_var.
 static inline void keep_statistics(moments m, global real *mean, global real *invstd,
                                    global real *running_mean, global real *running_var, real eps,
                                    real momentum, uint C, uint c)

@@ -14,8 +14,8 @@
 // ---------------------------------------------------------------- norm
 
 #if !defined(OPTIM_KIND) || SQUARES
-// Returns a power of two, by which v is scaled to between 1 and 2: its square then neither overflows nor underflows.
-// For NaN returns 1.
+// Returns the power of two, from 2^-126 to 2^126, that scales v to between 1 and 2. The square of the scaled v neither
+// overflows nor underflows. For 0 returns 2^126, for NaN 1.
 static inline real scale_for(real v)
 {
     return v > 0.0f ? ldexp(1.0f, clamp(-ilogb(v), -126, 126)) : v == 0.0f ? 0x1p126f : 1.0f;

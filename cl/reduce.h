@@ -3,7 +3,7 @@
 //
 // A team is LANES work-items that compute one row or one sum together. With LANES 1 (always on CPUs) it is a single
 // work-item, otherwise a work-group. A lane is a work-item of a team. TEAM is the number of the work-item's team, LANE
-// its number in the team.
+// the work-item's number in the team.
 //
 // Defines: WIDTH as in vector.h; LANES, 1 or a power of two.
 #ifndef CLRNN_CL_REDUCE_H

@@ -179,9 +179,10 @@ static inline real sum_of_parts(local const real *sums, uint row, uint p, uint u
     return sum;
 }
 
-// Sets state and sums to zero before the first step. To be called right before the loop over the steps, because of the
-// barrier at its end. Without a barrier there, compilers move branches that differ between work-items into the entry of
-// the loop, and PoCL 3.1 then runs all work-items through the branch of the first work-item.
+// Sets state and sums to zero before the first step. To be called before the loop over the steps. Code between this
+// call and the loop must end with a barrier, as this function does. Without a barrier there, compilers move branches
+// that differ between work-items into the entry of the loop. PoCL 3.1 then runs all work-items through the branch of
+// the first work-item.
 static inline void group_clear(local real4 *state, local real *sums)
 {
     for (uint i = get_local_id(0); i < ROWS * K_WIDE; i += ITEMS)

@@ -7,9 +7,15 @@
 
 #include "rnn_group.h"
 
-// gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. y, dy [T, N, D*H]; cell [D, T, N, H] (lstm). lengths,
-// past, carried and carry may be NULL; the last three are for initial and final states, as in rnn_step_bwd. `state` in
-// local memory has the gate gradients that are multiplied by the weights (gru: of r, z, W_hn h + b_hn).
+//   gates    [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl
+//   y, dy    [T, N, D*H]
+//   cell     [D, T, N, H] (lstm)
+//   past     [D, N, H]: the initial state c0 (lstm) or h0 (gru), or NULL
+//   carried  [D, N, H]: the gradient of the final cell (lstm), or NULL
+//   carry    [D, N, H]: receives `pass` (below) after the last step of the launch. The next launch begins with these
+//            numbers. After the last launch they are gradients of the initial state. NULL: not wanted.
+//   state    in local memory: the gate gradients that are multiplied by the weights (gru: of r, z, W_hn h + b_hn)
+// lengths may be NULL.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_backward(struct rnn_args args, global const real4 *packed, global real *gates, global const real *y,
                    global const real *cell, global const real *dy, global const int *lengths,

@@ -26,6 +26,9 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
     const bool goes_on = args.first > 0; // an earlier launch computed step BEFORE; its state is in y and cell
     global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
     struct weights w;
+    // next: pre-activations, without the hidden state's part, of the step to be computed.
+    // now: c (lstm) or h (gru) of the step before it.
+    // steps: number of valid steps of the row.
     real bias[PAIRS][RESERVE], next[PAIRS][RESERVE], now[PAIRS];
     uint steps[PAIRS];
 
@@ -37,7 +40,9 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
 #else
 #define PRE(t, n, g, unit) pre[(((t) * step_rows + (n)) * 4 + (g)) * H + (unit)]
 #endif
+// The time step that is computed as number `step` of the launch.
 #define TIME(step) ((size_t)(d ? s.end - 1 - (step) : s.first + (step)))
+// The time step that the direction visits right before those of the launch.
 #define BEFORE ((size_t)(d ? T - args.first : args.first - 1))
 #define INPUTS (CELL == CELL_GRU ? 3u : RESERVE) // column blocks of pre that are read
 

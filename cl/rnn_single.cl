@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A small recurrent layer with a single time step, on CPUs. Forward is one launch and backward is one launch,
-// multiplies included, because launching a kernel takes as long as a multiply of this size. Formulas: doc/maths.md.
+// A recurrent layer with a single time step, on CPUs. In a small layer, launching a kernel takes as long as a multiply.
+// So forward of a small layer is one launch, multiplies included. Backward is one launch in a small layer whose cell is
+// rnn or whose dx is not wanted. Otherwise further launches compute dw_ih and dx (src/ops/rnn.c). Formulas:
+// doc/maths.md.
 //
 // x [N, C] or, if x_rows is not NULL, a data set of which row x_rows[n] is sample n; y, dy [N, D*H]; gates and cell as
 // in cl/rnn.cl with T = 1. The initial state is zero, so the recurrent weights have no effect.
@@ -127,7 +129,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
                 sum[r][v] = 0.0f;
         }
         for (uint k = 0; k < C; k++) {
-            // Besides the sums, 16 registers hold only the ROWS inputs or the V weights, whichever are fewer.
+            // With 16 registers, the sums leave 4. They hold the ROWS inputs or the V weights, whichever are fewer.
             if (ROWS < V) {
                 realv one[ROWS];
 
@@ -369,7 +371,7 @@ static void input_gradients(const struct backward *b, uint first)
 
 // Computes the backward pass. The first work-items compute WIDTH units of a direction each; the other work-items (cell
 // rnn only) compute TILE rows of dx each. gates: on entry activations (not read for rnn), on return gradients. lengths
-// may be NULL, and must be NULL if dw_ih or dx is wanted.
+// may be NULL. The host passes lengths only if dw_ih and dx are NULL.
 kernel void rnn_single_bwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global real *gates,
                            global const real *y, global const real *cell, global const real *dy,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Layouts of buffers and constants that host and kernels share. Included by src/ops/op.h, src/device/list/chain.c and
-// every .cl file that needs it.
+// Layouts of buffers and constants that host and kernels share. Included by src/ops/op.h, src/base/random.h,
+// src/device/list/chain.c and every .cl file that needs it.
 #ifndef CLRNN_CL_SLOTS_H
 #define CLRNN_CL_SLOTS_H
 
@@ -25,7 +25,7 @@ enum {
     HYPER_ROOT_BC2 /* adam, adamw: sqrt(1 - beta2^t) */,
     HYPER_ONE_MINUS_BETA1,
     HYPER_FIRST /* 1 at the optimiser's first step, else 0 */,
-    HYPER_FIELDS = 8
+    HYPER_FIELDS = 8 /* the last two fields are not used */
 };
 
 // Fields of `record`, REAL [slots, RECORD_FIELDS]. Each slot has the results of one batch. The host reads all slots at
@@ -37,9 +37,10 @@ enum {
     // is the argmax). bce_with_logits: elements with (x > 0) == (y > 0.5). ctc: samples whose greedy decoding is the
     // target.
     RECORD_CORRECT,
-    // Number of rows (real targets: elements; ctc: samples). Padding, ignored and missing targets are not counted.
+    // Number of rows (class targets), samples (ctc) or elements of x (other losses). Padding, ignored and missing
+    // targets are not counted.
     RECORD_COUNT,
-    RECORD_ABS,  // real targets: sum of |x - y|
+    RECORD_ABS,  // real targets (losses mse, l1, smooth_l1, huber, quantile): sum of |x - y|
     RECORD_Y,    // real targets: sum of y
     RECORD_YY,   // real targets: sum of y^2
     RECORD_NORM, // norm of all gradients, written by the op GRAD_NORM or OPTIM
