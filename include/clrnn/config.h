@@ -289,10 +289,11 @@ struct clrnn_config {
 /** Reads a config file, then applies `set_count` assignments such as "train.epochs=3". Checks keys, types, ranges, and
  * whatever can be checked without the data. The data section is optional.
  *
+ * `set`   [set_count] assignments; may be NULL if set_count is 0.
  * Owner   the caller: clrnn_config_destroy.
  * Errors  CLRNN_ERR_CONFIG: there is no such file, or an entry is invalid. The message has file, line, key,
- * what was found and what is expected; for a misspelt key it suggests a known one. CLRNN_ERR_MEMORY. *config is NULL
- * after an error.
+ *         what was found and what is expected; for a misspelt key it suggests a known one. CLRNN_ERR_MEMORY.
+ *         *config is NULL after an error.
  * Source  doc/config.md
  */
 CLRNN_API enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *path, size_t set_count,
@@ -316,8 +317,9 @@ CLRNN_API enum clrnn_status clrnn_config_create(const struct clrnn_log *log, str
 CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clrnn_layer_kind kind);
 
 /** Changes one value of a config, as `--set` does, for example "train.epochs=3", "model.layers.0.rnn.name=rnn",
- * "train.scheduler={step_lr: {step_size: 30}}" or
- * "data.train={x: X.npy, y: y.npy}". A layer that the assignment names must exist.
+ * "train.scheduler={step_lr: {step_size: 30}}" or "data.train={x: X.npy, y: y.npy}". A layer that the assignment names
+ * must exist.
+ *
  * Effect  pointers into the config (layers, strings) become invalid.
  * Errors  CLRNN_ERR_CONFIG: as clrnn_config_read; the config is then unchanged. CLRNN_ERR_MEMORY.
  */

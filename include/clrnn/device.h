@@ -68,16 +68,19 @@ struct clrnn_device_params {
     const char *select;
     const struct clrnn_log *log; // must outlive the device
     bool profile;                // record event times of each launch
-    const char *gemm;            // what multiplies matrices: "auto" (also NULL), "own" or "clblast"
-    bool no_tune;                // ignore the results of `clrnn tune`
+    // What multiplies matrices: "auto", "own" or "clblast". NULL: the value of the environment variable CLRNN_GEMM,
+    // else "auto".
+    const char *gemm;
+    bool no_tune; // ignore the results of `clrnn tune`
 };
 
 /** An open device: an OpenCL context and one in-order command queue. Opaque. Not thread-safe. Buffers, models and plans
  * on the device must be freed before the device. */
 struct clrnn_device;
 
-/** Opens a device. Errors: CLRNN_ERR_ARG if `select` matches no device or several (the message lists the devices);
- * CLRNN_ERR_DEVICE if the device cannot be opened. */
+/** Opens a device. `params` NULL: all fields zero. Errors: CLRNN_ERR_ARG if `select` matches no device or several (the
+ * message lists the devices), or if `gemm` is not known; CLRNN_ERR_DEVICE if no device can be used, or the device
+ * cannot be opened; CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params, struct clrnn_device **device);
 /** Waits for queued work, frees the device and sets *device to NULL; does nothing if *device is NULL. The models on the
  * device must be destroyed first. */
@@ -127,8 +130,8 @@ struct clrnn_cache_info {
         most_bytes;  // limit of `bytes`; above it, the least recently used programs are removed
     bool is_foreign; // the folder is another user's or writable by all; it is not used
 };
-/** Describes the cache. Errors: CLRNN_ERR_DISK if neither XDG_CACHE_HOME nor HOME is set;
- *  CLRNN_ERR_MEMORY. */
+/** Describes the cache. Errors: CLRNN_ERR_DISK if neither XDG_CACHE_HOME nor HOME is set; CLRNN_ERR_MEMORY.
+ * info->folder is then NULL. */
 CLRNN_API enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cache_info *info);
 /** Removes every built program from the cache. Sets *programs to the number of programs removed and *bytes to their
  * size. Errors: as clrnn_cache_info; CLRNN_ERR_DISK also if a file cannot be removed. */
@@ -150,12 +153,12 @@ CLRNN_API void clrnn_caches_keep_in(const char *folder);
 CLRNN_API char *clrnn_device_cache_advice(const struct clrnn_device_info *info);
 
 /** Measured peak rates of a device. gflops: float32 multiply-adds in registers, each counted as two operations.
- * gb_per_s: copying 64 MB, or less if memory is short; bytes read and bytes written both count. Both are NaN on ref.
- * Both are also NaN, with a warning, if memory is too short for the measurement. */
+ * gb_per_s: copying 64 MB, or less if the device is slow or memory is short; bytes read and bytes written both count.
+ * Both are NaN on ref. Both are also NaN, with a warning, if memory is too short for the measurement. */
 struct clrnn_peak {
     double gflops, gb_per_s;
 };
-/** Measures the peak rates; takes about a second. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Measures the peak rates; takes about a second. Errors: CLRNN_ERR_BUILD, CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak);
 
 CLRNN_END

@@ -48,7 +48,7 @@ struct clrnn_overfit_result {
 CLRNN_API enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
                                           const struct clrnn_overfit_params *params,
                                           struct clrnn_overfit_result *result);
-/** Frees the contents of the result; a second call does nothing. */
+/** Frees the contents of the result; does nothing in a second call or if `result` is NULL. */
 CLRNN_API void clrnn_overfit_finish(struct clrnn_overfit_result *result);
 
 // ---------------------------------------------------------------- grow
@@ -63,14 +63,16 @@ struct clrnn_grow_stage {
     double overfit_loss;
     double train_loss, valid_loss, train_accuracy, valid_accuracy; // after the short training; NaN: none
     bool learns; // the model learns both when it overfits one batch and in the short training
-    bool breaks; // the stage before learns, and this stage does not; later stages leave this stage's part out
+    // This stage does not learn, but the last earlier stage that does not break learning does. Later stages leave out
+    // the part that this stage adds.
+    bool breaks;
 };
 
 /** How long to train each stage. All fields zero: the defaults. */
 struct clrnn_grow_params {
     const char *init;     // safetensors file of initial weights for the full config, or NULL
     uint32_t steps;       // training steps to overfit one batch at each stage; 0: 500
-    uint32_t train_steps; // training steps of the short training at each stage; 0: 300
+    uint32_t train_steps; // training steps of the short training at each stage (3 times as many if in doubt); 0: 300
     // called after each stage; may be NULL
     void (*progress)(void *user, const struct clrnn_grow_stage *stage);
     void *progress_user;
@@ -81,7 +83,7 @@ struct clrnn_grow_params {
 struct clrnn_grow_result {
     size_t count;
     struct clrnn_grow_stage *stage;
-    int first_broken; // index of the first stage that breaks learning; -1: the config learns
+    int first_broken; // index of the first stage that breaks learning; 0: no stage learns; -1: the config learns
     char *cause;      // one sentence on why this stage breaks learning; NULL: the config learns
 };
 
@@ -93,7 +95,7 @@ struct clrnn_grow_result {
  */
 CLRNN_API enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
                                        const struct clrnn_grow_params *params, struct clrnn_grow_result *result);
-/** Frees the contents of the result; a second call does nothing. */
+/** Frees the contents of the result; does nothing in a second call or if `result` is NULL. */
 CLRNN_API void clrnn_grow_finish(struct clrnn_grow_result *result);
 
 // ---------------------------------------------------------------- doctor
@@ -114,8 +116,7 @@ CLRNN_API const struct clrnn_finding_info *clrnn_findings(size_t *count);
 
 /** What happened when a finding's remedy was tried in a short training. NOT: the remedy was not tried, or the trial
  * proved nothing. HELPS and WORSE: training got better or worse. NOTHING: the training ran to its end, was no better
- * than without the remedy and still learns badly; the finding is therefore not the cause of
- * the trouble. */
+ * than without the remedy and still learns badly; the finding is therefore not the cause of the trouble. */
 enum clrnn_tried { CLRNN_TRIED_NOT, CLRNN_TRIED_HELPS, CLRNN_TRIED_NOTHING, CLRNN_TRIED_WORSE };
 
 /** One finding; its strings are owned by the result. */
@@ -157,7 +158,7 @@ struct clrnn_doctor_result {
  * failing device. */
 CLRNN_API enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
                                          const struct clrnn_doctor_params *params, struct clrnn_doctor_result *result);
-/** Frees the contents of the result; a second call does nothing. */
+/** Frees the contents of the result; does nothing in a second call or if `result` is NULL. */
 CLRNN_API void clrnn_doctor_finish(struct clrnn_doctor_result *result);
 
 // ---------------------------------------------------------------- self-test
@@ -191,8 +192,8 @@ struct clrnn_selftest_params {
 };
 
 /** Compares every family of kernels (forward, backward, optimisers, random numbers) with the double-precision reference
- * at small and irregular sizes. Wrong numbers are reported in the result and are no error. Errors: CLRNN_ERR_ARG on
- * ref; the errors of a device that fails; CLRNN_INTERRUPTED: *stop was set. */
+ * at small and irregular sizes. `params` NULL: all fields zero. Wrong numbers are reported in the result and are no
+ * error. Errors: CLRNN_ERR_ARG on ref; the errors of a device that fails; CLRNN_INTERRUPTED: *stop was set. */
 CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
                                            struct clrnn_selftest_result *result);
 
@@ -256,7 +257,8 @@ struct clrnn_compare_row {
     uint32_t steps;        // training steps done
     double *curve;         // [steps of the result] loss of each step
     uint32_t leaves;       // first step (from 1) whose loss differs by more than its bound; 0: none
-    // The first training step that deviates, or else the final evaluation, is run again op by op.
+    // If the loss or the first step deviates, the first step that deviates is run again op by op. If only the final
+    // loss deviates, the final evaluation is run again.
     char blamed_op[64],    // the first op with a wrong result, "linear_fwd fc7"; or ""
         blamed_tensor[64]; // the tensor that has the wrong result, "fc7 y"; or ""
     char blame[400];       // the evidence against the op, or why no op was found
@@ -306,8 +308,8 @@ struct clrnn_compare_result {
 
 /** Runs the same training on several devices and on ref, each in a child process, and compares the results;
  * doc/devices.md describes what is measured and how bounds are found. Call it in a process that has opened no OpenCL
- * device. Returns CLRNN_OK whether or not the devices agree. Errors: for the config, the data or the choice of devices.
- */
+ * device. `params` NULL: all fields zero. Returns CLRNN_OK whether or not the devices agree. Errors: for the config,
+ * the data or the choice of devices. */
 CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
                                           const struct clrnn_compare_params *params,
                                           struct clrnn_compare_result *result);
@@ -339,9 +341,9 @@ struct clrnn_baseline_result {
 CLRNN_API enum clrnn_status clrnn_compare_baseline(const struct clrnn_log *log, const char *path,
                                                    const struct clrnn_compare_result *result,
                                                    struct clrnn_baseline_result *changes);
-/** Frees the contents; a second call does nothing. */
+/** Frees the contents of `changes`; does nothing in a second call or if `changes` is NULL. */
 CLRNN_API void clrnn_baseline_finish(struct clrnn_baseline_result *changes);
-/** Frees the contents of the result; a second call does nothing. */
+/** Frees the contents of the result; does nothing in a second call or if `result` is NULL. */
 CLRNN_API void clrnn_compare_finish(struct clrnn_compare_result *result);
 
 CLRNN_END

@@ -66,7 +66,7 @@ struct clrnn_layer_input {
     const int32_t *lengths; // [N], valid steps of each sample, 1 to T; NULL: all T
     const float *h0;        // [L * D, N, P]; NULL: zero
     const float *c0;        // [L * D, N, H], lstm only: must be given if and only if h0 is; NULL: zero
-    // [param_count] new values of the weight tensors, which replace the layer's weights for good; NULL: the layer uses
+    // [param_count] new values of all weight tensors, which replace the layer's weights for good; NULL: the layer uses
     // the weights that it has.
     const float *const *weights;
     bool training; // apply dropout
@@ -83,7 +83,8 @@ struct clrnn_layer_output {
 
 /**
  * Runs the forward pass of the layer. Waits for the outputs if any of them is wanted, otherwise only until the device
- * has read the input. The first call for a pair (T, N) sets up buffers and kernel launches, which later calls reuse.
+ * has read the input. The first call for T, N and a choice of optional arrays sets up buffers and kernel launches.
+ * Later calls with the same T, N and choice reuse them.
  *
  * `pass`  NULL: there will be no backward pass. Otherwise *pass receives the data that clrnn_layer_backward
  *         needs; several passes of a layer may exist at the same time.

@@ -8,12 +8,12 @@
 
 CLRNN_BEGIN
 
-/** The shape of the data. Its `features` are the input size of the first layer, and its `outputs` are the size that the
- * last layer must have. */
+/** The shape of the data. Its `features` are the input size of the first layer, and its `outputs` are the least number
+ * of outputs that the last layer may have. */
 struct clrnn_data_shape {
     uint32_t features; // C; 0 for tokens
     bool tokens;       // X holds integers (N, T)
-    uint32_t outputs;  // number of classes, to check that the last layer has as many outputs; 0: no check
+    uint32_t outputs;  // number of classes; the last layer must have at least as many outputs. 0: no check
     uint32_t steps;    // T, if the model has a flatten layer, which needs a fixed T; 0: T may vary
 };
 
@@ -116,7 +116,8 @@ CLRNN_API enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *mo
  * A standard deviation below FLT_MIN is replaced by 1.
  *
  * Shapes  mean, std [targets], where targets is the number of outputs (quantile: outputs / quantiles)
- * Errors  CLRNN_ERR_ARG: the loss takes classes. CLRNN_ERR_MEMORY.
+ * Errors  CLRNN_ERR_ARG: the loss takes classes or labels, not real targets. CLRNN_ERR_MEMORY,
+ *         CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model, const double *mean,
                                                                  const double *std);
@@ -124,7 +125,9 @@ CLRNN_API enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_mo
 // ---------------------------------------------------------------- files
 
 /** Loads a state dict written by safetensors.torch.save_file, or the weights of a clRNN model file. Reads F32, F64, F16
- * and BF16. Optimiser state and schedule stay as they are.
+ * and BF16. Where the config normalises inputs or targets, also loads the mean and standard deviation if the file has
+ * them. Optimiser state and schedule stay as they are.
+ *
  * Errors  CLRNN_ERR_DATA: not a safetensors file, or tensors are missing, extra or of a wrong shape (the
  *         message names these tensors). With `partial` the tensors that match are loaded and a warning lists
  *         the others; an error is returned only if no tensor matches. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
@@ -156,10 +159,11 @@ CLRNN_API enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, cons
 
 /** Writes the model as an ONNX file (opset 17), atomically. N and T are variable dimensions. Inputs: x [N, T, C], or
  * tokens int64 [N, T]; also lengths int64 [N] if the config's training set has lengths. Output: out [N, outputs], or
- * per step [N, T, outputs] with zeros in padding. If `states` is true, each recurrent layer also has inputs h (and c)
- * [num_layers, N, H], its initial states, and outputs h_out (and c_out), its
- * states after the last step. With proj_size, h has P in place of H. If the model has several recurrent layers, the
- * names of the states begin with the layer's prefix and a point.
+ * per step [N, T_out, outputs] (see struct clrnn_batch) with zeros in padding.
+ *
+ * If `states` is true, each recurrent layer also has inputs h (and c) [num_layers, N, H], its initial states, and
+ * outputs h_out (and c_out), its states after the last step. With proj_size, h has P in place of H. If the model has
+ * several recurrent layers, the names of the states begin with the layer's prefix and a point.
  *
  * Errors  CLRNN_ERR_CONFIG: a layer cannot be exported (the message says why); no file is written.
  *         CLRNN_ERR_DATA: as clrnn_model_step, or a weight is not finite. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY,
@@ -186,21 +190,22 @@ CLRNN_API enum clrnn_status clrnn_model_open(struct clrnn_device *device, const 
 
 // ---------------------------------------------------------------- training and prediction on batches
 
-/** A batch, owned by the caller and read only during the call. Row-major; padding is ignored. */
+/** A batch, owned by the caller and read only during the call. Row-major; padding is ignored. With one output per step,
+ * targets have T_out steps: T_out is clrnn_model_output_steps(model, T), which is T without windows over time. */
 struct clrnn_batch {
     uint32_t N, T;            // samples; time steps
     const float *x;           // [N, T, C]
     const int32_t *tokens;    // [N, T], in place of x if the model reads tokens
     const int32_t *lengths;   // [N], valid steps of each sample, 1 to T; NULL: all T
-    const int32_t *classes;   // cross_entropy, nll: [N] or per step [N, T]; ctc: [N, L]; NULL for prediction
-    const float *targets;     // other losses: [N, targets] or per step [N, T, targets]; `targets` is the number
+    const int32_t *classes;   // cross_entropy, nll: [N] or per step [N, T_out]; ctc: [N, L]; NULL for prediction
+    const float *targets;     // other losses: [N, targets] or per step [N, T_out, targets]; `targets` is the number
                               // of outputs (quantile: outputs / quantiles)
     const float *weights;     // [N] weights of the samples in the loss; NULL: all 1
     uint32_t y_steps;         // ctc: L, the second dimension of classes
     const int32_t *y_lengths; // ctc: [N] number of labels of each sample, 0 to L
 };
 
-/** The result of a step or an evaluation. */
+/** The result of a step or an evaluation. Losses of real targets are mse, l1, smooth_l1, huber and quantile. */
 struct clrnn_step_result {
     double loss;      // of the batch, before the update
     double accuracy;  // fraction of samples (steps, labels) predicted right; NaN for real targets
@@ -214,9 +219,9 @@ struct clrnn_step_result {
  *         for each new (N, T) the kernel launches are set up once, as a plan, and cached.
  *         Waits for the device only if `result` is not NULL or the scheduler needs the loss.
  * Errors  CLRNN_ERR_ARG: an array is missing, or a value is out of range (the message names the first one).
- *         CLRNN_ERR_DATA: the config has normalize: standard, but clrnn_model_set_normalization was not
- *         called. CLRNN_ERR_CONFIG: the scheduler's total_steps are used up. CLRNN_ERR_BUILD,
- *         CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
+ *         CLRNN_ERR_DATA: the config has normalize or normalize_targets: standard, but the mean and standard
+ *         deviation were not set. CLRNN_ERR_CONFIG: the scheduler's total_steps are used up, or class
+ *         weights are `balanced` but were not counted. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn_batch *batch,
                                              struct clrnn_step_result *result);
@@ -246,7 +251,8 @@ CLRNN_API enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, cons
 
 /** Computes the output of the last layer in eval mode. Changes nothing in the model; waits for the device.
  *
- * Shapes  out [N, outputs], or per step [N, T, outputs] with zeros in padding; owned by the caller.
+ * Shapes  out [N, outputs], or per step [N, T_out, outputs] (see struct clrnn_batch) with zeros in padding;
+ *         owned by the caller.
  * Errors  as clrnn_model_step; targets are ignored.
  */
 CLRNN_API enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct clrnn_batch *batch, float *out);

@@ -35,7 +35,7 @@ struct clrnn_lr_params {
     uint32_t steps;       // approximate limit for the steps of each short training; 0: 1000
     bool no_trials;       // run only the range test, and derive the suggestion from its curve
     int plot;             // draw lr-find.svg: 1: yes, 0: no, -1: if gnuplot is installed
-    void (*progress)(void *user, const char *what); // called before each part: "short training at lr 0.01"
+    void (*progress)(void *user, const char *what); // called before each part: "short training at lr 0.01"; or NULL
     void *progress_user;
     const volatile sig_atomic_t *stop; // *stop not 0: end with CLRNN_INTERRUPTED
 };
@@ -66,12 +66,13 @@ struct clrnn_lr_result {
  * lr-find.svg into the folder.
  *
  * Owner   the caller frees the contents of `result` with clrnn_lr_finish, also after an error.
- * Errors  as clrnn_train; CLRNN_ERR_ARG: the folder has other files; CLRNN_FAILED: no suggestion.
+ * Errors  as clrnn_train; CLRNN_ERR_ARG: the folder has other files, or `from` is not below `to`;
+ *         CLRNN_FAILED: no suggestion.
  * Source  doc/search.md
  */
 CLRNN_API enum clrnn_status clrnn_lr_find(struct clrnn_device *device, const struct clrnn_config *config,
                                           const struct clrnn_lr_params *params, struct clrnn_lr_result *result);
-/** Frees the contents of the result; a second call does nothing. */
+/** Frees the contents of the result; does nothing in a second call or if `result` is NULL. */
 CLRNN_API void clrnn_lr_finish(struct clrnn_lr_result *result);
 
 // ---------------------------------------------------------------- sweep
@@ -93,8 +94,9 @@ struct clrnn_sweep_params {
     const char *init;          // safetensors file of every trial's initial weights, or NULL
     const char *device, *gemm; // for every trial, as in clrnn_device_params
     bool no_tune;
-    int plot;                                       // draw sweep.svg: 1: yes, 0: no, -1: if gnuplot is installed
-    void (*progress)(void *user, const char *what); // called after each training: "trial 3: valid_loss 0.41"
+    int plot; // draw sweep.svg: 1: yes, 0: no, -1: if gnuplot is installed
+    // called before each rung and after each training: "trial 3: valid_loss 0.41 after 10 epochs"; may be NULL
+    void (*progress)(void *user, const char *what);
     void *progress_user;
     const volatile sig_atomic_t *stop; // *stop not 0: end with CLRNN_INTERRUPTED; the same call later resumes
 };
@@ -117,9 +119,10 @@ struct clrnn_sweep_result {
     char metric[64];
     bool highest; // true: the highest metric is best; false: the lowest
     size_t key_count, rung_count, trial_count;
-    char **key;                      // [key_count]
-    uint32_t *budget;                // [rung_count] epochs of each rung, counted from the start of a trial
-    struct clrnn_sweep_trial *trial; // [trial_count] best first; trials with more rungs before other trials
+    char **key;       // [key_count]
+    uint32_t *budget; // [rung_count] epochs of each rung, counted from the start of a trial
+    // [trial_count] best first; trials with more rungs before other trials, and failed trials last
+    struct clrnn_sweep_trial *trial;
 };
 
 /**
@@ -139,7 +142,7 @@ struct clrnn_sweep_result {
  */
 CLRNN_API enum clrnn_status clrnn_sweep(const struct clrnn_log *log, const struct clrnn_sweep_params *params,
                                         struct clrnn_sweep_result *result);
-/** Frees the contents of the result; a second call does nothing. */
+/** Frees the contents of the result; does nothing in a second call or if `result` is NULL. */
 CLRNN_API void clrnn_sweep_finish(struct clrnn_sweep_result *result);
 
 CLRNN_END

@@ -13,12 +13,13 @@ CLRNN_BEGIN
  * each other. */
 struct clrnn_state;
 
-/** Creates a state for the model, with all values zero as at the beginning of a sequence. The model must be causal: no
- * layer may read later steps. Bidirectional layers and all pools except `last` read later steps.
+/** Creates a state for the model, with all values zero as at the beginning of a sequence. The model must be causal:
+ * each layer must work on one step at a time. Not causal are bidirectional layers, all pools except `last`,
+ * attention_pool, flatten, conv1d, max_pool1d, avg_pool1d, and batchnorm without running statistics.
  *
  * Owner   the caller: clrnn_state_destroy, before the model is destroyed.
  * Errors  CLRNN_ERR_CONFIG: a layer is not causal (the message names it). CLRNN_ERR_DATA: as
- *         clrnn_model_step. CLRNN_ERR_MEMORY. *state is then NULL.
+ *         clrnn_model_step. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. *state is then NULL.
  */
 CLRNN_API enum clrnn_status clrnn_state_create(struct clrnn_model *model, struct clrnn_state **state);
 
@@ -65,8 +66,8 @@ CLRNN_API enum clrnn_status clrnn_state_write(struct clrnn_state *state, const d
  */
 CLRNN_API enum clrnn_status clrnn_state_save(const struct clrnn_state *state, const char *path);
 
-/** Reads the state from a file that clrnn_state_save wrote. CLRNN_ERR_DATA: there is no such file, or it
- * has the state of a different model; `state` is then unchanged. CLRNN_ERR_MEMORY. */
+/** Reads the state from a file that clrnn_state_save wrote. CLRNN_ERR_DATA: there is no such file, or it is damaged or
+ * has the state of a different model. CLRNN_ERR_MEMORY. After an error, `state` is unchanged. */
 CLRNN_API enum clrnn_status clrnn_state_load(struct clrnn_state *state, const char *path);
 
 CLRNN_END

@@ -79,7 +79,7 @@ struct clrnn_train_result {
  * CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_tables_info(const struct clrnn_log *log, size_t *tables, uint64_t *bytes);
 /** Removes these tables. Sets *tables to the number of tables removed, and *bytes to their size. Errors: as
- * clrnn_tables_info. */
+ * clrnn_tables_info; CLRNN_ERR_DISK also if a table cannot be removed. */
 CLRNN_API enum clrnn_status clrnn_tables_clear(const struct clrnn_log *log, size_t *tables, uint64_t *bytes);
 
 /** Which checkpoint of a run folder to choose. */
@@ -113,8 +113,8 @@ CLRNN_API enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const 
 /**
  * Trains as the config says and writes the run folder: config.yaml, metrics.jsonl, last.safetensors, best.safetensors,
  * summary.json, pictures. With params->resume, continues the run in that folder with the same bits as if the run had
- * never stopped. params->config may then be NULL, or differ from the run's config in train.epochs, train.log_every and
- * train.early_stopping.
+ * never stopped. params->config may then be NULL, or differ from the run's config in paths of files and in the keys
+ * epochs, log_every, tensorboard, checkpoint_minutes, recompute and early_stopping of train.
  *
  * `result`  receives the results up to the end of the run, or up to an error; may be NULL.
  * Errors    CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_ARG (another process writes to the folder),
@@ -159,9 +159,10 @@ CLRNN_API enum clrnn_status clrnn_rank_network(const struct clrnn_log *log, stru
 /** Ends the work with the other ranks, and ends MPI if clrnn_rank_join started MPI. */
 CLRNN_API void clrnn_rank_leave(void);
 
-/** Reads the shape of a data set from its files' headers, for clrnn_model_create.
+/** Reads the shape of a data set, for clrnn_model_create; shape->outputs becomes 0.
  *
- * `config`  the config that the data are for; relative paths in `source` are relative to the config's folder.
+ * `config`  the config that the data are for.
+ * `source`  the data set. Its paths are relative to the working directory; with own, to the config's folder.
  * Errors    CLRNN_ERR_DATA: a file does not exist or cannot be read. CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,
@@ -228,7 +229,7 @@ CLRNN_API enum clrnn_status clrnn_model_share(struct clrnn_model *model, struct 
  */
 CLRNN_API enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
                                        struct clrnn_eval_result *result);
-/** Frees the contents of the result; a second call does nothing. */
+/** Frees the contents of the result; does nothing in a second call or if `result` is NULL. */
 CLRNN_API void clrnn_eval_finish(struct clrnn_eval_result *result);
 
 /** What to predict: the output of the last layer, probabilities, or the most likely class. */
@@ -237,8 +238,9 @@ enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDI
 /** Writes predictions for `source`, which needs no y, to the file `out`. The extension .npy or .csv sets the file
  * format; pipes and device files without an extension get CSV. Needs memory for one batch only.
  *
- * Shapes  .npy: (N, outputs) or per step (N, T, outputs) float32, zeros in padding; classes (N) or (N, T)
- *         int64, -1 in padding. .csv: a row for each sample or valid step.
+ * Shapes  .npy: (N, outputs) or per step (N, T_out, outputs) float32, zeros in padding; classes (N) or
+ *         (N, T_out) int64, -1 in padding; several labels: one class for each output. T_out is as in struct
+ *         clrnn_batch. .csv: a row for each sample or valid step.
  * Errors  CLRNN_ERR_ARG: another extension, or probabilities or classes of a model with real targets.
  *         CLRNN_ERR_DATA, CLRNN_ERR_DISK (`out` is then unchanged), CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY,
  *         CLRNN_ERR_DEVICE.
@@ -367,7 +369,7 @@ struct clrnn_tune_result {
  */
 CLRNN_API enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_config *config,
                                        const struct clrnn_tune_params *params, struct clrnn_tune_result *result);
-/** Frees the contents of the result; a second call does nothing. */
+/** Frees the contents of the result; does nothing in a second call or if `result` is NULL. */
 CLRNN_API void clrnn_tune_finish(struct clrnn_tune_result *result);
 
 /** Which synthetic data set to create. All fields zero: task "seed". */
@@ -385,8 +387,8 @@ struct clrnn_synth_params {
  * sequence task over T steps. Writes X_train.npy, y_train.npy, X_test.npy and y_test.npy into `folder`, which is
  * created if missing. The same params->seed gives the same bytes.
  *
- * Errors  CLRNN_ERR_ARG: there is no such task, or the task does not allow the sizes. CLRNN_ERR_DISK,
- *         CLRNN_ERR_MEMORY.
+ * Errors  CLRNN_ERR_ARG: there is no such task, the task does not allow the sizes, or the folder has files of
+ *         these names that clrnn_synth did not write. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_synth_params *params,
                                         const char *folder);
