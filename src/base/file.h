@@ -26,7 +26,7 @@ struct clrnn_map {
  * this function once, at its start. */
 void clrnn_map_catch(void);
 
-/** Maps a regular file read-only. Errors: CLRNN_ERR_DATA, with the path and the system's error text. */
+/** Maps a regular file read-only. Errors: CLRNN_ERR_DATA (the message has path and reason), CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, struct clrnn_map *map);
 void clrnn_map_close(struct clrnn_map *map);
 
@@ -46,7 +46,7 @@ void clrnn_map_read(const struct clrnn_map *map, size_t first, size_t size, void
  * clrnn_out_commit.
  *
  * Symbolic links in `path` are followed and kept; the file that a link points to is replaced, or created if it does not
- * exist. A new file has the permissions that the umask allows; a replaced file keeps its permissions. Terminals, pipes,
+ * exist. A new file has the permissions that the umask allows; a replaced file keeps its permissions. Pipes, terminals,
  * other character devices and descriptors of this process (/dev/stdout) are written directly. Folders, block devices,
  * sockets and files without write permission are refused.
  */
@@ -68,7 +68,7 @@ bool clrnn_same_file(const char *a, const char *b);
  * file. If a config is read from such a path, the paths in the config are relative to the current folder. */
 bool clrnn_is_stream(const char *path);
 
-/** Creates a folder and its parents; succeeds if the folder already exists. CLRNN_ERR_DISK. */
+/** Creates a folder and its parents; succeeds if the folder exists already. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *path);
 
 /** Returns "dir/name", or a copy of `name` if `name` is absolute or `dir` is NULL or "". The caller frees the text.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A 128-bit hash (two independent 64-bit FNV-1a style lanes with final mixing) for cache keys and data fingerprints;
-// not cryptographic.
+// A 128-bit hash for cache keys and data fingerprints; not cryptographic. It has two lanes of 64 bits: one in the style
+// of FNV-1a, the other with the finaliser of MurmurHash3.
 #ifndef CLRNN_SRC_BASE_HASH_H
 #define CLRNN_SRC_BASE_HASH_H
 

@@ -16,7 +16,7 @@ static void *noticing_malloc(size_t size)
     return memory;
 }
 
-// The application may have set jansson's allocation functions. So these functions are wrapped, not replaced: values
+// The application may have set jansson's allocation functions. So its malloc is wrapped and its free is kept: values
 // that were allocated before can still be freed.
 __attribute__((constructor)) static void notice(void)
 {

@@ -5,7 +5,7 @@
 
 #include "clrnn/base.h"
 
-/** Logs the sentence at CLRNN_LOG_ERROR and returns `status`. For use as `return clrnn_error(log, ...)`. */
+/** Logs the message at CLRNN_LOG_ERROR and returns `status`. For use as `return clrnn_error(log, ...)`. */
 enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status status, const char *format, ...)
     CLRNN_PRINTF(3, 4);
 

@@ -21,7 +21,7 @@ struct clrnn_random {
 /** Sets `words` to block `index` of the random numbers; each block has four 32-bit words. */
 void clrnn_random_block(const struct clrnn_random *r, uint32_t index, uint32_t words[4]);
 
-/** Returns random word `index` of 32 bits: word index % 4 of block index / 4. */
+/** Returns random word `index` (below 2^34) of 32 bits: word index % 4 of block index / 4. */
 uint32_t clrnn_random_u32(const struct clrnn_random *r, uint64_t index);
 
 /** Returns a number uniform in [0, 1) with 24 bits: (word `index` >> 8) * 2^-24. Exact in float32. */

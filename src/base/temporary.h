@@ -29,8 +29,8 @@ void clrnn_temporary_remove(struct clrnn_temporary **temporary);
  * Returns 0, or an errno value with nothing changed. */
 int clrnn_temporary_rename(struct clrnn_temporary **temporary, const char *path);
 
-/** Removes all temporary files and folders of this process, for use before the process exits. A thread that creates or
- * renames a temporary file afterwards blocks forever. */
+/** Removes all temporary files and folders of this process, for use before the process exits. A thread that creates,
+ * renames or removes a temporary file afterwards blocks forever. */
 void clrnn_temporary_remove_all(void);
 
 /** Creates a temporary folder in $TMPDIR, or in /tmp if that is not set, with mode 0700. The caller frees *path.

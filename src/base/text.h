@@ -38,8 +38,9 @@ void clrnn_text_unescape(char *text);
  * Returns NULL if memory runs out. */
 json_t *clrnn_json_text(const char *text);
 
-/** Like clrnn_json_dumps, but also escapes, as \uNNNN, control characters that JSON allows without an escape (DEL, C1).
- * The caller frees the text. Returns NULL when clrnn_json_dumps does, or if memory runs out. */
+/** Like clrnn_json_dumps, but also escapes, as \uNNNN, the characters that CLRNN_TEXT_SHOWN escapes, except newlines.
+ * JSON allows most of them unescaped. The caller frees the text. NULL: clrnn_json_dumps returned NULL, or out of
+ * memory. */
 char *clrnn_json_dump(const json_t *value, size_t flags);
 
 #endif

@@ -16,8 +16,8 @@
 
 #define MAX_TEXT 64 // most bytes of a number's text (with the final NUL), and of a word that may be misspelt
 
-// Copies `text` without the underscores between digits. Returns false if the text is empty or too long, or has an
-// underscore elsewhere.
+// Copies `text` without the underscores between digits or letters. Returns false if the text is empty or too long, or
+// has an underscore elsewhere.
 static bool strip(const char *text, char plain[MAX_TEXT])
 {
     size_t n = 0;
@@ -184,7 +184,8 @@ size_t clrnn_word_distance(const char *word, const char *candidate)
     distance = row[a % 3][b];
     if (distance <= 1 + MAX2(a, b) / 4 && distance < MAX2(a, b))
         return distance;
-    // One word contains the other ("batchnorm1d", "cross_entropy_loss"): any distance returned above is smaller.
+    // One word contains the other, as "batchnorm1d" contains "batchnorm". The result is larger than any distance
+    // returned above, so a candidate with few changed letters is preferred.
     if (MIN2(a, b) >= 3 && (strcasestr(word, candidate) || strcasestr(candidate, word)))
         return MAX_TEXT + MAX2(a, b) - MIN2(a, b);
     return SIZE_MAX;

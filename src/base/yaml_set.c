@@ -80,8 +80,8 @@ static bool make_map(struct clrnn_node *node)
     return !child || clrnn_node_add(node, NULL, child);
 }
 
-// Replaces *at by its child that path component step[count - 1] names. A child that a map lacks is created. Errors:
-// CLRNN_ERR_CONFIG: a list has no such entry. CLRNN_ERR_MEMORY.
+// Replaces *at by its child that path component step[count - 1] names. A scalar becomes a map first; a child that a map
+// lacks is created. Errors: CLRNN_ERR_CONFIG: a list has no such entry. CLRNN_ERR_MEMORY.
 static enum clrnn_status descend(const struct clrnn_log *log, const char *assignment, char *const *step, size_t count,
                                  struct clrnn_node **at)
 {

@@ -9,10 +9,10 @@
 
 #include "base/file.h"
 
-#define WIDTH 100 // a map or list of scalars no longer than this is written in one line
+#define WIDTH 100 // most characters of a list or map that is written on one line
 
 // Returns the number of characters that the node takes on one line. If the node contains a map that is not empty,
-// returns WIDTH + 1, so the node is not written on one line.
+// returns more than WIDTH, so the node is not written on one line.
 static size_t width(const struct clrnn_node *node)
 {
     size_t sum = 2;

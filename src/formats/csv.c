@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "formats/kind.h"
 
-// Limits, as doc/config.md states them.
+// MAX_COLUMNS and MAX_CELL_BYTES are limits, as doc/config.md states them. CHUNK_BYTES are read at a time.
 enum { MAX_COLUMNS = 1 << 20, MAX_CELL_BYTES = 1 << 20, CHUNK_BYTES = 64 << 10 };
 enum { LOOKED_AT_LINES = 8 }; // number of first lines from which the delimiter is detected
 
@@ -20,7 +20,7 @@ struct reader {
     struct clrnn_csv_rules rules;
     size_t columns;
     char **names;             // [columns]
-    size_t column, record;    // position of the next cell; record 0 is the header
+    size_t column, record;    // of the next cell: column from 0, and row; row 0 is the header
     bool quoted,              // the previous chunk ended inside quotes
         commented;            // the previous chunk ended inside a comment
     enum clrnn_status status; // status of the first failure; later cells are ignored
@@ -108,8 +108,8 @@ static size_t strip_comments(struct reader *r, char *chunk, size_t size)
     return kept;
 }
 
-// Returns the delimiter that occurs outside quotes, and equally often in each of the first lines. If there is no such
-// delimiter, returns the most frequent one in the header.
+// Returns the delimiter that occurs, outside quotes, equally often in each of the first lines; of several, the most
+// frequent one. If there is no such delimiter, returns the most frequent one in the header, or a comma.
 static char find_delimiter(const struct reader *r, const char *text, size_t size)
 {
     static const char candidate[] = {',', ';', '\t'};

@@ -24,9 +24,9 @@ struct clrnn_csv_sink {
 
 /** Reads the whole file in chunks. A byte order mark is skipped.
  *
- * Errors  CLRNN_ERR_DATA: a file of another kind, a file without header or rows, a cell of more than 1 MiB, a
- *         quote that is not closed, or a row whose number of cells differs from the header's. The message has
- *         the row and, if known, the cell. CLRNN_ERR_MEMORY. */
+ * Errors  CLRNN_ERR_DATA: a file of another kind, a file without header or rows, more than 2^20 columns, a
+ *         cell of more than 1 MiB, a quote that is not closed, or a row whose number of cells differs from the
+ *         header's. If a row is wrong, the message has its number. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_csv_stream(const struct clrnn_log *log, const char *path, const struct clrnn_csv_rules *rules,
                                    const struct clrnn_csv_sink *sink);
 

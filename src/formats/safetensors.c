@@ -9,7 +9,8 @@
 #include "base/json.h"
 
 // Limits, as doc/library.md states them. The number of punctuation marks in the header's JSON is limited, because the
-// memory that the parsed JSON takes depends on this number more than on the number of bytes.
+// memory that the parsed JSON takes depends on this number more than on the number of bytes. The entry of a matrix has
+// 12 marks.
 enum { MAX_HEADER_BYTES = 16 << 20, MAX_TENSORS = 40960, MAX_HEADER_MARKS = 12 * MAX_TENSORS };
 
 static const char *const dtype_names[] = {

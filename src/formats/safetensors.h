@@ -50,8 +50,8 @@ const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, con
 
 /** A file to be written. clrnn_safetensors_add adds a tensor: it copies name and shape, but the data must stay valid
  * until the file is written. clrnn_safetensors_add_metadata adds a copied text. clrnn_safetensors_write then writes the
- * file, with the tensors in the order in which they were added;
- * their data start at a multiple of 8 bytes. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DISK. */
+ * file, with the tensors in the order in which they were added. The first tensor's data start at a multiple of 8 bytes.
+ * Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DISK. */
 struct clrnn_safetensors_writer;
 enum clrnn_status clrnn_safetensors_writer_create(const struct clrnn_log *log,
                                                   struct clrnn_safetensors_writer **writer);

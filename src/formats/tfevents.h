@@ -13,7 +13,7 @@ struct clrnn_tfevents;
  * anew, and *fresh becomes true; otherwise *fresh becomes false.
  *
  * Owner   the caller: clrnn_tfevents_close.
- * Errors  CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. *events is then NULL. */
+ * Errors  CLRNN_ERR_DATA: an existing file cannot be read; CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. *events is then NULL. */
 enum clrnn_status clrnn_tfevents_open(const struct clrnn_log *log, const char *path, uint64_t steps,
                                       struct clrnn_tfevents **events, bool *fresh);
 void clrnn_tfevents_close(struct clrnn_tfevents **events);
