@@ -83,7 +83,8 @@ static struct clrnn_device *open_in_builder(const char *select)
     return clrnn_device_open(&(struct clrnn_device_params){.select = select}, &device) == CLRNN_OK ? device : NULL;
 }
 
-// Starts the processes that compile kernels in parallel with this one, unless CLRNN_BUILDERS is 0.
+// Sets up the processes that compile kernels in parallel with this one (list/builders.h). There are none if
+// CLRNN_BUILDERS is 0, or if this process has already loaded drivers.
 static void start_builders(struct clrnn_device *d)
 {
     const char *most = clrnn_environment("CLRNN_BUILDERS");

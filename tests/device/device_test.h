@@ -55,7 +55,7 @@ enum { TEST_BUFFERS = 8 };
 /** The state of tests of launches: a device, a list of launches on it, buffers, and the messages logged. */
 struct test_launches {
     struct test_log log;
-    struct clrnn_device *d; // NULL: there is none to test on
+    struct clrnn_device *d; // an OpenCL device; NULL: there is none to test on
     struct clrnn_launches *l;
     struct clrnn_buffer *made[TEST_BUFFERS];
     size_t count;

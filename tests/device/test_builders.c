@@ -30,7 +30,7 @@ static struct clrnn_device *crash(const char *select)
 }
 
 // Builders that cannot open the device, or that crash. Waiting for them must end. This test must run before the test
-// that loads drivers.
+// that loads drivers, since builders are forked from this process.
 static void test_failing(void **state)
 {
     clrnn_builder_open_fn *const opens[] = {open_nothing, crash};

@@ -38,7 +38,7 @@ static int setup_trial(void **state)
     return open_after(state, NULL);
 }
 
-/** Whether the device builds chains: a CPU does, except llvmpipe. */
+/** Whether the device builds chains: a CPU with the kernels for CPUs does, except llvmpipe. */
 static bool chains(const struct test_launches *f)
 {
     return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) && isinf(clrnn_device_quirks(f->d)->loop_rounds);
@@ -51,8 +51,8 @@ static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *curs
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
 }
 
-/** Launches in a chain must run in order, in every replay. A fill between launches is not a kernel, so it must divide
- * the chain. */
+/** Launches in a chain must run in order, in every replay. A fill between launches is no kernel and must divide the
+ * chain. */
 static void test_order(void **state)
 {
     struct test_launches *f = test_launches_need(state);

@@ -276,8 +276,8 @@ static void test_cache_limit(void **state)
     unsetenv("CLRNN_CACHE_BYTES");
 }
 
-/** Three processes write one entry again and again, while this process reads it. Every entry read must be complete,
- * from any of the writers. */
+/** Three processes write one entry again and again, while this process reads it. Every entry read must be complete
+ * and from one writer. */
 static void test_cache_race(void **state)
 {
     enum { WRITERS = 3, ROUNDS = 40, SIZE = 20000 };

@@ -64,7 +64,7 @@ static void test_classes(void **state)
     static const struct {
         uint32_t M, N, K;
         bool b;
-        int own;
+        int own; // expected from clrnn_tune_prefers_own; -2: 0 or 1
     } cases[] = {
         {64, 128, 2474, true, 1},  {60, 100, 2000, true, 0},  {63, 127, 3000, true, -2},
         {64, 128, 2474, false, 0}, {65, 128, 2474, true, -1}, {1, 1, 1, false, -1},

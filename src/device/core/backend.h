@@ -14,8 +14,8 @@ enum clrnn_host_type { CLRNN_HOST_F32, CLRNN_HOST_F64, CLRNN_HOST_I32 };
  * the buffer; count is at least 1. */
 struct clrnn_backend {
     size_t real_bytes; // bytes of one REAL element on the device: 4 on OpenCL, 8 on ref
-    /** `open` is called once the device's info is set. `close` waits for queued work, and is called even if `open`
-     * failed. */
+    /** `open` is called after the device's info has been set. `close` waits for queued work, and is called even if
+     * `open` failed. */
     enum clrnn_status (*open)(struct clrnn_device *device);
     void (*close)(struct clrnn_device *device);
 

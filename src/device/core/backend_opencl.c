@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The backend of OpenCL devices: a context and an in-order queue. A write copies the data into a ring of staging memory
-// on the host, so it does not wait for the device and the caller may reuse its memory at once.
+// on the host. So the caller may reuse its memory at once, and the write rarely waits for the device.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -124,9 +124,9 @@ static void device_close(struct clrnn_device *d)
 
 // ---------------------------------------------------------------- memory
 
-/** On CPUs, asks Linux for pages of 2 MB before the buffer is first written. With pages of 4 kB, kernels that access
- * more than a few megabytes wait for address translation (TLB misses). Linux may refuse the request; everything works
- * without large pages. */
+/** On CPUs, asks Linux for pages of 2 MB for a buffer of at least 4 MB, before the buffer is first written. With pages
+ * of 4 kB, kernels that access more than a few megabytes wait for address translation (TLB misses). Linux may refuse
+ * the request; everything works without large pages. */
 static enum clrnn_status ask_for_large_pages(struct clrnn_buffer *b)
 {
 #ifdef MADV_HUGEPAGE
@@ -467,7 +467,7 @@ static enum clrnn_status device_wait(struct clrnn_device *device, uint64_t token
                                   device->info.name);
         break;
     }
-    return CLRNN_OK; // no pending transfer has this token: it was waited for before
+    return CLRNN_OK; // also if no pending transfer has this token: it was waited for before
 }
 
 const struct clrnn_backend clrnn_backend_opencl = {

@@ -36,8 +36,8 @@ struct clrnn_loaded_functions {
 extern struct clrnn_loaded_functions clrnn_loaded;
 
 /**
- * Loads the ICD loader (not yet its drivers) and CLBlast, once in a process; any thread may call this function. Returns
- * NULL on success, otherwise text with the reason (to be freed); the text is "" if memory is short.
+ * Loads the ICD loader (not yet its drivers) and CLBlast. Does nothing if an earlier call has succeeded. Any thread may
+ * call this function. Returns NULL on success, otherwise text with the reason (to be freed); "" if memory is short.
  */
 char *clrnn_opencl_load(void);
 

@@ -88,8 +88,8 @@ char *clrnn_pocl_cache_trouble(void)
     return text;
 }
 
-// Checks whether the disk has less than 1 MB free, which the compiler's files for one kernel take. False if the free
-// space is not known.
+// Whether the disk has less than 1 MB free: the compiler's files for one kernel take that much. False if the free space
+// is not known.
 static bool is_disk_full(const char *folder)
 {
     struct statvfs st;

@@ -8,8 +8,8 @@
 /** Returns the path of PoCL's cache folder (to be freed), by PoCL's own rules. NULL: out of memory. */
 char *clrnn_pocl_cache_folder(void);
 
-/** Checks whether PoCL can use its cache folder. If not, returns text (to be freed) that says why and what to do about
- * it. NULL: PoCL can use the folder, or memory is short. */
+/** Creates PoCL's cache folder if it is missing, and checks whether PoCL can use it. If not, returns text (to be freed)
+ * that says why and what to do about it. NULL: PoCL can use the folder, or memory is short. */
 char *clrnn_pocl_cache_trouble(void);
 
 #endif

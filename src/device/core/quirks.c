@@ -10,10 +10,11 @@
 
 #include "base/array.h"
 
-// Build options for Intel's CPU runtime. BUILTIN_PREFETCH: the runtime's prefetch() is a real function. A loop that
-// calls it saves all vector registers around the call, which halves the speed of recurrent layers. vec_type_hint turns
-// the runtime's vectoriser off. The vectoriser adds a version for 16 work-items to each kernel, and programs take five
-// times as long to build. No launch uses that version, because work-groups have one work-item.
+// Build options for Intel's CPU runtime. BUILTIN_PREFETCH makes kernels use clang's builtin (cl/common.h). The
+// runtime's prefetch() is a real function: a loop that calls it saves all vector registers around the call, which
+// halves the speed of recurrent layers. vec_type_hint turns the runtime's vectoriser off. The vectoriser adds a version
+// for 16 work-items to each kernel, and programs take five times as long to build. No launch uses that version, because
+// work-groups have one work-item.
 #define INTEL_CPU_OPTIONS " -D BUILTIN_PREFETCH=1 -D kernel=__attribute__((vec_type_hint(float16)))__kernel"
 
 #define POCL \

@@ -37,8 +37,8 @@ struct clrnn_quirks {
 /** Returns the quirks of a device or platform, which is recognised by its names. */
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info);
 
-/** Some environment variables change how a driver builds a program. Returns the name of variable number `index`, from
- * 0; NULL: there are no more. */
+/** Some environment variables change how a driver builds a program, so the cache keys of binaries depend on them.
+ * Returns the name of variable number `index`, from 0; NULL: there are no more. */
 const char *clrnn_quirks_build_variable(size_t index);
 
 #endif

@@ -305,8 +305,8 @@ bool clrnn_drivers_loaded(void)
     return loaded;
 }
 
-/** Finds the drivers that cannot be loaded. Makes a folder of links to the .icd files of the other drivers, and sets
- * OCL_ICD_VENDORS to this folder. */
+/** Finds the drivers that crash or hang when they are loaded or asked for devices. Makes a folder of links to the .icd
+ * files of the other drivers, and sets OCL_ICD_VENDORS to this folder. */
 static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_probe *probe, struct found *found)
 {
     const struct drivers *d = &found->drivers;

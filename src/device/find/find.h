@@ -38,8 +38,8 @@ const char *clrnn_list_keep(struct clrnn_device_list *list, char *text);
 void clrnn_list_mark_same(struct clrnn_device_list *list);
 enum clrnn_status clrnn_list_ref(const struct clrnn_log *log, struct clrnn_device_list *list);
 
-/** Finds the row of the device that `select` names (see clrnn_device_params); NULL: the default device. Errors:
- * CLRNN_ERR_ARG: no device or several devices match. CLRNN_ERR_DEVICE: the device cannot be used. */
+/** Finds the row of the device that `select` names (see clrnn_device_params); NULL or "": the default device. Errors:
+ * CLRNN_ERR_ARG: no device or several devices match. CLRNN_ERR_DEVICE: the device, or OpenCL itself, cannot be used. */
 enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                     const char *select, size_t *row);
 

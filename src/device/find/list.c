@@ -135,8 +135,8 @@ static char *trimmed(char *text)
     return text;
 }
 
-/** Sets the row's trouble if PoCL cannot use its cache folder. PoCL then has no devices, fails, or ends the process at
- * the first build. */
+/** Sets the row's trouble if PoCL cannot use its cache folder. PoCL then has no devices, returns errors, or ends the
+ * process at the first build. */
 static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_device_info *row)
 {
     const char *trouble = row->is_pocl ? clrnn_list_keep(list, clrnn_pocl_cache_trouble()) : NULL;
@@ -144,8 +144,8 @@ static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_devic
     row->trouble = trouble ? trouble : row->trouble;
 }
 
-/** Returns a GPU's PCI domain, bus, device and function as bit fields of one number; 0: the driver does not report
- * them. */
+/** Returns a GPU's PCI domain, bus, device and function as bit fields of one number, with bit 63 set. 0: the driver
+ * does not report them. */
 static uint64_t pci_address(cl_device_id id)
 {
     cl_uint khr[4], bus, slot;
@@ -278,7 +278,7 @@ enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_de
     }
     TRY(clrnn_probe_create(log, &probe)); // first, so that only working drivers are called afterwards
     if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS)
-        count = 0; // there is no driver: the list stays empty
+        count = 0; // there is no platform: the list gets only the drivers' troubles
     count = count < MAX_PLATFORMS ? count : MAX_PLATFORMS;
     clrnn_probe_restore(probe);
 

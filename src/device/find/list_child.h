@@ -10,8 +10,7 @@
  * the child crashes or hangs, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_device_list_in_child(const struct clrnn_log *log, struct clrnn_device_list **list);
 
-/** Finds the row that the device SPEC `spec` selects. `spec` may be "ref"; NULL: the default device. Errors:
- * CLRNN_ERR_ARG: no device or several devices match. CLRNN_ERR_DEVICE: the device cannot be used. */
+/** Like clrnn_list_select (find.h), but `spec` may also be "ref". */
 enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                          const char *spec, size_t *row);
 

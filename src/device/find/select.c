@@ -54,7 +54,8 @@ static bool same_device(const struct clrnn_device_list *list, size_t a, size_t b
     return first_a == first_b;
 }
 
-/** Lists every device as "P:D name (platform)", for error messages (to be freed). NULL: out of memory. */
+/** Returns a text for error messages (to be freed) with all rows of the list: a device as "P:D name (platform)", a
+ * platform or driver without devices as "name: trouble". NULL: out of memory. */
 static char *listing(const struct clrnn_device_list *list)
 {
     size_t size;
@@ -115,8 +116,8 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
     return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
-/** Whether a row, usable or not, matches `select`. "cpu" and "gpu" also match every platform without devices: a
- * platform that has failed may have such a device. */
+/** Whether a row, usable or not, matches `select`: "cpu", "gpu", or a part of the name of a device or platform. "cpu"
+ * and "gpu" also match every platform without devices: a platform that has failed may have such a device. */
 static bool named(const struct clrnn_device_info *i, const char *select)
 {
     if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)

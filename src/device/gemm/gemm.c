@@ -55,7 +55,8 @@ static enum clrnn_status append_scale(struct clrnn_launches *launches, const str
         ARGS(BUF(g->c), UINT(g->c_offset), UINT(g->c_ld), UINT(g->M), UINT(g->N), REAL(g->beta)));
 }
 
-/** Appends a multiply by clRNN's kernels; each launch is listed as "gemm" with the shape of the multiply. */
+/** Appends one or two multiplies by clRNN's kernels, as clrnn_gemm_own_append. Each launch is listed as "gemm" with the
+ * shape of the multiply. */
 static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
                                     const struct clrnn_epilogue *epilogue, bool *taken, bool *fused)
 {

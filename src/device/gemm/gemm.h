@@ -8,11 +8,12 @@
 
 /**
  * C = alpha op(A) op(B) + beta C, all row-major float32. op(A) is M x K, op(B) is K x N. A is stored as (M, K) or, with
- * transpose_a, as (K, M); B likewise. ld is the number of elements between the starts of two stored rows. An offset
+ * transpose_a, as (K, M); B likewise. ld is the number of elements from one stored row's start to the next. An offset
  * counts elements from the buffer's start. With beta 0, C is never read. With K 0, C = beta C; with M or N 0, nothing
  * is done.
  *
- * If clrnn_device_gathers is true, the stored rows of A or of B can be gathered: row i of A is then row a_rows[i].
+ * If clrnn_device_gathers is true, the stored rows of A or of B can be gathered. Row i of A is then row a_rows[i] of
+ * buffer a, counted from a_offset; B likewise.
  */
 struct clrnn_gemm {
     bool transpose_a, transpose_b;
@@ -30,12 +31,12 @@ struct clrnn_gemm {
     // k_lead: K is summed in blocks, and the first block has k_lead elements of K. The complete sum of each block is
     // added to C. One multiply per block in the same order, with beta 1, gives the same bits. k_lead > 0 needs `fixed`.
     // 0: K is not divided.
-    // k_block: elements of K in every other block.
+    // k_block: elements of K in each block after the first; the last block may have fewer.
     uint32_t k_lead, k_block;
     // panels: several multiplies of one shape in one list can share a packed copy of B, if B is not overwritten between
     // them. The `panels` of all these multiplies must point to one variable, which must start as NULL. The first
     // multiply sets that variable to scratch memory of the list, and packs B there. If panels is NULL, or in a batch of
-    // two multiplies, each multiply packs B for itself.
+    // two multiplies, no other call shares a packed copy.
     struct clrnn_buffer **panels;
 };
 

@@ -9,9 +9,9 @@
 
 #include "device/gemm/gemm.h"
 
-/** Appends one or two multiplies as kernels of cl/gemm.cl. If these kernels do not support the shapes, or two separate
- * multiplies are expected to be faster, *taken becomes false and nothing is appended. Other arguments: as in
- * clrnn_launch_gemm_batch; the caller sets *fused to false before. */
+/** Appends one or two multiplies as kernels of cl/gemm.cl or gemm_dot.cl. If these kernels do not support the shapes,
+ * or two separate multiplies are expected to be faster, *taken becomes false and nothing is appended. Other arguments:
+ * as in clrnn_launch_gemm_batch; the caller sets *fused to false before. */
 enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
                                         const struct clrnn_epilogue *epilogue, bool *taken, bool *fused);
 
@@ -38,15 +38,16 @@ struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm);
  * NULL: out of memory. Returns false if the setting does not suit the device. */
 bool clrnn_setting_get(const struct clrnn_device_info *info, size_t index, bool *direct, json_t **parameters);
 
-/** Whether all parameters are integers that satisfy the constraints of CLBlast's kernel ("XgemmDirect", "Xgemm",
- * "GemmRoutine"). */
+/** Whether `parameters` are the integers that CLBlast's kernel ("XgemmDirect", "Xgemm", "GemmRoutine") needs, and
+ * satisfy the constraints of the kernel and of the device. */
 bool clrnn_setting_fits(const struct clrnn_device_info *info, const char *kernel, const json_t *parameters);
 
 /** Passes parameters for a kernel to CLBlast; returns whether CLBlast accepted them. They apply to the
  * whole process. */
 bool clrnn_setting_override(struct clrnn_device *device, const char *kernel, const json_t *parameters);
 
-/** Makes CLBlast compute every multiply with XgemmDirect, or with Xgemm. */
+/** Makes CLBlast compute every multiply with XgemmDirect (`direct` true) or with Xgemm (false). Returns whether CLBlast
+ * accepted that. */
 bool clrnn_setting_route(struct clrnn_device *device, bool direct);
 
 /** Computes a small multiply by CLBlast. *right: whether the result is correct. The status tells whether the multiply

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clRNN's matrix multiply for CPUs: how a shape is divided into work-items of cl/gemm.cl.
+// clRNN's matrix multiply for CPUs: how a shape is divided into work-items of cl/gemm.cl or cl/gemm_dot.cl.
 #include <math.h>
 
 #include "base/array.h"
@@ -272,7 +272,7 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
 {
     const struct clrnn_gemm *g = &b->gemm[0];
     struct gemm_args args = args_of(b);
-    // Aims at four work-items per core, but each work-item must take at least about 20 microseconds.
+    // Aims at four work-items per core. But each has at least 2^16 multiply-adds per row of A, about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
 
     args.n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;

@@ -118,7 +118,8 @@ static void override_with_first(struct clrnn_device *device, bool direct)
 }
 
 // Passes one kernel's stored parameters to CLBlast, if they suit the device, and checks a small multiply with them. If
-// the result is wrong, replaces them by other parameters. Logs a warning if the stored ones are not used.
+// the multiply fails or its result is wrong, replaces them by other parameters. Logs a warning if the stored ones are
+// not used.
 static void apply_kernel(const struct clrnn_tune *tune, struct clrnn_device *device, const char *kernel,
                          const json_t *parameters)
 {

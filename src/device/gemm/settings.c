@@ -20,8 +20,8 @@ static const char *const indirect_names[INDIRECT_PARAMETERS] = {"MWG",   "NWG", 
 // Parameters that are 0 or 1; all others are positive.
 static const char *const switches[] = {"PADA", "PADB", "SA", "SB", "STRM", "STRN", "GEMMK"};
 
-// Hand-chosen settings, tried first. Few large work-items with a register tile suit CPUs; many small work-items suit
-// GPUs.
+// Hand-chosen settings, tried first. Some have few large work-items with a register tile, which suit CPUs. Others have
+// many small work-items, which suit GPUs.
 static const uint8_t direct_first[][DIRECT_PARAMETERS] = {
     {32, 8, 8, 8, 8, 2, 4, 4, 0, 0}, {64, 8, 8, 8, 8, 2, 1, 1, 0, 0},     {32, 16, 8, 16, 8, 2, 2, 2, 1, 1},
     {16, 8, 8, 8, 8, 2, 1, 1, 0, 0}, {64, 16, 16, 16, 16, 2, 4, 4, 0, 0}, {32, 8, 8, 8, 8, 8, 4, 4, 0, 0},

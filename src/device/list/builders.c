@@ -24,7 +24,7 @@
 #include "device/program/program.h"
 
 enum { MOST_JOBS = 512, MOST_ARGS = 40, MOST_DEFINES = 24, MOST_DATA = 1024, NAME = 64, MOST_BUILDERS = 6 };
-#define LARGEST_BYTES ((uint64_t)1 << 32) // limit for a job's buffers; untouched pages take no memory
+#define LARGEST_BYTES ((uint64_t)1 << 32) // limit for all buffers of a job in total; untouched pages take no memory
 #define WIDE 65535                        // from this global size on, PoCL compiles another variant of a kernel
 #define IDLE_S 1.0                        // seconds without a job after which a builder ends
 #define PATIENCE_S 60.0                   // most seconds that the caller waits for the next job to be done

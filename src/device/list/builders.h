@@ -24,7 +24,7 @@ void clrnn_builders_destroy(struct clrnn_builders **builders);
  * takes long, builders start meanwhile, so that they are ready for the program's kernels. */
 void clrnn_builders_expect(struct clrnn_builders *builders, const struct clrnn_device *device, bool building);
 
-/** A job: the kernel of a launch. Its program has already been built. */
+/** A job: the kernel of a launch. Its program has already been built in this process. */
 struct clrnn_builders_job {
     const char *stem, *name; // kernel `name` of cl/<stem>.cl
     struct clrnn_defines defines;

@@ -66,8 +66,8 @@ static double items_of(const struct clrnn_launch *l)
     return items;
 }
 
-// Whether a launch can be in a chain: it must be a kernel with one work-item per work-group, whose sizes fit 32 bits
-// and whose local memory fits the device.
+// Whether a launch can be in a chain: it must be a kernel with one work-item per work-group. Its sizes and its buffers'
+// offsets must fit 32 bits, and its local memory must fit the device.
 static bool fits(const struct clrnn_device *d, const struct clrnn_launch *l)
 {
     if (l->run != clrnn_kernel_run || items_of(l) > INT32_MAX || local_bytes(l) > d->info.local_bytes)

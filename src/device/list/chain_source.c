@@ -3,9 +3,10 @@
 //
 // A chain can have several kernels of one file cl/<stem>.cl, and of several files. The program contains a file's text
 // once for each set of defines. Names that the text defines would clash with those of the other texts. So #defines
-// before the text add a suffix to every name, and #undefs follow the text. A kernel becomes a function that gets the
-// work-item's ids as an argument; get_global_id becomes a macro that reads this argument. The format of kernel files
-// makes this possible: definitions begin at the start of a line, kernels with "kernel void NAME(".
+// before the text add a suffix to every name. #undefs after the text remove these #defines and the text's own macros. A
+// kernel becomes a function that gets the work-item's ids as an argument; get_global_id becomes a macro that reads this
+// argument. The format of kernel files makes this possible: definitions begin at the start of a line, kernels with
+// "kernel void NAME(".
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,9 +100,9 @@ static bool is_common(const char *name)
 
 enum pass { RENAME, TEXT, FORGET };
 
-// Goes once over the text of a kernel file, whose includes are expanded. Writes either the #defines that rename the
-// names it defines (RENAME), or the text itself (TEXT), or the #undefs that follow the text (FORGET). `piece` is the
-// number that renamed names get as a suffix.
+// Goes once over the text of a kernel file, whose includes are expanded. RENAME: writes #defines that rename the names
+// which the text defines. TEXT: writes the text itself, with kernels made functions. FORGET: writes the #undefs of
+// these names and of the text's macros. `piece` is the number that renamed names get as a suffix.
 static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass)
 {
     bool common = false;

@@ -48,8 +48,7 @@ struct clrnn_launch_event {
     size_t launch;
 };
 
-/** A kernel object that many launches of a long list share. Its arguments are set again before each
- * launch. */
+/** A kernel object that many launches of a long list share. Before each launch, the arguments that differ are set. */
 struct clrnn_shared_kernel {
     cl_kernel kernel;
     char *name; // the kernel's name; stem and defines follow in the same memory

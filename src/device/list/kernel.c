@@ -389,8 +389,8 @@ static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clr
     return CLRNN_OK;
 }
 
-// Gets a program. If it is the device's first program and takes long to build, builders (builders.h) start meanwhile,
-// because the program's kernels will have to be compiled, too.
+// Gets a program. Tells the builders (builders.h) when the device's first program is being built. If the build takes
+// long, no cache has the program, nor its compiled kernels. So builders start meanwhile, to be ready for the kernels.
 static enum clrnn_status get_program(struct clrnn_device *d, const char *stem, struct clrnn_defines defines,
                                      cl_program *program)
 {

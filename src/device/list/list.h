@@ -121,7 +121,7 @@ void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrn
  * replay is created. */
 void clrnn_launches_stop(struct clrnn_launches *launches, size_t at);
 
-/** Queues every launch once, in order. Waits only for builders (builders.h) and, in lists of more than 16384 launches,
+/** Queues every launch once, in order. Waits only for builders (builders.h) and, in lists of 16384 or more launches,
  * for the device. Errors: CLRNN_ERR_DEVICE; the message names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
 /** Queues only launches first to last - 1, never as chains. Serves, for example, to check the results of one op. */

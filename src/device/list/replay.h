@@ -29,7 +29,7 @@ enum clrnn_status clrnn_replay_run_part(struct clrnn_replay *replay, size_t firs
 enum clrnn_status clrnn_replay_chain(struct clrnn_replay *replay);
 /** Whether the decision about chains is made: there are no chains to build, or the trial is over. */
 bool clrnn_replay_settled(const struct clrnn_replay *replay);
-/** Whether runs use chains now. */
+/** Whether the list has chains now: they are built and not dropped. During the trial, only some runs use them. */
 bool clrnn_replay_chained(const struct clrnn_replay *replay);
 /** Returns the number of commands that a run queues with chains, even if the chains are not built yet. If the chains
  * were dropped, returns the number without chains. */

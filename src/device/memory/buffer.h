@@ -45,10 +45,10 @@ struct clrnn_device *clrnn_buffer_device(const struct clrnn_buffer *buffer);
 void *clrnn_buffer_host(const struct clrnn_buffer *buffer);
 
 /**
- * Transfers between host and device, in queue order. A write copies `data` and does not wait for the device; the caller
- * may reuse `data` at once. A read waits until `data` is complete. f32 and f64 are for REAL buffers, and are converted
- * if the device stores the other type. Errors: CLRNN_ERR_ARG: elements outside the buffer, or a wrong type.
- * CLRNN_ERR_DEVICE.
+ * Transfers between host and device, in queue order. A write copies `data`, so the caller may reuse `data` at once. It
+ * waits for the device only if too many earlier writes are pending. A read waits until `data` is complete. f32 and f64
+ * are for REAL buffers, and are converted if the device stores the other type. Errors: CLRNN_ERR_ARG: elements outside
+ * the buffer, or a wrong type. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
 enum clrnn_status clrnn_buffer_write_f32(struct clrnn_buffer *b, size_t first, size_t count, const float *data);
 enum clrnn_status clrnn_buffer_write_f64(struct clrnn_buffer *b, size_t first, size_t count, const double *data);

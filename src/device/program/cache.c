@@ -30,8 +30,8 @@ struct header {
 };
 static const char MAGIC[16] = "clrnn binary 1\n";
 
-// Returns $XDG_CACHE_HOME or, if it is not set, $HOME. *below becomes the cache folder's path relative to the returned
-// folder. NULL: neither is set.
+// Returns $XDG_CACHE_HOME if it is an absolute path, otherwise $HOME. *below becomes the cache folder's path relative
+// to the returned folder. NULL: there is neither.
 static const char *cache_base(const char **below)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");

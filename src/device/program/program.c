@@ -32,9 +32,9 @@ static const char *options_of(const struct clrnn_device *d)
 #define TELL_AGAIN_S 2.0    // seconds between messages
 #define COMPILED_FROM_S 0.1 // a program that takes more CPU seconds is compiled, not read from a cache
 
-/** A program built from a kernel file cl/<stem>.cl with defines. */
+/** A program built from a kernel file cl/<stem>.cl with defines, or from a text written at run time. */
 struct clrnn_program {
-    char *key; // stem and options: "rnn -cl-std=CL1.2 ... -D H=64"
+    char *key; // stem and options, "rnn -cl-std=CL1.2 ... -D H=64"; for clrnn_program_of: stem and the text's hash
     cl_program program;
     struct clrnn_program *next;
 };
@@ -128,8 +128,7 @@ static void to_cache(const struct clrnn_device *d, const char *key, cl_program p
     free(data);
 }
 
-/** Builds a program from `count` texts and returns OpenCL's error. *program is NULL if it cannot be
- * created. */
+/** Builds a program from `count` texts and returns OpenCL's error. *program is NULL if it cannot be created. */
 static cl_int build(struct clrnn_device *d, cl_uint count, const char **texts, const char *options, cl_program *program)
 {
     cl_int error;

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 
-#define MAX_FILES 32 // of one program
+#define MAX_FILES 32 // maximum number of files of one program, including <stem>.cl itself
 
 const char *clrnn_source_text(const char *name)
 {

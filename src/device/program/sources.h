@@ -20,7 +20,7 @@ const char *clrnn_source_text(const char *name);
 /** Writes to *source (to be freed) the text of cl/<stem>.cl with its includes expanded, each file once. #line
  * directives let compilers name the original file and line. Includes of unknown files stay as they are. A file comes
  * from `folder` (CLRNN_KERNEL_DIR) if the folder has it, otherwise from the table; `folder` may be NULL. Errors:
- * CLRNN_ERR_ARG: there is no file cl/<stem>.cl. CLRNN_ERR_MEMORY. */
+ * CLRNN_ERR_ARG: there is no file cl/<stem>.cl, or it includes more than 31 files. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_source_flatten(const struct clrnn_log *log, const char *folder, const char *stem,
                                        char **source);
 

@@ -29,7 +29,7 @@ unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigne
 /** A choice that clrnn_choose was asked for while the list was made. */
 struct clrnn_choice {
     char key[CLRNN_CHOICE_KEY];
-    unsigned count, standard, taken;
+    unsigned count, standard, taken; // number of alternatives; index of the default one, and of the one in use
     char option[CLRNN_CHOICE_MOST][CLRNN_CHOICE_OPTION];
 };
 
@@ -46,8 +46,7 @@ enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *ke
  * checked. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
-/** Measured milliseconds of each alternative of a choice. NaN: not measured. Infinite: the alternative
- * fails. */
+/** Measured milliseconds of each alternative of a choice. NaN: not measured. Infinite: the alternative fails. */
 struct clrnn_choice_ms {
     double ms[CLRNN_CHOICE_MOST];
 };

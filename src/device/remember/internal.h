@@ -17,9 +17,9 @@ struct clrnn_tune {
     bool applied; // whether CLBlast's settings were passed to CLBlast, or refused
 };
 
-// The parts of a file's JSON, each an object. "use": CLBlast's parameters by kernel. "shapes": times of multiplies.
-// "tried": times of CLBlast's settings. "choices": times of variants of launches. "speed", which may be missing: the
-// time of a training step.
+// The parts of a file's JSON that hold measurements, each an object. "use": CLBlast's parameters by kernel. "shapes":
+// times of multiplies. "tried": times of CLBlast's settings. "choices": times of variants of launches. "speed", which
+// may be missing: the time of a training step.
 
 /** Parses a file's text and checks its hash; the result lacks the key "hash". NULL: the text cannot be used, and *why
  * says why. */
@@ -33,8 +33,8 @@ enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path,
 
 /** Merges `changes` into the current file, under a lock, because another process may have written the file since it was
  * read. Of the file's parts, "shapes", "tried" and "choices" are merged entry by entry; "use" and "speed" are replaced.
- * `restart`: discards the old contents first. *root becomes the new contents. Errors: CLRNN_ERR_DISK,
- * CLRNN_ERR_MEMORY. */
+ * `changes` may be NULL. `restart`: discards the old contents first. *root, which is released, becomes the new
+ * contents. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct clrnn_device_info *info, bool restart,
                                     const json_t *changes, json_t **root);
 

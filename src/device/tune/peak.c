@@ -62,7 +62,7 @@ static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width
     return CLRNN_OK;
 }
 
-// Copies the first 1 / `part` of the buffer. *bytes: bytes read and written; *seconds: the shortest time.
+// Measures a copy of the first 1 / `part` of the buffer. *bytes: bytes read and written. *seconds: the shortest time.
 static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width, size_t items,
                                    size_t part, double *bytes, double *seconds)
 {

@@ -20,7 +20,8 @@ struct clrnn_tune_search {
 /** Measures shape [count] with CLBlast's defaults, with settings not yet tried, and with clRNN's kernels. Writes the
  * times to `shape`, and the best parameters to the device's file. Each setting is stored as soon as it is measured, so
  * that a later call continues. The device must have been opened with no_tune, and must not have done a multiply by
- * CLBlast. Errors: CLRNN_ERR_DISK, CLRNN_ERR_DEVICE, CLRNN_ERR_MEMORY; CLRNN_ERR_ARG on ref. */
+ * CLBlast. Errors: CLRNN_ERR_ARG: on ref, or opened without no_tune. CLRNN_ERR_DISK, CLRNN_ERR_DEVICE,
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn_tune_search *params,
                                  struct clrnn_tuned_multiply *shape, size_t count);
 
