@@ -17,7 +17,7 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
         present += counts[k] > 0;
     }
     for (uint32_t pass = 0; pass < 2;
-         pass++) // the best answer gives each class its share of the weighted, smoothed targets
+         pass++) // the best answer gives each class its share (target / all) of the weighted, smoothed targets
         for (uint32_t k = 0; k < K; k++) {
             const double share = (double)counts[k] / total;
             const double w = l->weight ? l->weight[k] : l->balanced && counts[k] ? 1 / (share * present) : 1;

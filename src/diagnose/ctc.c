@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Computes the ctc loss of constant answers by CTC's forward recursion; see doc/maths.md, "CTC".
+// Computes the ctc loss of constant answers, which give each time step of each sample the same class probabilities.
+// Uses CTC's forward recursion: alpha in doc/maths.md, section "CTC".
 #include "diagnose/constant.h"
 
 #include <math.h>
@@ -11,8 +12,8 @@
 #define ROWS 200u  // maximum number of rows that are read
 #define SHARES 24u // number of probabilities of the blank that are tried
 
-// Returns the minimum number of steps that `count` labels need: one for each label, and one for a blank between two
-// equal labels.
+// Returns the minimum number of steps that `count` labels need: one for each label, and one for a blank between each
+// two equal neighbours.
 static size_t least_steps(size_t count, const int32_t *label)
 {
     size_t steps = count;

@@ -121,7 +121,7 @@ struct targets {
     const struct clrnn_model *m;
     const struct clrnn_dataset *set;
     uint32_t S,      // number of samples
-        steps;       // number of labels of a sample
+        steps;       // number of steps of a sample that have labels; 1: a sample has one label
     uint32_t *group; // [S] index of the first sample with an equal row
     int32_t *y;      // class labels of one sample
     float *real;     // real targets of one sample
@@ -158,8 +158,8 @@ static bool same_row(const struct targets *t, uint32_t a, uint32_t b, size_t wid
     return !memcmp(row, other, length * width * sizeof(*row));
 }
 
-// Sets t->group. Searches for equal rows only if each row has one label. Labels of single steps are not grouped: the
-// output at a step depends on the steps around that step as well.
+// Sets t->group. Searches for equal rows only if each row has one label, and the set is small. Labels of single steps
+// are not grouped: the output at a step depends on the steps before and after it as well.
 static enum clrnn_status find_groups(struct targets *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
@@ -214,7 +214,8 @@ static double class_floor(const struct targets *t, const struct value_range *r, 
     if (r->log_simplex || C <= 1.0 || isinf(width))
         return free_floor;
     // With hard targets, the best logits in the range are: the target class at the upper end, and the others at the
-    // lower end (behind a softmax, the others divide the rest). Only softer targets can have a lower loss.
+    // lower end (behind a softmax, the others divide the rest). The range costs nothing if the targets are softer than
+    // the probabilities of these logits.
     held = r->simplex ? (1.0 - r->high) / (C - 1.0) - r->high : -width;
     if (top / sum < 1.0 / (1.0 + (C - 1.0) * exp(held)))
         return free_floor;
@@ -417,7 +418,7 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
         const double variance = s.yy / s.count - s.y * s.y / (s.count * s.count);
 
         f->scale = variance > 1e-12 * s.yy / s.count ? variance : s.yy > 0 ? s.yy / s.count : 1.0;
-        if (loss->kind != CLRNN_LOSS_MSE) // these losses grow linearly with the error, not with its square
+        if (loss->kind != CLRNN_LOSS_MSE) // the deviation: these losses grow linearly with the error, not squared
             f->scale = fmin(f->scale, sqrt(f->scale));
     }
     if (real && !real_floor_known(t))

@@ -15,8 +15,8 @@
 #define DEFAULT_TARGET 0.01
 #define ABOVE_FLOOR 0.05     // the default target exceeds the floor by this fraction of the floor
 #define STILL_STEPS 10u      // number of steps with a gradient of exactly 0 after which nothing will change
-#define LATE_STILL_STEPS 50u // the same if there was a gradient before: moments may still move the weights
-#define WRONG_STEPS 50u      // number of steps at the floor, or below 0, after which an impossible run ends
+#define LATE_STILL_STEPS 50u // the same if there was a gradient before: the optimiser's moments may still move weights
+#define WRONG_STEPS 50u      // a run that cannot reach its target ends after so many steps at the floor, or below 0
 
 // ---------------------------------------------------------------- when to end
 

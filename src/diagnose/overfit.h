@@ -10,7 +10,7 @@ struct clrnn_overfit_task {
     const struct clrnn_config *config; // config of the model: the run's config, or a variant
     struct clrnn_data_sets *data;
     struct clrnn_dataset *batch;
-    const char *init; // or NULL
+    const char *init; // file of initial weights, or NULL
     uint32_t steps;   // maximum number of steps
     double seconds;   // time limit; 0: none
     double target;    // loss to reach; 0: the default of struct clrnn_overfit_params

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "clrnn/diagnose.h"
 
-#define SLOWER 1.1         // ratio to the earlier value above which a time is slower (steps: compare_speed)
+#define SLOWER 1.1         // ratio to the earlier value above which a time or the memory has grown; see compare_speed
 #define BUILD_SLOWER_S 0.5 // seconds by which a build must also be longer
 
 const char *clrnn_verdict_word(enum clrnn_verdict verdict)

@@ -155,8 +155,8 @@ static enum clrnn_status run_pass(void *user, struct clrnn_plan *plan)
     return look_into(s, plan); // the ops after the one to blame need not run
 }
 
-// Runs the steps up to s->wanted. If the device is deterministic, the earlier steps give the same bits as in the first
-// run; otherwise sets s->differs.
+// Repeats the training steps up to s->wanted (0: all steps, then the evaluation). Sets s->differs if a step before
+// s->wanted has another loss than in the first run: the device is then not deterministic.
 static enum clrnn_status replay(struct search *s, struct clrnn_session *t)
 {
     const uint32_t steps = s->wanted ? s->wanted : s->c->steps;

@@ -57,7 +57,7 @@ struct clrnn_compare {
 /** Returns |value - reference| / max(|reference|, floor). Returns 0 if both are NaN or the same infinity. Otherwise
  * returns infinity if one of them is not finite. */
 double clrnn_compare_deviation(double value, double reference, double floor);
-/** The `floor` for losses: smaller losses are compared by absolute difference. */
+/** The `floor` for losses: for smaller losses, the difference is divided by this number. */
 #define COMPARE_LOSS_FLOOR 0.01
 
 /** Computes the bound of each step's loss and of the final loss, from the perturbed runs of the reference. */
@@ -78,8 +78,8 @@ void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compa
 /** Opens a training session. On ref, rounds the initial parameters to float32, as devices store them. */
 enum clrnn_status clrnn_compare_open(const struct clrnn_compare *c, struct clrnn_device *device,
                                      struct clrnn_session **session);
-/** Runs all steps and the evaluation. `disturb`: on ref, the number (from 1) of the run with perturbed op outputs; 0:
- * nothing is perturbed. */
+/** Runs all steps and the evaluation, and measures the speed of a device other than ref. `disturb`: on ref, the number
+ * (from 1) of the run with perturbed op outputs; 0: nothing is perturbed. */
 enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_device *device, uint32_t disturb,
                                     struct clrnn_compare_block *block);
 /** Runs only the first two steps, to measure the time that building programs takes. */

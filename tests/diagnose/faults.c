@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Faults of nested layers, windows over time, attention, train.stateful, train.bptt and ctc, which the tests plant in
-// made-up numbers.
+// Faults that the tests plant in made-up numbers: faults of norms, nested layers, windows over time, attention,
+// train.stateful, train.bptt, ctc, several labels and huber.
 #include "faults.h"
 
 #include "base/array.h"

@@ -24,7 +24,8 @@ struct made_fault {
     void (*plant)(struct made *m); // changes the numbers; NULL: the fault is in the config itself
 };
 
-/** Faults of nested layers, windows over time, attention, train.stateful, train.bptt and ctc. */
+/** Faults of norms, nested layers, windows over time, attention, train.stateful, train.bptt, ctc, several labels and
+ * huber. */
 extern const struct made_fault made_faults_of_layers[];
 extern const size_t made_fault_of_layers_count;
 

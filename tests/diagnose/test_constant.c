@@ -45,10 +45,10 @@ static void constant_of_targets(void **state)
         struct clrnn_loss_config loss;
         double least, zero;
     } cases[] = {
-        {{.kind = CLRNN_LOSS_MSE}, 26, 42},                  // answer 4
-        {{.kind = CLRNN_LOSS_L1}, 3.2, 4},                   // answer 2
-        {{.kind = CLRNN_LOSS_HUBER, .delta = 1000}, 13, 21}, // half of the mse
-        {{.kind = CLRNN_LOSS_SMOOTH_L1, .beta = 1000}, 0.013, 0.021},
+        {{.kind = CLRNN_LOSS_MSE}, 26, 42},                           // answer 4
+        {{.kind = CLRNN_LOSS_L1}, 3.2, 4},                            // answer 2
+        {{.kind = CLRNN_LOSS_HUBER, .delta = 1000}, 13, 21},          // half of the mse
+        {{.kind = CLRNN_LOSS_SMOOTH_L1, .beta = 1000}, 0.013, 0.021}, // half of the mse, divided by beta
         {{.kind = CLRNN_LOSS_QUANTILE, .quantile = &quantile, .quantile_count = 1}, 1.95, 3}, // answer 3
     };
 

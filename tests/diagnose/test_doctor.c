@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Tests the doctor. Findings on config and data: a small case with a fault must give the finding, and a healthy case
-// must give neither error nor warning. Also tests findings of probes and of the short training on ref, and the config
-// with the remedies applied.
+// Tests the doctor. Findings on config and data: a small case with a fault must give the finding and no other error or
+// warning. A healthy case must give neither errors nor warnings. Also tests findings of probes and of the short
+// training on ref, and the config with the remedies applied.
 #include <math.h>
 
 #include "base/array.h"
@@ -160,7 +160,7 @@ static void tell(const struct clrnn_doctor_result *r)
 #define TRAIN ADAM RUN SHUFFLE
 
 static const struct static_case {
-    const char *id; // the finding that must be reported; NULL: there must be neither errors nor warnings
+    const char *id; // the finding that must be reported; any other finding must be a note; NULL: only notes
     enum clrnn_severity severity;
     unsigned data;
     const char *layers, *train, *extra;

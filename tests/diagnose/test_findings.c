@@ -461,7 +461,7 @@ static void planted(void **state)
             print_findings(&m);
             fail_msg("case %zu: expected %s of severity %d", i, id, (int)fault(i)->severity);
         }
-        assert_true(f->severity >= clrnn_finding_table[fault(i)->kind].severity); // the table has the gravest
+        assert_true(f->severity >= clrnn_finding_table[fault(i)->kind].severity); // not graver than in the table
         assert_non_null(f->evidence);
         made_close(&m);
     }

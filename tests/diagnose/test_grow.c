@@ -359,8 +359,8 @@ static void judged_by_heart(void **state)
     assert_false(learns(o, &well, CLRNN_PART_DROPOUT));
 }
 
-// The short training. A stage must keep a part of the skill of the stage before: a smaller part with a smaller lr, a
-// larger part with a larger lr. Skill must not be judged if the weights hardly change.
+// Judges stages by the short training. A stage must keep a part of the skill of the stage before: a smaller part with a
+// smaller lr, a larger part with a larger lr. Skill must not be judged if the weights hardly change.
 static void judged_by_training(void **state)
 {
     struct clrnn_stage_outcome o = well;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Tests what the doctor reports about several labels per sample, sample weights, missing targets, wrong lengths,
-// targets far from 0, and layers that pass no gradient. With noisy labels it must report nothing.
+// targets far from 0, and layers that pass no gradient. With noisy labels it may report only notes.
 #include <math.h>
 
 #include "base/array.h"
@@ -248,8 +248,8 @@ static void rare_label(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
-// Targets of about 60, which the net does not reach, must be reported first. The same targets around 0 must not be
-// reported.
+// Targets of about 60, which the net does not reach, must be reported first. Targets around 0, ten times less spread,
+// must not be reported.
 static void targets_of_another_size(struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES], y[ROWS];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests the doctor on layers inside residual and concat, and on ctc. It must report nothing for healthy models. A
+// Tests the doctor on layers inside residual and concat, and on ctc. For healthy models it may report only notes. A
 // faulty layer must be named as `--set` names it.
 #include "base/array.h"
 #include "clrnn/diagnose.h"
@@ -48,8 +48,8 @@ static void write_steps(const struct scratch *s)
     scratch_i64(s, "lengths.npy", length, ROWS, 0);
 }
 
-// Writes rows with 1 to 3 labels for ctc; a label is 1 or 2. For label k, feature k is high at one step, and the next
-// step has only noise.
+// Writes rows with 1 to 3 labels for ctc; a label is 1 or 2. For a label 1, feature 1 is high at one step; for a label
+// 2, feature 2. The next step has only noise.
 static void write_labels(const struct scratch *s)
 {
     float x[ROWS * STEPS * FEATURES];

@@ -285,7 +285,7 @@ static void contradictions(struct scratch *s)
     clrnn_overfit_finish(&r);
 }
 
-// Large targets: the default target of the mse must be 0.01 of the targets' variance.
+// Large y: the loss to reach (`target`) must by default be 0.01 of the variance of y.
 static void regression(struct scratch *s)
 {
     struct clrnn_overfit_result r;

@@ -37,7 +37,7 @@ static enum clrnn_status try_changes(struct clrnn_examination *v, const struct c
     return st;
 }
 
-// Returns the median, over the measured steps, of the largest |change| / |weight| of all parameters in a step.
+// Returns the median, over the measured steps, of the largest |change| / |weight| of any weight matrix in a step.
 static double fastest_update(const struct clrnn_trace *c)
 {
     double most[ARRAY_SIZE(c->update_most)];
@@ -286,9 +286,9 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
         clrnn_doctor_set(d, "train.optimizer.sgd.momentum=%s", momentum);
 }
 
-// Returns how large an output can become in the whole run; infinity for sgd. A step of any other optimiser moves a
-// weight by about lr at most. An output of the last linear layer has a bias and `width` weights. For inputs of size 1,
-// each of them adds at most lr * steps.
+// Returns how large an output can become in the whole run; infinity for sgd, whose steps grow with the gradient. A step
+// of any other optimiser moves a weight by about lr at most. An output of the last linear layer has a bias and `width`
+// weights. For inputs of size 1, each of them adds at most lr * steps.
 static double reach(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_config *config = v->d->config;

@@ -111,8 +111,8 @@ static enum clrnn_status difference(struct check *c, double *slope)
     return st;
 }
 
-// Whether the error exceeds its limit. The limit is higher if many units are saturated: float32 represents the 1 - y
-// and y (1 - y) of such units with little accuracy.
+// Whether the error exceeds its limit. The limit is higher if many units are saturated: float32 represents 1 - y and
+// y (1 - y) with little accuracy, where y is the output of such a unit.
 static bool is_off(const struct clrnn_examination *v, double error)
 {
     const struct clrnn_activity *a = &v->start;

@@ -40,7 +40,7 @@ void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)
     struct clrnn_doctor *d = v->d;
     const double loss = v->initial_loss, expected = v->expected;
 
-    // if all labels of the batch are ignored or have weight 0, the loss is 0 / 0
+    // a NaN is explained by labels-all-ignored: if no label of the batch counts, the loss is 0 / 0
     if (!isfinite(expected) || (isnan(loss) && clrnn_doctor_found(d, CLRNN_FINDING_LABELS_ALL_IGNORED)))
         return;
     if (!isfinite(loss)) {

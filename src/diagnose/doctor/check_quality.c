@@ -17,7 +17,7 @@ static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *
     const bool mse = clrnn_loss_is_regression(d->config->train.loss.kind);
 
     if (!c->finite || clrnn_trace_still_falling(c) || !clrnn_trace_linear_is_better(v, c) ||
-        c->naive_equal) // the target equals an input, which a linear model can copy
+        c->naive_equal) // the target equals an input, which a linear model can copy; judge_naive reports that
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_WORSE_THAN_LINEAR, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "validation %s", mse ? "R2" : "accuracy");
@@ -25,7 +25,8 @@ static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *
                           clrnn_trace_best_quality(c));
 }
 
-// Whether a finding explains a high loss, instead of only describing it.
+// Whether an error or warning can be the cause of a high training loss. The kinds in `sight` cannot: they are signs of
+// such a loss, or faults of the data that do not raise it.
 static bool explained(const struct clrnn_doctor *d)
 {
     static const enum clrnn_finding_kind sight[] = {

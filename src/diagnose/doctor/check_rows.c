@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: reports rows with padding in front, columns that hold row numbers, swapped axes, and batches without a
-// label.
+// Stage 1: reports tokens that are not whole numbers, rows with padding in front, columns that hold row numbers,
+// swapped axes, batches without a label, and validation rows that overlap training rows in time.
 #include <math.h>
 
 #include "base/array.h"

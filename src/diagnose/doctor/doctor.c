@@ -85,7 +85,7 @@ static enum clrnn_status make_fixed(struct clrnn_doctor *d)
     return st;
 }
 
-// Adds to the verdict the result of the trial with all kept changes.
+// Adds to the verdict the result of d->best, the last trial that helped.
 static enum clrnn_status say_what_all_bring(const struct clrnn_doctor *d)
 {
     char *text, *longer;

@@ -127,7 +127,7 @@ struct clrnn_doctor {
     bool only_linear;         // the net has no nonlinear layer, and a fitted linear model is no better
     bool generalises;         // result of clrnn_trace_generalises
     struct clrnn_trial asked; // short training of the config as given; if `steps` is 0: not trained
-    struct clrnn_trial best;  // short training with all kept changes; if `ran` is false: none was kept
+    struct clrnn_trial best;  // last trial that helped, with the changes kept until then; `ran` false: none helped
 };
 
 // ---------------------------------------------------------------- findings
@@ -219,7 +219,7 @@ enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrn
 void clrnn_doctor_check_rows(struct clrnn_doctor *d);
 void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
 
-/** Whether no layer before the last activation is nonlinear, so that the net is a linear model. */
+/** Whether the net is a linear model: no layer is nonlinear, except perhaps an activation as the last layer. */
 bool clrnn_doctor_is_linear(const struct clrnn_config *config);
 /** If d->only_linear, adds to the last finding that the net is only a linear model, and the remedy. Returns
  * d->only_linear. */

@@ -8,8 +8,8 @@
 /** The result of clrnn_growstep. Owns its texts and trial: clrnn_growstep_finish frees them. */
 struct clrnn_growstep {
     char *text;               // what was tried and its result; NULL: nothing could be tried
-    char *remedy;             // what to do about the part that was found; NULL: nothing is known
-    bool nothing_learns;      // not even the simplest net of this kind learns
+    char *remedy;             // what to do about the result; NULL: nothing is known
+    bool nothing_learns;      // neither the simplest net of this kind nor a linear model learns
     char *change;             // the change that helped, in the format of a finding's `set`; NULL: none
     struct clrnn_trial trial; // the short training of the config with the change
 };

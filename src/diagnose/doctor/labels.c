@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Checks labels and sample weights: baselines if a sample has several labels, constant or rare labels, weights that
-// favour the wrong class.
+// Checks labels and sample weights: labels that are constant or rare, and weights that favour the wrong class. Computes
+// the best constant answer's accuracy and, for bce, the losses of constant answers.
 #include <math.h>
 
 #include "base/array.h"

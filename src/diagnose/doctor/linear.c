@@ -30,7 +30,7 @@ struct fit {
         K;          // number of outputs
     float *x;       // [n, d] standardised inputs
     double *mean,   // [d - 1] mean of each input
-        *scale;     // [d - 1] 1 / standard deviation of each input, or 0
+        *scale;     // [d - 1] 1 / standard deviation of each input; 0: the input is constant
     float *y;       // [n] class or target
     double *w,      // [K, d] weights
         *v,         // [K, d] the point at which the gradient is computed

@@ -7,7 +7,7 @@
 #include "train/dataset.h"
 
 struct clrnn_linear_result {
-    bool done;      // false: the data are unsuitable (tokens, a label per step, too large), or time ran out
+    bool done; // false: the data are unsuitable (tokens, several labels per sample, ctc, too large), or time ran out
     double quality; // accuracy on the set `valid` (regression: R2)
     uint32_t iterations;
 };

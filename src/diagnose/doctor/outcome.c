@@ -31,8 +31,6 @@ double clrnn_trace_median(const struct clrnn_trace *c)
     return median;
 }
 
-// Whether time ran out while the loss was still falling: the final loss is then unknown. For ctc, returns whether time
-// ran out: a ctc loss may stay on a plateau before it falls.
 bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 {
     const uint32_t n = c->window_count;
@@ -100,7 +98,7 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
 {
     const struct clrnn_doctor *d = v->d;
 
-    // if the loss on one batch was at least halved, the model can learn
+    // the model can learn if its loss on one batch fell below half the loss of a constant answer
     if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient ||
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
         clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) || clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Tries remedies by short trainings: first the changes that findings offer, each in addition to the changes that were
-// kept, then candidate changes for findings that offer none.
+// kept, then candidate changes for findings that offer none. If nothing helped, grows a simple net part by part.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +14,10 @@
 #include "diagnose/doctor/growstep.h"
 #include "diagnose/doctor/trial.h"
 
-#define DOCTOR_SHARE 0.6 // fraction of the doctor's seconds after which no trial begins
-#define FREE_STEPS 600u  // steps of a trial if the config as asked was not trained, or diverged
+#define DOCTOR_SHARE 0.6 // fraction of the doctor's seconds; a trial that would end later is not begun
+#define FREE_STEPS 600u  // maximum steps of a trial if the config as given was not trained, or soon diverged
 #define LEAST_STEPS 30   // minimum number of steps of a training that is shortened for lack of time
-#define LEAST_LEFT 6.0   // seconds that a shortened training and its trials get at least
+#define LEAST_LEFT 6.0   // seconds that all trials together get at least, even after DOCTOR_SHARE
 
 // ---------------------------------------------------------------- changes that findings offer
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes the doctor's HTML page: the verdict, the findings with charts, and the config file, in which the lines that
-// findings are about are highlighted.
+// Writes the doctor's HTML page: the verdict, the findings with charts, and the config file. A line of the config file
+// is highlighted if a finding's place (`where`) or its change (`set`) names that line.
 #include "diagnose/doctor/report.h"
 
 #include <stdio.h>

@@ -11,7 +11,7 @@
 
 #define ROWS 512u      // maximum number of rows looked at
 #define CELLS 4000000u // maximum number of values in these rows
-#define COUNTERS 8u    // candidates for a column that counts rows
+#define COUNTERS 8u    // maximum number of features tested for row numbers
 #define COUNTING 0.1   // row numbers have a left_of_line() below this / S; sorted random values have about 1 / S
 
 // Whether a row's padding is in front: its first T - length steps are all equal, and its last step differs from them.
@@ -105,7 +105,7 @@ static double left_of_line(const double *value, uint32_t S, double mean)
 }
 
 // Whether sorted values [S] are row numbers. They are, if they lie closer to a straight line than measured values do.
-// Different multiples of one step with few gaps are row numbers, too: of rows drawn at random from a larger set.
+// Different multiples of one distance with few gaps are row numbers, too: of rows drawn at random from a larger set.
 static bool is_counter(const double *value, uint32_t S, double mean)
 {
     double step = INFINITY;

@@ -19,15 +19,15 @@ struct clrnn_activity {
     double loss,        // loss of the batch
         norm;           // norm of the whole gradient
     double *layer_norm; // [config.layer_count] gradient norm of each layer's parameters
-    size_t first_layer, // first config layer with weights
-        last_layer;     // last config layer with weights
+    size_t first_layer, // index of the first config layer with weights; SIZE_MAX: none
+        last_layer;     // index of the last config layer with weights; SIZE_MAX: none
     double first_norm,  // gradient norm of the layer first_layer
         last_norm;      // gradient norm of the layer last_layer
     uint32_t T;
     double *time; // [T] norm of the gradient of the first recurrent layer's input, by time step; NULL: none
     size_t unit_count;
     struct clrnn_activity_units unit[64];
-    const struct clrnn_activity_units *worst_saturated, *worst_dead; // of `unit`; NULL: none
+    const struct clrnn_activity_units *worst_saturated, *worst_dead; // elements of `unit`; NULL: none
 };
 
 /** The state of stages 2 and 3. */
@@ -115,14 +115,15 @@ void clrnn_doctor_label_baseline(struct clrnn_examination *v);
  * predictions are 0. */
 enum clrnn_status clrnn_doctor_target_baseline(struct clrnn_examination *v);
 
-/** Run stage 2 (the probe, and overfitting one batch) and stage 3 (the short training). */
+/** Run the two parts of stage 2: the probe, and overfitting one batch. */
 enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v);
 enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v);
 /** Reports if the model failed to overfit one batch; if `harmless`, only as a note. */
 void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless);
+/** Runs stage 3, the short training. */
 enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v);
-/** Reports relu units that are never on. `high`: the loss stays high. `steps`: number of steps of the short training;
- * 0: there was none. */
+/** Reports relu units that are never on. `high`: the loss stays high, so that the finding is a warning instead of a
+ * note. `steps`: number of steps of the short training; 0: there was none. */
 void clrnn_doctor_check_dead(struct clrnn_examination *v, bool high, uint32_t steps);
 /** Draws the pictures into the folder params.plot. */
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v);

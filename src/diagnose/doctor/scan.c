@@ -219,8 +219,8 @@ static double usual_run(struct pass *p, uint64_t common)
 }
 
 // Sets pad_rows and pad_share if no row is shorter than T. The most common last step of the rows may be padding. Rows
-// that end in copies of this step count as padded under two conditions: the number of copies at the end differs between
-// rows, and it is on average at least twice the number of copies in a row elsewhere.
+// that end in copies of this step count as padded under two conditions. The number of copies at the end differs by 2 or
+// more between rows. It is on average at least 2, and at least twice the length of other runs of copies (usual_run).
 static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
 {
     struct clrnn_scan *s = p->s;

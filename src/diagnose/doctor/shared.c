@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "diagnose/doctor/doctor.h"
 
-#define STEPS 4000000u // maximum number of training steps that are searched
+#define STEPS 4000000u // maximum number of time steps, over all training rows, that are searched
 #define ROWS 200u      // maximum number of validation rows that are looked up
 #define LEAST_STEPS 4u // minimum number of steps of a row that is looked up
 
@@ -19,10 +19,10 @@ struct step {
 
 struct search {
     const struct clrnn_scan *train, *valid;
-    struct step *step; // of all training rows, sorted
+    struct step *step; // [count] steps of the training rows, sorted by hash
     size_t count;
     struct step *own; // [T] of the current validation row
-    // [vote_capacity] for each pair of a step of `own` and an equal training step: training row, and time shift in `at`
+    // [vote_capacity] one for each pair of a step of `own` and an equal step of a training row; `at`: the time shift
     struct step *votes;
     size_t vote_capacity;
     float *x; // [T, C]
@@ -59,7 +59,7 @@ static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, 
     return count;
 }
 
-// Returns the index of the first training step with this hash or, if there is none, with the next larger hash.
+// Returns the index in s->step of the first step with this hash or, if there is none, with the next larger hash.
 static size_t find(const struct search *s, uint64_t hash)
 {
     size_t low = 0, high = s->count;
@@ -75,8 +75,8 @@ static size_t find(const struct search *s, uint64_t hash)
     return low;
 }
 
-// Compares the steps s->own with each training row at each time shift other than 0. Returns the largest number of steps
-// that are equal.
+// Compares the steps s->own with each training row at each time shift other than 0. Returns the largest number of equal
+// steps at any one row and shift.
 static size_t most_shared(struct search *s, size_t own_count)
 {
     size_t used = 0, most = 0, run = 0;

@@ -21,7 +21,7 @@ struct clrnn_svg_chart {
     const char *title, *x_label;
     bool log;          // whether the y axis is logarithmic
     double last_x;     // x of the last value; the x of the first value is 1
-    char *const *name; // [series[0].count] labels on the x axis, with a dot at each value; NULL: the first and last x
+    char *const *name; // [series[0].count] labels on the x axis, with a dot at each value; NULL: only 1 and last_x
     struct clrnn_svg_series series[2]; // with CSS classes s0 and s1
     double level;                      // a horizontal line at the loss of the best constant answer; NaN: none
 };

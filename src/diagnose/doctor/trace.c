@@ -15,7 +15,7 @@
 #define LATE_UPDATES 24u  // approximate number of later steps whose update is measured
 #define BUILD_STEPS 2u    // number of first steps that the time limit leaves out, since they build kernels
 #define MOST_STEPS 20000u
-#define VALID_LOOKS 60u // maximum number of validations in a run
+#define VALID_LOOKS 60u // a run is validated at most VALID_LOOKS + 2 times
 #define VALID_ROWS 4096u
 #define FINITE_LOSS 1e30
 
@@ -245,7 +245,7 @@ static void trace_finish(struct clrnn_trace *c)
     *c = (struct clrnn_trace){0};
 }
 
-// Computes c->window: the mean loss of each epoch or, if there are fewer than 5, of each tenth of the run.
+// Computes c->window: the mean loss of each epoch or, if there are fewer than 5 epochs, of each tenth of the run.
 static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t by_epoch = (uint32_t)MIN2(c->epochs, (uint64_t)c->steps), parts = MIN2(c->steps, 10u);
@@ -270,7 +270,7 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
 }
 
 // Measures the trained model's loss on the same rows: in train mode, in eval mode, with each input replaced by its
-// mean, and with the time steps of each row shuffled.
+// mean, and with the time steps of each row shuffled. Also measures v->end.
 static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t batches = clrnn_feed_steps(v->probe->feed);
@@ -314,8 +314,8 @@ static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c,
     return st;
 }
 
-// Runs the same training with shuffled labels for up to 400 steps. Over the last quarter of these steps, stores the
-// mean losses of both trainings. If time runs out first, stores no losses.
+// Runs the same training with shuffled labels for up to 400 steps. Stores the mean losses over the last quarter of
+// these steps, of this training and of the training on real labels. If time runs out first, stores no losses.
 static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};

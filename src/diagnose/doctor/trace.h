@@ -27,7 +27,7 @@ struct clrnn_trace {
         *weight;     // [steps] number of samples of each step; 0: all labels were ignored
     uint32_t window_count;
     double *window;              // [window_count] mean loss of each epoch, or of each tenth of the run
-    struct clrnn_session *valid; // evaluates the first validation rows; NULL: there is no validation set
+    struct clrnn_session *valid; // evaluates the first 4096 validation rows; NULL: there is no validation set
     size_t valid_count, valid_capacity;
     double *valid_loss, // [valid_count] loss of each evaluation
         *valid_quality; // [valid_count] accuracy or R2 of each evaluation
@@ -47,7 +47,7 @@ struct clrnn_trace {
         blank,                         // with inputs replaced by their mean
         shuffled;                      // with the time steps of each row shuffled
     struct clrnn_linear_result linear;
-    // losses of two trainings after the same number of steps; NaN: not tried
+    // mean losses of two trainings over the last quarter of random_steps steps; NaN: not tried, or time ran out
     double real_loss,      // on real labels
         random_loss;       // on shuffled labels
     uint32_t random_steps; // number of steps of the training on shuffled labels
@@ -69,8 +69,8 @@ struct clrnn_trace {
 /** Return the lowest and the median loss of c->window. */
 double clrnn_trace_lowest(const struct clrnn_trace *c);
 double clrnn_trace_median(const struct clrnn_trace *c);
-/** Whether time ran out while the loss was still falling. For ctc: whether time ran out, since the loss may not have
- * begun to fall. */
+/** Whether the training ended before the config's whole run, with the loss still falling. For ctc: whether the training
+ * ended before the whole run, since the loss may not have begun to fall. */
 bool clrnn_trace_still_falling(const struct clrnn_trace *c);
 /** Whether the loss stayed above `share` * v->chance (the best constant answer) and falls no longer. Also true if the
  * loss is infinite or NaN. */
@@ -81,7 +81,8 @@ const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);
 double clrnn_trace_best_quality(const struct clrnn_trace *c);
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether the config's whole run was trained, and the model is good on the validation rows. There it must be better
- * than a constant answer by more than chance, and no worse than a linear model. */
+ * than a constant answer by more than chance, and no worse than a linear model. The training loss must be below that of
+ * a constant answer. False if no linear model was fitted. */
 bool clrnn_trace_generalises(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether the labels may be random. If so, a training with shuffled labels should be run for comparison. */
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);

@@ -15,9 +15,9 @@
 
 #define MOST_ROWS 2048u     // maximum number of rows of a set on which a trial is evaluated
 #define MOST_VALUES 2000000 // maximum number of values of X in these rows
-#define LEAST_ROWS 64u
-#define MOST_PAIRS 256u // maximum number of targets, and of their predictions, that are kept
-#define BUILD_STEPS 2u  // number of first steps that the time limit leaves out, since they build kernels
+#define LEAST_ROWS 64u      // this many rows are used even if their values exceed MOST_VALUES
+#define MOST_PAIRS 256u     // maximum number of targets, and of their predictions, that are kept
+#define BUILD_STEPS 2u      // number of first steps that the time limit leaves out, since they build kernels
 #define FINITE_LOSS 1e30
 
 // Minimum difference between the figures of two trials for one of them to count as better. For accuracy, the minimum is
@@ -329,7 +329,7 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
         return compare_losses(before, after);
     }
     if (after->loss_kind == CLRNN_LOSS_CTC && !beats_constant(after)) {
-        *by = TRAIN_LOSS; // a ctc loss falls long before the net predicts any label
+        *by = TRAIN_LOSS; // the losses still tell: a ctc loss falls long before the net predicts any label
         return compare_losses(before, after);
     }
     if (!recall && !beats_constant(after))

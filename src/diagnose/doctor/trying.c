@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-#define LONGER_RUN 300u // steps of a trial if the config's run has fewer than CLRNN_FEW_STEPS
+#define LONGER_RUN 300u // maximum steps of a trial if the config's whole run has fewer than CLRNN_FEW_STEPS
 
 enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t)
 {

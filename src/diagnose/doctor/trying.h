@@ -36,8 +36,8 @@ enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_
  * trial->ran is false and trial->why is the reason.
  * Errors  CLRNN_ERR_CONFIG, not logged: a change makes the config invalid. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *more, struct clrnn_trial *trial);
-/** Keeps a change, so that all later trials have it as well. `trial`, unless NULL, becomes t->now, with which later
- * trials are compared; takes ownership of its contents. */
+/** Keeps the change text `set`, so that all later trials have this change as well. The text is not copied. `trial`,
+ * unless NULL, becomes t->now, with which later trials are compared; takes ownership of the trial's contents. */
 void clrnn_trying_keep(struct clrnn_trying *t, const char *set, struct clrnn_trial *trial);
 
 /** Whether the cause of this finding is that the net has no nonlinear layer. No change of a config key mends that. */

@@ -159,8 +159,8 @@ static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, st
     return stopped(c) ? CLRNN_INTERRUPTED : CLRNN_OK;
 }
 
-// Runs the short training of a stage. If the stage does not learn in it, continues for twice as many steps and then
-// judges again, since the loss may first stay on a plateau.
+// Runs the short training of a stage. If the stage learns one batch by heart, but does not learn in this training,
+// continues for twice as many steps and then judges again, since the loss may first stay on a plateau.
 static enum clrnn_status train_and_judge(struct clrnn_grow *c, const struct clrnn_config *variant, const char *init,
                                          const struct clrnn_stage_outcome *below, const struct clrnn_part *part,
                                          struct clrnn_grow_stage *stage, struct clrnn_stage_outcome *o)

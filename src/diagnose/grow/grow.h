@@ -8,9 +8,9 @@
 #include "diagnose/overfit.h"
 
 /** Kinds of parts, in the order in which they are added to the base. The base model consists of the first recurrent
- * layer (with one layer, one direction and tanh), the embedding and the pool as configured, and the last linear layer.
- * If all recurrent layers are inside residual and concat layers, the base has the first recurrent layer in place of the
- * residual or concat that contains it.
+ * layer (with one layer, one direction and tanh), the last linear layer, and the embedding and the pool (or
+ * attention_pool or flatten) as configured. If all recurrent layers are inside residual and concat layers, the base has
+ * the first recurrent layer in place of the residual or concat that contains it.
  *
  * The base trains with the config's loss without class weights and label smoothing (cross_entropy instead of nll), Adam
  * with PyTorch's lr of 1e-3 and no weight decay, no scheduler, and shuffled batches. The config's optimiser and lr are
@@ -20,7 +20,7 @@ enum clrnn_part_kind {
     CLRNN_PART_LAYERS,        // num_layers of the first recurrent layer
     CLRNN_PART_DIRECTION,     // bidirectional
     CLRNN_PART_RELU,          // nonlinearity: relu
-    CLRNN_PART_WINDOWS,       // a conv1d, max_pool1d or avg_pool1d
+    CLRNN_PART_WINDOWS,       // a conv1d, max_pool1d or avg_pool1d; in the base if the model has an output per step
     CLRNN_PART_NORM,          // a batchnorm, layernorm or groupnorm; groupnorm is added after all BLOCK parts
     CLRNN_PART_RECURRENT,     // a further recurrent layer as configured, without its inner dropout
     CLRNN_PART_DENSE,         // a hidden linear with its activation, or an activation between layers
@@ -49,7 +49,7 @@ struct clrnn_part {
 struct clrnn_ladder {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
-    uint32_t outputs; // outputs of the last layer
+    uint32_t outputs; // number of features of the last layer's output
     long recurrent;   // index of the first recurrent layer, if possible one that no layer contains; -1: none
     long holder;      // index of the outermost residual or concat that contains `recurrent`; -1: none
     long head;        // index of the last linear layer; -1: none
@@ -68,7 +68,7 @@ void clrnn_ladder_finish(struct clrnn_ladder *ladder);
  * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts, struct clrnn_config **variant);
 /** Makes the config of a linear model, which ends in a linear layer. Before it come the config's embedding, and a mean
- * over time in place of the config's pool, if the config has them. */
+ * over time in place of the config's pool or attention_pool, if the config has them. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
 
 /** Returns a part's name and place, "'+ round' (config.yaml:16)", which the caller frees. NULL if memory runs out. */

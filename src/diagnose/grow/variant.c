@@ -70,7 +70,7 @@ static void fit_layer(const struct clrnn_ladder *l, size_t parts, size_t index, 
         layer->relu = false;
 }
 
-// Whether the layer removes the time axis: a pool, or a concat whose branches have one.
+// Whether the layer removes the time axis: a pool, or a concat whose first branch contains a pool.
 static bool takes_time(const struct clrnn_config *c, size_t index)
 {
     size_t first, end;
@@ -97,7 +97,7 @@ static struct clrnn_layer make_pool(enum clrnn_pool_over over)
 struct choice {
     const struct clrnn_ladder *l;
     struct clrnn_config *config; // chosen layers are moved to the front of config->layer
-    bool *keep;                  // [number of the ladder's layers] the layer is in the variant
+    bool *keep;                  // [number of layers of l->config] the layer is in the variant
     bool linear;
     size_t count;
 };
