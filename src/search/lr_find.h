@@ -19,8 +19,8 @@ struct clrnn_lr_finder {
  * classic of f->result. */
 enum clrnn_status clrnn_lr_range(struct clrnn_lr_finder *f);
 
-/** Runs short trainings at learning rates around the one that the range test's curve suggests. Fills in trial,
- * best_trial and suggestion of f->result. */
+/** Runs short trainings at about the learning rate that the range test's curve suggests, and at higher and lower rates.
+ * Fills in trial, best_trial and suggestion of f->result. */
 enum clrnn_status clrnn_lr_trials(struct clrnn_lr_finder *f);
 
 /** Writes lr-find.json and, if a picture is wanted, lr-find.svg into f->result->folder. */

@@ -9,8 +9,8 @@
 
 #define SMOOTHING 0.9 // weight of the earlier losses in the moving average of the loss
 #define GROWTH 4.0    // the test ends when the smoothed loss is this many times its lowest value
-// In the first SETTLING steps only a loss that is not finite ends the test. When the curve is evaluated, these steps
-// are left out.
+// In the first SETTLING steps only a loss that is not finite ends the test. read_curve leaves these steps out and, in
+// its search for the steepest fall, the last SETTLING steps, too.
 #define SETTLING 10u
 
 // Checks whether the loss has diverged: the loss is not finite, or the smoothed loss exceeds a limit. `lowest` is the

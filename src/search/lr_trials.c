@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Short trainings at learning rates around the one that the range test suggests.
+// Short trainings at the learning rate that the range test suggests, and at higher and lower rates.
 #include <math.h>
 #include <stdlib.h>
 
@@ -215,8 +215,8 @@ static void choose(struct clrnn_lr_result *r)
 
 // Returns the learning rate for the whole training. The best constant rate of a long training is lower than that of a
 // short one (see HORIZON), so the best trial's rate is lowered accordingly. The best trial's rate is returned as it is
-// if a scheduler lowers the rate during training, if early stopping keeps the weights of an earlier epoch, or if the
-// short trainings were as long as the whole training.
+// if the config has a scheduler, which changes the rate during training, or early stopping, which keeps the weights of
+// an earlier epoch, or if the short trainings were as long as the whole training.
 static double suggest(const struct clrnn_lr_finder *f)
 {
     const struct clrnn_lr_result *r = f->result;

@@ -171,7 +171,8 @@ static enum clrnn_status parse_vary(struct clrnn_sweep *s)
 }
 
 // Sets r->metric, by which trials are judged, and r->highest, whether the highest value of this metric is best. Finds
-// r->highest by reading the config with early stopping on the metric. This also checks that the loss has the metric.
+// r->highest by reading the config with early stopping on the metric. This also checks that the loss has the metric. If
+// the metric is taken from the config's own early stopping, r->highest is taken from there, too.
 static enum clrnn_status choose_metric(struct clrnn_sweep *s)
 {
     const struct clrnn_early_stopping_config *early = &s->config->train.early_stopping;

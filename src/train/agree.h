@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Checks what all ranks and devices of a run must have in common.
+// Checks that the ranks of a run have the same version, config, weights and parameter layout, and its devices the same
+// parameter layout.
 #ifndef CLRNN_SRC_TRAIN_AGREE_H
 #define CLRNN_SRC_TRAIN_AGREE_H
 

@@ -22,7 +22,7 @@ struct bench {
     struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // sessions that infer with the same models; NULL: `train` infers
 };
 
-// A pass to be timed: one batch on each of `count` devices.
+// A pass to be timed: one batch in each of `count` sessions. Training has one session, which leads all devices.
 struct pass {
     struct clrnn_session *const *session;
     uint32_t count;
@@ -78,8 +78,9 @@ static enum clrnn_status settle(const struct pass *p, double most_s)
     return CLRNN_OK;
 }
 
-// Times several series of passes, each about 1/30 of params->seconds long, until params->seconds are used up. *ms
-// becomes the milliseconds per batch, *host_ms this thread's CPU milliseconds per pass.
+// Times series of passes, each about 1/30 of params->seconds long, until params->seconds are used up. There are
+// FEWEST_REPS to MOST_REPS series. *ms becomes the median, least and largest milliseconds per batch among the series,
+// *host_ms this thread's CPU milliseconds per pass.
 static enum clrnn_status measure(const struct bench *b, const struct pass *p, struct clrnn_timing *ms, double *host_ms)
 {
     const double wanted = b->params->seconds > 0 ? b->params->seconds : 2;

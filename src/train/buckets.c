@@ -40,7 +40,7 @@ struct piece {
 // `wanted`, because a woken thread takes a core from a CPU device.
 struct counter {
     uint64_t count, wanted;
-    pthread_cond_t reached; // signalled when count >= wanted, and when threads are to end
+    pthread_cond_t reached; // signalled when count >= wanted, by begin_trees, and when threads are to end
 };
 
 struct clrnn_buckets {
@@ -173,7 +173,7 @@ static enum clrnn_status share(const struct clrnn_buckets *b, struct piece *p)
 
 // ---------------------------------------------------------------- threads
 
-// Waits until the counter is at least `count`. Returns CLRNN_INTERRUPTED if the thread is to end.
+// Waits until the counter is at least `count`. Returns b->failed after an error, CLRNN_INTERRUPTED at the threads' end.
 static enum clrnn_status wait_for(struct clrnn_buckets *b, struct counter *counter, uint64_t count)
 {
     enum clrnn_status st;
@@ -247,7 +247,7 @@ static void *run_reduce(void *user)
     return NULL;
 }
 
-// Waits until `wanted` pieces are reduced, counted since the first step, or for `pause` nanoseconds (0: no limit).
+// Waits until `wanted` pieces in all steps are reduced, `pause` ns pass (0: no limit), or begin_trees wakes the thread.
 static enum clrnn_status wait_for_pieces(struct clrnn_buckets *b, uint64_t wanted, long pause, uint64_t *reduced)
 {
     struct timespec end;
@@ -328,7 +328,7 @@ static void *run_share(void *user)
         if (st == CLRNN_OK)
             st = take_sums(b, &at, next);
         if (at > before)
-            pause /= 4; // clrnn_ranks_pause will double it: the next pause is half as long as the last one
+            pause /= 4; // clrnn_ranks_pause doubles it unless patient: the next pause is half as long as the last
     } while (st == CLRNN_OK);
     if (st != CLRNN_INTERRUPTED)
         done(b, st, &b->shared);

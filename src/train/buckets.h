@@ -36,10 +36,11 @@ enum clrnn_status clrnn_buckets_wait(struct clrnn_buckets *buckets);
  * clrnn_launches_run_part, so queue the rest with it instead of clrnn_plan_run_part. */
 enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *buckets, struct clrnn_plan *plan, size_t first, bool alone,
                                     uint32_t slot);
-/** Waits for the sum of a bucket's gradients over all shards, and divides it by the sum of RECORD_WEIGHT over all
- * shards. Call it after the last shard, once for each bucket, in order. *means becomes the resulting gradients, [count
- * of the bucket]; it is valid until the next step. In bucket 0 they are followed by RECORD_NORM numbers: the sums of
- * the shards' records, not divided. Also returns errors of the threads, which are logged already. */
+/** Waits for the sum of a bucket's gradients over all shards, and divides it by the sum of RECORD_WEIGHT
+ * (cl/slots.h) over all shards. Call it after the last shard, once for each bucket, in order. *means becomes the
+ * resulting gradients, [count of the bucket]; it is valid until the next step. In bucket 0 they are followed by
+ * RECORD_NORM numbers: the sums of the fields before RECORD_NORM of the shards' records, not divided. Also returns
+ * errors of the threads, which are logged already. */
 enum clrnn_status clrnn_buckets_means(struct clrnn_buckets *buckets, size_t bucket, float **means);
 
 /** Ends the threads and joins them. If a thread may still wait for a message, call clrnn_worker_fail first, which ends

@@ -13,7 +13,7 @@
  * `status`    CLRNN_OK, or the error with which this rank has failed before; `config` may then be NULL.
  * `moments`   whether rank 0 computes mean and std for data.normalize and sends them to all ranks. A single rank does
  *             not compute them.
- * `identity`  filled in on rank 0 and on the other ranks that read all of the data; unchanged on the rest.
+ * `identity`  zeroed by the caller; filled in on rank 0 and on the other ranks that read all of the data.
  * Errors      as clrnn_data_sets_open; CLRNN_ERR_CONFIG: a host's data differ from those of rank 0's host. */
 enum clrnn_status clrnn_data_once(const struct clrnn_log *log, const struct clrnn_config *config,
                                   enum clrnn_status status, bool moments, struct clrnn_data_sets *data,

@@ -23,7 +23,7 @@ struct clrnn_dataset_info {
     uint32_t y_T;       // size of y's second axis: time steps, or labels with ctc; 1: no such axis
     uint32_t targets;   // numbers in y per sample or step
     uint32_t classes;   // largest class in y + 1, or 2 with a single bce label; 0: y holds no classes
-    uint64_t bytes;     // size of x as float32
+    uint64_t bytes;     // size of X, all samples, as float32
 };
 
 /** How strictly to check a data set. With SHAPES_ONLY the doctor can open sets that training refuses. */
@@ -96,7 +96,8 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
 enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint32_t *apart);
 /** Splits a data set into two views; `valid` gets a stratified random `fraction` (data.valid_fraction) of the samples,
  * seeded by `seed`. If the samples are windows of one series (clrnn_dataset_series), `valid` gets the last windows, and
- * `train` the earlier windows that share no time step with them. */
+ * `train` the earlier windows that share no time step with them. Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_DATA if a part
+ * would have no sample. */
 enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid);
 
@@ -121,10 +122,10 @@ size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset);
 /** Returns the number of y values of one sample without padding. Only these values count; they come first in memory. */
 size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample);
 
-/** Returns a pointer to a sample's X inside the mapped file. Returns NULL if the file does not hold float32 in C order,
- * or if a view changes X. If the set is not a view, its samples are contiguous. */
+/** Returns a pointer to a sample's X inside the mapped file or the array in memory. Returns NULL if there is no file or
+ * array of float32 in C order, or if a view changes X. If the set is not a view, its samples are contiguous. */
 const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample);
-/** Whether the X of all samples are contiguous and in order in a mapped file of float32. */
+/** Whether clrnn_dataset_x_mapped finds the X of all samples, one after the other and in order. */
 bool clrnn_dataset_in_order(const struct clrnn_dataset *dataset);
 /** Returns CLRNN_ERR_DATA if a file of the set was truncated since it was opened. Call it after reading. */
 enum clrnn_status clrnn_dataset_whole(const struct clrnn_dataset *dataset);
@@ -136,7 +137,8 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
 
 /** Computes the loss's weights for the setting `weight: balanced`. If the n labels of the set are in k different
  * classes, a class with m labels gets the weight n / (k m), and a class without labels gets 1. With bce_with_logits,
- * each label gets (number of negatives) / (number of positives). The caller frees *weight [*count]. */
+ * each label gets (number of negatives) / (number of positives), or 1 if it has no positives. The caller frees *weight
+ * [*count]. */
 enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight, size_t *count);
 /** Computes mean [targets] and population standard deviation std [targets] of real targets over valid steps; a
  * deviation of 0 is replaced by 1. */

@@ -5,12 +5,12 @@
 
 #include "train/dataset_private.h"
 
-/** Writes advice on labels that count from 1, or are -1 and 1, into `text`, or "" if neither applies. Returns
- * `text`. */
+/** Writes advice on labels whose smallest is 1 or more, or that are -1 and 1, into `text`, or "" if neither applies.
+ * Returns `text`. */
 const char *clrnn_label_advice(const struct clrnn_dataset *dataset, char *text, size_t size);
-/** Writes advice on a two-dimensional y, such as "; it is one-hot: ...", into `text`, or "" for other shapes. Returns
- * `text`. `T`: time steps of X. `outputs`: number of outputs that the last layer has for each target, or 0 if targets
- * are classes. */
+/** Writes advice on a y of shape (N, 2 or more), such as "; it is one-hot: ...", into `text`, or "" for other shapes.
+ * Returns `text`. `T`: time steps of X. `outputs`: number of outputs that the last layer has for each target, or 0 if
+ * targets are classes. */
 const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, uint32_t outputs, char *text, size_t size);
 /** Writes advice into `text` if X seems to have its samples in another dimension than the first, else "". `samples`:
  * number of samples of y. Returns `text`. */

@@ -170,8 +170,6 @@ static enum clrnn_status too_short(const struct clrnn_dataset *d, const struct c
                        clrnn_layer_entry(config, i, entry));
 }
 
-// Computes how many steps the model puts out for each number of input steps, if it has layers with windows over time
-// (conv1d, max_pool1d, avg_pool1d). T and lengths must be known.
 enum clrnn_status clrnn_dataset_find_steps(struct clrnn_dataset *d, const struct clrnn_config *config)
 {
     const uint32_t T = d->info.T;

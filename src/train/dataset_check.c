@@ -9,7 +9,7 @@
 #include "base/words.h"
 #include "train/dataset_advice.h"
 
-#define MOST_CLASSES 1000000u // labels from here on, which unchecked sets may hold, are no classes
+#define MOST_CLASSES 1000000u // labels of this number or more, as unchecked sets may hold them, are no classes
 
 static bool all_finite(const float *x, size_t count)
 {

@@ -115,8 +115,8 @@ static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t 
 }
 
 // Returns by how many time steps the next sample is shifted against `sample`: the first T - shift steps of the next
-// sample equal the last T - shift steps of `sample`. Returns 0 if this holds for no shift from 1 to T / 2. Scratch: x
-// [2, T, C].
+// sample equal the last T - shift steps of `sample`. Returns 0 if this holds for no shift from 1 to T / 2, or if
+// the first two steps of the next sample are equal. Scratch: x [2, T, C].
 static uint32_t shift_of(const struct clrnn_dataset *d, uint32_t sample, float *x)
 {
     const size_t width = d->info.C * sizeof(*x), T = d->info.T;

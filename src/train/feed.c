@@ -28,11 +28,12 @@ struct clrnn_feed {
     uint32_t samples;           // number of samples in the current batch
     bool first;                 // whether the current piece is its batch's first
     uint32_t *order;            // [S] order of this epoch
-    const uint32_t *current;    // [samples] indices of the current batch
+    const uint32_t *current;    // [samples] sample indices of the current batch
     size_t x_width, y_width;    // numbers that a sample has in x, in y
 
     // If staged: the host gathers x of a batch in half[turn] while the device copies the other half. The device needs
-    // only one buffer for x, because it executes copies and kernels in the order of its queue.
+    // only one buffer for x, because it executes copies and kernels in the order of its queue. upload_rows uses the
+    // halves likewise, for chunks of the set.
     bool staged;
     float *half[2];
     uint64_t token[2];
@@ -118,7 +119,7 @@ static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint
 
 // ---------------------------------------------------------------- a copy on the device
 
-// Uploads straight from the mapped file if the samples are contiguous in it.
+// Uploads x straight from the mapped file, in which all samples are contiguous (clrnn_dataset_in_order).
 static enum clrnn_status upload_mapped(struct clrnn_feed *f)
 {
     const uint32_t piece = (uint32_t)MIN2(MAX2(PIECE_BYTES / (f->x_width * sizeof(float)), 1), f->S);
@@ -340,8 +341,8 @@ const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed)
 
 // ---------------------------------------------------------------- batches
 
-// Returns T of a batch: the length of its longest sample, rounded up to one of STEP_SIZES values. Each T needs its own
-// plan.
+// Returns T of a batch: the length of its longest sample, rounded up to one of STEP_SIZES values, because each T needs
+// its own plan. Without lengths, or with params.whole_steps, it is T of the set.
 static uint32_t batch_steps(const struct clrnn_feed *f, const uint32_t *sample, uint32_t N)
 {
     const uint32_t T = f->data.T_data, grain = (T + STEP_SIZES - 1) / STEP_SIZES;

@@ -14,7 +14,7 @@ struct clrnn_feed_params {
     uint64_t resident_bytes; // limit for the copy on the device; 0: CLRNN_RESIDENT_BYTES from the
                              // environment, or its default (doc/environment.md)
     bool whole_steps;        // do not shorten T for batches of short samples
-    bool keep_tensors;       // keep every tensor of a pass readable, and compute a gradient of x
+    bool keep_tensors;       // keep every tensor of a pass readable; in CLRNN_MODE_GRADIENT also compute dx
     uint32_t parts;          // largest number of parts of a batch (train.shards); 0: whole batches
 };
 

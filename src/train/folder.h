@@ -17,8 +17,8 @@ struct clrnn_folder_kind {
     bool (*is_unmarked)(const char *folder); // recognises folders of this kind without a marker, or NULL
 };
 
-/** Writes "<folder>/<part>/<name>", or "" if that does not fit in PATH_MAX. Does not allocate, because a lack of memory
- * must neither hide a run nor interrupt its replacement. */
+/** Writes the path "<folder>/<part>/<name>" or, if `part` is "", "<folder>/<name>". Writes "" if the path does not fit
+ * in PATH_MAX. Does not allocate, because a lack of memory must neither hide a run nor interrupt its replacement. */
 const char *clrnn_folder_join(char path[PATH_MAX], const char *folder, const char *part, const char *name);
 /** Whether "<folder>/<part>/<name>" exists; true also if that cannot be determined. */
 bool clrnn_folder_has(const char *folder, const char *part, const char *name);
@@ -37,8 +37,9 @@ bool clrnn_folder_is(const struct clrnn_folder_kind *kind, const char *folder);
  * CLRNN_ERR_ARG: the folder holds other files; CLRNN_ERR_DISK: the folder cannot be read. */
 enum clrnn_status clrnn_folder_check(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
                                      const char *folder);
-/** Writes the marker into an existing folder and locks it until the file descriptor *lock is closed. CLRNN_ERR_DISK;
- * CLRNN_ERR_ARG: another process has locked the folder. */
+/** Creates the marker file in an existing folder and locks it until the caller closes its file descriptor, *lock. *lock
+ * is open after CLRNN_ERR_ARG, too, and below 0 after CLRNN_ERR_DISK. Errors: CLRNN_ERR_DISK; CLRNN_ERR_ARG: another
+ * process has locked the folder; CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
                                     const char *folder, int *lock);
 

@@ -273,7 +273,7 @@ static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, 
 }
 
 // Writes the epoch's metrics first and the checkpoint last.safetensors at the end. A run that is killed in between
-// resumes from the checkpoint of the epoch before, and writes the same metrics again.
+// resumes from the previous checkpoint, and writes the same metrics again.
 static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_session_record *valid)
 {
     struct clrnn_progress_state *s = &l->state;

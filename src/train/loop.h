@@ -17,11 +17,11 @@
 
 /** Steps that are queued and whose records are to be read together. */
 struct clrnn_loop_queue {
-    uint32_t count, limit;
+    uint32_t count, limit;        // limit: when `count` reaches it, the records are read
     uint32_t samples[LOOP_QUEUE]; // samples in the batch that begins in this step; 0: none begins
     double weight[LOOP_QUEUE];    // weight of each step, as in struct clrnn_session
     double lr[LOOP_QUEUE];
-    double record[LOOP_QUEUE * RECORD_FIELDS]; // the steps' records after they were read
+    double record[LOOP_QUEUE * RECORD_FIELDS]; // the steps' records (cl/slots.h) after they were read
 };
 
 struct clrnn_loop {
@@ -49,8 +49,8 @@ struct clrnn_loop {
     struct clrnn_loop_queue queue;
     uint64_t done;                 // steps whose records were read
     uint64_t kept_epochs;          // whole epochs trained up to the checkpoint last.safetensors
-    double last_loss, last_weight; // of the step whose record was read last
-    struct clrnn_metrics metrics;  // of the validation set; the loop owns its confusion matrix, or NULL
+    double last_loss, last_weight; // loss and RECORD_WEIGHT of the step whose record was read last
+    struct clrnn_metrics metrics;  // of the validation set; the loop owns metrics.confusion, which may be NULL
 
     // Times of the monotonic clock and durations, all in seconds.
     double called,             // time of the call of clrnn_train
@@ -68,7 +68,7 @@ struct clrnn_loop {
         epoch_samples;         // samples of this epoch that this process has trained so far
     double train_seconds_here; // sum of train_seconds over all epochs of this process
     uint32_t largest_batch;    // largest number of samples in a step so far
-    bool chained;              // whether the last step with that many samples ran as chains (replay.h)
+    bool chained;              // whether the last step with that many samples ran as chains (device/list/replay.h)
     size_t pace_count;
     struct clrnn_loop_pace {
         double seconds; // duration of one step

@@ -64,9 +64,9 @@ uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group);
 enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_turns *turns,
                                      const volatile sig_atomic_t *stop, struct clrnn_session_record *record);
 
-/** Returns the metrics as JSON members: ", \"valid_macro_f1\": 0.5, ...". These are all metrics that the loss has,
- * lists per class or output included, but not accuracy, mae, rmse and r2, which struct clrnn_epoch_row has. The caller
- * frees the text. Returns NULL if there is no memory. */
+/** Returns the metrics as JSON members: ", \"valid_macro_f1\": 0.5, ...". These are all metrics that the loss has, but
+ * not accuracy, mae, rmse and r2, which struct clrnn_epoch_row has. Lists per class or output are included if they have
+ * 2 to 1000 entries. The caller frees the text. Returns NULL if there is no memory. */
 char *clrnn_metrics_json(const struct clrnn_metrics *m);
 
 #endif

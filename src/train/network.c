@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Measures the connection between two ranks (processes) with messages sent by the functions that training uses.
+// Measures the connection between rank 0 and the last rank (processes), by the functions that training sends with.
 #include <math.h>
 #include <stdlib.h>
 

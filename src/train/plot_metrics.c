@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writes gnuplot's scripts for metrics.svg and confusion.svg.
+// Writes the gnuplot scripts that draw metrics.svg and confusion.svg.
 #include "train/plot_metrics.h"
 
 #include <jansson.h>

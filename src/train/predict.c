@@ -28,7 +28,7 @@ struct prediction {
     struct clrnn_labels *found; // [samples] if `decode`, else NULL
     struct clrnn_outputs to;
     bool per_step;
-    uint32_t T,  // steps per sample in the file
+    uint32_t T,  // output steps per sample; 1 unless `per_step`
         outputs; // outputs per step
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;

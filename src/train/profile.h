@@ -5,7 +5,7 @@
 
 #include "model/plan.h"
 
-// Number of plans whose times are added up. The plan cache holds more plans, so it has not destroyed these.
+// Number of plans whose times are added up. The plan cache holds at least 32 plans, so it has not destroyed these.
 #define PROFILE_PLANS 16u
 
 /** The most recently used training plans, the latest first. */

@@ -99,7 +99,7 @@ static struct entry *make_entries(char *const *path, size_t count)
     return entry;
 }
 
-// Checks whether a recording belongs to the training, validation or test set of the config.
+// Checks whether the recording with this key (struct entry) is in the training, validation or test set of the config.
 static bool is_of_another_set(const struct clrnn_config *config, const char *key)
 {
     const struct clrnn_source *const set[] = {&config->data.train, &config->data.valid, &config->data.test};
@@ -215,7 +215,7 @@ static enum clrnn_status read_files(struct clrnn_sequences *b, const struct clrn
 
     if (b->source->label_from && !b->rules->no_targets)
         TRY(read_labels(b, config, folder, files));
-    if (b->rules->names) { // names of a model: use only the columns, not the classes and means
+    if (b->rules->names) { // names as in training: use only the columns, not the classes and means
         columns = calloc(1, sizeof(*columns));
         for (size_t k = 0; columns && k < b->rules->names->columns.count && st == CLRNN_OK; k++) {
             st = clrnn_sequences_column(b, b->rules->names->columns.text[k]);

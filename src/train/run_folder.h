@@ -51,8 +51,8 @@ enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const cha
  * writes there; CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char *path, struct clrnn_run_folder *folder);
 /** clrnn_run_folder_begin begins a new run in a locked folder. If the folder holds an earlier run with a checkpoint,
- * the new run's files replace it only in clrnn_run_folder_publish. Otherwise publish does nothing. Errors:
- * CLRNN_ERR_DISK. */
+ * the new run's files replace it only in clrnn_run_folder_publish. Otherwise begin removes the earlier run's files, and
+ * publish does nothing. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *folder);
 enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *folder);
 /** Continues the run of a locked folder. Removes lines of metrics.jsonl that are newer than the checkpoint of `epochs`
@@ -89,8 +89,8 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *folder
                                            const struct clrnn_device_info *device,
                                            const struct clrnn_train_result *result);
 
-/** Reads the speeds from the summary.json of a finished run into *result. Used if a resumed run has nothing left to
- * do. */
+/** Reads the speeds, and whether steps ran as chains, from the summary.json of a finished run into *result. Used if a
+ * resumed run has nothing left to do. */
 void clrnn_run_folder_former(const struct clrnn_run_folder *folder, struct clrnn_train_result *result);
 
 #define CLRNN_MOST_CLASSES_DRAWN 60u // most classes that confusion.svg shows
@@ -107,11 +107,11 @@ struct clrnn_picture_counts {
 enum clrnn_status clrnn_plot(const struct clrnn_run_folder *folder, const struct clrnn_dataset *train,
                              const struct clrnn_picture_counts *confusion, struct clrnn_tfevents *events, int plot);
 
-/** Checks whether the learning-rate schedule of a run depends on train.epochs. Such a run cannot be resumed with more
- * epochs. */
+/** Checks whether the learning-rate schedule of a run depends on train.epochs. Such a run cannot be resumed with
+ * other train.epochs. */
 bool clrnn_epochs_shape_lr(const struct clrnn_config *config);
-/** Compares `before`, the config of a checkpoint, with `now`, the config given for resuming. Logs the changes and
- * returns CLRNN_ERR_CONFIG for a change that a resumed run must not make. Data paths are not compared. */
+/** Compares `before`, the config of a checkpoint, with `now`, the config given for resuming. Logs changes that are
+ * allowed. Returns CLRNN_ERR_CONFIG if there are others. Paths of data and of train.init are not compared. */
 enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *folder, const struct clrnn_config *before,
                                      const struct clrnn_config *now);
 #endif

@@ -2,10 +2,10 @@
 // Opens a folder for a run: decides whether a folder is a run's, locks it, and replaces an earlier run.
 //
 // A run's folder contains the file MARK. It is locked (flock) while a process writes there, and is never renamed. A run
-// that is to replace an earlier run first writes into the folder NEW, inside the run's folder. When it has trained at
-// least one step and written a checkpoint, NEW is renamed to READY. The earlier run's files that the new run does not
-// have are removed. Then READY is renamed to MOVING, and its files are moved into the run's folder. If a replacement is
-// interrupted, the next process that opens the folder completes it.
+// that is to replace an earlier run first writes into the folder NEW, inside the run's folder. When its training loop
+// has written a checkpoint, NEW is renamed to READY. The earlier run's files that the new run does not have are then
+// removed. READY is renamed to MOVING, and its files are moved into the run's folder. If a replacement is interrupted,
+// the next process that opens the folder completes it.
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -236,7 +236,8 @@ enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- taking a folder
 
-// Marks and locks the folder. Completes a replacement that a killed process began there.
+// Marks and locks the folder. If a process was killed there, completes a replacement that it began, and removes a run
+// that it did not publish.
 static enum clrnn_status take(struct clrnn_run_folder *f)
 {
     f->files = clrnn_format("%s", f->path);

@@ -69,7 +69,7 @@ static enum clrnn_status find_order(struct finder *f)
     return CLRNN_OK;
 }
 
-// Returns the end of the group that begins at index `first`.
+// Returns the index after the last row of the group that begins at index `first`.
 static size_t group_end(const struct finder *f, size_t first)
 {
     size_t end = first + 1;

@@ -15,9 +15,9 @@ struct clrnn_span {
 
 struct clrnn_series {
     uint32_t window, after, stride; // after: the horizon, the number of rows that follow a window and hold its targets
-    uint32_t samples, season;
-    bool sequences;  // each span is one sample; `window` is the length of the longest span
-    uint32_t *order; // [rows] the table's rows sorted by group, or NULL: as they are in the table
+    uint32_t samples, season;       // season: the source's, in rows, for naive predictions; 0: none
+    bool sequences;                 // each span is one sample; `window` is the length of the longest span
+    uint32_t *order;                // [rows] the table's rows sorted by group, or NULL: as they are in the table
     size_t count;
     struct clrnn_span *span; // [count] spans that hold at least one window
 };

@@ -16,11 +16,13 @@ struct clrnn_data_sets {
     uint64_t batches;                    // training steps of the first epoch, at least 1
 };
 
-/** Opens data.train and data.valid. Errors: as clrnn_dataset_open_named. */
+/** Opens data.train and data.valid. Call clrnn_data_sets_close after an error, too. Errors: as
+ * clrnn_dataset_open_named; CLRNN_ERR_CONFIG also if the batches of train.stateful differ in N. */
 enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                        enum clrnn_dataset_check check, struct clrnn_data_sets *data);
 void clrnn_data_sets_close(struct clrnn_data_sets *data);
-/** Computes mean and standard deviation of the training set, unless already done. CLRNN_ERR_MEMORY. */
+/** Computes mean and standard deviation of the training set, unless already done. Errors: CLRNN_ERR_MEMORY;
+ * CLRNN_ERR_DATA if a file was truncated. */
 enum clrnn_status clrnn_data_sets_moments(const struct clrnn_log *log, struct clrnn_data_sets *data);
 /** Makes a view of the first `count` samples of the run's first epoch, in the order of that epoch. `count` 0: as many
  * samples as one training batch. If the set has fewer samples, the view has all of them. Close the view before the
@@ -31,9 +33,9 @@ enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const
 
 /** Creates the config's model for the shape of `set`. Parameters are random or, if `init` is not NULL, are read from
  * the safetensors file `init` (`partial`: parameters missing there stay random). data.normalize and
- * data.normalize_targets use the moments of `data`, which may be NULL if the model is never run. In the model's config,
- * `weight: balanced` is replaced by weights computed from the training set's labels. Errors: as clrnn_model_create,
- * clrnn_model_init. */
+ * data.normalize_targets use the moments of `data`; if `data` is NULL, no moments are set. In the model's config,
+ * `weight: balanced` is replaced by weights computed from the labels of data->train or, without `data`, of `set`.
+ * Errors: as clrnn_model_create, clrnn_model_init. */
 enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct clrnn_config *config,
                                       const struct clrnn_dataset *set, const char *init, bool partial,
                                       struct clrnn_data_sets *data, struct clrnn_model **model);
@@ -51,7 +53,7 @@ struct clrnn_session_params {
     bool endless;                  // after the last batch, the next epoch begins
 };
 
-/** A function that the session calls instead of clrnn_plan_run, after clrnn_model_begin_step. */
+/** A function that a session without shards calls instead of clrnn_plan_run, after clrnn_model_begin_step. */
 typedef enum clrnn_status clrnn_session_hook(void *user, struct clrnn_plan *plan);
 
 /** Callers may read all members, but write only hook and user. */
@@ -65,8 +67,8 @@ struct clrnn_session {
     struct clrnn_shards *shards; // NULL: whole batches
     bool endless;
     uint64_t epoch,           // index of the current epoch
-        step;                 // training steps done
-    uint64_t batches;         // training steps per epoch of the scheduler
+        step;                 // training steps done by clrnn_session_step
+    uint64_t batches;         // training steps in an epoch, for the scheduler
     struct clrnn_plan *plan;  // plan of the pass queued last, owned by the feed; NULL: the epoch has ended
     uint32_t samples;         // samples in that pass's batch
     double weight;            // `samples` times the fraction of their time steps in this pass (train.bptt)
@@ -77,7 +79,7 @@ struct clrnn_session {
 
 /** The result of one or more passes. */
 struct clrnn_session_record {
-    double sum[RECORD_FIELDS]; // sum of the passes' records
+    double sum[RECORD_FIELDS]; // sum of the passes' records (cl/slots.h)
     double loss;               // mean; NaN if all labels are ignored, as in PyTorch
     double accuracy;           // NaN for a regression
     double grad_norm;          // norm before clipping; NaN in eval mode

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A step in shards. Of a batch of N samples, shard s of S has the samples from N s / S up to N (s + 1) / S. Its plan
+// A step in shards. Of a batch of N samples, shard s of S has samples N s / S to N (s + 1) / S - 1. The shard's plan
 // computes the gradient of the sum of its losses. The gradients are summed over all shards and divided by the sum of
 // RECORD_WEIGHT, which is summed along with them in the shards' records.
 #include "train/shards.h"
@@ -29,7 +29,7 @@ struct clrnn_shards {
     struct clrnn_buffer **grads;   // [end - begin] a shard's gradients between parts of its plan; NULL without `norms`
     uint32_t samples,              // samples in the last step's batch
         carried;                   // samples whose states `state` holds
-    size_t state_count;            // elements of `state`: one for each recurrent level
+    size_t state_count;            // elements of `state`: one for each level of each recurrent layer
     struct clrnn_carried *state;   // states of all samples; the model holds the states of one shard at a time
 };
 
@@ -152,7 +152,7 @@ static enum clrnn_status copy_of(struct clrnn_buffer *from, struct clrnn_buffer 
     return clrnn_buffer_copy(*copy, 0, from, 0, count);
 }
 
-// The first call copies the model's states into s->state: zeros, or the states of a checkpoint.
+// The first call copies the model's states into s->state: zeros, or the states of a checkpoint. Later calls do nothing.
 static enum clrnn_status keep_states(struct clrnn_shards *s)
 {
     const struct clrnn_model *m = s->model;
@@ -194,8 +194,8 @@ static enum clrnn_status move_states(const struct clrnn_shards *s, uint32_t firs
     return CLRNN_OK;
 }
 
-// In worker 0, writes the states of other workers' samples to `all`. In every worker, sets the states beyond the
-// batch's samples to 0.
+// Each worker except worker 0 sends the states of its samples. Worker 0 writes these states to `all`. In every worker,
+// sets the states beyond the batch's samples to 0. `values`: scratch memory.
 static enum clrnn_status gather(const struct clrnn_shards *s, struct clrnn_buffer *all, double *values)
 {
     const struct clrnn_worker *w = s->worker;
@@ -244,8 +244,8 @@ static uint32_t size_of(const struct clrnn_shards *s, uint32_t i)
     return first_of(s, s->samples, s->begin + i + 1) - first_of(s, s->samples, s->begin + i);
 }
 
-// Prepares this worker's shard i and its plan. A shard without samples has no plan. With carried states it still
-// prepares one if this worker has prepared none yet: this creates the memory for states, which gather() needs.
+// Prepares this worker's shard i and its plan. For a shard without samples, s->plan[i] becomes NULL. With carried
+// states, a plan is prepared even then if this worker has none yet: that creates the states, which gather() needs.
 static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
 {
     const struct clrnn_train_config *train = &s->model->config->train;

@@ -25,8 +25,9 @@ void clrnn_shards_destroy(struct clrnn_shards **shards);
 /** Starts an epoch of the feed, as clrnn_feed_start. */
 enum clrnn_status clrnn_shards_start(struct clrnn_shards *shards, uint64_t epoch, uint32_t step);
 
-/** Runs one training step on the feed's batch of `samples`. Its record is written to record slot `slot`. *plan becomes
- * the plan of this worker's last shard that has samples. Waits for the gradient, but not for the update. */
+/** Runs one training step on the feed's batch of `samples` samples. The step's record is written to slot `slot`. *plan
+ * becomes the plan of this worker's last shard that has samples; if no shard has samples, the plan of the update. Waits
+ * for the gradient, but not for the update. */
 enum clrnn_status clrnn_shards_step(struct clrnn_shards *shards, uint32_t samples, uint32_t slot,
                                     struct clrnn_plan **plan);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Models the time of a step on R ranks. Each rank computes its shards one after the other. A bucket of gradients is
-// final once the rank's last shard writes to it no more. It goes up the tree of ranks once it is final and the previous
-// bucket has gone up. Its sum then comes down the tree piece by piece, after the sum of the previous bucket. On each
-// level of the tree, rank 0 receives the bucket from one rank and sends the sum to one rank.
+// final once the rank's last shard writes to the bucket no more. A final bucket goes up the tree of ranks once the
+// previous bucket has gone up. Its sum then comes down the tree piece by piece, after the sum of the previous bucket.
+// On each level of the tree, rank 0 receives the bucket from one rank and sends the sum to one rank.
 #include "train/speedup.h"
 
 #include <math.h>

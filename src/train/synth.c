@@ -26,8 +26,8 @@
 #define SPREAD_WEIGHT 700 // weight of this noise in the last quarter of the informative features
 #define INFORMATIVE 20    // one in this many features is informative
 
-// Values of member b of struct clrnn_random, one for each use of random numbers. The lowest bit of b is added: 0 for
-// the training part, 1 for the test part. Member a is the sample or class.
+// Values of member b of struct clrnn_random, one for each use of random numbers. From DRAW_LABEL on, the part is added:
+// 0 training, 1 test. Member a is the sample or, for DRAW_SIGN, the latent number.
 enum { DRAW_PLACE = 0, DRAW_SIGN = 2, DRAW_LABEL = 4, DRAW_NOISE = 6, DRAW_LATENT = 8, DRAW_TASK = 10 };
 
 struct synth {
@@ -93,8 +93,9 @@ static void fill_noise(const struct synth *s, const struct clrnn_random *r)
     }
 }
 
-// Adds the latent numbers to the informative features. Two classes share one latent number, which is high in class 1
-// and low in class 0. With more classes each class has its own latent number, which is high in that class.
+// Adds the signal of the class to the informative features: a latent number, in the last quarter a noise whose spread
+// depends on the class. Two classes share one latent number, which is high in class 1 and low in class 0. With more
+// classes each class has its own latent number, which is high in that class.
 static void add_signal(const struct synth *s, const struct clrnn_random *r, uint32_t label)
 {
     const uint32_t linear = s->place_count - s->place_count / 4;
@@ -231,8 +232,8 @@ done:
 
 #define MARK ".clrnn-synth" // marks a folder in which the files that claim() names may be replaced
 
-// Refuses to replace files that clrnn synth did not write, and marks the folder. A link is judged by its target,
-// because the writer replaces the target.
+// Refuses a folder that has a non-empty file of these names but no mark, since clrnn synth did not write that file.
+// Otherwise marks the folder. Links are judged by their targets, because the writer replaces the target.
 static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
 {
     static const char *const names[] = {"X_train.npy", "y_train.npy", "X_test.npy", "y_test.npy"};

@@ -250,7 +250,8 @@ int clrnn_texts_compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-// Sorts the classes and renumbers the labels, which were numbered in order of first appearance.
+// Sorts classes that are texts, unless a model names them. Renumbers the labels: so far, classes are numbered in order
+// of first appearance.
 static enum clrnn_status sort_classes(struct loader *l)
 {
     struct clrnn_table *t = l->table;
@@ -330,7 +331,7 @@ static void check_numbers(const struct loader *l, size_t at)
                   l->wish->path, l->place[at].column, name_of(l, at));
 }
 
-// Drops features that have no name and only count the rows.
+// Drops features that have no name and only count the rows, but keeps at least one feature.
 static void drop_row_counts(struct loader *l)
 {
     struct clrnn_table *t = l->table;

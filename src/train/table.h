@@ -14,7 +14,7 @@ struct clrnn_table_wish {
     const char *path;
     const struct clrnn_names *names; // a trained model's columns and classes, which the file must match; or NULL
     bool classes;                    // the label is a class and may be text
-    bool targets;                    // a missing label or target column is an error
+    bool targets;                    // read the label or targets; a missing column of these is an error
     bool missing_targets;            // missing cells of targets stay NaN
     bool report;                     // log which columns are not used
     bool by_position;                // for a model without names: also keep columns that only count rows

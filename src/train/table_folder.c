@@ -36,8 +36,8 @@ static int is_table(const struct dirent *entry)
     return length > 6 && !strcmp(entry->d_name + length - 6, ".table");
 }
 
-// Adds the number of tables in the folder to *count and their bytes to *bytes. If `remove`, removes the tables and
-// counts only the removed ones.
+// Counts the tables in the folder: adds their number to *count and their bytes to *bytes. If `remove`, removes each
+// table and then counts it; a table that cannot be removed is an error.
 static enum clrnn_status visit(const struct clrnn_log *log, bool remove, size_t *count, uint64_t *bytes)
 {
     char *folder = clrnn_tables_folder();

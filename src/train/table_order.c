@@ -15,7 +15,7 @@
 #define FIRST_ROWS 1000u      // rows that are examined
 #define LEAST_ROWS 10u        // rows needed to judge their order
 #define LEAST_PAIRS 30u       // pairs of rows needed for a correlation
-#define ORDERED_SHARE 0.9     // fraction of dates not before the previous date, for dates in order
+#define ORDERED_SHARE 0.9     // dates are in order if at least this fraction is not before the previous date
 #define LEAST_CORRELATION 0.5 // correlation of neighbouring rows above which rows are a series
 
 // ---------------------------------------------------------------- detecting a column of times
@@ -107,7 +107,8 @@ static bool is_label(const struct clrnn_table *t, const char *name)
     return false;
 }
 
-// Returns the name of the first column that holds times in order, or NULL.
+// Returns the name of the first column that holds times in order: dates, or numbers that grow from row to row. NULL:
+// there is none. Labels and columns without a name do not count.
 static const char *find_time(const struct head *h, const struct clrnn_table *t)
 {
     for (size_t i = 0; i < h->columns; i++) {
@@ -127,7 +128,7 @@ static const char *find_time(const struct head *h, const struct clrnn_table *t)
 
 // Returns the correlation of a column with itself one row later: how well a row predicts the next row. With classes,
 // values are taken relative to the mean of their class, because a table sorted by class is no series. Returns NaN if
-// there are too few pairs of rows.
+// there are too few pairs of rows, or if all values equal the mean.
 static double correlation(const struct clrnn_table *t, size_t place, const double *mean, size_t classes)
 {
     const size_t rows = MIN2(t->rows, (size_t)FIRST_ROWS);

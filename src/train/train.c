@@ -93,7 +93,7 @@ static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_c
     return take_over(l, config);
 }
 
-// Makes validation count a confusion matrix, which is drawn as a picture.
+// Makes validation count a confusion matrix, which is drawn as a picture, unless there are too many classes to draw.
 static enum clrnn_status count_confusion(struct clrnn_loop *l)
 {
     struct clrnn_metrics *m = &l->metrics;
@@ -309,7 +309,7 @@ static enum clrnn_status follow(void *shards)
     return clrnn_shards_follow(shards);
 }
 
-// Trains. Rank 0 runs the loop. Other ranks, and the threads of further devices, repeat its steps
+// Trains. Rank 0 runs the loop. Other ranks, and the threads of further devices, repeat the steps of rank 0
 // (clrnn_shards_follow).
 static enum clrnn_status run(struct clrnn_loop *l)
 {

@@ -277,7 +277,7 @@ enum clrnn_status clrnn_tree_share(struct clrnn_tree *t, size_t piece, const str
                                    struct clrnn_transfer *transfer)
 {
     for (size_t i = 0; i < t->step_count; i++)
-        if (t->step[i].kind == SEND) // the broadcast below overwrites slot 0
+        if (t->step[i].kind == SEND) // a send may still read slot 0, which the broadcast below overwrites
             TRY(clrnn_transfer_finish(&t->step[i].transfer[piece]));
     return clrnn_transfer_begin(worker, CLRNN_MESSAGE_BROADCAST, 0, part_of(t, 0, piece),
                                 numbers_of(t, piece) * t->size, transfer);

@@ -11,7 +11,7 @@ typedef void clrnn_tree_sum(void *left, const void *right, size_t count);
 
 struct clrnn_tree;
 
-/** Each shard has a value: `count` numbers of `size` bytes. */
+/** Each shard has a value: `count` numbers of `size` bytes each. */
 struct clrnn_tree_params {
     uint32_t shards;
     size_t count, size;
@@ -41,9 +41,9 @@ enum clrnn_status clrnn_tree_total(struct clrnn_tree *tree, void **total);
 
 /** Returns the number of pieces. */
 size_t clrnn_tree_pieces(const struct clrnn_tree *tree);
-/** Posts the receives. May be called before the first shard. */
+/** Begins to receive all pieces of other workers' sums. May be called before the first shard. */
 enum clrnn_status clrnn_tree_begin(struct clrnn_tree *tree);
-/** Call it after the last shard: sums up a piece in worker 0. */
+/** Call it after the last shard: exchanges sums of a piece, so that worker 0 has the sum over all shards. */
 enum clrnn_status clrnn_tree_reduce(struct clrnn_tree *tree, size_t piece);
 /** Call it after clrnn_tree_reduce, possibly in another thread: begins to send worker 0's sums of the piece to all
  * workers, on the channel of `worker`. */

@@ -174,7 +174,7 @@ static enum clrnn_status measure_all(struct work *w, struct clrnn_device *device
     char *before, *after;
     enum clrnn_status st;
 
-    first.seconds = 0.4 * seconds; // the first call of each shape builds CLBlast's kernels
+    first.seconds = 0.4 * seconds; // so much because the first call of each shape builds CLBlast's kernels
     first.defaults_only = true;
     rest.restart = false;
     TRY(clrnn_tune_run(device, &first, w->shapes.shape, w->shapes.count));

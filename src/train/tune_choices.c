@@ -241,7 +241,8 @@ static unsigned best_of(const struct clrnn_choice *c, const struct clrnn_choice_
 }
 
 // Measures the standard and the seemingly better alternative again, in turn, since other processes may have slowed down
-// either. Keeps the smallest time of the standard and the largest time of the alternative.
+// either. Keeps the smallest time of the standard and the largest time of the alternative. Ends when the alternative is
+// not better any more.
 static enum clrnn_status measure_again(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                        struct clrnn_choice_ms *ms)
 {

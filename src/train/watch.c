@@ -22,12 +22,12 @@
 #define TINY_LR 1e-6         // lr below which weights are checked: about half an ulp of a weight of 16
 #define LAST_PART 0.8        // after this fraction of a run's steps, a tiny lr of a schedule is intended
 #define LARGE_UPDATE 0.2     // update / weight per step; healthy: 0.059, failed: from 0.105 on; doctor: 0.08
-#define FLAT_SHARE 0.98      // a loss from this fraction of idle_loss on is flat; healthy: 0.3; doctor: 0.97
+#define FLAT_SHARE 0.98      // a loss from this fraction of idle_loss on is flat; doctor: 0.97, healthy 0.3 there
 #define FLAT_EPOCHS 3u       // epochs before a run can count as flat
 #define FLAT_STEPS 100u      // steps before a run can count as flat
 #define FLAT_PART 0.4        // fraction of steps before a run can be flat; healthy runs leave a plateau by 0.3
 #define FLAT_PART_RISING 0.6 // the same if the lr begins low: healthy runs leave the plateau by 0.5
-#define FLAT_IN_A_ROW 2u     // consecutive flat epochs to warn; loss / idle_loss: 0.77 healthy, flat 0.99+
+#define FLAT_IN_A_ROW 2u     // consecutive flat epochs to warn; measured loss / idle_loss: healthy 0.77, flat 0.99+
 #define FLAT_ACCURACY 0.03   // a run this far above the accuracy of the best constant answer is not flat
 #define MOST_SAMPLED 16384u  // weights that are examined per matrix
 
@@ -48,8 +48,8 @@ static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_ki
 
 // ---------------------------------------------------------------- before the run
 
-// Computes loss and accuracy of the best constant answer. The loss stays NaN (unknown) if the config weights or smooths
-// it.
+// Computes loss and accuracy of the best constant answer. Both stay NaN (unknown) for regression and ctc. The loss also
+// stays NaN if the config weights or smooths it.
 static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn_dataset *train)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
@@ -208,8 +208,9 @@ static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
                                                    : CLRNN_FINDING_SCHEDULE_EXHAUSTED;
 }
 
-// Checks whether the lr can be judged now. Adam and RMSprop change a weight by about lr, whatever the gradient; the
-// steps of SGD depend on the gradient. A schedule that decays to a tiny lr at the end of the run is intended.
+// Returns whether weights must be read to check the lr: the lr is below TINY_LR and below half of the lr checked last.
+// SGD is not checked, because its updates depend on the gradient (updates of Adam and RMSprop are about lr). The end of
+// the run is not checked, because a schedule that decays to a tiny lr there is intended.
 static bool lr_may_be_lost(const struct clrnn_watch *w)
 {
     return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[lost_lr(w)] && w->steps &&
@@ -271,8 +272,8 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
-// Returns the loss of a model that has learnt nothing: the loss of the best constant answer or, if that is unknown, the
-// mean loss of the first steps. Returns NaN if both are unknown.
+// Returns the loss of a model that has learnt nothing: the loss of the best constant answer (mse: the variance of the
+// targets seen) or, if that is unknown, the mean loss of the first steps. Returns NaN if both are unknown.
 static double idle_loss(const struct clrnn_watch *w)
 {
     if (w->config->train.loss.kind == CLRNN_LOSS_MSE)

@@ -14,7 +14,7 @@ struct clrnn_watch {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     const char *folder;    // the run's folder, which holds config.yaml
-    uint64_t steps, total; // steps seen so far; steps of the whole run
+    uint64_t steps, total; // steps done so far, also before a resume; steps of the whole run
     double constant,       // loss of the best constant answer; NaN: unknown (mse: computed from the sums below)
         most;              // accuracy of the best constant answer; NaN: unknown
     // mse: sums over the targets seen

@@ -107,7 +107,7 @@ enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_d
     return CLRNN_OK;
 }
 
-// Tells all ranks how many workers each rank has.
+// Tells all ranks how many workers each rank has, and sets t->first: workers are numbered in order of their ranks.
 static enum clrnn_status number_workers(const struct clrnn_log *log, struct clrnn_team *t)
 {
     uint32_t *count = t->first + 1;
@@ -201,7 +201,7 @@ static bool is_error(enum clrnn_status status)
     return status != CLRNN_OK && status != CLRNN_INTERRUPTED;
 }
 
-// Ends all waits for messages in this process with `status`.
+// Ends all waits for messages in this process with `status`, or with the status of an earlier failure.
 static void fail(struct clrnn_team *t, enum clrnn_status status)
 {
     pthread_mutex_lock(&t->lock);

@@ -28,13 +28,13 @@ struct clrnn_worker {
 };
 
 /** Writes `device` and the `count` devices of `further` to `all`. Errors: CLRNN_ERR_ARG if there are too many devices,
- * or if two of them are the same. */
+ * or if a further device is NULL or occurs twice. */
 enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further, size_t count,
                                      struct clrnn_device *all[CLRNN_MOST_DEVICES]);
 
 /** Creates the team for `count` devices of this process, at most CLRNN_MOST_DEVICES. The devices must outlive the team.
- * All ranks must call it; their counts may differ. Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if MPI cannot serve several
- * threads. */
+ * All ranks must call it; their counts may differ. After an error, too, the caller must destroy *team. Errors:
+ * CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if `count` is above 1 and MPI cannot serve several threads; as clrnn_ranks_send. */
 enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices, uint32_t count,
                                     struct clrnn_team **team);
 void clrnn_team_destroy(struct clrnn_team **team);
@@ -50,7 +50,7 @@ typedef enum clrnn_status clrnn_team_work(void *user);
 
 /** Runs work(user[local]) in a new thread for each worker except the caller's. If one call returns an error, all waits
  * for messages in this process end with the same error. The first error is logged, at the latest by clrnn_team_join;
- * the message names the device if it was computing. Errors: CLRNN_ERR_MEMORY if no thread can be started;
+ * the message names the device if it was computing. Errors: CLRNN_ERR_MEMORY if a thread cannot be started;
  * clrnn_team_join must be called even then. */
 enum clrnn_status clrnn_team_start(struct clrnn_team *team, clrnn_team_work *work, void *const *user);
 /** Waits for the threads to end. If the caller's `status` is an error, ends their waits for messages first. Returns the

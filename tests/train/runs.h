@@ -31,8 +31,8 @@ struct told {
 
 /** Writes the files of two data sets: a, with S samples, for training, and b, with 21 samples, for validation. */
 void runs_data(const struct scratch *s);
-/** Trains the config in `text` into the folder `out` or, if `resume`, resumes the run in that folder. Checks that an
- * error is logged exactly once. CLRNN_FAILED (a training loss of NaN) is no error and must log none. */
+/** Trains the config in `text` into the folder `out` or, if `resume`, resumes the run in that folder. Checks that
+ * one error is logged if the run fails, else none. CLRNN_FAILED (a training loss of NaN) must log none, too. */
 enum clrnn_status runs_train(struct scratch *s, const char *text, const char *out, bool resume, struct told *told,
                              struct clrnn_train_result *result);
 /** Trains into the folder `out`. Fails the test unless the run returns CLRNN_OK. */

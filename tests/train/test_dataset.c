@@ -128,8 +128,8 @@ static void test_wrong_shapes(struct scratch *s)
     scratch_expect(s, "none.npy", NULL);
 }
 
-// Writes an x.npy of ones in which one element, at index `at`, has another value. The error message must name that
-// value and its place.
+// Writes an x.npy of ones in which one element, at index `at`, has another value. Callers check that the error message
+// names that value and its place.
 static void corrupt_x(struct scratch *s, size_t at, float value)
 {
     float x[N * T * C];

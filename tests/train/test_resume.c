@@ -18,8 +18,8 @@ static void ring(int number)
     alarmed = 1;
 }
 
-// Trains, or resumes a run, until a timer interrupts it after `seconds`, as Ctrl-C does. Callers choose times in the
-// middle of epochs, in validation and between epochs.
+// Trains, or resumes a run, until a timer interrupts it after `seconds`, as Ctrl-C does. The times are spread over the
+// run, so that they can fall into epochs, into validation and between epochs.
 static enum clrnn_status train_until(struct scratch *s, const char *text, const char *out, bool resume, double seconds)
 {
     const long us = (long)(1e6 * seconds) + 1;

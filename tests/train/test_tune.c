@@ -146,7 +146,7 @@ static void test_measured_and_honoured(struct scratch *s)
     }
     json_decref(root);
 
-    // Each variant that some choice has must be used when the file requests it, and must give the same loss.
+    // A variant that the file requests must give the same loss. With "steps", the kernel rnn_step_fwd must be used.
     for (size_t w = 0; w < ARRAY_SIZE(variant); w++) {
         if (!prefer(s, variant[w]))
             continue;

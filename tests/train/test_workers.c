@@ -12,7 +12,7 @@ struct part {
     uint32_t shards, piece; // piece: numbers per message; 0: all
     float total[ROUNDS][NUMBERS];
     uint32_t fails;       // number of the worker that fails in the second round; MOST: no worker
-    bool reduces;         // part of a worker's additional thread, on channel REDUCE
+    bool reduces;         // this is the part of an additional thread, on channel REDUCE
     struct part *further; // part of this worker's additional thread, or NULL
     enum clrnn_status status;
 };
@@ -25,8 +25,8 @@ static void add(void *left, const void *right, size_t count)
         ((float *)left)[i] += ((const float *)right)[i];
 }
 
-// Fills in the values of this worker's shards and sums them up over all workers. The float values make the sum depend
-// on the order of additions.
+// Fills in the values of this worker's shards and sums them up over all workers. The values are rounded floats, so that
+// another order of additions would give other bits.
 static enum clrnn_status sum_up(struct part *p, struct clrnn_tree *tree, uint32_t round)
 {
     const struct clrnn_worker *w = p->worker;
