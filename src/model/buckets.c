@@ -3,11 +3,11 @@
 //
 // Parameters lie in the order of the layers. Backward therefore completes the gradients at the end of the buffer first,
 // and the gradients of one layer at about the same time. So a bucket has whole layers, unless they are very large. If
-// the gradients exceed the wanted size, there are at least two buckets: one can go up the reduction tree while another
-// comes down.
+// the gradients exceed the wanted size, there are at least two buckets: one can go up the reduction tree (train/tree.h)
+// while another comes down.
 //
-// Backward completes the gradients of the lowest layer last, when no computation is left that could hide their
-// exchange. Some of these gradients are complete early: their buckets are exchanged first.
+// Backward completes the gradients of the lowest (first) layer last, when no computation is left that could hide their
+// exchange. All of these but weight_ih of a recurrent layer are complete early: their buckets are exchanged first.
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/log.h"
@@ -45,7 +45,9 @@ static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count
     return first;
 }
 
-// Returns the offset at which the bucket that ends before offset `end` must begin, to have about `count` numbers.
+// Returns the offset at which the bucket that ends before offset `end` begins: the last beginning of a layer with
+// which the bucket has at least `count` numbers, or 0. The first bucket, at the end of the buffer, may have fewer, so
+// that there are at least two buckets. No bucket has more than MOST * count numbers.
 static size_t begin_of(const struct clrnn_model *m, size_t end, size_t count, size_t align)
 {
     size_t first = layer_before(m, end, count);

@@ -73,8 +73,8 @@ enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, cons
                                   int first, int second, int *sum);
 
 /** Adds the backward ops of the forward ops [first, last), in reverse order. Skips a forward op unless its output
- * depends on a parameter or, with input_grad, on the batch's x. `dy` is the tensor with the gradient of the output
- * `y`. */
+ * depends on a parameter or, with input_grad, on the batch's x. `y` and `dy` are the tensor ids of the
+ * last layer's output and of its gradient. */
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int y, int dy);
 /** Adds the op for the norm of the model's gradients. */
 enum clrnn_status clrnn_build_norm(struct clrnn_build *b);

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "model/model.h"
 
-// Replaces *buffer by a buffer of `count` zeros, unless *buffer has at least `count` elements already.
+// Replaces *buffer by a buffer of `count` zeros, unless `count` is 0 or *buffer has that many elements.
 static enum clrnn_status fit(struct clrnn_model *m, size_t count, struct clrnn_buffer **buffer)
 {
     if (!count || (*buffer && clrnn_buffer_count(*buffer) >= count))

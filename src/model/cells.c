@@ -29,7 +29,8 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool vari
     return CLRNN_OK;
 }
 
-// Tensor ids of a level's initial and final states if the states are carried from run to run; else CLRNN_NONE.
+// Tensor ids of a level's initial and final states if the states are carried from run to run; else CLRNN_NONE. In modes
+// GRADIENT and EVAL the final states are not stored: hn and cn are CLRNN_NONE.
 struct states {
     int h0, c0, hn, cn;
 };
@@ -81,8 +82,8 @@ static uint32_t part_of(const struct clrnn_build *b)
     return b->train && part < b->T ? part : 0;
 }
 
-// Adds a tensor for the states [D, N, W] at the end of each part except the last (part_of). *kept is CLRNN_NONE if
-// there are no parts or W is 0.
+// Adds a tensor [(T - 1) / part, D, N, W] for the states at the end of each part of the sequence (part_of). The last
+// part is left out, because no part follows it. *kept is CLRNN_NONE if there are no parts or W is 0.
 static enum clrnn_status add_kept_state(struct clrnn_build *b, const char *what, uint32_t D, uint32_t W, int *kept)
 {
     const uint32_t part = part_of(b);
@@ -104,7 +105,7 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
 
     TRY(add_states(b, H, cell == CLRNN_CELL_LSTM ? H : 0, &states));
     TRY(clrnn_build_layer(b, CLRNN_OP_RNN_FWD, b->T, D * H, &op));
-    rows = b->T * N; // cannot overflow: clrnn_build_layer has added y, which has more elements
+    rows = b->T * N; // cannot overflow: clrnn_build_layer has added y, which has T * N * D * H elements
     if (keeps)
         TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL, DIMS(D, rows, clrnn_cell_reserve(cell) * H),
                                    &op->out[RNN_GATES]));

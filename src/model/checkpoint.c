@@ -359,7 +359,7 @@ static enum clrnn_status load_states(struct clrnn_model *m, const struct clrnn_s
     return CLRNN_OK;
 }
 
-// Checks that the counters fit each other: each epoch takes at least one step.
+// Checks that the counters fit each other: each epoch takes at least one step, and the best epoch is a finished one.
 static enum clrnn_status check_progress(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                         const struct counts *counts, const struct clrnn_progress_state *p)
 {

@@ -12,7 +12,7 @@ struct clrnn_progress_state {
     // Sums over the steps of the unfinished epoch.
     double loss_sum,     // loss of a step, times its weight
         weight_sum,      // weight of a step (struct clrnn_session)
-        correct,         // RECORD_CORRECT; for regression RECORD_ABS
+        correct,         // RECORD_CORRECT (cl/slots.h); for regression RECORD_ABS
         counted;         // RECORD_COUNT
     double last_lr,      // learning rate of the last training step
         last_norm;       // gradient norm of the last training step, before clipping
@@ -24,10 +24,11 @@ struct clrnn_progress_state {
     double seconds;      // training time so far
 };
 
-/** Writes weights, input.mean and input.std, target.mean and target.std, the optimiser's moments (optim.*), schedule,
- * counters, config and the names of the training table, atomically. Tensors are float32 (float64
- * on the device ref), except for target.* and loss.weight, which are always float64. `state` NULL: the state of the
- * training loop is left out. */
+/** Writes weights, input.mean, input.std, target.mean, target.std, loss.weight (balanced), the optimiser's moments
+ * (optim.*), schedule, counters, config and the names of the training data, atomically. In an unfinished epoch, also
+ * writes the carried states (optim.state.*). Tensors are float32 (float64 on the device ref), except for target.* and
+ * loss.weight, which are always float64. `state` NULL: the state of the training loop is left out. Errors: as
+ * clrnn_model_save. */
 enum clrnn_status clrnn_checkpoint_write(struct clrnn_model *model, const struct clrnn_progress_state *state,
                                          const char *path);
 

@@ -226,7 +226,8 @@ static enum clrnn_status check_layers(const struct check *c)
             return fail(c, layer_path(c, i, "proj_size", path), "is %u, expected less than hidden_size = %u",
                         layer->proj_size, layer->hidden_size);
         if (clrnn_layer_is_recurrent(layer) || clrnn_layer_nests(layer))
-            pooled = SIZE_MAX; // after a pool, a layer of this kind reads and returns a single step
+            // A recurrent layer reads what is pooled as one step; clrnn_network_shapes checks residual and concat.
+            pooled = SIZE_MAX;
         if ((clrnn_layer_pools(layer) || clrnn_layer_has_windows(layer)) && pooled != SIZE_MAX && !inside)
             return fail(c, layer_path(c, i, NULL, path), "needs time steps, but the %s in layer %zu leaves none",
                         clrnn_layer_word(config->layer[pooled].kind), clrnn_layer_place(config, pooled));
@@ -319,7 +320,7 @@ static enum clrnn_status check_states(const struct check *c)
                         "trains on each piece, but the %s in layer %s predicts once a sequence; take "
                         "one of them out",
                         clrnn_layer_word(layer->kind), clrnn_layer_path(c->config, i, path, sizeof(path)));
-        // stateful alone does not divide sequences: pools and windows see all steps of a sequence
+        // stateful alone does not divide sequences: pools and windows see all steps. Only bidirectional does not fit.
         if (t->bptt ? !clrnn_layer_is_causal(layer) : layer->bidirectional)
             return fail(c, key,
                         "carries states from one piece to the next, but layer %s (%s%s) reads steps that "

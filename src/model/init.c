@@ -70,8 +70,8 @@ static enum clrnn_status fail(const struct clrnn_model *m, size_t layer, const c
                        clrnn_layer_label(m->config, layer, label, sizeof(label)), name, what);
 }
 
-// Sets the initialiser of the layer's parameters with the name `name`. It is an error if the layer has no such
-// parameter.
+// Sets the initialiser of the layer's parameters with the name `name`; "bias" also means bias_ih and bias_hh. It is an
+// error if the layer has no such parameter.
 static enum clrnn_status set_named(struct clrnn_model *m, size_t layer, const char *name,
                                    const struct clrnn_initializer *initializer)
 {
@@ -129,7 +129,7 @@ enum clrnn_status clrnn_model_choose_init(struct clrnn_model *m, size_t layer)
 
     for (size_t i = s->first_entry; i < s->first_entry + s->entry_count; i++) {
         struct clrnn_entry *e = &m->entry[i];
-        // The gains and the shift of a layer-normalised cell take only an initialiser under their own name.
+        // The gains and the shift of a layer-normalised cell take only an initialiser under their own name, not `all`.
         const bool gain = starts(e, "gamma_") || is_named(e, "beta_c");
 
         if (e->param.trained && m->config->init_keras)

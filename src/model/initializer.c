@@ -7,7 +7,7 @@
 #include "base/words.h"
 #include "model/options.h"
 
-// The names of the initialisers. Those without numbers come first.
+// The names of the initialisers. CONSTANT has none, because a config writes its number.
 static const struct {
     const char *word;
     enum clrnn_initializer_kind kind;

@@ -32,7 +32,7 @@ struct clrnn_entry {
     double forget_bias;
 };
 
-#define CLRNN_RECORD_SLOTS 1024
+#define CLRNN_RECORD_SLOTS 1024 // number of records (RECORD_... in cl/slots.h) in the buffer `records`
 
 /** The states of a recurrent level (one of the num_layers of a layer) that train.bptt and train.stateful carry from one
  * run of a plan to the next. */
@@ -48,7 +48,7 @@ struct clrnn_bucket {
 };
 
 struct clrnn_layer_shape; // network.h
-struct clrnn_stage;       // step.c: staging buffers for batches from the caller
+struct clrnn_stage;       // step.c: plans, and staging buffers for batches from the caller
 
 struct clrnn_model {
     struct clrnn_device *device;
@@ -76,7 +76,7 @@ struct clrnn_model {
     // Inputs LOSS_WEIGHT and LOSS_LABEL_WEIGHT of the loss, or NULL.
     struct clrnn_buffer *loss_weight, *label_weight;
     struct clrnn_buffer *input_mean, *input_std; // REAL [C] or NULL
-    struct clrnn_names *names;                   // of the columns and classes of the training table, or NULL
+    struct clrnn_names *names;                   // of the columns and classes of the training data, or NULL
     double *target_mean, *target_std;            // [targets] each, or NULL; in one block of memory
     // Input LOSS_SCALE of the loss; NULL without target_mean and target_std.
     struct clrnn_buffer *target_scale;
@@ -117,18 +117,18 @@ enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
 enum clrnn_status clrnn_model_choose_init(struct clrnn_model *model, size_t layer);
 /** Allocates the device buffers of a model and sets them to zero. */
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
-/** Draws the initial values of the parameters. A model that is read from a file does not need them. */
+/** Sets the initial values of parameters and running statistics. A model read from a file does not need them. */
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 
 /** Whether any layer changes the number of time steps: conv1d, max_pool1d and avg_pool1d may. */
 bool clrnn_model_changes_steps(const struct clrnn_model *model);
 /** Ensures that model->carried[level] has memory for the states of `samples` samples: P features of h, and H features
- * of the cell state (0: the level has no cell state). */
+ * of the cell state (0: the level has no cell state). Zeros replace states for which the memory was too small. */
 enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P, uint32_t H);
 
 /** Divides the flat gradients into buckets of at least `bytes` bytes, counted as float32; 0: one bucket. The first
- * bucket and those of the lowest layer may be smaller. SHARD plans that are created afterwards find
- * out after which launch each bucket is final. Errors: CLRNN_ERR_MEMORY. */
+ * bucket (the end of the gradients) and those of the lowest layer may be smaller. SHARD plans that are created
+ * afterwards find out after which launch each bucket is final. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_model_cut(struct clrnn_model *model, uint64_t bytes);
 /** Removes the buckets. */
 void clrnn_model_uncut(struct clrnn_model *model);
@@ -145,8 +145,8 @@ const char *clrnn_moment_word(int k);
 enum clrnn_status clrnn_model_copy_values(struct clrnn_model *to, struct clrnn_model *from);
 
 /** Queues writes of the counters of the next step (COUNTER_... in cl/slots.h) and, if `training`, of the optimiser's
- * hyperparameters. COUNTER_STEP is model->steps. `slot` is the index, below CLRNN_RECORD_SLOTS, of the record that the
- * step writes. Does not wait for the device. */
+ * hyperparameters. COUNTER_STEP is model->steps. `slot` is the index, below CLRNN_RECORD_SLOTS, of the record
+ * (cl/slots.h) that the step writes. Does not wait for the device. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
 /** Steps the config's scheduler, if there is one. `metric` is for reduce_lr_on_plateau. Returns false if one_cycle_lr

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a model stores of the table (CSV) that it was trained on: names of columns and classes, and the values that
-// replace missing cells.
+// What a model stores of the tables (CSV) or .ts file that it was trained on: names of columns and classes, and the
+// values that replace missing cells.
 #ifndef CLRNN_SRC_MODEL_NAMES_H
 #define CLRNN_SRC_MODEL_NAMES_H
 

@@ -122,7 +122,7 @@ void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32
 }
 
 // Whether the layers [first, end) are a valid list, or the valid branches of a concat. `branches` is the number of the
-// concat's branches, or 1 for a list. `depth` is the number of layers around the list or the branches.
+// concat's branches, or 1 for a list. `depth` is the number of layers that contain the list or the branches.
 static bool list_fits(const struct clrnn_config *config, size_t first, size_t end, uint32_t branches, unsigned depth)
 {
     uint32_t branch = 0;

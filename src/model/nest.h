@@ -15,7 +15,7 @@ bool clrnn_layer_nests(const struct clrnn_layer *layer);
 /** Returns the index just after the layer and all layers inside it. The next layer of the same list, if there is one,
  * has this index. */
 size_t clrnn_layer_end(const struct clrnn_config *config, size_t index);
-/** Returns the index of the residual or concat directly around the layer. SIZE_MAX: the layer is directly in
+/** Returns the index of the residual or concat that directly contains the layer. SIZE_MAX: the layer is directly in
  * model.layers. */
 size_t clrnn_layer_parent(const struct clrnn_config *config, size_t index);
 /** Returns the index of the layer before this one in the same list, or SIZE_MAX. */

@@ -11,18 +11,19 @@
 struct clrnn_layer_shape {
     uint32_t in, out;                // features of input and output; `in` of an embedding is 0
     bool steps;                      // its input has a time axis
-    uint32_t D;                      // directions of a recurrent layer, or of one directly before a pool; otherwise 0
+    uint32_t D;                      // directions of a recurrent layer, or of the one directly before this pool; else 0
     uint32_t stream;                 // number of the layer's first dropout among all dropouts of the model
     size_t first_entry, entry_count; // its entries in model->entry
 };
 
 /** Prints "config.yaml:7: layers[2] (linear fc7)" into `text`; returns `text`. */
 const char *clrnn_layer_label(const struct clrnn_config *config, size_t index, char *text, size_t size);
-/** Prints the position of the layer in its list, after the positions of the layers around it, such as "2.1", into
- * `text`; returns `text`. */
+/** Prints where the layer is in the config, such as "2.1", into `text`; returns `text`. First come the positions of the
+ * residual and concat layers that contain the layer, then its position in its own list. In a concat, the index of the
+ * branch precedes the position. */
 const char *clrnn_layer_path(const struct clrnn_config *config, size_t index, char *text, size_t size);
-/** Prints the layer's prefix in a state dict into `text`: its name, or its position if it has none, after the prefixes
- * of the layers around it. Returns `text`. */
+/** Prints the layer's prefix in a state dict into `text`, as clrnn_layer_path, but with the name in place of the
+ * position for each layer that has a name. Returns `text`. */
 const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, char *text, size_t size);
 
 /** Returns the cell of a recurrent layer of this kind. */
@@ -36,13 +37,14 @@ enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct
                                        uint32_t *outputs, bool *per_step);
 
 /** Adds all ops of a plan to the graph: feed, forward and, depending on the mode, loss, backward, gradient norm and
- * optimiser. *output is the tensor id of the last layer's output, *output_steps its number of time steps. */
+ * optimiser. *output is the tensor id of the last layer's output, *output_steps its number of time steps; in
+ * mode UPDATE, CLRNN_NONE and 0. */
 enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct clrnn_plan_params *params,
                                       struct clrnn_graph *graph, int *output, uint32_t *output_steps);
 
 /** Whether the optimiser (sgd, rmsprop) needs a momentum buffer: momentum is set, or a scheduler sets it. */
 bool clrnn_uses_momentum(const struct clrnn_train_config *train);
 
-/** Frees the staging buffers of clrnn_model_step and clrnn_model_predict. */
+/** Frees the plans and staging buffers of clrnn_model_step, clrnn_model_evaluate and clrnn_model_predict. */
 void clrnn_stage_destroy(struct clrnn_stage **stage);
 #endif

@@ -52,7 +52,7 @@ struct clrnn_option {
     bool whole_list;              // lists: whole numbers only
     bool quiet;                   // left out when the config is written, if the value is null
     size_t offset, second, third; // byte offsets in the group's struct
-    const char *def;              // the default as YAML; NULL: the key is required, or is a group
+    const char *def;              // the default as YAML; NULL: there is none, and the key is required
     // For integers, and for numbers without null_flag: the number that null stands for. For other values: "", if null
     // is allowed. NULL: null is not allowed.
     const char *null;
@@ -109,15 +109,15 @@ bool clrnn_options_default(const struct clrnn_option_group *group, void *object)
 void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind);
 
 /** Reads the value of one option into the struct `object`. Errors, which are not logged: CLRNN_ERR_CONFIG, with the
- * reason in `wrong` ("is 2, expected a number from 0 to 1"); CLRNN_ERR_MEMORY. Not for the types GROUP, ONE_OF and
- * LAYERS. */
+ * reason in `wrong` ("is 2, expected a number from 0 to 1"); CLRNN_ERR_MEMORY. Not for the types GROUP, ONE_OF,
+ * LAYERS, INNER and BRANCHES. */
 enum clrnn_status clrnn_option_read(const struct clrnn_option *option, const struct clrnn_node *value, void *object,
                                     char *wrong, size_t wrong_size);
 
 /** Returns a new scalar node with the escaped text (base/text.h). NULL: out of memory. */
 struct clrnn_node *clrnn_option_write_text(const char *text);
 /** Returns the option's value in the struct `object` as a new node, which reads back as the same value. NULL: out of
- * memory. Not for the types GROUP, ONE_OF and LAYERS. */
+ * memory. Not for the types GROUP, ONE_OF, LAYERS, INNER and BRANCHES. */
 struct clrnn_node *clrnn_option_write(const struct clrnn_option *option, const void *object);
 /** Whether the option's value in the struct `object` is the one that null stands for. */
 bool clrnn_option_is_null(const struct clrnn_option *option, const void *object);

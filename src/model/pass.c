@@ -16,8 +16,8 @@ enum { MOST_FREE = 32 }; // most unused passes that are kept for later inputs of
 
 // ---------------------------------------------------------------- graph
 
-// A kind of recurrent op, and its slots of dx, of the states h0 and hn, and of their gradients. For lstm, the slot of
-// c0 follows that of h0, and so on for the other state and for the gradients.
+// A kind of recurrent op, and its slots of dx, of the states h0 and hn, and of their gradients. The slots of c0, cn,
+// dcn and dc0 (lstm) directly follow those of h0, hn, dhn and dh0.
 struct slots {
     enum clrnn_op_kind forward, backward;
     int h0, hn,       // slots of the forward op

@@ -30,8 +30,8 @@ struct clrnn_recurrent {
     uint64_t clock; // counts the uses of passes, to find the least recently used one
 };
 
-/** The lists of launches of a pass. PASS_BACKWARD is backward without gradients of hn and cn; it reads dy in place.
- * PASS_BACKWARD_FINAL is backward with these gradients; it adds the gradient of hn to a copy of dy. */
+/** The lists of launches of a pass. PASS_BACKWARD is backward without lengths and without gradients of hn and cn; it
+ * reads dy in place. PASS_BACKWARD_FINAL is for all other cases; it adds the gradient of hn to a copy of dy. */
 enum clrnn_pass_list { PASS_FORWARD, PASS_BACKWARD, PASS_BACKWARD_FINAL, PASS_LISTS };
 
 struct clrnn_layer_pass {

@@ -106,7 +106,8 @@ static enum clrnn_status make_launches(struct clrnn_plan *p)
     return CLRNN_OK;
 }
 
-// Finds after which launch each bucket of gradients is final, and lets a run of the plan stop there.
+// Finds after which launch each bucket of gradients is final, and which launch is the first to use gradients. Lets a
+// run of the plan stop after the former and before the latter.
 static enum clrnn_status find_buckets(struct clrnn_plan *p)
 {
     const struct clrnn_model *m = p->model;

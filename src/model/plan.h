@@ -51,7 +51,7 @@ struct clrnn_plan_params {
     uint32_t carried;
     bool separate; // tensors do not share memory, so that each op can be checked by itself
     // SHARD: number of the arena, the memory that holds the plan's activations. Plans with the same number share one
-    // arena. Only plans with different numbers may run part by part in turn.
+    // arena. Only plans with different numbers may run part by part in turn. 0: the arena of all other plans.
     uint32_t arena;
     bool statistics; // SHARD: update the running statistics of batchnorms with sync: false
     bool input_grad; // also compute the gradient of the batch's x (not for tokens)
@@ -74,8 +74,9 @@ struct clrnn_plan {
     size_t gradients_begin, *bucket_end;
 };
 
-/** Creates a plan: builds the graph, places its tensors in memory, and makes the list of launches. Errors: as
- * clrnn_model_create and clrnn_launch_kernel. */
+/** Creates a plan: builds the graph, places its tensors in memory, and makes the list of launches. Errors:
+ * CLRNN_ERR_ARG and CLRNN_ERR_CONFIG if params->data does not fit the model or the plan's sizes; others as
+ * clrnn_launch_kernel. */
 enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrnn_plan_params *params,
                                     struct clrnn_plan **plan);
 void clrnn_plan_destroy(struct clrnn_plan **plan);
@@ -97,7 +98,8 @@ enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t first, siz
 size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op);
 
 /** Waits for the device and reads the last layer's output, with the batch as first dimension: [N, outputs] or, with an
- * output for each time step, [N, T, outputs]. */
+ * output for each time step, [N, output_steps, outputs]. If targets are standardised, converts the output to the units
+ * of the data. */
 enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out);
 
 /** Waits for the device and reads the model's records [first, first + count), RECORD_FIELDS doubles each

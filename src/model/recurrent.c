@@ -161,8 +161,8 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
     return clrnn_buffer_write_f32(layer->model->entry[index].value, 0, layer->param[index].count, values);
 }
 
-// Appends an element to layer->pending, for the token of one more transfer. Returns the address of the element. If
-// memory runs out, logs an error and returns NULL.
+// Appends an element to layer->pending, for the token (clrnn_buffer_write_async) of one more transfer. Returns the
+// address of the element. If memory runs out, logs an error and returns NULL.
 static uint64_t *next_token(struct clrnn_recurrent *layer)
 {
     if (ARRAY_GROW(layer->pending, layer->pending_count))
@@ -189,7 +189,7 @@ static enum clrnn_status begin_read(struct clrnn_recurrent *layer, struct clrnn_
     return token ? clrnn_buffer_read_async(from, first, count, to, token) : CLRNN_ERR_MEMORY;
 }
 
-// Waits for all queued transfers, even if `st` is an error. Returns the first error.
+// Waits for all queued transfers, even if `st` is an error. Returns `st` if it is an error, else the first error here.
 static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum clrnn_status st)
 {
     const enum clrnn_status flushed = clrnn_device_flush(layer->device);
@@ -292,7 +292,7 @@ static enum clrnn_status read_output(const struct clrnn_layer_pass *p, const str
     return CLRNN_OK;
 }
 
-// Uploads the input, runs forward and queues the reads of the outputs. *pass is the pass that ran.
+// Uploads changed weights and the input, runs forward and queues the reads of the outputs. *pass is the pass that ran.
 static enum clrnn_status run_forward(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
                                      const struct clrnn_layer_input *input, const struct clrnn_layer_output *output,
                                      struct clrnn_layer_pass **pass)
@@ -350,7 +350,8 @@ static enum clrnn_status check_gradients(const struct clrnn_layer_pass *p, const
     return CLRNN_OK;
 }
 
-// Queues the write of an output's gradient, or of zeros if `from` is NULL.
+// Writes the gradient of a final state, or zeros if `from` is NULL. The gradient begins at element `first` of `from`.
+// Does nothing if `to` is NULL.
 static enum clrnn_status write_gradient(struct clrnn_buffer *to, const float *from, size_t first)
 {
     if (!to)
@@ -396,8 +397,7 @@ static enum clrnn_status read_gradients(struct clrnn_layer_pass *p, const struct
 
 static enum clrnn_status run_backward(struct clrnn_layer_pass *pass, const struct clrnn_layer_gradients *gradients)
 {
-    // PASS_BACKWARD_FINAL also runs if there are lengths, because PASS_BACKWARD would use the values of dy in the
-    // padding.
+    // PASS_BACKWARD_FINAL also runs if there are lengths: unlike PASS_BACKWARD, it does not read dy in the padding.
     const bool final = gradients->dhn || gradients->dcn || pass->shape.lengths;
 
     TRY(take_weights(pass->layer, gradients->weights));

@@ -59,7 +59,7 @@ static double cosine(const struct clrnn_schedule *s, const struct clrnn_schedule
 {
     const double n = (double)s->count, T = c->T_max;
 
-    if (fmod(n - 1 - T, 2 * T) == 0) // the recurrence below would be 0 / 0
+    if (fmod(n - 1 - T, 2 * T) == 0) // the recurrence below would divide by 0
         return s->lr + (s->initial_lr - c->eta_min) * (1 - cos(M_PI / T)) / 2;
     return (1 + cos(M_PI * n / T)) / (1 + cos(M_PI * (n - 1) / T)) * (s->lr - c->eta_min) + c->eta_min;
 }

@@ -15,10 +15,12 @@ struct clrnn_schedule {
     double initial_lr;
 };
 
-/** Sets the initial state. `steps_per_epoch` is for one_cycle_lr without total_steps; 0: unknown. */
+/** Sets the initial state. `steps_per_epoch` is for one_cycle_lr whose config does not give the number of steps; 0:
+ * unknown. */
 void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch);
 
-/** Returns the largest learning rate of the whole run: max_lr of one_cycle_lr, else the optimiser's lr. */
+/** Returns max_lr of one_cycle_lr, else the optimiser's lr. It is the largest lr of the run, unless the scheduler's
+ * gamma exceeds 1. */
 double clrnn_schedule_peak(const struct clrnn_train_config *train);
 
 /** Does what scheduler.step() of PyTorch does. `metric` is for reduce_lr_on_plateau. Returns false where PyTorch raises

@@ -127,8 +127,8 @@ static enum clrnn_status check_time(const struct inference *w)
 static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn_layer *layer,
                                          struct clrnn_layer_shape *s)
 {
-    // A recurrent layer after a pool is allowed, since PyTorch reads such an input as one time step. The command `clrnn
-    // doctor` reports it.
+    // A recurrent layer after a pool is allowed, and reads one time step. The command `clrnn doctor` reports such
+    // layers.
     w->now.again = w->now.pool >= 0;
     TRY(check_width(w, "hidden_size", layer->hidden_size));
     if (layer->num_layers < 1 || layer->num_layers > 1024)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Prediction, one time step at a time. A copy of the model on the device ref runs a plan of one sample and one time
-// step. A state (struct clrnn_state) has the values that the recurrent levels carry from one step to the next.
+// step. A state (struct clrnn_state) has the values that the recurrent levels carry from one step to the next. A level
+// is one of a layer's num_layers.
 #include "clrnn/state.h"
 
 #include <inttypes.h>
@@ -135,7 +136,7 @@ static enum clrnn_status stepper_init(struct stepper *s, struct clrnn_model *m)
     return make_plan(s);
 }
 
-// Makes a new copy of the model if the original's weights have changed.
+// Makes a copy of the model if there is none, or if the original's weights have changed.
 static enum clrnn_status refresh(struct clrnn_state *state)
 {
     struct stepper *s = &state->stepper;

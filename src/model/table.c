@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-enum { MAX_TENSORS = 8192 }; // most parameter tensors, as doc/config.md says
+enum { MAX_TENSORS = 8192 }; // most entries, running statistics included; doc/config.md calls them parameter tensors
 
 const char *clrnn_moment_word(int k)
 {
@@ -40,14 +40,14 @@ static bool moment_used(const struct clrnn_train_config *train, int k)
     return false;
 }
 
-// ---------------------------------------------------------------- rows
+// ---------------------------------------------------------------- entries
 
 struct table {
     struct clrnn_model *m;
     size_t align_real, align_i32; // alignment of entries, in elements
     size_t state_count, batches_count;
     uint32_t layer;
-    bool begins; // the next entry is the first of a layer, or of a level of a recurrent layer
+    bool begins; // the next trained entry is the first of a layer, or of one of a recurrent layer's num_layers
     char prefix[512];
 };
 

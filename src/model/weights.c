@@ -134,8 +134,8 @@ static bool is_parameter(const struct clrnn_safetensors *file, const char *name)
            strncmp(name, CLRNN_OPTIM_PREFIX, strlen(CLRNN_OPTIM_PREFIX)) != 0;
 }
 
-// Compares the tensors of a file with the model's table (model->entry). Adds the tensors that do not fit to the lists,
-// and returns how many tensors fit.
+// Compares the tensors of a file with the model's table (model->entry). Adds the missing, extra and wrongly shaped
+// tensors to the lists, and returns how many tensors fit.
 static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensors *file, struct lists *l)
 {
     size_t fit = 0;

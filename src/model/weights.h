@@ -12,14 +12,14 @@
 #define CLRNN_TARGET_MEAN "target.mean"
 #define CLRNN_TARGET_STD "target.std"
 #define CLRNN_LOSS_WEIGHT "loss.weight" // class weights that were computed for `weight: balanced`
-#define CLRNN_OPTIM_PREFIX "optim."     // prefix: the optimiser's moments, and states that an unfinished epoch carries
+#define CLRNN_OPTIM_PREFIX "optim."     // prefix: the optimiser's moments, and recurrent states of an unfinished epoch
 #define CLRNN_FORMAT_KEY "clrnn.format" // metadata key, not a tensor: identifies a clRNN model file
 
 /** Whether the tensor `t` has this shape. */
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape);
 
-/** Copies a tensor of `file` into a REAL buffer, from element `first` of the buffer on. Errors: CLRNN_ERR_DATA if the
- * tensor has NaN or infinity. */
+/** Copies a tensor of `file` into a REAL buffer, from element `first` of the buffer on. Errors: CLRNN_ERR_DATA (the
+ * tensor has NaN or infinity, or the file has become shorter), CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                      const struct clrnn_safetensor *t, struct clrnn_buffer *buffer, size_t first);
 
@@ -27,12 +27,14 @@ enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clr
  * Without `partial`, the file must have them all in the right shapes (num_batches_tracked may be absent), and no
  * tensors besides these and those named above. If not, returns CLRNN_ERR_DATA, with one message that lists the missing,
  * extra and wrongly shaped tensors.
- * With `partial`, loads the tensors that fit, and a warning lists the others. Returns CLRNN_ERR_DATA only if no tensor
- * fits. */
+ * With `partial`, loads the tensors that fit, and a warning lists the others. If no tensor fits, returns
+ * CLRNN_ERR_DATA.
+ * Other errors: as clrnn_weights_load. */
 enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file, bool partial);
 
 /** Loads input.mean and input.std or, with `target`, target.mean and target.std. Loads them only if the model can use
- * them and the file has both in the right shape. Sets *found to whether both conditions hold. */
+ * them and the file has both in the right shape. Sets *found to whether both conditions hold. Errors: CLRNN_ERR_DATA if
+ * a value is not finite or a deviation is negative, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                              bool target, bool *found);
 

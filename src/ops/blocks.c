@@ -6,8 +6,8 @@
 #include "base/array.h"
 #include "ops/split.h"
 
-// Time steps in a block, for the CPU and the GPU form of kernels. In the GPU form each block takes a launch. One launch
-// is little work compared with GPU_STEPS recurrent steps.
+// Time steps in a block, for the CPU and the GPU form of kernels. In the GPU form each block takes a launch, so blocks
+// are long: GPU_STEPS recurrent steps take far longer than one more launch.
 enum { CPU_STEPS = 64, GPU_STEPS = 256 };
 
 uint32_t clrnn_block_steps(const struct clrnn_device *device)

@@ -23,11 +23,11 @@ uint32_t clrnn_block_steps(const struct clrnn_device *device);
 struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *launches, uint32_t d, uint32_t begin, uint32_t steps,
                                     uint32_t all, uint32_t N);
 
-/** Appends `count` multiplies (1 or 2) like clrnn_launch_gemm_batch. The blocks divide the rows of C. No sum depends on
- * how many rows C has. */
+/** Appends `count` multiplies (1 or 2) like clrnn_launch_gemm_batch. blocks [count] divide the rows of each C. No sum
+ * depends on how many rows C has. */
 enum clrnn_status clrnn_launch_gemm_rows(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
                                          const struct clrnn_blocks *blocks);
-/** As clrnn_launch_gemm_rows, but the blocks divide the dimension K, over which the multiply sums. The sum of each
+/** As clrnn_launch_gemm_rows, but blocks [count] divide the dimension K, over which each multiply sums. The sum of each
  * block is computed by itself and then added to C. */
 enum clrnn_status clrnn_launch_gemm_sum(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
                                         const struct clrnn_blocks *blocks);

@@ -16,7 +16,7 @@
 enum {
     CONV_X,
     CONV_LENGTHS,     // of x
-    CONV_NEW_LENGTHS, // of y, as WINDOW_LENGTHS computes them
+    CONV_NEW_LENGTHS, // of y, as WINDOW_LENGTHS (window.h) computes them
     CONV_WEIGHT,      // [O, C, kernel]
     CONV_BIAS,        // [O], or CLRNN_NONE
 };
@@ -27,7 +27,7 @@ enum { CONV_DX, CONV_DWEIGHT, CONV_DBIAS };
 struct clrnn_conv_attributes {
     uint32_t O, T_out;
     uint32_t kernel, stride, dilation;
-    uint32_t padding; // steps of zeros before the first step
+    uint32_t padding; // steps of zeros before the first step of a sample, and as many after its last step
 };
 
 #endif

@@ -46,8 +46,8 @@ enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_
 
 // ---------------------------------------------------------------- cost functions and op classes
 
-// Counts three additions of logarithms for each of the 2 L + 1 CTC states in each time step forward, and three more
-// backward. An addition of logarithms counts as 5 operations.
+// Counts 3 operations per class for the softmax. Counts three additions of logarithms for each of the 2 L + 1 CTC
+// states in each time step forward, and three more backward. An addition of logarithms counts as 5 operations.
 static double flops(const struct clrnn_op *op)
 {
     return (double)op->T * op->N * (3.0 * op->C + (op->out[CTC_DX] >= 0 ? 30.0 : 15.0) * (2.0 * op->ctc.L + 1));

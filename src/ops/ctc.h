@@ -30,7 +30,7 @@ enum {
 struct clrnn_ctc_attributes {
     uint32_t L, blank, slots;
     bool zero_infinity;
-    bool total; // as in struct clrnn_loss_attributes
+    bool total; // as in struct clrnn_loss_attributes (loss.h)
 };
 
 #endif

@@ -15,7 +15,7 @@
 
 // With FEED_MEAN, x becomes (x - mean) / std. Padding is set: x to 0, tokens to -1, class targets to INT32_MIN ("no
 // target"), real targets to 0. With FEED_COUNTER, the batch begins at step COUNTER_FIRST of the samples (train.bptt),
-// and the lengths that the op writes are the numbers of steps left from there on, at least 0.
+// and the lengths that the op writes are the numbers of steps left from there on, from 0 to T.
 enum {
     FEED_X,         // REAL [S, T_data, C], or I32 [S, T_data] tokens
     FEED_Y,         // I32 or REAL [S, targets] or [S, T_data or own_steps_data, targets]; CLRNN_NONE in prediction

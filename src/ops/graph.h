@@ -43,7 +43,7 @@ enum clrnn_status clrnn_graph_create(const struct clrnn_log *log, struct clrnn_g
 void clrnn_graph_destroy(struct clrnn_graph **graph);
 
 /** Adds a tensor of `ndim` dimensions, at most 4. `buffer` is retained; it is NULL for activations. *id is the index of
- * the new tensor. Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if the product of dims exceeds
+ * the new tensor. Errors: CLRNN_ERR_MEMORY; CLRNN_ERR_ARG if `ndim` is above 4, or the product of dims exceeds
  * 2^32 - 1. */
 enum clrnn_status clrnn_graph_tensor(struct clrnn_graph *graph, const char *name, enum clrnn_role role,
                                      enum clrnn_type type, unsigned ndim, const uint32_t *dims,
@@ -54,15 +54,15 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
                                  uint32_t N, uint32_t C, struct clrnn_op **op);
 
 /** Computes each activation's lifetime, places the activations in one arena (first fit, largest first, with the
- * device's alignment) and gives them sub-buffers of it. If *arena is too small, it is replaced by a larger buffer;
- * plans that already use the old one keep it. With `separate`, activations do not share memory, so that a check can
- * look at all of them after the run. */
+ * device's alignment) and gives them sub-buffers of it. If *arena is NULL or too small, it is replaced by a larger
+ * buffer; plans that already use the old one keep it. With `separate`, activations do not share memory, so that a check
+ * can look at all of them after the run. */
 enum clrnn_status clrnn_graph_place(struct clrnn_graph *graph, struct clrnn_device *device, bool separate,
                                     struct clrnn_buffer **arena);
 
 /** Leaves out the copy of a batch that FEED makes, if every op that reads the batch can gather the rows from the data
- * set itself. This needs real values without normalisation, one time step and no padding. Only recurrent layers (on a
- * device whose multiplies take row indices) and the loss can gather rows. Call it before clrnn_graph_place. */
+ * set itself. This needs real values without normalisation, one time step and no padding. Only the ops of rnn.h and the
+ * loss can gather rows, and only if clrnn_device_gathers is true. Call it before clrnn_graph_place. */
 void clrnn_graph_elide_copy(struct clrnn_graph *graph, const struct clrnn_device *device);
 
 /** Returns the buffer of the tensor in an input slot (clrnn_out: in an output slot). NULL: the slot is CLRNN_NONE, or

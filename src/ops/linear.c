@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Launches linear layers: a GEMM that also adds the bias and writes zeros to padding rows. Few outputs have kernels of
-// their own.
+// Launches linear layers: a GEMM, and a kernel that adds the bias and writes zeros to padding rows. Without lengths,
+// the GEMM may add the bias itself. Few outputs have kernels of their own.
 #include <stdio.h>
 
 #include "base/array.h"

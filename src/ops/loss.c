@@ -4,9 +4,11 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// MANY_CLASSES: if there are more classes, the work-items of a group compute a row together, on GPUs only.
-// CPU_NUMBERS: a block has at least about this many numbers, on CPUs.
-// GPU_ROWS: a block has at least this many rows, on GPUs, unless work-items compute a row together.
+// MANY_CLASSES: on GPUs, if there are more classes, the work-items of a group compute a row together.
+// CPU_NUMBERS: on CPUs, a block has at least about this many numbers. A row of fewer than 8 classes counts as 8
+// numbers, and so does each element of a loss on real targets.
+// GPU_ROWS: on GPUs, a block has at least this many rows (real targets: elements), unless work-items compute a row
+// together.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
 // Returns how the loss is divided among work-items: by rows for a loss on classes, by elements for a loss on real

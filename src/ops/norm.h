@@ -23,7 +23,7 @@
 enum {
     BATCHNORM_X, // [rows, C]
     BATCHNORM_LENGTHS,
-    BATCHNORM_WEIGHT, // [C] or CLRNN_NONE, as are the next three slots
+    BATCHNORM_WEIGHT, // [C] or CLRNN_NONE, as are the bias and the running statistics
     BATCHNORM_BIAS,
     BATCHNORM_RUNNING_MEAN,
     BATCHNORM_RUNNING_VAR,
@@ -47,10 +47,10 @@ enum {
 enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
 
 // With train.shards, a batch is divided into shards. A batchnorm with sync: true then uses the statistics of the whole
-// batch. For each shard it has two ops in forward and two in backward. Between the two, the host sums the results of
-// the first op over all shards.
-// Forward: BATCHNORM_MOMENTS computes moments of the shard's valid rows. Then BATCHNORM_FWD without batch_stats reads
-// mean and variance of the whole batch as running statistics.
+// batch. For each shard it has two ops in forward and two in backward. Between the two, the host combines the results
+// of the first op over all shards (clrnn_plan_part_end).
+// Forward: BATCHNORM_MOMENTS computes moments of the shard's valid rows. The host replaces them by those of the whole
+// batch. Then BATCHNORM_FWD without batch_stats reads the mean and the variance as running statistics.
 // Backward: BATCHNORM_BWD has no DX and computes sums over the shard. Then BATCHNORM_SPREAD computes dx from the means
 // of these sums over the whole batch.
 enum { MOMENTS_X, MOMENTS_LENGTHS };

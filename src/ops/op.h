@@ -8,9 +8,10 @@
 // gru 3, lstm 4), V vocabulary size, S samples of a data set. All tensors are row-major. Inside a plan, sequences are
 // TIME-MAJOR: [T, N, C], where row r = t * N + n is time step t of sample n. In shapes, "rows" means T * N.
 //
-// The input lengths [N] I32, each from 1 to T, marks padding: step t of sample n is padding if
-// t >= lengths[n]. Without lengths there is no padding. Padding is ignored: outputs and gradients there are exactly 0,
-// and input values there, which may be NaN, do not change any result.
+// The input `lengths` [N] I32 marks padding: step t of sample n is padding if t >= lengths[n]. A length is from 1 to T;
+// with train.bptt it is 0 if the sample ended in an earlier piece. Without lengths there is no padding. Padding is
+// ignored: outputs and gradients there are exactly 0, and input values there, which may be NaN, do not change any
+// result.
 //
 // A slot is an index into in[] or out[] of an op, such as RNN_X. Each slot holds the number of a tensor of the graph.
 // An op overwrites the tensors in its output slots. It also reads those that are marked "updated"; no other tensor may
@@ -109,7 +110,7 @@ static inline struct clrnn_cost clrnn_cost_of(double numbers, double flops, doub
 }
 
 /** Appends the launches of an op on an OpenCL device. The graph's tensors must already have buffers
- * (clrnn_graph_place). Errors: as clrnn_launch_kernel. */
+ * (clrnn_graph_place). Errors: as clrnn_launch_kernel; CLRNN_ERR_ARG also if the op kind is unknown. */
 enum clrnn_status clrnn_op_launch(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                   const struct clrnn_op *op);
 

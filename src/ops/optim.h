@@ -24,9 +24,9 @@ enum {
 
 // OPTIM: with clip_max_norm > 0, gradients are multiplied by min(1, clip_max_norm / (norm + 1e-6)) before the update.
 // Without clipping, OPTIM itself computes the norm, as GRAD_NORM does.
-// The moments of sgd: M is the momentum buffer.
+// The moments of sgd: M is the momentum buffer (if the attribute `momentum` is set).
 // Of adam and adamw: M is the first moment, V the second moment, VMAX the maximum of V (if amsgrad).
-// Of rmsprop: M is the momentum buffer (if momentum > 0), V the average of squares, VMAX the average of gradients (if
+// Of rmsprop: M is the momentum buffer (if `momentum`), V the average of squares, VMAX the average of gradients (if
 // centered).
 enum {
     OPTIM_GRADS,

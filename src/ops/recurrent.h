@@ -41,9 +41,9 @@ enum {
     RECURRENT_HIDDEN, // [D, rows, G*H]: W_hh h; with layer_norm its normalised values
     // [D, rows, 4]: 1 / deviation of W_ih x, 1 / deviation of W_hh h, mean of the cell, 1 / deviation of the cell.
     RECURRENT_STATS,
-    RECURRENT_GATES, // [D, rows, 4*H] after activation; lstm: i f g o; gru: r z n and W_hn h + b_hn
+    RECURRENT_GATES, // [D, rows, 4*H] after activation, not for rnn; lstm: i f g o; gru: r z n and W_hn h + b_hn
     RECURRENT_CELL,  // [D, rows, H], lstm
-    RECURRENT_WIDE,  // [D, rows, H]: h before the projection
+    RECURRENT_WIDE,  // [D, rows, H]: h before the projection, only with proj_size
     RECURRENT_HN,
     RECURRENT_CN,
     RECURRENT_KEPT_H, // [parts - 1, D, N, P]: as kept_h in rnn.h
@@ -79,8 +79,9 @@ struct clrnn_recurrent_attributes {
     struct clrnn_rnn_attributes rnn;
     bool layer_norm;
     uint32_t P;
-    // Probability of dropout of h where h enters the gates. One mask [N, P] serves all steps. Its element
-    // (n, i) is drawn from random number n * P + i of the random-number stream `stream`; direction d uses stream + d.
+    // Probability of dropout of h where h enters the gates. One mask [N, P] serves all steps. Its element (n, i) is
+    // drawn from random number n * P + i as in dropout.h, where b is stream + d for direction d. The number n is that
+    // of the sample in the whole batch (COUNTER_SAMPLE).
     double p;
     uint32_t stream;
 };

@@ -27,8 +27,8 @@ struct clrnn_recurrent_direction {
     struct clrnn_buffer *dy, *dx; // backward
     // `begin` and `state`: see cl/recurrent.cl
     struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn;
-    // The buffers have T time steps, of which [low, low + steps) are to be computed. They are a part of the sequence
-    // (struct clrnn_rnn_part) or the whole sequence.
+    // The buffers have T time steps, of which [low, low + steps) are to be computed. These steps are a part of the
+    // sequence (struct clrnn_rnn_part) or the whole sequence.
     // whole: number of steps of the whole sequence.
     // offset: step t of the buffers is step t + offset of x, dy and lengths.
     uint32_t whole, low, steps, offset;
@@ -69,16 +69,16 @@ static inline uint32_t clrnn_recurrent_columns(const struct clrnn_recurrent_dire
     return r->G * r->H;
 }
 
-/** Returns a layer's sizes and buffers, with only the fields that do not depend on the direction. clrnn_recurrent_take
- * sets the other fields, for direction d. */
+/** Returns a layer's sizes, and the input buffers that forward and backward share. clrnn_recurrent_take sets d and the
+ * weights and gradients of direction d. The caller sets the other buffers. */
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op,
                                                        struct clrnn_recurrent_packed *packed);
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
 
 /** Returns the number of the first time step to compute, counted from 0 among the steps of the buffers. The order is
- * that of the direction's forward pass or, with `backward`, of its backward pass. The number is 0 or 1 in a part of the
- * sequence, and 0 in a whole sequence. */
+ * that of the direction's forward pass or, with `backward`, of its backward pass. The number is 1 if the buffers have
+ * a step before the part in that order (struct clrnn_rnn_part); otherwise it is 0. */
 uint32_t clrnn_recurrent_first(const struct clrnn_recurrent_direction *r, bool backward);
 
 /** Allocates scratch memory for the activations that have no buffer: for one part if the layer works in parts
@@ -92,8 +92,8 @@ uint32_t clrnn_recurrent_parts(const struct clrnn_recurrent_direction *r);
 
 /** Computes the dropout mask, and W_hh times the initial state. Must be called before a direction's first step. */
 enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
-/** Runs forward through the steps of part k, from the state that was kept at the end of part k - 1. `dropped`: scratch
- * memory [N, P]; NULL: no dropout. */
+/** Runs forward through the steps of part k, from the state that was kept at the end of part k - 1 (part 0: from the
+ * initial state). `dropped`: scratch memory [N, P]; NULL: no dropout. */
 enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l, const struct clrnn_recurrent_direction *p,
                                              const struct clrnn_rnn_part *part, uint32_t k,
                                              struct clrnn_buffer *dropped);

@@ -165,8 +165,9 @@ static double fwd_flops(const struct clrnn_op *op)
     return (2.0 * op->C + 2.0 * op->rnn.H + 8) * rows * gates * op->rnn.D;
 }
 
-// Counts the matrix products. Those for dx and for dweight_ih each take as many operations as the forward product of
-// the input. Those for dh and for dweight_hh each take as many as the forward product of the hidden state.
+// Counts the matrix products, and 16 operations per gate and unit. The products for dx and for dweight_ih each take as
+// many operations as the forward product of the input. Those for dh and for dweight_hh each take as many as the forward
+// product of the hidden state. With parts, backward also runs forward again.
 static double bwd_flops(const struct clrnn_op *op)
 {
     const double rows = (double)op->T * op->N, gates = (double)clrnn_cell_gates(op->rnn.cell) * op->rnn.H;

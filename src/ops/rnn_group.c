@@ -92,7 +92,7 @@ static void divide_registers(uint32_t left, struct tiling *c)
 }
 
 // Sets the tiling for `rows` batch rows per work-group. Returns false if registers or local memory do not suffice, or
-// if the driver does not allow so many loop iterations.
+// if the driver does not allow so many loop iterations. A single row may take up to twice the registers.
 static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t rows, struct tiling *c)
 {
     const struct clrnn_device *device = clrnn_launches_device(l);

@@ -7,8 +7,8 @@
 // How the work of a layer is divided on a CPU. A tile is `tile` vectors of `width` hidden units. A work-item computes a
 // tile for one stripe of batch rows after the other; see cl/rnn_tile.h.
 struct tiling {
-    // slots: vectors of accumulators for a row of a tile.
-    // vectors: vectors of weights in a tile for each row of the packed weights; the kernels call it P.
+    // slots: vectors of accumulators in memory for a batch row and a tile.
+    // vectors: vectors in a tile's part of each row of the packed weights; the kernels call it P.
     uint32_t width, tile, slots, vectors;
     // tiles: number of tiles.
     // rows: most batch rows of a stripe.
@@ -63,8 +63,9 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     t->items = clrnn_divide_up(r->N, t->item_rows);
 }
 
-// Returns the tiling of forward or backward. The accumulators of a tile must fit in the vector registers. They take up
-// to 24 of the 32 registers of 512 bits. For shorter vectors 16 registers are assumed, of which they take up to 12.
+// Returns the tiling of forward or backward. The accumulators, rows * vectors, must fit in the vector registers. They
+// take up to 24 of the 32 registers of 512 bits. For shorter vectors 16 registers are assumed, of which they take up to
+// 12.
 static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward)
 {
     struct tiling t = {.width = clrnn_rnn_width(l)};
@@ -123,8 +124,8 @@ static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct 
 }
 
 // Whether to fuse the multiply of the input into the kernel, which avoids storing gates before their activation. The
-// kernel then reads the input weights in every time step. So either all weights must fit in the second-level cache, or
-// a work-item needs enough rows: while it computes them, it prefetches the weights of the next tile.
+// kernel then reads the input weights in every time step. So either all weights must fit in the second-level cache (1.5
+// MiB). Or a work-item needs 16 rows: while it computes them, it prefetches the next tile's weights, at most 512 KiB.
 static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
 {
     const size_t K = (size_t)r->C + r->H, all = K * r->G * r->H * sizeof(float);

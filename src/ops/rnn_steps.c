@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The variant STEPS of a recurrent layer. Each time step is a multiply that adds to the step's rows of the gates, and
-// then one fused pointwise kernel (cl/rnn.cl).
+// The variant STEPS of a recurrent layer. In forward, each time step is a multiply that adds W_hh h to the step's rows
+// of the gates (gru: a second multiply for gate n), and then one fused pointwise kernel (cl/rnn.cl). In backward, the
+// multiply computes the gradient of h from the gate gradients of the next step.
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
@@ -30,7 +31,8 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     struct rnn_args args = clrnn_rnn_args(r, false);
     const uint32_t ld = clrnn_rnn_pre_ld(r), end = args.last;
     const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
-    // Without recurrence, y is the activation of x W_ih^T and the biases, which the multiply may compute alone.
+    // With one step and no h0, nothing recurs: y is the activation of x W_ih^T plus the biases. The multiply may
+    // compute that alone.
     const bool alone = r->whole == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0;
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool fused = false;

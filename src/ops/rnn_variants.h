@@ -54,8 +54,8 @@ struct clrnn_rnn {
 #define FOR_DIRECTIONS(r, d) for (uint32_t d = (r)->direction; d < (r)->direction + (r)->directions; d++)
 
 /** Returns the number of the first time step to compute, counted from 0 among the steps of the buffers. The order is
- * that of the direction's forward pass or, with `backward`, of its backward pass. The number is 0 or 1 in a part of the
- * sequence, and 0 in a whole sequence. */
+ * that of the direction's forward pass or, with `backward`, of its backward pass. The number is 1 if the buffers have
+ * a step before the part in that order (struct clrnn_rnn_part in rnn_states.h); otherwise it is 0. */
 uint32_t clrnn_rnn_first(const struct clrnn_rnn *rnn, bool backward);
 
 /** Partial sums of the gate gradients, from which the bias gradients are computed: partial [D, blocks, R*H], one for
@@ -113,8 +113,8 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
 enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                          struct clrnn_rnn_bias *bias);
 
-/** Whether CLRNN_RNN_GROUP is possible: a work-group can hold the layer's state, and the kernel's loops stay within the
- * number of iterations that the driver allows (llvmpipe has such a limit). */
+/** Whether CLRNN_RNN_GROUP is possible: a work-group has enough registers and local memory, and the kernel's loops stay
+ * within the number of iterations that the driver allows (llvmpipe has such a limit). */
 bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 /** Whether CLRNN_RNN_GROUP is expected to be faster than CLRNN_RNN_STEPS. */
 bool clrnn_rnn_group_pays(const struct clrnn_rnn *rnn);

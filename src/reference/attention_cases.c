@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-// Fills share [rows], the softmax that forward would have computed: positive numbers whose sum over the valid steps of
-// a sample is 1, and 0 in padding.
+// Fills share [rows], in place of the softmax that forward computes: 1 / length in the valid steps of a sample, and 0
+// in padding.
 static void make_shares(struct clrnn_check *c, float *share, const int32_t *lengths)
 {
     for (uint32_t n = 0; share && n < c->op.N; n++) {

@@ -7,15 +7,15 @@
 
 #include "reference/check.h"
 
-// CLRNN_CASE_RECORDS: number of rows of the table of records.
-// CLRNN_CASE_RECORD: the row that an op writes.
+// Ops such as the loss write a record, the results of one batch, to one row of an output table (RECORD_... in
+// cl/slots.h). CLRNN_CASE_RECORDS: number of rows of that table. CLRNN_CASE_RECORD: index of the row to write.
 enum { CLRNN_CASE_RECORDS = 3, CLRNN_CASE_RECORD = 1 };
 
 /** A shape, with which the cases of every op are run. */
 struct clrnn_case_size {
     uint32_t T, N, C, H, D; // as in ops/op.h; H is also the number of outputs of linear
     bool padded;            // whether samples have different lengths, so that there is padding
-    bool sums;              // a shape with many features or rows, only for ops that sum over them
+    bool sums;              // a shape with many features or rows, mainly for ops that sum over them
 };
 
 /** The check in which each case is built, and the function that runs the case. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Convolution over time; doc/maths.md, "Convolution".
+// Convolution over time; doc/maths.md, "Windows over time".
 #include "reference/rows.h"
 
 // Returns the step of x that tap k reads for output step t, or -1 if it is outside the sample, which has `length`

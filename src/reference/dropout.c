@@ -39,7 +39,7 @@ static bool dropout_bwd(const struct clrnn_op *op, void *const in[], void *const
     return !out[DROPOUT_Y] || dropout_fwd(op, in, out); // dx = mask * dy / (1 - p), as in forward
 }
 
-// The error bounds allow for the rounding of one division. The device must draw exactly the same mask, so the bounds
-// are relative to each element.
+// The error bounds allow for the rounding of 1 / (1 - p) and of the product. The device must draw exactly the same
+// mask, so the bounds are relative to each element.
 const struct clrnn_reference clrnn_dropout_fwd_reference = {dropout_fwd, {{ANY_SLOT, 2, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_dropout_bwd_reference = {dropout_bwd, {{ANY_SLOT, 2, TERMS_ONE, OF_ELEMENT}}};

@@ -9,8 +9,7 @@ struct row_loss {
     bool correct;
 };
 
-// Returns the loss of a row whose target is a class. dx [C], if not NULL, receives the gradient of row.loss, the
-// numerator of the mean.
+// Returns the loss of a row whose target is a class. dx [C], if not NULL, receives the gradient of the returned `loss`.
 static struct row_loss class_row(const struct clrnn_op *op, const double *x, size_t target, const double *weight,
                                  double *dx)
 {
@@ -78,7 +77,7 @@ static double real_loss(const struct clrnn_op *op, size_t c, double x, double y,
 }
 
 // Adds the losses of row r, whose targets are real numbers, to the record. dx [C], if not NULL, receives the gradient
-// of the numerator of the mean.
+// of the row's weighted sum of losses. It is not yet divided by the sum of all weights.
 static void real_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
     const size_t Q = op->loss.quantiles ? op->loss.quantiles : 1;
@@ -113,7 +112,7 @@ static void real_row(const struct clrnn_op *op, void *const in[], size_t r, doub
     }
 }
 
-// Does the same as real_row for a row whose target is a class.
+// Does the same as real_row for a row whose target is a class. Does nothing if the target is ignored or not a class.
 static void add_class_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
     const double *samples = in[LOSS_SAMPLE_WEIGHT], w = samples ? samples[r % op->N] : 1;

@@ -7,7 +7,8 @@
 #include "reference/cases.h"
 
 // Adds real targets [rows, targets], of which some are missing (NaN) if the shape is padded. Adds LOSS_WEIGHT:
-// pos_weight for bce_with_logits, the quantiles for quantile. Adds label weights or the scale of the targets.
+// pos_weight for bce_with_logits, the quantiles for quantile. Adds label weights for bce_with_logits. For the other
+// losses adds the scale of the targets, if the shape is padded.
 static void add_reals(struct clrnn_check *c, const struct clrnn_case_size *z, uint32_t C)
 {
     const enum clrnn_loss_kind kind = c->op.loss.kind;

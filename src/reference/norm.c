@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Batch and layer normalisation; doc/maths.md, "Batchnorm", "Layernorm".
+// Batch, layer and group normalisation; doc/maths.md, "Batchnorm", "Layernorm" and "Groupnorm".
 #include <math.h>
 
 #include "reference/rows.h"

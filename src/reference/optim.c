@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Gradient norm, clipping and the optimisers; doc/maths.md, "Optimisers".
+// Gradient norm, clipping and the optimisers; doc/maths.md, "Gradient norm and clipping" and "Optimisers".
 #include <math.h>
 
 #include "reference/rows.h"
@@ -24,7 +24,7 @@ static bool grad_norm(const struct clrnn_op *op, void *const in[], void *const o
     return true;
 }
 
-// The optimiser's states of one parameter (ops/optim.h); NULL if the optimiser has none.
+// The optimiser's moments of one parameter (ops/optim.h); NULL: the optimiser does not use this moment.
 struct moments {
     double *m, *v, *vmax;
 };

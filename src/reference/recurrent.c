@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A recurrent layer with layer normalisation, a projection or dropout of its hidden state, sample by sample and step by
-// step; doc/maths.md, "Layer normalisation, projection and dropout in the cell".
+// step; doc/maths.md, "proj_size, recurrent_dropout, layer_norm".
 #include <math.h>
 
 #include "base/random.h"
@@ -15,7 +15,8 @@ struct weights {
 
 // The intermediate results for one sample in one direction. Index k counts the steps in the order in which the
 // direction visits them; direction 1 goes backward in time. h and c have at index k the state before step k, and at
-// index k + 1 the state after step k. A gate has two pre-activations, which are added: da from the input, db from h.
+// index k + 1 the state after step k. A gate has two pre-activations, da from the input and db from h. Its activation
+// is that of their sum; gate n of gru first multiplies db by gate r.
 struct trace {
     double *memory;
     double *h, *c;                         // [T + 1, P], [T + 1, H]
@@ -358,7 +359,7 @@ static bool recurrent_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
-// The error bounds are as in rnn.c, but also allow for the two sums and the square root of each normalisation.
+// The error bounds are twice those of rnn.c, to allow also for the two sums and the square root of each normalisation.
 const struct clrnn_reference clrnn_recurrent_fwd_reference = {
     recurrent_fwd, {{RECURRENT_Y, 16, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_recurrent_bwd_reference = {recurrent_bwd,

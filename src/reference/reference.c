@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finds the function that carries out an op in double precision.
+// Finds and runs the function that carries out an op in double precision.
 #include "reference/reference.h"
 
 static const struct {

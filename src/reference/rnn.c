@@ -11,7 +11,8 @@ struct weights {
 
 // The intermediate results for one sample in one direction. Index k counts the steps in the order in which the
 // direction visits them; direction 1 goes backward in time. h and c have the state before step k at index k, and the
-// state after step k at index k + 1. A gate has two pre-activations, which are added: one from the input, one from h.
+// state after step k at index k + 1. A gate has two pre-activations, one from the input and one from h. Its activation
+// is that of their sum; gate n of gru first multiplies the one from h by gate r.
 struct trace {
     double *h, *c;             // [T + 1, H]
     double *gate;              // [T, 4H]: activations; gru: r, z, n, W_hn h + b_hn

@@ -106,8 +106,7 @@ static inline double *ref_state(const struct clrnn_op *op, void *state, size_t d
     return state ? (double *)state + (direction * op->N + n) * W : NULL;
 }
 
-/** Copies W numbers from `from` to `to`, or sets them to 0 if `from` is NULL. Does nothing if `to` is NULL.
- */
+/** Copies W numbers from `from` to `to`, or zeros if `from` is NULL. Does nothing if `to` is NULL. */
 static inline void ref_take(double *to, const double *from, size_t W)
 {
     if (to && from)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Initial states of recurrent layers: a copy of the final states of the previous run, or zero; doc/maths.md, "State".
+// Initial states of recurrent layers: the final states of the training step before, or 0; doc/maths.md, "State".
 #include "reference/rows.h"
 
 static bool state(const struct clrnn_op *op, void *const in[], void *const out[])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Test cases (cases.h) of the initial states of recurrent layers: copied from the previous run, and zero.
+// Test cases (cases.h) of the initial states of recurrent layers: carry=0 gives zeros, carry=1 copies STATE_FROM.
 #include <stdio.h>
 
 #include "base/log.h"

@@ -2,7 +2,8 @@
 // Maximum and mean of windows over time; doc/maths.md, "Windows over time".
 #include "reference/rows.h"
 
-// Returns the step of x that tap k of window t reads, or -1 if it is outside the sample, which has `length` steps.
+// Returns the step of x that element k of window t reads, or -1 if this step is outside the sample, which has `length`
+// steps.
 static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t length)
 {
     const long step = (long)(t * op->window.stride + k * op->window.dilation) - (long)op->window.padding;
@@ -10,7 +11,8 @@ static long read_step(const struct clrnn_op *op, size_t t, size_t k, size_t leng
     return step >= 0 && step < (long)length ? step : -1;
 }
 
-// Returns the number by which the sum over window t is divided.
+// Returns the number by which the mean of window t divides the window's sum: the number of steps in the window. Steps
+// outside the sample count only with count_padding. At least 1.
 static double divisor(const struct clrnn_op *op, size_t t, size_t length)
 {
     double count = 0;
@@ -95,8 +97,8 @@ static bool window_lengths(const struct clrnn_op *op, void *const in[], void *co
     return true;
 }
 
-// Bounds of 8 units: forward takes the maximum or the mean of a window; backward sums over the windows that contain a
-// step. The lengths must be exact.
+// Error bounds (reference.h) of 8 units, since both passes sum few numbers: forward the steps of a window (for a mean),
+// backward the windows that contain a step. The lengths must be exact.
 const struct clrnn_reference clrnn_window_fwd_reference = {window_fwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_bwd_reference = {window_bwd, {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_window_lengths_reference = {window_lengths, {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};

@@ -7,7 +7,7 @@
 
 static bool set(struct clrnn_check *c, const struct clrnn_case_size *z, bool mean, uint32_t stride)
 {
-    const int64_t room = (int64_t)z->T + 2 - 2 - 1; // kernel 3, padding 1
+    const int64_t room = (int64_t)z->T + 2 - 2 - 1; // T + 2 padding - (kernel - 1) - 1: kernel 3, padding 1
 
     if (room < 0)
         return false;

@@ -13,7 +13,7 @@ struct scratch {
     struct clrnn_log log;
     struct clrnn_device *device;
     char *folder;
-    char error[4096], warning[4096], info[16384]; // last error and warning; all info messages
+    char error[4096], warning[4096], info[16384]; // last error and warning; all messages
     unsigned errors;
     void (*test)(struct scratch *s); // the test given to SCRATCH_TEST
 };

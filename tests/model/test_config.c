@@ -340,7 +340,7 @@ static void test_keys(void **state)
     free(keys);
 }
 
-// Reads and writes every config in the folder and its subfolders. Returns how many there are.
+// Reads and writes every .yaml file in the folder, and config.yaml in each subfolder. Returns how many there are.
 static int read_all(const char *folder)
 {
     DIR *dir = opendir(folder);

@@ -12,8 +12,8 @@
 #define FILE_NAME "model.safetensors"
 #define CHANGED "changed.safetensors"
 
-// Copies FILE_NAME to CHANGED with one change: a new value of `key` (NULL: the key is removed), or new data of `tensor`
-// (NULL: the tensor is removed).
+// Copies FILE_NAME to CHANGED with one change: `key` gets `value` (NULL removes the key), or `tensor` gets `data` (NULL
+// removes the tensor). If `key` and `tensor` are NULL, nothing changes.
 static void rewrite(const struct scratch *f, const char *key, const char *value, const char *tensor, const void *data)
 {
     struct clrnn_safetensors_writer *w;

@@ -113,8 +113,8 @@ static void refused(struct scratch *f, enum clrnn_status st, enum clrnn_status w
     f->error[0] = '\0';
 }
 
-// Runs the backward of a pass after the layer's weights have changed. The backward must be refused, unless the caller
-// gives the weights that the pass's forward had (gradients.weights): then the gradients must be as recorded.
+// Runs the backward of a pass after another pass has set the layer's weights to 0. The backward must be refused, unless
+// the caller gives the weights of the pass's forward (gradients.weights): then the gradients must be as recorded.
 static void run_with_weights_of_before(struct scratch *f, const struct clrnn_layer_params *params, const double *want,
                                        size_t count)
 {
@@ -132,7 +132,7 @@ static void run_with_weights_of_before(struct scratch *f, const struct clrnn_lay
                      CLRNN_OK);
     refused(f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "weights have changed");
     a.gradients.weights = a.given;
-    for (int i = 0; i < 2; i++) { // the second time, the backward must first run the forward again
+    for (int i = 0; i < 2; i++) { // the second backward of a pass must first run its forward again
         assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
         check(&a, want, count);
         a.gradients.weights = others;

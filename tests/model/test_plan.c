@@ -317,8 +317,8 @@ static void test_same_bits(struct scratch *f)
     side_close(&b);
 }
 
-// Trains for three steps on samples in reverse order. *copies: whether the plan has a launch of the kernel `feed`,
-// which copies the batch out of the data set.
+// Trains for three steps on half of the samples, in reverse order, nearly all of them twice. *copies: whether the plan
+// has a launch of the kernel `feed`, which copies the batch out of the data set.
 static void losses_of_turned(struct scratch *f, const char *layers, uint32_t C, uint32_t N, double loss[3],
                              bool *copies)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// train.recompute: training must give the same bits as with activations kept, and take less memory.
+// train.recompute: backward computes the activations again, for one part of the sequence after the other. Training must
+// give the same bits as with activations kept, and take less memory.
 #include "fixture.h"
 
 #include <string.h>

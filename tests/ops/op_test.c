@@ -5,7 +5,8 @@
 #include "base/array.h"
 #include "reference/bound.h"
 
-// For each kind of op, the case with the most FLOPs and bytes. Printed if CLRNN_TEST_BENCH is set.
+// For each kind of op, the case with the largest sum of FLOPs and bytes. Measured and printed if CLRNN_TEST_BENCH is
+// set.
 static struct {
     double flops, bytes, seconds;
     char what[256];

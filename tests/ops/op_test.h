@@ -19,7 +19,7 @@
 int op_test_open(void **state);
 int op_test_close(void **state);
 
-/** Whether tests must use only tiny sizes: CLRNN_TEST_SMALL is set (simulators, software GPUs). */
+/** Whether tests must use only tiny sizes: CLRNN_TEST_SMALL is set, and not to 0 (simulators, software GPUs). */
 bool op_test_small(void);
 
 /** Runs the check, and fails the test if a result is wrong. Frees nothing: the next clrnn_check_begin frees the

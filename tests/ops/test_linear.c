@@ -8,7 +8,7 @@
 #include "base/array.h"
 
 // Returns a tolerance for dot products of length K in float32, summed in any order. The error is at most K ulps of the
-// sum of magnitudes, and in practice about sqrt(K) ulps.
+// sum of magnitudes, and in practice about sqrt(K) ulps. For K above 20 the tolerance lies between the two.
 static double dot_tolerance(double K)
 {
     return 4e-7 * (4 + 0.1 * K);

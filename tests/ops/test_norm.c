@@ -100,7 +100,7 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     for (size_t i = 0; i < rows * C; i++)
         x[i] += v->shift;
     affine_and_padding(t, C, v);
-    // With one feature, or two that are almost equal, rounding of the mean is multiplied by up to eps^-1/2.
+    // With one feature, or three that are almost equal, rounding of the mean is multiplied by up to eps^-1/2.
     clrnn_check_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (width < 4 ? 100 : 1));
     t->out[LAYERNORM_Y].absolute = width == 1 ? 1e-4 : 0;
     if (v->affine) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// States that recurrent layers carry from run to run: the same bits, or zero.
+// The op that sets the initial states of recurrent layers: either a copy of the last states, bit by bit, or zeros.
 #include "op_test.h"
 
 static void shapes(void **state)

@@ -5,8 +5,8 @@
 
 #include "near.h"
 
-// With step 1e-5, a difference quotient errs by step^2 = 1e-10 times third derivatives, and by 1e-16 / step = 1e-11 of
-// rounding. The losses are of order 10.
+// With step 1e-5, a difference quotient errs by step^2 = 1e-10 times third derivatives. Rounding of losses of order 10
+// adds 10 * 1e-16 / step = 1e-10. The tolerance is far above both.
 #define STEP 1e-5
 #define TOLERANCE 1e-7
 

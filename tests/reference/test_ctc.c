@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The CTC loss must equal a sum over all paths, and its gradient must equal differences. Padding must affect nothing.
+// The CTC loss must equal a sum over all paths, and its gradient differences of the loss. Padding must affect nothing.
 #include "near.h"
 
 #include <math.h>
@@ -112,7 +112,7 @@ static void test_gradient(void **state)
 // for that sample.
 static void test_infinity(void **state)
 {
-    int32_t labels[N] = {2, 3, 3, 1}; // sample 2 needs 4 steps for 3 labels, two of them equal, but has 3
+    int32_t labels[N] = {2, 3, 3, 1}; // sample 2 needs 5 steps for 3 equal labels, but has 3
     double x[T * N * C], dx[T * N * C], record[RECORD_FIELDS];
 
     (void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Results that doc/maths.md defines exactly: the op feed, dropout masks, records, unknown tokens, edge cases.
+// Results that doc/maths.md defines exactly: the op feed, dropout masks, records of losses, unknown tokens, edge cases.
 #include <stdio.h>
 
 #include "near.h"
