@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Generating the C source of a program: constants, helpers, cells, state and functions.
+// Generating the C source of a program: constants, helpers, cells, state and functions. NAME below is the model's name
+// in the generated code (c_text.h).
 #ifndef CLRNN_SRC_EXPORT_C_CODE_H
 #define CLRNN_SRC_EXPORT_C_CODE_H
 

@@ -37,8 +37,8 @@ static void put_vector(struct clrnn_c_code *code, size_t op, const char *suffix,
     clrnn_c_floats(&code->text, label, values, count);
 }
 
-// Writes bias_ih + bias_hh. For a GRU's new gate n, bias_hh [H] is not added but written after the sums, so the vector
-// has 4H values.
+// Writes the sum bias_ih + bias_hh of each gate. A GRU multiplies W_hn h + bias_hh of its new gate n by r, so its 4H
+// values are the sums of r and z [2H], bias_ih of n [H] and bias_hh of n [H].
 static enum clrnn_status put_cell_bias(struct clrnn_c_code *code, size_t op, size_t entry, size_t rows,
                                        const char *suffix)
 {
@@ -118,7 +118,7 @@ static enum clrnn_status put_cell(struct clrnn_c_code *code, size_t op, uint32_t
     const size_t H = layer->hidden_size, G = clrnn_cell_gates(clrnn_layer_cell(layer->kind));
     const struct clrnn_export_cell cell = clrnn_export_cell_entries(o, d);
     const uint32_t P = clrnn_layer_state(layer);
-    // the new gate n of a GRU multiplies W_hn h by r: W_hn is a matrix of its own
+    // a GRU multiplies W_hn h by r, so W_hn is a matrix of its own; with layer_norm, all of W_hh is multiplied at once
     const bool apart = layer->kind == CLRNN_LAYER_GRU && !layer->layer_norm;
 
     TRY(put_rows(code, op, d ? "ih_reverse" : "ih", cell.ih, 0, G * H, o->in));

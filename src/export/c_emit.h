@@ -6,7 +6,7 @@
 #include "export/c_code.h"
 
 #define CLRNN_C_VALUE 48 // capacity in characters for a C expression that names a value
-// capacity in local arrays: enough for CLRNN_DEEPEST nested concats of CLRNN_MOST_BRANCHES branches each
+// capacity in local arrays: 16 * 16 for CLRNN_DEEPEST nested concats of CLRNN_MOST_BRANCHES branches each, and 32 more
 #define CLRNN_C_LOCALS 288u
 
 /** What a generated function reads besides its own arrays. */

@@ -174,7 +174,8 @@ static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
 }
 
 // Whether every pass that reads the operation's result computes the result again. The operation must be cheap. It must
-// read the input, the result of a bidirectional level, or a result that is itself computed again.
+// read the input, the result of a bidirectional level, or a result that is itself computed again. An operation that
+// runs in halves, gives the output or is read by windows is not computed again.
 static bool runs_again(const struct division *d, size_t op)
 {
     const struct clrnn_export_op *o = &d->p->op[op];

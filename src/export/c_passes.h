@@ -37,8 +37,8 @@ struct clrnn_c_place {
     size_t buffer; // index of the buffer that keeps the result
 };
 
-/** A static array [steps of base, width] of the generated code, which keeps the results of an operation for all
- * steps. */
+/** A static array [steps of base, width] of the generated code, which keeps the results of an operation for all steps.
+ * Operations whose results are not needed at the same time can share a buffer. */
 struct clrnn_c_buffer {
     size_t base, // the base of the results
         last;    // the last pass that reads the buffer; SIZE_MAX: it is read after all passes

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes code around the bodies: signatures, locals, NAME_state, NAME_reset, NAME_predict and NAME_step.
+// Writes the parts of exported C functions before and after their bodies (c_functions.c): signatures and locals. Also
+// writes the struct NAME_state and the functions NAME_reset, NAME_predict and NAME_step.
 #include <stdio.h>
 #include <string.h>
 

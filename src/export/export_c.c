@@ -195,7 +195,8 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     return st;
 }
 
-// Runs all generators once without output, to determine what the files need and whether the model can be exported.
+// Generates constants, cells, state and functions once without output, to determine what the files need and whether the
+// model can be exported.
 static enum clrnn_status prepare(struct clrnn_c_code *code, struct clrnn_model *model)
 {
     TRY(clrnn_export_program_init(&code->program, model));

@@ -7,8 +7,8 @@
 #include "export/onnx_layers.h"
 #include "model/layer.h"
 
-// ONNX has the gates in the order i o f c for an LSTM, z r h for a GRU. An entry is the gate's index in PyTorch's
-// order.
+// ONNX has the gates in the order i o f c for an LSTM, z r h for a GRU; PyTorch has them in the order i f g o, r z n.
+// An entry of these arrays is the index of ONNX's gate in PyTorch's order.
 static const unsigned lstm_gates[] = {0, 3, 1, 2}, gru_gates[] = {1, 0, 2}, rnn_gates[] = {0};
 
 static const unsigned *gates_of(const struct clrnn_export_op *op)
@@ -77,7 +77,7 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
 // ---------------------------------------------------------------- states
 
 // Writes the name of a state to `text`: `word` ("h" or "c") if the model has a single recurrent layer over time,
-// otherwise "PREFIX.h" or "PREFIX.c".
+// otherwise "PREFIX.h" or "PREFIX.c" with the layer's prefix in the state dict.
 static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word, char *text,
                        size_t size)
 {

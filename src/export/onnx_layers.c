@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds the inputs, the masking of padding, and all operations other than recurrent ones to an ONNX graph.
+// Adds the inputs, the output and the operations to an ONNX graph. Cells (onnx_cells.c), activations
+// (onnx_activations.c), and operations that read several steps (onnx_windows.c) are elsewhere.
 #include "export/onnx_layers.h"
 
 #include "base/array.h"
@@ -15,7 +16,7 @@ static void add_lengths(struct clrnn_onnx_build *b)
 
     b->now.lengths = clrnn_onnx_input(o, "lengths", CLRNN_ONNX_INT64, 1, (int64_t[]){0}, dim_names);
     b->now.mask = clrnn_onnx_mask(o, b->now.x, b->now.lengths);
-    // padding may hold any values, even NaN and invalid tokens
+    // padding may hold any values, even NaN and invalid tokens, so it is set to 0
     b->now.x = CLRNN_ONNX_NODE(o, "Where", tokens ? clrnn_onnx_squeeze(o, b->now.mask, 2) : b->now.mask, b->now.x,
                                tokens ? clrnn_onnx_integer(o, 0) : clrnn_onnx_scalar(o, 0));
 }

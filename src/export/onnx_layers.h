@@ -29,7 +29,7 @@ struct clrnn_onnx_build {
 /** Adds the input x and, if `lengths`, the input `lengths` and the mask of padding. `steps`: T, if the graph accepts
  * only one T; 0: any T. */
 void clrnn_onnx_add_inputs(struct clrnn_onnx_build *build, bool lengths, uint32_t steps);
-/** Adds every operation. Errors: CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Adds every operation. Errors: CLRNN_ERR_DATA: a parameter is not finite; CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_onnx_add_operations(struct clrnn_onnx_build *build);
 /** Adds the output: [N, T, outputs] with zeros in padding, or [N, outputs]. */
 void clrnn_onnx_add_output(struct clrnn_onnx_build *build);

@@ -40,7 +40,7 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
     return CLRNN_OK;
 }
 
-// Adds nodes for gamma * LN(W x) + bias or, without layer_norm, for W x + bias.
+// Adds nodes for W x + bias or, with layer_norm, for gamma * LN(W x) + bias, where LN is layer normalisation.
 static const char *product(struct clrnn_onnx *o, const char *x, const char *weight, const char *gamma, const char *bias)
 {
     x = CLRNN_ONNX_NODE(o, "MatMul", x, weight);

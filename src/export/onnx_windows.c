@@ -76,7 +76,7 @@ enum clrnn_status clrnn_onnx_add_windows(struct clrnn_onnx_build *b, const struc
         return CLRNN_OK;
     b->now.lengths = count_windows(o, &w, b->now.lengths);
     b->now.mask = clrnn_onnx_mask(o, b->now.x, b->now.lengths);
-    b->now.x = clrnn_onnx_fill(b, b->now.x, 0); // results of windows that lie in padding may have any values
+    b->now.x = clrnn_onnx_fill(b, b->now.x, 0); // windows in padding may give any values
     return CLRNN_OK;
 }
 

@@ -57,8 +57,8 @@ static enum clrnn_status append_affine(struct clrnn_export_program *p, int kind,
 
 static enum clrnn_status append_list(struct clrnn_export_program *p, size_t first, size_t end);
 
-// Appends the layers inside a residual or concat, and then `op`, which combines the branches. Each branch reads the
-// value that precedes `op`.
+// Appends the layers inside a residual or concat, and then `op`, which combines the branches (f of a residual is its
+// only branch). Each branch reads the input of the residual or concat.
 static enum clrnn_status append_nested(struct clrnn_export_program *p, struct clrnn_export_op op)
 {
     const bool concat = op.layer->kind == CLRNN_LAYER_CONCAT;

@@ -13,15 +13,15 @@ enum {
     CLRNN_EXPORT_RESTORE,                  // y * target.std + target.mean
 };
 
-/** An operation: a layer in eval mode. A stack of recurrent layers is one CELL for each level; dropout is left out. A
- * residual (x + f(x)) and a concat come after the operations inside them. */
+/** An operation: a layer in eval mode. A recurrent layer is one CELL for each of its num_layers levels; dropout is left
+ * out. A residual (x + f(x)) and a concat come after the operations inside them. */
 struct clrnn_export_op {
     int kind;                           // enum clrnn_layer_kind, or one of the above
     const struct clrnn_layer *layer;    // NULL for NORMALIZE and RESTORE
     size_t index;                       // index of the layer in the config
     uint32_t in, out;                   // numbers of input and output features; `in` is 0 for EMBEDDING
-    uint32_t level,                     // of a CELL: its level in the stack of layers
-        D;                              // directions of a CELL, or of the CELL directly before a POOL; otherwise 1
+    uint32_t level,                     // of a CELL: its level, from 0 to num_layers - 1
+        D;                              // directions of a CELL; of a POOL: those of the CELL directly before it; else 1
     size_t entry;                       // index in model->entry of its first parameter
     bool steps;                         // the operation's input has a time axis
     size_t source[CLRNN_MOST_BRANCHES]; // numbers of the values that the operation reads. 0: the program's
@@ -68,9 +68,9 @@ bool clrnn_export_has_steps(const struct clrnn_export_program *program, size_t v
 /** Whether the operation slides windows over time (a convolution, or a max or average pool of windows). */
 bool clrnn_export_has_windows(const struct clrnn_export_op *op);
 
-/** Reads the constants with which a BATCHNORM with running statistics, a NORMALIZE or a RESTORE computes y = (x - mean)
- * * factor + shift. Returns `op->out` means, then as many factors, then as many shifts, in one block that the caller
- * frees with free(). Returns NULL after an error and stores the error in *status. */
+/** Reads the constants of a BATCHNORM with running statistics, a NORMALIZE or a RESTORE. Each of these computes
+ * y = (x - mean) * factor + shift. Returns `op->out` means, then as many factors, then as many shifts, in one block
+ * that the caller frees with free(). Returns NULL after an error and stores the error in *status. */
 double *clrnn_export_read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,
                                  enum clrnn_status *status);
 
