@@ -67,7 +67,7 @@ struct cli_spec {
     const char *text;   // a few paragraphs about the command
     size_t least, most; // least and most positional arguments
     bool takes_json;
-    bool json_takes_file; // --json takes a file of any name, not only one that ends in .json
+    bool json_takes_file; // --json takes a file of any name except .yaml and .yml, not only .json
     // without_device: --device, --gemm and --no-tune have no effect on the command
     // without_config: --set has no effect on the command
     bool without_device, without_config;
@@ -77,13 +77,13 @@ struct cli_spec {
 };
 
 /** Parses the arguments after the command's name. Returns false if the program must exit with *status, which is 0 after
- * --help and 2 after wrong usage. Wrong usage has then been reported. */
+ * --help and --version (5 if stdout cannot be written), and 2 after an error. The error has then been reported. */
 bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **argv, int *status);
 
 /** Reports wrong usage in one sentence. Returns exit status 2. */
 int cli_usage(const struct cli *cli, const char *format, ...) CLRNN_PRINTF(2, 3);
 
-/** Opens the device selected by --device or CLRNN_DEVICE. */
+/** Opens the device selected by --device or CLRNN_DEVICE, else the default device. */
 enum clrnn_status cli_device(struct cli *cli, bool profile, struct clrnn_device **device);
 
 /** Reads a config with the --set assignments. */

@@ -49,8 +49,8 @@ static double share(struct clrnn_deviation d)
     return d.bound > 0 ? d.error / d.bound : NAN;
 }
 
-// Returns the largest error of a device as a fraction of the bound on rounding errors, over the first step and the loss
-// curve.
+// Returns the largest ratio of an error of a device to its bound. The errors are those of the first step (loss, logits
+// and gradients) and of each loss of the curve.
 static double worst_share(const struct clrnn_compare_result *r, size_t at)
 {
     const struct clrnn_compare_row *row = &r->row[at];

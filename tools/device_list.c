@@ -133,8 +133,8 @@ static bool same_kind(const struct clrnn_device_info *a, const struct clrnn_devi
 }
 
 // Lists in *names, separated by commas, the devices that this rank may have to share with other ranks on its host.
-// *names is "" if --device or CLRNN_DEVICE names a device for this rank. *seen is a text that describes *names and all
-// devices that this rank sees. Ranks with equal *seen share the devices in *names.
+// *names is "" if --device or CLRNN_DEVICE names a device for this rank, or if there is no default device. *seen is a
+// text that describes *names and all devices that this rank sees. Ranks with equal *seen share the devices in *names.
 static enum clrnn_status list_common(const struct cli *cli, const struct device_list *list, char **names, char **seen)
 {
     const char *spec = cli->device ? cli->device : getenv("CLRNN_DEVICE");

@@ -88,8 +88,8 @@ enum clrnn_status tune_step_start(const struct clrnn_log *log, struct tune_step 
     return st;
 }
 
-// Whether the device fails its self-test. If so, writes the reason as a sentence to `why`. `ending`: how the child
-// ended, "" if normally.
+// Whether the device fails its self-test, or the child has no result. If so, writes the reason as a sentence to `why`.
+// `ending`: how the child ended, "" if normally.
 static bool fails(const struct tune_step *s, const char *ending, char why[400])
 {
     why[0] = 0;

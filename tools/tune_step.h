@@ -17,8 +17,9 @@ struct tune_step;
 enum clrnn_status tune_step_start(const struct clrnn_log *log, struct tune_step **step);
 
 /** Lets the child test and measure a device. Stores the milliseconds of the training step for later choices of a
- * default device, and sets *ms to them. CLRNN_FAILED: the device fails its self-test; a warning is logged and nothing
- * is stored. CLRNN_INTERRUPTED: *stop was set. Otherwise as clrnn_device_keep_step_ms. */
+ * default device, and sets *ms to them. CLRNN_FAILED: the device fails its self-test or the child ends without a
+ * result; a warning is logged, and a time stored earlier is removed. CLRNN_INTERRUPTED: *stop was set.
+ * CLRNN_ERR_DEVICE: the child cannot be told to start. Other errors as clrnn_device_keep_step_ms. */
 enum clrnn_status tune_step_measure(struct tune_step *step, const struct clrnn_log *log,
                                     const struct clrnn_device_info *info, const volatile sig_atomic_t *stop,
                                     double *ms);

@@ -213,7 +213,7 @@ static void test_permissions(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0640);
     assert_int_equal(chmod(path, 0440), 0);
-    if (access(path, W_OK)) { // root may write to it
+    if (access(path, W_OK)) { // not as root, who may write to the file
         assert_int_equal(clrnn_write_text(&heard.log, path, "3"), CLRNN_ERR_DISK);
         check_content(path, "2");
     }

@@ -40,8 +40,8 @@ static void *scarce(size_t size)
     return left && --left ? given(size) : NULL;
 }
 
-// Makes the first, second, ... allocation fail, in writing and then in reading. The result must be complete, or the
-// failure must be reported.
+// Makes all allocations fail from the first on, then from the second on, and so on: in writing, then in reading. The
+// result must be complete, or the failure must be reported.
 static void test_shortage(void **state)
 {
     static const char text[] = "{\"a\": [1, 2.5, \"b\"], \"c\": {\"d\": null}}";

@@ -117,7 +117,8 @@ static void test_kinds_of_batches(void **state)
     learns(f, "{rnn: {hidden_size: 9}}, {linear: {out_features: 1}}", "loss: mse, optimizer: {sgd: {lr: 0.1}}", false);
 }
 
-// Padding may have any values. A shorter T without padding must give the same predictions.
+// The values of padding must not change any prediction; predictions at padding are 0. A row alone, without its padding,
+// must have the same predictions as in the batch.
 static void test_predictions(void **state)
 {
     struct fixture *f = *state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Calls every public function with NULL for each pointer. No call may crash: it must do nothing, or fail with an error
-// that names the parameter.
+// Calls every public function with NULL for each pointer in turn. No call may crash: it must do nothing, or return an
+// error. If the call has a log, the error must be logged and name the parameter.
 #include "misuse.h"
 
 #include <math.h>

@@ -10,7 +10,7 @@
 //     FAULT=[FUNCTION[@SITE]:]N:WHAT   selects the N-th call, counted from 1. FUNCTION and SITE restrict the count
 //                          to calls of this function from a site that begins with SITE. WHAT is the number of
 //                          an error, "delay" (the call is 0.2 s late), "hang" (the call never returns) or
-//                          "short" (the call succeeds, but the second half of the requested data is missing).
+//                          "short" (a call that reads a buffer or a value succeeds, but gives half of the data).
 //     FAULT_IN=child       The layer acts only in children of the tested process. Without this setting it acts
 //                          only in the tested process itself, which the test makes the leader of a session.
 //
@@ -50,7 +50,7 @@ static void count(enum object object, bool released)
         __atomic_add_fetch(&layer.count[object][released], 1, __ATOMIC_RELAXED);
 }
 
-// Writes the site of the current call: the chain of callers outside this layer and the ICD loader, as offsets into
+// Writes the site of the current call: up to four callers outside this layer, the ICD loader and libc, as offsets into
 // their modules.
 static void print_site(char *text, size_t size)
 {

@@ -4,7 +4,7 @@
 //     FAIL_MPI=FUNCTION:N      The N-th call of FUNCTION fails, counted from 1. Counts only calls in threads
 //                              other than the process's first.
 //     FAIL_RANK=RANK           The call fails only in this rank.
-//     FAIL_REPORT=FILE         A line is appended to FILE when the call fails.
+//     FAIL_REPORT=FILE         A line is appended to FILE when the call fails. FAIL_MPI requires this setting.
 //
 //     COUNT_MPI=FILE           FILE-RANK gets the largest number of messages in flight at the same time.
 //

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: assignments to a config as --set takes them, one on each line.
+// Fuzz target: one or two assignments to a config as --set takes them, one on each line.
 #include <stdbool.h>
 #include <string.h>
 
