@@ -3,6 +3,8 @@
 """overfit, grow, doctor and the watch from outside: what they print, as text and JSON, and how they end."""
 import html.parser
 import json
+import math
+import re
 import signal
 import sys
 import time
@@ -170,6 +172,15 @@ def watch(c):
     assert err == "", err
 
 
+def validated_to_the_end(c):
+    """The doctor's last validation is that of a training by the config, also with 100 epochs."""
+    epochs = "--device", "ref", "--set", "train.epochs=100"
+    c.run("train", "config.yaml", *epochs, "--out", "run", "--quiet", "--no-plot")
+    _, err = c.run("doctor", "config.yaml", *epochs, "--verbose")
+    last = float(re.search(r"valid loss ([0-9.e+-]+)", err).group(1))
+    assert math.isclose(last, c.epochs("run")[-1]["valid_loss"], rel_tol=1e-5), (last, c.epochs("run")[-1])
+
+
 def usage(c):
     c.run("overfit", status=2)
     c.run("grow", "config.yaml", "more", status=2)
@@ -180,4 +191,4 @@ def usage(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([overfit, overfit_broken, overfit_init, grow, grow_broken, interrupted, doctor, report,
-                           watch, usage]))
+                           watch, validated_to_the_end, usage]))

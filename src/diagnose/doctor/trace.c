@@ -163,7 +163,7 @@ static enum clrnn_status prepare(struct clrnn_examination *v, struct clrnn_trace
 {
     c->wanted = v->d->batches * MAX2(v->d->config->train.epochs, 1u);
     c->capacity = (uint32_t)MIN2(c->wanted, (uint64_t)MOST_STEPS);
-    c->valid_capacity = VALID_LOOKS + 2;
+    c->valid_capacity = (size_t)MIN2(v->d->config->train.epochs, MOST_STEPS) + 2; // an epoch has a step or more
     c->loss = malloc(MAX2(c->capacity, 1u) * sizeof(*c->loss));
     c->norm = malloc(MAX2(c->capacity, 1u) * sizeof(*c->norm));
     c->weight = malloc(MAX2(c->capacity, 1u) * sizeof(*c->weight));
@@ -208,7 +208,7 @@ static enum clrnn_status run_epoch(struct clrnn_examination *v, struct clrnn_tra
 {
     const struct clrnn_train_config *t = &v->d->config->train;
     const uint32_t batches = clrnn_feed_steps(v->session->feed);
-    const uint64_t look = MAX2(t->epochs / VALID_LOOKS, 1u);
+    const uint32_t look = MAX2(clrnn_divide_up(t->epochs, VALID_LOOKS), 1u); // epochs from one validation to the next
 
     TRY(clrnn_session_begin_epoch(v->session, epoch, 0));
     for (uint32_t i = 0; i < batches && c->steps < c->capacity && c->finite; i++) {
