@@ -68,7 +68,10 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
             break;
         case CLRNN_LAYER_LSTM:
         case CLRNN_LAYER_GRU:
-            bounded(&r, -1.0, 1.0, (long)i);
+            if (layer->proj_size) // the projection W_hr h has no bounds
+                bounded(&r, -INFINITY, INFINITY, -1);
+            else
+                bounded(&r, -1.0, 1.0, (long)i);
             break;
         case CLRNN_LAYER_RELU:
             bounded(&r, fmax(r.low, 0.0), fmax(r.high, 0.0), (long)i);

@@ -204,6 +204,8 @@ static void floors(struct scratch *s)
         {"{linear: {out_features: 2}}, sigmoid", "cross_entropy", log(1 + 1 / e), true},
         {"{linear: {out_features: 2}}, tanh", "cross_entropy", log(1 + exp(-2)), true},
         {"{linear: {out_features: 2}}, tanh, {linear: {out_features: 2}}", "cross_entropy", 0, false},
+        {"{lstm: {hidden_size: 2}}", "cross_entropy", log(1 + exp(-2)), true},
+        {"{lstm: {hidden_size: 4, proj_size: 2}}", "cross_entropy", 0, false},
         // a softmax of a softmax: the larger output of the second one is at most 1 / (1 + 1/e)
         {"{linear: {out_features: 2}}, softmax, softmax", "cross_entropy", log(1 + exp(-(e - 1) / (e + 1))), true},
         {"{linear: {out_features: 2}}, log_softmax", "nll", 0, false},
