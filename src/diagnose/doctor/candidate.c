@@ -117,10 +117,11 @@ static char *gated(const struct clrnn_config *c, size_t at)
 
     if (l->kind != CLRNN_LAYER_RNN)
         return clrnn_format("%s", "");
-    return clrnn_format("%s={gru: {%s%s%shidden_size: %u, num_layers: %u, bidirectional: %s, dropout: %g}}",
+    return clrnn_format("%s={gru: {%s%s%shidden_size: %u, num_layers: %u, bidirectional: %s, dropout: %g, bias: %s, "
+                        "recurrent_dropout: %g, layer_norm: %s}}",
                         clrnn_layer_entry(c, at, entry), l->name ? "name: '" : "", l->name ? l->name : "",
                         l->name ? "', " : "", l->hidden_size, l->num_layers, l->bidirectional ? "true" : "false",
-                        l->dropout);
+                        l->dropout, l->bias ? "true" : "false", l->recurrent_dropout, l->layer_norm ? "true" : "false");
 }
 
 // Replaces relu or sigmoid, whose units may be dead or saturated, by tanh.
