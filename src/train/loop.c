@@ -322,6 +322,11 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
 
 static enum clrnn_status interrupt(struct clrnn_loop *l)
 {
+    if (!l->done && clrnn_run_folder_has_earlier(&l->folder)) {
+        clrnn_log(l->log, CLRNN_LOG_INFO, "interrupted before the first step; %s still holds the earlier run",
+                  l->folder.path);
+        return CLRNN_INTERRUPTED;
+    }
     TRY(keep(l));
     clrnn_log(l->log, CLRNN_LOG_INFO, "interrupted in epoch %llu after step %llu; `clrnn train --resume %s` goes on",
               (unsigned long long)l->state.epoch + 1, (unsigned long long)l->done, l->folder.path);

@@ -55,6 +55,8 @@ enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char 
  * publish does nothing. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *folder);
 enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *folder);
+/** Whether the folder still holds an earlier run, which clrnn_run_folder_publish will replace. */
+bool clrnn_run_folder_has_earlier(const struct clrnn_run_folder *folder);
 /** Continues the run of a locked folder. Removes lines of metrics.jsonl that are newer than the checkpoint of `epochs`
  * whole epochs and `steps` steps. */
 enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *folder, uint64_t epochs, uint64_t steps);

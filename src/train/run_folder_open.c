@@ -219,11 +219,16 @@ static enum clrnn_status replace(const struct clrnn_run_folder *f)
     return CLRNN_OK;
 }
 
+bool clrnn_run_folder_has_earlier(const struct clrnn_run_folder *f)
+{
+    return f->path && f->files && strcmp(f->files, f->path) != 0;
+}
+
 enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *f)
 {
     char *files;
 
-    if (!strcmp(f->files, f->path))
+    if (!clrnn_run_folder_has_earlier(f))
         return CLRNN_OK;
     files = clrnn_format("%s", f->path);
     if (!files)
@@ -313,7 +318,7 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
 
 void clrnn_run_folder_finish(struct clrnn_run_folder *f)
 {
-    if (f->files && strcmp(f->files, f->path) != 0)
+    if (clrnn_run_folder_has_earlier(f))
         clrnn_remove_folder(f->files); // not published: the earlier run stays
     if (f->metrics >= 0)
         close(f->metrics);

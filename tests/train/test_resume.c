@@ -38,7 +38,7 @@ static enum clrnn_status train_until(struct scratch *s, const char *text, const 
     return st;
 }
 
-static void check_resume(struct scratch *s, const char *text, int cuts)
+static void check_resume(struct scratch *s, const char *folder, const char *text, int cuts)
 {
     const struct sigaction action = {.sa_handler = ring};
     struct clrnn_train_result result;
@@ -52,7 +52,7 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
         enum clrnn_status st = CLRNN_INTERRUPTED;
         char name[32];
 
-        snprintf(name, sizeof(name), "cut%d", cut);
+        snprintf(name, sizeof(name), "%s%d", folder, cut);
         for (int sitting = 0; st == CLRNN_INTERRUPTED; sitting++) {
             // If the time ends before the first step, no progress is made. The last attempt therefore has more than
             // enough time.
@@ -62,7 +62,7 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
             stops += st == CLRNN_INTERRUPTED;
         }
         if (st != CLRNN_OK)
-            fail_msg("cut %d: %s", cut, s->error);
+            fail_msg("%s: %s", name, s->error);
         for (int best = 0; best < 2; best++) {
             char a[64], b[64];
 
@@ -88,15 +88,15 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
 static void test_resume_on_ref(struct scratch *s)
 {
     runs_data(s);
-    check_resume(s, MODEL COSINE, 8);
-    check_resume(s, MODEL PLATEAU, 5);
-    check_resume(s, MODEL PLATEAU_BATCH, 5);
+    check_resume(s, "cosine", MODEL COSINE, 8);
+    check_resume(s, "plateau", MODEL PLATEAU, 5);
+    check_resume(s, "batch", MODEL PLATEAU_BATCH, 5);
 }
 
 static void test_resume_on_opencl(struct scratch *s)
 {
     runs_data(s);
-    check_resume(s, MODEL COSINE, 5);
+    check_resume(s, "cosine", MODEL COSINE, 5);
 }
 
 // A run killed by SIGKILL leaves lines after the checkpoint, an incomplete line and an incomplete file. A resume must
@@ -124,6 +124,29 @@ static void test_resume_after_kill(struct scratch *s)
     assert_int_equal(unlink(scratch_path(s, "cut/last.safetensors")), 0); // killed before any checkpoint
     assert_int_equal(runs_train(s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL), CLRNN_OK);
     runs_same_files(s, "whole/last.safetensors", "cut/last.safetensors");
+}
+
+// A run that is stopped before its first step must not replace the earlier run in its folder. In an empty folder it
+// must leave a checkpoint, from which --resume goes on.
+static void test_stopped_at_once(struct scratch *s)
+{
+    static const char *const out[] = {"run", "empty"};
+    const char *text = MODEL TRAIN("1", "") DATA;
+
+    runs_data(s);
+    runs_must_train(s, MODEL TRAIN("2", "") DATA, "run");
+    runs_must_train(s, MODEL TRAIN("2", "") DATA, "same");
+    alarmed = 1;
+    for (size_t i = 0; i < ARRAY_SIZE(out); i++) {
+        struct clrnn_config *config = scratch_config(s, text);
+        struct clrnn_train_params params = {.config = config, .out = scratch_path(s, out[i]), .stop = &alarmed};
+        struct clrnn_train_result result;
+
+        assert_int_equal(clrnn_train(s->device, &params, &result), CLRNN_INTERRUPTED);
+        clrnn_config_destroy(&config);
+    }
+    runs_same_files(s, "run/last.safetensors", "same/last.safetensors");
+    assert_int_equal(runs_train(s, text, "empty", true, NULL, NULL), CLRNN_OK);
 }
 
 static void test_refused_resumes(struct scratch *s)
@@ -179,7 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_long_line),          SCRATCH_TEST(test_resume_on_ref, "ref"),
         SCRATCH_TEST(test_resume_on_opencl, NULL), SCRATCH_TEST(test_resume_after_kill, "ref"),
-        SCRATCH_TEST(test_refused_resumes, "ref"),
+        SCRATCH_TEST(test_refused_resumes, "ref"), SCRATCH_TEST(test_stopped_at_once, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
