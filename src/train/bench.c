@@ -15,9 +15,9 @@ enum { MOST_REPS = 64, FEWEST_REPS = 5 };
 struct bench {
     const struct clrnn_log *log;
     const struct clrnn_bench_params *params;
-    uint32_t count;          // number of devices
-    struct clrnn_team *team; // workers on all devices
-    struct clrnn_dataset *set;
+    uint32_t count;                                  // number of devices
+    struct clrnn_team *team;                         // workers on all devices
+    struct clrnn_data_sets data;                     // without a validation set
     struct clrnn_session *train[CLRNN_MOST_DEVICES]; // sessions that train, in shards if the config has train.shards
     struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // sessions that infer with the same models; NULL: `train` infers
 };
@@ -157,7 +157,7 @@ static enum clrnn_status measure_together(const struct bench *b, struct clrnn_be
 // Measures inference on whole batches that the devices take in turn, as in clrnn_eval.
 static enum clrnn_status measure_inference(struct bench *b, struct clrnn_bench_result *r)
 {
-    struct clrnn_session_params params = {.set = b->set, .feed = {.drop_last = true}, .endless = true};
+    struct clrnn_session_params params = {.set = b->data.train, .feed = {.drop_last = true}, .endless = true};
     struct clrnn_plan_cost cost;
     double unused;
 
@@ -182,14 +182,17 @@ static enum clrnn_status open_all(struct bench *b, struct clrnn_device *const *d
 
     TRY(clrnn_team_create(b->log, device, b->count, &b->team));
     TRY(clrnn_shards_check(b->log, config, b->count));
-    TRY(clrnn_dataset_open(b->log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL, &b->set));
-    info = clrnn_dataset_info(b->set);
+    TRY(clrnn_dataset_open(b->log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
+                           &b->data.train));
+    info = clrnn_dataset_info(b->data.train);
     r->steps = info->T;
     r->features = info->C;
     if (info->S < config->train.batch_size)
         return clrnn_error(b->log, CLRNN_ERR_DATA, "bench needs one whole batch of %u samples, the data set has %u",
                            config->train.batch_size, info->S);
-    params.set = b->set;
+    TRY(clrnn_feed_count_steps(b->log, config, b->data.train, &b->data.batches));
+    params.data = &b->data;
+    params.set = b->data.train;
     for (uint32_t i = 0; i < b->count; i++) {
         params.worker = clrnn_team_worker(b->team, i);
         TRY(clrnn_session_open(device[i], &params, &b->train[i]));
@@ -203,7 +206,7 @@ static void close_all(struct bench *b)
         clrnn_session_close(&b->infer[i]);
     for (uint32_t i = 0; i < b->count; i++)
         clrnn_session_close(&b->train[i]);
-    clrnn_dataset_close(&b->set);
+    clrnn_data_sets_close(&b->data);
     clrnn_team_destroy(&b->team);
 }
 

@@ -18,13 +18,12 @@
 
 // ---------------------------------------------------------------- data
 
-enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct clrnn_config *config,
-                                       enum clrnn_dataset_check check, struct clrnn_data_sets *data)
+static enum clrnn_status open_sets(const struct clrnn_log *log, const struct clrnn_config *config,
+                                   enum clrnn_dataset_check check, struct clrnn_data_sets *data)
 {
     const struct clrnn_train_config *train = &config->train;
     uint32_t S;
 
-    *data = (struct clrnn_data_sets){0};
     TRY(clrnn_dataset_open_named(log, config, check, true, &data->train, &data->valid));
     S = clrnn_dataset_info(data->train)->S;
     data->batch = MIN2(MAX2(train->batch_size, 1u), S);
@@ -36,6 +35,18 @@ enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct
                            S, data->batch);
     data->batches = MAX2(data->batches, 1);
     return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct clrnn_config *config,
+                                       enum clrnn_dataset_check check, struct clrnn_data_sets *data)
+{
+    enum clrnn_status st;
+
+    *data = (struct clrnn_data_sets){0};
+    st = open_sets(log, config, check, data);
+    if (st != CLRNN_OK)
+        clrnn_data_sets_close(data);
+    return st;
 }
 
 void clrnn_data_sets_close(struct clrnn_data_sets *data)

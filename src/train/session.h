@@ -16,8 +16,8 @@ struct clrnn_data_sets {
     uint64_t batches;                    // training steps of the first epoch, at least 1
 };
 
-/** Opens data.train and data.valid. Call clrnn_data_sets_close after an error, too. Errors: as
- * clrnn_dataset_open_named; CLRNN_ERR_CONFIG also if the batches of train.stateful differ in N. */
+/** Opens data.train and data.valid. After an error nothing is open. Errors: as clrnn_dataset_open_named;
+ * CLRNN_ERR_CONFIG also if the batches of train.stateful differ in N. */
 enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                        enum clrnn_dataset_check check, struct clrnn_data_sets *data);
 void clrnn_data_sets_close(struct clrnn_data_sets *data);
