@@ -33,6 +33,7 @@ struct head {
     struct order *order; // [columns]
     char **name;         // [columns]
     uint32_t rows;
+    char decimal; // decimal point or comma
 };
 
 static enum clrnn_status take_header(void *user, size_t columns, char *const *names)
@@ -61,7 +62,7 @@ static enum clrnn_status take_cell(void *user, size_t row, size_t column, const 
 
     if (!o->numbers && !o->dates)
         return CLRNN_OK;
-    o->numbers = o->numbers && clrnn_cell_number(text, length, '.', &number);
+    o->numbers = o->numbers && clrnn_cell_number(text, length, h->decimal, &number);
     o->dates = o->dates && !o->numbers && clrnn_cell_time(text, length, &value);
     if (o->numbers)
         value = number;
@@ -221,7 +222,7 @@ enum clrnn_status clrnn_table_check_order(const struct clrnn_log *log, const str
 {
     const struct clrnn_source *s = wish->source;
     const struct clrnn_csv_rules rules = {clrnn_source_delimiter(s), s->comment ? *s->comment : 0};
-    struct head head = {0};
+    struct head head = {.decimal = s->decimal ? *s->decimal : '.'};
     const struct clrnn_csv_sink sink = {&head, take_header, take_cell, take_row};
     enum clrnn_status st = clrnn_csv_stream(log, wish->path, &rules, &sink);
     const char *time;

@@ -99,6 +99,8 @@ def series_as_rows(c):
     assert 'order of "day"' in warned("day,a,b", days) and "time: day" in warned("day,a,b", days)
     assert 'order of "t"' in warned("t,a,b", noise(30))
     assert 'order of "clock"' in warned("clock,a,b", noise(30, lambda n: n * 0.02))
+    commas = [[f'"{cell:.3f}"'.replace(".", ",") for cell in row] for row in noise(30, lambda n: n * 0.02)]
+    assert 'order of "clock"' in warned("clock,a,b", commas, ("missing: mean", "missing: mean, decimal: ','"))
     waves = [(math.sin(n / 5), math.cos(n / 7)) for n in range(100)]
     assert "resembles the row before it (correlation 0.9" in warned("a,b", waves)
     assert not warned("id,a,b", noise(300))  # counts samples
