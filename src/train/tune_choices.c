@@ -249,11 +249,14 @@ static enum clrnn_status measure_again(struct tuning *t, struct subject *s, cons
     const unsigned better = best_of(c, ms);
 
     for (int i = 0; i < 2 * TURNS && best_of(c, ms) == better && better != c->standard; i++) {
-        const unsigned option = i % 2 ? better : c->standard;
         double again = INFINITY;
 
-        TRY(measure_option(t, s, c, option, INFINITY, &again));
-        ms->ms[option] = i % 2 ? fmax(ms->ms[option], again) : fmin(ms->ms[option], again);
+        if (i % 2) {
+            ms->ms[better] = fmax(ms->ms[better], try_alternative(t, s, c, better, INFINITY));
+            continue;
+        }
+        TRY(measure_option(t, s, c, c->standard, INFINITY, &again));
+        ms->ms[c->standard] = fmin(ms->ms[c->standard], again);
     }
     return CLRNN_OK;
 }
