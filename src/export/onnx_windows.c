@@ -21,11 +21,10 @@ static void set_windows(struct clrnn_onnx *o, const struct clrnn_export_op *op, 
 // Adds nodes that compute the number of windows of each sample [N] from its length.
 static const char *count_windows(struct clrnn_onnx *o, const struct clrnn_windows *w, const char *lengths)
 {
-    const int64_t more = (int64_t)w->all_padding - (int64_t)w->dilation * (w->kernel - 1) - 1;
+    const int64_t more = (int64_t)w->all_padding - (int64_t)w->dilation * (w->kernel - 1) - 1 + w->stride;
 
     lengths = CLRNN_ONNX_NODE(o, "Add", lengths, clrnn_onnx_integer(o, more));
-    lengths = CLRNN_ONNX_NODE(o, "Div", lengths, clrnn_onnx_integer(o, w->stride));
-    return CLRNN_ONNX_NODE(o, "Add", lengths, clrnn_onnx_integer(o, 1));
+    return CLRNN_ONNX_NODE(o, "Div", lengths, clrnn_onnx_integer(o, w->stride));
 }
 
 // Adds the mean of x [N, C, T] over each window. With `include`, the divisor also counts the zeros with which x is
