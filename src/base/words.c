@@ -94,7 +94,7 @@ bool clrnn_integer_parse(const char *text, bool *negative, uint64_t *magnitude)
         base = 16;
         digits += 2;
     }
-    if (!isxdigit((unsigned char)*digits) || !strip(digits, plain))
+    if (!isxdigit((unsigned char)*digits) || !strip(digits, plain) || strpbrk(plain, "xX"))
         return false;
     errno = 0;
     *magnitude = strtoull(plain, &end, base);

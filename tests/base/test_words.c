@@ -34,7 +34,8 @@ static void test_numbers(void **state)
 
 static void test_integers(void **state)
 {
-    static const char *const bad[] = {"", "-", "1.0", "1e3", "0x", "0xg", "18446744073709551616", "1 ", "x", "1_"};
+    static const char *const bad[] = {"",   "-", "1.0", "1e3", "0x", "0xg", "0x0x10", "18446744073709551616",
+                                      "1 ", "x", "1_"};
     uint64_t magnitude;
     bool negative;
 
