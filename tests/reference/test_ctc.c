@@ -112,12 +112,12 @@ static void test_gradient(void **state)
 // for that sample.
 static void test_infinity(void **state)
 {
-    int32_t labels[N] = {2, 3, 3, 1}; // sample 2 needs 5 steps for 3 equal labels, but has 3
+    int32_t labels[N] = {2, 3, 3, 1}; // sample 2 needs 4 steps for labels 1, 1 and 2, but has 3
     double x[T * N * C], dx[T * N * C], record[RECORD_FIELDS];
 
     (void)state;
     fill_targets();
-    target[2] = target[N + 2] = 1;
+    target[2 * N + 2] = 2;
     fill(x, T * N * C, 9, 2);
     run(false, true, x, NULL, labels, dx, record);
     assert_true(isinf(record[RECORD_LOSS]));
