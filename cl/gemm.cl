@@ -18,7 +18,7 @@
 // M).
 //
 // Every element of C is summed in a fixed order: over k within a step of KC, then over the steps, then over blocks of K
-// (if any), then over parts of K.
+// (k_lead in gemm_args.h, if K is summed in blocks), then over parts of K (split-K).
 
 #include "vector.h"
 #include "gemm_args.h"

@@ -129,7 +129,8 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
                 sum[r][v] = 0.0f;
         }
         for (uint k = 0; k < C; k++) {
-            // With 16 registers, the sums leave 4. They hold the ROWS inputs or the V weights, whichever are fewer.
+            // Of 16 vector registers the sums (SUMS) take 12. The fewer operands, the ROWS inputs or the V vectors of
+            // weights, are kept in registers; the others are loaded one at a time.
             if (ROWS < V) {
                 realv one[ROWS];
 
@@ -369,9 +370,10 @@ static void input_gradients(const struct backward *b, uint first)
 }
 #endif
 
-// Computes the backward pass. The first work-items compute WIDTH units of a direction each; the other work-items (cell
-// rnn only) compute TILE rows of dx each. gates: on entry activations (not read for rnn), on return gradients. lengths
-// may be NULL. The host passes lengths only if dw_ih and dx are NULL.
+// Computes the backward pass. Each of the first D * ceil(H / WIDTH) work-items computes the gradients of the gates,
+// biases and weights of WIDTH hidden units of one direction; the other work-items (cell rnn only) compute TILE rows of
+// dx each. gates: on entry the activations (not read for rnn), on return their gradients. through: scratch for dx.
+// lengths may be NULL. The host passes lengths only if dw_ih and dx are NULL.
 kernel void rnn_single_bwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global real *gates,
                            global const real *y, global const real *cell, global const real *dy,

@@ -44,8 +44,9 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
 #pragma unroll
         for (int i = 0; i < AHEAD; i++)
             PREFETCH(ahead.next + i * ahead.spacing);
-        // A tile of 12 vectors leaves 4 of 16 registers. They hold either the rows' numbers or the P vectors of the
-        // weights, whichever are fewer.
+        // The accumulators take up to 12 of 16 vector registers, or 24 of 32 (tiling_of in src/ops/rnn_sequence.c). The
+        // others hold one of the operands, the one with fewer vectors: the number a[r][k] of each row, broadcast to a
+        // vector, or the P vectors of weights.
         if (rows < P) {
             realv ak[ROWS];
 

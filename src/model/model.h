@@ -89,12 +89,13 @@ struct clrnn_model {
 
     size_t carried_count;
     struct clrnn_carried *carried; // for each recurrent level, its states at the end of the previous run
-    // Counters of the next run (cl/slots.h).
+    // What the host writes to `counter` before the next run of a plan (cl/slots.h).
     uint32_t first_step;   // COUNTER_FIRST
     bool carry;            // COUNTER_CARRY
     uint32_t first_sample, // COUNTER_SAMPLE
         samples;           // COUNTER_SAMPLES; 0: the run has a whole batch
-    uint64_t writes;       // number of calls so far that set parameters or normalisation
+
+    uint64_t writes; // number of calls so far that set parameters or normalisation
 
     struct clrnn_schedule schedule; // current learning rate and momentum, in double
     uint64_t steps_per_epoch;       // last argument of clrnn_schedule_init, 0: unknown

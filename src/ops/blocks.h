@@ -23,8 +23,8 @@ uint32_t clrnn_block_steps(const struct clrnn_device *device);
 struct clrnn_blocks clrnn_blocks_of(const struct clrnn_launches *launches, uint32_t d, uint32_t begin, uint32_t steps,
                                     uint32_t all, uint32_t N);
 
-/** Appends `count` multiplies (1 or 2) like clrnn_launch_gemm_batch. blocks [count] divide the rows of each C. No sum
- * depends on how many rows C has. */
+/** Appends `count` multiplies (1 or 2) like clrnn_launch_gemm_batch. blocks [count] divide the rows of each C. With
+ * blocks, a multiply of some of the rows of C gives these rows the same bits as a multiply of all rows. */
 enum clrnn_status clrnn_launch_gemm_rows(struct clrnn_launches *launches, const struct clrnn_gemm *gemm, uint32_t count,
                                          const struct clrnn_blocks *blocks);
 /** As clrnn_launch_gemm_rows, but blocks [count] divide the dimension K, over which each multiply sums. The sum of each

@@ -25,8 +25,8 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
                                    struct clrnn_vary *vary);
 void clrnn_vary_finish(struct clrnn_vary *vary);
 
-/** Reads the config file params->config and applies the assignments params->set, then the assignments
- * set [count]. Errors: as clrnn_config_read. */
+/** Reads the config file params->config. Applies the assignments ("KEY=VALUE") of params->set, and after them the
+ * `count` assignments of the array `set`. Errors: as clrnn_config_read. */
 enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct clrnn_sweep_params *params, size_t count,
                                     char *const *set, struct clrnn_config **config);
 

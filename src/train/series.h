@@ -37,7 +37,7 @@ void clrnn_series_destroy(struct clrnn_series **windows);
 /** Returns the index in `order` of the first row of a sample. */
 size_t clrnn_series_start(const struct clrnn_series *windows, uint32_t sample);
 
-/** Returns the table row at index `at` of `order`. */
+/** Returns the number of the table's row at index `at` of `order` (NULL: rows are in order). */
 static inline size_t clrnn_series_row(const struct clrnn_series *windows, size_t at)
 {
     return windows->order ? windows->order[at] : at;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tunes a device for a config: finds the matrix multiplications of a training step. Measures these multiplications and
-// the choices between variants of ops (tune_choices.h) in a fixed order.
+// Tunes a device for a config: finds the matrix multiplications of a training step, and measures them with different
+// settings of CLBlast. Then measures the choices between variants of ops (tune_choices.h).
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>

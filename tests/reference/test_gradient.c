@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every op's backward must equal central differences of the op's forward, in double. NaN in padding must not change a
-// bit.
+// Every op's backward must agree with central differences of the op's forward, in double. With NaN in the padding, the
+// results must have the same bits.
 #include "differences.h"
 
 static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_t D, bool bias, bool padded,

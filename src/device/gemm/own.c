@@ -167,10 +167,11 @@ static struct tiling try_tiling(const struct batch *b, const struct tile *t, uin
     return c;
 }
 
-// Whether B may be packed by a separate launch; the multiplies of a pair must then have the same B. With B packed, the
-// partial sums over K are added up before C is touched; otherwise each is added to C. If beta is not 0, the two orders
-// round differently. Whether packing pays off depends on M and N, on which `fixed` sums must not depend. So B is not
-// packed for `fixed` sums with beta or with blocks.
+// Whether a separate launch may pack B. B must be transposed, or shared by several multiplies (`panels`), and not too
+// large; both multiplies of a pair must have the same B. Packing can change how C is rounded: with B packed, the
+// partial sums over K are added up and then added to C; otherwise each is added to C. This differs only if C has a
+// value before: if beta is not 0, or after the first block of K (k_lead). Whether packing pays off depends on M and N,
+// but the bits of a `fixed` multiply must not. In these two cases B is therefore not packed for a `fixed` multiply.
 static bool may_pack(const struct batch *b, const struct tile *t)
 {
     const struct clrnn_gemm *g = &b->gemm[0];

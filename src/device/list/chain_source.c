@@ -143,8 +143,8 @@ static void write_defines(FILE *out, const char *defines, bool begin)
     }
 }
 
-// Returns the index of the first function that has the same stem and defines as function `at`. These functions share
-// one text, and the index is the suffix of its names.
+// Returns the index of the first function with the same stem and defines as function `at`. The program contains the
+// text of their kernel file (cl/<stem>.cl) once for all of them, and the names in that text get this index as a suffix.
 static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
 {
     size_t first = 0;
