@@ -370,6 +370,10 @@ static const struct run_case {
     {"loss-not-finite", LEARNABLE | SCALED, "  - rnn: {hidden_size: 6, nonlinearity: relu}\n" POOL HEAD,
      "  loss: cross_entropy\n  optimizer: {sgd: {lr: 1000.0, momentum: 0.9}}\n  epochs: 20\n  batch_size: "
      "16\n" SHUFFLE},
+    // reduce_lr_on_plateau makes it validate after each of the 400 epochs
+    {"overfitting", ONE_STEP, "  - linear: {out_features: 64}\n  - tanh\n" HEAD,
+     "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.02}}\n  epochs: 400\n  batch_size: 16\n" SHUFFLE
+     "  scheduler: {reduce_lr_on_plateau: {patience: 1000}}\n"},
 };
 
 static void findings_by_running(struct scratch *s)

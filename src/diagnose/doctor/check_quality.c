@@ -76,8 +76,8 @@ static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_t
 static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
-    const size_t looks = c->valid_count, some = MAX2(looks / 5, 3);
     double lowest = INFINITY, last, end[64];
+    const size_t looks = c->valid_count, some = MIN2(MAX2(looks / 5, 3), ARRAY_SIZE(end));
     size_t at = 0;
 
     if (!c->finite || c->valid_count < 3 || !(v->chance > 0))

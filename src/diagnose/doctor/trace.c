@@ -15,7 +15,7 @@
 #define LATE_UPDATES 24u  // approximate number of later steps whose update is measured
 #define BUILD_STEPS 2u    // number of first steps that the time limit leaves out, since they build kernels
 #define MOST_STEPS 20000u
-#define VALID_LOOKS 60u // a run is validated at most VALID_LOOKS + 2 times
+#define VALID_LOOKS 60u // a run is validated at most VALID_LOOKS + 2 times, with reduce_lr_on_plateau every epoch
 #define VALID_ROWS 4096u
 #define FINITE_LOSS 1e30
 
