@@ -2,6 +2,7 @@
 // Options, help and messages of the clrnn command.
 #include "tools/cli.h"
 
+#include <glob.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -217,6 +218,18 @@ static bool take_option(struct cli *cli, const struct cli_spec *spec, const stru
     return true;
 }
 
+// Checks that the file of --json is none of the positional arguments and not the file of --init.
+static enum clrnn_status check_json_file(const struct cli *cli, const struct cli_spec *spec)
+{
+    const struct cli_option *init = find_option(spec->option, spec->option_count, "init", strlen("init"));
+
+    if (!cli->json_file)
+        return CLRNN_OK;
+    if (init)
+        TRY(cli_check_out(cli, cli->json_file, 1, init->target));
+    return cli_check_out(cli, cli->json_file, cli->argument_count, cli->argument);
+}
+
 bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **argv, int *status)
 {
     struct common common;
@@ -272,7 +285,7 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
     cli->text = !cli->json || cli->json_file;
     if (clrnn_environment_check(&cli->log) != CLRNN_OK)
         return false;
-    return !cli->json_file || cli_check_out(cli, cli->json_file, cli->argument_count, cli->argument) == CLRNN_OK;
+    return check_json_file(cli, spec) == CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- devices and configs
@@ -323,8 +336,15 @@ enum clrnn_status cli_device(struct cli *cli, bool profile, struct clrnn_device 
 
 enum clrnn_status cli_config(struct cli *cli, const char *path, struct clrnn_config **config)
 {
+    enum clrnn_status st = CLRNN_OK;
+
     cli->config_path = path;
-    return clrnn_config_read(&cli->log, path, cli->set.count, cli->set.item, config);
+    TRY(clrnn_config_read(&cli->log, path, cli->set.count, cli->set.item, config));
+    if (cli->json_file)
+        st = cli_check_inputs(cli, cli->json_file, *config);
+    if (st != CLRNN_OK)
+        clrnn_config_destroy(config);
+    return st;
 }
 
 enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t count, const char *const *read)
@@ -339,6 +359,35 @@ enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t c
                                out);
     }
     return clrnn_run_check_output(&cli->log, out);
+}
+
+enum clrnn_status cli_check_input(const struct cli *cli, const char *out, const char *folder, const char *name)
+{
+    char *path = name ? clrnn_path_join(folder, name) : NULL;
+    glob_t files;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (path && !glob(path, GLOB_NOCHECK, NULL, &files)) {
+        st = cli_check_out(cli, out, files.gl_pathc, (const char *const *)files.gl_pathv);
+        globfree(&files);
+    }
+    free(path);
+    return st;
+}
+
+enum clrnn_status cli_check_inputs(const struct cli *cli, const char *out, const struct clrnn_config *config)
+{
+    const struct clrnn_source *const set[] = {&config->data.train, &config->data.valid, &config->data.test};
+
+    TRY(cli_check_input(cli, out, config->folder, config->train.init));
+    for (size_t i = 0; i < ARRAY_SIZE(set); i++) {
+        const char *const name[] = {set[i]->x,         set[i]->y,   set[i]->lengths,    set[i]->weights,
+                                    set[i]->y_lengths, set[i]->csv, set[i]->label_from, set[i]->ts};
+
+        for (size_t k = 0; k < ARRAY_SIZE(name); k++)
+            TRY(cli_check_input(cli, out, config->folder, name[k]));
+    }
+    return CLRNN_OK;
 }
 
 enum clrnn_status cli_open(struct cli *cli, struct clrnn_config **config, struct clrnn_device **device)

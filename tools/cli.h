@@ -86,12 +86,20 @@ int cli_usage(const struct cli *cli, const char *format, ...) CLRNN_PRINTF(2, 3)
 /** Opens the device selected by --device or CLRNN_DEVICE, else the default device. */
 enum clrnn_status cli_device(struct cli *cli, bool profile, struct clrnn_device **device);
 
-/** Reads a config with the --set assignments. */
+/** Reads a config with the --set assignments. CLRNN_ERR_ARG: the file of --json is one that the config names. *config
+ * is NULL after an error. */
 enum clrnn_status cli_config(struct cli *cli, const char *path, struct clrnn_config **config);
 
 /** Checks the path `out` of a file to write. read [count] are the files and run folders that the command reads; entries
  * may be NULL. CLRNN_ERR_ARG: `out` is one of these files, or belongs to a run. */
 enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t count, const char *const *read);
+
+/** Checks with cli_check_out that `out` is not the file `name` of `folder` or, if `name` is a pattern such as "*.csv",
+ * none of the files that match it. `name` may be NULL. */
+enum clrnn_status cli_check_input(const struct cli *cli, const char *out, const char *folder, const char *name);
+/** Checks with cli_check_out that `out` is none of the files that the config names: its initial weights and its data.
+ */
+enum clrnn_status cli_check_inputs(const struct cli *cli, const char *out, const struct clrnn_config *config);
 
 /**
  * Reads the config that the first argument names, and opens the device. After an error the config may have been read:

@@ -104,8 +104,6 @@ int cmd_compare(int argc, char **argv)
     st = cli_config(&cli, cli.argument[0], &config);
     params.init = cli_init(params.init, config);
     params.stop = interrupt_flag();
-    if (st == CLRNN_OK && cli.json_file)
-        st = cli_check_out(&cli, cli.json_file, 1, &params.init);
     if (st == CLRNN_OK && out.baseline)
         st = clrnn_compare_baseline(&cli.log, out.baseline, NULL, NULL); // checks the file before a long run
     if (st == CLRNN_OK)

@@ -332,6 +332,10 @@ int cmd_doctor(int argc, char **argv)
         st = cli_check_out(&cli, params.report, 3, (const char *const[]){cli.argument[0], params.init, fix});
     if (st == CLRNN_OK)
         st = cli_open(&cli, &config, &device);
+    if (st == CLRNN_OK && fix)
+        st = cli_check_inputs(&cli, fix, config);
+    if (st == CLRNN_OK && params.report)
+        st = cli_check_inputs(&cli, params.report, config);
     params.init = cli_init(params.init, config);
     params.stop = interrupt_flag();
     if (st == CLRNN_OK)

@@ -62,6 +62,22 @@ static void print_text(const struct clrnn_sweep_result *r)
     printf("%s: sweep.json, sweep.csv, sweep.svg, a run folder for each trial\n", cli_shown(r->folder));
 }
 
+// Checks that the file of --json is none that the config names. Reports no error of the config: it may lack a value
+// that
+// --vary gives.
+static enum clrnn_status check_json_file(const struct cli *cli)
+{
+    const struct clrnn_log silent = {0};
+    struct clrnn_config *config = NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (cli->json_file &&
+        clrnn_config_read(&silent, cli->argument[0], cli->set.count, cli->set.item, &config) == CLRNN_OK)
+        st = cli_check_inputs(cli, cli->json_file, config);
+    clrnn_config_destroy(&config);
+    return st;
+}
+
 int cmd_sweep(int argc, char **argv)
 {
     struct clrnn_sweep_params params = {.plot = -1, .seed = 1};
@@ -119,7 +135,9 @@ int cmd_sweep(int argc, char **argv)
     if (no_plot)
         params.plot = 0;
     params.stop = interrupt_flag();
-    st = clrnn_sweep(&cli.log, &params, &result);
+    st = check_json_file(&cli);
+    if (st == CLRNN_OK)
+        st = clrnn_sweep(&cli.log, &params, &result);
     if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.json)
         st = cli_print_file(&cli, result.folder, "sweep.json", st);
     if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.text)

@@ -70,6 +70,8 @@ static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *ra
 
     if (!rank->own)
         st = clrnn_run_config(&cli->log, run, cli->set.count, cli->set.item, config);
+    if (st == CLRNN_OK && !rank->own && cli->json_file)
+        st = cli_check_inputs(cli, cli->json_file, *config);
     TRY(clrnn_rank_agree(st));
     if (!rank->own)
         return CLRNN_OK;

@@ -84,14 +84,18 @@ static enum clrnn_status check_lengths(const struct cli *cli, const struct sourc
 enum clrnn_status source_check_out(const struct cli *cli, const struct source_options *s,
                                    const struct clrnn_model *model, const char *out)
 {
-    const struct clrnn_data_config *data = &clrnn_model_config(model)->data;
-    const struct clrnn_source *const set[] = {&data->train, &data->valid, &data->test};
+    const char *const named[] = {cli->argument_count ? cli->argument[0] : NULL,
+                                 s->init,
+                                 s->config,
+                                 s->x,
+                                 s->y,
+                                 s->lengths,
+                                 s->y_lengths,
+                                 s->label_from};
 
-    for (size_t i = 0; i < ARRAY_SIZE(set) && s->data.own; i++)
-        TRY(cli_check_out(cli, out, 8,
-                          (const char *const[]){set[i]->x, set[i]->y, set[i]->lengths, set[i]->weights,
-                                                set[i]->y_lengths, set[i]->csv, set[i]->label_from, set[i]->ts}));
-    return CLRNN_OK;
+    TRY(cli_check_out(cli, out, ARRAY_SIZE(named), named));
+    TRY(cli_check_input(cli, out, NULL, s->csv));
+    return s->data.own ? cli_check_inputs(cli, out, clrnn_model_config(model)) : CLRNN_OK;
 }
 
 // Opens the model on a device, from a model file or, if `config` is given, from the config and --init.
@@ -126,6 +130,8 @@ enum clrnn_status source_open_models(struct cli *cli, struct source_options *sou
         st = open_model(cli, source, file, config, devices->device[i], &source->model[i]);
     if (st == CLRNN_OK)
         st = clrnn_model_share(source->model[0], source->model + 1, devices->count - 1);
+    if (st == CLRNN_OK && cli->json_file)
+        st = source_check_out(cli, source, source->model[0], cli->json_file);
     clrnn_config_destroy(&config);
     free(file);
     return st;

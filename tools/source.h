@@ -55,14 +55,15 @@ bool source_check(const struct cli *cli, struct source_options *source, int *sta
 /** Sets *file to the model file that `path` means with --best or --last. Owner and errors as clrnn_run_checkpoint. */
 enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last, char **file);
 
-/** If the command reads the data of the model's own config, checks with cli_check_out that `out` is none of these data
- * files. */
+/** Checks with cli_check_out that `out` is no file that the command reads: one that the options name or, without --x
+ * and --csv, a data file of the model's own config. */
 enum clrnn_status source_check_out(const struct cli *cli, const struct source_options *source,
                                    const struct clrnn_model *model, const char *out);
 
 /** Opens the devices, and the model on each device: from a run or model file, or from --init with --config.
- * CLRNN_ERR_ARG: the model was trained with lengths, and the options have neither --lengths nor --no-lengths. The
- * caller closes models and devices with source_close, also after an error. */
+ * CLRNN_ERR_ARG: the model was trained with lengths, and the options have neither --lengths nor --no-lengths, or
+ * the file of --json is one that the command reads. The caller closes models and devices with source_close, also after
+ * an error. */
 enum clrnn_status source_open_models(struct cli *cli, struct source_options *source);
 void source_close(struct source_options *source);
 

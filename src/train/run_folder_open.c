@@ -162,8 +162,8 @@ enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char
     TRY(check_input(log, folder, NULL, config->path, "the config"));
     TRY(check_input(log, folder, config->folder, config->train.init, "the model (--init)"));
     for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
-        const char *const files[] = {sets[i]->x,   sets[i]->y,          sets[i]->lengths,
-                                     sets[i]->csv, sets[i]->label_from, sets[i]->ts};
+        const char *const files[] = {sets[i]->x,         sets[i]->y,   sets[i]->lengths,    sets[i]->weights,
+                                     sets[i]->y_lengths, sets[i]->csv, sets[i]->label_from, sets[i]->ts};
 
         for (size_t k = 0; k < ARRAY_SIZE(files); k++)
             TRY(check_input(log, folder, config->folder, files[k], "a data file"));

@@ -81,6 +81,35 @@ def inputs_stay(c):
         c.run("synth", "made", "--samples", "4", "--test-samples", "4", "--features", "20")
 
 
+def data_stay(c):
+    """No report or result replaces a data file that the config or an option names, nor weights."""
+    c.run("train", "config.yaml", "--out", "run", *QUIET)
+    shutil.copy(c.folder / "run" / "last.safetensors", c.folder / "w.safetensors")
+    (c.folder / "sub").mkdir()
+    (c.folder / "sub" / "1.csv").write_text("a,b,y\n" + "1,2,0\n3,4,1\n" * 8)
+    (c.folder / "hard.json").hardlink_to(c.folder / "X_train.npy")
+    c.write("sub/many.yaml", "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
+            "{adam: {}}, epochs: 1, batch_size: 4}\ndata: {train: {csv: '*.csv', label: y}}\n")
+    static, ref = ("doctor", "config.yaml", "--static"), ("--device", "ref")
+    for out in ("X_train.npy", "y_train.npy", "X_valid.npy", "./y_valid.npy", "hard.json"):
+        refused(c, [out, "reads"], *static, "--fix", out, *ref)
+        refused(c, [out, "reads"], *static, "--report", out, *ref)
+        for command in ("doctor", "overfit", "grow", "lr-find", "plan", "compare", "tune", "bench", "data", "train"):
+            refused(c, [out, "reads"], command, "config.yaml", f"--json={out}", *(() if command == "data" else ref))
+        refused(c, [out, "reads"], "sweep", "config.yaml", "--vary", "train.seed=1,2", f"--json={out}", *ref)
+    for out in ("X_valid.npy", "y_valid.npy"):
+        refused(c, [out, "reads"], "eval", "run", f"--json={out}", *ref)
+        refused(c, [out, "reads"], "eval", "run", "--x", "X_valid.npy", "--y", "y_valid.npy", f"--json={out}", *ref)
+    refused(c, ["X_train.npy", "reads"], "train", "--resume", "run", "--json=X_train.npy", *ref)
+    refused(c, ["sub/1.csv", "reads"], "doctor", "sub/many.yaml", "--static", "--fix", "sub/1.csv", *ref)
+    refused(c, ["sub/1.csv", "reads"], "data", "sub/many.yaml", "--json=sub/1.csv")
+    for command in ("overfit", "grow", "lr-find", "sweep"):
+        refused(c, ["w.safetensors", "reads"], command, "config.yaml", "--init", "w.safetensors",
+                "--json=w.safetensors", *ref)
+    refused(c, ["w.safetensors", "reads"], *static, "--report", "w.safetensors", "--set", "train.init=w.safetensors",
+            *ref)
+
+
 def pictures(c):
     """A picture of the user's own is not replaced; one that gnuplot drew, as it draws ours, may be."""
     picture = c.folder / "gradient-by-time.svg"
@@ -277,5 +306,6 @@ def odd_metrics(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([foreign_folders, inputs_stay, pictures, batches_of_one, earlier_run_stays, swap_goes_on,
-                           unmarked_runs, links_and_devices, masks, one_run_at_a_time, signals, limits, odd_metrics]))
+    sys.exit(harness.main([foreign_folders, inputs_stay, data_stay, pictures, batches_of_one, earlier_run_stays,
+                           swap_goes_on, unmarked_runs, links_and_devices, masks, one_run_at_a_time, signals, limits,
+                           odd_metrics]))
