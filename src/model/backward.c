@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "model/build.h"
+#include "model/schedule.h"
 
 // Returns the gradient tensor of the parameter whose tensor is `value`, or CLRNN_NONE.
 static int grad_of(const struct clrnn_build *b, int value)
@@ -206,10 +207,9 @@ enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size
 
 bool clrnn_uses_momentum(const struct clrnn_train_config *train)
 {
-    const bool cycled = train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && train->scheduler.cycle_momentum;
     const bool can = train->optimizer.kind == CLRNN_OPTIMIZER_SGD || train->optimizer.kind == CLRNN_OPTIMIZER_RMSPROP;
 
-    return can && (cycled || train->optimizer.momentum != 0);
+    return can && (clrnn_schedule_cycles_momentum(train) || train->optimizer.momentum != 0);
 }
 
 static enum clrnn_status norm_tensor(struct clrnn_build *b)

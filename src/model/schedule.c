@@ -4,6 +4,7 @@
 #include "model/schedule.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static double optimizer_momentum(const struct clrnn_optimizer_config *o)
 {
@@ -142,6 +143,20 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
 double clrnn_schedule_peak(const struct clrnn_train_config *train)
 {
     return train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? train->scheduler.max_lr : train->optimizer.lr;
+}
+
+bool clrnn_schedule_cycles_momentum(const struct clrnn_train_config *train)
+{
+    return train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && train->scheduler.cycle_momentum;
+}
+
+const char *clrnn_schedule_peak_key(const struct clrnn_train_config *train, char text[CLRNN_LR_KEY_SIZE])
+{
+    if (train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
+        snprintf(text, CLRNN_LR_KEY_SIZE, "train.scheduler.one_cycle_lr.max_lr");
+    else
+        snprintf(text, CLRNN_LR_KEY_SIZE, "train.optimizer.%s.lr", clrnn_optimizer_word(train->optimizer.kind));
+    return text;
 }
 
 bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch,

@@ -23,6 +23,14 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
  * gamma exceeds 1. */
 double clrnn_schedule_peak(const struct clrnn_train_config *train);
 
+/** Whether one_cycle_lr sets the momentum of every step, so that the optimiser's own has no effect. */
+bool clrnn_schedule_cycles_momentum(const struct clrnn_train_config *train);
+
+#define CLRNN_LR_KEY_SIZE 64 // bytes for the text of clrnn_schedule_peak_key
+
+/** Writes the config key of clrnn_schedule_peak into text, as "train.optimizer.adam.lr". Returns text. */
+const char *clrnn_schedule_peak_key(const struct clrnn_train_config *train, char text[CLRNN_LR_KEY_SIZE]);
+
 /** Does what scheduler.step() of PyTorch does. `metric` is for reduce_lr_on_plateau. Returns false where PyTorch raises
  * an exception: one_cycle_lr has no steps left. */
 bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch,

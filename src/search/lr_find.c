@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "model/schedule.h"
 #include "train/folder.h"
 
 #define DEFAULT_FROM 1e-7
@@ -19,14 +20,6 @@
 
 static const struct clrnn_folder_kind lr_kind = {
     .noun = "learning-rate search", .mark = ".clrnn-lr-find", .then = "replaced"};
-
-static void name_key(const struct clrnn_train_config *train, struct clrnn_lr_result *r)
-{
-    if (train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
-        snprintf(r->key, sizeof(r->key), "train.scheduler.one_cycle_lr.max_lr");
-    else
-        snprintf(r->key, sizeof(r->key), "train.optimizer.%s.lr", clrnn_optimizer_word(train->optimizer.kind));
-}
 
 // Chooses the length of a short training in whole epochs: a fifth of the config's epochs, but at least five. It is
 // never longer than the config's epochs, or than params->steps training steps, rounded to whole epochs. If a single
@@ -76,7 +69,7 @@ enum clrnn_status clrnn_lr_find(struct clrnn_device *device, const struct clrnn_
 
     *result = (struct clrnn_lr_result){
         .suggestion = NAN, .best_trial = NAN, .steepest = NAN, .lowest = NAN, .diverged = NAN, .classic = NAN};
-    name_key(&config->train, result);
+    clrnn_schedule_peak_key(&config->train, result->key);
     p.from = p.from > 0 ? p.from : DEFAULT_FROM;
     p.to = p.to > 0 ? p.to : DEFAULT_TO;
     p.range_steps = p.range_steps ? p.range_steps : DEFAULT_RANGE_STEPS;

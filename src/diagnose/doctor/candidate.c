@@ -71,13 +71,11 @@ static const struct row {
 static char *other_lr(const struct clrnn_config *c, double factor)
 {
     const struct clrnn_train_config *t = &c->train;
-    char number[CLRNN_NUMBER_SIZE];
+    char number[CLRNN_NUMBER_SIZE], key[CLRNN_LR_KEY_SIZE];
 
     // nine digits, so that 0.0001 times 10 becomes 0.001, not 0.001000...02
     snprintf(number, sizeof(number), "%.9g", clrnn_schedule_peak(t) * factor);
-    if (t->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
-        return clrnn_format("train.scheduler.one_cycle_lr.max_lr=%s", number);
-    return clrnn_format("train.optimizer.%s.lr=%s", clrnn_optimizer_word(t->optimizer.kind), number);
+    return clrnn_format("%s=%s", clrnn_schedule_peak_key(t, key), number);
 }
 
 // Calls `line` for each layer and joins the change lines that it returns ("": no change). Returns NULL if memory runs

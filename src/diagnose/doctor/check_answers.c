@@ -63,21 +63,23 @@ static bool sgd_may_be_slow(const struct clrnn_examination *v, const struct clrn
 static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     static const double factor[] = {10, 50, 250};
-    const double lr = v->d->config->train.optimizer.lr;
+    const struct clrnn_train_config *t = &v->d->config->train;
+    const bool cycles = clrnn_schedule_cycles_momentum(t); // the momentum is not sgd's, and is not changed
+    const double lr = clrnn_schedule_peak(t);
+    const double momentum = cycles ? t->optimizer.momentum : fmax(t->optimizer.momentum, 0.9);
     double least = INFINITY;
 
     if (!sgd_may_be_slow(v, c))
         return CLRNN_OK;
     for (size_t i = 0; i < ARRAY_SIZE(factor); i++) {
-        const double momentum = fmax(v->d->config->train.optimizer.momentum, 0.9);
         struct clrnn_trial trial;
-        char set[128];
+        char set[128], key[CLRNN_LR_KEY_SIZE];
         const char *const line = set;
 
-        if (lr * factor[i] / (1 - momentum) > clrnn_threshold.sgd_lr_high)
+        if (lr * factor[i] / (1 - (cycles ? t->scheduler.base_momentum : momentum)) > clrnn_threshold.sgd_lr_high)
             break;
-        snprintf(set, sizeof(set), "train.optimizer.sgd.lr=%.9g\ntrain.optimizer.sgd.momentum=%.9g", lr * factor[i],
-                 momentum);
+        snprintf(set, sizeof(set), "%s=%.9g\ntrain.optimizer.sgd.momentum=%.9g", clrnn_schedule_peak_key(t, key),
+                 lr * factor[i], momentum);
         TRY(try_changes(v, c, 1, &line, &trial));
         if (trial.ran && trial.finite && trial.train.loss < least && trial.train.loss < 0.9 * v->d->asked.train.loss) {
             least = trial.train.loss;
@@ -264,24 +266,26 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
-    char lr[CLRNN_NUMBER_SIZE], momentum[CLRNN_NUMBER_SIZE];
+    char lr[CLRNN_NUMBER_SIZE], momentum[CLRNN_NUMBER_SIZE], key[CLRNN_LR_KEY_SIZE];
 
     if (!c->sgd_lr)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where(d, "train.optimizer.sgd.lr");
+    clrnn_schedule_peak_key(&d->config->train, key);
+    clrnn_doctor_where(d, "%s", key);
     clrnn_doctor_evidence(
         d,
         "a step of lr %g times gradients of norm %.2g changes even the fastest parameter by %.2g of its size, the "
         "whole run of %llu steps by at most %.2g; the training loss stays at %.4g, the best constant answer has %.4g",
-        o->lr, v->initial_norm, fastest_update(c), (unsigned long long)c->wanted, fastest_update(c) * (double)c->wanted,
-        c->trained.loss, v->chance);
+        clrnn_schedule_peak(&d->config->train), v->initial_norm, fastest_update(c), (unsigned long long)c->wanted,
+        fastest_update(c) * (double)c->wanted, c->trained.loss, v->chance);
     clrnn_doctor_cost(d, "the weights stay what they were drawn");
-    clrnn_doctor_remedy(d, "train.optimizer.sgd.lr=%g with train.optimizer.sgd.momentum=%g", c->sgd_lr,
-                        c->sgd_momentum);
+    clrnn_doctor_remedy(d, "%s=%g", key, c->sgd_lr);
+    if (c->sgd_momentum > o->momentum)
+        clrnn_doctor_remedy(d, " with train.optimizer.sgd.momentum=%g", c->sgd_momentum);
     clrnn_number_text(c->sgd_lr, lr);
     clrnn_number_text(c->sgd_momentum, momentum);
-    clrnn_doctor_set(d, "train.optimizer.sgd.lr=%s", lr);
+    clrnn_doctor_set(d, "%s=%s", key, lr);
     if (c->sgd_momentum > o->momentum)
         clrnn_doctor_set(d, "train.optimizer.sgd.momentum=%s", momentum);
 }

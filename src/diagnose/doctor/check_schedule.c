@@ -198,14 +198,15 @@ static void check_schedule(struct clrnn_doctor *d)
 static void odd_lr(struct clrnn_doctor *d, bool high)
 {
     const enum clrnn_optimizer_kind kind = d->config->train.optimizer.kind;
-    const char *word = clrnn_optimizer_word(kind);
+    char key[CLRNN_LR_KEY_SIZE];
     // PyTorch's default lr; for sgd, a value that works for recurrent networks
     const char *usual = kind == CLRNN_OPTIMIZER_SGD || kind == CLRNN_OPTIMIZER_RMSPROP ? "0.01" : "0.001";
 
     clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where(d, "train.optimizer.%s.lr", word);
-    clrnn_doctor_remedy(d, "train.optimizer.%s.lr=%s", word, usual);
-    clrnn_doctor_set(d, "train.optimizer.%s.lr=%s", word, usual);
+    clrnn_schedule_peak_key(&d->config->train, key);
+    clrnn_doctor_where(d, "%s", key);
+    clrnn_doctor_remedy(d, "%s=%s", key, usual);
+    clrnn_doctor_set(d, "%s=%s", key, usual);
     clrnn_doctor_cost(d,
                       high ? "every step throws away what the weights held" : "the weights stay what they were drawn");
 }
@@ -213,7 +214,10 @@ static void odd_lr(struct clrnn_doctor *d, bool high)
 static void check_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
-    const double weight = typical_weight(d), brake = fmax(1 - o->momentum, 1e-3);
+    // one_cycle_lr lowers the momentum to base_momentum where the lr is highest
+    const double momentum =
+        clrnn_schedule_cycles_momentum(&d->config->train) ? d->config->train.scheduler.base_momentum : o->momentum;
+    const double weight = typical_weight(d), brake = fmax(1 - momentum, 1e-3);
     const bool adaptive = step_is_lr(o->kind);
     const bool plateau = d->config->train.scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU;
     const double peak = clrnn_schedule_peak(&d->config->train);
@@ -230,7 +234,7 @@ static void check_lr(struct clrnn_doctor *d)
                               clrnn_optimizer_word(o->kind), peak, weight);
     } else if (!adaptive && peak / brake > clrnn_threshold.sgd_lr_high) {
         odd_lr(d, true);
-        clrnn_doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, o->momentum,
+        clrnn_doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, momentum,
                               peak / brake);
     } else if (adaptive && !spent && f.sum < clrnn_threshold.travel_low) {
         odd_lr(d, false);
@@ -239,9 +243,9 @@ static void check_lr(struct clrnn_doctor *d)
             "%s moves a weight by about the sum of lr at most, %.2g over all %llu steps; weights here are "
             "about %.2g",
             clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
-        if (o->lr < clrnn_threshold.half_ulp * weight)
+        if (peak < clrnn_threshold.half_ulp * weight)
             clrnn_doctor_evidence(d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing",
-                                  o->lr);
+                                  peak);
     } else if (!adaptive && !spent && f.sum / brake < clrnn_threshold.sgd_travel_low) {
         odd_lr(d, false);
         clrnn_doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient",
