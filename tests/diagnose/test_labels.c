@@ -274,6 +274,30 @@ static void targets_of_another_size(struct scratch *s)
     }
 }
 
+// Two outputs far apart, each a mean over time that the net learns. A repeated last value predicts neither: its R2 is
+// judged output by output, not over both, where it is high because the outputs lie apart.
+static void outputs_far_apart(struct scratch *s)
+{
+    float x[ROWS * STEPS * FEATURES], y[ROWS * 2];
+    struct clrnn_doctor_result r;
+
+    write_x(s, x);
+    for (uint32_t i = 0; i < ROWS * STEPS; i++)
+        x[i * FEATURES + 1] += 20;
+    scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
+    for (uint32_t n = 0; n < ROWS; n++)
+        for (uint32_t o = 0; o < 2; o++) {
+            y[n * 2 + o] = 0;
+            for (uint32_t t = 0; t < STEPS; t++)
+                y[n * 2 + o] += x[(n * STEPS + t) * FEATURES + o] / STEPS;
+        }
+    scratch_f32(s, "y.npy", y, ROWS, 2, 0);
+    examine(s, 2, "  loss: mse\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 10\n",
+            SPLIT "  normalize: standard\n  normalize_targets: standard\n", true, &r);
+    assert_null(finding(&r, "no-better-than-naive"));
+    clrnn_doctor_finish(&r);
+}
+
 // Labels that are partly noise: the net learns as much as possible, so there must be neither errors nor warnings.
 static void noisy_labels(struct scratch *s)
 {
@@ -383,6 +407,7 @@ int main(void)
         SCRATCH_TEST(linear_net, NULL),
         SCRATCH_TEST(layers_without_gradient, NULL),
         SCRATCH_TEST(targets_of_another_size, NULL),
+        SCRATCH_TEST(outputs_far_apart, NULL),
         SCRATCH_TEST(noisy_labels, NULL),
         SCRATCH_TEST(clipped_to_nothing, NULL),
     };

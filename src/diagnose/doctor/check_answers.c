@@ -132,7 +132,8 @@ static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trac
 struct repeats {
     // off[o][k]: sum of (feature k - target)^2 over all targets of output o
     double off[NAIVE_OUTPUTS][NAIVE_FEATURES];
-    double y, yy, count; // sum, sum of squares and number of all targets
+    // of each output: sum, sum of squares and number of its targets
+    double y[NAIVE_OUTPUTS], yy[NAIVE_OUTPUTS], count[NAIVE_OUTPUTS];
 };
 
 // Adds the differences between a row's targets and the features of its last step. If each time step has targets, takes
@@ -143,26 +144,26 @@ static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t 
     const size_t count = clrnn_dataset_y_valid(s->set, row);
 
     for (size_t i = 0; i < count; i++) {
-        const size_t step = s->info->y_steps ? i / outputs : clrnn_dataset_length(s->set, row) - 1;
+        const size_t o = i % outputs, step = s->info->y_steps ? i / outputs : clrnn_dataset_length(s->set, row) - 1;
 
         if (isnan(y[i]))
             continue;
-        r->y += y[i];
-        r->yy += (double)y[i] * y[i];
-        r->count++;
+        r->y[o] += y[i];
+        r->yy[o] += (double)y[i] * y[i];
+        r->count[o]++;
         for (uint32_t k = 0; k < features; k++) {
             const double off = (double)x[step * s->C + k] - y[i];
 
-            r->off[i % outputs][k] += off * off;
+            r->off[o][k] += off * off;
         }
     }
 }
 
-// For each output, finds the feature that is closest to its targets. Sets c->naive to the R2, over all outputs, of
-// predicting the targets by these features.
+// For each output, finds the feature that is closest to its targets. Sets c->naive to the R2 of predicting the targets
+// by these features: the mean over the outputs, as the net's R2 is.
 static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint32_t outputs, uint32_t features)
 {
-    double off = 0;
+    double off = 0, count = 0, r2 = 0;
 
     for (uint32_t o = 0; o < outputs; o++) {
         uint32_t best = 0;
@@ -172,9 +173,11 @@ static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint3
                 best = k;
         c->naive_feature = best;
         off += r->off[o][best];
+        count += r->count[o];
+        r2 += 1 - r->off[o][best] / fmax(r->yy[o] - r->y[o] * r->y[o] / fmax(r->count[o], 1), 1e-300);
     }
-    c->naive = 1 - off / fmax(r->yy - r->y * r->y / fmax(r->count, 1), 1e-300);
-    c->naive_equal = off == 0 && r->count > outputs;
+    c->naive = r2 / outputs;
+    c->naive_equal = off == 0 && count > outputs;
 }
 
 // Computes how well a repeated input predicts the target, on the validation rows or, if there are none, on the training
@@ -184,7 +187,7 @@ static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_tr
     struct clrnn_doctor *d = v->d;
     const struct clrnn_scan *s = d->valid ? &d->valid_scan : &d->train_scan;
     const uint32_t outputs = MAX2(s->info->targets, 1u);
-    struct repeats r = {.count = 0};
+    struct repeats r = {.count = {0}};
     enum clrnn_status st = CLRNN_OK;
     float *x, *y;
 

@@ -59,7 +59,7 @@ struct clrnn_trace {
     struct clrnn_trial scaled;
     // the same training with pools that take the mean over time; if `ran` is false: not tried, or no better
     struct clrnn_trial mean;
-    double naive;           // R2 if the prediction repeats the best input's last value; NaN: not known
+    double naive; // R2 (mean over the targets) if the prediction repeats the best input's last value; NaN: not known
     uint32_t naive_feature; // index of that input; with several targets, of the best input for the last target
     bool naive_equal;       // the repeated value always equals the target
 };
