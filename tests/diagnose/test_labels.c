@@ -274,6 +274,29 @@ static void targets_of_another_size(struct scratch *s)
     }
 }
 
+// Equal targets are reported whatever their value, also one whose sums are not exact in binary.
+static void equal_targets(struct scratch *s)
+{
+    static const float values[] = {0, 0.1F, 0.3F, 3.7F, -1234.567F, 1e-20F, 1e20F};
+    float x[ROWS * STEPS * FEATURES], y[ROWS];
+    struct clrnn_doctor_result r;
+
+    write_x(s, x);
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        for (uint32_t n = 0; n < ROWS; n++)
+            y[n] = values[i];
+        scratch_f32(s, "y.npy", y, ROWS, 0, 0);
+        examine(s, 1, "  loss: mse\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 1\n", DATA, false, &r);
+        assert_non_null(finding(&r, "single-class"));
+        clrnn_doctor_finish(&r);
+    }
+    y[0] = nextafterf(y[0], INFINITY);
+    scratch_f32(s, "y.npy", y, ROWS, 0, 0);
+    examine(s, 1, "  loss: mse\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 1\n", DATA, false, &r);
+    assert_null(finding(&r, "single-class"));
+    clrnn_doctor_finish(&r);
+}
+
 // Two outputs far apart, each a mean over time that the net learns. A repeated last value predicts neither: its R2 is
 // judged output by output, not over both, where it is high because the outputs lie apart.
 static void outputs_far_apart(struct scratch *s)
@@ -407,6 +430,7 @@ int main(void)
         SCRATCH_TEST(linear_net, NULL),
         SCRATCH_TEST(layers_without_gradient, NULL),
         SCRATCH_TEST(targets_of_another_size, NULL),
+        SCRATCH_TEST(equal_targets, "ref"),
         SCRATCH_TEST(outputs_far_apart, NULL),
         SCRATCH_TEST(noisy_labels, NULL),
         SCRATCH_TEST(clipped_to_nothing, NULL),

@@ -278,11 +278,13 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
     return kind == CLRNN_LOSS_BCE_WITH_LOGITS ? value >= 0 && value <= 1 : isfinite(value);
 }
 
+// Sums over the labels that fit, as differences from the first of them: with equal labels all are exactly 0, and labels
+// far from 0 lose no digits.
 struct labels {
-    double sum, squares, products;
+    double first, sum, squares, products;
     uint64_t pairs;
     double last; // label of the previous row
-    bool has_last;
+    bool has_first, has_last;
 };
 
 static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l, uint32_t row)
@@ -320,13 +322,16 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
             if (s->label)
                 s->label[i % s->info->targets][value > 0.5]++;
         }
-        l->sum += value;
-        l->squares += value * value;
+        if (!l->has_first)
+            l->first = value;
+        l->has_first = true;
+        l->sum += value - l->first;
+        l->squares += (value - l->first) * (value - l->first);
         if (clrnn_dataset_y_count(s->set) > 1)
             continue;
         if (l->has_last) {
             s->changes += value != l->last;
-            l->products += value * l->last;
+            l->products += (value - l->first) * (l->last - l->first);
             l->pairs++;
         }
         l->last = value;
@@ -339,15 +344,16 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
 static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, const struct labels *l)
 {
     const double good = (double)(s->labels - s->bad_labels);
+    const double mean = good > 0 ? l->sum / good : 0; // of the differences
     double same = 0, all = 0;
 
-    s->y_mean = good > 0 ? l->sum / good : 0;
-    s->y_square = good > 0 ? l->squares / good : 0;
-    s->y_std = sqrt(fmax(s->y_square - s->y_mean * s->y_mean, 0));
+    s->y_mean = l->first + mean;
+    s->y_std = good > 0 ? sqrt(fmax(l->squares / good - mean * mean, 0)) : 0;
+    s->y_square = s->y_std * s->y_std + s->y_mean * s->y_mean;
     if (clrnn_loss_is_regression(d->config->train.loss.kind)) {
         s->changes = 0;
         if (l->pairs > 1 && s->y_std > 0)
-            s->y_autocorrelation = (l->products / (double)l->pairs - s->y_mean * s->y_mean) / (s->y_std * s->y_std);
+            s->y_autocorrelation = (l->products / (double)l->pairs - mean * mean) / (s->y_std * s->y_std);
         return;
     }
     for (uint32_t k = 0; k < s->classes; k++)
