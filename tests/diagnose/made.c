@@ -75,6 +75,7 @@ static void make_trace(struct made *m)
         .norm = m->norm,
         .window_count = WINDOWS,
         .window = m->window,
+        .by_epoch = true,
         .valid_count = LOOKS,
         .valid_loss = m->valid_loss,
         .valid_quality = m->valid_quality,

@@ -244,27 +244,50 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
                          : "mend what it follows from; else scaled inputs, another lr, or more units");
 }
 
+// Returns the size of a rise between two windows that chance alone seldom exceeds: 0 if the windows are epochs, since
+// each of them has all rows. Tenths of the run have different rows, and the mean of a few steps scatters.
+static double rise_by_chance(const struct clrnn_trace *c)
+{
+    double *change, scatter;
+
+    if (c->by_epoch)
+        return 0;
+    change = malloc(MAX2(c->steps, 1u) * sizeof(*change));
+    if (!change)
+        return INFINITY;
+    for (uint32_t i = 1; i < c->steps; i++)
+        change[i - 1] = fabs(c->loss[i] - c->loss[i - 1]);
+    // The standard deviation of a step's loss. The median |change| of normal values is 0.954 of it; the median is not
+    // raised by a loss that falls fast at the start.
+    scatter = clrnn_median(change, c->steps - 1) / 0.954;
+    free(change);
+    // two standard errors of the difference of two means, each over steps / window_count steps
+    return 2 * scatter * sqrt(2.0 * c->window_count / c->steps);
+}
+
 static void judge_oscillation(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
-    double rises = 0, scale;
+    const char *window = c->by_epoch ? "epoch" : "tenth of the run";
+    double rises = 0, scale, chance;
 
     if (!c->finite || c->window_count < 4 || !(v->chance > 0))
         return;
+    chance = rise_by_chance(c);
     // A ctc loss starts far above that of the best constant answer and falls unevenly, so its rises are compared with
     // its start.
     scale = d->config->train.loss.kind == CLRNN_LOSS_CTC ? fmax(v->chance, c->window[0]) : v->chance;
     for (uint32_t w = 1; w < c->window_count; w++)
-        rises += fmax(c->window[w] - c->window[w - 1], 0) / (c->window_count - 1);
+        rises += fmax(c->window[w] - c->window[w - 1] - chance, 0) / (c->window_count - 1);
     if (!(rises > clrnn_threshold.oscillation * scale))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_LOSS_OSCILLATES, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_where(d, "training loss by epoch");
+    clrnn_doctor_where(d, "training loss by %s", window);
     clrnn_doctor_evidence(
         d,
-        "counting only its rises, it goes up by %.3g an epoch; it ranges around %.4g and ends at %.4g, the best "
+        "counting only its rises, it goes up by %.3g %s %s; it ranges around %.4g and ends at %.4g, the best "
         "constant answer has %.4g",
-        rises, clrnn_trace_median(c), c->window[c->window_count - 1], v->chance);
+        rises, c->by_epoch ? "an" : "a", window, clrnn_trace_median(c), c->window[c->window_count - 1], v->chance);
     clrnn_doctor_remedy(d, "a tenth of the lr%s", d->config->train.shuffle ? "" : ", and train.shuffle=true");
 }
 

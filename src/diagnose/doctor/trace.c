@@ -266,6 +266,7 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
         c->window[w] = sum / fmax(weight, 1);
     }
     c->window_count = count;
+    c->by_epoch = by_epoch >= 5;
     return CLRNN_OK;
 }
 

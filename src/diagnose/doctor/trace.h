@@ -26,6 +26,7 @@ struct clrnn_trace {
         *norm,       // [steps] gradient norm of each step
         *weight;     // [steps] number of samples of each step; 0: all labels were ignored
     uint32_t window_count;
+    bool by_epoch;               // the windows are epochs
     double *window;              // [window_count] mean loss of each epoch, or of each tenth of the run
     struct clrnn_session *valid; // evaluates the first 4096 validation rows; NULL: there is no validation set
     size_t valid_count, valid_capacity;
