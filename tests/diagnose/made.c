@@ -41,6 +41,7 @@ static void make_scan(struct data *data, const char *name, uint64_t seed, struct
         .count = data->count,
         .labelled = data->labelled,
         .counter = UINT32_MAX,
+        .order_known = true,
         .changes = 30,
         .changes_expected = 31.5,
     };

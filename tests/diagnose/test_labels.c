@@ -108,6 +108,36 @@ static void labels_that_never_change_or_are_rare(struct scratch *s)
     }
 }
 
+// Without shuffling, a note says whether the rows are sorted by label. It claims nothing if each step has a label.
+static void order_of_rows(struct scratch *s)
+{
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS * STEPS];
+
+    write_x(s, x);
+    for (int steps = 0; steps < 2; steps++) {
+        struct clrnn_doctor_result r;
+        struct clrnn_config *config;
+        char text[512];
+
+        for (uint32_t i = 0; i < ROWS * STEPS; i++)
+            y[i] = steps ? i >= ROWS * STEPS / 2 : noise(1, i) > 0;
+        scratch_i64(s, "y.npy", y, ROWS, steps ? STEPS : 0);
+        snprintf(text, sizeof(text),
+                 "model: {layers: [gru: {hidden_size: 8}%s, linear: {out_features: 2}]}\n"
+                 "train:\n  batch_size: 16\n  loss: cross_entropy\n  optimizer: {adam: {}}\n  epochs: 12\ndata:\n" DATA,
+                 steps ? "" : ", pool: {over: last}");
+        config = scratch_config(s, text);
+        assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
+                         CLRNN_OK);
+        assert_int_equal(r.count, 1);
+        assert_string_equal(r.finding[0].id, "no-shuffle-sorted-labels");
+        assert_true(steps == !strstr(r.finding[0].evidence, "their labels are mixed"));
+        clrnn_doctor_finish(&r);
+        clrnn_config_destroy(&config);
+    }
+}
+
 // ---------------------------------------------------------------- rows that do not count
 
 static void write_targets(const struct scratch *s, uint32_t present)
@@ -422,6 +452,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(labels_that_never_change_or_are_rare, "ref"),
+        SCRATCH_TEST(order_of_rows, "ref"),
         SCRATCH_TEST(targets_that_are_missing, "ref"),
         SCRATCH_TEST(weights_of_samples, "ref"),
         SCRATCH_TEST(lengths_that_say_nothing, "ref"),

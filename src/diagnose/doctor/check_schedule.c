@@ -261,7 +261,8 @@ void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity sever
     clrnn_doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, severity);
     clrnn_doctor_where(d, "train.shuffle");
     if (!d->sorted)
-        clrnn_doctor_evidence(d, "every epoch takes the rows in the order of the file; their labels are mixed");
+        clrnn_doctor_evidence(d, "every epoch takes the rows in the order of the file%s",
+                              s->order_known ? "; their labels are mixed" : "");
     else if (s->changes_expected > 0)
         clrnn_doctor_evidence(
             d,

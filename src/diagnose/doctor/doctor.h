@@ -75,6 +75,7 @@ struct clrnn_scan {
     // number of rows whose label differs from the label of the previous row; 0: not applicable
     double changes,           // in the order of the file
         changes_expected;     // expected in a random order
+    bool order_known;         // samples have one label, so that `changes` or y_autocorrelation says how it is sorted
     double y_autocorrelation; // regression: correlation of neighbouring rows' targets
 };
 

@@ -347,6 +347,7 @@ static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, co
     const double mean = good > 0 ? l->sum / good : 0; // of the differences
     double same = 0, all = 0;
 
+    s->order_known = l->pairs > 1;
     s->y_mean = l->first + mean;
     s->y_std = good > 0 ? sqrt(fmax(l->squares / good - mean * mean, 0)) : 0;
     s->y_square = s->y_std * s->y_std + s->y_mean * s->y_mean;
