@@ -37,6 +37,29 @@ static void batches_of_different_rows(struct made *m)
     two_epochs(m, 0.35, 0.55, 0.4);
 }
 
+static void few_rows(struct made *m)
+{
+    m->train.info.S = 6;
+    m->train.count[0] = m->train.count[1] = 3;
+}
+
+static void few_rows_of_tokens(struct made *m)
+{
+    few_rows(m);
+    m->train.info.tokens = true;
+    m->train.info.C = 0;
+}
+
+static void few_labelled_steps(struct made *m)
+{
+    few_rows(m);
+    m->train.info.S = 2;
+    m->train.info.y_steps = true;
+    m->d.train_scan.labels = 10;
+    m->train.count[0] = 6;
+    m->train.count[1] = 4;
+}
+
 static const struct text_case {
     struct made_fault fault;            // `kind` must be reported, except if `severity` is NEVER
     const char *where, *evidence, *set; // texts that must occur in these fields; NULL: any
@@ -55,6 +78,19 @@ static const struct text_case {
      "a step of lr 0.0001 ",
      "train.optimizer.sgd.lr=0.05"},
     {{WANT(LOSS_OSCILLATES, WARNING), NET, TRAIN, tenths_up_and_down}, "by tenth", "a tenth of the run;", NULL},
+    {{WANT(TOO_FEW_SAMPLES, WARNING), NET, TRAIN, few_rows},
+     "data.train",
+     "6 samples of C = 3 features in 6 steps, 4 batches an epoch; 3.0 a class",
+     NULL},
+    {{WANT(TOO_FEW_SAMPLES, WARNING), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN,
+      few_rows_of_tokens},
+     "data.train",
+     "6 samples of 6 tokens, 4 batches an epoch; 3.0 a class",
+     NULL},
+    {{WANT(TOO_FEW_SAMPLES, WARNING), GRU ", " HEAD, TRAIN, few_labelled_steps},
+     "data.train",
+     "2 samples of C = 3 features in 6 steps, 4 batches an epoch, 10 targets in all; 5.0 a class",
+     NULL},
     {{CLRNN_FINDING_LOSS_OSCILLATES, NEVER, NET, TRAIN, batches_of_different_rows}, NULL, NULL, NULL},
 };
 

@@ -154,10 +154,12 @@ static void check_count(struct clrnn_doctor *d)
     const bool mse = clrnn_loss_is_regression(t->loss.kind);
     const uint32_t S = s->info->S, least = (uint32_t)clrnn_threshold.samples;
     uint32_t classes = 0;
-    double wanted;
+    double wanted, labels = 0;
 
-    for (uint32_t k = 0; k < s->classes; k++)
+    for (uint32_t k = 0; k < s->classes; k++) {
         classes += s->count[k] > 0;
+        labels += (double)s->count[k];
+    }
     wanted = mse || s->info->y_steps ? least : fmax(least, clrnn_threshold.samples_per_class * classes);
     if (!d->batches) {
         clrnn_doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_ERROR);
@@ -175,13 +177,16 @@ static void check_count(struct clrnn_doctor *d)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train");
-    clrnn_doctor_evidence(d, "%u sample%s of C = %u features in %u step%s, %llu batch%s an epoch", S, S == 1 ? "" : "s",
-                          s->info->C, s->info->T, s->info->T == 1 ? "" : "s", (unsigned long long)d->batches,
-                          d->batches == 1 ? "" : "es");
+    clrnn_doctor_evidence(d, "%u sample%s of ", S, S == 1 ? "" : "s");
+    if (s->info->tokens)
+        clrnn_doctor_evidence(d, "%u token%s", s->info->T, s->info->T == 1 ? "" : "s");
+    else
+        clrnn_doctor_evidence(d, "C = %u features in %u step%s", s->info->C, s->info->T, s->info->T == 1 ? "" : "s");
+    clrnn_doctor_evidence(d, ", %llu batch%s an epoch", (unsigned long long)d->batches, d->batches == 1 ? "" : "es");
     if (s->info->y_steps)
         clrnn_doctor_evidence(d, ", %llu targets in all", (unsigned long long)s->labels);
-    if (!mse)
-        clrnn_doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
+    if (!mse && !s->label)
+        clrnn_doctor_evidence(d, "; %.1f a class", labels / MAX2(classes, 1u));
     if (S == 1 && s->info->y_steps && s->info->T >= 8)
         clrnn_doctor_remedy(d,
                             "cut the series into windows, X[i] = x[i:i + %u] with y[i] = y[i:i + %u], the last of "
