@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Tests what findings say, on made-up numbers (made.h): the key to change, and numbers and claims in the evidence.
+// Tests what findings say, on made-up numbers (made.h): the key to change, and numbers and claims in the evidence. Also
+// tests the text of a change that the doctor tries.
+#include <string.h>
+
 #include "base/array.h"
+#include "diagnose/doctor/trial.h"
 #include "faults.h"
 #include "tests/test.h"
 
@@ -129,10 +133,35 @@ static void texts(void **state)
     }
 }
 
+// The gru that the doctor tries in place of an rnn keeps the layer's name, whatever its characters.
+static void gru_keeps_the_name(void **state)
+{
+    static const char *const names[] = {"lower", "a'b", "''", "\\x41", "#\"{:}"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct clrnn_config *changed;
+        struct made m;
+        char *set;
+
+        made_open(&m, "rnn: {hidden_size: 8}, " LAST ", " HEAD, TRAIN);
+        m.config->layer[0].name = strdup(names[i]); // the config owns it
+        assert_int_equal(clrnn_candidate(&m.d, "sequence-too-long", 0, &set), CLRNN_OK);
+        assert_non_null(strstr(set, "gru: {"));
+        assert_int_equal(clrnn_doctor_apply(&m.d, 1, (const char *const *)&set, &changed), CLRNN_OK);
+        assert_int_equal(changed->layer[0].kind, CLRNN_LAYER_GRU);
+        assert_string_equal(changed->layer[0].name, names[i]);
+        clrnn_config_destroy(&changed);
+        free(set);
+        made_close(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts),
+        cmocka_unit_test(gru_keeps_the_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/words.h"
 #include "diagnose/doctor/trial.h"
 #include "model/nest.h"
@@ -107,19 +108,45 @@ static bool weights_above(const struct clrnn_config *c, size_t at)
     return false;
 }
 
+// Returns the entry "name: 'NAME', " of a YAML map, or "" if the layer has no name.
+static char *name_entry(const struct clrnn_layer *l)
+{
+    char *name, *text = NULL;
+    FILE *stream;
+    size_t size;
+
+    if (!l->name)
+        return clrnn_format("%s", "");
+    name = clrnn_text_escape(l->name, CLRNN_TEXT_STORED);
+    stream = name ? clrnn_text_open(&text, &size) : NULL;
+    if (stream) {
+        fputs("name: '", stream);
+        for (const char *c = name; *c; c++)
+            fputs(*c == '\'' ? "''" : (const char[]){*c, '\0'}, stream); // YAML doubles an apostrophe in apostrophes
+        fputs("', ", stream);
+        clrnn_text_close(stream, &text);
+    }
+    free(name);
+    return text;
+}
+
 // Replaces a plain rnn by a gru of the same size.
 static char *gated(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
-    char entry[CLRNN_ENTRY_SIZE];
+    char entry[CLRNN_ENTRY_SIZE], *name, *text;
 
     if (l->kind != CLRNN_LAYER_RNN)
         return clrnn_format("%s", "");
-    return clrnn_format("%s={gru: {%s%s%shidden_size: %u, num_layers: %u, bidirectional: %s, dropout: %g, bias: %s, "
-                        "recurrent_dropout: %g, layer_norm: %s}}",
-                        clrnn_layer_entry(c, at, entry), l->name ? "name: '" : "", l->name ? l->name : "",
-                        l->name ? "', " : "", l->hidden_size, l->num_layers, l->bidirectional ? "true" : "false",
-                        l->dropout, l->bias ? "true" : "false", l->recurrent_dropout, l->layer_norm ? "true" : "false");
+    name = name_entry(l);
+    text = name ? clrnn_format("%s={gru: {%shidden_size: %u, num_layers: %u, bidirectional: %s, dropout: %g, bias: %s, "
+                               "recurrent_dropout: %g, layer_norm: %s}}",
+                               clrnn_layer_entry(c, at, entry), name, l->hidden_size, l->num_layers,
+                               l->bidirectional ? "true" : "false", l->dropout, l->bias ? "true" : "false",
+                               l->recurrent_dropout, l->layer_norm ? "true" : "false")
+                : NULL;
+    free(name);
+    return text;
 }
 
 // Replaces relu or sigmoid, whose units may be dead or saturated, by tanh.
