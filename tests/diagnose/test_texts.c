@@ -64,9 +64,17 @@ static void few_labelled_steps(struct made *m)
     m->train.count[1] = 4;
 }
 
+static void one_token(struct made *m)
+{
+    m->d.T = m->train.info.T = m->valid.info.T = 1;
+    m->train.info.tokens = m->valid.info.tokens = true;
+    m->train.info.C = m->valid.info.C = 0;
+}
+
 static const struct text_case {
-    struct made_fault fault;            // `kind` must be reported, except if `severity` is NEVER
-    const char *where, *evidence, *set; // texts that must occur in these fields; NULL: any
+    struct made_fault fault; // `kind` must be reported, except if `severity` is NEVER
+    // texts that must occur in these fields, and in the change, or the remedy if there is no change; NULL: any
+    const char *where, *evidence, *change;
 } cases[] = {
     {{WANT(LR_OUT_OF_RANGE, ERROR), NET, TRAIN CYCLE, NULL},
      "train.scheduler.one_cycle_lr.max_lr",
@@ -95,6 +103,10 @@ static const struct text_case {
      "data.train",
      "2 samples of C = 3 features in 6 steps, 4 batches an epoch, 10 targets in all; 5.0 a class",
      NULL},
+    {{WANT(SINGLE_TIME_STEP, WARNING), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN, one_token},
+     "model.layers[1] (gru)",
+     "X has one time step",
+     "give each sample more tokens"},
     {{CLRNN_FINDING_LOSS_OSCILLATES, NEVER, NET, TRAIN, batches_of_different_rows}, NULL, NULL, NULL},
 };
 
@@ -127,8 +139,9 @@ static void texts(void **state)
         }
         if (!f || f->severity != c->fault.severity)
             fail_msg("case %zu: expected %s of severity %d", i, id, (int)c->fault.severity);
-        if (!holds(f->where, c->where) || !holds(f->evidence, c->evidence) || !holds(f->set, c->set))
-            fail_msg("case %zu: %s at %s: %s; %s", i, id, f->where, f->evidence, f->set ? f->set : "no change");
+        if (!holds(f->where, c->where) || !holds(f->evidence, c->evidence) ||
+            !holds(f->set ? f->set : f->remedy, c->change))
+            fail_msg("case %zu: %s at %s: %s; %s", i, id, f->where, f->evidence, f->set ? f->set : f->remedy);
         made_close(&m);
     }
 }

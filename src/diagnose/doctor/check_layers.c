@@ -77,6 +77,8 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
             l->num_layers * (l->bidirectional ? 2 : 1));
         if (by_lengths)
             clrnn_doctor_remedy(d, "correct the lengths: the number of each row's steps, up to T = %u", d->T);
+        else if (from_data && d->train_scan.info->tokens)
+            clrnn_doctor_remedy(d, "give each sample more tokens, X as (N, T), or use `linear` with `tanh` instead");
         else if (from_data && d->train_scan.info->C == 1)
             clrnn_doctor_remedy(d, "give each sample more steps, X as (N, T, 1): of a series s and T = 32 "
                                    "X[i] = s[i:i + 32] with y[i] = s[i + 32]; or use `linear` with `tanh` instead");
