@@ -40,10 +40,9 @@ static struct clrnn_config *config_of(struct scratch *s, const char *layers)
     return scratch_config(s, text);
 }
 
-// Whether the doctor, from config and data alone, reports the error or warning `id`.
-static bool finds(struct scratch *s, const char *layers, const char *id)
+// Whether the doctor, from config and data alone, reports the error or warning `id`. Destroys the config.
+static bool finds_in(struct scratch *s, struct clrnn_config *config, const char *id)
 {
-    struct clrnn_config *config = config_of(s, layers);
     struct clrnn_doctor_result r;
     bool found = false;
 
@@ -53,6 +52,11 @@ static bool finds(struct scratch *s, const char *layers, const char *id)
     clrnn_doctor_finish(&r);
     clrnn_config_destroy(&config);
     return found;
+}
+
+static bool finds(struct scratch *s, const char *layers, const char *id)
+{
+    return finds_in(s, config_of(s, layers), id);
 }
 
 #define GRU "  - gru: {hidden_size: 4}\n"
@@ -296,13 +300,38 @@ static void rows_that_carry_states(struct scratch *s)
     }
 }
 
+// ---------------------------------------------------------------- samples of both sets
+
+// Both sets are random walks from 0. The number of time steps between samples at equal distances would be a multiple of
+// T, so these would all be of step 0.
+static void walks_from_0(struct scratch *s)
+{
+    enum { MANY = 4096, FEW = 200, T = 4 };
+    const uint32_t rows[] = {MANY, FEW};
+    float *x = malloc(sizeof(*x) * MANY * T);
+    int64_t *y = malloc(sizeof(*y) * MANY);
+
+    assert_true(x && y);
+    for (uint32_t set = 0; set < 2; set++) {
+        for (uint32_t i = 0; i < rows[set] * T; i++)
+            x[i] = i % T ? x[i - 1] + (float)noise(200 + set, i) : 0;
+        for (uint32_t n = 0; n < rows[set]; n++)
+            y[n] = x[n * T + T - 1] > 0;
+        scratch_f32(s, set ? "X_valid.npy" : "X.npy", x, rows[set], T, 1);
+        scratch_i64(s, set ? "y_valid.npy" : "y.npy", y, rows[set], 0);
+    }
+    free(x);
+    free(y);
+    assert_false(finds(s, GRU POOL, "train-valid-shift"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(windows_on_both_sides, "ref"),  SCRATCH_TEST(words, "ref"),
         SCRATCH_TEST(columns_that_count, "ref"),     SCRATCH_TEST(steps_as_features, "ref"),
         SCRATCH_TEST(reshaped_rows, "ref"),          SCRATCH_TEST(tokens_behind_padding, "ref"),
-        SCRATCH_TEST(rows_that_carry_states, "ref"),
+        SCRATCH_TEST(rows_that_carry_states, "ref"), SCRATCH_TEST(walks_from_0, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

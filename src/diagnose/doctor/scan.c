@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "diagnose/doctor/doctor.h"
 
 #define SAMPLE_ROWS 2048u      // maximum number of (row, step) pairs that are kept for comparisons
@@ -27,7 +28,19 @@ struct pass {
     uint64_t *end_hash;    // [S] hash of each row's last step
     uint32_t *end_run;     // [S] number of equal steps at the end of each row
     uint64_t step;         // number of (row, step) pairs so far, padding included
+    uint32_t sampled;      // number of pairs in the sample so far
+    uint64_t next;         // number of the next pair to sample
 };
+
+// Divides `all` indices into `count` parts of equal size and returns a random index of part `part`. Indices at equal
+// distances would be no fair sample: in [S, T] they can all be of the same time step.
+static uint64_t pick(uint64_t all, uint64_t count, uint64_t part)
+{
+    const struct clrnn_random r = {0, RANDOM_PROBE, 0, 3};
+    const uint64_t from = part * all / count, until = (part + 1) * all / count;
+
+    return from + clrnn_random_u32(&r, part) % (until - from);
+}
 
 static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
 {
@@ -178,14 +191,12 @@ static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
     while (run < length && !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
         run++;
     p->end_run[row] = run;
-    // takes a sample of the (row, step) pairs at equal distances, and copies all features of each pair
+    // samples (row, step) pairs; for a step of padding, takes a valid step of the row
     for (uint32_t t = 0; t < s->info->T; t++, p->step++) {
-        const uint64_t all = (uint64_t)s->info->S * s->info->T;
-        const uint64_t at = p->step * s->sample_count / all;
-
-        if (p->step && at == (p->step - 1) * s->sample_count / all)
+        if (p->step != p->next)
             continue;
-        memcpy(s->sample + at * C, p->x + (size_t)MIN2(t, length - 1) * C, width);
+        memcpy(s->sample + (size_t)p->sampled++ * C, p->x + (size_t)(t % length) * C, width);
+        p->next = pick((uint64_t)s->info->S * s->info->T, s->sample_count, p->sampled);
     }
 }
 
@@ -384,6 +395,8 @@ enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct cl
         s->least[c] = INFINITY;
         s->most[c] = -INFINITY;
     }
+    if (st == CLRNN_OK)
+        p.next = pick((uint64_t)s->info->S * s->info->T, s->sample_count, 0);
     for (uint32_t row = 0; st == CLRNN_OK && row < s->info->S; row++) {
         take_row(d, &p, row);
         take_labels(d, &p, &labels, row);
