@@ -325,6 +325,31 @@ static void walks_from_0(struct scratch *s)
     assert_false(finds(s, GRU POOL, "train-valid-shift"));
 }
 
+// Real targets of the training set in ascending order, of the validation set in any order: they are distributed alike.
+static void sorted_targets(struct scratch *s)
+{
+    enum { MANY = 8192, FEW = 200 };
+    const uint32_t rows[] = {MANY, FEW};
+    float *x = malloc(sizeof(*x) * MANY), *y = malloc(sizeof(*y) * MANY);
+
+    assert_true(x && y);
+    for (uint32_t set = 0; set < 2; set++) {
+        for (uint32_t n = 0; n < rows[set]; n++) {
+            x[n] = (float)noise(210 + set, n);
+            y[n] = (float)(set ? 37 * n % FEW : n) / (float)rows[set];
+        }
+        scratch_f32(s, set ? "X_valid.npy" : "X.npy", x, rows[set], 1, 1);
+        scratch_f32(s, set ? "y_valid.npy" : "y.npy", y, rows[set], 0, 0);
+    }
+    free(x);
+    free(y);
+    assert_false(finds_in(s,
+                          scratch_config(s, "{model: {layers: [linear: {out_features: 1}]}, "
+                                            "train: {loss: mse, shuffle: true}, data: {train: {x: X.npy, y: y.npy}, "
+                                            "valid: {x: X_valid.npy, y: y_valid.npy}}}"),
+                          "train-valid-shift"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +357,7 @@ int main(void)
         SCRATCH_TEST(columns_that_count, "ref"),     SCRATCH_TEST(steps_as_features, "ref"),
         SCRATCH_TEST(reshaped_rows, "ref"),          SCRATCH_TEST(tokens_behind_padding, "ref"),
         SCRATCH_TEST(rows_that_carry_states, "ref"), SCRATCH_TEST(walks_from_0, "ref"),
+        SCRATCH_TEST(sorted_targets, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

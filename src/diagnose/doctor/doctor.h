@@ -70,7 +70,7 @@ struct clrnn_scan {
         join_batch;       // to the row one batch later
     double y_mean, y_std, // of real targets
         y_square;         // mean of squares of real targets
-    double *y_sample;     // [y_sample_count] first target of each of the first 4096 rows, if finite
+    double *y_sample;     // [y_sample_count] first target of up to 4096 rows spread over the set, if finite
     uint32_t y_sample_count;
     // number of rows whose label differs from the label of the previous row; 0: not applicable
     double changes,           // in the order of the file

@@ -296,6 +296,8 @@ struct labels {
     uint64_t pairs;
     double last; // label of the previous row
     bool has_first, has_last;
+    uint32_t sampled;  // number of rows so far that were picked for y_sample
+    uint64_t next_row; // the next one
 };
 
 static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l, uint32_t row)
@@ -348,8 +350,11 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
         l->last = value;
         l->has_last = true;
     }
-    if (row < Y_SAMPLE && isfinite(p->y[0]))
+    if (row != l->next_row)
+        return;
+    if (isfinite(p->y[0]))
         s->y_sample[s->y_sample_count++] = p->y[0];
+    l->next_row = pick(s->info->S, MIN2(s->info->S, Y_SAMPLE), ++l->sampled);
 }
 
 static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, const struct labels *l)
@@ -395,8 +400,10 @@ enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct cl
         s->least[c] = INFINITY;
         s->most[c] = -INFINITY;
     }
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK) {
         p.next = pick((uint64_t)s->info->S * s->info->T, s->sample_count, 0);
+        labels.next_row = pick(s->info->S, MIN2(s->info->S, Y_SAMPLE), 0);
+    }
     for (uint32_t row = 0; st == CLRNN_OK && row < s->info->S; row++) {
         take_row(d, &p, row);
         take_labels(d, &p, &labels, row);
