@@ -143,7 +143,8 @@ int cmd_overfit(int argc, char **argv)
     const struct cli_option options[] = {
         {"samples", CLI_UINT, "N", "how many samples (one training batch)", &params.samples},
         {"steps", CLI_UINT, "N", "steps at most (1000)", &params.steps},
-        {"target", CLI_REAL, "LOSS", "the loss to reach (0.01; for mse 0.01 of the targets' variance)", &params.target},
+        {"target", CLI_REAL, "LOSS",
+         "the loss to reach (0.01; mse: 0.01 of the targets' variance; l1: of their deviation)", &params.target},
         {"plain", CLI_FLAG, NULL, "without dropout and scheduler", &params.plain},
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
     };

@@ -20,8 +20,8 @@ struct clrnn_overfit_params {
     uint32_t samples; // number of samples to overfit; 0: one training batch
     uint32_t steps;   // limit of training steps; 0: 1000
     // Loss to reach. 0: the lowest possible loss (`floor` of the result) plus a margin. The margin is 5 % of the floor
-    // or 0.01 (mse: 0.01 of the targets' variance), whichever is more. If layers before the loss raise the floor, the
-    // default is the 0.01 alone.
+    // or 0.01 (mse: 0.01 of the targets' variance; l1 and quantile: of their standard deviation), whichever is more. If
+    // layers before the loss raise the floor, the default is the 0.01 alone.
     double target;
     bool plain;                        // train without dropout and scheduler
     const volatile sig_atomic_t *stop; // *stop not 0: end with CLRNN_INTERRUPTED

@@ -391,6 +391,26 @@ static const char *layer_reason(const struct clrnn_model *m, const struct value_
     return "the loss expects logits, and those that reach it are bounded by the last layers";
 }
 
+// Returns the loss of an error of one standard deviation of the targets, without factors such as 1/2. If the targets
+// are constant, their root mean square takes the deviation's place.
+static double real_scale(const struct clrnn_loss_config *loss, const struct sums *s)
+{
+    const double variance = s->yy / s->count - s->y * s->y / (s->count * s->count);
+    const double square = variance > 1e-12 * s->yy / s->count ? variance : s->yy > 0 ? s->yy / s->count : 1.0;
+    const double deviation = sqrt(square);
+
+    switch (loss->kind) {
+    case CLRNN_LOSS_MSE:
+        return square;
+    case CLRNN_LOSS_SMOOTH_L1: // squared below beta
+        return deviation < loss->beta ? square / loss->beta : deviation;
+    case CLRNN_LOSS_HUBER: // squared below delta
+        return deviation * fmin(deviation, loss->delta);
+    default: // linear
+        return deviation;
+    }
+}
+
 static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, struct clrnn_loss_floor *f)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
@@ -417,13 +437,8 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
         s.weight = s.count;
     if (s.weight <= 0)
         return CLRNN_OK; // all labels are ignored or have weight 0
-    if (clrnn_loss_is_regression(loss->kind)) {
-        const double variance = s.yy / s.count - s.y * s.y / (s.count * s.count);
-
-        f->scale = variance > 1e-12 * s.yy / s.count ? variance : s.yy > 0 ? s.yy / s.count : 1.0;
-        if (loss->kind != CLRNN_LOSS_MSE) // the deviation: these losses grow linearly with the error, not squared
-            f->scale = fmin(f->scale, sqrt(f->scale));
-    }
+    if (clrnn_loss_is_regression(loss->kind))
+        f->scale = real_scale(loss, &s);
     if (real && !real_floor_known(t))
         return CLRNN_OK;
     f->floor = s.floor / s.weight;

@@ -309,6 +309,42 @@ static void regression(struct scratch *s)
     clrnn_overfit_finish(&r);
 }
 
+// The default target of losses that grow linearly must be 0.01 of the deviation of y, whatever its size. smooth_l1 and
+// huber are squared below beta and delta: there it must be 0.01 of the variance, divided by beta for smooth_l1.
+static void targets_by_deviation(struct scratch *s)
+{
+    static const struct {
+        const char *loss;
+        double small, large; // the target, where the deviation of y is 0.2 and 20
+    } cases[] = {
+        {"l1", 2e-3, 0.2},
+        {"{quantile: {quantiles: [0.5]}}", 2e-3, 0.2},
+        {"{smooth_l1: {beta: 0.0}}", 2e-3, 0.2},
+        {"{smooth_l1: {beta: 0.5}}", 8e-4, 0.2},
+        {"{huber: {delta: 2.0}}", 4e-4, 0.4},
+    };
+    float x[16], y[16];
+
+    for (size_t n = 0; n < 16; n++)
+        x[n] = (float)n / 16;
+    scratch_f32(s, "X_train.npy", x, 16, 1, 0);
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+        const double deviation = i % 2 ? 20 : 0.2, target = i % 2 ? cases[i / 2].large : cases[i / 2].small;
+        struct clrnn_overfit_result r;
+        char train[128];
+
+        for (size_t n = 0; n < 16; n++)
+            y[n] = (float)(n % 2 ? deviation : -deviation);
+        scratch_f32(s, "y_train.npy", y, 16, 0, 0);
+        snprintf(train, sizeof(train), "loss: %s, optimizer: {adam: {lr: 0.01}}", cases[i / 2].loss);
+        r = run(s, "{pool: {over: last}}, {linear: {out_features: 1}}", train,
+                (struct clrnn_overfit_params){.steps = 1});
+        print_message("# %s of %g: %g\n", cases[i / 2].loss, deviation, r.target);
+        assert_float_equal(r.target, target, 1e-6 * target);
+        clrnn_overfit_finish(&r);
+    }
+}
+
 // ---------------------------------------------------------------- the batch
 
 static void first_batch(struct scratch *s)
@@ -350,6 +386,7 @@ int main(void)
         SCRATCH_TEST(floors, "ref"),
         SCRATCH_TEST(contradictions, NULL),
         SCRATCH_TEST(regression, NULL),
+        SCRATCH_TEST(targets_by_deviation, "ref"),
         SCRATCH_TEST(first_batch, "ref"),
     };
 
