@@ -151,6 +151,7 @@ static void tell(const struct clrnn_doctor_result *r)
 }
 
 #define GRU "  - gru: {hidden_size: 6}\n"
+#define BOTH_WAYS "  - gru: {hidden_size: 4, bidirectional: true}\n"
 #define POOL "  - pool: {over: last}\n"
 #define HEAD "  - linear: {out_features: 2}\n"
 #define NET GRU POOL HEAD
@@ -169,7 +170,10 @@ static const struct static_case {
     {NULL, 0, WELL, GRU "  - batchnorm\n" POOL "  - relu\n  - dropout: {p: 0.5}\n" HEAD, TRAIN, NULL},
     {NULL, 0, ONE_STEP, "  - linear: {out_features: 8}\n  - tanh\n" HEAD, TRAIN, NULL},
     {NULL, 0, WELL, "  - lstm: {hidden_size: 4, bidirectional: true}\n" NET, TRAIN, NULL},
-    {NULL, 0, WELL, "  - gru: {hidden_size: 4, bidirectional: true}\n  - pool: {over: final}\n" HEAD, TRAIN, NULL},
+    {NULL, 0, WELL, BOTH_WAYS "  - pool: {over: final}\n" HEAD, TRAIN, NULL},
+    {NULL, 0, WELL, BOTH_WAYS "  - conv1d: {out_channels: 4, kernel_size: 3, padding: 1}\n" POOL HEAD, TRAIN, NULL},
+    {NULL, 0, WELL, BOTH_WAYS "  - avg_pool1d: {kernel_size: 2}\n" POOL HEAD, TRAIN, NULL},
+    {NULL, 0, WELL, BOTH_WAYS "  - max_pool1d: {kernel_size: 1, stride: 4}\n" POOL HEAD, TRAIN, NULL},
     {NULL, 0, SCALED, NET, TRAIN, "  normalize: standard\n"},
     {NULL, 0, SCALED, "  - batchnorm\n" NET, TRAIN, NULL},
     {NULL, 0, SORTED, NET, TRAIN, NULL},
@@ -237,10 +241,9 @@ static const struct static_case {
     {"too-few-samples", CLRNN_SEVERITY_ERROR, WELL, NET,
      ADAM "  epochs: 8\n  batch_size: 100\n  drop_last: true\n" SHUFFLE, NULL},
     {"padding-without-lengths", CLRNN_SEVERITY_WARNING, PADDED, NET, TRAIN, NULL},
+    {"pool-ignores-sequence", CLRNN_SEVERITY_WARNING, WELL, BOTH_WAYS "  - layernorm\n" POOL HEAD, TRAIN, NULL},
     {"pool-ignores-sequence", CLRNN_SEVERITY_WARNING, WELL,
-     "  - gru: {hidden_size: 4, bidirectional: true}\n"
-     "  - layernorm\n" POOL HEAD,
-     TRAIN, NULL},
+     BOTH_WAYS "  - conv1d: {out_channels: 4, kernel_size: 1}\n" POOL HEAD, TRAIN, NULL},
     {"sequence-too-long", CLRNN_SEVERITY_WARNING, LONG, "  - rnn: {hidden_size: 4}\n  - pool: {over: mean}\n" HEAD,
      TRAIN, NULL},
 };

@@ -207,26 +207,37 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_set(d, "train.drop_last=true");
 }
 
+// Whether each output step of the layer is made from the same step of its input.
+static bool keeps_steps(const struct clrnn_layer *layer)
+{
+    const struct clrnn_windows w = clrnn_layer_windows(layer);
+
+    if (clrnn_layer_is_recurrent(layer) || clrnn_layer_nests(layer))
+        return false;
+    return !clrnn_layer_has_windows(layer) || (w.kernel == 1 && w.stride == 1 && !w.all_padding);
+}
+
 // Reports a pool over the last step, where a bidirectional layer's reverse direction has read one step only.
 static void check_pool(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
     const size_t before = clrnn_layer_before(c, at);
+    const uint32_t T = clrnn_layers_steps(c, at, d->T);
     char path[CLRNN_ENTRY_SIZE];
     size_t from = before;
 
-    if (c->layer[at].over != CLRNN_POOL_LAST || d->T == 1)
+    if (c->layer[at].over != CLRNN_POOL_LAST || T == 1)
         return;
-    while (from != SIZE_MAX && !clrnn_layer_is_recurrent(&c->layer[from]) && !clrnn_layer_nests(&c->layer[from]))
+    while (from != SIZE_MAX && keeps_steps(&c->layer[from]))
         from = clrnn_layer_before(c, from);
-    if (from == SIZE_MAX || !c->layer[from].bidirectional)
+    if (from == SIZE_MAX || !clrnn_layer_is_recurrent(&c->layer[from]) || !c->layer[from].bidirectional)
         return;
     clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_POOL_IGNORES_SEQUENCE, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_evidence(
         d,
         "`over: last` takes step %u of %u; there the reverse direction of layers[%s] has read one step, and "
         "its weight_hh_l%u_reverse gets gradient 0",
-        d->T, d->T, clrnn_layer_path(c, from, path, sizeof(path)), c->layer[from].num_layers - 1);
+        T, T, clrnn_layer_path(c, from, path, sizeof(path)), c->layer[from].num_layers - 1);
     clrnn_doctor_cost(d, "half of the layer, %u units, knows the last step alone", c->layer[from].hidden_size);
     if (from != before) {
         clrnn_doctor_remedy(d,
