@@ -28,6 +28,8 @@ static void make_scan(struct data *data, const char *name, uint64_t seed, struct
         .info = &data->info,
         .C = C,
         .steps = S * T,
+        .shortest = T,
+        .longest = T,
         .mean = data->mean,
         .rms = data->rms,
         .least = data->least,

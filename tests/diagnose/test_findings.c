@@ -16,7 +16,7 @@ static void one_step(struct made *m)
 
 static void long_rows(struct made *m)
 {
-    m->d.T = m->train.info.T = m->valid.info.T = 200;
+    m->d.T = m->train.info.T = m->valid.info.T = m->d.train_scan.longest = 200;
 }
 
 static void last_batch_of_one(struct made *m)

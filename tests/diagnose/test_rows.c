@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Tests what the doctor finds by comparing rows: windows of the same stretch of a series in both training and
 // validation set, columns that number the rows, steps stored as features, exchanged axes, padding in front, order of
-// stateful rows.
+// stateful rows. And how long rows are for a plain rnn.
 #include <math.h>
 
 #include "base/array.h"
@@ -300,6 +300,55 @@ static void rows_that_carry_states(struct scratch *s)
     }
 }
 
+// ---------------------------------------------------------------- length
+
+// Rows of 200 steps are too long for a plain rnn, unless their lengths are all small or train.bptt cuts them.
+static void long_rows(struct scratch *s)
+{
+    enum { LONG = 200 };
+    static const struct {
+        const char *layers, *train, *data;
+        bool finds;
+    } cases[] = {
+        {"", "", "", true},
+        {"", "", ", lengths: short.npy", false},
+        {"", "", ", lengths: long.npy", true},
+        {"", "bptt: 20, ", "", false},
+        {"", "bptt: 160, ", "", true},
+        {"", "bptt: 160, ", ", lengths: short.npy", false},
+        {"max_pool1d: {kernel_size: 4}, ", "", "", false},
+    };
+    int64_t length[2][ROWS];
+    float *x = malloc(sizeof(*x) * ROWS * LONG), *y = malloc(sizeof(*y) * ROWS * LONG);
+
+    assert_true(x && y);
+    for (uint32_t i = 0; i < ROWS * LONG; i++) {
+        x[i] = (float)noise(220, i);
+        y[i] = x[i] > 0;
+    }
+    for (uint32_t n = 0; n < ROWS; n++) {
+        length[0][n] = 5 + n % 20;
+        length[1][n] = 5 + n % 2 * 190;
+    }
+    scratch_f32(s, "X.npy", x, ROWS, LONG, 1);
+    scratch_f32(s, "y_steps.npy", y, ROWS, LONG, 0);
+    scratch_f32(s, "y_quarters.npy", y, ROWS, LONG / 4, 0);
+    scratch_i64(s, "short.npy", length[0], ROWS, 0);
+    scratch_i64(s, "long.npy", length[1], ROWS, 0);
+    free(x);
+    free(y);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char text[512];
+
+        print_message("# case %zu\n", i);
+        snprintf(text, sizeof(text),
+                 "{model: {layers: [%srnn: {hidden_size: 4}, linear: {out_features: 1}]}, train: {loss: "
+                 "bce_with_logits, %sshuffle: true}, data: {train: {x: X.npy, y: %s%s}}}",
+                 cases[i].layers, cases[i].train, *cases[i].layers ? "y_quarters.npy" : "y_steps.npy", cases[i].data);
+        assert_int_equal(finds_in(s, scratch_config(s, text), "sequence-too-long"), cases[i].finds);
+    }
+}
+
 // ---------------------------------------------------------------- samples of both sets
 
 // Both sets are random walks from 0. The number of time steps between samples at equal distances would be a multiple of
@@ -357,7 +406,7 @@ int main(void)
         SCRATCH_TEST(columns_that_count, "ref"),     SCRATCH_TEST(steps_as_features, "ref"),
         SCRATCH_TEST(reshaped_rows, "ref"),          SCRATCH_TEST(tokens_behind_padding, "ref"),
         SCRATCH_TEST(rows_that_carry_states, "ref"), SCRATCH_TEST(walks_from_0, "ref"),
-        SCRATCH_TEST(sorted_targets, "ref"),
+        SCRATCH_TEST(sorted_targets, "ref"),         SCRATCH_TEST(long_rows, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,12 +58,31 @@ static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key,
     clrnn_doctor_set(d, "%s.%s.%s=0.3", entry, layer, key);
 }
 
+// Reports a plain rnn whose gradient runs back over many steps: all steps of the longest row, or of a piece of it.
+static void check_length(struct clrnn_doctor *d, size_t at)
+{
+    const uint32_t T = clrnn_layers_steps(d->config, at, d->T), bptt = d->config->train.bptt;
+    const uint32_t longest = MIN2(T, clrnn_layers_steps(d->config, at, d->train_scan.longest));
+    const uint32_t steps = bptt ? MIN2(longest, bptt) : longest;
+    const double ends = 0.05;
+
+    if (d->config->layer[at].kind != CLRNN_LAYER_RNN || steps < clrnn_threshold.long_sequence)
+        return;
+    clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_SEQUENCE_TOO_LONG, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_evidence(d,
+                          "a plain rnn runs over %s%u steps; a gradient that shrinks by 5%% a step reaches the first "
+                          "with %.1e of its size, one that grows by 5%% with %.1e",
+                          steps < longest ? "pieces (train.bptt) of "
+                          : steps < T     ? "up to "
+                                          : "T = ",
+                          steps, pow(1 - ends, steps), pow(1 + ends, steps));
+}
+
 static void check_recurrent(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_layer *l = &d->config->layer[at];
     const uint32_t T = clrnn_layers_steps(d->config, at, d->T);
     const bool by_lengths = T > 1 && d->train_scan.longest == 1;
-    const double ends = 0.05;
 
     if (T == 1 || by_lengths) {
         const bool from_data = d->T == 1;
@@ -91,14 +110,7 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
         else
             clrnn_doctor_remedy(d, "put the layer before the pool, or use `linear` instead");
     }
-    if (l->kind == CLRNN_LAYER_RNN && T >= clrnn_threshold.long_sequence) {
-        clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_SEQUENCE_TOO_LONG, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_evidence(d,
-                              "a plain rnn runs over T = %u steps; a gradient that shrinks by 5%% a step reaches "
-                              "the first with "
-                              "%.1e of its size, one that grows by 5%% with %.1e",
-                              T, pow(1 - ends, T), pow(1 + ends, T));
-    }
+    check_length(d, at);
     if (l->dropout > 0 && l->num_layers == 1) {
         clrnn_doctor_layer_finding(d, at, CLRNN_FINDING_DROPOUT_ONE_LAYER, CLRNN_SEVERITY_NOTE);
         clrnn_doctor_evidence(d, "dropout: %g stands between the layers of a stack, but num_layers is 1", l->dropout);
