@@ -202,6 +202,31 @@ static void columns_that_count(struct scratch *s)
     }
 }
 
+// The last of many columns numbers the rows. The others are uniform, or whole numbers in no order.
+static void last_column_counts(struct scratch *s)
+{
+    enum { COLUMNS = 40 };
+    float *x = malloc(sizeof(*x) * ROWS * COLUMNS);
+
+    assert_non_null(x);
+    write_labels(s, "y.npy", ROWS);
+    write_labels(s, "y_valid.npy", ROWS);
+    for (int counts = 0; counts < 2; counts++) {
+        for (uint32_t n = 0; n < ROWS; n++)
+            for (uint32_t c = 0; c < COLUMNS; c++) {
+                const double uniform = erfc(noise(300 + c, n) / sqrt(2)) / 2;
+
+                x[n * COLUMNS + c] = (float)(c % 2 ? uniform : floor(4 * ROWS * uniform));
+            }
+        for (uint32_t n = 0; n < ROWS && counts; n++)
+            x[n * COLUMNS + COLUMNS - 1] = (float)shuffled_number(n);
+        scratch_f32(s, "X.npy", x, ROWS, 1, COLUMNS);
+        scratch_f32(s, "X_valid.npy", x, ROWS, 1, COLUMNS);
+        assert_int_equal(finds(s, "  - linear: {out_features: 4}\n  - tanh\n", "row-number-feature"), counts);
+    }
+    free(x);
+}
+
 // ---------------------------------------------------------------- windows in the features
 
 static void steps_as_features(struct scratch *s)
@@ -407,6 +432,7 @@ int main(void)
         SCRATCH_TEST(reshaped_rows, "ref"),          SCRATCH_TEST(tokens_behind_padding, "ref"),
         SCRATCH_TEST(rows_that_carry_states, "ref"), SCRATCH_TEST(walks_from_0, "ref"),
         SCRATCH_TEST(sorted_targets, "ref"),         SCRATCH_TEST(long_rows, "ref"),
+        SCRATCH_TEST(last_column_counts, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

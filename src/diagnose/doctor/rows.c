@@ -9,10 +9,13 @@
 #include "base/stats.h"
 #include "diagnose/doctor/doctor.h"
 
-#define ROWS 512u      // maximum number of rows looked at
-#define CELLS 4000000u // maximum number of values in these rows
-#define COUNTERS 8u    // maximum number of features tested for row numbers
-#define COUNTING 0.1   // row numbers have a left_of_line() below this / S; sorted random values have about 1 / S
+#define ROWS 512u        // maximum number of rows looked at
+#define CELLS 4000000u   // maximum number of values in these rows
+#define COUNTERS 8u      // number of features that are tested for row numbers, however many rows there are
+#define SORTED 16000000u // more features are tested while they have fewer values than this
+#define KEPT 8000000u    // maximum number of values that are read in one pass for this test
+#define COUNTING 0.1     // row numbers have a left_of_line() below this / S; sorted random values have about 1 / S
+#define LUCK 0.01        // maximum probability that any feature of random whole numbers is taken for row numbers
 
 // Whether a row's padding is in front: its first T - length steps are all equal, and its last step differs from them.
 static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const float *x)
@@ -106,59 +109,75 @@ static double left_of_line(const double *value, uint32_t S, double mean)
 
 // Whether sorted values [S] are row numbers. They are, if they lie closer to a straight line than measured values do.
 // Different multiples of one distance with few gaps are row numbers, too: of rows drawn at random from a larger set.
-static bool is_counter(const double *value, uint32_t S, double mean)
+// S random ones of n multiples are all different with a probability of about exp(-S^2 / 2n).
+static bool is_counter(const double *value, uint32_t S, double mean, uint32_t features)
 {
-    double step = INFINITY;
+    double step = INFINITY, possible;
     uint32_t multiples = 0;
 
     for (uint32_t i = 1; i < S; i++)
         step = fmin(step, value[i] - value[i - 1]);
     for (uint32_t i = 1; i < S && step > 0; i++)
         multiples += fabs((value[i] - value[i - 1]) / step - round((value[i] - value[i - 1]) / step)) < 0.05;
+    possible = (value[S - 1] - value[0]) / step + 1;
     return left_of_line(value, S, mean) < COUNTING / S ||
-           (multiples == S - 1 && value[S - 1] - value[0] < 4.0 * S * step);
+           (multiples == S - 1 && possible < 4.0 * S + 1 && features * exp(-0.5 * S * S / possible) < LUCK);
 }
 
-static enum clrnn_status try_counter(struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t feature, float *x)
+// Tests `count` features. value [count, S] is scratch memory.
+static void try_counters(struct clrnn_scan *s, const uint32_t *feature, uint32_t count, float *x, double *value)
 {
     const uint32_t S = s->info->S;
-    double *value = malloc(S * sizeof(*value)), mean = 0;
 
-    if (!value)
-        return clrnn_error_memory(d->log, S * sizeof(*value), "columns that count");
     for (uint32_t row = 0; row < S; row++) {
         clrnn_dataset_x(s->set, row, x);
-        value[row] = x[feature];
-        mean += value[row] / S;
+        for (uint32_t i = 0; i < count; i++)
+            value[(size_t)i * S + row] = x[feature[i]];
     }
-    clrnn_sort(value, S);
-    if (is_counter(value, S, mean)) {
-        s->counter = feature;
+    for (uint32_t i = 0; i < count && s->counter == UINT32_MAX; i++, value += S) {
+        double mean = 0;
+
+        for (uint32_t row = 0; row < S; row++)
+            mean += value[row] / S;
+        clrnn_sort(value, S);
+        if (!is_counter(value, S, mean, s->C))
+            continue;
+        s->counter = feature[i];
         s->counter_first = value[0];
         s->counter_last = value[S - 1];
     }
-    free(value);
-    return CLRNN_OK;
+}
+
+// Whether the values of a feature are spread evenly, as row numbers are.
+static bool spread_evenly(const struct clrnn_scan *s, uint32_t c)
+{
+    const double range = s->most[c] - s->least[c], middle = (s->most[c] + s->least[c]) / 2;
+    const double deviation = sqrt(fmax(s->rms[c] * s->rms[c] - s->mean[c] * s->mean[c], 0));
+
+    return deviation > 0 && fabs(range / deviation / sqrt(12) - 1) <= 0.1 && fabs(s->mean[c] - middle) <= 0.05 * range;
 }
 
 static enum clrnn_status find_counter(struct clrnn_doctor *d, struct clrnn_scan *s, float *x)
 {
-    uint32_t tried = 0;
+    const uint32_t S = s->info->S, most = MAX2(COUNTERS, SORTED / MAX2(S, 1u));
+    uint32_t *feature, count = 0, together;
+    double *value;
 
-    if (s->info->tokens || s->info->S < 20 || (s->C == 1 && s->info->T == 1))
+    if (s->info->tokens || S < 20 || (s->C == 1 && s->info->T == 1))
         return CLRNN_OK;
-    for (uint32_t c = 0; c < s->C && tried < COUNTERS && s->counter == UINT32_MAX; c++) {
-        const double range = s->most[c] - s->least[c], middle = (s->most[c] + s->least[c]) / 2;
-        const double deviation = sqrt(fmax(s->rms[c] * s->rms[c] - s->mean[c] * s->mean[c], 0));
-
-        // skips features whose values, unlike row numbers, are not spread evenly
-        if (!(deviation > 0) || fabs(range / deviation / sqrt(12) - 1) > 0.1 ||
-            fabs(s->mean[c] - middle) > 0.05 * range)
-            continue;
-        tried++;
-        TRY(try_counter(d, s, c, x));
-    }
-    return CLRNN_OK;
+    feature = malloc(s->C * sizeof(*feature));
+    if (!feature)
+        return clrnn_error_memory(d->log, s->C * sizeof(*feature), "columns that count");
+    for (uint32_t c = 0; c < s->C && count < most; c++)
+        if (spread_evenly(s, c))
+            feature[count++] = c;
+    together = MIN2(MAX2(KEPT / S, 1u), MAX2(count, 1u));
+    value = malloc((size_t)together * S * sizeof(*value));
+    for (uint32_t i = 0; value && i < count && s->counter == UINT32_MAX; i += together)
+        try_counters(s, feature + i, MIN2(together, count - i), x, value);
+    free(feature);
+    free(value);
+    return value ? CLRNN_OK : clrnn_error_memory(d->log, (size_t)together * S * sizeof(*value), "columns that count");
 }
 
 // ---------------------------------------------------------------- neighbouring cells
