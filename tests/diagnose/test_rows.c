@@ -124,6 +124,32 @@ static void windows_on_both_sides(struct scratch *s)
     }
 }
 
+// Each step of a long window is in so many other windows that not all of them can be compared. Windows behind the
+// stretch of the training set must not be reported.
+static void long_windows(struct scratch *s)
+{
+    enum { LONG = 300, MANY = 300 };
+    float *x = malloc(sizeof(*x) * MANY * LONG);
+    const uint32_t offset[] = {MANY + 1, 2 * MANY + LONG};
+    int64_t y[MANY];
+
+    assert_non_null(x);
+    for (uint32_t n = 0; n < MANY; n++)
+        y[n] = noise(99, n) > 0;
+    scratch_i64(s, "y.npy", y, MANY, 0);
+    write_labels(s, "y_valid.npy", ROWS);
+    for (uint32_t apart = 0; apart < 2; apart++) {
+        for (uint32_t set = 0; set < 2; set++) {
+            for (uint32_t n = 0; n < MANY; n++)
+                for (uint32_t t = 0; t < LONG; t++)
+                    x[n * LONG + t] = (float)noise(0, 2 * n + t + (set ? offset[apart] : 0));
+            scratch_f32(s, set ? "X_valid.npy" : "X.npy", x, set ? ROWS : MANY, LONG, 1);
+        }
+        assert_int_equal(finds(s, GRU POOL, "train-valid-overlap"), !apart);
+    }
+    free(x);
+}
+
 // Rows of tokens with only 4 different values have steps in common by chance. This must not be reported as overlap of
 // the training and validation set.
 static void words(struct scratch *s)
@@ -432,7 +458,7 @@ int main(void)
         SCRATCH_TEST(reshaped_rows, "ref"),          SCRATCH_TEST(tokens_behind_padding, "ref"),
         SCRATCH_TEST(rows_that_carry_states, "ref"), SCRATCH_TEST(walks_from_0, "ref"),
         SCRATCH_TEST(sorted_targets, "ref"),         SCRATCH_TEST(long_rows, "ref"),
-        SCRATCH_TEST(last_column_counts, "ref"),
+        SCRATCH_TEST(last_column_counts, "ref"),     SCRATCH_TEST(long_windows, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

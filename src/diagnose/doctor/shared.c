@@ -11,6 +11,8 @@
 #define STEPS 4000000u // maximum number of time steps, over all training rows, that are searched
 #define ROWS 200u      // maximum number of validation rows that are looked up
 #define LEAST_STEPS 4u // minimum number of steps of a row that is looked up
+#define VOTES 64u      // maximum number of votes for each step of a row
+#define COMMON 4u      // a step that occurs more than COMMON times T times does not identify a position in a series
 
 struct step {
     uint64_t hash;    // hash of this step and the next one
@@ -76,12 +78,22 @@ static size_t find(const struct search *s, uint64_t hash)
 }
 
 // Compares the steps s->own with each training row at each time shift other than 0. Returns the largest number of equal
-// steps at any one row and shift.
+// steps at any one row and shift. If the votes would be too many, compares only every second, third, ... step and
+// multiplies the result accordingly. Changes s->own.
 static size_t most_shared(struct search *s, size_t own_count)
 {
-    size_t used = 0, most = 0, run = 0;
+    size_t found = 0, used = 0, most = 0, run = 0, told = 0, compared = 0, stride;
 
-    for (size_t i = 0; i < own_count; i++)
+    for (size_t i = 0; i < own_count; i++) {
+        const size_t equal = find(s, s->own[i].hash + 1) - find(s, s->own[i].hash);
+
+        if (equal > COMMON * (s->vote_capacity / VOTES))
+            continue;
+        s->own[told++] = s->own[i];
+        found += equal;
+    }
+    stride = found / s->vote_capacity + 1;
+    for (size_t i = 0; i < told; i += stride, compared++)
         for (size_t k = find(s, s->own[i].hash);
              k < s->count && s->step[k].hash == s->own[i].hash && used < s->vote_capacity; k++)
             if (s->step[k].at != s->own[i].at)
@@ -91,7 +103,7 @@ static size_t most_shared(struct search *s, size_t own_count)
         run = i && !by_hash(&s->votes[i], &s->votes[i - 1]) ? run + 1 : 1;
         most = MAX2(most, run);
     }
-    return most;
+    return compared ? most * told / compared : 0;
 }
 
 // Whether a step identifies its position in a series. taken: number of training rows. If the rows are windows of a
@@ -111,8 +123,8 @@ static double search(struct search *s, uint32_t taken)
     const uint32_t rows = MIN2(s->valid->info->S, ROWS), stride = s->valid->info->S / rows;
     uint32_t shared = 0;
 
-    for (uint32_t row = 0; row < taken; row++)
-        s->count += take_steps(s, s->train, row, s->step + s->count);
+    for (uint64_t i = 0; i < taken; i++) // rows spread over the training set
+        s->count += take_steps(s, s->train, (uint32_t)(i * s->train->info->S / taken), s->step + s->count);
     qsort(s->step, s->count, sizeof(*s->step), by_hash);
     if (!steps_tell(s, taken))
         return 0;
@@ -136,7 +148,7 @@ enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share
     if (!s.train->set || !s.valid->set || T < LEAST_STEPS || s.valid->info->C != s.train->info->C ||
         s.valid->info->tokens != s.train->info->tokens)
         return CLRNN_OK;
-    s.vote_capacity = 64 * (size_t)T;
+    s.vote_capacity = VOTES * (size_t)T;
     s.step = malloc((size_t)taken * s.train->info->T * sizeof(*s.step));
     s.own = malloc(T * sizeof(*s.own));
     s.votes = malloc(s.vote_capacity * sizeof(*s.votes));
