@@ -380,14 +380,17 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
                {"horizon", s->csv && s->horizon != CLRNN_HORIZON_OF_TARGET, true},
                {"split", s->split, true},
                {"season", s->season, true}};
-    const bool beside = s != &c->config->data.train && c->config->data.train.csv; // s uses train's windows
+    const struct clrnn_source *train = &c->config->data.train;
+    const bool beside = s != train && train->csv && s->csv; // s takes the settings that it leaves out from train
+    const uint32_t window = s->window || !beside ? s->window : train->window;
+    const uint32_t horizon = beside && train->window ? clrnn_source_horizon(train) : s->horizon;
     static const char *const sign_key[] = {"delimiter", "comment", "decimal"};
     const char *const sign[] = {s->delimiter, s->comment, s->decimal};
 
     for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
         if (row[i].there && !s->csv)
             return fail(c, path, "has %s without csv", row[i].key);
-        if (row[i].there && row[i].window && !s->window && !beside)
+        if (row[i].there && row[i].window && !window)
             return fail(c, path, "has %s without window, the steps of a sample", row[i].key);
     }
     for (size_t i = 0; i < ARRAY_SIZE(sign); i++)
@@ -398,9 +401,12 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
         return fail(c, path, "has the decimal \"%s\", expected . or ,", s->decimal);
     if (s->decimal && s->delimiter && *s->decimal == *s->delimiter && *s->decimal == ',')
         return fail(c, path, "has a comma as delimiter and as decimal point");
-    if (s->window && s->season > s->window)
-        return fail(c, path, "has a season of %u rows, expected at most the %u of the window", s->season, s->window);
-    if (s->window && s->csv_steps)
+    if (window && s->season > window)
+        return fail(c, path, "has a season of %u rows, expected at most the %u of the window", s->season, window);
+    if (s->horizon != CLRNN_HORIZON_OF_TARGET && s->horizon != horizon)
+        return fail(c, path, "has the horizon %u, expected the %u of data.train, which the model predicts", s->horizon,
+                    horizon);
+    if (window && s->csv_steps)
         return fail(c, path, "has steps and window; keep one of them");
     return CLRNN_OK;
 }

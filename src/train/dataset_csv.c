@@ -129,12 +129,12 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, c
     s.time = s.time ? s.time : t->time;
     s.group = s.group ? s.group : t->group;
     s.csv_steps = s.csv_steps ? s.csv_steps : t->csv_steps;
-    if (!s.window) {
-        s.horizon = clrnn_source_horizon(t);
-        s.window = t->window;
-        s.stride = t->stride;
-        s.season = t->season;
-    }
+    s.window = s.window ? s.window : t->window;
+    s.stride = s.stride ? s.stride : t->stride;
+    s.season = s.season ? s.season : t->season;
+    s.season = s.season <= s.window ? s.season : 0; // a window without a whole season has no seasonal baseline
+    if (t->window)
+        s.horizon = clrnn_source_horizon(t); // the model predicts no other
     return s;
 }
 

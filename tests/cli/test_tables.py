@@ -176,6 +176,37 @@ def baselines(c):
     assert [(k["name"], k["samples"]) for k in found["classes"]] == [(k, kinds[3:].count(k)) for k in "ab"]
 
 
+def other_series(c):
+    """data.valid and data.test take each setting of windows that they leave out from data.train, one by one."""
+    draw = random.Random(5)
+    values = [draw.gauss(0, 1) for _ in range(60)]
+    (c.folder / "s.csv").write_text("v\n" + "".join(f"{v}\n" for v in values))
+    (c.folder / "v.csv").write_text("v\n" + "".join(f"{v}\n" for v in values[30:]))
+    base = SERIES[:SERIES.index("data:")].replace("3}", "1}")
+    train = "data: {train: {csv: s.csv, target: v, window: 6}, "
+    found = []
+    for keys, samples in (("", 24), (", window: 6", 24), (", horizon: 1", 24), (", target: v, window: 6", 24),
+                          (", label: v, window: 6", 24), (", window: 8", 22), (", stride: 6", 4), (", season: 3", 24)):
+        c.write("s.yaml", base + train + f"valid: {{csv: v.csv{keys}}}}}\n")
+        found.append(json.loads(c.run("data", "s.yaml", "--json")[0])["valid"])
+        assert found[-1]["samples"] == samples, keys
+        harness.near(found[-1]["first"][0]["y"][0], values[38 if "8" in keys else 36], 1e-6, keys)
+    assert [("seasonal" in [b["name"] for b in f["baselines"]]) for f in found] == [False] * 7 + [True]
+    c.write("s.yaml", base + train.replace("6}", "6, stride: 3, season: 6}") + "valid: {csv: v.csv, window: 4}}\n")
+    valid = json.loads(c.run("data", "s.yaml", "--json")[0])["valid"]  # a season does not fit into a window of 4
+    assert valid["samples"] == 9 and [b["name"] for b in valid["baselines"]] == ["last value", "linear"]
+    c.write("s.yaml", base + train + "test: {csv: v.csv, window: 6}}\n")
+    c.run("train", "s.yaml", "--out", "run", *QUIET)
+    own, named = (json.loads(c.run("eval", "run", "--json", *source)[0]) for source in ((), ("--csv", "v.csv")))
+    assert own["loss"] == named["loss"] and own["baselines"] == named["baselines"]
+    for keys, words in (("season: 7", "season of 7 rows, expected at most the 6"), ("steps: 2", "steps and window"),
+                        ("horizon: 0", "has the horizon 0, expected the 1 of data.train")):
+        c.write("s.yaml", base + train + f"valid: {{csv: v.csv, {keys}}}}}\n")
+        c.refused(2, ["data.valid", words], "data", "s.yaml")
+    c.write("s.yaml", base + train.replace(", window: 6", "") + "valid: {csv: v.csv, stride: 2}}\n")
+    c.refused(2, ["data.valid: has stride without window"], "data", "s.yaml")
+
+
 def description(c):
     """What `clrnn data` says of a table and of arrays."""
     (c.folder / "a.csv").write_text("a,b,kind\n1,,x\n2,4,y\n6,8,x\n")
@@ -424,5 +455,5 @@ def wrong_configs(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, description, recordings, archives,
-                           kept_tables, odd_cells, constant_memory, wrong_configs]))
+    sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, other_series, description, recordings,
+                           archives, kept_tables, odd_cells, constant_memory, wrong_configs]))
