@@ -202,11 +202,62 @@ enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struc
 
 // ---------------------------------------------------------------- split by time
 
+// Gives the windows of `part` their weights. `weight`: those of the windows `whole`, which were found without a split.
+static enum clrnn_status take_weights(struct clrnn_dataset *part, const struct clrnn_series *whole,
+                                      const double *weight, const char *path)
+{
+    const struct clrnn_series *w = part->windows;
+    const struct clrnn_span *from = whole->span;
+    double sum = 0;
+
+    part->weight = malloc(w->samples * sizeof(*part->weight));
+    if (!part->weight)
+        return clrnn_error_memory(part->log, w->samples * sizeof(*part->weight), path);
+    for (size_t k = 0; k < w->count; k++) {
+        const struct clrnn_span *to = &w->span[k];
+        const uint32_t end = k + 1 < w->count ? to[1].before : w->samples;
+        const double *first;
+
+        while (from->first + from->rows <= to->first)
+            from++; // to the span of which `to` is a part
+        if ((to->first - from->first) % w->stride)
+            return clrnn_error(part->log, CLRNN_ERR_DATA,
+                               "%s: has no weights for the windows behind split.valid, which lie between those of "
+                               "stride %u: leave stride out, or name a file in data.valid",
+                               path, w->stride);
+        first = weight + from->before + (to->first - from->first) / w->stride;
+        for (uint32_t s = to->before; s < end; s++) {
+            part->weight[s] = first[s - to->before];
+            sum += part->weight[s];
+        }
+    }
+    return sum > 0 ? CLRNN_OK
+                   : clrnn_error(part->log, CLRNN_ERR_DATA,
+                                 "%s: all weights of the %s part are 0: no sample would count", path, part->name);
+}
+
+static enum clrnn_status split_weights(struct clrnn_dataset *train, const struct clrnn_series *whole,
+                                       struct clrnn_dataset *valid)
+{
+    double *weight = train->weight;
+    enum clrnn_status st;
+
+    if (!weight)
+        return CLRNN_OK;
+    st = take_weights(valid, whole, weight, train->weights_path);
+    if (st == CLRNN_OK)
+        st = take_weights(train, whole, weight, train->weights_path);
+    if (train->weight != weight)
+        free(weight);
+    return st;
+}
+
 enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,
                                            struct clrnn_dataset **valid)
 {
     struct clrnn_dataset *v = calloc(1, sizeof(*v));
-    const uint32_t after = train->windows->after;
+    struct clrnn_series *whole = train->windows;
+    const uint32_t after = whole->after;
     enum clrnn_status st;
 
     *valid = NULL;
@@ -218,7 +269,9 @@ enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const st
     v->info.name = v->name = clrnn_format("valid");
     v->x_path = clrnn_format("%s", train->x_path);
     v->y_path = clrnn_format("%s", train->y_path);
-    clrnn_series_destroy(&train->windows);
+    train->windows = NULL;
+    if (!train->weight)
+        clrnn_series_destroy(&whole); // saves memory
     if (train->steps)
         v->steps = malloc(((size_t)train->info.T + 1) * sizeof(*v->steps));
     if (v->steps)
@@ -230,6 +283,9 @@ enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const st
                                &train->windows);
     if (st == CLRNN_OK)
         st = clrnn_series_make(train->log, train->x_path, train->table, source, after, CLRNN_PART_VALID, &v->windows);
+    if (st == CLRNN_OK)
+        st = split_weights(train, whole, v);
+    clrnn_series_destroy(&whole);
     if (st != CLRNN_OK) {
         clrnn_dataset_close(&v);
         return st;

@@ -26,6 +26,20 @@ static struct clrnn_dataset *open_set(struct scratch *s, const char *text, const
     return set;
 }
 
+// Opens the training set of a config and the part that it holds out.
+static enum clrnn_status open_parts(struct scratch *s, const char *text, struct clrnn_dataset **train,
+                                    struct clrnn_dataset **valid)
+{
+    struct clrnn_config *config = scratch_config(s, text);
+    enum clrnn_status st;
+
+    free(config->folder);
+    config->folder = strdup(s->folder);
+    st = clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, true, train, valid);
+    clrnn_config_destroy(&config);
+    return st;
+}
+
 // Returns the samples of a set as text: "1 2:0|" is a sample with x 1, 2 and y 0. The text is static.
 static const char *show(const struct clrnn_dataset *set)
 {
@@ -282,7 +296,6 @@ static void test_planted_counters(struct scratch *s)
     char text[512];
 
     for (uint64_t seed = 0; seed < 60; seed++) {
-        struct clrnn_config *config;
         uint32_t before = 0, behind = 0;
 
         plant(s, &p, seed);
@@ -292,12 +305,8 @@ static void test_planted_counters(struct scratch *s)
                  "data: {train: {csv: d.csv, columns: counter, target: counter, time: when, group: which, "
                  "window: %u, horizon: %u, stride: %u, split: {valid: 0.3}}}\n",
                  MAX2(p.horizon, 1u), p.window, p.horizon, p.stride);
-        config = scratch_config(s, text);
-        free(config->folder);
-        config->folder = strdup(s->folder);
-        if (clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, true, &train, &valid) != CLRNN_OK)
+        if (open_parts(s, text, &train, &valid) != CLRNN_OK)
             fail_msg("seed %u: %s", (unsigned)seed, s->error);
-        clrnn_config_destroy(&config);
         for (uint32_t g = 0; g < GROUPS; g++) {
             const uint32_t cut = p.rows[g] - (uint32_t)llround(0.3 * p.rows[g]);
 
@@ -319,30 +328,85 @@ static void test_planted_counters(struct scratch *s)
 static void test_split_means(struct scratch *s)
 {
     struct clrnn_dataset *train, *valid;
-    struct clrnn_config *config;
     double mean, std;
 
     scratch_write(s, "d.csv", "a,y\n1,0\n2,0\n,0\n6,0\n100,0\n,0\n100,0\n100,0\n");
-    config = scratch_config(s, MSE(1) "data: {train: {csv: d.csv, columns: a, target: y, window: 2, horizon: 0, "
-                                      "missing: mean, split: {valid: 0.5}}}\n");
-    free(config->folder);
-    config->folder = strdup(s->folder);
-    assert_int_equal(clrnn_dataset_open_named(&s->log, config, CLRNN_CHECK_ALL, true, &train, &valid), CLRNN_OK);
+    assert_int_equal(open_parts(s,
+                                MSE(1) DATA("columns: a, target: y, window: 2, horizon: 0, missing: mean, "
+                                            "split: {valid: 0.5}"),
+                                &train, &valid),
+                     CLRNN_OK);
     assert_string_equal(show(train), "1 2:0|2 3:0|3 6:0|"); // missing: the mean of the training rows
     assert_string_equal(show(valid), "100 3:0|3 100:0|100 100:0|");
     assert_int_equal(clrnn_dataset_moments(train, &mean, &std), CLRNN_OK);
     assert_true(mean == 3 && fabs(std - sqrt(3.5)) < 1e-12); // each row must count once
-    clrnn_config_destroy(&config);
     clrnn_dataset_close(&train);
     clrnn_dataset_close(&valid);
+}
+
+// Returns a config of the planted series. `weights`: "weights: FILE, " or "". The text is static.
+static const char *split_config(const struct planted *p, const char *weights)
+{
+    static char text[512];
+
+    snprintf(text, sizeof(text),
+             MSE(1) DATA("columns: counter, target: counter, time: when, group: which, window: %u, horizon: 1, "
+                         "stride: %u, %ssplit: {valid: 0.3}"),
+             p->window, p->stride, weights);
+    return text;
+}
+
+// Windows keep their weights when the series is split. Here the weight of a window is its first counter + 1.
+static void test_split_weights(struct scratch *s)
+{
+    static struct planted p;
+    static float x[16], weight[GROUPS * MOST_ROWS];
+    struct clrnn_dataset *set, *part[2];
+    unsigned refused = 0;
+
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        uint32_t S;
+
+        plant(s, &p, seed);
+        set = open_set(s, split_config(&p, ""), &(struct clrnn_open_rules){0});
+        assert_non_null(set);
+        S = clrnn_dataset_info(set)->S;
+        for (uint32_t i = 0; i < S; i++) {
+            clrnn_dataset_x(set, i, x);
+            weight[i] = x[0] + 1;
+        }
+        clrnn_dataset_close(&set);
+        scratch_f32(s, "w.npy", weight, S, 0, 0);
+        if (open_parts(s, split_config(&p, "weights: w.npy, "), &part[0], &part[1]) != CLRNN_OK) {
+            assert_true(p.stride > 1); // the split point lies between two windows
+            scratch_expect(s, "w.npy: has no weights for the windows behind split.valid", "stride", NULL);
+            refused++;
+            continue;
+        }
+        for (unsigned k = 0; k < 2; k++) {
+            for (uint32_t i = 0; i < clrnn_dataset_info(part[k])->S; i++) {
+                clrnn_dataset_x(part[k], i, x);
+                assert_true(clrnn_dataset_weight(part[k], i) == (double)x[0] + 1);
+            }
+            clrnn_dataset_close(&part[k]);
+        }
+    }
+    assert_true(refused > 0 && refused < 16);
+    scratch_write(s, "d.csv", "a\n1\n2\n3\n4\n");
+    scratch_f32(s, "w.npy", (const float[]){1, 0, 0}, 3, 0, 0);
+    assert_int_equal(
+        open_parts(s, MSE(1) DATA("target: a, window: 1, weights: w.npy, split: {valid: 0.5}"), &part[0], &part[1]),
+        CLRNN_ERR_DATA);
+    scratch_expect(s, "w.npy: all weights of the valid part are 0", NULL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_columns, ""),     SCRATCH_TEST(test_row_counts, ""), SCRATCH_TEST(test_missing, ""),
-        SCRATCH_TEST(test_text_labels, ""), SCRATCH_TEST(test_windows, ""),    SCRATCH_TEST(test_planted_counters, ""),
-        SCRATCH_TEST(test_split_means, ""),
+        SCRATCH_TEST(test_columns, ""),     SCRATCH_TEST(test_row_counts, ""),
+        SCRATCH_TEST(test_missing, ""),     SCRATCH_TEST(test_text_labels, ""),
+        SCRATCH_TEST(test_windows, ""),     SCRATCH_TEST(test_planted_counters, ""),
+        SCRATCH_TEST(test_split_means, ""), SCRATCH_TEST(test_split_weights, ""),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
