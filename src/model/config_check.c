@@ -372,7 +372,7 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
                {"delimiter", s->delimiter, false},
                {"comment", s->comment, false},
                {"decimal", s->decimal, false},
-               {"missing", s->missing && !s->ts, false},
+               {"missing", s->missing && !clrnn_source_ts(s), false},
                {"window", s->window, false},
                {"time", s->time, true},
                {"group", s->group, true},
@@ -423,7 +423,7 @@ static enum clrnn_status check_source(const struct check *c, const char *key, co
     if (kinds != 1)
         return fail(c, path, "has %s, expected exactly one of x, csv, ts and synthetic",
                     kinds == 0 ? "no data" : "several kinds of data");
-    if (s->x && !s->y && !(strlen(s->x) > 3 && !strcmp(s->x + strlen(s->x) - 3, ".ts")))
+    if (s->x && !s->y && !clrnn_source_ts(s))
         return fail(c, path, "y is missing beside x");
     if (s->y && !s->x)
         return fail(c, path, "has y without x");

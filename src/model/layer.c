@@ -235,3 +235,11 @@ uint32_t clrnn_source_horizon(const struct clrnn_source *source)
 {
     return source->horizon != CLRNN_HORIZON_OF_TARGET ? source->horizon : source->target != NULL;
 }
+
+const char *clrnn_source_ts(const struct clrnn_source *source)
+{
+    const char *path = source->ts ? source->ts : source->x ? source->x : source->csv;
+    const size_t length = path ? strlen(path) : 0;
+
+    return source->ts || (length > 3 && !strcmp(path + length - 3, ".ts")) ? path : NULL;
+}

@@ -74,5 +74,7 @@ uint32_t clrnn_loss_targets(const struct clrnn_loss_config *loss, uint32_t outpu
 /** Returns the horizon of a data source with `window`: the number in the config, else 1 with `target` and 0 with
  * `label` (doc/config.md). */
 uint32_t clrnn_source_horizon(const struct clrnn_source *source);
+/** Returns the path of a source's .ts file (the format of the UCR and UEA archives), or NULL. */
+const char *clrnn_source_ts(const struct clrnn_source *source);
 
 #endif

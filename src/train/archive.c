@@ -41,14 +41,6 @@ static enum clrnn_status take_case(void *user, const struct clrnn_ts_case *c)
     return CLRNN_OK;
 }
 
-const char *clrnn_source_ts(const struct clrnn_source *source)
-{
-    const char *path = source->ts ? source->ts : source->x ? source->x : source->csv;
-    const size_t length = path ? strlen(path) : 0;
-
-    return source->ts || (length > 3 && !strcmp(path + length - 3, ".ts")) ? path : NULL;
-}
-
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
                                         const struct clrnn_source *source, const struct clrnn_open_rules *rules)
 {

@@ -57,9 +57,9 @@ enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const s
                                             const struct clrnn_source *source, const char *name,
                                             enum clrnn_dataset_check check, const struct clrnn_open_rules *rules,
                                             struct clrnn_dataset **dataset);
-/** Returns a copy of a CSV `source` in which missing settings are those of the config's training set: file format,
- * windows and, if `names` is NULL, columns. The horizon is the training set's in any case. `source` and `config` still
- * own the strings. */
+/** Returns a copy of `source` in which missing settings are those of the config's training set: the treatment of
+ * missing cells and, if both are CSV files, file format, windows and, if `names` is NULL, columns. The horizon is the
+ * training set's in any case. `source` and `config` still own the strings. */
 struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, const struct clrnn_names *names,
                                             const struct clrnn_source *source);
 /** Sets *names to a copy of the column and class names of a data set from a table, or to NULL for other data sets. The

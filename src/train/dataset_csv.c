@@ -115,6 +115,7 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, c
     const struct clrnn_source *t = &config->data.train;
     struct clrnn_source s = *source;
 
+    s.missing = s.missing ? s.missing : t->missing; // for .ts files, too
     if (!s.csv || !t->csv)
         return s;
     if (!s.label && !s.target && !names) {
@@ -125,7 +126,6 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, c
     s.delimiter = s.delimiter ? s.delimiter : t->delimiter;
     s.comment = s.comment ? s.comment : t->comment;
     s.decimal = s.decimal ? s.decimal : t->decimal;
-    s.missing = s.missing ? s.missing : t->missing;
     s.time = s.time ? s.time : t->time;
     s.group = s.group ? s.group : t->group;
     s.csv_steps = s.csv_steps ? s.csv_steps : t->csv_steps;

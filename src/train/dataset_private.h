@@ -113,8 +113,6 @@ bool clrnn_source_is_files(const struct clrnn_source *source);
 enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct clrnn_config *config,
                                            const struct clrnn_source *source, const char *folder,
                                            const struct clrnn_open_rules *rules);
-/** Returns the path of a source's .ts file (the format of the UCR and UEA archives), or NULL. */
-const char *clrnn_source_ts(const struct clrnn_source *source);
 /** Opens the .ts file at d->x_path. Errors: CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
                                         const struct clrnn_source *source, const struct clrnn_open_rules *rules);

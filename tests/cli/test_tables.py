@@ -327,6 +327,25 @@ def archives(c):
     assert "d.npz" in c.run("data", "c.yaml", "--set", "data.train={x: 'd.npz:X', y: 'd.npz:y'}", status=3)[1]
 
 
+def archive_cells(c):
+    """Missing values of a .ts file get the means of the training set, whichever key or option names the file."""
+    (c.folder / "m.ts").write_text(ARCHIVE + "1,?,3:a\n1,2,3:b\n")
+    (c.folder / "v.ts").write_text(ARCHIVE + "9,?,9:b\n7,6,?:a\n")
+    (c.folder / "filled.ts").write_text(ARCHIVE + "9,2,9:b\n7,6,2:a\n")
+    c.write("c.yaml", RECORDINGS)
+    for key in ("ts", "x"):
+        sets = ("--set", f"data.train={{{key}: m.ts, missing: mean}}", "--set", f"data.valid={{{key}: v.ts}}")
+        found = json.loads(c.run("data", "c.yaml", "--json", *sets)[0])
+        assert [s["x"] for s in found["valid"]["first"]] == [[[9], [2], [9]], [[7], [6], [2]]], key
+        c.run("train", "c.yaml", "--out", key, *QUIET, *sets)
+        filled, own, named = (json.loads(c.run("eval", key, "--json", *source)[0])["loss"]
+                              for source in (("--x", "filled.ts"), (), ("--x", "v.ts")))
+        assert filled == own == named, key
+        for name in ("v", "filled"):
+            c.run("predict", key, "--x", f"{name}.ts", "--out", f"{name}.npy", "--quiet")
+        assert read_npy(c.folder / "v.npy") == read_npy(c.folder / "filled.npy"), key
+
+
 def kept_tables(c):
     """The table of a large file is kept in the cache folder, and made anew where it or the file is another."""
     draw = random.Random(7)
@@ -456,4 +475,4 @@ def wrong_configs(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, other_series, description, recordings,
-                           archives, kept_tables, odd_cells, constant_memory, wrong_configs]))
+                           archives, archive_cells, kept_tables, odd_cells, constant_memory, wrong_configs]))
