@@ -20,7 +20,9 @@ struct finder {
     struct clrnn_series *w;
     double usual; // median difference between neighbouring times
     size_t gaps,  // gaps found
-        longest;  // rows in the longest span
+        longest,  // rows in the longest span
+        empty,    // groups without a window
+        at_empty; // index of the first row of the first of them
     uint64_t samples;
 };
 
@@ -170,6 +172,22 @@ static enum clrnn_status add_group(struct finder *f, size_t first, size_t end)
     return start < to ? add_span(f, start, to) : CLRNN_OK;
 }
 
+// Warns of groups that take no part. If the series is divided by `split`, each part has a warning of its own.
+static void warn_empty(const struct finder *f, const char *part)
+{
+    char groups[160];
+
+    if (!f->empty || (f->part == CLRNN_PART_ALL && f->source->split))
+        return;
+    if (f->empty == 1)
+        snprintf(groups, sizeof(groups), "the group \"%.60s\" has", group_name(f, f->at_empty));
+    else
+        snprintf(groups, sizeof(groups), "%zu of %zu groups, the first of them \"%.60s\", have", f->empty,
+                 f->table->groups.count, group_name(f, f->at_empty));
+    clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: %s no window of %u and horizon %u%s", f->path, groups, f->w->window,
+              f->w->after, *part ? part : " between two gaps in time");
+}
+
 static enum clrnn_status find(struct finder *f)
 {
     const struct clrnn_table *t = f->table;
@@ -184,8 +202,12 @@ static enum clrnn_status find(struct finder *f)
         TRY(find_usual(f));
     }
     for (size_t i = 0, end; i < t->rows; i = end) {
+        const uint64_t before = f->samples;
+
         end = group_end(f, i);
         TRY(add_group(f, i, end));
+        if (f->samples == before && !f->empty++)
+            f->at_empty = i;
     }
     f->w->samples = (uint32_t)f->samples;
     if (f->gaps)
@@ -199,6 +221,7 @@ static enum clrnn_status find(struct finder *f)
                            *part     ? " or another share"
                            : f->gaps ? ", or leave `time` out"
                                      : "");
+    warn_empty(f, part);
     return CLRNN_OK;
 }
 

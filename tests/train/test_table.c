@@ -193,6 +193,31 @@ static void test_windows(struct scratch *s)
             "smaller window");
 }
 
+// Groups that have no window somewhere are named.
+static void test_empty_groups(struct scratch *s)
+{
+    struct clrnn_dataset *train, *valid;
+
+    *s->warning = 0;
+    reads(s, "t,g,a\n0,u,1\n1,u,2\n2,u,3\n0,v,4\n1,v,5\n9,v,6\n",
+          MSE(1) DATA("target: a, group: g, time: t, window: 2"), "1 2:3|");
+    assert_non_null(strstr(s->warning, "d.csv: the group \"v\" has no window of 2 and horizon 1 between two gaps"));
+    reads(s, "t,g,a\n0,u,1\n1,u,2\n5,u,3\n0,v,4\n1,v,5\n2,v,6\n0,w,7\n6,w,8\n7,w,9\n",
+          MSE(1) DATA("target: a, group: g, time: t, window: 2"), "4 5:6|");
+    assert_non_null(strstr(s->warning, "2 of 3 groups, the first of them \"u\", have no window"));
+    *s->warning = 0;
+    reads(s, "g,a\nu,1\nu,2\nv,3\nv,4\n", MSE(1) DATA("target: a, group: g, window: 1"), "1:2|3:4|");
+    assert_string_equal(s->warning, "");
+    scratch_write(s, "d.csv", "g,a\nu,1\nu,2\nu,3\nu,4\nv,5\nv,6\nv,7\n");
+    assert_int_equal(open_parts(s, MSE(1) DATA("target: a, group: g, window: 1, split: {valid: 0.6}"), &train, &valid),
+                     CLRNN_OK);
+    assert_non_null(strstr(s->warning, "the group \"v\" has no window of 1 and horizon 1 in the training part"));
+    assert_string_equal(show(train), "1:2|");
+    assert_string_equal(show(valid), "3:4|6:7|");
+    clrnn_dataset_close(&train);
+    clrnn_dataset_close(&valid);
+}
+
 // ---------------------------------------------------------------- windows by counters
 
 enum { MOST_ROWS = 400, GROUPS = 3, STEP = 1000000, JUMP = 100 };
@@ -403,10 +428,11 @@ static void test_split_weights(struct scratch *s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_columns, ""),     SCRATCH_TEST(test_row_counts, ""),
-        SCRATCH_TEST(test_missing, ""),     SCRATCH_TEST(test_text_labels, ""),
-        SCRATCH_TEST(test_windows, ""),     SCRATCH_TEST(test_planted_counters, ""),
-        SCRATCH_TEST(test_split_means, ""), SCRATCH_TEST(test_split_weights, ""),
+        SCRATCH_TEST(test_columns, ""),       SCRATCH_TEST(test_row_counts, ""),
+        SCRATCH_TEST(test_missing, ""),       SCRATCH_TEST(test_text_labels, ""),
+        SCRATCH_TEST(test_windows, ""),       SCRATCH_TEST(test_planted_counters, ""),
+        SCRATCH_TEST(test_empty_groups, ""),  SCRATCH_TEST(test_split_means, ""),
+        SCRATCH_TEST(test_split_weights, ""),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
