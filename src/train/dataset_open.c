@@ -184,6 +184,29 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
     return clrnn_dataset_open_by(log, config, source, folder, name, check, &(struct clrnn_open_rules){0}, dataset);
 }
 
+static enum clrnn_status open_kind(struct clrnn_dataset *d, const struct clrnn_config *config,
+                                   const struct clrnn_source *source, const char *folder,
+                                   const struct clrnn_open_rules *rules)
+{
+    bool files;
+
+    if (source->synthetic)
+        return open_synthetic(d, config, source);
+    if (clrnn_source_ts(source))
+        return clrnn_dataset_open_ts(d, config, source, rules);
+    if (source->csv) {
+        TRY(clrnn_source_is_files(d->log, config, source, &files));
+        return files ? clrnn_dataset_open_files(d, config, source, folder, rules)
+                     : clrnn_dataset_open_csv(d, config, source, rules);
+    }
+    if (source->x || source->arrays)
+        return open_npy(d, config, source, folder);
+    return clrnn_error(d->log, CLRNN_ERR_CONFIG,
+                       "%s data: none are named, expected {x, y}, {csv, label} or "
+                       "{synthetic}",
+                       d->name);
+}
+
 enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struct clrnn_config *config,
                                         const struct clrnn_source *source, const char *folder, const char *name,
                                         enum clrnn_dataset_check check, const struct clrnn_open_rules *rules,
@@ -208,21 +231,7 @@ enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struc
     st = name_paths(d, source, folder);
     if (st != CLRNN_OK)
         goto fail;
-    if (source->synthetic)
-        st = open_synthetic(d, config, source);
-    else if (clrnn_source_ts(source))
-        st = clrnn_dataset_open_ts(d, config, source, rules);
-    else if (clrnn_source_is_files(source))
-        st = clrnn_dataset_open_files(d, config, source, folder, rules);
-    else if (source->csv)
-        st = clrnn_dataset_open_csv(d, config, source, rules);
-    else if (source->x || source->arrays)
-        st = open_npy(d, config, source, folder);
-    else
-        st = clrnn_error(log, CLRNN_ERR_CONFIG,
-                         "%s data: none are named, expected {x, y}, {csv, label} or "
-                         "{synthetic}",
-                         name);
+    st = open_kind(d, config, source, folder, rules);
     if (st == CLRNN_OK)
         st = clrnn_dataset_open_weights(d, source, folder);
     if (st != CLRNN_OK)
@@ -266,7 +275,7 @@ enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const s
     whole.delimiter = source->delimiter; // this file may have another format than the training file
     whole.comment = source->comment;
     whole.decimal = source->decimal;
-    if (clrnn_source_is_files(&whole) && !whole.label_from)
+    if (whole.csv && !whole.label && !whole.target && !whole.label_from)
         whole.label_from = config->data.train.label_from;
     return clrnn_dataset_open_by(log, config, &whole, config->folder, name, check, rules, dataset);
 }

@@ -232,9 +232,20 @@ static enum clrnn_status read_files(struct clrnn_sequences *b, const struct clrn
     return st;
 }
 
-bool clrnn_source_is_files(const struct clrnn_source *source)
+enum clrnn_status clrnn_source_is_files(const struct clrnn_log *log, const struct clrnn_config *config,
+                                        const struct clrnn_source *source, bool *files)
 {
-    return source->csv && (source->label_from || strpbrk(source->csv, "*?["));
+    const struct clrnn_source *train = &config->data.train;
+    const bool table = train->csv && !clrnn_source_ts(train) && !train->label_from;
+
+    *files = source->csv && (source->label_from || strpbrk(source->csv, "*?[") || (train->csv && train->label_from));
+    if (!*files || !table || source == train)
+        return CLRNN_OK;
+    return clrnn_error(log, CLRNN_ERR_ARG, "%s: %s, but the model is trained on %s of one table: %s", source->csv,
+                       source->label_from ? "label_from takes each file as one sequence"
+                                          : "a pattern stands for several files, each one sequence",
+                       train->window ? "windows" : "rows",
+                       source->label_from ? "name the column of the labels by label" : "name one file");
 }
 
 enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct clrnn_config *config,

@@ -131,6 +131,9 @@ def series(c):
     (c.folder / "new.csv").write_text("w,v,day\n" + "".join(lines))
     c.run("predict", "run", "--csv", "new.csv", "--out", "q.npy", "--quiet")
     assert read_npy(c.folder / "q.npy")[1] == read_npy(c.folder / "p.npy")[1][-9:]
+    c.refused(2, ["s*.csv: a pattern", "on windows of one table"], "predict", "run", "--csv", "s*.csv", "--out",
+              "o.npy")
+    c.refused(2, ["label_from takes each file", "by label"], "eval", "run", "--csv", "s.csv", "--label-from", "l.csv")
 
 
 def line_through(past, step):
@@ -261,6 +264,8 @@ def recordings(c):
     assert [k["name"] for k in result["classes"]] == ["run", "walk"] and result["samples"] == 24
     c.run("predict", "files", "--csv", "rec/r0*.csv", "--out", "p.csv", "--classes", "--quiet")
     assert len((c.folder / "p.csv").read_text().splitlines()) == 11
+    c.run("predict", "files", "--csv", "rec/r00.csv", "--out", "p.npy", "--quiet")  # a file is a sequence, without *
+    assert read_npy(c.folder / "p.npy")[0] == (1, 2)
 
     def refused(*words):
         c.refused(3, words, "train", "c.yaml", "--out", "bad", *QUIET)
