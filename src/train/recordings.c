@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "formats/cell.h"
 #include "formats/csv.h"
 #include "train/sequences.h"
 
@@ -50,15 +51,23 @@ static enum clrnn_status label_header(void *user, size_t columns, char *const *n
                        l->file == SIZE_MAX ? "file" : "label");
 }
 
+// Whether a label such as NA or nan is left to clrnn_sequences_finish, since it can be a class of the model, or a
+// target that the loss leaves out.
+static bool may_be_missing(const struct clrnn_sequences *b)
+{
+    return (b->rules->names && b->rules->names->classes.count) || (b->d->goal.missing && !b->d->goal.classes);
+}
+
 static enum clrnn_status label_cell(void *user, size_t row, size_t column, const char *text, size_t length)
 {
     struct label_table *l = user;
 
     if (column != l->file && column != l->label)
         return CLRNN_OK;
-    if (!length)
-        return clrnn_error(l->b->d->log, CLRNN_ERR_DATA, "%s: row %zu: its %s is missing", l->path, row,
-                           column == l->file ? "file" : "label");
+    if (!length || (column == l->label && !may_be_missing(l->b) && clrnn_cell_is_missing(text, length)))
+        return clrnn_error(l->b->d->log, CLRNN_ERR_DATA, "%s: row %zu: its %s is missing%s%s%s", l->path, row,
+                           column == l->file ? "file" : "label", length ? " (\"" : "", text,
+                           length ? "\"): fill it in, or call the class otherwise" : "");
     return clrnn_texts_add(column == l->file ? &l->files : &l->labels, text) ? CLRNN_OK
                                                                              : clrnn_sequences_memory(l->b, length);
 }

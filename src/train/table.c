@@ -119,8 +119,9 @@ static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, 
     const bool fixed = l->wish->names && l->wish->names->classes.count;
     size_t index;
 
-    if (!length)
-        return bad(l, row, place, "missing value; fill the label in or drop the row");
+    if (!length || (!fixed && clrnn_cell_is_missing(text, length)))
+        return bad(l, row, place, "missing value%s%s%s; fill the label in or drop the row%s", length ? " \"" : "", text,
+                   length ? "\"" : "", length ? ", or call the class otherwise" : "");
     if (!l->text_label && clrnn_cell_number(text, length, decimal_of(l), value))
         return CLRNN_OK;
     if (!l->text_label && l->wish->names)

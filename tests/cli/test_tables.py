@@ -276,6 +276,8 @@ def recordings(c):
     refused("has no row for the recording", "r00.csv")
     (c.folder / "labels.csv").write_text("\n".join([*lines, lines[1]]) + "\n")
     refused("names the recording r23 twice, in rows 1 and 25")
+    (c.folder / "labels.csv").write_text("\n".join([*lines[:-1], "r00.csv,NA"]) + "\n")
+    refused('row 24: its label is missing ("NA")')
     (c.folder / "labels.csv").write_text("name,label\na,b\n")
     refused("has no column file")
     (c.folder / "labels.csv").write_text("\n".join(lines) + "\n")

@@ -11,6 +11,7 @@
 #define MODEL(outputs) \
     "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: " #outputs "}}]}\n"
 #define CLASSES MODEL(3) "train: {loss: cross_entropy}\n"
+#define BCE MODEL(1) "train: {loss: bce_with_logits}\n"
 #define MSE(outputs) MODEL(outputs) "train: {loss: mse}\n"
 #define QUANTILES(outputs) MODEL(outputs) "train: {loss: quantile}\n"
 
@@ -126,6 +127,10 @@ static void test_missing(struct scratch *s)
     reads(s, "a,y\n1,\n2,3\n", MSE(1) "data: {missing_targets: ignore, train: {csv: d.csv, target: y}}\n",
           "1:nan|2:3|");
     refuses(s, "a,y\n1,\n2,3\n", CLASSES DATA("label: y, missing: zero"), "row 1, column \"y\"", "fill the label in");
+    refuses(s, "a,y\n1,0\n2,nan\n", CLASSES DATA("label: y, missing: forward"), "row 2, column \"y\"",
+            "missing value \"nan\"; fill the label in");
+    refuses(s, "a,y\n1,NA\n2,0\n", BCE DATA("label: y, missing: mean"), "row 1, column \"y\"", "missing value \"NA\"");
+    refuses(s, "a,y\n1,cat\n2,None\n", CLASSES DATA("label: y"), "missing value \"None\"", "call the class otherwise");
 }
 
 static void test_text_labels(struct scratch *s)
