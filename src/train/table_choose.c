@@ -208,6 +208,33 @@ static enum clrnn_status choose_features(struct chooser *c)
     return CLRNN_OK;
 }
 
+// Checks that no other column has the name of a column that is the label, a target, the time or the group. Otherwise
+// the header does not tell which of them is meant, and the others would become features.
+static enum clrnn_status check_unique(const struct chooser *c)
+{
+    const struct clrnn_table *t = c->table;
+
+    for (size_t i = 0; i < t->width; i++) {
+        const char *name = c->names[c->place[i].column];
+        const enum clrnn_place_kind kind = c->place[i].kind;
+        size_t in_file = 0, chosen = 0;
+
+        for (size_t k = 0; k < c->columns; k++)
+            in_file += !strcmp(c->names[k], name);
+        for (size_t k = 0; k < t->width; k++)
+            chosen += c->place[k].kind == kind && !strcmp(c->names[c->place[k].column], name);
+        if (in_file > chosen)
+            return clrnn_error(c->log, CLRNN_ERR_DATA,
+                               "%s: %zu columns have the name \"%.80s\" of the %s: give each another name",
+                               c->wish->path, in_file, name,
+                               kind == CLRNN_PLACE_TIME    ? "time"
+                               : kind == CLRNN_PLACE_GROUP ? "group"
+                               : kind == CLRNN_PLACE_LABEL ? "label"
+                                                           : "target");
+    }
+    return CLRNN_OK;
+}
+
 static void report_unused(const struct chooser *c)
 {
     char list[256] = "";
@@ -239,6 +266,8 @@ enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct c
         st = add_named(&c, CLRNN_PLACE_TIME, s->time, 0, "time");
     if (st == CLRNN_OK && s->group)
         st = add_named(&c, CLRNN_PLACE_GROUP, s->group, 0, "group");
+    if (st == CLRNN_OK)
+        st = check_unique(&c);
     if (st == CLRNN_OK)
         st = choose_features(&c);
     if (st == CLRNN_OK && !table->features)

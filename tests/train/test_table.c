@@ -99,6 +99,12 @@ static void test_columns(struct scratch *s)
     refuses(s, table, QUANTILES(3) DATA("target: [b, a]"), "2 numbers a sample, 3 quantiles each",
             "puts out 3: set its out_features to 6");
     refuses(s, "a,b\n1,2\n", QUANTILES(6) DATA("label: b"), "one label a row", "out_features: 3,");
+    refuses(s, "y,a,y\n1,2,0\n", CLASSES DATA("label: y"), "2 columns have the name \"y\" of the label",
+            "another name");
+    refuses(s, "y,a,y\n1,2,0\n", MSE(1) DATA("target: 2, columns: a"), "the name \"y\"", "of the target");
+    refuses(s, "t,a,t\n1,2,0\n", MSE(1) DATA("target: a, time: t, window: 1"), "the name \"t\"", "of the time");
+    reads(s, "y,a,y\n1,2,3\n", MSE(2) DATA("target: [y, y]"), "2:1 3|");
+    reads(s, "a,b,a\n1,2,3\n", MSE(1) DATA("target: b, columns: [a, a]"), "1 3:2|");
     refuses(s, "a,b\n1,x\n", MSE(1) DATA("target: a"), "row 1, column \"b\": \"x\" is no number", "`columns`");
     refuses(s, "a;b\n1;2,5\n", MSE(1) DATA("target: a"), "row 1, column \"b\"", "decimal: \",\"");
     reads(s, "a;b\n1;2,5\n", MSE(1) DATA("target: a, decimal: \",\""), "2.5:1|");
