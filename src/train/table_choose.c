@@ -38,9 +38,9 @@ char clrnn_source_delimiter(const struct clrnn_source *source)
 
 // ---------------------------------------------------------------- finding one column
 
-// Returns the index of the `nth` column (from 0) called `name`. If there is none, and names do not come from a model,
-// `name` may be a column number (from 0). Returns SIZE_MAX if no column is found.
-static size_t find(const struct chooser *c, const char *name, size_t nth)
+// Returns the index of the `nth` column (from 0) called `name`. If there is none, and `name` is not one that a model
+// keeps, it may be a column number (from 0). Returns SIZE_MAX if no column is found.
+static size_t find(const struct chooser *c, const char *name, size_t nth, bool of_model)
 {
     bool negative;
     uint64_t number;
@@ -48,7 +48,7 @@ static size_t find(const struct chooser *c, const char *name, size_t nth)
     for (size_t i = 0; i < c->columns; i++)
         if (!strcmp(c->names[i], name) && nth-- == 0)
             return i;
-    if (!c->wish->names && clrnn_integer_parse(name, &negative, &number) && !negative && number < c->columns)
+    if (!of_model && clrnn_integer_parse(name, &negative, &number) && !negative && number < c->columns)
         return (size_t)number;
     return SIZE_MAX;
 }
@@ -111,9 +111,9 @@ static enum clrnn_status add(struct chooser *c, enum clrnn_place_kind kind, size
 }
 
 static enum clrnn_status add_named(struct chooser *c, enum clrnn_place_kind kind, const char *name, size_t nth,
-                                   const char *what)
+                                   bool of_model, const char *what)
 {
-    const size_t column = find(c, name, nth);
+    const size_t column = find(c, name, nth, of_model);
 
     return column == SIZE_MAX ? no_column(c, name, what) : add(c, kind, column);
 }
@@ -136,14 +136,14 @@ static bool split_lines(const char *lines, struct clrnn_texts *names)
 
 // Adds columns by name. If a name is in the list several times, its nth use means the file's nth column of that name.
 static enum clrnn_status add_texts(struct chooser *c, enum clrnn_place_kind kind, const struct clrnn_texts *names,
-                                   const char *what)
+                                   bool of_model, const char *what)
 {
     for (size_t i = 0; i < names->count; i++) {
         size_t nth = 0;
 
         for (size_t k = 0; k < i; k++)
             nth += !strcmp(names->text[k], names->text[i]);
-        TRY(add_named(c, kind, names->text[i], nth, what));
+        TRY(add_named(c, kind, names->text[i], nth, of_model, what));
     }
     return CLRNN_OK;
 }
@@ -151,8 +151,8 @@ static enum clrnn_status add_texts(struct chooser *c, enum clrnn_place_kind kind
 static enum clrnn_status add_lines(struct chooser *c, enum clrnn_place_kind kind, const char *lines, const char *what)
 {
     struct clrnn_texts names = {0};
-    enum clrnn_status st =
-        split_lines(lines, &names) ? add_texts(c, kind, &names, what) : clrnn_error_memory(c->log, 0, c->wish->path);
+    enum clrnn_status st = split_lines(lines, &names) ? add_texts(c, kind, &names, false, what)
+                                                      : clrnn_error_memory(c->log, 0, c->wish->path);
 
     clrnn_texts_finish(&names);
     return st;
@@ -168,15 +168,15 @@ static enum clrnn_status choose_targets(struct chooser *c)
     enum clrnn_status st = CLRNN_OK;
 
     if (c->wish->targets && model)
-        return add_texts(c, kind, &model->targets, "the target that the model was trained on");
+        return add_texts(c, kind, &model->targets, true, "the target that the model was trained on");
     if (c->wish->targets && s->label)
-        return add_named(c, kind, s->label, 0, "label");
+        return add_named(c, kind, s->label, 0, false, "label");
     if (c->wish->targets)
         return s->target ? add_lines(c, kind, s->target, "target") : CLRNN_OK;
     if ((s->label && !clrnn_texts_add(&names, s->label)) || (s->target && !split_lines(s->target, &names)))
         st = clrnn_error_memory(c->log, 0, c->wish->path);
     for (size_t i = 0; i < names.count; i++) { // targets are not read, and must not become features
-        const size_t column = find(c, names.text[i], 0);
+        const size_t column = find(c, names.text[i], 0, false);
 
         if (column != SIZE_MAX)
             c->used[column] |= 2;
@@ -191,7 +191,7 @@ static enum clrnn_status choose_features(struct chooser *c)
     const bool past = s->window && clrnn_source_horizon(s); // past values of forecast targets are features
 
     if (c->wish->names)
-        return add_texts(c, CLRNN_PLACE_FEATURE, &c->wish->names->columns, "that the model was trained on");
+        return add_texts(c, CLRNN_PLACE_FEATURE, &c->wish->names->columns, true, "that the model was trained on");
     if (s->columns)
         return add_lines(c, CLRNN_PLACE_FEATURE, s->columns, "columns");
     for (size_t i = 0; i < c->columns; i++) {
@@ -263,9 +263,9 @@ enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct c
         return clrnn_error_memory(log, columns, wish->path);
     st = choose_targets(&c);
     if (st == CLRNN_OK && s->time)
-        st = add_named(&c, CLRNN_PLACE_TIME, s->time, 0, "time");
+        st = add_named(&c, CLRNN_PLACE_TIME, s->time, 0, false, "time");
     if (st == CLRNN_OK && s->group)
-        st = add_named(&c, CLRNN_PLACE_GROUP, s->group, 0, "group");
+        st = add_named(&c, CLRNN_PLACE_GROUP, s->group, 0, false, "group");
     if (st == CLRNN_OK)
         st = check_unique(&c);
     if (st == CLRNN_OK)

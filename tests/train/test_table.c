@@ -229,6 +229,27 @@ static void test_empty_groups(struct scratch *s)
     clrnn_dataset_close(&valid);
 }
 
+// Columns that the config names by number are found by number in files that go by a model's names as well.
+static void test_numbers_beside_names(struct scratch *s)
+{
+    static const char config[] = MSE(1) DATA("target: 2, time: 0, group: 1, window: 2");
+    struct clrnn_names *names = NULL;
+    struct clrnn_dataset *set;
+
+    scratch_write(s, "d.csv", "t,g,a\n0,u,1\n0,v,11\n1,u,2\n1,v,12\n2,u,3\n2,v,13\n");
+    set = open_set(s, config, &(struct clrnn_open_rules){0});
+    assert_int_equal(clrnn_dataset_names(set, &names), CLRNN_OK);
+    clrnn_dataset_close(&set);
+    set = open_set(s, config, &(struct clrnn_open_rules){.names = names});
+    assert_non_null(set);
+    assert_string_equal(show(set), "1 2:3|11 12:13|");
+    clrnn_dataset_close(&set);
+    scratch_write(s, "d.csv", "t,g,b\n0,u,1\n0,v,11\n");
+    assert_null(open_set(s, config, &(struct clrnn_open_rules){.names = names}));
+    scratch_expect(s, "no column a (that the model was trained on)", NULL);
+    clrnn_names_destroy(&names);
+}
+
 // ---------------------------------------------------------------- windows by counters
 
 enum { MOST_ROWS = 400, GROUPS = 3, STEP = 1000000, JUMP = 100 };
@@ -443,7 +464,7 @@ int main(void)
         SCRATCH_TEST(test_missing, ""),       SCRATCH_TEST(test_text_labels, ""),
         SCRATCH_TEST(test_windows, ""),       SCRATCH_TEST(test_planted_counters, ""),
         SCRATCH_TEST(test_empty_groups, ""),  SCRATCH_TEST(test_split_means, ""),
-        SCRATCH_TEST(test_split_weights, ""),
+        SCRATCH_TEST(test_split_weights, ""), SCRATCH_TEST(test_numbers_beside_names, ""),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
