@@ -203,7 +203,7 @@ void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
     for (size_t i = 0; i < clrnn_dataset_y_count(dataset); i++) {
         const double value = clrnn_dataset_y(dataset, sample, i);
 
-        y[i] = dataset->goal.binary ? value > 0.5 : to_i32(value);
+        y[i] = !dataset->goal.binary ? to_i32(value) : isnan(value) ? -1 : value > 0.5;
     }
 }
 

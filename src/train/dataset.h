@@ -109,7 +109,7 @@ void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, 
 /** Returns the token of one step as it is in the file, before it is converted to int32. */
 double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample, uint32_t step);
 /** Read y of one sample, clrnn_dataset_y_count numbers, as classes or as real numbers. With bce_with_logits, the class
- * is 1 if the target is above 0.5, else 0. */
+ * is 1 if the target is above 0.5, -1 if it is missing, else 0. */
 void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *y);
 void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y);
 /** Return the length of one sample (T if the set has no lengths), and its weight (1 if the set has no weights). */

@@ -119,6 +119,11 @@ static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, 
     const bool fixed = l->wish->names && l->wish->names->classes.count;
     size_t index;
 
+    if (l->wish->missing_targets && clrnn_cell_is_missing(text, length)) {
+        *value = (double)NAN;
+        l->table->missing[place]++;
+        return CLRNN_OK;
+    }
     if (!length || (!fixed && clrnn_cell_is_missing(text, length)))
         return bad(l, row, place, "missing value%s%s%s; fill the label in or drop the row%s", length ? " \"" : "", text,
                    length ? "\"" : "", length ? ", or call the class otherwise" : "");
@@ -269,10 +274,12 @@ static enum clrnn_status sort_classes(struct loader *l)
     qsort(sorted, t->classes.count, sizeof(*sorted), clrnn_texts_compare);
     for (size_t i = 0; i < t->rows; i++) {
         double *value = &t->values[i * t->width + place];
-        char *const *found =
-            bsearch(&t->classes.text[(size_t)*value], sorted, t->classes.count, sizeof(*sorted), clrnn_texts_compare);
+        char *const *found = isnan(*value) ? NULL
+                                           : bsearch(&t->classes.text[(size_t)*value], sorted, t->classes.count,
+                                                     sizeof(*sorted), clrnn_texts_compare);
 
-        *value = (double)(found - sorted);
+        if (found)
+            *value = (double)(found - sorted);
         clrnn_table_passed(t, i);
     }
     free(t->classes.text);
@@ -303,7 +310,7 @@ static enum clrnn_status fill_forward(const struct loader *l)
         for (size_t k = 0; k < numbers && st == CLRNN_OK; k++) {
             const size_t at = k < t->features ? t->feature[k] : t->target[k - t->features];
 
-            if (l->place[at].kind == CLRNN_PLACE_TARGET && l->wish->missing_targets)
+            if (l->place[at].kind != CLRNN_PLACE_FEATURE && l->wish->missing_targets)
                 continue;
             if (!isnan(row[at]))
                 before[at] = row[at];

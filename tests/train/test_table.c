@@ -123,6 +123,12 @@ static void test_row_counts(struct scratch *s)
 static void test_missing(struct scratch *s)
 {
     static const char table[] = "a,b,y\n1,2,1\n,4,2\n7,NA,3\n";
+    static const char *const ignoring[] = {
+        BCE "data: {missing_targets: ignore, train: {csv: d.csv, target: [y]}}\n",
+        BCE "data: {missing_targets: ignore, train: {csv: d.csv, label: y, missing: forward}}\n",
+        BCE "data: {missing_targets: ignore, train: {csv: d.csv, label: y, missing: mean}}\n"};
+    struct clrnn_dataset *set;
+    uint64_t counts[2];
 
     refuses(s, table, MSE(1) DATA("target: y"), "row 2, column \"a\": missing value", "forward");
     reads(s, table, MSE(1) DATA("target: y, missing: zero"), "1 2:1|0 4:2|7 0:3|");
@@ -132,6 +138,14 @@ static void test_missing(struct scratch *s)
     refuses(s, "a,y\n1,\n2,3\n", MSE(1) DATA("target: y"), "row 1, column \"y\"", "missing_targets: ignore");
     reads(s, "a,y\n1,\n2,3\n", MSE(1) "data: {missing_targets: ignore, train: {csv: d.csv, target: y}}\n",
           "1:nan|2:3|");
+    for (size_t i = 0; i < ARRAY_SIZE(ignoring); i++) {
+        reads(s, "a,y\n1,\n2,1\n3,0\n", ignoring[i], "1:nan|2:1|3:0|");
+        reads(s, "a,y\n1,sick\n2,NA\n3,ill\n", ignoring[i], "1:1|2:nan|3:0|");
+    }
+    set = open_set(s, ignoring[0], &(struct clrnn_open_rules){0});
+    assert_int_equal(clrnn_dataset_class_counts(set, counts), CLRNN_OK);
+    assert_true(counts[0] == 1 && counts[1] == 1);
+    clrnn_dataset_close(&set);
     refuses(s, "a,y\n1,\n2,3\n", CLASSES DATA("label: y, missing: zero"), "row 1, column \"y\"", "fill the label in");
     refuses(s, "a,y\n1,0\n2,nan\n", CLASSES DATA("label: y, missing: forward"), "row 2, column \"y\"",
             "missing value \"nan\"; fill the label in");
