@@ -10,9 +10,9 @@
 #include "train/sequences.h"
 
 struct entry {
-    char *key;    // file name without folder and .csv
-    size_t index; // position in the list of names that make_entries was given
-    bool used;    // a file of this set has this key
+    const char *path; // as in the column file, without leading ./ and ../
+    size_t index;     // position in the list of paths that make_entries was given
+    const char *file; // the file of this set that the row is of, or NULL
 };
 
 struct label_table {
@@ -22,16 +22,62 @@ struct label_table {
     struct clrnn_texts files, labels;
 };
 
-static char *key_of(const char *path)
-{
-    const char *name = strrchr(path, '/');
-    char *key = clrnn_format("%s", name ? name + 1 : path);
-    const size_t length = key ? strlen(key) : 0;
+// ---------------------------------------------------------------- paths
 
-    if (length > 4 && !strcmp(key + length - 4, ".csv"))
-        key[length - 4] = 0;
-    return key;
+static const char *without_dots(const char *path)
+{
+    while (!strncmp(path, "./", 2) || !strncmp(path, "../", 3))
+        path = strchr(path, '/') + 1;
+    return path;
 }
+
+// Returns the length of a path without .csv.
+static size_t length_of(const char *path)
+{
+    const size_t length = strlen(path);
+
+    return length > 4 && !strcmp(path + length - 4, ".csv") ? length - 4 : length;
+}
+
+// Returns where the last name of path [0, end) starts.
+static size_t last_name(const char *path, size_t end)
+{
+    while (end && path[end - 1] != '/')
+        end--;
+    return end;
+}
+
+// Compares two paths, without .csv, name by name from the last one. *fit: one of them is the end of the other, as
+// s1/walk is of data/s1/walk.csv.
+static int compare_paths(const char *a, const char *b, bool *fit)
+{
+    size_t i = length_of(a), k = length_of(b);
+
+    *fit = false;
+    while (i && k) {
+        const size_t at_a = last_name(a, i), at_b = last_name(b, k);
+        const int order = memcmp(a + at_a, b + at_b, MIN2(i - at_a, k - at_b));
+
+        if (order || i - at_a != k - at_b)
+            return order ? order : i - at_a < k - at_b ? -1 : 1;
+        for (i = at_a; i && a[i - 1] == '/'; i--)
+            ;
+        for (k = at_b; k && b[k - 1] == '/'; k--)
+            ;
+    }
+    *fit = true;
+    return (i > 0) - (k > 0);
+}
+
+static bool fit(const char *a, const char *b)
+{
+    bool yes;
+
+    compare_paths(a, b, &yes);
+    return yes;
+}
+
+// ---------------------------------------------------------------- the table of labels
 
 static enum clrnn_status label_header(void *user, size_t columns, char *const *names)
 {
@@ -81,35 +127,34 @@ static enum clrnn_status label_row(void *user, size_t row)
 
 static int compare_entries(const void *a, const void *b)
 {
-    return strcmp(((const struct entry *)a)->key, ((const struct entry *)b)->key);
+    const struct entry *x = a, *y = b;
+    bool fit;
+    const int order = compare_paths(x->path, y->path, &fit);
+
+    return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-static void free_entries(struct entry *entry, size_t count)
+static int compare_with_path(const void *path, const void *entry)
 {
-    for (size_t i = 0; entry && i < count; i++)
-        free(entry[i].key);
-    free(entry);
+    bool fit;
+
+    return compare_paths(path, ((const struct entry *)entry)->path, &fit);
 }
 
-// Makes an entry for each file name, and sorts the entries by key. Returns NULL if there is no memory.
+// Makes an entry for each path, and sorts the entries. Returns NULL if there is no memory.
 static struct entry *make_entries(char *const *path, size_t count)
 {
     struct entry *entry = calloc(MAX2(count, 1u), sizeof(*entry));
 
-    for (size_t i = 0; entry && i < count; i++) {
-        entry[i] = (struct entry){key_of(path[i]), i, false};
-        if (!entry[i].key) {
-            free_entries(entry, count);
-            return NULL;
-        }
-    }
+    for (size_t i = 0; entry && i < count; i++)
+        entry[i] = (struct entry){without_dots(path[i]), i, NULL};
     if (entry)
         qsort(entry, count, sizeof(*entry), compare_entries);
     return entry;
 }
 
-// Checks whether the recording with this key (struct entry) is in the training, validation or test set of the config.
-static bool is_of_another_set(const struct clrnn_config *config, const char *key)
+// Checks whether a file of the training, validation or test set of the config fits the path of a row.
+static bool is_of_another_set(const struct clrnn_config *config, const char *path)
 {
     const struct clrnn_source *const set[] = {&config->data.train, &config->data.valid, &config->data.test};
     bool found = false;
@@ -119,17 +164,68 @@ static bool is_of_another_set(const struct clrnn_config *config, const char *key
         glob_t files;
 
         if (pattern && !glob(pattern, 0, NULL, &files)) {
-            for (size_t k = 0; k < files.gl_pathc && !found; k++) {
-                char *other = key_of(files.gl_pathv[k]);
-
-                found = other && !strcmp(other, key);
-                free(other);
-            }
+            for (size_t k = 0; k < files.gl_pathc && !found; k++)
+                found = fit(without_dots(files.gl_pathv[k]), path);
             globfree(&files);
         }
         free(pattern);
     }
     return found;
+}
+
+static enum clrnn_status named_twice(const struct label_table *l, const char *name, size_t a, size_t b)
+{
+    return clrnn_error(l->b->d->log, CLRNN_ERR_DATA, "%s: names the recording %.*s twice, in rows %zu and %zu", l->path,
+                       (int)length_of(name), name, MIN2(a, b) + 1, MAX2(a, b) + 1);
+}
+
+static enum clrnn_status no_row(const struct label_table *l, const struct entry *entry, const char *file)
+{
+    const char *name = file + last_name(file, strlen(file));
+
+    for (size_t i = 0; i < l->files.count; i++)
+        if (fit(entry[i].path + last_name(entry[i].path, strlen(entry[i].path)), name))
+            return clrnn_error(l->b->d->log, CLRNN_ERR_DATA,
+                               "%s: has no row for the recording %s, row %zu is of %s in another folder: add a row or "
+                               "correct the folder",
+                               l->path, file, entry[i].index + 1, l->files.text[entry[i].index]);
+    return clrnn_error(l->b->d->log, CLRNN_ERR_DATA, "%s: has no row for the recording %s: add it or move the file",
+                       l->path, file);
+}
+
+// Finds the one entry that fits a file: its path leaves out folders of the file's, or has more of them.
+static enum clrnn_status find_entry(const struct label_table *l, struct entry *entry, const char *file,
+                                    struct entry **found)
+{
+    const char *const path = without_dots(file);
+    size_t at = strlen(path), low = 0, high = l->files.count;
+
+    *found = NULL;
+    while (at) { // the last name, then a folder more each time
+        struct entry *e;
+
+        at = last_name(path, at);
+        e = bsearch(path + at, entry, l->files.count, sizeof(*entry), compare_with_path);
+        if (e && *found)
+            return named_twice(l, path, e->index, (*found)->index);
+        *found = e ? e : *found;
+        for (; at && path[at - 1] == '/'; at--)
+            ;
+    }
+    while (low < high) { // entries with more folders are next behind this path
+        const size_t middle = low + (high - low) / 2;
+
+        if (compare_with_path(path, &entry[middle]) < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    for (; low < l->files.count && fit(path, entry[low].path); low++) {
+        if (*found)
+            return named_twice(l, path, entry[low].index, (*found)->index);
+        *found = &entry[low];
+    }
+    return *found ? CLRNN_OK : no_row(l, entry, file);
 }
 
 // Adds the label of each file, from the file's row of the table. Fails if a file has no row, or if a row has no file in
@@ -141,32 +237,31 @@ static enum clrnn_status match(struct label_table *l, const struct clrnn_config 
     enum clrnn_status st = entry ? CLRNN_OK : clrnn_sequences_memory(l->b, l->files.count * sizeof(*entry));
 
     for (size_t i = 1; st == CLRNN_OK && i < l->files.count; i++)
-        if (!strcmp(entry[i].key, entry[i - 1].key))
-            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: names the recording %s twice, in rows %zu and %zu", l->path,
-                             entry[i].key, entry[i - 1].index + 1, entry[i].index + 1);
+        if (!compare_with_path(entry[i].path, &entry[i - 1]))
+            st = named_twice(l, entry[i].path, entry[i - 1].index, entry[i].index);
     for (size_t i = 0; st == CLRNN_OK && i < files->gl_pathc; i++) {
-        struct entry wanted = {key_of(files->gl_pathv[i]), 0, false}, *found;
+        const char *file = files->gl_pathv[i];
+        struct entry *found;
 
-        if (!wanted.key)
+        st = find_entry(l, entry, file, &found);
+        if (st == CLRNN_OK && found->file)
+            st = clrnn_error(log, CLRNN_ERR_DATA,
+                             "%s: row %zu names the recording %s, which can be %s or %s: give each a row with its "
+                             "folder",
+                             l->path, found->index + 1, l->files.text[found->index], found->file, file);
+        if (st == CLRNN_OK && !clrnn_texts_add(&l->b->labels, l->labels.text[found->index]))
             st = clrnn_sequences_memory(l->b, 0);
-        found = st == CLRNN_OK ? bsearch(&wanted, entry, l->files.count, sizeof(*entry), compare_entries) : NULL;
-        free(wanted.key);
-        if (st == CLRNN_OK && !found)
-            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: has no row for the recording %s: add it or move the file",
-                             l->path, files->gl_pathv[i]);
-        else if (found)
-            found->used = true;
-        if (found && !clrnn_texts_add(&l->b->labels, l->labels.text[found->index]))
-            st = clrnn_sequences_memory(l->b, 0);
+        if (st == CLRNN_OK)
+            found->file = file;
     }
     for (size_t i = 0; st == CLRNN_OK && i < l->files.count; i++)
-        if (!entry[i].used && !is_of_another_set(config, entry[i].key))
+        if (!entry[i].file && !is_of_another_set(config, entry[i].path))
             st = clrnn_error(log, CLRNN_ERR_DATA,
                              "%s: row %zu names the recording %s, which is not among the %zu files of %s: "
                              "drop the row or add the file",
                              l->path, entry[i].index + 1, l->files.text[entry[i].index], files->gl_pathc,
                              l->b->d->x_path);
-    free_entries(entry, l->files.count);
+    free(entry);
     return st;
 }
 
@@ -188,6 +283,8 @@ static enum clrnn_status read_labels(struct clrnn_sequences *b, const struct clr
     clrnn_texts_finish(&l.labels);
     return st;
 }
+
+// ---------------------------------------------------------------- the recordings
 
 static enum clrnn_status read_file(struct clrnn_sequences *b, const char *path, struct clrnn_names **names)
 {

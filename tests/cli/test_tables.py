@@ -287,6 +287,33 @@ def recordings(c):
     refused("none/*.csv: no file has such a name")
 
 
+def same_names(c):
+    """Recordings of one name in several folders go by their folders."""
+    c.write("c.yaml", RECORDINGS.replace("rec/*", "rec/*/*"))
+    for n, path in enumerate(("s1/walk", "s2/walk", "s3/run")):
+        (c.folder / f"rec/{path}.csv").parent.mkdir(parents=True)
+        (c.folder / f"rec/{path}.csv").write_text(f"x,y\n{n},{n}\n")
+
+    def labels(*rows):
+        (c.folder / "labels.csv").write_text("\n".join(["file,label", *rows]) + "\n")
+        return "data", "c.yaml", "--json"
+
+    for rows in (("s2/walk.csv,1", "s1/walk,0", "run,1"),
+                 (f"{c.folder}/rec/s2/walk.csv,1", "./rec/s1/walk,0", "s3/run,1")):
+        first = json.loads(c.run(*labels(*rows))[0])["train"]
+        assert [k["samples"] for k in first["classes"]] == [1, 2], first
+    c.refused(3, ["no row for the recording ./rec/s2/walk.csv, row 1 is of s1/walk in another folder"],
+              *labels("s1/walk,0", "run,1"))
+    c.refused(3, ["row 2 names the recording walk, which can be ./rec/s1/walk.csv or ./rec/s2/walk.csv"],
+              *labels("run,1", "walk,0"))
+    c.refused(3, ["names the recording rec/s1/walk twice, in rows 1 and 3"],
+              *labels("walk,0", "s2/walk,1", "s1/walk,0", "run,1"))
+    c.refused(3, ["names the recording s2/walk twice, in rows 1 and 3"],
+              *labels("s2/walk,0", "s1/walk,1", "../s2/walk.csv,0", "run,1"))
+    c.refused(3, ["row 4 names the recording s4/walk, which is not among the 3 files"],
+              *labels("s2/walk,0", "s1/walk,1", "run,1", "s4/walk,0"))
+
+
 ARCHIVE = """\
 # made by hand
 @problemName Made
@@ -482,4 +509,5 @@ def wrong_configs(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, other_series, description, recordings,
-                           archives, archive_cells, kept_tables, odd_cells, constant_memory, wrong_configs]))
+                           same_names, archives, archive_cells, kept_tables, odd_cells, constant_memory,
+                           wrong_configs]))
