@@ -195,7 +195,7 @@ static enum clrnn_status open_kind(struct clrnn_dataset *d, const struct clrnn_c
     if (clrnn_source_ts(source))
         return clrnn_dataset_open_ts(d, config, source, rules);
     if (source->csv) {
-        TRY(clrnn_source_is_files(d->log, config, source, &files));
+        TRY(clrnn_source_is_files(d, config, source, folder, &files));
         return files ? clrnn_dataset_open_files(d, config, source, folder, rules)
                      : clrnn_dataset_open_csv(d, config, source, rules);
     }

@@ -107,9 +107,9 @@ enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct c
                                          const struct clrnn_source *source, const struct clrnn_open_rules *rules);
 /** Sets *files: whether source->csv names recordings, each file one sequence. They are if the config's training set is
  * of recordings, or if source->csv is a pattern or label_from is set. Errors: CLRNN_ERR_ARG if the config's training
- * set is a table of rows or windows, which no recording fits. */
-enum clrnn_status clrnn_source_is_files(const struct clrnn_log *log, const struct clrnn_config *config,
-                                        const struct clrnn_source *source, bool *files);
+ * set is a table of rows or windows, which no recording fits; CLRNN_ERR_CONFIG if recordings have a label or target. */
+enum clrnn_status clrnn_source_is_files(const struct clrnn_dataset *d, const struct clrnn_config *config,
+                                        const struct clrnn_source *source, const char *folder, bool *files);
 /** Opens the files that match the pattern source->csv (d->x_path) in sorted order, each as one sequence.
  * CLRNN_ERR_DATA: no file matches, a file has other columns than the first, a file has no label, or a label has no
  * file. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Reads recordings: one CSV file per sequence, and a table of their labels.
-#include <glob.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/glob.h"
 #include "formats/cell.h"
 #include "formats/csv.h"
 #include "train/sequences.h"
@@ -160,15 +160,13 @@ static bool is_of_another_set(const struct clrnn_config *config, const char *pat
     bool found = false;
 
     for (size_t i = 0; i < ARRAY_SIZE(set) && !found; i++) {
-        char *pattern = set[i]->csv ? clrnn_path_join(config->folder, set[i]->csv) : NULL;
         glob_t files;
 
-        if (pattern && !glob(pattern, 0, NULL, &files)) {
-            for (size_t k = 0; k < files.gl_pathc && !found; k++)
-                found = fit(without_dots(files.gl_pathv[k]), path);
-            globfree(&files);
-        }
-        free(pattern);
+        if (!set[i]->csv || clrnn_glob(config->folder, set[i]->csv, &files))
+            continue;
+        for (size_t k = 0; k < files.gl_pathc && !found; k++)
+            found = fit(without_dots(files.gl_pathv[k]), path);
+        globfree(&files);
     }
     return found;
 }
@@ -338,16 +336,17 @@ static enum clrnn_status read_files(struct clrnn_sequences *b, const struct clrn
     return st;
 }
 
-enum clrnn_status clrnn_source_is_files(const struct clrnn_log *log, const struct clrnn_config *config,
-                                        const struct clrnn_source *source, bool *files)
+enum clrnn_status clrnn_source_is_files(const struct clrnn_dataset *d, const struct clrnn_config *config,
+                                        const struct clrnn_source *source, const char *folder, bool *files)
 {
     const struct clrnn_source *train = &config->data.train;
-    const bool table = train->csv && !clrnn_source_ts(train) && !train->label_from;
+    const bool table = train->csv && !clrnn_source_ts(train) && !train->label_from && source != train;
 
-    *files = source->csv && (source->label_from || strpbrk(source->csv, "*?[") || (train->csv && train->label_from));
-    if (!*files || !table || source == train)
+    *files = source->csv &&
+             (source->label_from || clrnn_glob_is_pattern(folder, source->csv) || (train->csv && train->label_from));
+    if (!*files || !table)
         return CLRNN_OK;
-    return clrnn_error(log, CLRNN_ERR_ARG, "%s: %s, but the model is trained on %s of one table: %s", source->csv,
+    return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: %s, but the model is trained on %s of one table: %s", source->csv,
                        source->label_from ? "label_from takes each file as one sequence"
                                           : "a pattern stands for several files, each one sequence",
                        train->window ? "windows" : "rows",
@@ -364,12 +363,12 @@ enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct
     enum clrnn_status st;
 
     TRY(clrnn_sequences_begin(&b));
-    failed = glob(d->x_path, 0, NULL, &files);
+    failed = clrnn_glob(folder, source->csv, &files);
     if (failed == GLOB_NOSPACE)
         return clrnn_sequences_memory(&b, 0);
     if (failed)
         return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: no file has such a name%s", d->x_path,
-                           strpbrk(d->x_path, "*?[") ? "" : ": name several as in \"recordings/*.csv\"");
+                           strpbrk(source->csv, "*?[") ? "" : ": name several as in \"recordings/*.csv\"");
     st = read_files(&b, config, folder, &files);
     globfree(&files);
     if (st == CLRNN_OK)

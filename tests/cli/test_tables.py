@@ -314,6 +314,28 @@ def same_names(c):
               *labels("s2/walk,0", "s1/walk,1", "run,1", "s4/walk,0"))
 
 
+def literal_names(c):
+    """A file whose very name has wildcards is that file; those of the config's folder are none."""
+    folder = c.folder / "x[2]"
+    (folder / "rec").mkdir(parents=True)
+    c.write("x[2]/a[1].csv", "a,b,kind\n" + "".join(f"{n},{n % 3},{n % 2}\n" for n in range(8)))
+    c.write("x[2]/c.yaml", CLASSES.replace("a.csv", "'a[1].csv'").replace(", valid: {csv: b.csv, label: kind}", ""))
+    c.run("train", "x[2]/c.yaml", "--out", "run", *QUIET)
+    c.run("predict", "run", "--csv", "x[2]/a[1].csv", "--out", "p.npy", "--quiet")
+    assert read_npy(c.folder / "p.npy")[0] == (8, 3)
+    for name in ("1", "2", "[1]", "*"):
+        c.write(f"x[2]/rec/{name}.csv", "x,y\n1,2\n")
+    c.write("x[2]/labels.csv", "file,label\n1,0\n2,1\n[1],0\n*,1\n")
+    c.write("x[2]/c.yaml", RECORDINGS.replace("*.csv", "?.csv"))
+    c.refused(3, ["row 3 names the recording [1], which is not among the 3 files"], "data", "x[2]/c.yaml")
+    for pattern, rows in (("?*", ("1,0", "2,1", "[1],0", "*,1")), ("[[]*", ("[1],0",)), ("*", ("*,0",))):
+        c.write("x[2]/labels.csv", "\n".join(["file,label", *rows]) + "\n")
+        found = c.run("data", "x[2]/c.yaml", "--json", "--set", f"data.train.csv=rec/{pattern}.csv")[0]
+        assert json.loads(found)["train"]["samples"] == len(rows), pattern
+    (folder / "a[1].csv").unlink()
+    c.refused(3, ["a[1].csv: no file has such a name"], "data", "x[2]/c.yaml", "--set", "data.train.csv=a[1].csv")
+
+
 ARCHIVE = """\
 # made by hand
 @problemName Made
@@ -509,5 +531,5 @@ def wrong_configs(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, other_series, description, recordings,
-                           same_names, archives, archive_cells, kept_tables, odd_cells, constant_memory,
+                           same_names, literal_names, archives, archive_cells, kept_tables, odd_cells, constant_memory,
                            wrong_configs]))
