@@ -344,6 +344,11 @@ enum clrnn_status clrnn_source_is_files(const struct clrnn_dataset *d, const str
 
     *files = source->csv &&
              (source->label_from || clrnn_glob_is_pattern(folder, source->csv) || (train->csv && train->label_from));
+    if (*files && !table && !source->label_from && (source->label || source->target))
+        return clrnn_error(d->log, CLRNN_ERR_CONFIG,
+                           "%s: each of several files is one sequence: their labels are in a table that label_from "
+                           "names, not in a column that %s names",
+                           d->x_path, source->label ? "label" : "target");
     if (!*files || !table)
         return CLRNN_OK;
     return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: %s, but the model is trained on %s of one table: %s", source->csv,

@@ -283,6 +283,10 @@ def recordings(c):
     (c.folder / "labels.csv").write_text("\n".join(lines) + "\n")
     (c.folder / "rec/r07.csv").write_text("t,y,z\n0,1,2\n")
     refused("r07.csv", "no column x")
+    for key in ("label", "target"):
+        c.refused(2, ["rec/*.csv: each of several files is one sequence", f"not in a column that {key} names"], "data",
+                  "c.yaml", "--set", f"data.train={{csv: 'rec/*.csv', {key}: y}}")
+    c.refused(2, ["label_from names"], "eval", "files", "--csv", "rec/r00.csv", "--label", "y")
     c.write("c.yaml", RECORDINGS.replace("rec/", "none/"))
     refused("none/*.csv: no file has such a name")
 
