@@ -189,8 +189,7 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid)
 {
     const uint32_t S = dataset->info.S, total = (uint32_t)llround(fraction * S);
-    const bool stratified =
-        dataset->info.has_y && dataset->info.classes && !(dataset->info.y_steps && dataset->info.T > 1);
+    const bool stratified = dataset->info.has_y && dataset->info.classes && clrnn_dataset_y_count(dataset) == 1;
     const uint32_t strata = stratified ? dataset->info.classes + 1 : 1;
     uint32_t *samples = malloc(3 * (size_t)S * sizeof(*samples)), *kept = samples, *order = samples + S;
     uint32_t *members = samples + 2 * (size_t)S, *stratum = samples;

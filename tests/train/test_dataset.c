@@ -375,6 +375,33 @@ static void test_split(struct scratch *s)
     clrnn_dataset_close(&valid);
 }
 
+// Several labels a sample, as ctc has them even with one step: nothing to stratify by.
+static void test_split_several_labels(struct scratch *s)
+{
+    enum { ALL = 20, L = 200 };
+    struct clrnn_dataset *set, *train, *valid;
+    float x[ALL];
+    int64_t y[ALL * L], lengths[ALL];
+
+    for (int i = 0; i < ALL; i++) {
+        x[i] = (float)i;
+        lengths[i] = 1;
+    }
+    for (int i = 0; i < ALL * L; i++)
+        y[i] = 1;
+    scratch_f32(s, "x.npy", x, ALL, 1, 0);
+    scratch_i64(s, "y.npy", y, ALL, L);
+    scratch_i64(s, "l.npy", lengths, ALL, 0);
+    set = must_open(s, "model: {layers: [{linear: {out_features: 3}}]}\n"
+                       "train: {loss: ctc, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 4}\n"
+                       "data: {train: {x: x.npy, y: y.npy, y_lengths: l.npy}}\n");
+    assert_int_equal(clrnn_dataset_split(set, 0.2, 7, &train, &valid), CLRNN_OK);
+    assert_true(clrnn_dataset_info(train)->S == 16 && clrnn_dataset_info(valid)->S == 4);
+    clrnn_dataset_close(&train);
+    clrnn_dataset_close(&valid);
+    clrnn_dataset_close(&set);
+}
+
 static void test_figures(struct scratch *s)
 {
     struct clrnn_dataset *set;
@@ -431,6 +458,7 @@ int main(void)
         SCRATCH_TEST(test_csv, ""),
         SCRATCH_TEST(test_synthetic, ""),
         SCRATCH_TEST(test_split, ""),
+        SCRATCH_TEST(test_split_several_labels, ""),
         SCRATCH_TEST(test_figures, ""),
     };
 
