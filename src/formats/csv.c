@@ -109,13 +109,14 @@ static size_t strip_comments(struct reader *r, char *chunk, size_t size)
 }
 
 // Returns the delimiter that occurs, outside quotes, equally often in each of the first lines; of several, the most
-// frequent one. If there is no such delimiter, returns the most frequent one in the header, or a comma.
+// frequent one. If there is no such delimiter, returns the most frequent one in the header, or the first candidate. A
+// comma is no candidate if it is the decimal point, unless a quoted cell below the header has one.
 static char find_delimiter(const struct reader *r, const char *text, size_t size)
 {
     static const char candidate[] = {',', ';', '\t'};
     size_t count[LOOKED_AT_LINES][ARRAY_SIZE(candidate)] = {{0}}, lines = 0, used = 0;
-    size_t best = 0, best_even = ARRAY_SIZE(candidate);
-    bool quoted = false, comment = false;
+    size_t best, best_even = ARRAY_SIZE(candidate), first;
+    bool quoted = false, comment = false, quoted_comma = false;
 
     for (size_t i = 0; i < size && lines < LOOKED_AT_LINES; i++) {
         const bool end = !quoted && (text[i] == '\n' || text[i] == '\r');
@@ -124,6 +125,7 @@ static char find_delimiter(const struct reader *r, const char *text, size_t size
             quoted = !quoted;
         if (!quoted && r->rules.comment && text[i] == r->rules.comment)
             comment = true;
+        quoted_comma = quoted_comma || (quoted && lines > 0 && text[i] == ',');
         for (size_t k = 0; k < ARRAY_SIZE(candidate) && !quoted && !comment; k++)
             count[lines][k] += text[i] == candidate[k];
         used += !end && !comment;
@@ -133,7 +135,8 @@ static char find_delimiter(const struct reader *r, const char *text, size_t size
             comment = false;
         }
     }
-    for (size_t k = 0; k < ARRAY_SIZE(candidate); k++) {
+    first = best = r->rules.decimal == ',' && !quoted_comma ? 1 : 0;
+    for (size_t k = first; k < ARRAY_SIZE(candidate); k++) {
         bool even = count[0][k] > 0;
 
         for (size_t l = 1; l < lines; l++)

@@ -9,6 +9,8 @@
 struct clrnn_csv_rules {
     char delimiter; // separates cells; 0: comma, semicolon or tab, whichever the first lines contain
     char comment;   // starts a comment that ends at the end of the line; 0: there are no comments
+    char decimal;   // decimal point of the numbers; 0: '.'. If it is a comma, a comma is detected as the delimiter only
+                    // where cells with commas are quoted.
 };
 
 /** Callbacks for the cells. If a callback returns a status other than CLRNN_OK, reading ends; the callback must have

@@ -267,7 +267,7 @@ static enum clrnn_status read_labels(struct clrnn_sequences *b, const struct clr
                                      const glob_t *files)
 {
     struct label_table l = {.b = b, .path = clrnn_path_join(folder, b->source->label_from)};
-    const struct clrnn_csv_rules rules = {0, b->source->comment ? *b->source->comment : 0};
+    const struct clrnn_csv_rules rules = {.comment = b->source->comment ? *b->source->comment : 0};
     const struct clrnn_csv_sink sink = {&l, label_header, label_cell, label_row};
     enum clrnn_status st = l.path ? CLRNN_OK : clrnn_sequences_memory(b, 0);
 

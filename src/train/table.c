@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "formats/cell.h"
-#include "formats/csv.h"
 #include "train/dataset_advice.h"
 #include "train/table_file.h"
 #include "train/text_index.h"
@@ -383,7 +382,7 @@ static enum clrnn_status fill_from_names(const struct loader *l)
 static enum clrnn_status load(struct loader *l)
 {
     const struct clrnn_source *s = l->wish->source;
-    const struct clrnn_csv_rules rules = {clrnn_source_delimiter(s), s->comment ? *s->comment : 0};
+    const struct clrnn_csv_rules rules = clrnn_source_csv_rules(s);
     const struct clrnn_csv_sink sink = {l, read_header, read_cell, end_row};
     const struct clrnn_names *names = l->wish->names;
     enum clrnn_status st;

@@ -6,6 +6,7 @@
 
 #include "clrnn/config.h"
 #include "base/file.h"
+#include "formats/csv.h"
 #include "model/names.h"
 
 /** What to read from a CSV file. */
@@ -82,8 +83,8 @@ void clrnn_table_close(struct clrnn_table **table);
 enum clrnn_missing { CLRNN_MISSING_ERROR, CLRNN_MISSING_ZERO, CLRNN_MISSING_MEAN, CLRNN_MISSING_FORWARD };
 enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source);
 
-/** Returns the delimiter that the source sets, or 0 if it is to be detected. */
-char clrnn_source_delimiter(const struct clrnn_source *source);
+/** Returns the dialect in which the source's CSV file is written. */
+struct clrnn_csv_rules clrnn_source_csv_rules(const struct clrnn_source *source);
 
 /** Call after each row of a pass over all rows, with the row's number in that pass: releases mapped pages at
  * intervals. */

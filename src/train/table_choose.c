@@ -29,11 +29,14 @@ enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source)
     return CLRNN_MISSING_ERROR;
 }
 
-char clrnn_source_delimiter(const struct clrnn_source *source)
+struct clrnn_csv_rules clrnn_source_csv_rules(const struct clrnn_source *source)
 {
-    if (!source->delimiter)
-        return 0;
-    return !strcmp(source->delimiter, "tab") || !strcmp(source->delimiter, "\\t") ? '\t' : *source->delimiter;
+    const char *delimiter = source->delimiter ? source->delimiter : "";
+    const bool tab = !strcmp(delimiter, "tab") || !strcmp(delimiter, "\\t");
+
+    return (struct clrnn_csv_rules){.delimiter = tab ? '\t' : *delimiter,
+                                    .comment = source->comment ? *source->comment : 0,
+                                    .decimal = source->decimal ? *source->decimal : 0};
 }
 
 // ---------------------------------------------------------------- finding one column

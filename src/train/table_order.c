@@ -10,7 +10,6 @@
 
 #include "base/array.h"
 #include "formats/cell.h"
-#include "formats/csv.h"
 
 #define FIRST_ROWS 1000u      // rows that are examined
 #define LEAST_ROWS 10u        // rows needed to judge their order
@@ -221,7 +220,7 @@ enum clrnn_status clrnn_table_check_order(const struct clrnn_log *log, const str
                                           const struct clrnn_table *table)
 {
     const struct clrnn_source *s = wish->source;
-    const struct clrnn_csv_rules rules = {clrnn_source_delimiter(s), s->comment ? *s->comment : 0};
+    const struct clrnn_csv_rules rules = clrnn_source_csv_rules(s);
     struct head head = {.decimal = s->decimal ? *s->decimal : '.'};
     const struct clrnn_csv_sink sink = {&head, take_header, take_cell, take_row};
     enum clrnn_status st = clrnn_csv_stream(log, wish->path, &rules, &sink);

@@ -95,6 +95,22 @@ def dialects(c):
         assert c.run("eval", f"run{number}", "--csv", "t.csv")[0] == c.run("eval", "run", "--csv", "a.csv")[0]
 
 
+def decimal_commas(c):
+    """A decimal comma separates no cells, in a file of one column as in one whose names have commas."""
+    c.write("c.yaml", SERIES_OF_ONE.replace("csv: s.csv", 'csv: s.csv, decimal: ","'))
+    for names, cells, target in (("u", "{0},5", "u"), ("Temp, C;Hum, %", "{0},5;2,5", "Temp, C"),
+                                 ('u,"Hum, %"', '"{0},5","2,5"', "u")):
+        c.write("s.csv", names + "\n" + "".join(cells.format(i) + "\n" for i in range(30)))
+        out, _ = c.run("data", "c.yaml", "--json", "--set", f"data.train.target=['{target}']")
+        column = json.loads(out)["train"]["columns"][0]
+        assert (column["name"], column["min"], column["max"]) == (target, 0.5, 29.5), column
+
+
+SERIES_OF_ONE = """\
+model: {layers: [{pool: {over: last}}, {linear: {out_features: 1}}]}
+train: {loss: mse, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 16}
+data: {train: {csv: s.csv, target: u, window: 4}}
+"""
 SERIES = """\
 model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: last}}, {linear: {out_features: 3}}]}
 train: {loss: mse, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 16}
@@ -534,6 +550,6 @@ def wrong_configs(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, other_series, description, recordings,
-                           same_names, literal_names, archives, archive_cells, kept_tables, odd_cells, constant_memory,
-                           wrong_configs]))
+    sys.exit(harness.main([text_labels, by_name, dialects, decimal_commas, series, baselines, other_series, description,
+                           recordings, same_names, literal_names, archives, archive_cells, kept_tables, odd_cells,
+                           constant_memory, wrong_configs]))

@@ -63,18 +63,23 @@ static void csv_streams_cells(void **state)
     } cases[] = {
         {"a,\"the, label\",c\n1,0,2.5\n-1e3,1,nan\n0x10,,7",
          "<a><the, label><c>[1][0][2.5]|[-1e3][1][nan]|[0x10][][7]|",
-         {0, 0}},
+         {0}},
         {"\xef\xbb\xbf"
          "a;b\r\n1,5;2\r\n",
          "<a><b>[1,5][2]|",
-         {0, 0}},
-        {"a\tb\n1,5\tx y\n", "<a><b>[1,5][x y]|", {0, 0}},
-        {"time;a, b\n1;2\n", "<time><a, b>[1][2]|", {0, 0}},
-        {"a,b;c\n1,2;3\n", "<a><b;c>[1][2;3]|", {',', 0}},
-        {"a|b\n1|2\n", "<a><b>[1][2]|", {'|', 0}},
-        {"# one, two, three\na;b\n1;\"#2\"\n#x\n3;4 # five\n", "<a><b>[1][#2]|[3][4]|", {0, '#'}},
-        {"one\n1\n2\n", "<one>[1]|[2]|", {0, 0}},
-        {"a,b\n\"1\"\"\",2\n", "<a><b>[1\"][2]|", {0, 0}},
+         {0}},
+        {"a\tb\n1,5\tx y\n", "<a><b>[1,5][x y]|", {0}},
+        {"time;a, b\n1;2\n", "<time><a, b>[1][2]|", {0}},
+        {"a,b;c\n1,2;3\n", "<a><b;c>[1][2;3]|", {.delimiter = ','}},
+        {"a|b\n1|2\n", "<a><b>[1][2]|", {.delimiter = '|'}},
+        {"# one, two, three\na;b\n1;\"#2\"\n#x\n3;4 # five\n", "<a><b>[1][#2]|[3][4]|", {.comment = '#'}},
+        {"u\n1,5\n2,5\n", "<u>[1,5]|[2,5]|", {.decimal = ','}},
+        {"Temp, C\n1,5\n2,5\n", "<Temp, C>[1,5]|[2,5]|", {.decimal = ','}},
+        {"Temp, C;Hum, %\n1,5;2,5\n", "<Temp, C><Hum, %>[1,5][2,5]|", {.decimal = ','}},
+        {"\"Temp, C\"\n1,5\n", "<Temp, C>[1,5]|", {.decimal = ','}},
+        {"a,b\n\"1,5\",2\n", "<a><b>[1,5][2]|", {.decimal = ','}},
+        {"one\n1\n2\n", "<one>[1]|[2]|", {0}},
+        {"a,b\n\"1\"\"\",2\n", "<a><b>[1\"][2]|", {0}},
     };
     struct cells cells;
 
@@ -97,7 +102,7 @@ static void csv_refuses(void **state)
         {"a,b\n1,\"2\n", "row 1"},
         {"a|b\n1|2\n", "delimiter: \"|\""},
     };
-    const struct clrnn_csv_rules rules = {0, 0};
+    const struct clrnn_csv_rules rules = {0};
     struct cells cells;
 
     (void)state;

@@ -44,7 +44,7 @@ static enum clrnn_status end(void *user, size_t row)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct clrnn_csv_rules rules[] = {{0, 0}, {0, '#'}, {';', 0}, {'|', '%'}};
+    const struct clrnn_csv_rules rules[] = {{0}, {.comment = '#'}, {';', 0, ','}, {'|', '%', 0}};
     struct seen seen = {0};
     const struct clrnn_csv_sink sink = {&seen, header, cell, end};
     enum clrnn_status st;
