@@ -21,8 +21,12 @@ struct reader {
     size_t columns;
     char **names;             // [columns]
     size_t column, record;    // of the next cell: column from 0, and row; row 0 is the header
+    size_t empty;             // of a file of one column: empty lines since the previous row
+    int terminator;           // what ended the previous line
     bool quoted,              // the previous chunk ended inside quotes
-        commented;            // the previous chunk ended inside a comment
+        commented,            // the previous chunk ended inside a comment
+        begun,                // the line has more than a comment
+        dropped;              // the previous character was the \r of a line that was dropped
     enum clrnn_status status; // status of the first failure; later cells are ignored
     struct clrnn_work work;
 };
@@ -44,10 +48,22 @@ static void add_name(struct reader *r, const char *text, size_t length)
         r->columns++;
 }
 
+// Passes the empty lines of a file of one column on as rows with an empty cell.
+static void pass_empty_lines(struct reader *r)
+{
+    for (; r->empty && r->status == CLRNN_OK; r->empty--) {
+        r->status = r->sink->cell(r->sink->user, r->record, 0, "", 0);
+        if (r->status == CLRNN_OK)
+            r->status = r->sink->row(r->sink->user, r->record);
+        r->record++;
+    }
+}
+
 static void end_of_cell(void *data, size_t length, void *user)
 {
     struct reader *r = user;
 
+    pass_empty_lines(r);
     if (r->status != CLRNN_OK)
         return;
     if (r->record == 0)
@@ -60,9 +76,12 @@ static void end_of_cell(void *data, size_t length, void *user)
 static void end_of_record(int terminator, void *user)
 {
     struct reader *r = user;
+    const bool empty = r->column == 0, second = empty && terminator == '\n' && r->terminator == '\r'; // of \r\n
 
-    (void)terminator;
-    if (r->status != CLRNN_OK)
+    r->terminator = terminator;
+    if (empty && !second && r->columns == 1)
+        r->empty++;
+    if (empty || r->status != CLRNN_OK)
         return;
     if (r->record == 0 && r->columns == 1 && strchr(r->names[0], '|'))
         r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
@@ -86,23 +105,29 @@ static void fail_parse(struct reader *r, struct csv_parser *parser)
 
 // ---------------------------------------------------------------- steps before libcsv parses
 
-// Removes the comments from a chunk, in place; returns the chunk's new size.
+// Removes the comments from a chunk, in place, and the lines that have nothing else; returns the chunk's new size.
 static size_t strip_comments(struct reader *r, char *chunk, size_t size)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < size; i++) {
         const char c = chunk[i];
+        const bool end = (c == '\n' || c == '\r') && !r->quoted;
+        const bool drop = end && ((r->commented && !r->begun) || (c == '\n' && r->dropped));
 
-        if (r->commented && c != '\n' && c != '\r')
+        if (r->commented && !end)
             continue;
         r->commented = false;
+        r->dropped = drop && c == '\r';
+        if (drop)
+            continue;
         if (c == '"')
             r->quoted = !r->quoted; // a doubled quote toggles twice
         if (c == r->rules.comment && !r->quoted) {
             r->commented = true;
             continue;
         }
+        r->begun = !end && (r->begun || (c != ' ' && c != '\t'));
         chunk[kept++] = c;
     }
     return kept;
@@ -209,7 +234,7 @@ enum clrnn_status clrnn_csv_stream(const struct clrnn_log *log, const char *path
     struct csv_parser parser;
     struct clrnn_map map = {0};
 
-    if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL | CSV_APPEND_NULL))
+    if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL | CSV_APPEND_NULL | CSV_REPALL_NL))
         return clrnn_error_memory(log, sizeof(parser), path);
     csv_set_blk_size(&parser, CHUNK_BYTES);
     r.status = clrnn_map_open(log, path, &map);

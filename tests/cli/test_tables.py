@@ -111,6 +111,16 @@ model: {layers: [{pool: {over: last}}, {linear: {out_features: 1}}]}
 train: {loss: mse, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 16}
 data: {train: {csv: s.csv, target: u, window: 4}}
 """
+def empty_lines(c):
+    """In a file of one column an empty line is a missing cell, which keeps its place in the series."""
+    c.write("c.yaml", SERIES_OF_ONE)
+    c.write("s.csv", "u\n" + "".join(f"{i}\n" if i != 10 else "\n" for i in range(30)) + "\n")
+    c.refused(3, ["row 11", "missing"], "data", "c.yaml")
+    out, _ = c.run("data", "c.yaml", "--json", "--set", "data.train.missing=forward")
+    train = json.loads(out)["train"]
+    assert train["rows"] == 30 and train["columns"][0]["missing"] == 1, train
+
+
 SERIES = """\
 model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: last}}, {linear: {out_features: 3}}]}
 train: {loss: mse, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 16}
@@ -550,6 +560,6 @@ def wrong_configs(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([text_labels, by_name, dialects, decimal_commas, series, baselines, other_series, description,
-                           recordings, same_names, literal_names, archives, archive_cells, kept_tables, odd_cells,
-                           constant_memory, wrong_configs]))
+    sys.exit(harness.main([text_labels, by_name, dialects, decimal_commas, empty_lines, series, baselines, other_series,
+                           description, recordings, same_names, literal_names, archives, archive_cells, kept_tables,
+                           odd_cells, constant_memory, wrong_configs]))
