@@ -83,7 +83,7 @@ static void end_of_record(int terminator, void *user)
         r->empty++;
     if (empty || r->status != CLRNN_OK)
         return;
-    if (r->record == 0 && r->columns == 1 && strchr(r->names[0], '|'))
+    if (r->record == 0 && r->columns == 1 && !r->rules.delimiter && strchr(r->names[0], '|'))
         r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
                                 "%s: its columns are separated by bars: say so by delimiter: \"|\"", r->path);
     else if (r->record == 0)

@@ -72,6 +72,7 @@ static void csv_streams_cells(void **state)
         {"time;a, b\n1;2\n", "<time><a, b>[1][2]|", {0}},
         {"a,b;c\n1,2;3\n", "<a><b;c>[1][2;3]|", {.delimiter = ','}},
         {"a|b\n1|2\n", "<a><b>[1][2]|", {.delimiter = '|'}},
+        {"a|b\n1\n", "<a|b>[1]|", {.delimiter = ','}},
         {"# one, two, three\na;b\n1;\"#2\"\n#x\n3;4 # five\n", "<a><b>[1][#2]|[3][4]|", {.comment = '#'}},
         {"\none\n1\n\n \n2\n\n", "<one>[1]|[]|[]|[2]|", {0}},
         {"one\r\n1\r\n\r\n2\r\n", "<one>[1]|[]|[2]|", {0}},
