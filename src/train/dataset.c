@@ -37,6 +37,7 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     clrnn_npy_close(&d->x);
     clrnn_npy_close(&d->y);
     free(d->label);
+    clrnn_texts_finish(&d->recording);
     clrnn_series_destroy(&d->windows);
     clrnn_table_close(&d->table);
     free(d->length);

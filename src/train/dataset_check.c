@@ -22,13 +22,36 @@ static bool all_finite(const float *x, size_t count)
     return !bad;
 }
 
-// Names a sample: "data row 18 (counted from 1)" of a CSV file, else "row 17 (counted from 0)".
-static void describe_row(const struct clrnn_dataset *d, uint32_t sample, char *text, size_t size)
+enum { PLACE_BYTES = 640 }; // enough for a recording's path of 512
+
+// Names a sample: the recording, "data row 18 (counted from 1)" of a CSV file, else "row 17 (counted from 0)".
+static void describe_row(const struct clrnn_dataset *d, uint32_t sample, char text[PLACE_BYTES])
 {
-    if (d->table)
-        snprintf(text, size, "data row %u (counted from 1)", sample + 1);
+    if (d->windows && d->windows->sequences)
+        clrnn_dataset_describe_sequence(d, sample, text, PLACE_BYTES);
     else
-        snprintf(text, size, "row %u (counted from 0)", sample);
+        snprintf(text, PLACE_BYTES, d->table ? "data row %u (counted from 1)" : "row %u (counted from 0)",
+                 sample + (d->table ? 1 : 0));
+}
+
+// Names a row of the table. If the table holds sequences, names the sequence and its row or step.
+static void describe_table_row(const struct clrnn_dataset *d, size_t row, char text[PLACE_BYTES])
+{
+    const struct clrnn_span *span = d->windows && d->windows->sequences ? d->windows->span : NULL;
+    char name[512];
+    size_t s = 0;
+
+    if (!span) {
+        snprintf(text, PLACE_BYTES, "data row %zu (counted from 1)", row + 1);
+        return;
+    }
+    while (row - span[s].first >= span[s].rows)
+        s++;
+    clrnn_dataset_describe_sequence(d, s, name, sizeof(name));
+    if (d->recording.count)
+        snprintf(text, PLACE_BYTES, "%s, data row %zu (counted from 1)", name, row - span[s].first + 1);
+    else
+        snprintf(text, PLACE_BYTES, "%s, step %zu", name, row - span[s].first);
 }
 
 static double value_in_file(const struct clrnn_dataset *d, uint32_t sample, size_t index)
@@ -46,13 +69,13 @@ static double value_in_file(const struct clrnn_dataset *d, uint32_t sample, size
 static enum clrnn_status bad_x(const struct clrnn_dataset *d, uint32_t sample, const float *x)
 {
     size_t index = 0;
-    char row[64];
+    char row[PLACE_BYTES];
     double value;
 
     while (all_finite(x + index, 1))
         index++;
     value = clrnn_unsigned_nan(value_in_file(d, sample, index));
-    describe_row(d, sample, row, sizeof(row));
+    describe_row(d, sample, row);
     return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, step %zu, feature %zu holds %g, expected %s", d->x_path, row,
                        index / d->info.C, index % d->info.C, value,
                        isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that feature"
@@ -87,6 +110,7 @@ static enum clrnn_status check_x(const struct clrnn_dataset *d)
 static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
 {
     const struct clrnn_table *t = d->table;
+    char row[PLACE_BYTES];
 
     for (size_t i = 0; i < t->rows; clrnn_table_passed(t, i++))
         for (size_t k = 0; k < t->features; k++) {
@@ -94,9 +118,9 @@ static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
 
             if (fabs(value) <= (double)FLT_MAX)
                 continue;
-            return clrnn_error(d->log, CLRNN_ERR_DATA,
-                               "%s: data row %zu (counted from 1), column \"%.100s\" holds %g, expected %s", d->x_path,
-                               i + 1, t->column.text[t->feature[k]], clrnn_unsigned_nan(value),
+            describe_table_row(d, i, row);
+            return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, column \"%.100s\" holds %g, expected %s", d->x_path,
+                               row, t->column.text[t->feature[k]], clrnn_unsigned_nan(value),
                                isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that column"
                                : isnan(value)  ? "a finite number: repair or remove that row, or set missing: zero, "
                                                  "mean or forward"
@@ -107,7 +131,7 @@ static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
 
 static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
 {
-    char row[64];
+    char row[PLACE_BYTES], step[32];
 
     for (uint32_t s = 0; s < d->info.S; s++)
         for (uint32_t t = 0; t < clrnn_dataset_length(d, s); t++) {
@@ -115,11 +139,15 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
 
             if (value >= 0.0 && value < d->goal.vocabulary && value == floor(value))
                 continue;
-            describe_row(d, s, row, sizeof(row));
+            if (d->windows)
+                describe_table_row(d, clrnn_dataset_table_row(d, s, t), row);
+            else
+                describe_row(d, s, row);
+            snprintf(step, sizeof(step), ", step %u", t);
             return clrnn_error(d->log, CLRNN_ERR_DATA,
-                               "%s: %s, step %u holds token %.9g, expected a whole number from 0 to %u "
+                               "%s: %s%s holds token %.9g, expected a whole number from 0 to %u "
                                "(num_embeddings - 1)%s",
-                               d->x_path, row, t, value, d->goal.vocabulary - 1,
+                               d->x_path, row, d->windows ? "" : step, value, d->goal.vocabulary - 1,
                                value != floor(value) ? ": for measurements take the embedding out of model.layers, "
                                                        "and give X as (N, T, C)"
                                : value > 0           ? ": num_embeddings has to be above the largest token"
@@ -132,10 +160,10 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
 {
     const uint32_t targets = d->info.targets, step = (uint32_t)(index / targets);
     const uint32_t output = (uint32_t)(index % targets);
-    char row[64], where[128] = "", advice[128];
+    char row[PLACE_BYTES], where[128] = "", advice[128];
 
     value = clrnn_unsigned_nan(value);
-    describe_row(d, sample, row, sizeof(row));
+    describe_row(d, sample, row);
     if (d->goal.ctc)
         return clrnn_error(d->log, CLRNN_ERR_DATA,
                            "%s: %s, label %u holds %.9g, expected a class from 0 to %u other than the blank, %u",

@@ -46,6 +46,7 @@ struct clrnn_dataset {
     int32_t *y_length;            // [S] or NULL
     struct clrnn_table *table;    // rows of a CSV file or of sequences, or NULL
     double *label;                // [S] labels of sequences, or NULL
+    struct clrnn_texts recording; // [S] paths of recordings, each of which is a sequence; else none
     struct clrnn_series *windows; // the table rows of each window or sequence; NULL: each row is a sample
     bool synthetic;
     uint64_t seed; // of a synthetic set, or of a view with shuffled time
@@ -119,6 +120,8 @@ enum clrnn_status clrnn_dataset_open_files(struct clrnn_dataset *d, const struct
 /** Opens the .ts file at d->x_path. Errors: CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_dataset_open_ts(struct clrnn_dataset *d, const struct clrnn_config *config,
                                         const struct clrnn_source *source, const struct clrnn_open_rules *rules);
+/** Names a sequence in messages: "recording r/7.csv", else "sequence 3 (counted from 0)". */
+void clrnn_dataset_describe_sequence(const struct clrnn_dataset *root, size_t sequence, char *text, size_t size);
 /** Sets table->fill, the replacements for missing cells with the setting `missing: mean`, to each column's mean over
  * the rows that the samples of `dataset` contain. */
 enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct clrnn_table *table);

@@ -7,6 +7,7 @@
 #include "base/glob.h"
 #include "formats/cell.h"
 #include "formats/csv.h"
+#include "model/layer.h"
 #include "train/sequences.h"
 
 struct entry {
@@ -302,6 +303,8 @@ static enum clrnn_status read_file(struct clrnn_sequences *b, const char *path, 
     }
     if (st == CLRNN_OK)
         st = *names ? clrnn_sequences_add(b, t->rows, &values) : clrnn_sequences_memory(b, 0);
+    if (st == CLRNN_OK && !clrnn_texts_add(&b->d->recording, path))
+        st = clrnn_sequences_memory(b, strlen(path));
     for (size_t i = 0; i < t->rows && st == CLRNN_OK; i++)
         for (size_t k = 0; k < t->features; k++)
             values[i * t->features + k] = t->values[i * t->width + t->feature[k]];

@@ -3,6 +3,7 @@
 #include "train/sequences.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -104,10 +105,21 @@ static enum clrnn_status sort_classes(struct clrnn_sequences *b)
     return good ? CLRNN_OK : clrnn_sequences_memory(b, b->labels.count * sizeof(*sorted));
 }
 
+void clrnn_dataset_describe_sequence(const struct clrnn_dataset *root, size_t sequence, char *text, size_t size)
+{
+    if (root->recording.count)
+        snprintf(text, size, "recording %s", root->recording.text[sequence]);
+    else
+        snprintf(text, size, "sequence %zu (counted from 0)", sequence);
+}
+
 static enum clrnn_status bad_label(const struct clrnn_sequences *b, size_t sequence, const char *why)
 {
-    return clrnn_error(b->d->log, CLRNN_ERR_DATA, "%s: sequence %zu (counted from 0): the label \"%.60s\" %s",
-                       b->d->y_path, sequence, b->labels.text[sequence], why);
+    char name[512];
+
+    clrnn_dataset_describe_sequence(b->d, sequence, name, sizeof(name));
+    return clrnn_error(b->d->log, CLRNN_ERR_DATA, "%s: %s: the label \"%.60s\" %s", b->d->y_path, name,
+                       b->labels.text[sequence], why);
 }
 
 // Turns labels into numbers. Labels that are class names become the indices of their classes. Other labels must be

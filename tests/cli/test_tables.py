@@ -366,6 +366,28 @@ def literal_names(c):
     c.refused(3, ["a[1].csv: no file has such a name"], "data", "x[2]/c.yaml", "--set", "data.train.csv=a[1].csv")
 
 
+def places(c):
+    """A bad value is named by its place in the file: the recording and its row, the row and not the window."""
+    (c.folder / "rec").mkdir()
+    for n in range(3):
+        (c.folder / f"rec/r{n}.csv").write_text("u\n" + "".join(f"{9 if (n, t) == (2, 3) else t}\n" for t in range(5)))
+    c.write("labels.csv", "file,label\nr2.csv,0\nr1.csv,1\nr0.csv,7\n")
+    c.write("c.yaml", RECORDINGS.replace("[x, y]", "[u]"))
+    c.refused(3, ["recording ./rec/r0.csv holds class 7"], "data", "c.yaml")
+    c.write("labels.csv", "file,label\nr2.csv,0\nr1.csv,1\nr0.csv,1\n")
+    tokens = ("--set", "model.layers=[embedding: {num_embeddings: 5, embedding_dim: 2}, pool: {over: last}, "
+              "linear: {out_features: 2}]")
+    c.refused(3, ["recording ./rec/r2.csv, data row 4 (counted from 1) holds token 9"], "data", "c.yaml", *tokens)
+    (c.folder / "rec/r1.csv").write_text("u\n1\ninf\n")
+    c.refused(3, ["recording ./rec/r1.csv, data row 2 (counted from 1), column \"u\" holds inf"], "data", "c.yaml")
+    c.write("s.csv", "u,y\n" + "".join(f"{9 if i == 17 else i % 5},{i % 2}\n" for i in range(30)))
+    c.refused(3, ["s.csv: data row 18 (counted from 1) holds token 9"], "data", "c.yaml", *tokens, "--set",
+              "data={train: {csv: s.csv, columns: [u], label: y, window: 4}}")
+    c.write("h.ts", ARCHIVE + "1,2:a\n3,inf:b\n")
+    c.refused(3, ["sequence 1 (counted from 0), step 1", "holds inf"], "data", "c.yaml", "--set",
+              "data={train: {ts: h.ts}}")
+
+
 ARCHIVE = """\
 # made by hand
 @problemName Made
@@ -561,5 +583,5 @@ def wrong_configs(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([text_labels, by_name, dialects, decimal_commas, empty_lines, series, baselines, other_series,
-                           description, recordings, same_names, literal_names, archives, archive_cells, kept_tables,
-                           odd_cells, constant_memory, wrong_configs]))
+                           description, recordings, places, same_names, literal_names, archives, archive_cells,
+                           kept_tables, odd_cells, constant_memory, wrong_configs]))
