@@ -225,7 +225,8 @@ static void make_row(const struct clrnn_loop *l, const struct clrnn_session_reco
     };
 }
 
-// Updates the state of early stopping. Returns whether early stopping ends the run after this epoch.
+// Updates the state of early stopping. Returns whether early stopping ends the run after this epoch. An epoch does not
+// count if the validation data leave the metric undefined, as r2 is for targets that are all equal.
 static bool stops_early(struct clrnn_loop *l, const struct clrnn_epoch_row *row)
 {
     const struct clrnn_early_stopping_config *c = &l->config->train.early_stopping;
@@ -238,6 +239,13 @@ static bool stops_early(struct clrnn_loop *l, const struct clrnn_epoch_row *row)
 
     if (!c->on)
         return false;
+    if (metric < CLRNN_METRIC_COUNT && isnan(value) && !isnan(row->valid_loss)) {
+        if (!l->unmonitored)
+            clrnn_log(l->log, CLRNN_LOG_WARNING,
+                      "%s is undefined on these validation data: early stopping on it does not end the run", monitor);
+        l->unmonitored = true;
+        return false;
+    }
     if (c->mode_max ? value > l->state.stop_best + c->min_delta : value < l->state.stop_best - c->min_delta) {
         l->state.stop_best = value;
         l->state.stop_bad = 0;

@@ -50,6 +50,7 @@ struct clrnn_loop {
     uint64_t done;                 // steps whose records were read
     uint64_t kept_epochs;          // whole epochs trained up to the checkpoint last.safetensors
     double last_loss, last_weight; // loss and RECORD_WEIGHT of the step whose record was read last
+    bool unmonitored;              // whether it was logged that the metric of early stopping is undefined
     struct clrnn_metrics metrics;  // of the validation set; the loop owns metrics.confusion, which may be NULL
 
     // Times of the monotonic clock and durations, all in seconds.

@@ -53,6 +53,11 @@ enum clrnn_metric clrnn_metric_monitored(const char *monitor)
     return (enum clrnn_metric)i;
 }
 
+bool clrnn_metrics_has_areas(const struct clrnn_metrics *m)
+{
+    return m->score;
+}
+
 bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m)
 {
     return m->groups && !of_values(m) && !of_labels(m) && (of_classes(m) || m->targets == 1);
@@ -82,8 +87,12 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
     m->sum = calloc(MAX2(m->groups, 1u), WIDTH * sizeof(*m->sum));
     for (int i = 0; i < 3; i++)
         m->group[i] = malloc(MAX2(m->groups, 1u) * sizeof(double));
-    if (m->scores && rows > MOST_SCORES / m->scores)
+    if (m->scores && rows > MOST_SCORES / m->scores) {
+        clrnn_log(model->log, CLRNN_LOG_INFO,
+                  "%s: roc_auc and pr_auc are left out: %zu predictions of %zu scores each are more than %zu scores",
+                  info->name, rows, m->scores, MOST_SCORES);
         m->scores = 0;
+    }
     if (m->scores)
         m->score = malloc(rows * m->scores * sizeof(*m->score));
     if (m->out && m->real && m->class && m->labels && m->row && m->sum && m->group[0] && m->group[1] && m->group[2] &&
@@ -247,17 +256,12 @@ static enum clrnn_status add_batch(struct clrnn_metrics *m, const struct clrnn_s
 
 // ---------------------------------------------------------------- computing the metrics
 
-static double mean_of(const double *value, uint32_t count)
-{
-    double sum = 0;
-
-    for (uint32_t i = 0; i < count; i++)
-        sum += value[i];
-    return count ? sum / count : NAN;
-}
-
+// The means leave out outputs for which a metric is undefined: those without targets and, for r2, those whose targets
+// are all equal.
 static void compute_values(struct clrnn_metrics *m)
 {
+    double total[3] = {0}, defined[3] = {0};
+
     for (uint32_t o = 0; o < m->groups; o++) {
         const double *sum = m->sum + (size_t)o * WIDTH, count = sum[SEEN];
         const double variation = sum[SHIFTED_SQUARES] - sum[SHIFTED] * sum[SHIFTED] / count;
@@ -265,9 +269,14 @@ static void compute_values(struct clrnn_metrics *m)
         m->group[0][o] = sum[ABSOLUTE] / count;
         m->group[1][o] = sqrt(sum[SQUARED] / count);
         m->group[2][o] = variation > 0 ? 1 - sum[SQUARED] / variation : NAN;
+        for (int i = 0; i < 3; i++)
+            if (i < 2 ? count > 0 : variation > 0) {
+                total[i] += m->group[i][o];
+                defined[i]++;
+            }
     }
     for (int i = 0; i < 3; i++)
-        m->value[CLRNN_METRIC_mae + i] = mean_of(m->group[i], m->groups);
+        m->value[CLRNN_METRIC_mae + i] = clrnn_unsigned_nan(total[i] / defined[i]);
 }
 
 static enum clrnn_status compute_areas(struct clrnn_metrics *m)

@@ -54,6 +54,10 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
                                      const struct clrnn_dataset *set);
 void clrnn_metrics_close(struct clrnn_metrics *m);
 
+/** Whether roc_auc and pr_auc are computed, that is, whether the loss has them and the scores are few enough to keep.
+ */
+bool clrnn_metrics_has_areas(const struct clrnn_metrics *m);
+
 /** Whether each prediction is one class of several, so that `confusion` can be counted. */
 bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m);
 

@@ -130,6 +130,21 @@ static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_sessi
     return CLRNN_OK;
 }
 
+// Checks that early stopping does not monitor an area under a curve that is left out because of too many scores.
+static enum clrnn_status check_areas(const struct clrnn_loop *l)
+{
+    const struct clrnn_early_stopping_config *c = &l->config->train.early_stopping;
+    const enum clrnn_metric metric = clrnn_metric_monitored(c->monitor ? c->monitor : "");
+
+    if (!c->on || clrnn_metrics_has_areas(&l->metrics) ||
+        (metric != CLRNN_METRIC_roc_auc && metric != CLRNN_METRIC_pr_auc))
+        return CLRNN_OK;
+    return clrnn_error(l->log, CLRNN_ERR_CONFIG,
+                       "train.early_stopping monitors %s, which is not computed for so many scores (%u samples, %u "
+                       "outputs): monitor valid_loss or another metric",
+                       c->monitor, clrnn_dataset_info(l->data.valid)->S, l->model->outputs);
+}
+
 static enum clrnn_status open_sessions(struct clrnn_loop *l, const struct clrnn_config *config, const char *checkpoint)
 {
     const struct clrnn_session_params train = {
@@ -146,6 +161,7 @@ static enum clrnn_status open_sessions(struct clrnn_loop *l, const struct clrnn_
         return CLRNN_OK;
     TRY(clrnn_turns_open(&valid, &l->valid));
     TRY(clrnn_metrics_open(&l->metrics, l->model, l->data.valid));
+    TRY(check_areas(l));
     return l->params->plot ? count_confusion(l) : CLRNN_OK;
 }
 

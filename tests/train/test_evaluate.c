@@ -27,6 +27,10 @@
     "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: mean}}, {linear: {out_features: 1}}]}\n" \
     "train: {loss: mse, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 8, seed: 2}\n" \
     "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}}\n"
+#define TWO_VALUES \
+    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: mean}}, {linear: {out_features: 2}}]}\n" \
+    "train: {loss: mse, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 8, seed: 2}\n" \
+    "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}}\n"
 
 enum { S = 37, T = 6, C = 3 };
 
@@ -246,6 +250,28 @@ static void test_regression(struct scratch *s)
     drop_job(&job);
 }
 
+// An output whose targets are all equal has no r2, and the mean leaves it out.
+static void test_constant_target(struct scratch *s)
+{
+    struct job job;
+    struct clrnn_eval_result r;
+    float y[S * 2];
+
+    scratch_problem(s, "a", S, T, C, 3, false, 1);
+    for (int n = 0; n < S; n++) {
+        y[2 * n] = 3;
+        y[2 * n + 1] = (float)(n % 5);
+    }
+    scratch_f32(s, "y_a.npy", y, S, 2, 0);
+    make_job(s, TWO_VALUES, &job);
+    assert_int_equal(clrnn_eval(job.model, &job.source, &r), CLRNN_OK);
+    assert_true(r.outputs == 2 && isnan(r.per_output[0].r2));
+    assert_true(r.r2 == r.per_output[1].r2 && isfinite(r.r2));
+    assert_true(fabs(r.mae - (r.per_output[0].mae + r.per_output[1].mae) / 2) < 1e-12);
+    clrnn_eval_finish(&r);
+    drop_job(&job);
+}
+
 // A prediction for every step. Padding must be zeros (classes: -1) in the file, and inputs in padding must have no
 // effect. The model ends with softmax, so predicting probabilities must not apply softmax again.
 static void test_steps(struct scratch *s)
@@ -390,9 +416,15 @@ static void test_ranking(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranking),        SCRATCH_TEST(test_classes, "ref"), SCRATCH_TEST(test_auc, "ref"),
-        SCRATCH_TEST(test_regression, "ref"),  SCRATCH_TEST(test_steps, "ref"),   SCRATCH_TEST(test_csv, "ref"),
-        SCRATCH_TEST(test_other_width, "ref"), cmocka_unit_test(test_argmax),
+        cmocka_unit_test(test_ranking),
+        SCRATCH_TEST(test_classes, "ref"),
+        SCRATCH_TEST(test_auc, "ref"),
+        SCRATCH_TEST(test_regression, "ref"),
+        SCRATCH_TEST(test_constant_target, "ref"),
+        SCRATCH_TEST(test_steps, "ref"),
+        SCRATCH_TEST(test_csv, "ref"),
+        SCRATCH_TEST(test_other_width, "ref"),
+        cmocka_unit_test(test_argmax),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

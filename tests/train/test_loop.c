@@ -124,6 +124,36 @@ static void test_early_stopping(struct scratch *s)
     assert_non_null(strstr(s->info, "finished"));
 }
 
+// Early stopping on a metric that the validation data leave undefined, or that is left out because it would need too
+// many scores, must not end a run.
+static void test_undefined_monitor(struct scratch *s)
+{
+    struct clrnn_train_result result;
+    const char *warned;
+    float y[21];
+    const char *constant = "model: {layers: [{pool: {over: last}}, {linear: {out_features: 1}}]}\n"
+                           "train: {loss: mse, optimizer: {sgd: {lr: 0.01}}, epochs: 5, batch_size: 8, "
+                           "early_stopping: {monitor: valid_r2, patience: 2}}\n"
+                           "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_c.npy}}\n";
+    const char *many = "model: {layers: [{pool: {over: last}}, {linear: {out_features: 800000}}]}\n"
+                       "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.01}}, epochs: 5, batch_size: 8, "
+                       "early_stopping: {monitor: valid_roc_auc, patience: 2}}\n" DATA;
+
+    runs_data(s);
+    for (size_t n = 0; n < ARRAY_SIZE(y); n++)
+        y[n] = 3;
+    scratch_f32(s, "y_c.npy", y, ARRAY_SIZE(y), 0, 0);
+    assert_int_equal(runs_train(s, constant, "run", false, NULL, &result), CLRNN_OK);
+    assert_int_equal(result.epochs, 5);
+    warned = strstr(s->warning, "valid_r2 is undefined");
+    assert_non_null(warned);
+    assert_null(strstr(warned + 1, "valid_r2 is undefined")); // must be logged only once
+    assert_int_equal(runs_train(s, many, "many", false, NULL, NULL), CLRNN_ERR_CONFIG);
+    scratch_expect(s, "early_stopping", "valid_roc_auc", "800000 outputs", NULL);
+    assert_non_null(strstr(s->info, "roc_auc and pr_auc are left out"));
+    assert_int_not_equal(access(scratch_path(s, "many"), F_OK), 0); // no folder must remain
+}
+
 static void test_not_finite(struct scratch *s)
 {
     struct clrnn_train_result result;
@@ -241,7 +271,7 @@ int main(void)
         SCRATCH_TEST(test_folder, "ref"),         SCRATCH_TEST(test_regression, "ref"),
         SCRATCH_TEST(test_early_stopping, "ref"), SCRATCH_TEST(test_not_finite, "ref"),
         SCRATCH_TEST(test_refused_runs, "ref"),   SCRATCH_TEST(test_valid_fraction, "ref"),
-        SCRATCH_TEST(test_pictures, "ref"),
+        SCRATCH_TEST(test_pictures, "ref"),       SCRATCH_TEST(test_undefined_monitor, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
