@@ -396,10 +396,12 @@ enum clrnn_status cli_open(struct cli *cli, struct clrnn_config **config, struct
     return cli_device(cli, false, device);
 }
 
-const char *cli_init(const char *given, const struct clrnn_config *config)
+const char *cli_init(const char *given, struct clrnn_config *config)
 {
     static char *path;
 
+    if (given && config)
+        config->train.init_partial = false;
     if (given || !config || !config->train.init)
         return given;
     free(path);

@@ -108,8 +108,9 @@ enum clrnn_status cli_check_inputs(const struct cli *cli, const char *out, const
 enum clrnn_status cli_open(struct cli *cli, struct clrnn_config **config, struct clrnn_device **device);
 
 /** Returns the path of the weights to start from: `given`, the value of --init, else the config's train.init, else
- * NULL. The result is valid until the next call. */
-const char *cli_init(const char *given, const struct clrnn_config *config);
+ * NULL. train.init_partial belongs to train.init: with --init it becomes false, as `clrnn train` has it. `config` may
+ * be NULL. The result is valid until the next call. */
+const char *cli_init(const char *given, struct clrnn_config *config);
 
 /** Frees the config and the device (each may be NULL) and returns the exit status of cli_finish. */
 int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_config **config,

@@ -79,6 +79,7 @@ int cmd_lr_find(int argc, char **argv)
     if (no_plot)
         params.plot = 0;
     st = cli_open(&cli, &config, &device);
+    params.init = cli_init(params.init, config);
     params.stop = interrupt_flag();
     if (st == CLRNN_OK)
         st = clrnn_lr_find(device, config, &params, &result);

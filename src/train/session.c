@@ -169,7 +169,8 @@ static enum clrnn_status open(struct clrnn_session *s, const struct clrnn_sessio
     s->model = p->model;
     s->owns_model = !p->model;
     if (s->owns_model)
-        TRY(clrnn_session_model(s->device, p->config, s->set, p->init, false, p->data, &s->model));
+        TRY(clrnn_session_model(s->device, p->config, s->set, p->init, p->config->train.init_partial, p->data,
+                                &s->model));
     s->config = s->model->config;
     feed.seed = s->config->train.seed;
     if (!feed.batch_size)

@@ -303,8 +303,8 @@ static enum clrnn_status learn_shapes(struct clrnn_compare *c)
 
     TRY(clrnn_device_open(&open, &device));
     st = clrnn_model_create(device, c->config, &shape, &m);
-    if (st == CLRNN_OK && c->params->init)
-        st = clrnn_model_init(m, c->params->init, false); // reports errors of the file once, before any child
+    if (st == CLRNN_OK && c->params->init) // reports errors of the file once, before any child
+        st = clrnn_model_init(m, c->params->init, c->config->train.init_partial);
     if (st == CLRNN_OK) {
         r->param = calloc(MAX2(m->entry_count, 1), sizeof(*r->param));
         c->grad_first = calloc(MAX2(m->entry_count, 1), sizeof(*c->grad_first));

@@ -47,6 +47,28 @@ def suggestion(c):
     assert json.loads(again) == found and set(os.listdir(c.folder / "lr")) == {".clrnn-lr-find", "lr-find.json"}
 
 
+def initial_weights(c):
+    """The config's train.init is where all begin, as with --init, and train.init_partial lets it fit in part."""
+    c.run("train", "config.yaml", "--out", "run", "--set", f"{LR}=0.1", *REF)
+    (c.folder / "run/last.safetensors").rename(c.folder / "init.safetensors")
+    weights = ("--init", "init.safetensors")
+    key = ("--set", "train.init=init.safetensors")
+    part = ("--set", "train.init_partial=true", "--set", "model.layers.4.linear.out_features=3")
+    short = ("--steps", "10", "--json", *REF[:3])
+    given, named = (c.run("lr-find", "config.yaml", "--out", "lr", "--no-plot", *short, *more)[0]
+                    for more in (weights, key))
+    assert json.loads(given) == json.loads(named)
+    assert json.loads(c.run("lr-find", "config.yaml", "--out", "lr", "--no-plot", *short)[0]) != json.loads(given)
+    for command in (("lr-find", "--out", "lr", *REF), ("overfit", *REF[:3]), ("doctor", *REF[:3]),
+                    ("grow", "--train-steps", "20", *REF[:3]),
+                    ("compare", "--quiet", "--devices", "ref", "--no-speed")):
+        process = c.start(command[0], "config.yaml", *command[1:], *key, *part)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode in (0, 1) and "error" not in err, (command, err)
+        c.refused(3, ["does not fit"], command[0], "config.yaml", *command[1:], *key, *part[2:])
+        c.refused(3, ["does not fit"], command[0], "config.yaml", *command[1:], *weights, *part)
+
+
 def horizon(c):
     """A constant rate is lowered for a training that is longer than the short ones; early stopping and schedulers keep
     the best of these."""
@@ -305,6 +327,6 @@ def folders(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([suggestion, horizon, curve, other_configs, picture, by_hand, killed, lists,
+    sys.exit(harness.main([suggestion, initial_weights, horizon, curve, other_configs, picture, by_hand, killed, lists,
                            quoted, no_validation, failures, one_cycle, metrics,
                            usage, folders]))
