@@ -142,10 +142,23 @@ enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct cl
 }
 
 // Returns a value of a range as text, which the caller frees. The text is a whole number if the range has only whole
-// numbers. Otherwise it has four significant digits, so that tables can show it in full.
-static char *value_text(const struct clrnn_vary *v, double value)
+// numbers. Otherwise it has four significant digits, so that tables can show it in full, or as many more as are needed:
+// it is from `low` to below `high`, the interval of `value`, and off by a tenth of this interval at most. If both ends
+// are equal, it is exact.
+static char *value_text(const struct clrnn_vary *v, double low, double value, double high)
 {
-    return v->whole ? clrnn_format("%.0f", round(value)) : clrnn_format("%.4g", value);
+    char text[32];
+    double shown;
+
+    if (v->whole)
+        return clrnn_format("%.0f", round(value));
+    for (int digits = 4; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, value);
+        if (number(text, strlen(text), &shown) && shown >= low && (shown < high || low == high) &&
+            fabs(shown - value) <= 0.1 * (high - low))
+            break;
+    }
+    return strdup(text);
 }
 
 static enum clrnn_status check_value(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
@@ -181,7 +194,9 @@ enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clr
     }
     st = CLRNN_OK;
     for (int end = 0; end < 2 && st == CLRNN_OK; end++) {
-        text = value_text(v, end ? v->high : v->low);
+        const double value = end ? v->high : v->low;
+
+        text = value_text(v, value, value, value);
         st = check_value(log, p, v, text);
         free(text);
     }
@@ -229,7 +244,10 @@ static enum clrnn_status draw_range(const struct clrnn_log *log, const struct cl
     if (part)
         clrnn_random_permutation(&parts, trials, part);
     for (uint32_t i = 0; whole && i < trials; i++) {
-        value[i][at] = value_text(v, range_value(v, (part[i] + (double)clrnn_random_uniform(&within, i)) / trials));
+        const double x = part[i] + (double)clrnn_random_uniform(&within, i);
+
+        value[i][at] = value_text(v, range_value(v, (double)part[i] / trials), range_value(v, x / trials),
+                                  range_value(v, (part[i] + 1.0) / trials));
         whole = value[i][at];
     }
     free(part);

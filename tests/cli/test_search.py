@@ -202,6 +202,19 @@ def lists(c):
     assert len({tuple(row[key] for key in values) for row in table(c, "all")}) == len(table(c, "all")) == 24
 
 
+def narrow(c):
+    """Values of a narrow range differ, each in a part of its own, and both ends are held against the config as they are."""
+    key, trials = "train.optimizer.rmsprop.alpha", 5
+    optimizer = ("--set", "train.optimizer={rmsprop: {lr: 0.01}}", "--budget", "1", "--trials", str(trials))
+    for low, high, log in ((0.9999, 0.99999, ""), (0.5, 0.50000001, ""), (0.12345, 0.1235, ":log"), (0, 1e-7, "")):
+        folder = f"s{low}"
+        c.run("sweep", "config.yaml", "--vary", f"{key}={low}..{high}{log}", *optimizer, "--out", folder, *REF)
+        shares = sorted((float(row[key]) - low) / (high - low) for row in table(c, folder))
+        assert [math.floor(trials * share + 1e-6) for share in shares] == list(range(trials)), (low, high, shares)
+    c.refused(2, ["1.00001"], "sweep", "config.yaml", "--vary", "model.layers.2.dropout.p=0.5..1.00001", "--out", "t",
+              *REF)
+
+
 def quoted(c):
     """What it calls best can be pasted into a shell."""
     out, _ = c.run("sweep", "config.yaml", "--vary", "train.optimizer={adam: {lr: 0.02}},{sgd: {lr: 0.1}}", "--vary",
@@ -329,4 +342,4 @@ def folders(c):
 if __name__ == "__main__":
     sys.exit(harness.main([suggestion, initial_weights, horizon, curve, other_configs, picture, by_hand, killed, lists,
                            quoted, no_validation, failures, one_cycle, metrics,
-                           usage, folders]))
+                           usage, folders, narrow]))
