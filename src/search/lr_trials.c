@@ -195,13 +195,32 @@ static double judged(const struct clrnn_lr_result *r, size_t i)
     return least > 0 ? log(worst) : worst;
 }
 
-// Sets r->best_trial to the learning rate of the best trial. Single losses are noisy, so each trial is judged by a
-// mean: its own loss counts twice, the losses of the trials at the next lower and next higher rate count once each. The
-// mean is geometric if all losses are above 0.
+// Whether at least two trials did not diverge and their losses are all the same. The rate then has no effect: no
+// gradient reaches a parameter, for example because of a last layer `round`.
+static bool nothing_learns(const struct clrnn_lr_result *r)
+{
+    double first = NAN;
+    size_t same = 0;
+
+    for (size_t i = 0; i < r->trial_count; i++) {
+        if (!isfinite(r->trial[i].loss))
+            continue;
+        if (same++ && r->trial[i].loss != first)
+            return false;
+        first = r->trial[i].loss;
+    }
+    return same > 1;
+}
+
+// Sets r->best_trial to the learning rate of the best trial, or leaves it NaN if nothing learns. Single losses are
+// noisy, so each trial is judged by a mean: its own loss counts twice, the losses of the trials at the next lower and
+// next higher rate count once each. The mean is geometric if all losses are above 0.
 static void choose(struct clrnn_lr_result *r)
 {
     double least = INFINITY;
 
+    if (nothing_learns(r))
+        return;
     for (size_t i = 0; i < r->trial_count; i++) {
         const double left = judged(r, i ? i - 1 : i), right = judged(r, i + 1 < r->trial_count ? i + 1 : i);
         const double mean = (left + 2 * judged(r, i) + right) / 4;

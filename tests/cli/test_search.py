@@ -111,6 +111,17 @@ def other_configs(c):
     assert (found["judged_by"], found["key"], found["steps"]) == ("train_loss", "train.optimizer.sgd.lr", 3), found
 
 
+def nothing_learns(c):
+    """Where no rate changes the loss, none is suggested: exit 1."""
+    c.write("still.yaml", CONFIG.replace("  - linear: {name: head, out_features: 2}\n",
+                                         "  - linear: {name: head, out_features: 2}\n  - round\n"))
+    out, _ = c.run("lr-find", "still.yaml", "--steps", "5", "--out", "lr", *REF, status=1)
+    found = json.loads((c.folder / "lr/lr-find.json").read_text())
+    assert found["suggestion"] is None and found["best_trial"] is None, found
+    assert len({trial["loss"] for trial in found["trials"]}) == 1
+    assert "no suggestion" in out and "<-" not in out, out
+
+
 def picture(c):
     """gnuplot draws both."""
     if not shutil.which("gnuplot"):
@@ -340,6 +351,6 @@ def folders(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([suggestion, initial_weights, horizon, curve, other_configs, picture, by_hand, killed, lists,
-                           quoted, no_validation, failures, one_cycle, metrics,
-                           usage, folders, narrow]))
+    sys.exit(harness.main([suggestion, initial_weights, horizon, curve, other_configs, nothing_learns, picture,
+                           by_hand, killed, lists, narrow, quoted, no_validation, failures, one_cycle, metrics,
+                           usage, folders]))
