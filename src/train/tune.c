@@ -17,7 +17,7 @@
 enum { MOST_SHAPES = 12 }; // most matrix multiplications to measure: those with the most work
 
 struct shapes {
-    struct clrnn_tuned_multiply shape[64];
+    struct clrnn_tuned_multiply *shape; // [count]
     size_t count;
 };
 
@@ -34,7 +34,8 @@ struct work {
     char *path; // path of the device's file
 };
 
-static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape)
+static enum clrnn_status add_shape(const struct clrnn_log *log, struct shapes *s,
+                                   const struct clrnn_tuned_multiply *shape)
 {
     for (size_t i = 0; i < s->count; i++) {
         struct clrnn_tuned_multiply *h = &s->shape[i];
@@ -42,26 +43,33 @@ static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape
         if (h->M == shape->M && h->N == shape->N && h->K == shape->K && h->transpose_a == shape->transpose_a &&
             h->transpose_b == shape->transpose_b) {
             h->count += shape->count;
-            return;
+            return CLRNN_OK;
         }
     }
-    if (s->count < ARRAY_SIZE(s->shape))
-        s->shape[s->count++] = *shape;
+    if (!ARRAY_GROW(s->shape, s->count))
+        return clrnn_error_memory(log, 2 * s->count * sizeof(*s->shape), "the matrix multiplications");
+    s->shape[s->count++] = *shape;
+    return CLRNN_OK;
 }
 
 // Adds matrix multiplications in sizes that are common in recurrent networks: for each layer one of the forward pass,
 // one that computes the input gradient, and one that computes the weight gradient.
-static void standard_shapes(struct shapes *s)
+static enum clrnn_status standard_shapes(const struct clrnn_log *log, struct shapes *s)
 {
     static const uint32_t layers[][3] = {{64, 128, 2474}, {64, 256, 256}, {1600, 256, 128}, {1600, 512, 256}};
 
     for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
         const uint32_t rows = layers[i][0], out = layers[i][1], in = layers[i][2];
+        const struct clrnn_tuned_multiply shapes[] = {
+            {.M = rows, .N = out, .K = in, .transpose_b = true, .count = 1},
+            {.M = rows, .N = in, .K = out, .count = 1},
+            {.M = out, .N = in, .K = rows, .transpose_a = true, .count = 1},
+        };
 
-        add_shape(s, &(struct clrnn_tuned_multiply){.M = rows, .N = out, .K = in, .transpose_b = true, .count = 1});
-        add_shape(s, &(struct clrnn_tuned_multiply){.M = rows, .N = in, .K = out, .count = 1});
-        add_shape(s, &(struct clrnn_tuned_multiply){.M = out, .N = in, .K = rows, .transpose_a = true, .count = 1});
+        for (size_t k = 0; k < ARRAY_SIZE(shapes); k++)
+            TRY(add_shape(log, s, &shapes[k]));
     }
+    return CLRNN_OK;
 }
 
 static double work(const struct clrnn_tuned_multiply *h)
@@ -81,10 +89,11 @@ static enum clrnn_status config_shapes(struct clrnn_device *device, const struct
 {
     struct clrnn_session *session;
     const struct clrnn_launches *launches;
+    enum clrnn_status st = CLRNN_OK;
 
     TRY(clrnn_session_of_one_batch(device, config, CLRNN_MODE_TRAIN, &session));
     launches = session->plan->launches;
-    for (size_t i = 0; i < clrnn_launches_count(launches); i++) {
+    for (size_t i = 0; st == CLRNN_OK && i < clrnn_launches_count(launches); i++) {
         const struct clrnn_launch_info *info = clrnn_launches_info(launches, i);
         struct clrnn_tuned_multiply h = {.count = 1};
         char a, b;
@@ -93,10 +102,10 @@ static enum clrnn_status config_shapes(struct clrnn_device *device, const struct
             continue;
         h.transpose_a = a == 'T';
         h.transpose_b = b == 'T';
-        add_shape(s, &h);
+        st = add_shape(clrnn_device_log(device), s, &h);
     }
     clrnn_session_close(&session);
-    return CLRNN_OK;
+    return st;
 }
 
 // Used if there is no config to tune for: makes a config for each kind of recurrent layer, in common sizes.
@@ -197,7 +206,8 @@ static enum clrnn_status give(struct work *w, struct clrnn_tune_result *result)
     result->multiply = malloc(MAX2(bytes, 1));
     if (!result->multiply)
         return clrnn_error_memory(w->log, bytes, "what was tuned");
-    memcpy(result->multiply, w->shapes.shape, bytes);
+    if (bytes)
+        memcpy(result->multiply, w->shapes.shape, bytes);
     result->multiply_count = w->shapes.count;
     return CLRNN_OK;
 }
@@ -220,8 +230,9 @@ enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_con
         w.config[w.config_count++] = config;
         st = config_shapes(device, config, &w.shapes);
     } else if (st == CLRNN_OK) {
-        standard_shapes(&w.shapes);
-        st = standard_configs(&w);
+        st = standard_shapes(log, &w.shapes);
+        if (st == CLRNN_OK)
+            st = standard_configs(&w);
     }
     if (w.shapes.count)
         qsort(w.shapes.shape, w.shapes.count, sizeof(*w.shapes.shape), by_work);
@@ -237,6 +248,7 @@ enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_con
     result->choice_count = w.tuned.count;
     for (size_t i = 0; i < ARRAY_SIZE(w.standard); i++)
         clrnn_config_destroy(&w.standard[i]);
+    free(w.shapes.shape);
     clrnn_device_destroy(&device);
     return st;
 }

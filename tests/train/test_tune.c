@@ -178,9 +178,43 @@ static void test_measured_and_honoured(struct scratch *s)
     test_cache_home(NULL);
 }
 
+// Matrix multiplications are chosen by their work, however many a training step has. The weight gradient of the first
+// of many layers comes last; it has as much work as the layer's forward pass, and more than all others.
+static void test_heaviest(struct scratch *s)
+{
+    const struct clrnn_tune_params params = {
+        .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .seconds = 0.01, .settings = 1};
+    struct clrnn_tune_result result;
+    struct clrnn_config *parsed;
+    char layers[2048] = "";
+
+    for (int width = 4; width < 28; width++)
+        sprintf(layers + strlen(layers), "{linear: {out_features: %d}}, ", width);
+    char *text = clrnn_format("model: {layers: [{linear: {out_features: 200}}, %s{pool: {over: last}}]}\n"
+                              "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 8}\n"
+                              "data: {train: {synthetic: {samples: 8, steps: 1, features: 300, classes: 2}}}\n",
+                              layers);
+
+    assert_non_null(text);
+    parsed = scratch_config(s, text);
+    test_cache_home(s->folder);
+    assert_int_equal(clrnn_tune(&s->log, parsed, &params, &result), CLRNN_OK);
+    assert_int_equal(result.multiply_count, 12);
+    for (size_t i = 0; i < 2; i++) {
+        const struct clrnn_tuned_multiply *h = &result.multiply[i];
+
+        assert_int_equal((uint64_t)h->M * h->N * h->K, 8 * 200 * 300);
+    }
+    clrnn_tune_finish(&result);
+    clrnn_config_destroy(&parsed);
+    test_cache_home(NULL);
+    free(text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_measured_and_honoured, NULL)};
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_measured_and_honoured, NULL),
+                                       SCRATCH_TEST(test_heaviest, NULL)};
 
     return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
 }
