@@ -42,10 +42,15 @@ static void print_text(const struct clrnn_train_result *r)
     printf("%s: %s, %s in %s, %.3g ms per step, peak %s on the device\n", cli_shown(r->folder),
            cli_count(r->epochs, "epoch", epochs), cli_count(r->steps, "step", steps), cli_duration(r->seconds, took),
            r->ms_per_step_median, cli_bytes((double)r->peak_device_bytes, memory));
+    if (r->best_epoch)
+        printf("best epoch %llu", (unsigned long long)r->best_epoch);
+    else // the validation loss decides where there is one; a finite train loss would else have made an epoch the best
+        printf("no best epoch: the %sloss was never finite",
+               isfinite(r->train_loss) || !isnan(r->valid_loss) ? "validation " : "");
     if (!isnan(r->valid_loss))
-        printf("best epoch %llu; last: valid loss %.6f", (unsigned long long)r->best_epoch, r->valid_loss);
+        printf("; last: valid loss %.6f", r->valid_loss);
     else
-        printf("best epoch %llu; last: train loss %.6f", (unsigned long long)r->best_epoch, r->train_loss);
+        printf("; last: train loss %.6f", r->train_loss);
     if (!isnan(r->valid_accuracy))
         printf(" accuracy %.4f", r->valid_accuracy);
     printf("\n");

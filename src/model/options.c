@@ -258,7 +258,7 @@ static const struct clrnn_option early_stopping_rows[] = {
     {"monitor", CLRNN_OPTION_TEXT, .offset = E(monitor), .def = "valid_loss", .words = monitors,
      .help = "what must get better"},
     {"patience", CLRNN_OPTION_I64, .offset = E(patience), .def = "3", .min = 0, .max = MAX_COUNT,
-     .help = "epochs without improvement that are borne"},
+     .help = "epochs in a row without improvement after which the run ends"},
     {"min_delta", CLRNN_OPTION_NUMBER, .offset = E(min_delta), .def = "0.0", .min = 0, .max = DBL_MAX,
      .help = "what counts as an improvement"},
     {"mode", CLRNN_OPTION_FLAG, .offset = E(mode_max), .def = "min", .words = modes,

@@ -307,6 +307,14 @@ def predictions(c):
     assert read_npy(c.folder / "again.npy") == (shape, logits)
 
 
+def no_best_epoch(c):
+    """Where no validation loss is finite, the last line says so instead of naming an epoch 0."""
+    c.write("far.yaml", CONFIG.replace("out_features: 2", "out_features: 1").replace("cross_entropy", "mse"))
+    harness.write_npy(c.folder / "y_valid.npy", "<f8", (30,), [1e30] * 30)
+    out, _ = c.run("train", "far.yaml", "--out", "run", "--no-plot")
+    assert "no best epoch: the validation loss was never finite; last: " in out and "epoch 0" not in out, out
+
+
 def plans(c):
     out, _ = c.run("plan", "config.yaml")
     assert "rnn_fwd" in out and "launches" in out
@@ -484,4 +492,4 @@ if __name__ == "__main__":
                            killed_and_resumed,
                            *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
                            plans, normalized_targets, series_split, balanced_weights, batches_without_labels,
-                           vector_targets, synthetic_data, terminal_words]))
+                           vector_targets, synthetic_data, terminal_words, no_best_epoch]))
