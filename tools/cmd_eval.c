@@ -107,6 +107,7 @@ static void print_naive(const struct clrnn_naive *naive)
 static void print_text(const struct clrnn_model *model, const struct clrnn_eval_result *r)
 {
     char samples[32];
+    const bool labels = clrnn_model_config(model)->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS && !r->confusion;
     int width;
 
     printf("%s  loss %.6f", cli_count(r->samples, "sample", samples), r->loss);
@@ -130,8 +131,7 @@ static void print_text(const struct clrnn_model *model, const struct clrnn_eval_
     if (!r->classes)
         return;
     width = name_width(model, r->classes);
-    printf("\n%-*s%9s  %9s  %9s  %9s\n", width, r->confusion ? "class" : "label", "samples", "precision", "recall",
-           "F1");
+    printf("\n%-*s%9s  %9s  %9s  %9s\n", width, labels ? "label" : "class", "samples", "precision", "recall", "F1");
     for (uint32_t k = 0; k < r->classes; k++) {
         print_class(model, k, -width);
         printf("%9llu", (unsigned long long)r->per_class[k].support);

@@ -197,7 +197,7 @@ struct clrnn_eval_result {
     double cer,                           // ctc: edits per label
         wer;                              // ctc: fraction of samples with at least one edit
     uint32_t classes;                     // number of classes or, if a sample can have several labels, number of labels
-    uint64_t *confusion;                  // [true class, predicted class]; several labels: NULL
+    uint64_t *confusion;                  // [true class, predicted class]; several labels, or over 1000 classes: NULL
     struct clrnn_class_result *per_class; // [classes]
     uint32_t outputs;
     struct clrnn_output_result *per_output; // [outputs], for real targets

@@ -184,7 +184,7 @@ class Model:
         """Loss and metrics of a data set, as `clrnn eval`. NaN: no such metric for this loss.
 
         Returns samples, counted, loss, accuracy, balanced_accuracy, macro_f1, roc_auc, pr_auc, mae, rmse, r2,
-        confusion (classes, classes) or None, per_class and per_output; with ctc cer and wer.
+        confusion (classes, classes) or None (over 1000 classes), per_class and per_output; with ctc cer and wer.
         """
         data, result = Set(X, y, lengths, weights, y_lengths), EvalResult()
         try:

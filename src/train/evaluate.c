@@ -110,7 +110,7 @@ static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_turns *turns,
     if (pairs)
         m->confusion = r->confusion = calloc(groups * groups, sizeof(*r->confusion));
     if ((!r->per_output && !r->per_class) || (pairs && !r->confusion))
-        return clrnn_error_memory(model->log, groups * groups * sizeof(*r->confusion), "an evaluation");
+        return clrnn_error_memory(model->log, (pairs ? groups : 1) * groups * sizeof(*r->confusion), "an evaluation");
     TRY(clrnn_metrics_pass(m, turns, NULL, &record));
     TRY(clrnn_naive_eval(m->set, &r->naive));
     r->samples = clrnn_dataset_info(m->set)->S;

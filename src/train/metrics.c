@@ -14,7 +14,7 @@
 #include "train/ranking.h"
 
 #define MOST_SCORES ((size_t)1 << 24) // most scores that are kept for the areas under curves
-#define MOST_LISTED 1000u             // most classes, labels or outputs listed in metrics.jsonl
+#define MOST_LISTED 1000u             // most classes, labels or outputs in metrics.jsonl and in a confusion matrix
 
 // Columns of `sum`: the first enum is for classes and labels, the second for real targets. ORIGIN holds the first
 // target. SHIFTED sums target - ORIGIN, and SHIFTED_SQUARES its square, so that rounding errors of the variance are
@@ -60,7 +60,8 @@ bool clrnn_metrics_has_areas(const struct clrnn_metrics *m)
 
 bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m)
 {
-    return m->groups && !of_values(m) && !of_labels(m) && (of_classes(m) || m->targets == 1);
+    return m->groups && m->groups <= MOST_LISTED && !of_values(m) && !of_labels(m) &&
+           (of_classes(m) || m->targets == 1);
 }
 
 // ---------------------------------------------------------------- opening and closing

@@ -58,7 +58,7 @@ void clrnn_metrics_close(struct clrnn_metrics *m);
  */
 bool clrnn_metrics_has_areas(const struct clrnn_metrics *m);
 
-/** Whether each prediction is one class of several, so that `confusion` can be counted. */
+/** Whether each prediction is one class of several, at most 1000, so that `confusion` can be counted. */
 bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m);
 
 /** Returns how many targets are of class `group` or, with several labels per sample, have label `group`. */
