@@ -108,7 +108,7 @@ struct clrnn_sweep_trial {
     char **value;    // [key_count] values of the keys, as --set takes them
     uint32_t rungs;  // number of rungs that the trial has completed
     double *rung;    // [rung_count] the metric at the end of each rung; NaN: the trial did not reach the rung
-    uint32_t epochs; // epochs of the last rung that the trial has completed; 0: none
+    uint32_t epochs; // epochs of the last completed rung, though early stopping may have ended it earlier; 0: none
     double metric;   // the metric at the end of this last rung; NaN: none
     char *reason;    // why the trial failed, or NULL
 };

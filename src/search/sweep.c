@@ -184,7 +184,6 @@ static enum clrnn_status choose_metric(struct clrnn_sweep *s)
 
     clrnn_data_sets_close(&data);
     TRY(st);
-    s->best_epoch = early->on;
     snprintf(s->result->metric, sizeof(s->result->metric), "%s",
              s->params->metric ? s->params->metric
              : early->on       ? early->monitor

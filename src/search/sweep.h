@@ -12,7 +12,6 @@ struct clrnn_sweep {
     const struct clrnn_sweep_params *params; // a copy in which zeros are replaced by defaults
     const struct clrnn_config *config;       // the config before a trial's values are applied
     struct clrnn_vary *vary;                 // [result->key_count] range or list of each varied key
-    bool best_epoch;                         // judge a trial by the metric of its best epoch, not of its last
     struct clrnn_sweep_result *result;
     json_t *identity; // parameters that a later call must share to continue the sweep
 };

@@ -175,7 +175,8 @@ static enum clrnn_status start(struct clrnn_sweep *s, struct job *j, struct clrn
 // ---------------------------------------------------------------- ending
 
 struct reading {
-    bool highest, best_epoch;
+    bool highest, best_epoch; // best_epoch: read the metric of the best epoch, not of the last
+    uint32_t epochs;          // epochs that the trial has trained
     double value;
 };
 
@@ -184,7 +185,7 @@ static void read_epoch(void *user, uint32_t epoch, double value)
     struct reading *r = user;
     const bool better = isnan(r->value) || (r->highest ? value > r->value : value < r->value);
 
-    (void)epoch;
+    r->epochs = epoch;
     if (!r->best_epoch || better)
         r->value = value;
 }
@@ -203,20 +204,24 @@ static enum clrnn_status fail(struct clrnn_sweep *s, struct clrnn_sweep_trial *t
     return t->reason ? CLRNN_OK : clrnn_error_memory(s->log, strlen(why) + 1, "a trial");
 }
 
-// Fills in the metric of a trial whose training ended without an error. The trial fails if the metric is not finite.
-static enum clrnn_status pass(struct clrnn_sweep *s, struct clrnn_sweep_trial *t, uint32_t epochs)
+// Fills in the metric of a job's trial whose training ended without an error: that of its last epoch or, with early
+// stopping, of its best one. The trial fails if the metric is not finite.
+static enum clrnn_status pass(struct clrnn_sweep *s, const struct job *j)
 {
     struct clrnn_sweep_result *r = s->result;
-    struct reading reading = {.highest = r->highest, .best_epoch = s->best_epoch, .value = NAN};
+    struct clrnn_sweep_trial *t = j->trial;
+    struct reading reading = {.highest = r->highest, .best_epoch = j->config->train.early_stopping.on, .value = NAN};
     char why[128];
 
-    TRY(clrnn_sweep_epochs(s, t->number, r->metric, epochs, read_epoch, &reading));
+    TRY(clrnn_sweep_epochs(s, t->number, r->metric, j->epochs, read_epoch, &reading));
     if (!isfinite(reading.value)) {
-        snprintf(why, sizeof(why), "%s is not finite after %u epochs", r->metric, epochs);
+        snprintf(why, sizeof(why), "%s is not finite after %u epochs", r->metric, reading.epochs);
         return fail(s, t, why);
     }
     t->rung[t->rungs++] = t->metric = reading.value;
-    t->epochs = epochs;
+    t->epochs = j->epochs;
+    clrnn_search_say(s->params->progress, s->params->progress_user, "trial %u: %s %.6g after %u epochs", t->number,
+                     r->metric, t->metric, reading.epochs);
     return CLRNN_OK;
 }
 
@@ -237,7 +242,7 @@ static enum clrnn_status conclude(struct clrnn_sweep *s, struct job *j, const ch
     if (!b->ended)
         return fail(s, t, ending);
     if (b->status == CLRNN_OK)
-        return pass(s, t, j->epochs);
+        return pass(s, j);
     if (b->status == CLRNN_INTERRUPTED)
         return CLRNN_OK; // a later call of clrnn_sweep resumes the trial
     if (concerns_all(b))
@@ -255,16 +260,12 @@ static enum clrnn_status end(struct clrnn_sweep *s, struct job *j)
 {
     struct clrnn_sweep_trial *t = j->trial;
     char ending[CLRNN_ENDING_SIZE];
-    const uint32_t before = t->rungs;
     enum clrnn_status st;
 
     clrnn_child_wait(&j->child, PATIENCE_S, NULL, ending);
     st = conclude(s, j, ending);
     if (st == CLRNN_OK && t->reason)
         clrnn_search_say(s->params->progress, s->params->progress_user, "trial %u failed: %s", t->number, t->reason);
-    else if (st == CLRNN_OK && t->rungs > before)
-        clrnn_search_say(s->params->progress, s->params->progress_user, "trial %u: %s %.6g after %u epochs", t->number,
-                         s->result->metric, t->metric, t->epochs);
     release(j);
     return st == CLRNN_OK ? clrnn_sweep_save(s, false) : st;
 }

@@ -302,6 +302,20 @@ def metrics(c):
     assert len(c.epochs(f"t/trial-{int(table(c, 't')[0]['trial']):03}")) < 5  # has stopped in the first rung
 
 
+def early_stopping_varied(c):
+    """A trial with early stopping is judged by its best epoch, one without by its last; what is said counts its own."""
+    key = "train.early_stopping"
+    stopping = "{monitor: valid_loss, patience: 1}"
+    _, err = c.run("sweep", "config.yaml", "--vary", f"{key}=null,{stopping}", "--vary", f"{LR}=0.3,0.5", "--budget",
+                   "8", "--out", "s", *REF[1:])
+    for row in table(c, "s"):
+        losses = [epoch["valid_loss"] for epoch in c.epochs(f"s/trial-{int(row['trial']):03}")]
+        value = min(losses) if row[key] == stopping else losses[-1]
+        assert math.isclose(float(row["valid_loss"]), value, rel_tol=1e-8), (row, losses)
+        assert f"trial {row['trial']}: valid_loss {value:.6g} after {len(losses)} epochs" in err, (row, err)
+        assert (len(losses) < 8) == (row[key] == stopping), (row, losses)
+
+
 def usage(c):
     """One sentence, exit 2, and nothing is written."""
     def wrong(words, *arguments):
@@ -353,4 +367,4 @@ def folders(c):
 if __name__ == "__main__":
     sys.exit(harness.main([suggestion, initial_weights, horizon, curve, other_configs, nothing_learns, picture,
                            by_hand, killed, lists, narrow, quoted, no_validation, failures, one_cycle, metrics,
-                           usage, folders]))
+                           early_stopping_varied, usage, folders]))
