@@ -11,7 +11,8 @@ static double optimizer_momentum(const struct clrnn_optimizer_config *o)
     return o->kind == CLRNN_OPTIMIZER_ADAM || o->kind == CLRNN_OPTIMIZER_ADAMW ? o->beta1 : o->momentum;
 }
 
-static double one_cycle_total(const struct clrnn_train_config *train, uint64_t steps_per_epoch)
+static double one_cycle_total(const struct clrnn_schedule *s, const struct clrnn_train_config *train,
+                              uint64_t steps_per_epoch)
 {
     const struct clrnn_scheduler_config *c = &train->scheduler;
 
@@ -19,6 +20,8 @@ static double one_cycle_total(const struct clrnn_train_config *train, uint64_t s
         return (double)c->total_steps;
     if (c->epochs && c->steps_per_epoch)
         return (double)c->epochs * (double)c->steps_per_epoch;
+    if (c->per_batch && s->run_steps)
+        return (double)s->run_steps;
     return (double)train->epochs * (c->per_batch ? (double)steps_per_epoch : 1.0);
 }
 
@@ -127,7 +130,7 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
         break;
     case CLRNN_SCHEDULER_ONE_CYCLE_LR:
         s->initial_lr = c->max_lr / c->div_factor;
-        one_cycle(s, train, one_cycle_total(train, steps_per_epoch));
+        one_cycle(s, train, one_cycle_total(s, train, steps_per_epoch));
         break;
     case CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU:
         s->best = c->mode_max ? -(double)INFINITY : (double)INFINITY;
@@ -138,6 +141,13 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
     case CLRNN_SCHEDULER_COSINE_ANNEALING_LR:
         break;
     }
+}
+
+void clrnn_schedule_set_run(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t run_steps)
+{
+    s->run_steps = run_steps;
+    if (train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
+        one_cycle(s, train, one_cycle_total(s, train, 0));
 }
 
 double clrnn_schedule_peak(const struct clrnn_train_config *train)
@@ -163,7 +173,7 @@ bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_conf
                          double metric)
 {
     const struct clrnn_scheduler_config *c = &train->scheduler;
-    const double total = one_cycle_total(train, steps_per_epoch);
+    const double total = one_cycle_total(s, train, steps_per_epoch);
 
     if (c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && (double)s->count + 1 > total)
         return false;

@@ -5,7 +5,7 @@
 
 #include "clrnn/config.h"
 
-/** The scheduler's whole state, as a checkpoint stores it. */
+/** The scheduler's whole state. A checkpoint stores all of it but run_steps. */
 struct clrnn_schedule {
     double lr;                  // learning rate of the next update
     double momentum;            // sgd, rmsprop: momentum; adam, adamw: beta1
@@ -13,11 +13,15 @@ struct clrnn_schedule {
     double best;                // reduce_lr_on_plateau: best metric so far
     int64_t bad, cooldown_left; // reduce_lr_on_plateau: num_bad_epochs and cooldown_counter of PyTorch
     double initial_lr;
+    uint64_t run_steps; // training steps of the run; 0: train.epochs times steps_per_epoch
 };
 
 /** Sets the initial state. `steps_per_epoch` is for one_cycle_lr whose config does not give the number of steps; 0:
  * unknown. */
 void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t steps_per_epoch);
+
+/** Tells the number of training steps of the run, where not all epochs have as many (train.bptt). */
+void clrnn_schedule_set_run(struct clrnn_schedule *s, const struct clrnn_train_config *train, uint64_t run_steps);
 
 /** Returns max_lr of one_cycle_lr, else the optimiser's lr. It is the largest lr of the run, unless the scheduler's
  * gamma exceeds 1. */

@@ -190,7 +190,7 @@ static enum clrnn_status open_all(struct bench *b, struct clrnn_device *const *d
     if (info->S < config->train.batch_size)
         return clrnn_error(b->log, CLRNN_ERR_DATA, "bench needs one whole batch of %u samples, the data set has %u",
                            config->train.batch_size, info->S);
-    TRY(clrnn_feed_count_steps(b->log, config, b->data.train, &b->data.batches));
+    TRY(clrnn_feed_count_steps(b->log, config, b->data.train, 1, &b->data.batches));
     params.data = &b->data;
     params.set = b->data.train;
     for (uint32_t i = 0; i < b->count; i++) {

@@ -36,9 +36,10 @@ void clrnn_feed_destroy(struct clrnn_feed **feed);
 /** Returns the number of training steps in the current epoch: one per batch or, with train.bptt, one per piece of a
  * batch (clrnn_feed_pieces). */
 uint32_t clrnn_feed_steps(const struct clrnn_feed *feed);
-/** Computes what clrnn_feed_steps returns in the first epoch of a config, without a feed. Errors: CLRNN_ERR_MEMORY. */
+/** Computes the sum of what clrnn_feed_steps returns in the first `epochs` epochs of a config, without a feed. Errors:
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const struct clrnn_config *config,
-                                         const struct clrnn_dataset *dataset, uint64_t *steps);
+                                         const struct clrnn_dataset *dataset, uint64_t epochs, uint64_t *steps);
 
 /** Returns the number of pieces in a batch of samples, sample [N]. A piece is `bptt` consecutive time steps of all
  * samples. Pieces in which no sample has a valid step are left out. `bptt` 0: the whole batch is one piece. */

@@ -108,25 +108,31 @@ uint32_t clrnn_feed_pieces(const struct clrnn_dataset *dataset, uint32_t bptt, c
 }
 
 enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const struct clrnn_config *config,
-                                         const struct clrnn_dataset *dataset, uint64_t *steps)
+                                         const struct clrnn_dataset *dataset, uint64_t epochs, uint64_t *steps)
 {
     const struct clrnn_train_config *train = &config->train;
     const struct clrnn_feed_params params = clrnn_feed_as_trained(config);
     const uint32_t S = clrnn_dataset_info(dataset)->S, batch = MAX2(train->batch_size, 1u),
                    batches = clrnn_batch_count(S, batch, train->drop_last);
+    const bool alike = !train->shuffle || !clrnn_dataset_info(dataset)->has_lengths; // all epochs have as many steps
+    const uint64_t counted = alike ? MIN2(epochs, 1) : epochs;
     uint32_t *order;
-    enum clrnn_status st;
+    enum clrnn_status st = CLRNN_OK;
 
-    *steps = batches;
+    *steps = epochs * batches;
     if (!train->bptt)
         return CLRNN_OK;
     order = malloc(S * sizeof(*order));
     if (!order)
         return clrnn_error_memory(log, S * sizeof(*order), "the order of samples");
     *steps = 0;
-    st = clrnn_feed_order(log, dataset, &params, 0, order);
-    for (uint32_t b = 0, first = 0; b < batches; b++, first += batch)
-        *steps += clrnn_feed_pieces(dataset, train->bptt, order + first, MIN2(batch, S - first));
+    for (uint64_t epoch = 0; st == CLRNN_OK && epoch < counted; epoch++) {
+        st = clrnn_feed_order(log, dataset, &params, epoch, order);
+        for (uint32_t b = 0, first = 0; st == CLRNN_OK && b < batches; b++, first += batch)
+            *steps += clrnn_feed_pieces(dataset, train->bptt, order + first, MIN2(batch, S - first));
+    }
+    if (alike)
+        *steps *= epochs;
     free(order);
     return st;
 }

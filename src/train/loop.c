@@ -128,6 +128,13 @@ static enum clrnn_status read_records(struct clrnn_loop *l)
 
 // ---------------------------------------------------------------- training
 
+static enum clrnn_status step_schedule(struct clrnn_loop *l)
+{
+    if (clrnn_model_step_schedule(l->model, l->last_loss))
+        return CLRNN_OK;
+    return clrnn_error(l->log, CLRNN_ERR_CONFIG, "one_cycle_lr has ended, but the run goes on: set larger total_steps");
+}
+
 static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
 {
     const struct clrnn_scheduler_config *scheduler = &l->config->train.scheduler;
@@ -145,7 +152,7 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
         TRY(read_records(l)); // the scheduler needs this batch's loss
     // if no label of the batch counts, there is no loss for reduce_lr_on_plateau: do not step the scheduler
     if (scheduler->per_batch && (scheduler->kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU || l->last_weight != 0.0))
-        clrnn_model_step_schedule(l->model, l->last_loss);
+        TRY(step_schedule(l));
     return q->count >= q->limit ? read_records(l) : CLRNN_OK;
 }
 

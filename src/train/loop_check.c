@@ -45,22 +45,21 @@ static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const stru
 static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 {
     const struct clrnn_train_config *train = &l->config->train;
+    const bool per_batch = train->scheduler.per_batch;
     const uint64_t batches = clrnn_feed_steps(l->train->feed);
-    const uint64_t left = train->epochs > l->state.epoch ? train->epochs - l->state.epoch : 0;
-    const uint64_t steps =
-        train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
     struct clrnn_schedule schedule = l->model->schedule;
+    const uint64_t run_steps = schedule.run_steps ? schedule.run_steps : train->epochs * batches;
+    const uint64_t all = per_batch ? run_steps : train->epochs, done = per_batch ? l->done : l->state.epoch;
 
     if (train->scheduler.kind != CLRNN_SCHEDULER_ONE_CYCLE_LR)
         return CLRNN_OK;
-    for (uint64_t i = 0; i < steps; i++)
+    for (uint64_t i = done; i < all; i++)
         if (!clrnn_schedule_step(&schedule, train, batches, 0.0))
-            return clrnn_error(
-                l->log, CLRNN_ERR_CONFIG,
-                "one_cycle_lr ends after %llu of the %llu scheduler steps that %u epochs of %llu batches "
-                "make (interval: %s): set total_steps, or leave it out",
-                (unsigned long long)i, (unsigned long long)steps, train->epochs, (unsigned long long)batches,
-                train->scheduler.per_batch ? "batch" : "epoch");
+            return clrnn_error(l->log, CLRNN_ERR_CONFIG,
+                               "one_cycle_lr ends after %llu of the %llu scheduler steps that %u epochs make "
+                               "(interval: %s): set total_steps, or leave it out",
+                               (unsigned long long)i, (unsigned long long)all, train->epochs,
+                               per_batch ? "batch" : "epoch");
     return CLRNN_OK;
 }
 

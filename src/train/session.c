@@ -27,7 +27,7 @@ static enum clrnn_status open_sets(const struct clrnn_log *log, const struct clr
     TRY(clrnn_dataset_open_named(log, config, check, true, &data->train, &data->valid));
     S = clrnn_dataset_info(data->train)->S;
     data->batch = MIN2(MAX2(train->batch_size, 1u), S);
-    TRY(clrnn_feed_count_steps(log, config, data->train, &data->batches));
+    TRY(clrnn_feed_count_steps(log, config, data->train, 1, &data->batches));
     if (train->stateful && !train->drop_last && S > data->batch && S % data->batch)
         return clrnn_error(log, CLRNN_ERR_CONFIG,
                            "train.stateful needs batches of the same N: %u samples are no multiple of "
@@ -160,6 +160,18 @@ enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct 
     return st;
 }
 
+enum clrnn_status clrnn_session_count_run(struct clrnn_model *model, const struct clrnn_dataset *train)
+{
+    const struct clrnn_train_config *config = &model->config->train;
+    uint64_t steps;
+
+    if (config->scheduler.kind != CLRNN_SCHEDULER_ONE_CYCLE_LR || !config->scheduler.per_batch || !config->bptt)
+        return CLRNN_OK;
+    TRY(clrnn_feed_count_steps(model->log, model->config, train, config->epochs, &steps));
+    clrnn_schedule_set_run(&model->schedule, config, steps);
+    return CLRNN_OK;
+}
+
 static enum clrnn_status open(struct clrnn_session *s, const struct clrnn_session_params *p)
 {
     struct clrnn_feed_params feed = p->feed;
@@ -183,7 +195,7 @@ static enum clrnn_status open(struct clrnn_session *s, const struct clrnn_sessio
     s->batches = p->data ? p->data->batches : clrnn_feed_steps(s->feed);
     if (s->owns_model)
         clrnn_model_start_schedule(s->model, s->batches);
-    return CLRNN_OK;
+    return s->owns_model && p->data ? clrnn_session_count_run(s->model, p->data->train) : CLRNN_OK;
 }
 
 enum clrnn_status clrnn_session_open(struct clrnn_device *device, const struct clrnn_session_params *params,

@@ -40,6 +40,11 @@ enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct 
                                       const struct clrnn_dataset *set, const char *init, bool partial,
                                       struct clrnn_data_sets *data, struct clrnn_model **model);
 
+/** Tells the model's schedule how many training steps the run has, if one_cycle_lr steps per batch and train.bptt gives
+ * epochs that differ in steps. Call it after clrnn_model_start_schedule or clrnn_checkpoint_read. Errors:
+ * CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_session_count_run(struct clrnn_model *model, const struct clrnn_dataset *train);
+
 struct clrnn_session_params {
     const struct clrnn_config *config; // creates a model for this session (clrnn_session_model)
     struct clrnn_model *model;         // or an existing model, which must outlive the session

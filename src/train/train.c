@@ -187,6 +187,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     TRY(make_model(l, config));
     TRY(open_sessions(l, config, NULL));
     clrnn_model_start_schedule(l->model, clrnn_feed_steps(l->train->feed));
+    TRY(clrnn_session_count_run(l->model, l->data.train));
     return clrnn_loop_check(l);
 }
 
@@ -213,6 +214,7 @@ static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config
 {
     TRY(resume_model(l, config, path));
     TRY(open_sessions(l, config, path));
+    TRY(clrnn_session_count_run(l->model, l->data.train));
     return clrnn_loop_check(l);
 }
 

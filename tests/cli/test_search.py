@@ -214,7 +214,7 @@ def lists(c):
 
 
 def narrow(c):
-    """Values of a narrow range differ, each in a part of its own, and both ends are held against the config as they are."""
+    """Values of a narrow range differ, each in a part of its own, and both ends are held against the config."""
     key, trials = "train.optimizer.rmsprop.alpha", 5
     optimizer = ("--set", "train.optimizer={rmsprop: {lr: 0.01}}", "--budget", "1", "--trials", str(trials))
     for low, high, log in ((0.9999, 0.99999, ""), (0.5, 0.50000001, ""), (0.12345, 0.1235, ":log"), (0, 1e-7, "")):

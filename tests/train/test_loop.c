@@ -154,6 +154,33 @@ static void test_undefined_monitor(struct scratch *s)
     assert_int_not_equal(access(scratch_path(s, "many"), F_OK), 0); // no folder must remain
 }
 
+// With train.bptt, lengths and shuffle epochs differ in steps. one_cycle_lr counts them all: the last step of the run
+// has the last learning rate of the cycle.
+static void test_cycle_of_pieces(struct scratch *s)
+{
+    char text[1024];
+
+    scratch_problem(s, "a", S, 5, 3, 3, true, 1);
+    for (int seed = 1; seed <= 4; seed++) {
+        struct clrnn_train_result result;
+        json_t *line;
+
+        snprintf(
+            text, sizeof(text),
+            "model: {layers: [{rnn: {hidden_size: 3}}, {linear: {out_features: 3}}]}\n"
+            "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, epochs: 5, batch_size: 2, seed: %d, bptt: 2, "
+            "shuffle: true, log_every: 1, scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}}\n"
+            "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}}\n",
+            seed);
+        assert_int_equal(runs_train(s, text, "run", false, NULL, &result), CLRNN_OK);
+        line = runs_metrics_line(s, "run", "loss", (size_t)result.steps - 1);
+        if (fabs(runs_number(line, "lr") - 0.1 / 25 / 1e4) > 1e-12)
+            fail_msg("seed %d: the last of %llu steps has lr %.9g", seed, (unsigned long long)result.steps,
+                     runs_number(line, "lr"));
+        json_decref(line);
+    }
+}
+
 static void test_not_finite(struct scratch *s)
 {
     struct clrnn_train_result result;
@@ -268,10 +295,11 @@ static void test_pictures(struct scratch *s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_folder, "ref"),         SCRATCH_TEST(test_regression, "ref"),
-        SCRATCH_TEST(test_early_stopping, "ref"), SCRATCH_TEST(test_not_finite, "ref"),
-        SCRATCH_TEST(test_refused_runs, "ref"),   SCRATCH_TEST(test_valid_fraction, "ref"),
-        SCRATCH_TEST(test_pictures, "ref"),       SCRATCH_TEST(test_undefined_monitor, "ref"),
+        SCRATCH_TEST(test_folder, "ref"),          SCRATCH_TEST(test_regression, "ref"),
+        SCRATCH_TEST(test_early_stopping, "ref"),  SCRATCH_TEST(test_not_finite, "ref"),
+        SCRATCH_TEST(test_refused_runs, "ref"),    SCRATCH_TEST(test_valid_fraction, "ref"),
+        SCRATCH_TEST(test_pictures, "ref"),        SCRATCH_TEST(test_undefined_monitor, "ref"),
+        SCRATCH_TEST(test_cycle_of_pieces, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
