@@ -83,7 +83,7 @@ struct clrnn_grow_params {
 struct clrnn_grow_result {
     size_t count;
     struct clrnn_grow_stage *stage;
-    int first_broken; // index of the first stage that breaks learning; 0: no stage learns; -1: the config learns
+    int first_broken; // index of the first stage that breaks learning; 0: no single one does; -1: the config learns
     char *cause;      // one sentence on why this stage breaks learning; NULL: the config learns
 };
 

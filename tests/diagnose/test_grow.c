@@ -261,6 +261,35 @@ static void broken(struct scratch *s)
     clrnn_grow_finish(&r);
 }
 
+// A batchnorm whose running statistics hardly change, on data that a linear model cannot learn: no stage before is
+// better than a constant answer, and the config itself is far worse. grow must not say that nothing breaks.
+static void worse_than_constant(struct scratch *s)
+{
+    const struct clrnn_random random = {5, RANDOM_PROBE, 0, 0};
+    struct seen seen;
+    struct clrnn_grow_result r;
+    float x[96 * 2];
+    int64_t y[96];
+
+    for (size_t n = 0; n < ARRAY_SIZE(y); n++) {
+        for (size_t c = 0; c < 2; c++)
+            x[2 * n + c] = 10 + 3 * (float)clrnn_random_normal(&random, 2 * n + c);
+        y[n] = (x[2 * n] > 10) != (x[2 * n + 1] > 10);
+    }
+    for (int part = 0; part < 2; part++) {
+        scratch_f32(s, part ? "X_train.npy" : "X_valid.npy", x, 96, 2, 0);
+        scratch_i64(s, part ? "y_train.npy" : "y_valid.npy", y, 96, 0);
+    }
+    r = grow(s,
+             "{linear: {out_features: 16}}, {batchnorm: {momentum: 1.0e-5}}, relu, {pool: {over: last}}, "
+             "{linear: {out_features: 2}}",
+             "loss: cross_entropy, optimizer: {adam: {lr: 0.01}}", &seen);
+    assert_true(r.first_broken >= 0);
+    assert_non_null(r.cause);
+    assert_false(r.stage[r.count - 1].learns);
+    clrnn_grow_finish(&r);
+}
+
 // A batchnorm over one sample cannot be run in train mode. clrnn_grow must report this as the result of the stage and
 // return no error.
 static void cannot_run(struct scratch *s)
@@ -363,7 +392,7 @@ static void judged_by_heart(void **state)
 // smaller lr, a larger part with a larger lr. Skill must not be judged if the weights hardly change.
 static void judged_by_training(void **state)
 {
-    struct clrnn_stage_outcome o = well;
+    struct clrnn_stage_outcome o = well, poor;
 
     (void)state;
     o.skill = 0.3;
@@ -380,6 +409,20 @@ static void judged_by_training(void **state)
     o = well;
     o.loss_ratio = 1.5; // worse than a constant answer, while the stage before was far better
     assert_false(learns(o, &well, CLRNN_PART_NORM));
+    poor = well;
+    poor.skill = 0;
+    poor.loss_ratio = 1.2; // no better than a constant answer: skill cannot be lost
+    o = poor;
+    o.loss_ratio = 3;
+    assert_true(learns(o, &poor, CLRNN_PART_NORM));
+    o.loss_ratio = 4;
+    assert_false(learns(o, &poor, CLRNN_PART_NORM));
+    assert_true(learns(o, NULL, CLRNN_PART_NORM));
+    o.travel = 0.1; // slow, from a bad start
+    o.loss_rise = 0.8;
+    assert_true(learns(o, &poor, CLRNN_PART_OPTIMIZER));
+    o.loss_rise = 2;
+    assert_false(learns(o, &poor, CLRNN_PART_OPTIMIZER));
     o = well;
     o.finite = false;
     assert_false(learns(o, NULL, CLRNN_PART_NORM));
@@ -389,12 +432,45 @@ static void judged_by_training(void **state)
     assert_true(learns(o, &well, CLRNN_PART_NORM));
 }
 
+// If no part was found to break learning, but training makes the config worse than a constant answer and than it was,
+// the config does not learn.
+static void judged_as_a_whole(void **state)
+{
+    for (int worse = 0; worse < 2; worse++) {
+        struct clrnn_grow_stage stages[2] = {{.learns = true, .train_accuracy = NAN},
+                                             {.learns = true, .train_accuracy = NAN}};
+        struct clrnn_stage_outcome outcomes[] = {well, well};
+        struct clrnn_grow_result r = {.count = 2, .stage = stages};
+        struct clrnn_grow c = {.result = &r, .outcome = outcomes, .ladder = {.recurrent = -1}};
+
+        (void)state;
+        outcomes[0].far = outcomes[1].ran = outcomes[1].by_heart = outcomes[1].by_training = true;
+        if (worse) {
+            outcomes[1].skill = -1;
+            outcomes[1].loss_ratio = outcomes[1].loss_rise = 2;
+        }
+        assert_int_equal(clrnn_grow_find_cause(&c), CLRNN_OK);
+        assert_int_equal(r.first_broken, worse ? 0 : -1);
+        assert_true(worse ? strstr(r.cause, "No single part breaks learning") != NULL : !r.cause);
+        assert_int_equal(stages[1].learns, !worse);
+        free(r.cause);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(judged_by_heart), cmocka_unit_test(judged_by_training), SCRATCH_TEST(ladders, ""),
-        SCRATCH_TEST(base_training, ""),   SCRATCH_TEST(healthy, NULL),          SCRATCH_TEST(broken, NULL),
-        SCRATCH_TEST(cannot_run, NULL),    SCRATCH_TEST(nothing_learns, NULL),   SCRATCH_TEST(stops, NULL),
+        cmocka_unit_test(judged_by_heart),
+        cmocka_unit_test(judged_by_training),
+        SCRATCH_TEST(ladders, ""),
+        SCRATCH_TEST(base_training, ""),
+        SCRATCH_TEST(healthy, NULL),
+        SCRATCH_TEST(broken, NULL),
+        SCRATCH_TEST(cannot_run, NULL),
+        SCRATCH_TEST(nothing_learns, NULL),
+        SCRATCH_TEST(stops, NULL),
+        cmocka_unit_test(judged_as_a_whole),
+        SCRATCH_TEST(worse_than_constant, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

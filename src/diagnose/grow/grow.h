@@ -100,7 +100,8 @@ struct clrnn_stage_outcome {
     bool far;                            // the loss on that batch fell far, and not only somewhat
     double skill,                        // skill on the training set (0: as the constant answer, 1: perfect)
         skill_error;                     // standard error of `skill`
-    double loss_ratio;                   // loss on the training set, divided by the constant answer's loss
+    double loss_ratio,                   // loss on the training set, divided by the constant answer's loss
+        loss_rise;                       // the same loss, divided by that of the first batch before training
     double travel;                       // sum of lr over the steps of the short training
     enum clrnn_optimizer_kind optimizer;
     bool finite;
@@ -119,7 +120,9 @@ struct clrnn_grow {
         *look_valid;             // validation samples on which stages are evaluated; NULL: no validation set
     uint64_t *counts;            // [classes] samples of each class in look_train; classes is 2 or more
     uint32_t classes;
-    double ctc;      // loss of the best constant answer of ctc, else NaN
+    // loss of the best constant answer, if class counts or the variance do not give it: ctc, and regression other than
+    // mse; else NaN
+    double constant_loss;
     double constant; // accuracy of the best constant answer on look_train; regression: 0
     struct clrnn_grow_result *result;
     struct clrnn_stage_outcome *outcome; // of each stage

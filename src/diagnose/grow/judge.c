@@ -33,6 +33,10 @@
 // loss of that earlier stage is below LOSS_BELOW times that of the constant answer.
 #define LOSS_BELOW 0.7
 #define LOSS_ABOVE 1.1
+// That earlier stage may itself not be below LOSS_BELOW. A part also breaks the short training if the loss is above
+// LOSS_TIMES times that of the constant answer and of the earlier stage, unless it is only slow: with a smaller sum of
+// lr than the earlier stage, the loss must be higher than before the training.
+#define LOSS_TIMES 3.0
 
 // ---------------------------------------------------------------- judging
 
@@ -76,6 +80,9 @@ static void judge_by_training(const struct clrnn_grow *c, struct clrnn_stage_out
     if (moved && !keeps_skill(c, o, below))
         o->by_training = false;
     if (below->loss_ratio < LOSS_BELOW && o->loss_ratio > LOSS_ABOVE)
+        o->by_training = false;
+    if (o->loss_ratio > LOSS_TIMES * fmax(below->loss_ratio, 1) && o->skill < SKILL_BELOW &&
+        (o->loss_rise > 1 || o->travel > 0.99 * below->travel))
         o->by_training = false;
 }
 
@@ -180,19 +187,38 @@ static bool any_learns(const struct clrnn_grow *c)
     return false;
 }
 
+// Whether the short training left a stage worse than the constant answer, and worse than it was before.
+static bool gets_worse(const struct clrnn_stage_outcome *o)
+{
+    return o->ran && o->loss_ratio > LOSS_ABOVE && o->loss_rise > LOSS_ABOVE && o->skill < SKILL_BELOW;
+}
+
+static char *cause_of_whole(const struct clrnn_grow *c)
+{
+    char *text = clrnn_format("No single part breaks learning, but the config does not learn: ");
+
+    text = append(text, reason(c, c->result->count - 1));
+    return append(text, clrnn_format(", worse than a constant answer and than before the training."));
+}
+
 enum clrnn_status clrnn_grow_find_cause(struct clrnn_grow *c)
 {
     struct clrnn_grow_result *g = c->result;
-    const size_t base = c->ladder.recurrent >= 0 ? 1 : 0;
+    const size_t base = c->ladder.recurrent >= 0 ? 1 : 0, last = g->count - 1;
 
     g->first_broken = -1;
-    if (g->stage[g->count - 1].learns && any_learns(c))
+    if (gets_worse(&c->outcome[last]))
+        g->stage[last].learns = c->outcome[last].by_training = false;
+    if (g->stage[last].learns && any_learns(c))
         return CLRNN_OK; // the config itself learns, even if an earlier stage was judged not to learn
     for (size_t i = base + 1; i < g->count && g->first_broken < 0; i++)
         if (g->stage[i].breaks)
             g->first_broken = (int)i;
     if (g->first_broken >= 0) {
         g->cause = cause_of_part(c, (size_t)g->first_broken);
+    } else if (g->stage[base].learns && c->outcome[last].by_heart && gets_worse(&c->outcome[last])) {
+        g->first_broken = 0;
+        g->cause = cause_of_whole(c);
     } else {
         g->first_broken = any_learns(c) ? (int)base : 0;
         g->cause = cause_of_base(c, (size_t)g->first_broken);
