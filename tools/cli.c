@@ -363,14 +363,19 @@ enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t c
 
 enum clrnn_status cli_check_input(const struct cli *cli, const char *out, const char *folder, const char *name)
 {
-    char *path = name ? clrnn_path_join(folder, name) : NULL;
+    char *path;
     glob_t files;
-    enum clrnn_status st = CLRNN_OK;
+    enum clrnn_status st;
 
-    if (path && !glob(path, GLOB_NOCHECK, NULL, &files)) {
-        st = cli_check_out(cli, out, files.gl_pathc, (const char *const *)files.gl_pathv);
-        globfree(&files);
+    if (!name)
+        return CLRNN_OK;
+    path = clrnn_path_join(folder, name);
+    if (!path || glob(path, GLOB_NOCHECK, NULL, &files)) {
+        free(path);
+        return clrnn_error_memory(&cli->log, strlen(name), "a path");
     }
+    st = cli_check_out(cli, out, files.gl_pathc, (const char *const *)files.gl_pathv);
+    globfree(&files);
     free(path);
     return st;
 }
