@@ -246,15 +246,17 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
 
 // Returns the size of a rise between two windows that chance alone seldom exceeds: 0 if the windows are epochs, since
 // each of them has all rows. Tenths of the run have different rows, and the mean of a few steps scatters.
-static double rise_by_chance(const struct clrnn_trace *c)
+static double rise_by_chance(struct clrnn_doctor *d, const struct clrnn_trace *c)
 {
     double *change, scatter;
 
     if (c->by_epoch)
         return 0;
     change = malloc(MAX2(c->steps, 1u) * sizeof(*change));
-    if (!change)
+    if (!change) {
+        d->status = clrnn_error_memory(d->log, c->steps * sizeof(*change), "a short training");
         return INFINITY;
+    }
     for (uint32_t i = 1; i < c->steps; i++)
         change[i - 1] = fabs(c->loss[i] - c->loss[i - 1]);
     // The standard deviation of a step's loss. The median |change| of normal values is 0.954 of it; the median is not
@@ -273,7 +275,7 @@ static void judge_oscillation(struct clrnn_examination *v, const struct clrnn_tr
 
     if (!c->finite || c->window_count < 4 || !(v->chance > 0))
         return;
-    chance = rise_by_chance(c);
+    chance = rise_by_chance(d, c);
     // A ctc loss starts far above that of the best constant answer and falls unevenly, so its rises are compared with
     // its start.
     scale = d->config->train.loss.kind == CLRNN_LOSS_CTC ? fmax(v->chance, c->window[0]) : v->chance;
