@@ -128,6 +128,20 @@ static enum clrnn_status read_records(struct clrnn_loop *l)
 
 // ---------------------------------------------------------------- training
 
+// Notes for the profile what the step has run: a plan or, with train.shards, one for each shard and one of the update.
+static enum clrnn_status note_plans(struct clrnn_loop *l)
+{
+    struct clrnn_plan *plan = l->train->plan;
+
+    if (!l->profile.on)
+        return CLRNN_OK;
+    if (!l->train->shards)
+        return clrnn_profile_add(&l->profile, plan);
+    for (uint32_t i = 0; clrnn_shards_plan(l->train->shards, i, &plan); i++)
+        TRY(clrnn_profile_add(&l->profile, plan));
+    return CLRNN_OK;
+}
+
 static enum clrnn_status step_schedule(struct clrnn_loop *l)
 {
     if (clrnn_model_step_schedule(l->model, l->last_loss))
@@ -147,7 +161,7 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
         l->largest_batch = l->train->samples;
         l->chained = clrnn_replay_chained(l->train->plan->replay);
     }
-    clrnn_profile_add(&l->profile, l->train->plan);
+    TRY(note_plans(l));
     if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(read_records(l)); // the scheduler needs this batch's loss
     // if no label of the batch counts, there is no loss for reduce_lr_on_plateau: do not step the scheduler

@@ -394,6 +394,14 @@ static enum clrnn_status step(struct clrnn_shards *s, uint32_t samples, uint32_t
     return update(s, slot);
 }
 
+bool clrnn_shards_plan(const struct clrnn_shards *s, uint32_t i, struct clrnn_plan **plan)
+{
+    const uint32_t own = s->end - s->begin;
+
+    *plan = i < own ? s->plan[i] : s->update;
+    return i <= own;
+}
+
 struct clrnn_plan_cost clrnn_shards_cost(const struct clrnn_shards *s)
 {
     const uint32_t own = s->end - s->begin;

@@ -31,6 +31,10 @@ enum clrnn_status clrnn_shards_start(struct clrnn_shards *shards, uint64_t epoch
 enum clrnn_status clrnn_shards_step(struct clrnn_shards *shards, uint32_t samples, uint32_t slot,
                                     struct clrnn_plan **plan);
 
+/** Sets *plan to plan `i` of the last step on this worker: one for each of its shards, NULL if the shard has no
+ * samples, and after these the plan of the update. Returns false if there is no plan `i`. */
+bool clrnn_shards_plan(const struct clrnn_shards *shards, uint32_t i, struct clrnn_plan **plan);
+
 /** Returns the cost of the last step over all workers, assuming that the shards of other workers are like the shards of
  * this worker. */
 struct clrnn_plan_cost clrnn_shards_cost(const struct clrnn_shards *shards);

@@ -416,6 +416,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
 done:
     free(l.pace);
     clrnn_watch_finish(&l.watch);
+    clrnn_profile_finish(&l.profile);
     clrnn_tfevents_close(&l.events);
     clrnn_run_folder_finish(&l.folder);
     for (size_t i = 0; l.follower && i < params->further_count; i++) {

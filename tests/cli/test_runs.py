@@ -322,6 +322,11 @@ def plans(c):
     assert plan["launches"] > 0 and {op["op"] for op in plan["ops"]} >= {"rnn_fwd", "rnn_bwd", "loss", "optim"}
     _, err = c.run("train", "config.yaml", "--out", "run", "--profile", "--set", "train.epochs=1")
     assert "rnn" in err and "optim" in err
+    write_long(c, 200, 40)  # 50 steps of 2 shards, in more plans than are kept: every launch is counted
+    many = ("--set", "train={shards: 2, epochs: 4, batch_size: 4}", "--set",
+            "data.train={x: X_long.npy, y: y_long.npy, lengths: l_long.npy}")
+    _, err = c.run("train", "config.yaml", "--out", "run", "--profile", "--no-plot", *many)
+    assert f"    {'feed':40} {400:10}" in err and f"    {'optim':40} {200:10}" in err, err
 
 
 def curve(c, run):
@@ -489,7 +494,6 @@ def terminal_words(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([run_folder, checkpoints, same_twice, broken_as_asked, interrupted, interrupted_early,
-                           killed_and_resumed,
-                           *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
-                           plans, normalized_targets, series_split, balanced_weights, batches_without_labels,
-                           vector_targets, synthetic_data, terminal_words, no_best_epoch]))
+                           killed_and_resumed, *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses,
+                           predictions, plans, normalized_targets, series_split, balanced_weights, no_best_epoch,
+                           batches_without_labels, vector_targets, synthetic_data, terminal_words]))

@@ -283,3 +283,11 @@ enum clrnn_status clrnn_launches_profile(struct clrnn_launches *launches)
 {
     return launches->timing_count ? read_times(launches) : CLRNN_OK;
 }
+
+void clrnn_launches_forget(struct clrnn_launches *launches)
+{
+    for (size_t i = 0; i < launches->count; i++) {
+        launches->launch[i].info.seconds = 0.0;
+        launches->launch[i].info.runs = 0;
+    }
+}

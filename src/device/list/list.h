@@ -141,6 +141,8 @@ struct clrnn_launch_info {
 size_t clrnn_launches_count(const struct clrnn_launches *launches);
 /** Adds the event times of past runs to `seconds` of each launch. Waits for the queue if there are such events. */
 enum clrnn_status clrnn_launches_profile(struct clrnn_launches *launches);
+/** Sets `seconds` and `runs` of each launch to 0. */
+void clrnn_launches_forget(struct clrnn_launches *launches);
 const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches *launches, size_t index);
 
 #endif
