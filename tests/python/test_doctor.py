@@ -82,6 +82,19 @@ def converts(folder):
     assert sorted(p.name for p in (folder / "out").iterdir()) == ["X.npy", "config.yaml", "init.safetensors", "y.npy"]
     text = (folder / "out/config.yaml").read_text()
     assert "lstm: {name: rnn, hidden_size: 16}" in text and "pool: {over: mean}" in text, text
+    _, again, _ = doctor(SCRIPTS / "shuffled_arrays.py", "--to-config", str(folder / "out"), folder=folder)
+    assert again["converted"], again
+
+
+def keeps_files_of_others(folder):
+    """A conversion replaces only files that a conversion has written."""
+    for name in ("X.npy", "config.yaml"):
+        at = folder / f"has {name}"
+        at.mkdir()
+        (at / name).write_text("the user's\n")
+        _, result, _ = doctor(SCRIPTS / "shuffled_arrays.py", "--to-config", str(at), folder=folder)
+        assert not result["converted"] and name in result["not_converted"], result
+        assert [p.name for p in at.iterdir()] == [name] and (at / name).read_text() == "the user's\n"
 
 
 def main():
@@ -95,6 +108,8 @@ def main():
         print("ok changes nothing")
         converts(folder)
         print("ok converts")
+        keeps_files_of_others(folder)
+        print("ok keeps files of others")
         shows_no_control_characters(folder)
         print("ok shows no control characters")
 

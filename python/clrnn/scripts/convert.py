@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from .facts import Facts, through
 
 _LOSSES = {"cross_entropy": "cross_entropy", "nll_loss": "nll", "binary_cross_entropy_with_logits": "bce_with_logits",
            "mse_loss": "mse", "l1_loss": "l1", "smooth_l1_loss": "smooth_l1", "huber_loss": "huber"}
+_FILES = ("X.npy", "y.npy", "lengths.npy", "init.safetensors", "config.yaml")
+_MARK = "# {} as a config"              # the first line of a config that a conversion wrote
 
 
 # ---------------------------------------------------------------- data
@@ -255,19 +259,37 @@ def made_of(f: Facts) -> tuple:
     return lines, wanted, data, comment
 
 
+def _own(folder: str) -> bool:
+    """Whether the folder has none of the files that a conversion writes, or has those of an earlier conversion."""
+    if not any(os.path.lexists(os.path.join(folder, name)) for name in _FILES):
+        return True
+    try:
+        with open(os.path.join(folder, "config.yaml"), encoding="utf-8", errors="replace") as text:
+            return re.fullmatch(_MARK.format(".*"), text.readline().rstrip("\n")) is not None
+    except FileNotFoundError:
+        return False
+
+
 def _write(f: Facts, folder: str) -> None:
     lines, wanted, data, comment = made_of(f)
     files = {"x": "X.npy", "y": "y.npy", **({"lengths": "lengths.npy"} if "lengths" in data else {})}
-    lines = [f"# {os.path.basename(f.source.path)} as a config", *lines, "data:", f"  train: {_map(files)}"]
-    text = comment + "\n".join(lines) + "\n"
+    lines += ["data:", f"  train: {_map(files)}"]
+    text = _MARK.format(os.path.basename(f.source.path)) + "\n" + comment + "\n".join(lines) + "\n"
     accepted(text)
+    if not _own(folder):
+        there = [name for name in _FILES if os.path.lexists(os.path.join(folder, name))]
+        raise Refused(f"{folder} has a {there[0]} that no conversion wrote: give another folder")
     os.makedirs(folder, exist_ok=True)
-    safetensors(os.path.join(folder, "init.safetensors"), wanted)
-    for name in ("X", "y", "lengths"):
-        if name in data:
-            np.save(os.path.join(folder, f"{name}.npy"), data[name].cpu().numpy())
-    with open(os.path.join(folder, "config.yaml"), "w", encoding="utf-8") as out:
-        out.write(text)
+    with tempfile.TemporaryDirectory(prefix=".clrnn-", dir=folder) as made:
+        safetensors(os.path.join(made, "init.safetensors"), wanted)
+        for name in ("X", "y", "lengths"):
+            if name in data:
+                np.save(os.path.join(made, f"{name}.npy"), data[name].cpu().numpy())
+        with open(os.path.join(made, "config.yaml"), "w", encoding="utf-8") as out:
+            out.write(text)
+        for name in _FILES:
+            if os.path.exists(os.path.join(made, name)):
+                os.replace(os.path.join(made, name), os.path.join(folder, name))
 
 
 def _outputs(f: Facts, model: Chain, call: Any) -> None:
