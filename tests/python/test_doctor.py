@@ -64,6 +64,80 @@ def changes_nothing(folder):
     assert not list(folder.iterdir())
 
 
+def writes_in_an_overlay(folder):
+    """Whatever way files are changed, the script sees it and the folder stays as it was."""
+    sys.path.insert(0, str(ROOT / "python"))
+    from clrnn.scripts.overlay import Overlay
+    at = folder / "overlay"
+    for name in ("kept", "old/below", "linked"):
+        (at / name).parent.mkdir(parents=True, exist_ok=True)
+        (at / name).write_text(f"{name} here")
+    (at / "link").symlink_to("linked")
+    before, here = [(p, p.lstat()) for p in sorted(at.rglob("*"))], os.getcwd()
+    os.chdir(at)
+    try:
+        with Overlay() as overlay:
+            overlay.patch_libraries()
+            changes_files()
+    finally:
+        os.chdir(here)
+    now = [(p, p.lstat()) for p in sorted(at.rglob("*"))]
+    assert [p for p, _ in now] == [p for p, _ in before], now
+    for (p, old), (_, new) in zip(before, now):
+        assert (old.st_mtime_ns, old.st_size, old.st_mode) == (new.st_mtime_ns, new.st_size, new.st_mode), p
+    shutil.rmtree(at)
+
+
+def changes_files():
+    """What writes_in_an_overlay runs in a folder with kept, linked, link and old/below."""
+    os.truncate("kept", 4)
+    assert pathlib.Path("kept").read_text() == "kept" and os.path.getsize("kept") == 4
+    for flags in (os.O_WRONLY | os.O_TRUNC, os.O_WRONLY | os.O_CREAT | os.O_APPEND):
+        os.close(os.open("link", flags))
+    os.utime("linked", (0, 0))
+    os.chmod("old", 0o700)
+    pathlib.Path("touched").touch()
+    assert os.path.getmtime("linked") == 0 and pathlib.Path("touched").exists()
+    os.makedirs("cache/a")
+    torch.save([1], "cache/a.pt")
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), "cache/jit.pt")
+    assert torch.load("cache/a.pt") == [1] and torch.jit.load("cache/jit.pt") is not None
+    assert sorted(os.listdir("cache")) == ["a", "a.pt", "jit.pt"] == sorted(e.name for e in os.scandir("cache"))
+    assert sorted(map(str, pathlib.Path().glob("cache/*.pt"))) == ["cache/a.pt", "cache/jit.pt"]
+    shutil.copy("kept", "old/copy")
+    assert sorted(os.listdir("old")) == ["below", "copy"] and next(os.walk("old"))[2].sort() is None
+    os.remove("old/below")
+    assert os.listdir(b"old") == [b"copy"] and not os.path.exists("old/below")
+    os.rename("old", "moved")
+    assert os.listdir("moved") == ["copy"] and not os.path.lexists("old")
+    os.makedirs("old")
+    assert os.listdir("old") == []
+    shutil.rmtree("moved")
+    os.makedirs("moved", exist_ok=True)
+    os.rmdir("moved")
+    os.symlink("kept", "latest")
+    pathlib.Path("latest").write_text("through the link")
+    assert pathlib.Path("kept").read_text() == "through the link"
+    for fails, error in ((lambda: os.mkdir("cache"), FileExistsError), (lambda: os.rmdir("cache"), OSError),
+                         (lambda: shutil.rmtree("moved"), FileNotFoundError), (lambda: os.listdir("moved"), OSError),
+                         (lambda: os.remove("old/below"), FileNotFoundError)):
+        try:
+            fails()
+        except error:
+            continue
+        raise AssertionError("not refused")
+    with tempfile.TemporaryDirectory() as name:
+        pathlib.Path(name, "a").write_text("a")
+        assert os.listdir(name) == ["a"]
+    assert not os.path.exists(name)
+    try:
+        from safetensors.torch import load_file, save_file
+    except ImportError:
+        return
+    save_file({"a": torch.ones(2)}, "cache/a.safetensors")
+    assert load_file("cache/a.safetensors")["a"].sum() == 2
+
+
 def shows_no_control_characters(folder):
     name = os.fsencode(folder) + b"/nl\nerror forged \x1b[2J \xc2\x9b2J \xff.py"
     missing = subprocess.run([sys.executable, "-m", "clrnn", "doctor", name], env=ENV, capture_output=True, check=False)
@@ -106,6 +180,8 @@ def main():
             print(f"ok {script.name}", flush=True)
         changes_nothing(folder)
         print("ok changes nothing")
+        writes_in_an_overlay(folder)
+        print("ok writes in an overlay")
         converts(folder)
         print("ok converts")
         keeps_files_of_others(folder)

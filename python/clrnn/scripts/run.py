@@ -122,7 +122,7 @@ def examine(script: str, argv: Optional[list] = None, steps: Optional[int] = Non
     source = Source(script)
     rec = Recorder(source, steps, seconds)
     with Overlay() as overlay, warnings.catch_warnings():
-        overlay.patch_torch(torch)
+        overlay.patch_libraries()
         error = _execute(source, argv or [], rec)
     facts = Facts(rec)
     if error is not None:
