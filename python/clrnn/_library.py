@@ -128,7 +128,7 @@ def library() -> ctypes.CDLL:
             getattr(lib, name).restype = ctypes.c_uint64
         lib.clrnn_model_param.restype = lib.clrnn_layer_param.restype = ctypes.POINTER(Param)
         lib.clrnn_layer_param_count.restype = ctypes.c_uint64
-        lib.clrnn_model_outputs.restype = ctypes.c_uint32
+        lib.clrnn_model_outputs.restype = lib.clrnn_model_output_steps.restype = ctypes.c_uint32
         lib.clrnn_model_per_step.restype = lib.clrnn_device_is_tuned.restype = ctypes.c_bool
         lib.clrnn_device_spec.restype = ctypes.c_char_p
         lib.clrnn_device_list_default.restype = ctypes.c_size_t

@@ -162,7 +162,7 @@ class Model:
         X: (N, T, C), (N, C), tokens (N, T), or a list of N sequences (T_i, C). lengths: (N), valid steps.
         kind: "logits", what the last layer puts out; "probs"; "classes".
         Returns float32 (N, outputs), or per step (N, T, outputs) with zeros in padding; classes int64 (N) or (N, T),
-        -1 in padding; with several labels a class for each. Raises DataError, ArgumentError, DeviceError.
+        -1 in padding; with several labels a class for each. T is what windows over time leave. Raises DataError, ArgumentError, DeviceError.
         """
         kinds = ("logits", "probs", "classes")
         if kind not in kinds:
@@ -170,7 +170,8 @@ class Model:
         data = Set(X, None, lengths)
         shape = [*data.shape[:1]]
         if self.per_step:
-            shape.append(data.shape[1] if len(data.shape) > 2 or self._reads_tokens() else 1)
+            T = data.shape[1] if len(data.shape) > 2 or self._reads_tokens() else 1
+            shape.append(library().clrnn_model_output_steps(self.handle, ctypes.c_uint32(T)))
         labels = self.outputs if "bce_with_logits" in self._loss() else 1
         if kind != "classes" or labels > 1:
             shape.append(self.outputs)

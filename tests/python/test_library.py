@@ -130,6 +130,13 @@ def shapes_of_predictions():
     labels = {"model": {"layers": [{"pool": {"over": "last"}}, {"linear": {"out_features": 3}}]},
               "train": {"epochs": 1, "loss": "bce_with_logits"}}
     flat = RANDOM.normal(size=(30, 6))
+    windows = {"model": {"layers": [{"conv1d": {"out_channels": 4, "kernel_size": 2, "stride": 2}},
+                                    {"gru": {"hidden_size": 3}}, {"linear": {"out_features": 2}}]},
+               "train": {"epochs": 1, "batch_size": 4}}
+    x = RANDOM.normal(size=(8, 9, 2))
+    model = clrnn.train(windows, x, RANDOM.integers(0, 2, (8, 4)), device=DEVICE).model
+    assert model.predict(x).shape == (8, 4, 2) and model.predict(x, kind="classes").shape == (8, 4)
+    refused(clrnn.DataError, "", model.predict, x[:, :1])
     model = clrnn.train(labels, flat, (flat[:, :3] > 0).astype(np.float32), device=DEVICE).model
     assert model.predict(flat).shape == (30, 3) == model.predict(flat, kind="classes").shape
 
