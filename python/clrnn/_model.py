@@ -217,8 +217,9 @@ class Model:
         return made
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Sets parameters and buffers by name. Raises KeyError for names, ValueError for shapes that do not fit."""
-        lib, names = library(), {}
+        """Sets parameters and buffers by name. Raises KeyError for names, ValueError for shapes that do not fit;
+        the model then stays as it was."""
+        lib, names, given = library(), {}, {}
         for i in range(lib.clrnn_model_param_count(self.handle)):
             param = lib.clrnn_model_param(self.handle, ctypes.c_size_t(i)).contents
             names[param.name.decode()] = (i, tuple(param.shape[:param.ndim]))
@@ -228,6 +229,8 @@ class Model:
             values = np.ascontiguousarray(state[name], np.float64)
             if values.shape not in (shape, shape or (1,)):
                 raise ValueError(f"{name} has the shape {values.shape}, expected {shape}")
+            given[i] = values
+        for i, values in given.items():
             self.device.call("clrnn_model_write", self.handle, ctypes.c_size_t(i),
                              ctypes.c_void_p(values.ctypes.data))
 

@@ -114,6 +114,9 @@ def saves_and_loads(folder):
     state["rnn.weight_ih_l0"] = state["rnn.weight_ih_l0"] * 2
     model.load_state_dict(state)
     assert (model.state_dict()["rnn.weight_ih_l0"] == state["rnn.weight_ih_l0"]).all()
+    wrong = {**{name: values + 1 for name, values in state.items()}, list(state)[-1]: np.zeros(7)}
+    refused(ValueError, "has the shape (7,)", model.load_state_dict, wrong)
+    assert all((values == state[name]).all() for name, values in model.state_dict().items())
     for config_text in ((folder / "kept/config.yaml").read_text(), run.model.config):
         assert "x: 'memory:x'" in config_text
     refused(clrnn.DataError, "memory:x", clrnn.train, folder / "kept/config.yaml")
@@ -127,9 +130,6 @@ def shapes_of_predictions():
     model = clrnn.train(steps, tokens, tokens % 3, device=DEVICE).model
     assert model.per_step and model.predict(tokens).shape == (30, 4, 3)
     assert model.predict(tokens, kind="classes").shape == (30, 4)
-    labels = {"model": {"layers": [{"pool": {"over": "last"}}, {"linear": {"out_features": 3}}]},
-              "train": {"epochs": 1, "loss": "bce_with_logits"}}
-    flat = RANDOM.normal(size=(30, 6))
     windows = {"model": {"layers": [{"conv1d": {"out_channels": 4, "kernel_size": 2, "stride": 2}},
                                     {"gru": {"hidden_size": 3}}, {"linear": {"out_features": 2}}]},
                "train": {"epochs": 1, "batch_size": 4}}
@@ -137,6 +137,9 @@ def shapes_of_predictions():
     model = clrnn.train(windows, x, RANDOM.integers(0, 2, (8, 4)), device=DEVICE).model
     assert model.predict(x).shape == (8, 4, 2) and model.predict(x, kind="classes").shape == (8, 4)
     refused(clrnn.DataError, "", model.predict, x[:, :1])
+    labels = {"model": {"layers": [{"pool": {"over": "last"}}, {"linear": {"out_features": 3}}]},
+              "train": {"epochs": 1, "loss": "bce_with_logits"}}
+    flat = RANDOM.normal(size=(30, 6))
     model = clrnn.train(labels, flat, (flat[:, :3] > 0).astype(np.float32), device=DEVICE).model
     assert model.predict(flat).shape == (30, 3) == model.predict(flat, kind="classes").shape
 
