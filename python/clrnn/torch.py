@@ -228,6 +228,8 @@ class _OnDevice:
 
     def _run(self, x: Tensor, lengths: Optional[Tensor], states: List[Optional[Tensor]]) -> Tuple[Tensor, ...]:
         """y, hn and for an lstm cn of x (T, N, C) and states (L*D, N, ...)."""
+        if self._layer.arguments["dropout"] != self.dropout:    # as with torch.nn's, the attribute counts
+            self._layer = _Layer(self.opencl_device, {**self._layer.arguments, "dropout": self.dropout})
         self._layer.make()
         weights = [getattr(self, name) for name in self._layer.names]
         if _autocasts():

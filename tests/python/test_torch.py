@@ -162,6 +162,12 @@ def dropout(device):
     x.grad = None
     y.sum().backward()
     assert torch.equal(x.grad, kept)
+    theirs = nn.GRU(C, 64, num_layers=2)
+    theirs.load_state_dict(mine.state_dict())
+    mine.dropout = 0.0
+    near("dropout set to 0", mine(x)[0], theirs(x)[0].double(), 64)
+    mine.dropout = theirs.dropout = 1.0
+    near("dropout set to 1", mine(x)[0], theirs(x)[0].double(), 64)
 
 
 def other_weights_before_backward(device):
