@@ -24,6 +24,7 @@
 // Ranges of fields (struct clrnn_field): lowest and highest value. COUNTER is for epochs and steps, which the code
 // counts in 32 bits.
 #define COUNTER 0, UINT32_MAX
+#define LONG_COUNTER 0, 0x1p53 // a config may give as many
 #define ANYTHING 0, 0
 
 // clang-format off
@@ -31,7 +32,7 @@
 static const struct clrnn_field schedule_field[] = {
     SCHEDULE(CLRNN_FIELD_F64, lr, ANYTHING), SCHEDULE(CLRNN_FIELD_F64, momentum, ANYTHING),
     SCHEDULE(CLRNN_FIELD_I64, count, COUNTER),        SCHEDULE(CLRNN_FIELD_F64, best, ANYTHING),
-    SCHEDULE(CLRNN_FIELD_I64, bad, COUNTER),          SCHEDULE(CLRNN_FIELD_I64, cooldown_left, COUNTER),
+    SCHEDULE(CLRNN_FIELD_I64, bad, LONG_COUNTER),     SCHEDULE(CLRNN_FIELD_I64, cooldown_left, LONG_COUNTER),
     SCHEDULE(CLRNN_FIELD_F64, initial_lr, ANYTHING),
 };
 

@@ -80,6 +80,9 @@ static void test_damaged(struct scratch *f)
     rewrite(f, NULL, NULL, NULL, NULL); // an unchanged copy must be read
     assert_int_equal(clrnn_checkpoint_read(f->device, other, &again, &progress), CLRNN_OK);
     clrnn_model_destroy(&again);
+    rewrite(f, "clrnn.schedule.cooldown_left", "9007199254740992", NULL, NULL); // the longest that a config may give
+    assert_int_equal(clrnn_checkpoint_read(f->device, other, &again, &progress), CLRNN_OK);
+    clrnn_model_destroy(&again);
     for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
         rewrite(f, row[i].key, row[i].value, row[i].dropped, NULL);
         f->errors = 0;
