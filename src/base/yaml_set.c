@@ -14,25 +14,40 @@
 
 // Maps that may have only one entry, whose key is a kind (such as adam); * matches any path component.
 static const char *const one_entry[] = {"train.loss", "train.optimizer", "train.scheduler", "model.layers.*"};
+// Where a layer has layers inside, to any depth.
+static const char *const inner_layer[] = {"residual.layers.*", "concat.branches.*.*"};
+
+// Returns the number of steps that the pattern takes at the beginning of the path; 0 if they differ.
+static size_t match(const char *pattern, char *const *step, size_t count)
+{
+    size_t at = 0;
+
+    while (at < count && *pattern) {
+        const size_t length = strcspn(pattern, ".");
+
+        if (!(length == 1 && *pattern == '*') && (strlen(step[at]) != length || strncmp(pattern, step[at], length)))
+            return 0;
+        pattern += length + (pattern[length] == '.');
+        at++;
+    }
+    return *pattern ? 0 : at;
+}
 
 static bool holds_one_entry(char *const *step, size_t count)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(one_entry); i++) {
-        const char *pattern = one_entry[i];
-        size_t at = 0;
+    size_t at = 0, below;
 
-        while (at < count && *pattern) {
-            const size_t length = strcspn(pattern, ".");
-
-            if (!(length == 1 && *pattern == '*') && (strlen(step[at]) != length || strncmp(pattern, step[at], length)))
-                break;
-            pattern += length + (pattern[length] == '.');
-            at++;
-        }
-        if (at == count && !*pattern)
-            return true;
+    for (size_t i = 0; i < ARRAY_SIZE(one_entry) && !at; i++)
+        at = match(one_entry[i], step, count);
+    while (at && at < count) {
+        below = 0;
+        for (size_t i = 0; i < ARRAY_SIZE(inner_layer) && !below; i++)
+            below = match(inner_layer[i], step + at, count - at);
+        if (!below)
+            return false;
+        at += below;
     }
-    return false;
+    return at > 0;
 }
 
 static void place(struct clrnn_node *node)

@@ -199,6 +199,13 @@ static void test_set(void **state)
               "{train: {scheduler: {step_lr: {step_size: 1, gamma: 1}}}}", true);
     check_set("{train: {scheduler: {step_lr: {step_size: 1}}}}", "train.scheduler=null", "{train: {scheduler: null}}",
               true);
+    check_set("{model: {layers: [{residual: {layers: [lstm: {hidden_size: 1}]}}]}}",
+              "model.layers.0.residual.layers.0.gru.hidden_size=2",
+              "{model: {layers: [{residual: {layers: [{gru: {hidden_size: 2}}]}}]}}", true);
+    check_set("{model: {layers: [{concat: {branches: [[relu, residual: {layers: [relu: {}]}]]}}]}}",
+              "model.layers.0.concat.branches.0.1.residual.layers.0.gru.hidden_size=2",
+              "{model: {layers: [{concat: {branches: [[relu, {residual: {layers: [{gru: {hidden_size: 2}}]}}]]}}]}}",
+              true);
     check_set("{model: {layers: [relu, lstm: {hidden_size: 1}]}}", "model.layers.1.gru.hidden_size=2",
               "{model: {layers: [relu, gru: {hidden_size: 2}]}}", true);
     check_set("{data: {train: {x: a}}}", "data.valid.x=b", "{data: {train: {x: a}, valid: {x: b}}}", true);
