@@ -356,9 +356,7 @@ static void set_dependent(const struct clrnn_log *log, const struct clrnn_node *
     const struct clrnn_node *written = clrnn_node_find(clrnn_node_find(root, "train"), "early_stopping");
 
     if (early->on && !clrnn_node_find(written, "mode"))
-        early->mode_max = !strstr(early->monitor, "loss") && !strstr(early->monitor, "mae") &&
-                          !strstr(early->monitor, "rmse") && !strstr(early->monitor, "cer") &&
-                          !strstr(early->monitor, "wer");
+        early->mode_max = clrnn_monitor_is_better_higher(early->monitor);
     if (config->data.standard && config->layer[0].kind == CLRNN_LAYER_EMBEDDING) {
         clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.normalize: standard has no effect on tokens", name);
         config->data.standard = false;

@@ -114,7 +114,7 @@ static struct clrnn_node *write_group(const struct clrnn_config *config, const s
     for (size_t i = 0; map && i < group->count; i++) {
         const struct clrnn_option *o = &group->option[i];
 
-        if (o->quiet && clrnn_option_is_null(o, object))
+        if ((o->quiet && clrnn_option_is_null(o, object)) || (o->follows && o->follows(object)))
             continue;
         if (!clrnn_node_add(map, o->key, write_row(config, o, object)))
             clrnn_yaml_destroy(&map);

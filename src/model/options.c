@@ -254,6 +254,24 @@ const struct clrnn_option_group *const clrnn_options_schedulers[] = {
 static const char *const monitors[] = {"valid_loss", "valid_accuracy", "train_loss", "train_accuracy",
                                        "valid_balanced_accuracy", "valid_macro_f1", "valid_roc_auc", "valid_pr_auc",
                                        "valid_mae", "valid_rmse", "valid_r2", "valid_cer", "valid_wer", NULL};
+bool clrnn_monitor_is_better_higher(const char *monitor)
+{
+    static const char *const lower[] = {"loss", "mae", "rmse", "cer", "wer"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(lower); i++) {
+        if (strstr(monitor, lower[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool mode_follows(const void *object)
+{
+    const struct clrnn_early_stopping_config *early = object;
+
+    return early->monitor && early->mode_max == clrnn_monitor_is_better_higher(early->monitor);
+}
+
 static const struct clrnn_option early_stopping_rows[] = {
     {"monitor", CLRNN_OPTION_TEXT, .offset = E(monitor), .def = "valid_loss", .words = monitors,
      .help = "what must get better"},
@@ -261,7 +279,7 @@ static const struct clrnn_option early_stopping_rows[] = {
      .help = "epochs in a row without improvement after which the run ends"},
     {"min_delta", CLRNN_OPTION_NUMBER, .offset = E(min_delta), .def = "0.0", .min = 0, .max = DBL_MAX,
      .help = "what counts as an improvement"},
-    {"mode", CLRNN_OPTION_FLAG, .offset = E(mode_max), .def = "min", .words = modes,
+    {"mode", CLRNN_OPTION_FLAG, .offset = E(mode_max), .follows = mode_follows, .def = "min", .words = modes,
      .help = "whether less or more is better; by itself min for a loss or an error, else max"},
 };
 static const struct clrnn_option_group early_stopping_group = {"early_stopping", 0, CLRNN_NO_LINE,

@@ -49,8 +49,11 @@ struct clrnn_option {
     const char *key;
     enum clrnn_option_type type;
     bool required;
-    bool whole_list;              // lists: whole numbers only
-    bool quiet;                   // left out when the config is written, if the value is null
+    bool whole_list; // lists: whole numbers only
+    bool quiet;      // left out when the config is written, if the value is null
+    // Whether the value follows from another key of the group's struct. It is then left out when the config is written,
+    // so that it follows again when the other key is set.
+    bool (*follows)(const void *object);
     size_t offset, second, third; // byte offsets in the group's struct
     const char *def;              // the default as YAML; NULL: there is none, and the key is required
     // For integers, and for numbers without null_flag: the number that null stands for. For other values: "", if null
@@ -100,6 +103,9 @@ bool clrnn_initializer_read(const struct clrnn_node *node, struct clrnn_initiali
 struct clrnn_node *clrnn_initializer_write(const struct clrnn_initializer *initializer);
 /** Whether the kind and the numbers of the initialiser are valid. */
 bool clrnn_initializer_fits(const struct clrnn_initializer *initializer);
+
+/** Whether early stopping looks for the highest value of a metric, by default. */
+bool clrnn_monitor_is_better_higher(const char *monitor);
 
 /** Sets every option of the group to its default, in the struct `object`. Returns false if memory runs
  * out. */

@@ -249,6 +249,37 @@ static void test_text(void **state)
     }
 }
 
+// Early stopping's mode follows from a monitor that is set later, too; one that was given stays.
+static void test_set_monitor(void **state)
+{
+    static const struct {
+        const char *early, *assignment;
+        bool mode_max;
+    } row[] = {
+        {"{}", "monitor=valid_accuracy", true},
+        {"{monitor: valid_accuracy}", "monitor=valid_loss", false},
+        {"{monitor: valid_loss, mode: max}", "monitor=train_loss", true},
+        {"{}", "mode=max", true},
+        {"{}", "patience=4", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+        char *text = clrnn_format(
+            LAYERS "train: {early_stopping: %s}\ndata: {train: {x: a, y: b}, valid: {x: a, y: b}}\n", row[i].early);
+        char *assignment = clrnn_format("train.early_stopping.%s", row[i].assignment);
+        struct clrnn_config *c = parse(text);
+
+        assert_int_equal(clrnn_config_set(&kept.log, c, assignment), CLRNN_OK);
+        if (c->train.early_stopping.mode_max != row[i].mode_max)
+            fail_msg("%s in %s", assignment, row[i].early);
+        check_round_trip(c, assignment);
+        clrnn_config_destroy(&c);
+        free(assignment);
+        free(text);
+    }
+}
+
 // Relative data paths are written as absolute paths, which are valid from the run folder, too.
 static void test_absolute_paths(void **state)
 {
@@ -397,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_normalised_tokens),
         cmocka_unit_test(test_file_and_set),
+        cmocka_unit_test(test_set_monitor),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_absolute_paths),
         cmocka_unit_test(test_made_in_code),
