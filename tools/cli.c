@@ -2,7 +2,6 @@
 // Options, help and messages of the clrnn command.
 #include "tools/cli.h"
 
-#include <glob.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +12,7 @@
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/file.h"
+#include "base/glob.h"
 #include "base/log.h"
 #include "base/words.h"
 #include "tools/manual.h"
@@ -363,19 +363,22 @@ enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t c
 
 enum clrnn_status cli_check_input(const struct cli *cli, const char *out, const char *folder, const char *name)
 {
-    char *path;
+    char *path = name ? clrnn_path_join(folder, name) : NULL;
     glob_t files;
+    int failed;
     enum clrnn_status st;
 
     if (!name)
         return CLRNN_OK;
-    path = clrnn_path_join(folder, name);
-    if (!path || glob(path, GLOB_NOCHECK, NULL, &files)) {
-        free(path);
-        return clrnn_error_memory(&cli->log, strlen(name), "a path");
-    }
-    st = cli_check_out(cli, out, files.gl_pathc, (const char *const *)files.gl_pathv);
-    globfree(&files);
+    failed = path ? clrnn_glob(folder, name, &files) : GLOB_NOSPACE;
+    if (failed == GLOB_NOSPACE)
+        st = clrnn_error_memory(&cli->log, strlen(name), "a path");
+    else if (failed)
+        st = cli_check_out(cli, out, 1, (const char *const[]){path});
+    else
+        st = cli_check_out(cli, out, files.gl_pathc, (const char *const *)files.gl_pathv);
+    if (!failed)
+        globfree(&files);
     free(path);
     return st;
 }
