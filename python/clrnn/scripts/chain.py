@@ -33,6 +33,7 @@ class Chain:
         self.lengths: Optional[Node] = None
         self.final = False              # h_n of the layer before
         self.prefix = {id(m): name for name, m in call.module.named_modules()}
+        self.padded = False             # a packed sequence has become steps with padding again
         self.sizes: list = []
 
     def refuse(self, n: Node, why: str) -> None:
@@ -191,6 +192,7 @@ class Chain:
         elif n.inputs[0].op in ("max", "lstm", "gru"):
             return
         else:
+            self.valid_steps(n)
             self.refuse(n, "takes a part that no pool takes")
 
     op_select = op_getitem
@@ -204,7 +206,12 @@ class Chain:
             self.refuse(n, "takes rows")
 
     def op_pack_padded_sequence(self, n: Node) -> None:
-        self.lengths = n.inputs[1] if len(n.inputs) > 1 else None
+    def valid_steps(self, n: Node) -> None:
+        """The config's pools read valid steps alone."""
+        if self.padded:
+            self.refuse(n, "reads the padding of packed sequences, which the config's pool leaves out")
+
+        self.lengths, self.padded = n.inputs[1] if len(n.inputs) > 1 else None, False
         if self.lengths is None:
             self.refuse(n, "lengths are not seen")
         if n.args and n.args[-1] is False and self.input_axes is None:
@@ -220,6 +227,7 @@ class Chain:
         at = [p[1] % count for p in picks if p and p[0] == 0 and count]
         same = len({id(p.inputs[0]) for p in parts if p.inputs}) == 1
         if self.final and same and at == [count - 2, count - 1] and len(parts) == 2 and self.last_rnn.bidirectional:
+        self.padded = True
             self.axes = ["N", "C"]
         else:
             self.refuse(n, "joins tensors")
@@ -247,6 +255,7 @@ class Chain:
         p = n.args[1] if len(n.args) > 1 else n.kwargs.get("p", 0.5)
         if self.input_axes is None:
             self.layout(n)
+        self.valid_steps(n)
         self.add("dropout", p=float(p))
 
     def op_softmax(self, n: Node) -> None:
@@ -354,6 +363,8 @@ class Chain:
         self.add(type(m).__name__.lower(), m, **arguments)
         self.final = n.index == 1
         if n.index == 2:
+        if not packed and (m.bidirectional or n.index):
+            self.valid_steps(n)
             self.refuse(n, "the cell state is read")
         if n.index == 1:
             self.axes = ["L", "N", "C"]
