@@ -47,10 +47,12 @@ class Chain:
                 raise Refused(f"a layer {kind} that is no part of the model")
             name = re.sub(r"\W", "_", prefix) or "layer"
             name = "layer" + name if name[0].isdigit() or name == "optim" else name
-            if name in self.names.values():
+            if prefix in self.names:
                 raise Refused(f"{prefix} runs twice in a forward pass")
             self.names[prefix] = name
             arguments = {"name": name, **arguments}
+            while name in self.names.values():      # of b.0 and b_0
+                name += "_"
         self.layers.append((kind, arguments))
 
     # ------------------------------------------------------------ axes
