@@ -160,6 +160,33 @@ def converts(folder):
     assert again["converted"], again
 
 
+PLATEAU = """
+import torch
+from torch import nn
+net, x, y = nn.Linear(4, 3), torch.randn(8, 4), torch.arange(8) % 3
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=2, threshold_mode="abs", min_lr=0.01, eps=0)
+for epoch in range(4):
+    for i in range(0, 8, 4):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(net(x[i:i + 4]), y[i:i + 4])
+        loss.backward()
+        optimizer.step()
+"""
+
+
+def converts_plateaus(folder):
+    """ReduceLROnPlateau by batches is written with all that it was given; by epochs it lacks data to follow."""
+    (folder / "by_batch.py").write_text(PLATEAU + " " * 8 + "scheduler.step(loss.item())\n")
+    (folder / "by_epoch.py").write_text(PLATEAU + " " * 4 + "scheduler.step(loss.item())\n")
+    for name, words in (("by_batch", "patience: 2, threshold: 0.0001, threshold_mode: abs, cooldown: 0, min_lr: 0.01, "
+                                     "eps: 0, interval: batch"),
+                        ("by_epoch", "# by_epoch.py:13: ReduceLROnPlateau needs data.valid")):
+        _, result, _ = doctor(folder / f"{name}.py", "--to-config", str(folder / name), folder=folder)
+        text = (folder / name / "config.yaml").read_text() if result["converted"] else result["not_converted"]
+        assert words in text, text
+
+
 def keeps_files_of_others(folder):
     """A conversion replaces only files that a conversion has written."""
     for name in ("X.npy", "config.yaml"):
@@ -184,6 +211,8 @@ def main():
         print("ok writes in an overlay")
         converts(folder)
         print("ok converts")
+        converts_plateaus(folder)
+        print("ok converts plateaus")
         keeps_files_of_others(folder)
         print("ok keeps files of others")
         shows_no_control_characters(folder)

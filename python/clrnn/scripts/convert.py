@@ -158,7 +158,8 @@ def _scheduler(f: Facts) -> tuple:
     words = {"StepLR": ("step_lr", ("step_size", "gamma")), "MultiStepLR": ("multistep_lr", ("milestones", "gamma")),
              "ExponentialLR": ("exponential_lr", ("gamma",)), "CosineAnnealingLR": ("cosine_annealing_lr", ("T_max", "eta_min")),
              "LinearLR": ("linear_lr", ("start_factor", "end_factor", "total_iters")),
-             "ReduceLROnPlateau": ("reduce_lr_on_plateau", ("mode", "factor", "patience", "threshold", "cooldown"))}
+             "ReduceLROnPlateau": ("reduce_lr_on_plateau", ("mode", "factor", "patience", "threshold", "threshold_mode",
+                                                            "cooldown", "min_lr", "eps"))}
     for s in f.rec.schedulers.values():
         live = s.ref()
         if live is None:
@@ -168,15 +169,17 @@ def _scheduler(f: Facts) -> tuple:
         name, keys = words[s.name]
         arguments = {}
         for k in keys:
-            v = getattr(live, k, None)
+            v = live.min_lrs[0] if k == "min_lr" else getattr(live, k, None)
             if k == "milestones" and v is not None:
                 v = sorted(v.elements())
             if v is not None:
                 arguments[k] = v
-        if s.name != "ReduceLROnPlateau":
-            arguments["interval"] = "batch" if _per_batch(f, s) else "epoch"
+        arguments["interval"] = "batch" if per_batch else "epoch"
         return "{" + f"{name}: {_map(arguments)}" + "}", ""
     return None, ""
+        per_batch = _per_batch(f, s)
+        if s.name == "ReduceLROnPlateau" and not per_batch:     # by epochs the config's follows validation data
+            return None, f"# {f.source.shown(*s.line)}: {s.name} needs data.valid or data.valid_fraction here\n"
 
 
 def safetensors(path: str, tensors: dict) -> None:
