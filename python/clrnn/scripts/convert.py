@@ -117,10 +117,14 @@ def _loss(f: Facts, call: Any) -> str:
         if kw.get("ignore_index", -100) != -100:
             arguments["ignore_index"] = kw["ignore_index"]
     elif op == "binary_cross_entropy_with_logits":
-        if note.get("pos_weight") is not None:
-            arguments["pos_weight"] = [float(x) for x in note["pos_weight"].reshape(-1)]
-        elif note.get("weight") is not None:
-            raise Refused(f"{f.source.shown(*call.node.line)}: weight of {op}")
+        labels = call.given.shape[-1] if len(call.given.shape) > 1 else 1
+        for key in ("weight", "pos_weight"):
+            given = note.get(key)
+            if given is None:
+                continue
+            if given.numel() not in (1, labels) or given.dim() and given.shape[-1] != given.numel():
+                raise Refused(f"{f.source.shown(*call.node.line)}: {key} of {op} is not one for each label")
+            arguments[key] = [float(x) for x in given.reshape(-1).expand(labels)]
     elif op == "huber_loss":
         arguments["delta"] = float(kw.get("delta", 1.0))
     elif op == "smooth_l1_loss":
@@ -134,22 +138,32 @@ def _optimizer(f: Facts) -> str:
         return "adam"
     if len(trained) > 1 and not all(o.cls is trained[0].cls for o in trained):
         raise Refused(f"{f.source.shown(*trained[1].line)}: a second optimizer")
-    o = trained[0]
-    made = optimizer_line(o.name, o.lr[0], o.defaults)
-    if not made:
-        raise Refused(f"{f.source.shown(*o.line)}: the optimizer {o.name} is not in the grammar")
-    return made
+    groups = []
+    for o in trained:
+        live = o.ref()
+        groups += o.settings + ([] if live is None else live.param_groups[len(o.settings):])
+    try:
+        return optimizer_line(trained[0].name, groups)
+    except Refused as e:
+        raise Refused(f"{f.source.shown(*trained[0].line)}: {e}") from None
 
 
-def optimizer_line(name: str, lr: float, defaults: dict) -> str:
-    """train.optimizer; "" where the grammar does not have it."""
+def optimizer_line(name: str, groups: list) -> str:
+    """train.optimizer of an optimizer's parameter groups. Raises Refused where the grammar does not have it."""
     words = {"SGD": ("momentum", "dampening", "weight_decay", "nesterov"), "Adam": ("betas", "eps", "weight_decay", "amsgrad"),
              "AdamW": ("betas", "eps", "weight_decay", "amsgrad"),
              "RMSprop": ("alpha", "eps", "weight_decay", "momentum", "centered")}
     if name not in words:
-        return ""
-    arguments = {"lr": float(lr), **{k: defaults[k] for k in words[name] if k in defaults}}
-    return "{" + f"{name.lower()}: {_map(arguments)}" + "}"
+        raise Refused(f"the optimizer {name} is not in the grammar")
+    first = groups[0]
+    for key in ("lr", *words[name], "maximize", "decoupled_weight_decay"):
+        if any(g.get(key) != first.get(key) for g in groups):
+            raise Refused(f"the optimizer's parameter groups differ in {key}, of which the config has one")
+    if first.get("maximize"):
+        raise Refused(f"{name} with maximize is not in the grammar")
+    arguments = {"lr": float(first["lr"]), **{k: first[k] for k in words[name] if k in first}}
+    kind = "adamw" if first.get("decoupled_weight_decay") else name.lower()
+    return "{" + f"{kind}: {_map(arguments)}" + "}"
 
 
 def _scheduler(f: Facts) -> tuple:
@@ -164,6 +178,9 @@ def _scheduler(f: Facts) -> tuple:
         live = s.ref()
         if live is None:
             continue
+        per_batch = _per_batch(f, s)
+        if s.name == "ReduceLROnPlateau" and not per_batch:     # by epochs the config's follows validation data
+            return None, f"# {f.source.shown(*s.line)}: {s.name} needs data.valid or data.valid_fraction here\n"
         if s.name not in words:
             return None, f"# {f.source.shown(*s.line)}: {s.name} has no counterpart here\n"
         name, keys = words[s.name]
@@ -177,9 +194,6 @@ def _scheduler(f: Facts) -> tuple:
         arguments["interval"] = "batch" if per_batch else "epoch"
         return "{" + f"{name}: {_map(arguments)}" + "}", ""
     return None, ""
-        per_batch = _per_batch(f, s)
-        if s.name == "ReduceLROnPlateau" and not per_batch:     # by epochs the config's follows validation data
-            return None, f"# {f.source.shown(*s.line)}: {s.name} needs data.valid or data.valid_fraction here\n"
 
 
 def safetensors(path: str, tensors: dict) -> None:

@@ -89,10 +89,11 @@ def to_config(module: nn.Module, x: Optional[Tensor] = None, *, loss: Union[str,
     except (Refused, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError) as e:
         why = str(e) if isinstance(e, Refused) else f"the forward pass is not a chain of layers ({e})"
         raise ConfigError(f"{type(module).__name__} is not in the grammar: {why}") from None
-    words = optimizer if isinstance(optimizer, str) else optimizer_line(
-        type(optimizer).__name__, optimizer.param_groups[0]["lr"], optimizer.defaults)
-    if not words:
-        raise ConfigError(f"the optimizer {type(optimizer).__name__} is not in the grammar")
+    try:
+        words = optimizer if isinstance(optimizer, str) else optimizer_line(type(optimizer).__name__,
+                                                                            optimizer.param_groups)
+    except Refused as e:
+        raise ConfigError(str(e)) from None
     text = "\n".join(f"  optimizer: {words}" if line.startswith("  optimizer:") else line for line in lines
                      if not line.startswith(("  epochs:", "  batch_size:", "  shuffle:"))) + "\n"
     try:

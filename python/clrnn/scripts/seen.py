@@ -74,6 +74,7 @@ class OptimizerLife:
         self.lr = [g.get("lr", 0.0) for g in optimizer.param_groups]
         self.params = [weakref.ref(p) for g in optimizer.param_groups for p in g["params"]]
         self.defaults = dict(optimizer.defaults)
+        self.settings = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
         self.step_line: Any = None
         self.steps = 0
         self.closure = False
