@@ -375,6 +375,75 @@ class Classifier(nn.Module):
         return self.fc(self.drop(self.rnn(x)[0][:, -1]))
 
 
+class Calls(nn.Module):
+    """A forward that is a function of a recurrent layer, another module and x."""
+
+    def __init__(self, forward, other=None, **options):
+        super().__init__()
+        self.rnn, self.other, self.call = nn.GRU(C, H, batch_first=True, **options), other, forward
+
+    def forward(self, x):
+        return self.call(self.rnn, self.other, x)
+
+
+def optimizer_of(kind, *groups, **options):
+    return kind([{"params": [nn.Parameter(torch.zeros(1))], **g} for g in groups or ({},)], **options)
+
+
+def unpacked(rnn, x):
+    packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 3, 2]), batch_first=True)
+    return nn.utils.rnn.pad_packed_sequence(rnn(packed)[0], batch_first=True)[0]
+
+
+def arguments_as_configs():
+    """What layers, functions, losses and optimizers were called with is written, or refused."""
+    F, rows, Adam, SGD = nn.functional, torch.randn(3, 5, C), torch.optim.Adam, torch.optim.SGD
+    for module, options, words in (
+            (nn.Sequential(nn.Linear(C, H), nn.ELU(2.0), nn.GELU("tanh"), nn.Softplus(3.0, 5.0)), {},
+             ("elu: {alpha: 2.0}", "gelu: {approximate: tanh}", "softplus: {beta: 3.0, threshold: 5.0}")),
+            (Calls(lambda r, o, x: F.leaky_relu(r(x)[0], negative_slope=0.3)), {}, ("negative_slope: 0.3",)),
+            (Calls(lambda r, o, x: F.elu(F.dropout(r(x)[0], training=False), 0.5)), {}, ("{alpha: 0.5}",)),
+            (Calls(lambda r, o, x: r(o(x.transpose(1, 2)).transpose(1, 2))[0][:, -1],
+                   nn.MaxPool1d(3, 1, dilation=2)), {}, ("stride: 1, dilation: 2",)),
+            (Calls(lambda r, o, x: r(o(x.transpose(1, 2)).transpose(1, 2))[0][:, -1],
+                   nn.AvgPool1d(3, padding=1, count_include_pad=False)), {}, ("count_include_pad: false",)),
+            (nn.Linear(C, 2), {"loss": nn.BCEWithLogitsLoss(torch.tensor([1., 2.]), pos_weight=torch.tensor([3.]))},
+             ("weight: [1.0, 2.0], pos_weight: [3.0, 3.0]",)),
+            (nn.Linear(C, 2), {"optimizer": optimizer_of(Adam, {"lr": 0.5, "weight_decay": 0.25})},
+             ("lr: 0.5", "weight_decay: 0.25")),
+            (nn.ModuleDict({"b": nn.ModuleList([nn.Linear(C, C)]), "b_0": nn.Linear(C, 2)}), {},
+             ("name: b_0,", "name: b_0_,"))):
+        if isinstance(module, nn.ModuleDict):
+            module = Calls(lambda r, o, x: o["b_0"](o["b"][0](x)), module)
+            words = tuple(word.replace("name: ", "name: other_") for word in words)
+        text = clrnn.torch.to_config(module, rows, **options)[0]
+        assert all(word in text for word in words), (words, text)
+    state = nn.Parameter(torch.zeros(1, 3, H))
+    twice = nn.GRU(H, H, batch_first=True)
+    for module, options, words in (
+            (Calls(lambda r, o, x: unpacked(r, x).mean(1)), {}, "mean: reads the padding"),
+            (Calls(lambda r, o, x: unpacked(r, x).amax(1)), {}, "amax: reads the padding"),
+            (Calls(lambda r, o, x: unpacked(r, x)[:, -1]), {}, "getitem: reads the padding"),
+            (Calls(lambda r, o, x: o(unpacked(r, x))[1][-1], twice), {}, "gru: reads the padding"),
+            (Calls(lambda r, o, x: torch.round(r(x)[0], decimals=2)), {}, "decimals 2"),
+            (Calls(lambda r, o, x: r(o(x.transpose(1, 2)).transpose(1, 2))[0], nn.MaxPool1d(4, ceil_mode=True)), {},
+             "ceil_mode"),
+            (Calls(lambda r, o, x: r(x, state)[0]), {}, "starts from a state"),
+            (Calls(lambda r, o, x: r(x)[0][:, -3:-2].squeeze(1)), {}, "takes a part"),
+            (nn.Linear(C, 2), {"optimizer": optimizer_of(SGD, maximize=True, lr=0.1)}, "maximize"),
+            (nn.Linear(C, 2), {"optimizer": optimizer_of(Adam, {"lr": 0.1}, {"lr": 0.2})}, "differ in lr"),
+            (nn.Linear(C, 2), {"optimizer": torch.optim.Rprop([state])}, "Rprop")):
+        try:
+            clrnn.torch.to_config(module, rows, **options)
+        except clrnn.ConfigError as e:
+            assert words in str(e) and "\n" not in str(e), (words, str(e))
+        else:
+            raise AssertionError(words)
+    if "decoupled_weight_decay" in Adam([state]).defaults:
+        text = clrnn.torch.to_config(nn.Linear(C, 2), rows, optimizer=Adam([state], decoupled_weight_decay=True))[0]
+        assert "adamw: {" in text, text
+
+
 def modules_as_configs():
     """The config and weights of a module make a model with its predictions; the module stays as it was."""
     for cell in (nn.LSTM(C, H, 2, batch_first=True), clrnn.torch.GRU(C, H, batch_first=True, device="ref")):
@@ -388,6 +457,7 @@ def modules_as_configs():
         made = clrnn.train(text + "  epochs: 1\n", x.numpy(), y.numpy(), device="ref").model
         made.load_state_dict(weights)
         near("to_config", torch.from_numpy(made.predict(x.numpy())), net.eval()(x).detach().double(), 64)
+    arguments_as_configs()
     try:
         clrnn.torch.to_config(nn.Bilinear(2, 2, 2), torch.randn(1, 2))
     except clrnn.ConfigError as e:

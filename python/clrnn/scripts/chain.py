@@ -15,6 +15,8 @@ _SAME = frozenset("contiguous clone float double to cpu cuda type alias data cas
 _POINTWISE = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "round": "round", "relu_": "relu", "tanh_": "tanh",
               "sigmoid_": "sigmoid", "gelu": "gelu", "silu": "silu", "elu": "elu", "softplus": "softplus",
               "leaky_relu": "leaky_relu"}
+_ARGUMENTS = {"leaky_relu": (("negative_slope", 0.01),), "elu": (("alpha", 1.0),), "gelu": (("approximate", "none"),),
+              "softplus": (("beta", 1.0), ("threshold", 20.0))}     # torch's, in its order, with defaults
 
 
 class Refused(Exception):
@@ -31,9 +33,9 @@ class Chain:
         self.input_axes: Optional[list] = None
         self.tokens = False
         self.lengths: Optional[Node] = None
+        self.padded = False             # a packed sequence has become steps with padding again
         self.final = False              # h_n of the layer before
         self.prefix = {id(m): name for name, m in call.module.named_modules()}
-        self.padded = False             # a packed sequence has become steps with padding again
         self.sizes: list = []
 
     def refuse(self, n: Node, why: str) -> None:
@@ -49,10 +51,10 @@ class Chain:
             name = "layer" + name if name[0].isdigit() or name == "optim" else name
             if prefix in self.names:
                 raise Refused(f"{prefix} runs twice in a forward pass")
-            self.names[prefix] = name
-            arguments = {"name": name, **arguments}
             while name in self.names.values():      # of b.0 and b_0
                 name += "_"
+            self.names[prefix] = name
+            arguments = {"name": name, **arguments}
         self.layers.append((kind, arguments))
 
     # ------------------------------------------------------------ axes
@@ -105,8 +107,13 @@ class Chain:
         if op in _POINTWISE:
             kind = _POINTWISE[op]
             arguments = {}
-            if kind == "leaky_relu" and len(n.args) > 1:
-                arguments["negative_slope"] = n.args[1]
+            for at, (key, default) in enumerate(_ARGUMENTS.get(kind, ()), 1):
+                value = n.args[at] if len(n.args) > at else n.kwargs.get(key, default)
+                if value != default:
+                    arguments[key] = value
+            for key, value in n.kwargs.items():
+                if value and key not in ("inplace", "input", *(key for key, _ in _ARGUMENTS.get(kind, ()))):
+                    self.refuse(n, f"{key} {value} is not in the grammar")
             if self.input_axes is None:
                 self.layout(n)
             return self.add(kind, **arguments)
@@ -185,19 +192,24 @@ class Chain:
         if self.final and label == "L" and self.over_layers(picked[1], steps):
             self.axes.pop(picked[0])
         elif label == "T" and picked[1] in (-1, steps - 1):
+            self.valid_steps(n)
             self.axes.pop(picked[0])
             self.add("pool", over="last")
             if n.shape and len(n.shape) == len(n.inputs[0].shape):
                 self.axes.insert(picked[0], "new")
         elif label in ("C", "new") and steps == 1:
             self.axes.pop(picked[0])
-        elif n.inputs[0].op in ("max", "lstm", "gru"):
+        elif n.shape == n.inputs[0].shape and _slices(n):
             return
         else:
-            self.valid_steps(n)
             self.refuse(n, "takes a part that no pool takes")
 
     op_select = op_getitem
+
+    def valid_steps(self, n: Node) -> None:
+        """The config's pools read valid steps alone."""
+        if self.padded:
+            self.refuse(n, "reads the padding of packed sequences, which the config's pool leaves out")
 
     def over_layers(self, at: int, count: int) -> bool:
         """h_n[at] is the top layer's state of a layer with one direction."""
@@ -208,11 +220,6 @@ class Chain:
             self.refuse(n, "takes rows")
 
     def op_pack_padded_sequence(self, n: Node) -> None:
-    def valid_steps(self, n: Node) -> None:
-        """The config's pools read valid steps alone."""
-        if self.padded:
-            self.refuse(n, "reads the padding of packed sequences, which the config's pool leaves out")
-
         self.lengths, self.padded = n.inputs[1] if len(n.inputs) > 1 else None, False
         if self.lengths is None:
             self.refuse(n, "lengths are not seen")
@@ -220,6 +227,7 @@ class Chain:
             self.axes = [self.axes[1], self.axes[0], *self.axes[2:]]
 
     def op_pad_packed_sequence(self, n: Node) -> None:
+        self.padded = True
         self.axes = ["N", "T", "C"] if self.last_rnn.batch_first else ["T", "N", "C"]
 
     def op_cat(self, n: Node) -> None:
@@ -229,7 +237,6 @@ class Chain:
         at = [p[1] % count for p in picks if p and p[0] == 0 and count]
         same = len({id(p.inputs[0]) for p in parts if p.inputs}) == 1
         if self.final and same and at == [count - 2, count - 1] and len(parts) == 2 and self.last_rnn.bidirectional:
-        self.padded = True
             self.axes = ["N", "C"]
         else:
             self.refuse(n, "joins tensors")
@@ -248,6 +255,7 @@ class Chain:
         d = d[0] if isinstance(d, tuple) and len(d) == 1 else d
         if not isinstance(d, int) or self.axes[d] != "T":
             self.refuse(n, "over another axis than time")
+        self.valid_steps(n)
         if n.kwargs.get("keepdim"):
             self.refuse(n, "keepdim")
         self.axes.pop(d)
@@ -255,9 +263,10 @@ class Chain:
 
     def op_dropout(self, n: Node) -> None:
         p = n.args[1] if len(n.args) > 1 else n.kwargs.get("p", 0.5)
+        if not (n.args[2] if len(n.args) > 2 else n.kwargs.get("training", True)):
+            return
         if self.input_axes is None:
             self.layout(n)
-        self.valid_steps(n)
         self.add("dropout", p=float(p))
 
     def op_softmax(self, n: Node) -> None:
@@ -309,6 +318,8 @@ class Chain:
         m = self.f.module_of(n)
         if not isinstance(m, nn.LayerNorm) or len(m.normalized_shape) != 1:
             self.refuse(n, "over more than features")
+        if m.elementwise_affine and m.bias is None:
+            self.refuse(n, "without a bias is not in the grammar")
         self.layout(n)
         self.add("layernorm", m, eps=m.eps, **({} if m.elementwise_affine else {"elementwise_affine": False}))
 
@@ -325,10 +336,17 @@ class Chain:
         m = self.f.module_of(n)
         if not isinstance(m, (nn.MaxPool1d, nn.AvgPool1d)):
             self.refuse(n, "without a module")
-        one = [x[0] if isinstance(x, tuple) else x for x in (m.kernel_size, m.stride, m.padding)]
+        one = [x[0] if isinstance(x, tuple) else x
+               for x in (m.kernel_size, m.stride, m.padding, getattr(m, "dilation", 1))]
+        if m.ceil_mode:
+            self.refuse(n, "ceil_mode is not in the grammar")
+        arguments = {"kernel_size": one[0], "stride": one[1], **({"padding": one[2]} if one[2] else {})}
+        if one[3] != 1:
+            arguments["dilation"] = one[3]
+        if not getattr(m, "count_include_pad", True):
+            arguments["count_include_pad"] = False
         self.layout(n, True)
-        self.add("max_pool1d" if isinstance(m, nn.MaxPool1d) else "avg_pool1d", kernel_size=one[0], stride=one[1],
-                 **({"padding": one[2]} if one[2] else {}))
+        self.add("max_pool1d" if isinstance(m, nn.MaxPool1d) else "avg_pool1d", **arguments)
 
     op_avg_pool1d = op_max_pool1d
 
@@ -338,13 +356,15 @@ class Chain:
             self.refuse(n, "without a module")
         self.last_rnn = m
         for hx in n.inputs[1:]:
-            if hx.is_param():
-                break
+            if hx.is_param() and any(hx.param() is p for p in m.parameters()):
+                break                   # the weights follow
             if len(hx.shape) < 2:
                 continue                # batch sizes of a packed sequence
             if through(hx, SHAPE_OPS | INDEX_OPS).op not in ("zeros", "zeros_like", "new_zeros"):
                 self.refuse(n, "starts from a state")
         packed = self.lengths is not None and len(n.inputs[0].shape) == 2
+        if not packed and (m.bidirectional or n.index):
+            self.valid_steps(n)
         if packed and self.input_axes is None:
             self.expect(n, *(("N", "T", "C") if m.batch_first else ("T", "N", "C")))
         elif not packed:
@@ -365,12 +385,16 @@ class Chain:
         self.add(type(m).__name__.lower(), m, **arguments)
         self.final = n.index == 1
         if n.index == 2:
-        if not packed and (m.bidirectional or n.index):
-            self.valid_steps(n)
             self.refuse(n, "the cell state is read")
         if n.index == 1:
             self.axes = ["L", "N", "C"]
             self.add("pool", over="final")
+
+
+def _slices(n: Node) -> bool:
+    """Whether an index has slices alone."""
+    index = n.args[1] if len(n.args) > 1 else None
+    return all(isinstance(i, slice) or i is Ellipsis for i in (index if isinstance(index, tuple) else (index,)))
 
 
 def nodes_of(f: Facts, call: Any, given: Node) -> list:
