@@ -188,11 +188,11 @@ static void test_heaviest(struct scratch *s)
     struct clrnn_config *parsed;
     char layers[2048] = "";
 
-    for (int width = 4; width < 28; width++)
+    for (int width = 16; width < 46; width++)
         sprintf(layers + strlen(layers), "{linear: {out_features: %d}}, ", width);
     char *text = clrnn_format("model: {layers: [{linear: {out_features: 200}}, %s{pool: {over: last}}]}\n"
-                              "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 8}\n"
-                              "data: {train: {synthetic: {samples: 8, steps: 1, features: 300, classes: 2}}}\n",
+                              "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 64}\n"
+                              "data: {train: {synthetic: {samples: 64, steps: 1, features: 300, classes: 2}}}\n",
                               layers);
 
     assert_non_null(text);
@@ -203,7 +203,7 @@ static void test_heaviest(struct scratch *s)
     for (size_t i = 0; i < 2; i++) {
         const struct clrnn_tuned_multiply *h = &result.multiply[i];
 
-        assert_int_equal((uint64_t)h->M * h->N * h->K, 8 * 200 * 300);
+        assert_int_equal((uint64_t)h->M * h->N * h->K, 64 * 200 * 300);
     }
     clrnn_tune_finish(&result);
     clrnn_config_destroy(&parsed);
