@@ -132,7 +132,12 @@ int cmd_predict(int argc, char **argv)
     if (!source_check(&cli, &source, &status))
         return status;
     kind = probs ? CLRNN_PREDICT_PROBS : classes ? CLRNN_PREDICT_CLASSES : CLRNN_PREDICT_LOGITS;
-    st = source_open_models(&cli, &source);
+    st = stream.on ? CLRNN_OK // before models are opened, which may take long
+                   : cli_check_out(&cli, out, 6,
+                                   (const char *const[]){cli.argument_count ? cli.argument[0] : NULL, source.init,
+                                                         source.config, source.x, source.lengths, source.csv});
+    if (st == CLRNN_OK)
+        st = source_open_models(&cli, &source);
     if (st == CLRNN_OK && !stream.on)
         st = source_check_out(&cli, &source, source.model[0], out);
     if (st == CLRNN_OK && decode)
