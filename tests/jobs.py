@@ -129,12 +129,12 @@ def clang():
 
 
 def fuzz():
-    """Each fuzz target over its corpus, then for 10 s."""
+    """Each fuzz target over its corpus, then for 6 s."""
     if missing("clang"):
         return SKIPPED
     if judge("tests/fuzz/run", "-n", "0") != PASSED:
         return FAILED
-    return parallel(lambda name: judge("tests/fuzz/run", "-t", "10", name), FUZZ)
+    return parallel(lambda name: judge("tests/fuzz/run", "-t", "6", name), FUZZ)
 
 
 def scripts():
