@@ -162,7 +162,8 @@ class Model:
         X: (N, T, C), (N, C), tokens (N, T), or a list of N sequences (T_i, C). lengths: (N), valid steps.
         kind: "logits", what the last layer puts out; "probs"; "classes".
         Returns float32 (N, outputs), or per step (N, T, outputs) with zeros in padding; classes int64 (N) or (N, T),
-        -1 in padding; with several labels a class for each. T is what windows over time leave. Raises DataError, ArgumentError, DeviceError.
+        -1 in padding; with several labels a class for each. T is what windows over time leave.
+        Raises DataError, ArgumentError, DeviceError.
         """
         kinds = ("logits", "probs", "classes")
         if kind not in kinds:

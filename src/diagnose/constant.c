@@ -3,10 +3,16 @@
 #include "diagnose/constant.h"
 
 #include <math.h>
+#include <stdlib.h>
 
+#include "base/array.h"
+#include "base/log.h"
 #include "base/stats.h"
 #include "model/layer.h"
 #include "model/nest.h"
+
+#define ROWS 2048u    // maximum number of rows that clrnn_target_baseline reads
+#define VALUES 20000u // maximum number of targets of one output that it reads
 
 static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t K, const uint64_t *counts)
 {
@@ -104,6 +110,43 @@ double clrnn_zero_loss(const struct clrnn_loss_config *l, size_t count, const do
     for (size_t i = 0; i < quantiles; i++)
         sum += mean_loss(l, q[i], count, y, 0) / (double)quantiles;
     return quantiles ? sum : mean_loss(l, 0, count, y, 0);
+}
+
+// Copies finite targets of one output, from rows spread over the set, to y [VALUES]. Returns how many it copied.
+static size_t take_output(const struct clrnn_dataset *set, uint32_t output, float *row_y, double *y)
+{
+    const uint32_t S = clrnn_dataset_info(set)->S, targets = MAX2(clrnn_dataset_info(set)->targets, 1u);
+    const size_t steps = MAX2(clrnn_dataset_y_count(set) / targets, 1u); // targets of the output in a row
+    const uint32_t rows = (uint32_t)MIN2(MIN2(S, ROWS), MAX2(VALUES / steps, 1u)), stride = S / rows;
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < rows; i++) {
+        clrnn_dataset_targets(set, i * stride, row_y);
+        for (size_t k = output; k < clrnn_dataset_y_valid(set, i * stride) && count < VALUES; k += targets)
+            if (isfinite(row_y[k]))
+                y[count++] = row_y[k];
+    }
+    return count;
+}
+
+enum clrnn_status clrnn_target_baseline(const struct clrnn_log *log, const struct clrnn_loss_config *loss,
+                                        const struct clrnn_dataset *set, double *best, double *zero)
+{
+    const uint32_t targets = MAX2(clrnn_dataset_info(set)->targets, 1u);
+    float *row_y = malloc(clrnn_dataset_y_count(set) * sizeof(*row_y));
+    double *y = malloc(VALUES * sizeof(*y));
+    const bool there = row_y && y;
+
+    *best = *zero = 0;
+    for (uint32_t k = 0; k < targets && there; k++) {
+        const size_t count = take_output(set, k, row_y, y);
+
+        *zero += clrnn_zero_loss(loss, count, y) / targets;
+        *best += clrnn_constant_target_loss(loss, count, y) / targets;
+    }
+    free(y);
+    free(row_y);
+    return there ? CLRNN_OK : clrnn_error_memory(log, VALUES * sizeof(*y), "the targets' baseline");
 }
 
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,

@@ -19,6 +19,12 @@ double clrnn_constant_target_loss(const struct clrnn_loss_config *loss, size_t c
 /** Returns the mean loss over the targets y [count] if every prediction is 0. */
 double clrnn_zero_loss(const struct clrnn_loss_config *loss, size_t count, const double *y);
 
+/** Computes mean regression losses over the finite targets of a set, as means over its outputs: *best as
+ * clrnn_constant_target_loss, with an answer for each output, and *zero as clrnn_zero_loss. Reads up to 2048 rows
+ * spread over the set, and up to 20,000 targets of an output. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_target_baseline(const struct clrnn_log *log, const struct clrnn_loss_config *loss,
+                                        const struct clrnn_dataset *set, double *best, double *zero);
+
 /** Computes the mean ctc loss of constant answers; such an answer gives every time step the same class probabilities.
  * Reads up to 200 samples spread over the set. *best: the lowest loss of several answers that are tried. *equal: the
  * loss if all `classes` are equally probable. Leaves out samples that have too few steps for their labels; if no sample

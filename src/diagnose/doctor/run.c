@@ -44,8 +44,8 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
         clrnn_doctor_label_baseline(v);
     if (t->loss.kind == CLRNN_LOSS_CTC)
         TRY(clrnn_ctc_constant_loss(d->log, d->config, d->train, d->outputs, &v->chance, &v->expected));
-    if (t->loss.kind != CLRNN_LOSS_MSE || info->targets > 1)
-        TRY(clrnn_loss_is_regression(t->loss.kind) ? clrnn_doctor_target_baseline(v) : CLRNN_OK);
+    if (clrnn_loss_is_regression(t->loss.kind) && (t->loss.kind != CLRNN_LOSS_MSE || info->targets > 1))
+        TRY(clrnn_target_baseline(d->log, &t->loss, d->train, &v->chance, &v->expected));
     d->chance = v->chance;
     v->rows = malloc(info->S * sizeof(*v->rows));
     if (!v->rows)

@@ -111,9 +111,6 @@ enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 
 /** For bce: sets v->expected and, if a sample has several labels, also v->chance. */
 void clrnn_doctor_label_baseline(struct clrnn_examination *v);
-/** For real targets: sets v->chance to the loss of the best constant answer, and v->expected to the loss if all
- * predictions are 0. */
-enum clrnn_status clrnn_doctor_target_baseline(struct clrnn_examination *v);
 
 /** Run the two parts of stage 2: the probe, and overfitting one batch. */
 enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v);

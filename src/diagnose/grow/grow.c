@@ -19,7 +19,6 @@
 #define OVERFIT_SECONDS 12.0 // time limit of a stage to overfit one batch, for large models
 #define TRAIN_SECONDS 6.0    // time limit of the short training of a stage
 #define LOOK_SAMPLES 1024u   // maximum number of samples of each set to evaluate after the short training
-#define LOOK_TARGETS 20000u  // maximum number of targets of each output for the loss of a constant answer
 
 static bool stopped(const struct clrnn_grow *c)
 {
@@ -83,37 +82,10 @@ static enum clrnn_status take_batch(struct clrnn_grow *c)
     return CLRNN_OK;
 }
 
-// Sets c->constant_loss to the mean, over outputs, of the loss of the best constant answer to real targets.
-static enum clrnn_status find_constant_loss(struct clrnn_grow *c)
-{
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(c->look_train);
-    const uint32_t targets = MAX2(info->targets, 1u);
-    const size_t each = clrnn_dataset_y_count(c->look_train);
-    const uint32_t rows = (uint32_t)MAX2(MIN2(info->S, LOOK_TARGETS * targets / each), 1u), stride = info->S / rows;
-    float *row_y = malloc(each * sizeof(*row_y));
-    double *y = malloc(rows * each * sizeof(*y)), sum = 0;
-    const bool there = row_y && y;
-
-    for (uint32_t k = 0; k < targets && there; k++) {
-        size_t count = 0;
-
-        for (uint32_t i = 0; i < rows; i++) {
-            clrnn_dataset_targets(c->look_train, i * stride, row_y);
-            for (size_t at = k; at < clrnn_dataset_y_valid(c->look_train, i * stride); at += targets)
-                if (isfinite(row_y[at]))
-                    y[count++] = row_y[at];
-        }
-        sum += clrnn_constant_target_loss(&c->config->train.loss, count, y) / targets;
-    }
-    free(row_y);
-    free(y);
-    c->constant_loss = sum;
-    return there ? CLRNN_OK : clrnn_error_memory(c->log, rows * each * sizeof(*y), "the targets' baseline");
-}
-
 static enum clrnn_status prepare(struct clrnn_grow *c)
 {
     const enum clrnn_loss_kind loss = c->config->train.loss.kind;
+    double other; // the loss of another answer, which is not needed
     uint32_t outputs;
 
     TRY(clrnn_data_sets_fit(c->log, c->config, &c->data, &outputs));
@@ -122,12 +94,9 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
     if (c->data.valid)
         TRY(clrnn_dataset_spread(c->log, c->data.valid, LOOK_SAMPLES, "valid", &c->look_valid));
     if (clrnn_loss_is_regression(loss) && loss != CLRNN_LOSS_MSE)
-        TRY(find_constant_loss(c));
-    if (loss == CLRNN_LOSS_CTC) {
-        double equal;
-
-        TRY(clrnn_ctc_constant_loss(c->log, c->config, c->look_train, outputs, &c->constant_loss, &equal));
-    }
+        TRY(clrnn_target_baseline(c->log, &c->config->train.loss, c->look_train, &c->constant_loss, &other));
+    if (loss == CLRNN_LOSS_CTC)
+        TRY(clrnn_ctc_constant_loss(c->log, c->config, c->look_train, outputs, &c->constant_loss, &other));
     return take_batch(c);
 }
 
