@@ -49,7 +49,7 @@ static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_ki
 // ---------------------------------------------------------------- before the run
 
 // Computes loss and accuracy of the best constant answer. Both stay NaN (unknown) for regression and ctc. The loss also
-// stays NaN if the config weights or smooths it.
+// stays NaN if the config or the data weight it, or the config smooths it.
 static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn_dataset *train)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
@@ -69,7 +69,7 @@ static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn
     }
     if (st == CLRNN_OK && total) {
         w->most = (double)most / (double)total;
-        if (!loss->weight && !loss->label_smoothing)
+        if (!loss->weight && !loss->label_weight && !loss->label_smoothing && !w->weighted)
             w->constant = 0.0;
         for (uint32_t k = 0; k < classes; k++)
             if (counts[k])
@@ -89,6 +89,7 @@ enum clrnn_status clrnn_watch_init(struct clrnn_watch *w, bool on, const struct 
         .config = model->config,
         .folder = folder,
         .resumed = steps > 0,
+        .weighted = clrnn_dataset_info(train)->has_weights,
         .steps = steps,
         .total = batches * model->config->train.epochs,
         .constant = NAN,
@@ -272,11 +273,12 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
-// Returns the loss of a model that has learnt nothing: the loss of the best constant answer (mse: the variance of the
-// targets seen) or, if that is unknown, the mean loss of the first steps. Returns NaN if both are unknown.
+// Returns the loss of a model that has learnt nothing: the loss of the best constant answer (mse without weights of
+// samples: the variance of the targets seen) or, if that is unknown, the mean loss of the first steps. Returns NaN if
+// both are unknown.
 static double idle_loss(const struct clrnn_watch *w)
 {
-    if (w->config->train.loss.kind == CLRNN_LOSS_MSE)
+    if (w->config->train.loss.kind == CLRNN_LOSS_MSE && !w->weighted)
         return w->count > 0.0 ? w->yy / w->count - w->y / w->count * (w->y / w->count) : NAN;
     return !isnan(w->constant) ? w->constant : w->first_count ? w->first_loss : NAN;
 }

@@ -21,34 +21,42 @@ struct stand {
 
 enum { BATCHES = 40, EPOCHS = 10 };
 
-static void open_stand(struct stand *t, const char *train, bool on, uint64_t steps)
+// Opens a stand whose samples have weights (`weighted`): 9 for those of class 1, else 1.
+static void open_weighted(struct stand *t, const char *train, bool weighted, bool on, uint64_t steps)
 {
     const struct clrnn_data_shape shape = {.features = 3};
     const bool mse = strstr(train, "mse"), real = mse || strstr(train, "bce");
     char text[1024];
-    float x[16 * 3] = {0}, y_real[16];
+    float x[16 * 3] = {0}, y_real[16], weight[16];
     int64_t y[16];
 
     *t->s->warning = *t->s->info = 0;
     for (size_t n = 0; n < ARRAY_SIZE(y); n++) {
         y[n] = n % 2;
         y_real[n] = (float)y[n];
+        weight[n] = y[n] ? 9 : 1;
     }
     scratch_f32(t->s, "X.npy", x, 16, 3, 0);
     if (real)
         scratch_f32(t->s, "y.npy", y_real, 16, 0, 0);
     else
         scratch_i64(t->s, "y.npy", y, 16, 0);
+    scratch_f32(t->s, "w.npy", weight, 16, 0, 0);
     snprintf(text, sizeof(text),
              "model: {layers: [{rnn: {hidden_size: 16}}, {pool: {over: last}}, {linear: {out_features: %d}}]}\n"
-             "train: {epochs: %d, batch_size: 16, %s}\ndata: {train: {x: X.npy, y: y.npy}}\n",
-             real ? 1 : 2, EPOCHS, train);
+             "train: {epochs: %d, batch_size: 16, %s}\ndata: {train: {x: X.npy, y: y.npy%s}}\n",
+             real ? 1 : 2, EPOCHS, train, weighted ? ", weights: w.npy" : "");
     t->config = scratch_config(t->s, text);
     assert_int_equal(clrnn_dataset_open(&t->s->log, t->config, &t->config->data.train, t->s->folder, "train",
                                         CLRNN_CHECK_ALL, &t->set),
                      CLRNN_OK);
     assert_int_equal(clrnn_model_create(t->s->device, t->config, &shape, &t->model), CLRNN_OK);
     assert_int_equal(clrnn_watch_init(&t->watch, on, t->model, t->set, "run", BATCHES, steps), CLRNN_OK);
+}
+
+static void open_stand(struct stand *t, const char *train, bool on, uint64_t steps)
+{
+    open_weighted(t, train, false, on, steps);
 }
 
 static void close_stand(struct stand *t)
@@ -245,6 +253,35 @@ static void flat_losses(struct scratch *s)
     close_stand(&t);
 }
 
+// If samples or labels have weights, the best constant answer's loss is unknown, too: the loss that the unweighted
+// targets would give is no measure of a loss that falls, and a loss that stays as it began is flat.
+static void weighted_losses(struct scratch *s)
+{
+    static const struct {
+        const char *train;
+        bool weighted;
+    } cases[] = {
+        {ADAM, true},
+        {"loss: mse, optimizer: {adam: {lr: 0.001}}", true},
+        {"loss: {bce_with_logits: {weight: [20]}}, optimizer: {adam: {lr: 0.001}}", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct stand t = {.s = s};
+
+        open_weighted(&t, cases[i].train, cases[i].weighted, true, 0);
+        epochs(&t, 1, 1, 3, 0.5);
+        epochs(&t, 2, EPOCHS, 1, 0.5);
+        expect_silence(&t);
+        close_stand(&t);
+
+        open_weighted(&t, cases[i].train, cases[i].weighted, true, 0);
+        epochs(&t, 1, EPOCHS, 3, 0.5);
+        expect_one(&t, "loss-flat");
+        close_stand(&t);
+    }
+}
+
 static void large_updates(struct scratch *s)
 {
     double values[16 * 3];
@@ -313,8 +350,9 @@ static void runs(struct scratch *s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(losses, "ref"),      SCRATCH_TEST(zero_gradients, "ref"), SCRATCH_TEST(lost_rates, "ref"),
-        SCRATCH_TEST(flat_losses, "ref"), SCRATCH_TEST(large_updates, "ref"),  SCRATCH_TEST(runs, NULL),
+        SCRATCH_TEST(losses, "ref"),      SCRATCH_TEST(zero_gradients, "ref"),  SCRATCH_TEST(lost_rates, "ref"),
+        SCRATCH_TEST(flat_losses, "ref"), SCRATCH_TEST(weighted_losses, "ref"), SCRATCH_TEST(large_updates, "ref"),
+        SCRATCH_TEST(runs, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
