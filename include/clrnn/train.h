@@ -298,9 +298,9 @@ struct clrnn_bench_params {
 /** Times and work of a training step and of an inference after warm-up, for all devices together. */
 struct clrnn_bench_result {
     uint32_t batch, steps, features; // N, T, C of the batch
-    struct clrnn_timing train_ms;    // forward, backward and update of one batch
+    struct clrnn_timing train_ms;    // forward, backward and update of one batch, with train.bptt of one piece
     struct clrnn_timing infer_ms;    // one batch in eval mode; n devices: time of a batch on each, divided by n
-    double samples_per_s;            // in training
+    double samples_per_s;            // in training, of whole samples
     double flops, bytes;             // of a training step, as `clrnn plan` counts them
     double gflops, gb_per_s;         // flops and bytes, divided by the median of train_ms
     double infer_flops, infer_gflops;

@@ -4,6 +4,7 @@
 as TAP.
 
     test_states.py CLRNN [TEST...]"""
+import json
 import random
 import signal
 import sys
@@ -54,6 +55,16 @@ def interrupted_and_resumed(c):
         assert c.bytes(run) == c.bytes("whole"), f"{run} ends in other bits"
         assert [s["loss"] for s in c.steps(run)] == [s["loss"] for s in c.steps("whole")]
     assert middle, "no run was interrupted in an epoch"
+
+
+def benched(c):
+    """bench: a step trains one piece, but samples per second are of whole samples."""
+    data(c)
+    for pieces, more in ((86, ()), (1, ("--set", "train.bptt=null"))):
+        result = json.loads(c.run("bench", "states.yaml", "--seconds", "0.05", "--no-start", "--json", "--quiet",
+                                  *more)[0])
+        per_step = result["samples_per_s"] * result["train_ms"]["median"] / 1e3
+        assert abs(per_step - result["batch"] / pieces) < 1e-6 * per_step, (pieces, per_step)
 
 
 def refused(c):
@@ -107,4 +118,4 @@ def computed_again(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([interrupted_and_resumed, refused, same_for_one_piece, computed_again]))
+    sys.exit(main([interrupted_and_resumed, benched, refused, same_for_one_piece, computed_again]))
