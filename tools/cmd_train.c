@@ -125,6 +125,21 @@ static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *ran
     return CLRNN_OK;
 }
 
+// Finds options that contradict each other. Returns false if it has reported some, and sets *status.
+static bool check_options(const struct cli *cli, const struct clrnn_train_params *params, const char *usage,
+                          int *status)
+{
+    *status = 0;
+    if (!cli->argument_count && !params->resume)
+        *status = cli_usage(cli, "an argument is missing: clrnn train %s", usage);
+    else if (params->resume && (params->init || params->init_partial))
+        *status = cli_usage(cli, "--resume and %s exclude each other", params->init ? "--init" : "--init-partial");
+    else if (params->resume && params->out && !clrnn_same_file(params->resume, params->out))
+        *status = cli_usage(cli, "--resume %s goes on in that folder, not in --out %s: leave --out out", params->resume,
+                            params->out);
+    return !*status;
+}
+
 int cmd_train(int argc, char **argv)
 {
     bool plot = false, no_plot = false, profile = false;
@@ -168,10 +183,8 @@ int cmd_train(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    if (!cli.argument_count && !params.resume)
-        return cli_usage(&cli, "an argument is missing: clrnn train %s", spec.usage);
-    if (params.resume && params.init)
-        return cli_usage(&cli, "--resume and --init exclude each other");
+    if (!check_options(&cli, &params, spec.usage, &status))
+        return status;
     bar.next = cli.log;
     cli.log = (struct clrnn_log){.fn = clear_then_print,
                                  .user = &bar,
