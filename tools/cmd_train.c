@@ -148,7 +148,8 @@ int cmd_train(int argc, char **argv)
     const struct cli_option options[] = {
         {"out", CLI_TEXT, "DIR", "the run folder (runs/<config>-<date>-<time>)", &params.out},
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
-        {"init-partial", CLI_FLAG, NULL, "with --init: load what fits and say what does not", &params.init_partial},
+        {"init-partial", CLI_FLAG, NULL, "with --init or train.init: load what fits and say what does not",
+         &params.init_partial},
         {"resume", CLI_TEXT, "RUN", "go on with a run, bit for bit as if it had never stopped", &params.resume},
         DEVICES_OPTION(devices),
         {"plot", CLI_FLAG, NULL, "insist on the pictures (made where gnuplot is installed)", &plot},

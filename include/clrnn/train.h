@@ -35,9 +35,9 @@ typedef void clrnn_progress_fn(void *user, const struct clrnn_progress *progress
  * options, but without pictures. */
 struct clrnn_train_params {
     const struct clrnn_config *config;
-    const char *out;  // run folder; NULL: runs/<config's name>-<date>-<time>
-    const char *init; // safetensors file of initial weights, or NULL
-    bool init_partial;
+    const char *out;    // run folder; NULL: runs/<config's name>-<date>-<time>
+    const char *init;   // safetensors file of initial weights, or NULL
+    bool init_partial;  // load what fits of `init` or, without it, of the config's train.init
     const char *resume; // run folder whose run is to be resumed, or NULL
     int plot;           // draw pictures: 1: yes, 0: no, -1: if gnuplot is installed
     bool no_watch;      // do not warn if the model does not learn

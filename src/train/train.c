@@ -231,23 +231,28 @@ static enum clrnn_status take_up_folder(struct clrnn_loop *l, const struct clrnn
     return CLRNN_OK;
 }
 
-// Sets *own to a copy of the config with train.init and train.init_partial as --init sets them, so that the run's
-// config.yaml repeats the run.
+// Sets *own to a copy of the config with train.init and train.init_partial as the parameters set them, so that the
+// run's config.yaml repeats the run.
 static enum clrnn_status with_init(const struct clrnn_loop *l, const struct clrnn_config *config,
                                    struct clrnn_config **own)
 {
-    char *here = getcwd(NULL, 0);
-    enum clrnn_status st = clrnn_config_copy(l->log, config, own);
+    const struct clrnn_train_params *p = l->params;
+    char *here, *path;
 
-    if (st == CLRNN_OK) {
-        free((*own)->train.init);
-        (*own)->train.init = here ? clrnn_path_join(here, l->params->init) : NULL;
-        (*own)->train.init_partial = l->params->init_partial;
-        if (!(*own)->train.init)
-            st = clrnn_error_memory(l->log, 0, "a path");
-    }
+    if (!p->init && !config->train.init)
+        return clrnn_error(l->log, CLRNN_ERR_ARG,
+                           "init_partial says how initial weights are loaded, but there are none: name a file by init "
+                           "(--init) or train.init");
+    TRY(clrnn_config_copy(l->log, config, own));
+    (*own)->train.init_partial = p->init_partial;
+    if (!p->init)
+        return CLRNN_OK;
+    here = getcwd(NULL, 0);
+    path = here ? clrnn_path_join(here, p->init) : NULL;
     free(here);
-    return st;
+    free((*own)->train.init);
+    (*own)->train.init = path;
+    return path ? CLRNN_OK : clrnn_error_memory(l->log, 0, "a path");
 }
 
 // Opens data, folder and feeds, and creates or resumes the model.
@@ -277,7 +282,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
             clrnn_log(l->log, CLRNN_LOG_WARNING, "%s: has no checkpoint yet, the run begins anew", p->resume);
     } else if (!config) {
         st = clrnn_error(l->log, CLRNN_ERR_ARG, "no config and no run to resume");
-    } else if (p->init) {
+    } else if (p->init || p->init_partial) {
         st = with_init(l, config, &own);
         config = own;
     }

@@ -176,6 +176,10 @@ def init_mismatch(c):
     assert len(warning) == 1 and all(name in warning[0] for name in names), err
     got = tensors(c, "odd")
     assert got["head.weight"] == marked["head.weight"] and got["rnn.weight_hh_l0"] == plain["rnn.weight_hh_l0"]
+    c.run("train", "config.yaml", "--set", "train.init=odd.safetensors", "--init-partial", "--out", "named", *QUIET,
+          "--no-watch", "--set", "train.optimizer={sgd: {lr: 0.0}}", "--set", "train.epochs=1")
+    assert tensors(c, "named") == got
+    c.refused(2, ["init_partial", "there are none"], "train", "config.yaml", "--init-partial", "--out", "no")
     c.run("train", "config.yaml", "--out", "fresh", *QUIET, "--set", "train.optimizer={sgd: {lr: 0.0}}", "--set",
           "train.epochs=1")
     assert got["rnn.weight_ih_l0"] == tensors(c, "fresh")["rnn.weight_ih_l0"]  # what does not fit is drawn
