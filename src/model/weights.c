@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/words.h"
+#include "model/layer.h"
 
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape)
 {
@@ -280,6 +281,17 @@ enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const st
     return st;
 }
 
+// Warns if a file has moments that the model does not use. `mean` and `std` are their names, `what` is what they
+// normalise, `key` the config's key for it, and `used` whether the model uses them.
+static void warn_of_moments(const struct clrnn_model *model, const struct clrnn_safetensors *file, const char *mean,
+                            const char *std, const char *what, const char *key, bool used)
+{
+    if (!used && clrnn_safetensors_find(file, mean))
+        clrnn_log(model->log, CLRNN_LOG_WARNING,
+                  "%s was trained on normalised %s, but the config has no '%s: standard': its %s and %s are left out",
+                  file->path, what, key, mean, std);
+}
+
 enum clrnn_status clrnn_model_init(struct clrnn_model *model, const char *path, bool partial)
 {
     NEED(NULL, model);
@@ -295,11 +307,13 @@ enum clrnn_status clrnn_model_init(struct clrnn_model *model, const char *path, 
         st = clrnn_weights_load_moments(model, file, true, &found);
     if (st == CLRNN_OK && model->config->data.standard)
         st = clrnn_weights_load_moments(model, file, false, &found);
-    else if (st == CLRNN_OK && clrnn_safetensors_find(file, CLRNN_INPUT_MEAN))
-        clrnn_log(model->log, CLRNN_LOG_WARNING,
-                  "%s was trained on normalised data, but the config has no "
-                  "'normalize: standard': its input.mean and input.std are left out",
-                  path);
+    if (st == CLRNN_OK) {
+        warn_of_moments(model, file, CLRNN_INPUT_MEAN, CLRNN_INPUT_STD, "data", "normalize",
+                        model->config->data.standard);
+        if (clrnn_loss_is_regression(model->config->train.loss.kind)) // other losses have no use for the targets' units
+            warn_of_moments(model, file, CLRNN_TARGET_MEAN, CLRNN_TARGET_STD, "targets", "normalize_targets",
+                            clrnn_model_wants_target_normalization(model));
+    }
     clrnn_safetensors_close(&file);
     return st;
 }

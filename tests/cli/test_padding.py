@@ -187,6 +187,21 @@ def init_mismatch(c):
     c.run("train", "config.yaml", "--init", "none.safetensors", "--init-partial", "--out", "none", *QUIET, status=3)
 
 
+def init_units(c):
+    """Moments in a file of weights that the config leaves unused are said, of the data and of the targets."""
+    c.write("real.yaml", harness.CONFIG.replace("out_features: 2", "out_features: 1").replace("cross_entropy", "mse"))
+    both = "--set", "data.normalize=standard", "--set", "data.normalize_targets=standard"
+    options = "--out", "from", *QUIET, "--no-watch", "--set", "train.epochs=1"
+    c.run("train", "real.yaml", "--out", "run", *QUIET, *both, "--set", "train.epochs=1")
+    init = "--init", "run/last.safetensors"
+    _, err = c.run("train", "real.yaml", *init, *options)
+    assert err.count("left out") == 2 and "its input.mean and input.std are left out" in err, err
+    assert "no 'normalize_targets: standard': its target.mean and target.std are left out" in err, err
+    assert "left out" not in c.run("train", "real.yaml", *init, *options, *both)[1]
+    _, err = c.run("train", "config.yaml", *init, "--init-partial", *options)  # classes have no units
+    assert "target.mean" not in err and "input.mean" in err, err
+
+
 # ---------------------------------------------------------------- much data
 
 def write_zeros(path, samples, features):
@@ -216,4 +231,4 @@ def predict_streams(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([*[padding(name) for name in PADDED], padded_predictions, init_types, init_mismatch,
-                           predict_streams]))
+                           init_units, predict_streams]))
