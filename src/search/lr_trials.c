@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/words.h"
 #include "search/lr_find.h"
 #include "search/say.h"
 
@@ -48,8 +49,8 @@ static void set_lr(struct clrnn_config *config, double lr)
         config->train.scheduler.max_lr = lr;
 }
 
-// Trains for at most result->steps steps. *loss becomes the mean training loss of the last epoch. It becomes NaN if a
-// step's loss was not finite; the training then ends at that step.
+// Trains for at most result->steps steps. *loss becomes the mean training loss of the last epoch, NaN if no target of
+// it counts. It becomes NaN if a step's loss was not finite; the training then ends at that step.
 static enum clrnn_status train(struct clrnn_lr_finder *f, struct clrnn_session *s, double *loss)
 {
     const volatile sig_atomic_t *stop = f->params->stop;
@@ -75,7 +76,7 @@ static enum clrnn_status train(struct clrnn_lr_finder *f, struct clrnn_session *
                 return CLRNN_OK;
             }
         }
-        *loss = sum / weight;
+        *loss = clrnn_unsigned_nan(sum / weight);
         record.loss = *loss;
         if (plateau && f->data.valid)
             TRY(clrnn_session_evaluate(s, f->data.valid, stop, &record));

@@ -120,6 +120,10 @@ def nothing_learns(c):
     assert found["suggestion"] is None and found["best_trial"] is None, found
     assert len({trial["loss"] for trial in found["trials"]}) == 1
     assert "no suggestion" in out and "<-" not in out, out
+    harness.write_npy(c.folder / "y_none.npy", "<i8", (70,), [0] * 70)
+    out, _ = c.run("lr-find", "config.yaml", "--steps", "5", "--out", "lr", *REF, "--set", "data.train.y=y_none.npy",
+                   "--set", "train.loss={cross_entropy: {ignore_index: 0}}", status=1)
+    assert "no suggestion" in out and "nan" in out and "-nan" not in out, out
 
 
 def picture(c):
