@@ -310,6 +310,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
     enum clrnn_status st;
     char *more = NULL;
     double judged;
+    const bool counts = s->weight_sum != 0.0;
     bool best, early;
 
     make_row(l, valid, &row);
@@ -327,7 +328,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
     s->finished = early || s->epoch >= l->config->train.epochs;
     if (l->valid && !(more = clrnn_metrics_json(&l->metrics)))
         return clrnn_error_memory(l->log, 0, "an epoch's metrics");
-    st = clrnn_run_folder_epoch(&l->folder, &row, more ? more : "");
+    st = clrnn_run_folder_epoch(&l->folder, &row, counts, more ? more : "");
     free(more);
     TRY(st);
     TRY(clrnn_tensorboard_epoch(l->events, &row, l->model));

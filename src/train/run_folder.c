@@ -103,14 +103,28 @@ static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn
     X(train_accuracy) X(valid_loss) X(valid_accuracy) X(lr) X(grad_norm) X(seconds) X(samples_per_s)
 #define ROW_REGRESSION_FIELDS(X) X(train_mae) X(valid_mae) X(valid_rmse) X(valid_r2)
 
-enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row,
+static void warn_nothing_counts(struct clrnn_run_folder *f, uint64_t epoch)
+{
+    if (f->warned)
+        return;
+    f->warned = true;
+    clrnn_log(f->log, CLRNN_LOG_WARNING,
+              "no training target counts in epoch %llu, all are ignored, missing or of weight 0: train_loss is nan, "
+              "metrics.jsonl has null there, and nothing is learnt",
+              (unsigned long long)epoch);
+}
+
+enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row, bool counts,
                                          const char *more)
 {
     char line[1024], text[32];
     size_t used;
 
     TRY(keep_row(f, row));
-    warn_not_finite(f, "train_loss", row->train_loss, row->step);
+    if (counts)
+        warn_not_finite(f, "train_loss", row->train_loss, row->step);
+    else
+        warn_nothing_counts(f, row->epoch);
     used = (size_t)snprintf(line, sizeof(line), "{\"epoch\": %llu, \"step\": %llu", (unsigned long long)row->epoch,
                             (unsigned long long)row->step);
 #define X(field) \

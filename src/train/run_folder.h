@@ -79,10 +79,10 @@ enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *fold
  * loss. Otherwise the loss is 0 / 0, which is not warned about. Errors: CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *folder, uint64_t step, double loss, bool counts,
                                         double lr);
-/** Appends an epoch's line to metrics.jsonl with a single write. `more`: text of further fields, such as
- * ", \"valid_macro_f1\": 0.5", or "". */
+/** Appends an epoch's line to metrics.jsonl with a single write. `counts`: at least one target of the epoch counts in
+ * the training loss. `more`: text of further fields, such as ", \"valid_macro_f1\": 0.5", or "". */
 enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *folder, const struct clrnn_epoch_row *row,
-                                         const char *more);
+                                         bool counts, const char *more);
 /** Syncs metrics.jsonl to the disk. */
 enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *folder);
 

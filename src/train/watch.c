@@ -116,7 +116,7 @@ void clrnn_watch_step(struct clrnn_watch *w, const double record[RECORD_FIELDS],
     w->steps++;
     w->last_lr = lr;
     if (record[RECORD_WEIGHT] == 0.0)
-        return; // no label counts: the loss is NaN, as in PyTorch, and no weight changes
+        return; // no label counts: the loss is NaN and the gradient 0, as in PyTorch
     if (!isfinite(loss)) {
         tell(w, CLRNN_FINDING_LOSS_NOT_FINITE, "the loss of step %llu is %s", (unsigned long long)w->steps,
              isnan(loss) ? "NaN" : "infinite");

@@ -204,6 +204,24 @@ static void test_not_finite(struct scratch *s)
     assert_int_equal(result.best_epoch, 0);
 }
 
+// If all labels are ignored, the loss is NaN, too, but a smaller lr is no help: the warning must name the reason.
+static void test_nothing_counts(struct scratch *s)
+{
+    const char *text = "model: {layers: [{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
+                       "train: {loss: {cross_entropy: {ignore_index: 1}}, epochs: 2, batch_size: 8}\n"
+                       "data: {train: {x: X_a.npy, y: y_one.npy}}\n";
+    int64_t y[S];
+
+    runs_data(s);
+    for (size_t n = 0; n < ARRAY_SIZE(y); n++)
+        y[n] = 1;
+    scratch_i64(s, "y_one.npy", y, S, 0);
+    assert_int_equal(runs_train(s, text, "run", false, NULL, NULL), CLRNN_FAILED);
+    assert_non_null(strstr(s->info, "no training target counts in epoch 1, all are ignored"));
+    assert_null(strstr(s->info, "in epoch 2")); // must be logged only once
+    assert_null(strstr(s->info, "smaller lr"));
+}
+
 static void test_refused_runs(struct scratch *s)
 {
     struct clrnn_config *config;
@@ -295,10 +313,15 @@ static void test_pictures(struct scratch *s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_folder, "ref"),          SCRATCH_TEST(test_regression, "ref"),
-        SCRATCH_TEST(test_early_stopping, "ref"),  SCRATCH_TEST(test_not_finite, "ref"),
-        SCRATCH_TEST(test_refused_runs, "ref"),    SCRATCH_TEST(test_valid_fraction, "ref"),
-        SCRATCH_TEST(test_pictures, "ref"),        SCRATCH_TEST(test_undefined_monitor, "ref"),
+        SCRATCH_TEST(test_folder, "ref"),
+        SCRATCH_TEST(test_regression, "ref"),
+        SCRATCH_TEST(test_early_stopping, "ref"),
+        SCRATCH_TEST(test_not_finite, "ref"),
+        SCRATCH_TEST(test_nothing_counts, "ref"),
+        SCRATCH_TEST(test_refused_runs, "ref"),
+        SCRATCH_TEST(test_valid_fraction, "ref"),
+        SCRATCH_TEST(test_pictures, "ref"),
+        SCRATCH_TEST(test_undefined_monitor, "ref"),
         SCRATCH_TEST(test_cycle_of_pieces, "ref"),
     };
 
