@@ -273,14 +273,22 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
-// Returns the loss of a model that has learnt nothing: the loss of the best constant answer (mse without weights of
-// samples: the variance of the targets seen) or, if that is unknown, the mean loss of the first steps. Returns NaN if
-// both are unknown.
-static double idle_loss(const struct clrnn_watch *w)
+// Returns the loss of the best constant answer (mse without weights of samples: the variance of the targets seen). NaN:
+// unknown.
+static double constant_loss(const struct clrnn_watch *w)
 {
     if (w->config->train.loss.kind == CLRNN_LOSS_MSE && !w->weighted)
         return w->count > 0.0 ? w->yy / w->count - w->y / w->count * (w->y / w->count) : NAN;
-    return !isnan(w->constant) ? w->constant : w->first_count ? w->first_loss : NAN;
+    return w->constant;
+}
+
+// Returns the loss of a model that has learnt nothing: the loss of the best constant answer or, if that is unknown, the
+// mean loss of the first steps. Returns NaN if both are unknown.
+static double idle_loss(const struct clrnn_watch *w)
+{
+    const double constant = constant_loss(w);
+
+    return !isnan(constant) ? constant : w->first_count ? w->first_loss : NAN;
 }
 
 static bool lr_rises(const struct clrnn_scheduler_config *c)
@@ -314,7 +322,7 @@ void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
             return;
     w->flat = is_flat(w, row, idle) ? w->flat + 1 : 0;
     if (w->flat >= FLAT_IN_A_ROW)
-        tell(w, CLRNN_FINDING_LOSS_FLAT,
-             "the training loss is %.4g after %llu epochs, and an answer that does not look at X has %.4g",
-             row->train_loss, (unsigned long long)row->epoch, idle);
+        tell(w, CLRNN_FINDING_LOSS_FLAT, "the training loss is %.4g after %llu epochs, and %s %.4g", row->train_loss,
+             (unsigned long long)row->epoch,
+             isnan(constant_loss(w)) ? "the first steps had" : "an answer that does not look at X has", idle);
 }
