@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "model/layer.h"
+#include "model/schedule.h"
 
 // Thresholds are set so that healthy runs give no warning. Values after "healthy", "failed" and "with faults" were
 // measured in healthy runs and in runs with planted faults. "doctor": the threshold of `clrnn doctor`, which is
@@ -199,14 +200,37 @@ static double smallest_scale(const struct clrnn_model *m, const float *values)
     return least;
 }
 
+// Returns whether the lr rises from where it begins, which may be a tiny value (warm-up).
+static bool lr_rises(const struct clrnn_scheduler_config *c)
+{
+    return c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ||
+           (c->kind == CLRNN_SCHEDULER_LINEAR_LR && c->start_factor < c->end_factor);
+}
+
+// Returns whether a tiny lr is followed by larger ones: cosine_annealing_lr rises again after T_max.
+static bool lr_comes_back(const struct clrnn_scheduler_config *c)
+{
+    return lr_rises(c) || c->kind == CLRNN_SCHEDULER_COSINE_ANNEALING_LR;
+}
+
+// Returns the lr to check: the lr of the last step or, if a tiny lr is followed by larger ones, the schedule's largest.
+static double lasting_lr(const struct clrnn_watch *w)
+{
+    const struct clrnn_train_config *train = &w->config->train;
+    const struct clrnn_scheduler_config *c = &train->scheduler;
+    const double factor = c->kind == CLRNN_SCHEDULER_LINEAR_LR ? c->end_factor : 1.0;
+
+    return lr_comes_back(c) ? factor * clrnn_schedule_peak(train) : w->last_lr;
+}
+
 // Returns the finding that says why the lr is tiny: because of the lr itself or because of its schedule.
 static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
 {
     const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;
 
-    return scheduler->kind == CLRNN_SCHEDULER_NONE ? CLRNN_FINDING_LR_OUT_OF_RANGE
-           : scheduler->per_batch                  ? CLRNN_FINDING_SCHEDULER_PER_BATCH
-                                                   : CLRNN_FINDING_SCHEDULE_EXHAUSTED;
+    return scheduler->kind == CLRNN_SCHEDULER_NONE || lr_comes_back(scheduler) ? CLRNN_FINDING_LR_OUT_OF_RANGE
+           : scheduler->per_batch                                              ? CLRNN_FINDING_SCHEDULER_PER_BATCH
+                                                                               : CLRNN_FINDING_SCHEDULE_EXHAUSTED;
 }
 
 // Returns whether weights must be read to check the lr: the lr is below TINY_LR and below half of the lr checked last.
@@ -214,9 +238,10 @@ static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
 // the run is not checked, because a schedule that decays to a tiny lr there is intended.
 static bool lr_may_be_lost(const struct clrnn_watch *w)
 {
-    return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[lost_lr(w)] && w->steps &&
-           w->last_lr < TINY_LR && (w->asked_lr == 0.0 || w->last_lr < 0.5 * w->asked_lr) &&
-           (double)w->steps < LAST_PART * (double)w->total;
+    const double lr = lasting_lr(w);
+
+    return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[lost_lr(w)] && w->steps && lr < TINY_LR &&
+           (w->asked_lr == 0.0 || lr < 0.5 * w->asked_lr) && (double)w->steps < LAST_PART * (double)w->total;
 }
 
 static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_model *m)
@@ -228,8 +253,8 @@ static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_mo
     TRY(sample_weights(w, m, &values, &count));
     scale = smallest_scale(m, values);
     free(values);
-    w->asked_lr = w->last_lr;
-    if (isfinite(scale) && w->last_lr < HALF_ULP * scale)
+    w->asked_lr = lasting_lr(w);
+    if (isfinite(scale) && w->asked_lr < HALF_ULP * scale)
         tell(w, lost_lr(w),
              "the lr is %.2g in step %llu of %llu, under half a float32 ulp of weights of %.2g: updates "
              "round to nothing",
@@ -289,12 +314,6 @@ static double idle_loss(const struct clrnn_watch *w)
     const double constant = constant_loss(w);
 
     return !isnan(constant) ? constant : w->first_count ? w->first_loss : NAN;
-}
-
-static bool lr_rises(const struct clrnn_scheduler_config *c)
-{
-    return c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ||
-           (c->kind == CLRNN_SCHEDULER_LINEAR_LR && c->start_factor < c->end_factor);
 }
 
 static bool is_flat(const struct clrnn_watch *w, const struct clrnn_epoch_row *row, double idle)

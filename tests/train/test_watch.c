@@ -185,6 +185,12 @@ static void lost_rates(struct scratch *s)
         {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: batch}}", "scheduler-per-batch", 1e-10, 100},
         {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: epoch}}", "schedule-exhausted", 1e-10, 100},
         {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", NULL, 1e-9, 0}, // no warning for SGD
+        // a tiny lr is fine where the schedule rises from it, unless the largest lr is tiny, too
+        {ADAM ", scheduler: {linear_lr: {start_factor: 1.0e-6, interval: batch}}", NULL, 1e-9, 0},
+        {ADAM ", scheduler: {one_cycle_lr: {max_lr: 0.01, div_factor: 1.0e+7, interval: batch}}", NULL, 1e-9, 0},
+        {ADAM ", scheduler: {cosine_annealing_lr: {T_max: 2}}", NULL, 1e-20, 100},
+        {ADAM ", scheduler: {linear_lr: {start_factor: 1.0, end_factor: 0.0}}", "schedule-exhausted", 1e-10, 100},
+        {"optimizer: {adam: {lr: 1.0e-10}}, scheduler: {linear_lr: {interval: batch}}", "lr-out-of-range", 5e-11, 0},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
