@@ -107,16 +107,6 @@ static enum clrnn_status measure(const struct bench *b, const struct pass *p, st
     return CLRNN_OK;
 }
 
-// Returns how many samples a training step completes on average: those of a batch, divided by the pieces into which
-// train.bptt cuts a batch.
-static double samples_per_step(const struct bench *b)
-{
-    const struct clrnn_session *s = b->train[0];
-    const uint32_t batch = s->config->train.batch_size, samples = clrnn_dataset_info(b->data.train)->S;
-
-    return (double)(samples - samples % batch) / clrnn_feed_steps(s->feed); // there are no smaller last batches
-}
-
 static enum clrnn_status measure_training(const struct bench *b, struct clrnn_bench_result *r)
 {
     const struct clrnn_session *s = b->train[0];
@@ -130,7 +120,7 @@ static enum clrnn_status measure_training(const struct bench *b, struct clrnn_be
     r->bytes = cost.bytes;
     r->gflops = 1e-6 * cost.flops / r->train_ms.median;
     r->gb_per_s = 1e-6 * cost.bytes / r->train_ms.median;
-    r->samples_per_s = 1e3 * samples_per_step(b) / r->train_ms.median;
+    r->samples_per_s = 1e3 * s->config->train.batch_size * clrnn_feed_batches_per_step(s->feed) / r->train_ms.median;
     return CLRNN_OK;
 }
 

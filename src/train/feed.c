@@ -328,6 +328,11 @@ uint32_t clrnn_feed_steps(const struct clrnn_feed *feed)
     return feed->steps;
 }
 
+double clrnn_feed_batches_per_step(const struct clrnn_feed *feed)
+{
+    return (double)feed->batches / feed->steps;
+}
+
 double clrnn_feed_share(const struct clrnn_feed *f, bool *first)
 {
     *first = f->first;

@@ -36,6 +36,8 @@ void clrnn_feed_destroy(struct clrnn_feed **feed);
 /** Returns the number of training steps in the current epoch: one per batch or, with train.bptt, one per piece of a
  * batch (clrnn_feed_pieces). */
 uint32_t clrnn_feed_steps(const struct clrnn_feed *feed);
+/** Returns how many batches a training step completes on average: 1, or less if train.bptt cuts batches into pieces. */
+double clrnn_feed_batches_per_step(const struct clrnn_feed *feed);
 /** Computes the sum of what clrnn_feed_steps returns in the first `epochs` epochs of a config, without a feed. Errors:
  * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const struct clrnn_config *config,

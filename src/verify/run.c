@@ -123,7 +123,7 @@ static void time_steps(const struct clrnn_session *t, double *each, uint32_t cou
         return;
     b->step_s = clrnn_median(each, count);
     b->step_ms = (struct clrnn_timing){1e3 * b->step_s, 1e3 * each[0], 1e3 * each[count - 1], count};
-    b->samples_per_s = t->plan->params.N / b->step_s;
+    b->samples_per_s = t->plan->params.N * clrnn_feed_batches_per_step(t->feed) / b->step_s;
 }
 
 static enum clrnn_status run_steps(const struct clrnn_compare *c, struct clrnn_session *t,

@@ -58,13 +58,17 @@ def interrupted_and_resumed(c):
 
 
 def benched(c):
-    """bench: a step trains one piece, but samples per second are of whole samples."""
+    """bench and compare: a step trains one piece, but samples per second are of whole samples."""
     data(c)
     for pieces, more in ((86, ()), (1, ("--set", "train.bptt=null"))):
-        result = json.loads(c.run("bench", "states.yaml", "--seconds", "0.05", "--no-start", "--json", "--quiet",
-                                  *more)[0])
-        per_step = result["samples_per_s"] * result["train_ms"]["median"] / 1e3
-        assert abs(per_step - result["batch"] / pieces) < 1e-6 * per_step, (pieces, per_step)
+        bench = json.loads(c.run("bench", "states.yaml", "--seconds", "0.05", "--no-start", "--json", "--quiet",
+                                 *more)[0])
+        compared = json.loads(c.run("compare", "states.yaml", "--devices", "ref", "--steps", "3", "--no-test", "--json",
+                                    "--quiet", *more)[0])["devices"][0]
+        for speed, time in ((bench["samples_per_s"], bench["train_ms"]),
+                            (compared["samples_per_s"], compared["step_ms"])):
+            per_step = speed * time["median"] / 1e3
+            assert abs(per_step - bench["batch"] / pieces) < 1e-6 * per_step, (pieces, per_step)
 
 
 def refused(c):
