@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Tests that the doctor, overfit and grow count sample weights as the loss does.
+#include <math.h>
+
+#include "base/array.h"
+#include "base/random.h"
+#include "clrnn/diagnose.h"
+#include "tests/model/scratch.h"
+
+enum { ROWS = 320, STEPS = 6, FEATURES = 3 };
+
+#define CELLS (ROWS * STEPS * FEATURES)
+#define WEIGHTS "  train: {x: X.npy, y: y.npy, weights: w.npy}\n"
+#define WEIGHTS_SPLIT WEIGHTS "  valid_fraction: 0.25\n"
+
+static double noise(uint32_t stream, uint32_t at)
+{
+    const struct clrnn_random r = {12, RANDOM_PROBE, stream, 0};
+
+    return clrnn_random_normal(&r, at);
+}
+
+static void write_x(const struct scratch *s, float x[CELLS])
+{
+    for (uint32_t i = 0; i < CELLS; i++)
+        x[i] = (float)noise(0, i);
+    scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
+}
+
+// Returns a target of row n that the net of these tests learns well.
+static float easy(const float *x, uint32_t n)
+{
+    return x[(n * STEPS + STEPS - 1) * FEATURES] + x[(n * STEPS + STEPS - 2) * FEATURES + 1];
+}
+
+static struct clrnn_config *make_config(struct scratch *s, unsigned outputs, const char *train, const char *data)
+{
+    char text[1024];
+
+    snprintf(text, sizeof(text),
+             "model: {layers: [gru: {hidden_size: 8}, pool: {over: last}, linear: {out_features: %u}]}\n"
+             "train:\n  batch_size: 16\n  shuffle: true\n  optimizer: {adam: {lr: 0.01}}\n%sdata:\n%s",
+             outputs, train, data);
+    return scratch_config(s, text);
+}
+
+static struct clrnn_doctor_result examine(struct scratch *s, unsigned outputs, const char *train, const char *data,
+                                          bool run)
+{
+    struct clrnn_config *config = make_config(s, outputs, train, data);
+    struct clrnn_doctor_result r;
+
+    assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = !run}, &r), CLRNN_OK);
+    clrnn_config_destroy(&config);
+    return r;
+}
+
+// Returns the first finding with this id that is at least as severe; NULL: there is none.
+static const struct clrnn_finding *finding(const struct clrnn_doctor_result *r, const char *id,
+                                           enum clrnn_severity severity)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (!strcmp(r->finding[i].id, id) && r->finding[i].severity <= severity)
+            return &r->finding[i];
+    return NULL;
+}
+
+// A common factor of all weights changes neither the mean loss nor R2: the net must not be called worse than a linear
+// model.
+static void factor_of_weights(struct scratch *s)
+{
+    float x[CELLS], y[ROWS], w[ROWS];
+    struct clrnn_doctor_result r;
+
+    write_x(s, x);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        y[n] = easy(x, n);
+        w[n] = 100;
+    }
+    scratch_f32(s, "y.npy", y, ROWS, 0, 0);
+    scratch_f32(s, "w.npy", w, ROWS, 0, 0);
+    r = examine(s, 1, "  loss: mse\n  epochs: 15\n", WEIGHTS_SPLIT, true);
+    assert_null(finding(&r, "worse-than-linear", CLRNN_SEVERITY_WARNING));
+    clrnn_doctor_finish(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(factor_of_weights, NULL),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
