@@ -257,22 +257,19 @@ static double binary_floor(const struct value_range *r, double a, double b, doub
 struct sums {
     double floor,     // lowest loss
         layers,       // the part of `floor` that is due to the layers
-        weight,       // the mean loss is `floor` divided by this
-        y,            // sum of the real targets
-        yy,           // sum of squares of the real targets
-        count;        // number of real targets
+        weight;       // the mean loss is `floor` divided by this
     double binary[2]; // number of y <= 0.5; of y > 0.5
 };
 
-static void add_class(const struct targets *t, int32_t y, struct sums *s)
+static void add_class(const struct targets *t, int32_t y, double sample_weight, struct sums *s)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
     const double C = t->m->outputs, smooth = loss->kind == CLRNN_LOSS_CROSS_ENTROPY ? loss->label_smoothing : 0;
-    const double own = loss->weight ? loss->weight[y] : 1;
+    const double own = sample_weight * (loss->weight ? loss->weight[y] : 1);
 
     t->q[y] += (1.0 - smooth) * own;
     for (uint32_t c = 0; smooth > 0 && c < t->m->outputs; c++)
-        t->q[c] += smooth / C * (loss->weight ? loss->weight[c] : 1);
+        t->q[c] += smooth / C * sample_weight * (loss->weight ? loss->weight[c] : 1);
     s->weight += own;
 }
 
@@ -292,14 +289,16 @@ static void sum_classes(const struct targets *t, const struct value_range *r, ui
     const double before = s->weight;
 
     for (uint32_t b = first; b < group_end(t, first); b++) {
-        if (t->group[b] != first)
+        const double weight = clrnn_dataset_weight(t->set, b);
+
+        if (t->group[b] != first || !(weight > 0))
             continue;
         clrnn_dataset_classes(t->set, b, t->y);
         for (size_t i = 0; i < clrnn_dataset_y_valid(t->set, b); i++) {
             if (t->y[i] == loss->ignore_index || t->y[i] < 0 || (uint32_t)t->y[i] >= t->m->outputs)
                 continue;
             seen[t->y[i]] = true;
-            add_class(t, t->y[i], s);
+            add_class(t, t->y[i], weight, s);
             if (t->steps > 1)
                 end_classes(t, r, s);
         }
@@ -309,7 +308,7 @@ static void sum_classes(const struct targets *t, const struct value_range *r, ui
 }
 
 struct real_group {
-    double count, sum, square; // number, sum and sum of squares of the group's targets
+    double count, sum, square; // sums of the weights, of y and of y^2 of the group's targets, weighted by sample
 };
 
 static void end_reals(const struct targets *t, const struct value_range *r, const struct real_group *g, struct sums *s)
@@ -329,6 +328,7 @@ static void end_reals(const struct targets *t, const struct value_range *r, cons
         s->floor += binary_floor(r, positive * g->sum, g->count - g->sum, &layers);
     }
     s->layers += layers;
+    s->weight += g->count;
 }
 
 static void sum_reals(struct targets *t, const struct value_range *r, uint32_t first, struct sums *s)
@@ -336,7 +336,9 @@ static void sum_reals(struct targets *t, const struct value_range *r, uint32_t f
     struct real_group g = {0};
 
     for (uint32_t n = first; n < group_end(t, first); n++) {
-        if (t->group[n] != first)
+        const double weight = clrnn_dataset_weight(t->set, n);
+
+        if (t->group[n] != first || !(weight > 0))
             continue;
         clrnn_dataset_targets(t->set, n, t->real);
         for (size_t i = 0; i < clrnn_dataset_y_valid(t->set, n); i++) {
@@ -344,13 +346,10 @@ static void sum_reals(struct targets *t, const struct value_range *r, uint32_t f
 
             if (isnan(y)) // missing
                 continue;
-            s->y += y;
-            s->yy += y * y;
-            s->count++;
             s->binary[y > 0.5]++;
-            g.sum += y;
-            g.square += y * y;
-            g.count++;
+            g.sum += weight * y;
+            g.square += weight * y * y;
+            g.count += weight;
             t->soft |= y > 0 && y < 1;
             if (t->steps > 1) { // each label forms its own group
                 end_reals(t, r, &g, s);
@@ -391,26 +390,6 @@ static const char *layer_reason(const struct clrnn_model *m, const struct value_
     return "the loss expects logits, and those that reach it are bounded by the last layers";
 }
 
-// Returns the loss of an error of one standard deviation of the targets, without factors such as 1/2. If the targets
-// are constant, their root mean square takes the deviation's place.
-static double real_scale(const struct clrnn_loss_config *loss, const struct sums *s)
-{
-    const double variance = s->yy / s->count - s->y * s->y / (s->count * s->count);
-    const double square = variance > 1e-12 * s->yy / s->count ? variance : s->yy > 0 ? s->yy / s->count : 1.0;
-    const double deviation = sqrt(square);
-
-    switch (loss->kind) {
-    case CLRNN_LOSS_MSE:
-        return square;
-    case CLRNN_LOSS_SMOOTH_L1: // squared below beta
-        return deviation < loss->beta ? square / loss->beta : deviation;
-    case CLRNN_LOSS_HUBER: // squared below delta
-        return deviation * fmin(deviation, loss->delta);
-    default: // linear
-        return deviation;
-    }
-}
-
 static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, struct clrnn_loss_floor *f)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
@@ -433,12 +412,10 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
     free(seen);
     if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS)
         f->classes = (s.binary[0] > 0) + (s.binary[1] > 0);
-    if (real)
-        s.weight = s.count;
     if (s.weight <= 0)
         return CLRNN_OK; // all labels are ignored or have weight 0
     if (clrnn_loss_is_regression(loss->kind))
-        f->scale = real_scale(loss, &s);
+        f->scale = clrnn_target_scale(loss, t->set, t->real);
     if (real && !real_floor_known(t))
         return CLRNN_OK;
     f->floor = s.floor / s.weight;

@@ -309,6 +309,25 @@ static void regression(struct scratch *s)
     clrnn_overfit_finish(&r);
 }
 
+// Two outputs: the target must be 0.01 of the mean of their variances, however far the outputs lie apart.
+static void outputs_apart(struct scratch *s)
+{
+    struct clrnn_overfit_result r;
+    float x[16], y[16 * 2];
+
+    for (size_t n = 0; n < 16; n++) {
+        x[n] = (float)n / 16;
+        y[2 * n] = n % 2 ? 1001 : 999;
+        y[2 * n + 1] = n % 2 ? 3 : -3;
+    }
+    scratch_f32(s, "X_train.npy", x, 16, 1, 0);
+    scratch_f32(s, "y_train.npy", y, 16, 2, 0);
+    r = run(s, "{pool: {over: last}}, {linear: {out_features: 2}}", "loss: mse, optimizer: {adam: {}}",
+            (struct clrnn_overfit_params){.steps = 1});
+    assert_float_equal(r.target, 0.01 * (1 + 9) / 2, 1e-4);
+    clrnn_overfit_finish(&r);
+}
+
 // The default target of losses that grow linearly must be 0.01 of the deviation of y, whatever its size. smooth_l1 and
 // huber are squared below beta and delta: there it must be 0.01 of the variance, divided by beta for smooth_l1.
 static void targets_by_deviation(struct scratch *s)
@@ -385,6 +404,7 @@ int main(void)
         SCRATCH_TEST(stops_and_errors, NULL),
         SCRATCH_TEST(floors, "ref"),
         SCRATCH_TEST(contradictions, NULL),
+        SCRATCH_TEST(outputs_apart, "ref"),
         SCRATCH_TEST(regression, NULL),
         SCRATCH_TEST(targets_by_deviation, "ref"),
         SCRATCH_TEST(first_batch, "ref"),

@@ -84,10 +84,41 @@ static void factor_of_weights(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
+// Equal rows with the labels 0 and 1: the lower bound of the loss must be the entropy of the labels' weights, 0 if the
+// rows of one label do not count.
+static void weights_of_equal_rows(struct scratch *s)
+{
+    static const float light[] = {1, 0.25F, 0};
+    float x[16], w[16];
+    int64_t y[16];
+
+    for (size_t i = 0; i < ARRAY_SIZE(light); i++) {
+        const double share = light[i] / (1.0 + light[i]);
+        const double entropy = (share > 0 ? -share * log(share) : 0) - (1 - share) * log(1 - share);
+        struct clrnn_config *config;
+        struct clrnn_overfit_result r;
+
+        for (uint32_t n = 0; n < 16; n++) {
+            x[n] = (float)(n / 2);
+            y[n] = n % 2;
+            w[n] = y[n] ? light[i] : 1;
+        }
+        scratch_f32(s, "X.npy", x, 16, 1, 0);
+        scratch_i64(s, "y.npy", y, 16, 0);
+        scratch_f32(s, "w.npy", w, 16, 0, 0);
+        config = make_config(s, 2, "  loss: cross_entropy\n", WEIGHTS);
+        assert_int_equal(clrnn_overfit(s->device, config, &(struct clrnn_overfit_params){.steps = 1}, &r), CLRNN_OK);
+        assert_float_equal(r.floor, entropy, 1e-9);
+        clrnn_overfit_finish(&r);
+        clrnn_config_destroy(&config);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(factor_of_weights, NULL),
+        SCRATCH_TEST(weights_of_equal_rows, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
