@@ -7,26 +7,29 @@
 
 #include "base/array.h"
 #include "base/log.h"
-#include "base/stats.h"
 #include "model/layer.h"
 #include "model/nest.h"
 
 #define ROWS 2048u    // maximum number of rows that clrnn_target_baseline reads
 #define VALUES 20000u // maximum number of targets of one output that it reads
 
-static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t K, const uint64_t *counts)
+static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t K, const uint64_t *counts,
+                                     const double *weights)
 {
-    double total = 0, present = 0, weight = 0, all = 0, loss = 0;
+    double labels = 0, present = 0, total = 0, weight = 0, all = 0, loss = 0;
 
     for (uint32_t k = 0; k < K; k++) {
-        total += (double)counts[k];
+        labels += (double)counts[k];
+        total += weights ? weights[k] : (double)counts[k];
         present += counts[k] > 0;
     }
     for (uint32_t pass = 0; pass < 2;
          pass++) // the best answer gives each class its share (target / all) of the weighted, smoothed targets
         for (uint32_t k = 0; k < K; k++) {
-            const double share = (double)counts[k] / total;
-            const double w = l->weight ? l->weight[k] : l->balanced && counts[k] ? 1 / (share * present) : 1;
+            const double share = (weights ? weights[k] : (double)counts[k]) / total;
+            const double w = l->weight                  ? l->weight[k]
+                             : l->balanced && counts[k] ? labels / (present * (double)counts[k])
+                                                        : 1;
             const double smooth = l->kind == CLRNN_LOSS_CROSS_ENTROPY ? l->label_smoothing : 0;
             const double target = w * ((1 - smooth) * share + smooth / K);
 
@@ -38,6 +41,36 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
             }
         }
     return loss / weight;
+}
+
+enum clrnn_status clrnn_class_weights(const struct clrnn_log *log, const struct clrnn_loss_config *loss,
+                                      const struct clrnn_dataset *set, uint32_t classes, double *weights)
+{
+    const bool binary = loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS;
+    const size_t most = clrnn_dataset_y_count(set);
+    float *real = malloc(most * sizeof(*real));
+    int32_t *class = malloc(most * sizeof(*class));
+    const bool there = real && class;
+
+    for (uint32_t row = 0; there && row < clrnn_dataset_info(set)->S; row++) {
+        const double weight = clrnn_dataset_weight(set, row);
+
+        if (binary)
+            clrnn_dataset_targets(set, row, real);
+        else
+            clrnn_dataset_classes(set, row, class);
+        for (size_t i = 0; i < clrnn_dataset_y_valid(set, row); i++) {
+            if (binary && !isnan(real[i])) {
+                weights[0] += weight * (1 - real[i]);
+                weights[1] += weight * real[i];
+            } else if (!binary && class[i] != loss->ignore_index && class[i] >= 0 && (uint32_t) class[i] < classes) {
+                weights[class[i]] += weight;
+            }
+        }
+    }
+    free(real);
+    free(class);
+    return there ? CLRNN_OK : clrnn_error_memory(log, most * sizeof(*real), "the classes' weights");
 }
 
 // Returns the loss of a prediction that differs from its target by `error`. q: the quantile, for a quantile loss.
@@ -61,33 +94,44 @@ static double loss_of(const struct clrnn_loss_config *l, double q, double error)
     }
 }
 
-static double mean_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y, double answer)
+static double mean_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y,
+                        const double *weight, double answer)
 {
-    double sum = 0;
+    double sum = 0, all = 0;
 
-    for (size_t i = 0; i < count; i++)
-        sum += loss_of(l, q, answer - y[i]);
-    return sum / (double)count;
+    for (size_t i = 0; i < count; i++) {
+        const double w = weight ? weight[i] : 1;
+
+        sum += w > 0 ? w * loss_of(l, q, answer - y[i]) : 0;
+        all += w;
+    }
+    return sum / all;
 }
 
-// Returns the lowest mean loss of a constant answer to sorted targets y. Finds it by ternary search, since all losses
-// are convex in the answer.
-static double least_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y)
+// Returns the lowest weighted mean loss of a constant answer to the targets y. Finds it by ternary search, since all
+// losses are convex in the answer.
+static double least_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y,
+                         const double *weight)
 {
-    double low = y[0], high = y[count - 1];
+    double low = INFINITY, high = -INFINITY;
 
+    for (size_t i = 0; i < count; i++) {
+        low = fmin(low, y[i]);
+        high = fmax(high, y[i]);
+    }
     for (int i = 0; i < 60; i++) {
         const double left = low + (high - low) / 3, right = high - (high - low) / 3;
 
-        if (mean_loss(l, q, count, y, left) < mean_loss(l, q, count, y, right))
+        if (mean_loss(l, q, count, y, weight, left) < mean_loss(l, q, count, y, weight, right))
             high = right;
         else
             low = left;
     }
-    return mean_loss(l, q, count, y, (low + high) / 2);
+    return mean_loss(l, q, count, y, weight, (low + high) / 2);
 }
 
-double clrnn_constant_target_loss(const struct clrnn_loss_config *l, size_t count, double *y)
+double clrnn_constant_target_loss(const struct clrnn_loss_config *l, size_t count, const double *y,
+                                  const double *weight)
 {
     size_t quantiles;
     const double *q = clrnn_loss_quantiles(l, &quantiles);
@@ -95,25 +139,25 @@ double clrnn_constant_target_loss(const struct clrnn_loss_config *l, size_t coun
 
     if (!count || !clrnn_loss_is_regression(l->kind))
         return NAN;
-    clrnn_sort(y, count);
     for (size_t i = 0; i < quantiles; i++)
-        sum += least_loss(l, q[i], count, y) / (double)quantiles;
-    return quantiles ? sum : least_loss(l, 0, count, y);
+        sum += least_loss(l, q[i], count, y, weight) / (double)quantiles;
+    return quantiles ? sum : least_loss(l, 0, count, y, weight);
 }
 
-double clrnn_zero_loss(const struct clrnn_loss_config *l, size_t count, const double *y)
+double clrnn_zero_loss(const struct clrnn_loss_config *l, size_t count, const double *y, const double *weight)
 {
     size_t quantiles;
     const double *q = clrnn_loss_quantiles(l, &quantiles);
     double sum = 0;
 
     for (size_t i = 0; i < quantiles; i++)
-        sum += mean_loss(l, q[i], count, y, 0) / (double)quantiles;
-    return quantiles ? sum : mean_loss(l, 0, count, y, 0);
+        sum += mean_loss(l, q[i], count, y, weight, 0) / (double)quantiles;
+    return quantiles ? sum : mean_loss(l, 0, count, y, weight, 0);
 }
 
-// Copies finite targets of one output, from rows spread over the set, to y [VALUES]. Returns how many it copied.
-static size_t take_output(const struct clrnn_dataset *set, uint32_t output, float *row_y, double *y)
+// Copies finite targets of one output, from rows spread over the set, to y [VALUES], and their samples' weights to
+// weight [VALUES]. Leaves out samples of weight 0. Returns how many targets it copied.
+static size_t take_output(const struct clrnn_dataset *set, uint32_t output, float *row_y, double *y, double *weight)
 {
     const uint32_t S = clrnn_dataset_info(set)->S, targets = MAX2(clrnn_dataset_info(set)->targets, 1u);
     const size_t steps = MAX2(clrnn_dataset_y_count(set) / targets, 1u); // targets of the output in a row
@@ -121,10 +165,14 @@ static size_t take_output(const struct clrnn_dataset *set, uint32_t output, floa
     size_t count = 0;
 
     for (uint32_t i = 0; i < rows; i++) {
+        const double row_weight = clrnn_dataset_weight(set, i * stride);
+
         clrnn_dataset_targets(set, i * stride, row_y);
         for (size_t k = output; k < clrnn_dataset_y_valid(set, i * stride) && count < VALUES; k += targets)
-            if (isfinite(row_y[k]))
+            if (isfinite(row_y[k]) && row_weight > 0) {
+                weight[count] = row_weight;
                 y[count++] = row_y[k];
+            }
     }
     return count;
 }
@@ -134,38 +182,46 @@ enum clrnn_status clrnn_target_baseline(const struct clrnn_log *log, const struc
 {
     const uint32_t targets = MAX2(clrnn_dataset_info(set)->targets, 1u);
     float *row_y = malloc(clrnn_dataset_y_count(set) * sizeof(*row_y));
-    double *y = malloc(VALUES * sizeof(*y));
+    double *y = malloc(2 * VALUES * sizeof(*y)), all = 0;
     const bool there = row_y && y;
 
     *best = *zero = 0;
     for (uint32_t k = 0; k < targets && there; k++) {
-        const size_t count = take_output(set, k, row_y, y);
+        double *weight = y + VALUES, sum = 0;
+        const size_t count = take_output(set, k, row_y, y, weight);
 
-        *zero += clrnn_zero_loss(loss, count, y) / targets;
-        *best += clrnn_constant_target_loss(loss, count, y) / targets;
+        for (size_t i = 0; i < count; i++)
+            sum += weight[i];
+        if (!count)
+            continue; // all targets of this output are missing
+        *zero += sum * clrnn_zero_loss(loss, count, y, weight);
+        *best += sum * clrnn_constant_target_loss(loss, count, y, weight);
+        all += sum;
     }
+    *best /= all;
+    *zero /= all;
     free(y);
     free(row_y);
-    return there ? CLRNN_OK : clrnn_error_memory(log, VALUES * sizeof(*y), "the targets' baseline");
+    return there ? CLRNN_OK : clrnn_error_memory(log, 2 * VALUES * sizeof(*y), "the targets' baseline");
 }
 
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
-                           double target_variance)
+                           const double *weights, double target_variance)
 {
     const struct clrnn_loss_config *l = &config->train.loss;
     double ones, zeros, share;
 
     switch (l->kind) {
     case CLRNN_LOSS_CROSS_ENTROPY:
-        return constant_cross_entropy(l, classes, counts);
+        return constant_cross_entropy(l, classes, counts, weights);
     case CLRNN_LOSS_NLL:
         return config->layer_count && config->layer[clrnn_layer_last(config)].kind == CLRNN_LAYER_LOG_SOFTMAX
-                   ? constant_cross_entropy(l, classes, counts)
+                   ? constant_cross_entropy(l, classes, counts, weights)
                    : NAN;
     case CLRNN_LOSS_BCE_WITH_LOGITS:
-        ones = (double)counts[1] / (double)(counts[0] + counts[1]);
+        ones = weights ? weights[1] / (weights[0] + weights[1]) : (double)counts[1] / (double)(counts[0] + counts[1]);
         zeros = 1 - ones;
-        ones *= l->weight ? l->weight[0] : l->balanced && ones > 0 ? zeros / ones : 1;
+        ones *= l->weight ? l->weight[0] : l->balanced && counts[1] ? (double)counts[0] / (double)counts[1] : 1;
         share = ones / (ones + zeros);
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
     case CLRNN_LOSS_MSE:

@@ -29,8 +29,8 @@ struct constant {
     int32_t *y;    // labels of one sample
     double *state; // [2 * labels of a sample + 1] log-probability of each state of the recursion
     double *log_p; // [classes] log-probabilities of the answer
-    double *count; // [classes] number of times that each label occurs in the rows that are read
-    double labels; // number of all labels in these rows
+    double *count; // [classes] sum of the sample weights of each label in the rows that are read
+    double labels; // the same of all labels in these rows
 };
 
 static bool is_label(const struct constant *c, int32_t y)
@@ -82,18 +82,19 @@ static double row_loss(const struct constant *c, size_t count, uint32_t steps)
 
 static double mean_loss(const struct constant *c)
 {
-    double sum = 0, rows = 0;
+    double sum = 0, all = 0;
 
     for (uint32_t i = 0; i < c->rows; i++) {
         const uint32_t row = i * c->stride, steps = clrnn_dataset_output_length(c->set, row);
+        const double weight = clrnn_dataset_weight(c->set, row);
         const size_t count = read_row(c, row);
 
-        if (!steps || least_steps(count, c->y) > steps)
+        if (!(weight > 0) || !steps || least_steps(count, c->y) > steps)
             continue;
-        sum += row_loss(c, count, steps);
-        rows++;
+        sum += weight * row_loss(c, count, steps);
+        all += weight;
     }
-    return rows > 0 ? sum / rows : NAN;
+    return all > 0 ? sum / all : NAN;
 }
 
 // Returns the mean loss of the constant answer that gives the blank the probability `blank`, and divides the rest among
@@ -101,18 +102,19 @@ static double mean_loss(const struct constant *c)
 static double loss_with_blank(const struct constant *c, double blank)
 {
     for (uint32_t k = 0; k < c->classes; k++)
-        c->log_p[k] = log(k == c->blank ? blank : (1 - blank) * c->count[k] / fmax(c->labels, 1));
+        c->log_p[k] = log(k == c->blank ? blank : (1 - blank) * c->count[k] / (c->labels > 0 ? c->labels : 1));
     return mean_loss(c);
 }
 
 static void find(struct constant *c, double *best, double *equal)
 {
     for (uint32_t i = 0; i < c->rows; i++) {
+        const double weight = clrnn_dataset_weight(c->set, i * c->stride);
         const size_t count = read_row(c, i * c->stride);
 
         for (size_t k = 0; k < count; k++)
-            c->count[c->y[k]]++;
-        c->labels += (double)count;
+            c->count[c->y[k]] += weight;
+        c->labels += weight * (double)count;
     }
     for (uint32_t k = 0; k < c->classes; k++)
         c->log_p[k] = -log(c->classes);

@@ -10,6 +10,7 @@ static void constant_loss(void **state)
 {
     const uint64_t counts[2] = {75, 25};
     const double entropy = -0.75 * log(0.75) - 0.25 * log(0.25);
+    const double swapped[2] = {25, 75}; // sample weights of 1 / 3 and 3
     double weights[2] = {1, 3};
     struct clrnn_config *config;
     const struct clrnn_log silent = {0};
@@ -21,16 +22,22 @@ static void constant_loss(void **state)
                            "{adam: {}}, epochs: 1, batch_size: 4}\n",
                            NULL, &config),
         CLRNN_OK);
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, 0) - entropy) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - entropy) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, swapped, 0) - entropy) < 1e-12);
+    config->train.loss.balanced = true; // balances the numbers of labels, whatever their samples weigh
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, swapped, 0) - (log(10) - 0.9 * log(9))) <
+                1e-12); // weights 25 / 75 and 75 / 25
+    config->train.loss.balanced = false;
     config->train.loss.weight = weights; // both classes now weigh 75: 1 * 75 and 3 * 25
     config->train.loss.weight_count = 2;
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, 0) - log(2)) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - log(2)) < 1e-12);
     config->train.loss.weight = NULL;
     config->train.loss.weight_count = 0;
     config->train.loss.kind = CLRNN_LOSS_BCE_WITH_LOGITS;
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, 0) - entropy) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - entropy) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, swapped, 0) - entropy) < 1e-12);
     config->train.loss.kind = CLRNN_LOSS_MSE;
-    assert_true(clrnn_constant_loss(config, 0, counts, 2.5) == 2.5);
+    assert_true(clrnn_constant_loss(config, 0, counts, NULL, 2.5) == 2.5);
     clrnn_config_destroy(&config);
 }
 
@@ -39,7 +46,7 @@ static void constant_loss(void **state)
 // the mean if their threshold is above all errors.
 static void constant_of_targets(void **state)
 {
-    const double sorted[] = {0, 1, 2, 3, 14};
+    const double sorted[] = {0, 1, 2, 3, 14}, weight[] = {2, 1, 1, 1, 0};
     double y[ARRAY_SIZE(sorted)], quantile = 0.75;
     const struct {
         struct clrnn_loss_config loss;
@@ -56,11 +63,17 @@ static void constant_of_targets(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         for (size_t k = 0; k < ARRAY_SIZE(sorted); k++)
             y[k] = sorted[ARRAY_SIZE(sorted) - 1 - k];
-        assert_true(fabs(clrnn_zero_loss(&cases[i].loss, ARRAY_SIZE(y), y) - cases[i].zero) < 1e-9);
-        assert_true(fabs(clrnn_constant_target_loss(&cases[i].loss, ARRAY_SIZE(y), y) - cases[i].least) < 1e-9);
+        assert_true(fabs(clrnn_zero_loss(&cases[i].loss, ARRAY_SIZE(y), y, NULL) - cases[i].zero) < 1e-9);
+        assert_true(fabs(clrnn_constant_target_loss(&cases[i].loss, ARRAY_SIZE(y), y, NULL) - cases[i].least) < 1e-9);
     }
-    assert_true(isnan(clrnn_constant_target_loss(&cases[0].loss, 0, y)));
-    assert_true(isnan(clrnn_constant_target_loss(&(struct clrnn_loss_config){.kind = CLRNN_LOSS_NLL}, 5, y)));
+    for (size_t k = 0; k < ARRAY_SIZE(sorted); k++)
+        y[k] = sorted[k];
+    // 14 does not count, and 0 counts twice: the mean is 1.2, the median 1
+    assert_true(fabs(clrnn_constant_target_loss(&cases[0].loss, ARRAY_SIZE(y), y, weight) - 1.36) < 1e-9);
+    assert_true(fabs(clrnn_constant_target_loss(&cases[1].loss, ARRAY_SIZE(y), y, weight) - 1) < 1e-9);
+    assert_true(fabs(clrnn_zero_loss(&cases[0].loss, ARRAY_SIZE(y), y, weight) - 2.8) < 1e-9);
+    assert_true(isnan(clrnn_constant_target_loss(&cases[0].loss, 0, y, NULL)));
+    assert_true(isnan(clrnn_constant_target_loss(&(struct clrnn_loss_config){.kind = CLRNN_LOSS_NLL}, 5, y, NULL)));
 }
 
 int main(void)

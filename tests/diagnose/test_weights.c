@@ -84,6 +84,48 @@ static void factor_of_weights(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
+// The samples of class 1 have 20 times the weight, so the constant answer is good at 0.19. A net that finds no more
+// than this answer must be reported.
+static void weights_of_classes(struct scratch *s)
+{
+    float x[CELLS], w[ROWS];
+    int64_t y[ROWS];
+    struct clrnn_doctor_result r;
+
+    for (uint32_t i = 0; i < CELLS; i++) // one number in all steps of a row, too small to tell rows apart
+        x[i] = (float)(2e-3 * noise(1, i / (STEPS * FEATURES)));
+    scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        y[n] = noise(2, n) > 0;
+        w[n] = y[n] ? 20 : 1;
+    }
+    scratch_i64(s, "y.npy", y, ROWS, 0);
+    scratch_f32(s, "w.npy", w, ROWS, 0, 0);
+    r = examine(s, 2, "  loss: cross_entropy\n  epochs: 15\n", WEIGHTS, true);
+    assert_non_null(finding(&r, "loss-flat", CLRNN_SEVERITY_WARNING));
+    clrnn_doctor_finish(&r);
+}
+
+// Large targets have large weights: the first loss is high, but not higher than that of the answer 0.
+static void weights_of_targets(struct scratch *s)
+{
+    float x[CELLS], y[ROWS], w[ROWS];
+    struct clrnn_doctor_result r;
+
+    write_x(s, x);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        y[n] = (n % 8 ? 0.1F : 3.0F) * easy(x, n);
+        w[n] = n % 8 ? 0.1F : 10.0F;
+    }
+    scratch_f32(s, "y.npy", y, ROWS, 0, 0);
+    scratch_f32(s, "w.npy", w, ROWS, 0, 0);
+    for (int l1 = 0; l1 < 2; l1++) {
+        r = examine(s, 1, l1 ? "  loss: l1\n  epochs: 1\n" : "  loss: mse\n  epochs: 1\n", WEIGHTS, true);
+        assert_null(finding(&r, "initial-loss-off", CLRNN_SEVERITY_NOTE));
+        clrnn_doctor_finish(&r);
+    }
+}
+
 // Equal rows with the labels 0 and 1: the lower bound of the loss must be the entropy of the labels' weights, 0 if the
 // rows of one label do not count.
 static void weights_of_equal_rows(struct scratch *s)
@@ -118,6 +160,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(factor_of_weights, NULL),
+        SCRATCH_TEST(weights_of_classes, NULL),
+        SCRATCH_TEST(weights_of_targets, NULL),
         SCRATCH_TEST(weights_of_equal_rows, "ref"),
     };
 

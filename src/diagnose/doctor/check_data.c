@@ -304,7 +304,7 @@ static void check_balance(struct clrnn_doctor *d)
     if (present < 2)
         return;
     check_weights(d, common, rare);
-    if (s->weight)
+    if (s->info->has_weights)
         clrnn_doctor_check_sample_weights(d, common, rare);
     share = (double)s->count[rare] / total;
     if (share > clrnn_threshold.rare_share || share * present > clrnn_threshold.rare_of_balanced)

@@ -36,21 +36,21 @@ void clrnn_doctor_label_baseline(struct clrnn_examination *v)
     const struct clrnn_doctor *d = v->d;
     const struct clrnn_scan *s = &d->train_scan;
     const uint32_t labels = s->label ? s->info->targets : 1;
+    double expected = 0, chance = 0, all = 0;
 
-    if (s->label)
-        v->chance = 0;
-    v->expected = 0;
     for (uint32_t k = 0; k < labels; k++) {
-        const uint64_t *count = s->label ? s->label[k] : s->count;
-        const double all = fmax((double)(count[0] + count[1]), 1),
-                     w = positive_weight(&d->config->train.loss, k, count);
-        const double zeros = (double)count[0] / all, ones = (double)count[1] / all * w;
+        const double *weight = s->label ? s->label_weight[k] : s->weight, zeros = weight[0];
+        const double ones = weight[1] * positive_weight(&d->config->train.loss, k, s->label ? s->label[k] : s->count);
         const double share = ones / fmax(ones + zeros, 1e-300);
 
-        v->expected += log(2) * (zeros + ones) / labels;
-        if (s->label && share > 0 && share < 1)
-            v->chance -= (ones * log(share) + zeros * log(1 - share)) / labels;
+        all += weight[0] + weight[1];
+        expected += log(2) * (zeros + ones);
+        if (share > 0 && share < 1)
+            chance -= ones * log(share) + zeros * log(1 - share);
     }
+    v->expected = expected / all;
+    if (s->label)
+        v->chance = chance / all;
 }
 
 // ---------------------------------------------------------------- findings

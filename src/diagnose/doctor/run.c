@@ -35,8 +35,8 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     // stage 1 reported a last batch that batchnorm cannot process; the other batches are still examined
     v->drop_last = t->drop_last || (info->S > batch && info->S % batch == 1 &&
                                     clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
-    v->chance = clrnn_constant_loss(d->config, d->train_scan.classes, d->train_scan.count,
-                                    d->train_scan.y_std * d->train_scan.y_std);
+    v->chance = clrnn_constant_loss(d->config, d->train_scan.classes, d->train_scan.count, d->train_scan.weight,
+                                    d->train_scan.y_variance);
     v->expected = t->loss.kind == CLRNN_LOSS_CROSS_ENTROPY ? log(fmax(d->outputs, 2))
                   : t->loss.kind == CLRNN_LOSS_MSE         ? d->train_scan.y_square
                                                            : NAN;

@@ -58,8 +58,9 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     s->count = calloc(MAX2(s->classes, 1u), sizeof(*s->count));
     s->y_sample = malloc(MIN2(S, Y_SAMPLE) * sizeof(double));
     s->labelled = calloc(S, 1);
-    s->weight = s->info->has_weights ? calloc(MAX2(s->classes, 1u), sizeof(*s->weight)) : NULL;
+    s->weight = calloc(MAX2(s->classes, 1u), sizeof(*s->weight));
     s->label = labels ? calloc(s->info->targets, sizeof(*s->label)) : NULL;
+    s->label_weight = labels ? calloc(s->info->targets, sizeof(*s->label_weight)) : NULL;
     p->x = malloc(T * C * sizeof(float));
     p->tokens = malloc(T * sizeof(int32_t));
     p->y = malloc(clrnn_dataset_y_count(p->s->set) * sizeof(float));
@@ -70,8 +71,8 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     p->end_run = malloc(S * sizeof(uint32_t));
     s->sample_count = (uint32_t)MIN2(rows, S * T);
     if (s->mean && s->rms && s->least && s->most && s->sample && s->hash && s->count && s->y_sample && s->labelled &&
-        p->x && p->tokens && p->y && p->sum && p->squares && p->finite && p->end_hash && p->end_run &&
-        (s->weight || !s->info->has_weights) && (s->label || !labels))
+        p->x && p->tokens && p->y && p->sum && p->squares && p->finite && p->end_hash && p->end_run && s->weight &&
+        ((s->label && s->label_weight) || !labels))
         return CLRNN_OK;
     return clrnn_error_memory(d->log, S * sizeof(*s->hash) + rows * C * sizeof(float), "looking at the data");
 }
@@ -101,6 +102,7 @@ void clrnn_doctor_scan_finish(struct clrnn_scan *s)
     free(s->labelled);
     free(s->weight);
     free(s->label);
+    free(s->label_weight);
     *s = (struct clrnn_scan){0};
 }
 
@@ -293,12 +295,32 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
 // far from 0 lose no digits.
 struct labels {
     double first, sum, squares, products;
+    double weights, weighted_sum, weighted_squares; // the same with sample weights
     uint64_t pairs;
     double last; // label of the previous row
     bool has_first, has_last;
     uint32_t sampled;  // number of rows so far that were picked for y_sample
     uint64_t next_row; // the next one
 };
+
+// Counts the label at index i of a row.
+static void count_label(struct clrnn_scan *s, bool class, size_t i, double value, double weight)
+{
+    const size_t label = i % MAX2(s->info->targets, 1u);
+
+    s->count[class ? (uint32_t)value : value > 0.5]++;
+    if (class) {
+        s->weight[(uint32_t)value] += weight;
+        return;
+    }
+    s->weight[0] += weight * (1 - value);
+    s->weight[1] += weight * value;
+    if (!s->label)
+        return;
+    s->label[label][value > 0.5]++;
+    s->label_weight[label][0] += weight * (1 - value);
+    s->label_weight[label][1] += weight * value;
+}
 
 static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l, uint32_t row)
 {
@@ -328,18 +350,16 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
             }
             continue;
         }
-        if (!clrnn_loss_is_regression(loss->kind)) {
-            s->count[classes ? (uint32_t)value : value > 0.5]++;
-            if (s->weight)
-                s->weight[classes ? (uint32_t)value : value > 0.5] += weight;
-            if (s->label)
-                s->label[i % s->info->targets][value > 0.5]++;
-        }
+        if (!clrnn_loss_is_regression(loss->kind))
+            count_label(s, classes, i, value, weight);
         if (!l->has_first)
             l->first = value;
         l->has_first = true;
         l->sum += value - l->first;
         l->squares += (value - l->first) * (value - l->first);
+        l->weights += weight;
+        l->weighted_sum += weight * (value - l->first);
+        l->weighted_squares += weight * (value - l->first) * (value - l->first);
         if (clrnn_dataset_y_count(s->set) > 1)
             continue;
         if (l->has_last) {
@@ -361,12 +381,15 @@ static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, co
 {
     const double good = (double)(s->labels - s->bad_labels);
     const double mean = good > 0 ? l->sum / good : 0; // of the differences
+    const double weighted_mean = l->weights > 0 ? l->weighted_sum / l->weights : 0;
     double same = 0, all = 0;
 
     s->order_known = l->pairs > 1;
     s->y_mean = l->first + mean;
     s->y_std = good > 0 ? sqrt(fmax(l->squares / good - mean * mean, 0)) : 0;
-    s->y_square = s->y_std * s->y_std + s->y_mean * s->y_mean;
+    if (l->weights > 0)
+        s->y_variance = fmax(l->weighted_squares / l->weights - weighted_mean * weighted_mean, 0);
+    s->y_square = s->y_variance + (l->first + weighted_mean) * (l->first + weighted_mean);
     if (clrnn_loss_is_regression(d->config->train.loss.kind)) {
         s->changes = 0;
         if (l->pairs > 1 && s->y_std > 0)

@@ -64,6 +64,11 @@ static enum clrnn_status take_batch(struct clrnn_grow *c)
 
     c->classes = MAX2(clrnn_dataset_info(c->look_train)->classes, 2u);
     TRY(count_classes(c, c->look_train, &c->counts, &in_all));
+    c->class_weights = calloc(c->classes, sizeof(*c->class_weights));
+    if (!c->class_weights)
+        return clrnn_error_memory(c->log, c->classes * sizeof(*c->class_weights), "class weights");
+    if (!clrnn_loss_is_regression(c->config->train.loss.kind) && c->config->train.loss.kind != CLRNN_LOSS_CTC)
+        TRY(clrnn_class_weights(c->log, &c->config->train.loss, c->look_train, c->classes, c->class_weights));
     find_constant(c);
     TRY(clrnn_data_sets_first_batch(c->log, c->config, &c->data, 0, &c->batch));
     st = count_classes(c, c->batch, &counts, &in_batch);
@@ -93,8 +98,11 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
     TRY(clrnn_dataset_spread(c->log, c->data.train, LOOK_SAMPLES, "train", &c->look_train));
     if (c->data.valid)
         TRY(clrnn_dataset_spread(c->log, c->data.valid, LOOK_SAMPLES, "valid", &c->look_valid));
-    if (clrnn_loss_is_regression(loss) && loss != CLRNN_LOSS_MSE)
+    if (clrnn_loss_is_regression(loss)) {
         TRY(clrnn_target_baseline(c->log, &c->config->train.loss, c->look_train, &c->constant_loss, &other));
+        TRY(clrnn_target_baseline(c->log, &(struct clrnn_loss_config){.kind = CLRNN_LOSS_MSE}, c->look_train,
+                                  &c->spread, &other));
+    }
     if (loss == CLRNN_LOSS_CTC)
         TRY(clrnn_ctc_constant_loss(c->log, c->config, c->look_train, outputs, &c->constant_loss, &other));
     return take_batch(c);
@@ -102,28 +110,20 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- one stage
 
-// Regression: returns the variance of the targets.
-static double spread_of(const struct clrnn_session_record *r)
-{
-    const double mean = r->sum[RECORD_Y] / r->sum[RECORD_COUNT];
-
-    return r->sum[RECORD_YY] / r->sum[RECORD_COUNT] - mean * mean;
-}
-
 static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_record *r, double *error)
 {
-    const double count = clrnn_dataset_info(c->look_train)->S, spread = spread_of(r);
+    const double count = clrnn_dataset_info(c->look_train)->S;
     const enum clrnn_loss_kind kind = c->config->train.loss.kind;
 
     *error = 0.0;
     if (kind == CLRNN_LOSS_CTC) // judged by the loss, since whole sequences become correct only late
         return c->constant_loss > 0.0 ? 1.0 - r->loss / c->constant_loss : 0.0;
     if (kind == CLRNN_LOSS_MSE)
-        return spread > 0.0 ? 1.0 - r->loss / spread : 0.0;
+        return c->spread > 0.0 ? 1.0 - r->loss / c->spread : 0.0;
     if (clrnn_loss_is_regression(kind)) {
         const double mean_error = r->sum[RECORD_ABS] / r->sum[RECORD_COUNT];
 
-        return spread > 0.0 ? 1.0 - mean_error * mean_error / spread : 0.0;
+        return c->spread > 0.0 ? 1.0 - mean_error * mean_error / c->spread : 0.0;
     }
     *error = c->constant < 1.0 ? sqrt(0.25 / count) / (1.0 - c->constant) : 1.0;
     return c->constant < 1.0 ? (r->accuracy - c->constant) / (1.0 - c->constant) : 0.0;
@@ -148,9 +148,9 @@ static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, st
     stage->train_loss = r.loss;
     stage->train_accuracy = r.accuracy;
     o->skill = skill_of(c, &r, &o->skill_error);
-    o->loss_ratio =
-        r.loss / (isnan(c->constant_loss) ? clrnn_constant_loss(s->config, c->classes, c->counts, spread_of(&r))
-                                          : c->constant_loss);
+    o->loss_ratio = r.loss / (isnan(c->constant_loss)
+                                  ? clrnn_constant_loss(s->config, c->classes, c->counts, c->class_weights, c->spread)
+                                  : c->constant_loss);
     o->loss_rise = r.loss / o->overfit.first_loss;
     o->optimizer = s->config->train.optimizer.kind;
     o->finite = o->finite && isfinite(r.loss);
@@ -363,6 +363,7 @@ enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_con
         st = clrnn_grow_find_cause(&c);
     free(c.outcome);
     free(c.counts);
+    free(c.class_weights);
     clrnn_ladder_finish(&c.ladder);
     clrnn_dataset_close(&c.batch);
     clrnn_dataset_close(&c.look_train);

@@ -120,10 +120,10 @@ struct clrnn_grow {
         *look_valid;             // validation samples on which stages are evaluated; NULL: no validation set
     uint64_t *counts;            // [classes] samples of each class in look_train; classes is 2 or more
     uint32_t classes;
-    // loss of the best constant answer, if class counts or the variance do not give it: ctc, and regression other than
-    // mse; else NaN
-    double constant_loss;
-    double constant; // accuracy of the best constant answer on look_train; regression: 0
+    double *class_weights; // [classes] sums of the sample weights of these samples
+    double constant_loss;  // ctc and regression: loss of the best constant answer; else NaN
+    double spread;         // regression: variance of the targets, the mean over the outputs
+    double constant;       // accuracy of the best constant answer on look_train; regression: 0
     struct clrnn_grow_result *result;
     struct clrnn_stage_outcome *outcome; // of each stage
     int below;                           // index of the last stage that did not break learning; -1: none yet
