@@ -126,6 +126,34 @@ static void weights_of_targets(struct scratch *s)
     }
 }
 
+// One label of 40 is 1. This is a warning, and with weights that make up for it a note.
+static void weights_of_a_rare_class(struct scratch *s)
+{
+    float x[CELLS], w[ROWS];
+    int64_t y[ROWS * 2];
+
+    write_x(s, x);
+    for (int i = 0; i < 4; i++) {
+        const bool labels = i / 2, made_up = i % 2;
+        struct clrnn_doctor_result r;
+
+        for (uint32_t n = 0; n < ROWS; n++) {
+            const bool rare = n % 40 == 0;
+
+            y[labels ? 2 * n : n] = rare;
+            if (labels)
+                y[2 * n + 1] = n % 2;
+            w[n] = rare && made_up ? 39 : 1;
+        }
+        scratch_i64(s, "y.npy", y, ROWS, labels ? 2 : 0);
+        scratch_f32(s, "w.npy", w, ROWS, 0, 0);
+        r = examine(s, 2, labels ? "  loss: bce_with_logits\n" : "  loss: cross_entropy\n", WEIGHTS, false);
+        assert_non_null(finding(&r, "class-imbalance", CLRNN_SEVERITY_NOTE));
+        assert_int_equal(finding(&r, "class-imbalance", CLRNN_SEVERITY_WARNING) == NULL, made_up);
+        clrnn_doctor_finish(&r);
+    }
+}
+
 // Equal rows with the labels 0 and 1: the lower bound of the loss must be the entropy of the labels' weights, 0 if the
 // rows of one label do not count.
 static void weights_of_equal_rows(struct scratch *s)
@@ -159,9 +187,8 @@ static void weights_of_equal_rows(struct scratch *s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(factor_of_weights, NULL),
-        SCRATCH_TEST(weights_of_classes, NULL),
-        SCRATCH_TEST(weights_of_targets, NULL),
+        SCRATCH_TEST(factor_of_weights, NULL),      SCRATCH_TEST(weights_of_classes, NULL),
+        SCRATCH_TEST(weights_of_targets, NULL),     SCRATCH_TEST(weights_of_a_rare_class, "ref"),
         SCRATCH_TEST(weights_of_equal_rows, "ref"),
     };
 

@@ -271,12 +271,19 @@ static void check_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare
     clrnn_doctor_balance(d);
 }
 
+// Whether a class with this share of the labels, or of their weights, is rare. present: number of classes that occur.
+static bool is_rare(double share, uint32_t present)
+{
+    return share <= clrnn_threshold.rare_share && share * present <= clrnn_threshold.rare_of_balanced;
+}
+
 static void check_balance(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
     uint32_t present = 0, rare = 0, common = 0;
-    double total = 0, share;
+    double total = 0, weights = 0, share;
+    bool weighted, made_up; // the loss has weights; the samples have weights that make up for the imbalance
 
     for (uint32_t k = 0; k < s->classes; k++) {
         if (!s->count[k])
@@ -287,6 +294,7 @@ static void check_balance(struct clrnn_doctor *d)
             common = k;
         present++;
         total += (double)s->count[k];
+        weights += s->info->has_weights ? s->weight[k] : 0;
     }
     if (clrnn_loss_is_regression(loss->kind) ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
         clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_CLASS, CLRNN_SEVERITY_ERROR);
@@ -307,17 +315,26 @@ static void check_balance(struct clrnn_doctor *d)
     if (s->info->has_weights)
         clrnn_doctor_check_sample_weights(d, common, rare);
     share = (double)s->count[rare] / total;
-    if (share > clrnn_threshold.rare_share || share * present > clrnn_threshold.rare_of_balanced)
+    if (!is_rare(share, present))
         return;
+    weighted = loss->weight || loss->balanced;
+    made_up = s->info->has_weights && !is_rare(s->weight[rare] / weights, present);
     clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_IMBALANCE,
-                         loss->weight || loss->balanced ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
+                         weighted || made_up ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y");
     clrnn_doctor_evidence(
         d,
         "class %u has %llu of %.0f labels (%.2g%%), class %u has %llu; always answering %u is right in "
         "%.1f%%%s",
         rare, (unsigned long long)s->count[rare], total, 100 * share, common, (unsigned long long)s->count[common],
-        common, 100 * (double)s->count[common] / total, loss->weight || loss->balanced ? "; the loss has weights" : "");
+        common, 100 * (double)s->count[common] / total,
+        weighted  ? "; the loss has weights"
+        : made_up ? "; the samples' weights make up for it"
+                  : "");
+    if (made_up && !weighted) {
+        clrnn_doctor_remedy(d, "judge by `clrnn eval`'s recall of each class");
+        return;
+    }
     if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS) {
         clrnn_doctor_remedy(
             d, "train.loss.bce_with_logits.pos_weight=[%.3g], and judge by `clrnn eval`'s recall of each class",

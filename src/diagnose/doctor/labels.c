@@ -78,11 +78,18 @@ static void check_constant_labels(struct clrnn_doctor *d)
     clrnn_doctor_remedy(d, "leave this column out of y, or check how it was made");
 }
 
+// Whether zeros or ones have a small share of the weights of a label.
+static bool is_rare(const double weight[2])
+{
+    return fmin(weight[0], weight[1]) <= clrnn_threshold.rare_share * (weight[0] + weight[1]);
+}
+
 static void check_rare_labels(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
     uint32_t count = 0, rarest = 0;
+    bool made_up = true; // sample weights make up for each rare label
     double least = clrnn_threshold.rare_share;
 
     for (uint32_t k = 0; k < s->info->targets; k++) {
@@ -91,6 +98,7 @@ static void check_rare_labels(struct clrnn_doctor *d)
 
         if (!(share > 0) || share > clrnn_threshold.rare_share)
             continue;
+        made_up = made_up && s->info->has_weights && !is_rare(s->label_weight[k]);
         count++;
         if (share <= least) {
             least = share;
@@ -100,15 +108,17 @@ static void check_rare_labels(struct clrnn_doctor *d)
     if (!count)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_IMBALANCE,
-                         loss->weight || loss->balanced ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
+                         loss->weight || loss->balanced || made_up ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y, label %u", rarest);
     clrnn_doctor_evidence(d, "it is 1 in %llu rows and 0 in %llu; always answering %d is right in %.1f%%",
                           (unsigned long long)s->label[rarest][1], (unsigned long long)s->label[rarest][0],
                           s->label[rarest][1] > s->label[rarest][0], 100 * (1 - least));
     if (count > 1)
         clrnn_doctor_evidence(d, "; %u of %u labels are so rare", count, s->info->targets);
-    clrnn_doctor_remedy(d, "train.loss.bce_with_logits.pos_weight=balanced, and judge by `clrnn eval`'s recall "
-                           "of each label");
+    if (made_up)
+        clrnn_doctor_evidence(d, "; the samples' weights make up for it");
+    clrnn_doctor_remedy(d, "%sjudge by `clrnn eval`'s recall of each label",
+                        made_up ? "" : "train.loss.bce_with_logits.pos_weight=balanced, and ");
 }
 
 void clrnn_doctor_check_each_label(struct clrnn_doctor *d)
