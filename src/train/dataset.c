@@ -53,14 +53,23 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     free(d);
 }
 
-double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index)
+// Returns the set that is no view and from which y of a sample is read. *sample: index of the sample; becomes its index
+// in that set.
+static const struct clrnn_dataset *label_root(const struct clrnn_dataset *dataset, uint32_t *sample)
 {
     const struct clrnn_dataset *root = dataset;
+
+    for (; root->parent; root = root->parent)
+        *sample = root->label_row ? root->label_row[*sample] : root->row[*sample];
+    return root;
+}
+
+double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index)
+{
+    const struct clrnn_dataset *root = label_root(dataset, &sample);
     uint32_t label;
     double value;
 
-    for (; root->parent; root = root->parent)
-        sample = root->label_row ? root->label_row[sample] : root->row[sample];
     if (root->synthetic) {
         const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_Y};
 
@@ -221,11 +230,9 @@ size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset)
 
 size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample)
 {
-    const struct clrnn_dataset *root = dataset;
     uint32_t row = sample;
+    const struct clrnn_dataset *root = label_root(dataset, &row);
 
-    for (; root->parent; root = root->parent)
-        row = root->label_row ? root->label_row[row] : root->row[row];
     if (root->y_length)
         return (size_t)root->y_length[row];
     return (size_t)(dataset->info.y_steps ? clrnn_dataset_output_length(dataset, sample) : 1) * dataset->info.targets;
@@ -233,7 +240,7 @@ size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sampl
 
 double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample)
 {
-    const struct clrnn_dataset *root = clrnn_dataset_root(dataset, &sample);
+    const struct clrnn_dataset *root = label_root(dataset, &sample); // the weight belongs to y
 
     return root->weight ? root->weight[sample] : 1.0;
 }

@@ -80,7 +80,7 @@ const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *
 struct clrnn_view {
     const uint32_t *row;       // [count] indices of the samples to use, in this order; NULL: the first `count`
     uint32_t count;            // number of samples; 0 if `row` is NULL: all samples
-    const uint32_t *label_row; // [samples of the view] index of the sample whose y to use; NULL: its own
+    const uint32_t *label_row; // [samples of the view] index of the sample whose y and weight to use; NULL: its own
     const double *blank;       // [C] features that replace those of every step of X (tokens become 0)
     bool shuffle_time;         // shuffle the valid steps of each sample, seeded by `seed`
     uint64_t seed;

@@ -33,7 +33,7 @@ struct clrnn_dataset {
 
     struct clrnn_dataset *parent; // of a view: the set from which it reads; else NULL
     uint32_t *row,                // of a view: [S] the parent's sample from which X is read
-        *label_row;               // of a view: [S] the parent's sample from which y is read; NULL: as in `row`
+        *label_row;               // of a view: [S] the parent's sample whose y and weight are read; NULL: as in `row`
     bool blanked;
     double *blank;         // [C]
     uint32_t *permutation; // of a view with shuffled time: [T] order of the steps in the sample read last

@@ -154,6 +154,26 @@ static void weights_of_a_rare_class(struct scratch *s)
     }
 }
 
+// Few samples of class 1 have as much weight as all others. The control with shuffled labels shuffles the weights, too:
+// else the heavy rows get the label 0, which is soon learnt, and the labels look random.
+static void weights_of_shuffled_labels(struct scratch *s)
+{
+    float x[CELLS], w[ROWS];
+    int64_t y[ROWS];
+    struct clrnn_doctor_result r;
+
+    write_x(s, x);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        y[n] = easy(x, n) > 2.8F;
+        w[n] = y[n] ? 30 : 1;
+    }
+    scratch_i64(s, "y.npy", y, ROWS, 0);
+    scratch_f32(s, "w.npy", w, ROWS, 0, 0);
+    r = examine(s, 2, "  loss: cross_entropy\n  epochs: 15\n", WEIGHTS_SPLIT, true);
+    assert_null(finding(&r, "labels-look-random", CLRNN_SEVERITY_WARNING));
+    clrnn_doctor_finish(&r);
+}
+
 // Equal rows with the labels 0 and 1: the lower bound of the loss must be the entropy of the labels' weights, 0 if the
 // rows of one label do not count.
 static void weights_of_equal_rows(struct scratch *s)
@@ -187,9 +207,9 @@ static void weights_of_equal_rows(struct scratch *s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(factor_of_weights, NULL),      SCRATCH_TEST(weights_of_classes, NULL),
-        SCRATCH_TEST(weights_of_targets, NULL),     SCRATCH_TEST(weights_of_a_rare_class, "ref"),
-        SCRATCH_TEST(weights_of_equal_rows, "ref"),
+        SCRATCH_TEST(factor_of_weights, NULL),          SCRATCH_TEST(weights_of_classes, NULL),
+        SCRATCH_TEST(weights_of_targets, NULL),         SCRATCH_TEST(weights_of_a_rare_class, "ref"),
+        SCRATCH_TEST(weights_of_shuffled_labels, NULL), SCRATCH_TEST(weights_of_equal_rows, "ref"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,11 +58,15 @@ static void test_rows_and_labels(struct scratch *s)
 {
     const uint32_t row[3] = {7, 2, 11}, label_row[3] = {0, 1, 2}, second[2] = {2, 0};
     struct clrnn_dataset *view, *again, *train;
-    float x[T * C], y[T * C];
+    float x[T * C], y[T * C], weight[S];
     int32_t a, b;
     struct job job;
 
-    job_open(&job, s, MODEL TRAIN("") DATA);
+    for (uint32_t n = 0; n < S; n++)
+        weight[n] = (float)n;
+    scratch_f32(s, "w.npy", weight, S, 0, 0);
+    job_open(&job, s,
+             MODEL TRAIN("") "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy, weights: w.npy}}\n");
     train = job.data.train;
     assert_int_equal(
         clrnn_dataset_view(train, &(struct clrnn_view){.row = row, .count = 3, .label_row = label_row}, "v", &view),
@@ -79,6 +83,7 @@ static void test_rows_and_labels(struct scratch *s)
         clrnn_dataset_classes(again, i, &a);
         clrnn_dataset_classes(train, label_row[second[i]], &b);
         assert_int_equal(a, b);
+        assert_true(clrnn_dataset_weight(again, i) == label_row[second[i]]);
     }
     clrnn_dataset_close(&view); // `again` keeps the view open
     clrnn_dataset_x(again, 1, x);
