@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests that the doctor, overfit and grow count sample weights as the loss does.
+// Tests that the doctor and overfit count sample weights as the loss does, and labels between 0 and 1.
 #include <math.h>
 
 #include "base/array.h"
@@ -204,12 +204,40 @@ static void weights_of_equal_rows(struct scratch *s)
     }
 }
 
+// Probabilities as labels, none of them over 0.45: no label is missing, and the loss cannot fall to 0. A net that
+// learns them must pass.
+static void soft_labels(struct scratch *s)
+{
+    float x[CELLS], y[ROWS * 2];
+
+    write_x(s, x);
+    for (uint32_t labels = 1; labels <= 2; labels++) {
+        struct clrnn_doctor_result r;
+        char train[128];
+
+        for (uint32_t n = 0; n < ROWS * labels; n++)
+            y[n] = 0.45F / (1 + expf(-2 * (n % labels ? x[(n / labels * STEPS + STEPS - 1) * FEATURES + 2]
+                                                      : easy(x, n / labels))));
+        scratch_f32(s, "y.npy", y, ROWS, labels > 1 ? labels : 0, 0);
+        snprintf(train, sizeof(train), "  loss: bce_with_logits\n  epochs: %u\n", 15 * labels);
+        r = examine(s, labels, train, "  train: {x: X.npy, y: y.npy}\n  valid_fraction: 0.25\n", true);
+        for (size_t i = 0; i < r.count; i++)
+            if (r.finding[i].severity != CLRNN_SEVERITY_NOTE)
+                fail_msg("%u labels: %s: %s", labels, r.finding[i].id, r.finding[i].evidence);
+        clrnn_doctor_finish(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(factor_of_weights, NULL),          SCRATCH_TEST(weights_of_classes, NULL),
-        SCRATCH_TEST(weights_of_targets, NULL),         SCRATCH_TEST(weights_of_a_rare_class, "ref"),
-        SCRATCH_TEST(weights_of_shuffled_labels, NULL), SCRATCH_TEST(weights_of_equal_rows, "ref"),
+        SCRATCH_TEST(factor_of_weights, NULL),
+        SCRATCH_TEST(weights_of_classes, NULL),
+        SCRATCH_TEST(weights_of_targets, NULL),
+        SCRATCH_TEST(weights_of_a_rare_class, "ref"),
+        SCRATCH_TEST(weights_of_shuffled_labels, NULL),
+        SCRATCH_TEST(weights_of_equal_rows, "ref"),
+        SCRATCH_TEST(soft_labels, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,7 @@ static bool sgd_may_be_slow(const struct clrnn_examination *v, const struct clrn
         clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULE_EXHAUSTED) ||
-        !(c->trained.loss > clrnn_threshold.stuck * v->chance))
+        !(c->trained.loss > clrnn_doctor_loss_at(v, clrnn_threshold.stuck)))
         return false;
     return fastest_update(c) * (double)c->wanted < clrnn_threshold.sgd_run;
 }

@@ -281,6 +281,7 @@ static void check_balance(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
+    const bool real = clrnn_loss_is_regression(loss->kind) || s->soft_labels;
     uint32_t present = 0, rare = 0, common = 0;
     double total = 0, weights = 0, share;
     bool weighted, made_up; // the loss has weights; the samples have weights that make up for the imbalance
@@ -294,12 +295,12 @@ static void check_balance(struct clrnn_doctor *d)
             common = k;
         present++;
         total += (double)s->count[k];
-        weights += s->info->has_weights ? s->weight[k] : 0;
+        weights += s->info->has_weights || s->soft_labels ? s->weight[k] : 0;
     }
-    if (clrnn_loss_is_regression(loss->kind) ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
+    if (real ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
         clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_CLASS, CLRNN_SEVERITY_ERROR);
         clrnn_doctor_where(d, "data.train y");
-        if (clrnn_loss_is_regression(loss->kind))
+        if (real)
             clrnn_doctor_evidence(d, "all %llu targets are %.9g", (unsigned long long)s->labels, s->y_mean);
         else
             clrnn_doctor_evidence(d, "all %.0f labels are class %u", total, common);
@@ -315,7 +316,8 @@ static void check_balance(struct clrnn_doctor *d)
     if (s->info->has_weights)
         clrnn_doctor_check_sample_weights(d, common, rare);
     share = (double)s->count[rare] / total;
-    if (!is_rare(share, present))
+    if (!is_rare(share, present) ||
+        (s->soft_labels && !s->info->has_weights && !is_rare(s->weight[rare] / weights, present)))
         return;
     weighted = loss->weight || loss->balanced;
     made_up = s->info->has_weights && !is_rare(s->weight[rare] / weights, present);

@@ -23,7 +23,7 @@ void clrnn_doctor_excuse(struct clrnn_examination *v, double trained)
 {
     struct clrnn_doctor_result *r = v->d->result;
 
-    for (size_t i = 0; i < r->count && trained < clrnn_threshold.harmless * v->chance; i++) {
+    for (size_t i = 0; i < r->count && trained < clrnn_doctor_loss_at(v, clrnn_threshold.harmless); i++) {
         struct clrnn_finding *f = &r->finding[i];
         const bool slight =
             f->id == clrnn_finding_table[CLRNN_FINDING_INITIAL_LOSS_OFF].id && v->initial_loss < 5 * v->expected;
@@ -235,17 +235,6 @@ struct overfit {
     double *most;                // [entry_count] largest |gradient| of each parameter so far
 };
 
-// Returns the lowest loss that label smoothing allows; 0 if there is no label smoothing.
-static double smoothing_floor(const struct clrnn_examination *v)
-{
-    const struct clrnn_loss_config *l = &v->d->config->train.loss;
-    const double K = fmax(v->d->outputs, 2), s = l->label_smoothing, right = 1 - s + s / K, wrong = s / K;
-
-    if (l->kind != CLRNN_LOSS_CROSS_ENTROPY || s <= 0)
-        return 0;
-    return -right * log(right) - (K - 1) * wrong * log(wrong);
-}
-
 static double mean_of(const double *x, size_t from, size_t to)
 {
     double sum = 0;
@@ -281,8 +270,9 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
 
     if (!v->overfit_steps)
         return;
-    if (!v->no_gradient && (v->overfits || !v->overfit_still ||
-                            v->overfit_lowest - v->overfit_floor < clrnn_threshold.overfit_share * start))
+    if (!v->no_gradient &&
+        (v->overfits || !v->overfit_still ||
+         v->overfit_lowest - v->overfit_floor < clrnn_threshold.overfit_share * (start - v->overfit_floor)))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_CANNOT_OVERFIT_ONE_BATCH,
                          harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
@@ -334,7 +324,7 @@ static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overf
     }
     v->overfit_steps = i;
     v->overfit_lowest = lowest;
-    v->overfits = lowest < target || lowest < 0.05 * v->chance;
+    v->overfits = lowest < target || lowest - v->overfit_floor < 0.05 * (v->chance - v->overfit_floor);
     clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "one batch of %u: loss %.6g to %.6g, lowest %.6g, in %u steps",
               v->overfit_rows, v->overfit_first, o->loss[MAX2(i, 1u) - 1], lowest, i);
     return CLRNN_OK;
@@ -363,8 +353,9 @@ enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v)
     struct overfit o = {.batch = NULL};
     enum clrnn_status st = clrnn_data_sets_first_batch(v->d->log, v->d->config, &v->data, 0, &o.batch);
 
-    v->overfit_floor = smoothing_floor(v);
     v->overfit_rows = v->data.batch;
+    if (st == CLRNN_OK)
+        st = clrnn_doctor_label_floor(v, o.batch, &v->overfit_floor);
     if (st == CLRNN_OK)
         st = overfit(v, &o);
     clrnn_session_close(&o.probe);

@@ -58,7 +58,7 @@ static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_t
     char run[64];
 
     if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) || explained(d) ||
-        !(fmin(c->trained.loss, clrnn_trace_lowest(c)) > clrnn_threshold.underfit * v->chance))
+        !(fmin(c->trained.loss, clrnn_trace_lowest(c)) > clrnn_doctor_loss_at(v, clrnn_threshold.underfit)))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_UNDERFITTING, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "training loss after %s", clrnn_trace_span(c, run));
@@ -146,7 +146,7 @@ static void judge_inputs(struct clrnn_examination *v, const struct clrnn_trace *
 {
     struct clrnn_doctor *d = v->d;
     const bool high = clrnn_trace_stuck(v, c, clrnn_threshold.underfit);
-    const double slack = clrnn_threshold.ignored * v->chance;
+    const double slack = clrnn_threshold.ignored * (v->chance - v->floor);
     const bool blank = c->blank.loss <= c->trained.loss + slack;
     const bool time = c->shuffled.loss <= c->trained.loss + slack;
     bool harm;

@@ -189,7 +189,7 @@ static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
                                 : ", or a schedule that does not take it away");
     }
     if (start > clrnn_threshold.update_large || (first && early[first - 1] > 1)) {
-        const bool harm = !c->finite || c->trained.loss > 0.3 * v->chance;
+        const bool harm = !c->finite || c->trained.loss > clrnn_doctor_loss_at(v, 0.3);
 
         clrnn_doctor_finding(d, CLRNN_FINDING_UPDATE_TOO_LARGE, harm ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
         clrnn_doctor_where(d, "updates of the first %zu steps", first);
@@ -222,11 +222,11 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
 
     if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) || c->window_count < 2)
         return;
-    high = lowest > clrnn_threshold.flat * v->chance;
+    high = lowest > clrnn_doctor_loss_at(v, clrnn_threshold.flat);
     // The initial weights may by chance be slightly better than a constant answer, and `high` is then false. A loss
     // that stays close to that of the constant answer and hardly falls is therefore flat, too.
-    still = lowest > clrnn_threshold.stuck * v->chance &&
-            c->window[0] - lowest < (1 - clrnn_threshold.flat) * 0.3 * v->chance;
+    still = lowest > clrnn_doctor_loss_at(v, clrnn_threshold.stuck) &&
+            c->window[0] - lowest < (1 - clrnn_threshold.flat) * 0.3 * (v->chance - v->floor);
     if (!high && !still)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_LOSS_FLAT, CLRNN_SEVERITY_WARNING);

@@ -49,7 +49,8 @@ struct clrnn_scan {
     double feature_windows; // T = 1: fraction of rows that equal the row before, shifted by one feature
     // statistics of y
     uint64_t labels,         // number of labels that are not ignored
-        bad_labels;          // number of these that do not suit the loss
+        bad_labels,          // number of these that do not suit the loss
+        soft_labels;         // bce: number of these between 0 and 1
     unsigned char *labelled; // [S] whether a row has a label that is not ignored, and a sample weight above 0
     uint32_t bad_label_row;
     double bad_label, least_label, most_label;

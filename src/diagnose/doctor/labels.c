@@ -2,10 +2,14 @@
 // Checks labels and sample weights: labels that are constant or rare, and weights that favour the wrong class. Computes
 // the best constant answer's accuracy and, for bce, the losses of constant answers.
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/array.h"
+#include "base/log.h"
 #include "diagnose/constant.h"
 #include "diagnose/doctor/run.h"
+
+#define FLOOR_ROWS 4096u // maximum number of rows that clrnn_doctor_label_floor reads
 
 double clrnn_scan_constant_accuracy(const struct clrnn_scan *s)
 {
@@ -53,6 +57,59 @@ void clrnn_doctor_label_baseline(struct clrnn_examination *v)
         v->chance = chance / all;
 }
 
+// Returns the lowest mean cross_entropy that label smoothing allows; 0 if there is no label smoothing.
+static double smoothing_floor(const struct clrnn_examination *v)
+{
+    const struct clrnn_loss_config *l = &v->d->config->train.loss;
+    const double K = fmax(v->d->outputs, 2), s = l->label_smoothing, right = 1 - s + s / K, wrong = s / K;
+
+    if (l->kind != CLRNN_LOSS_CROSS_ENTROPY || s <= 0)
+        return 0;
+    return -right * log(right) - (K - 1) * wrong * log(wrong);
+}
+
+enum clrnn_status clrnn_doctor_label_floor(const struct clrnn_examination *v, const struct clrnn_dataset *set,
+                                           double *floor)
+{
+    const struct clrnn_scan *s = &v->d->train_scan;
+    const uint32_t S = clrnn_dataset_info(set)->S, rows = MIN2(S, FLOOR_ROWS), targets = MAX2(s->info->targets, 1u);
+    double sum = 0, all = 0;
+    float *y;
+
+    *floor = smoothing_floor(v);
+    if (!s->soft_labels)
+        return CLRNN_OK;
+    y = malloc(clrnn_dataset_y_count(set) * sizeof(*y));
+    if (!y)
+        return clrnn_error_memory(v->d->log, clrnn_dataset_y_count(set) * sizeof(*y), "soft labels");
+    for (uint32_t i = 0; i < rows; i++) {
+        const uint32_t row = (uint32_t)((uint64_t)i * S / rows);
+        const double weight = clrnn_dataset_weight(set, row);
+
+        clrnn_dataset_targets(set, row, y);
+        for (size_t k = 0; k < clrnn_dataset_y_valid(set, row); k++) {
+            const uint32_t label = (uint32_t)(k % targets);
+            const double ones =
+                y[k] * positive_weight(&v->d->config->train.loss, label, s->label ? s->label[label] : s->count);
+            const double zeros = 1 - y[k], share = ones / (ones + zeros);
+
+            if (isnan(y[k])) // missing
+                continue;
+            all += weight;
+            if (share > 0 && share < 1)
+                sum -= weight * (ones * log(share) + zeros * log(1 - share));
+        }
+    }
+    free(y);
+    *floor = all > 0 ? sum / all : 0;
+    return CLRNN_OK;
+}
+
+double clrnn_doctor_loss_at(const struct clrnn_examination *v, double share)
+{
+    return v->floor + share * (v->chance - v->floor);
+}
+
 // ---------------------------------------------------------------- findings
 
 // Reports labels that are 0 in every row, or 1 in every row.
@@ -62,7 +119,8 @@ static void check_constant_labels(struct clrnn_doctor *d)
     uint32_t count = 0, first = 0;
 
     for (uint32_t k = 0; k < s->info->targets; k++) {
-        if (s->label[k][0] + s->label[k][1] < 2 || (s->label[k][0] && s->label[k][1]))
+        if (s->label[k][0] + s->label[k][1] < 2 || (s->label[k][0] && s->label[k][1]) ||
+            (s->soft_labels && s->label_weight[k][0] > 0 && s->label_weight[k][1] > 0))
             continue;
         first = count++ ? first : k;
     }
@@ -96,7 +154,8 @@ static void check_rare_labels(struct clrnn_doctor *d)
         const double all = (double)(s->label[k][0] + s->label[k][1]);
         const double share = (double)MIN2(s->label[k][0], s->label[k][1]) / fmax(all, 1);
 
-        if (!(share > 0) || share > clrnn_threshold.rare_share)
+        if (!(share > 0) || share > clrnn_threshold.rare_share ||
+            (s->soft_labels && !s->info->has_weights && !is_rare(s->label_weight[k])))
             continue;
         made_up = made_up && s->info->has_weights && !is_rare(s->label_weight[k]);
         count++;

@@ -40,10 +40,12 @@ bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 
 bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share)
 {
+    const double limit = clrnn_doctor_loss_at(v, share);
+
     if (!c->finite)
         return true;
-    return v->chance > 0 && !clrnn_trace_still_falling(c) && clrnn_trace_lowest(c) > share * v->chance &&
-           !(c->trained.loss < share * v->chance);
+    return v->chance > 0 && !clrnn_trace_still_falling(c) && clrnn_trace_lowest(c) > limit &&
+           !(c->trained.loss < limit);
 }
 
 const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64])
@@ -91,7 +93,8 @@ static bool at_chance(const struct clrnn_examination *v, double quality)
 bool clrnn_trace_generalises(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     return c->finite && c->complete && c->valid_count && c->linear.done && !clrnn_trace_linear_is_better(v, c) &&
-           !at_chance(v, c->valid_quality[c->valid_count - 1]) && c->trained.loss < clrnn_threshold.flat * v->chance;
+           !at_chance(v, c->valid_quality[c->valid_count - 1]) &&
+           c->trained.loss < clrnn_doctor_loss_at(v, clrnn_threshold.flat);
 }
 
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -99,7 +102,7 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
     const struct clrnn_doctor *d = v->d;
 
     // the model can learn if its loss on one batch fell below half the loss of a constant answer
-    if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient ||
+    if (!c->finite || !(v->overfits || v->overfit_lowest < clrnn_doctor_loss_at(v, 0.5)) || v->no_gradient ||
         clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
         clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) || clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) ||
         c->steps < 20 || d->per_step)
@@ -112,15 +115,16 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
 
 bool clrnn_trace_looks_random(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
-    return v->chance - c->real_loss <=
-           clrnn_threshold.random_gain * fmax(v->chance - c->random_loss, 0) + clrnn_threshold.random_slack * v->chance;
+    return v->chance - c->real_loss <= clrnn_threshold.random_gain * fmax(v->chance - c->random_loss, 0) +
+                                           clrnn_threshold.random_slack * (v->chance - v->floor);
 }
 
 // Whether training went well enough that it does not matter if one batch cannot be overfitted: with a small model or
 // noisy rows, the loss on one batch may not reach 0.
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
-    return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance && !clrnn_trace_linear_is_better(v, c) &&
+    return c->finite && c->trained.loss < clrnn_doctor_loss_at(v, clrnn_threshold.underfit) &&
+           !clrnn_trace_linear_is_better(v, c) &&
            !clrnn_doctor_found(v->d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY) &&
            !clrnn_doctor_found(v->d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH);
 }

@@ -46,6 +46,7 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
         TRY(clrnn_ctc_constant_loss(d->log, d->config, d->train, d->outputs, &v->chance, &v->expected));
     if (clrnn_loss_is_regression(t->loss.kind) && (t->loss.kind != CLRNN_LOSS_MSE || info->targets > 1))
         TRY(clrnn_target_baseline(d->log, &t->loss, d->train, &v->chance, &v->expected));
+    TRY(clrnn_doctor_label_floor(v, d->train, &v->floor));
     d->chance = v->chance;
     v->rows = malloc(info->S * sizeof(*v->rows));
     if (!v->rows)

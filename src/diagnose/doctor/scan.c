@@ -313,6 +313,7 @@ static void count_label(struct clrnn_scan *s, bool class, size_t i, double value
         s->weight[(uint32_t)value] += weight;
         return;
     }
+    s->soft_labels += value > 0 && value < 1;
     s->weight[0] += weight * (1 - value);
     s->weight[1] += weight * value;
     if (!s->label)
