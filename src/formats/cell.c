@@ -42,7 +42,7 @@ bool clrnn_cell_number(const char *text, size_t length, char decimal, double *va
 
     if (read_plain(text, length, decimal, value))
         return true;
-    if (!length || length >= sizeof(pointed))
+    if (!length || length >= sizeof(pointed) || text[strcspn(text, "xX(")]) // strtod reads 0x1f and nan(1)
         return false;
     if (decimal == '.') {
         *value = strtod(text, &end);

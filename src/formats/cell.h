@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Parses a cell of `length` bytes, followed by NUL, as a number; nan and inf are numbers. `decimal`, the decimal
- * point, is '.' or ','. Returns false unless the whole cell is a number. */
+/** Parses a cell of `length` bytes, followed by NUL, as a decimal number; nan and inf are numbers. `decimal`, the
+ * decimal point, is '.' or ','. Returns false unless the whole cell is a number. */
 bool clrnn_cell_number(const char *text, size_t length, char decimal, double *value);
 
 /** Whether a cell stands for a missing value: it is empty, or a word that programs write for missing values (NA, nan,

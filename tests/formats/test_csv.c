@@ -136,7 +136,7 @@ static void cells_are_numbers(void **state)
                                           "3.14159265358979",
                                           "2.2250738585072014e-308",
                                           "1234567890123456789"};
-    static const char *const none[] = {"", "-", ".", "1,5", "1.2.3", "1 2", "x", "1x"};
+    static const char *const none[] = {"", "-", ".", "1,5", "1.2.3", "1 2", "x", "1x", "0x1f", "0X1P3", "nan(1)"};
     double value;
 
     (void)state;
