@@ -83,7 +83,7 @@ static double days_of(int year, int month, int day)
 static bool read_date(const char *text, double *days, const char **rest)
 {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int year, month, day = 1, used = 0;
+    int year, month, day = 1, used = 0, before = 0;
     char separator;
 
     if (sscanf(text, "%4d%1[-/]%2d%n", &year, (char[2]){0}, &month, &used) == 3 && used >= 6) {
@@ -95,8 +95,13 @@ static bool read_date(const char *text, double *days, const char **rest)
                 return false;
             used += 1 + more;
         }
-    } else if (sscanf(text, "%2d.%2d.%4d%n", &day, &month, &year, &used) != 3 || !used) {
-        return false;
+    } else {
+        if (sscanf(text, "%2d.%2d.%n%4d%n", &day, &month, &before, &year, &used) != 3 || !used)
+            return false;
+        if (used - before == 2) // as for %y of strptime
+            year += year < 69 ? 2000 : 1900;
+        else if (used - before != 4)
+            return false;
     }
     if (year < 1 || month < 1 || month > 12 || day < 1)
         return false;

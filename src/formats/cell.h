@@ -14,9 +14,9 @@ bool clrnn_cell_number(const char *text, size_t length, char decimal, double *va
  * null). */
 bool clrnn_cell_is_missing(const char *text, size_t length);
 
-/** Parses a cell as a time: a finite number, or a date as year-month[-day], year/month[/day] or day.month.year.
- * hours:minutes[:seconds] may follow the date, and a time zone (Z, +01:00) may follow these. A date becomes seconds
- * since 1970. Returns false if the cell is no time. */
+/** Parses a cell as a time: a finite number, or a date as year-month[-day], year/month[/day] or day.month.year, where a
+ * year of two digits lies in 1969 to 2068. hours:minutes[:seconds] may follow the date, and a time zone (Z, +01:00) may
+ * follow these. A date becomes seconds since 1970. Returns false if the cell is no time. */
 bool clrnn_cell_time(const char *text, size_t length, double *value);
 
 #endif
