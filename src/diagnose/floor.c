@@ -311,16 +311,20 @@ struct real_group {
     double count, sum, square; // sums of the weights, of y and of y^2 of the group's targets, weighted by sample
 };
 
-static void end_reals(const struct targets *t, const struct value_range *r, const struct real_group *g, struct sums *s)
+// Adds the lowest loss of a group's targets of one output.
+static void end_reals(const struct targets *t, const struct value_range *r, size_t output, const struct real_group *g,
+                      struct sums *s)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
-    const double positive = loss->weight ? loss->weight[0] : 1;
+    const double positive = loss->weight ? loss->weight[MIN2(output, loss->weight_count - 1)] : 1;
+    const double offset = t->m->target_mean ? t->m->target_mean[output] : 0; // of `normalize_targets: standard`
+    const double unit = t->m->target_std ? t->m->target_std[output] : 1;
     double layers;
 
     if (g->count == 0)
         return;
     if (clrnn_loss_is_regression(loss->kind)) {
-        const double mean = g->sum / g->count, off = clamp(r, mean) - mean;
+        const double mean = g->sum / g->count, off = offset + unit * clamp(r, (mean - offset) / unit) - mean;
 
         layers = g->count * off * off;
         s->floor += fmax(g->square - g->count * mean * mean, 0.0) + layers;
@@ -331,42 +335,52 @@ static void end_reals(const struct targets *t, const struct value_range *r, cons
     s->weight += g->count;
 }
 
-static void sum_reals(struct targets *t, const struct value_range *r, uint32_t first, struct sums *s)
+// Adds the targets of one output to its group, from the `count` targets of a sample. If each step has targets, each of
+// them is a group.
+static void add_reals(struct targets *t, const struct value_range *r, size_t output, size_t count, double weight,
+                      struct real_group *g, struct sums *s)
 {
-    struct real_group g = {0};
+    for (size_t i = output; i < count; i += t->m->targets) {
+        const double y = t->real[i];
 
-    for (uint32_t n = first; n < group_end(t, first); n++) {
-        const double weight = clrnn_dataset_weight(t->set, n);
-
-        if (t->group[n] != first || !(weight > 0))
+        if (isnan(y)) // missing
             continue;
-        clrnn_dataset_targets(t->set, n, t->real);
-        for (size_t i = 0; i < clrnn_dataset_y_valid(t->set, n); i++) {
-            const double y = t->real[i];
-
-            if (isnan(y)) // missing
-                continue;
-            s->binary[y > 0.5]++;
-            g.sum += weight * y;
-            g.square += weight * y * y;
-            g.count += weight;
-            t->soft |= y > 0 && y < 1;
-            if (t->steps > 1) { // each label forms its own group
-                end_reals(t, r, &g, s);
-                g = (struct real_group){0};
-            }
+        s->binary[y > 0.5]++;
+        g->sum += weight * y;
+        g->square += weight * y * y;
+        g->count += weight;
+        t->soft |= y > 0 && y < 1;
+        if (t->steps > 1) {
+            end_reals(t, r, output, g, s);
+            *g = (struct real_group){0};
         }
     }
-    if (t->steps == 1)
-        end_reals(t, r, &g, s);
 }
 
-// Whether this file can compute the lowest loss for real targets: for one output with mse or bce_with_logits.
+static void sum_reals(struct targets *t, const struct value_range *r, uint32_t first, struct sums *s)
+{
+    for (size_t output = 0; output < t->m->targets; output++) {
+        struct real_group g = {0};
+
+        for (uint32_t n = first; n < group_end(t, first); n++) {
+            const double weight = clrnn_dataset_weight(t->set, n);
+
+            if (t->group[n] != first || !(weight > 0))
+                continue;
+            clrnn_dataset_targets(t->set, n, t->real);
+            add_reals(t, r, output, clrnn_dataset_y_valid(t->set, n), weight, &g, s);
+        }
+        if (t->steps == 1)
+            end_reals(t, r, output, &g, s);
+    }
+}
+
+// Whether this file can compute the lowest loss for real targets.
 static bool real_floor_known(const struct targets *t)
 {
     const enum clrnn_loss_kind kind = t->m->config->train.loss.kind;
 
-    return t->m->targets == 1 && (kind == CLRNN_LOSS_MSE || kind == CLRNN_LOSS_BCE_WITH_LOGITS);
+    return kind == CLRNN_LOSS_MSE || kind == CLRNN_LOSS_BCE_WITH_LOGITS;
 }
 
 // ---------------------------------------------------------------- the floor of a data set

@@ -309,6 +309,40 @@ static void regression(struct scratch *s)
     clrnn_overfit_finish(&r);
 }
 
+// Probabilities as labels of two outputs: the lower bound must be their entropy. Standardised targets of 1 and -1 are
+// in reach of a tanh, whatever they are in the user's units.
+static void floors_of_real_targets(struct scratch *s)
+{
+    const double entropy = -0.2 * log(0.2) - 0.8 * log(0.8);
+    struct clrnn_overfit_result r;
+    struct clrnn_config *config;
+    float x[16], y[16 * 2];
+
+    for (size_t n = 0; n < 16; n++) {
+        x[n] = (float)n / 16;
+        y[2 * n] = n % 2 ? 0.2F : 0.8F;
+        y[2 * n + 1] = 0.2F;
+    }
+    scratch_f32(s, "X_train.npy", x, 16, 1, 0);
+    scratch_f32(s, "y_train.npy", y, 16, 2, 0);
+    r = run(s, "{pool: {over: last}}, {linear: {out_features: 2}}", "loss: bce_with_logits, optimizer: {adam: {}}",
+            (struct clrnn_overfit_params){.steps = 1});
+    assert_float_equal(r.floor, entropy, 1e-6);
+    assert_non_null(strstr(r.floor_reason, "never certain"));
+    clrnn_overfit_finish(&r);
+
+    for (size_t n = 0; n < 16; n++)
+        y[n] = n % 2 ? 3010 : 2990;
+    scratch_f32(s, "y_train.npy", y, 16, 0, 0);
+    config = scratch_config(s, "model: {layers: [pool: {over: last}, linear: {out_features: 1}, tanh: {}]}\n"
+                               "train: {loss: mse, optimizer: {adam: {}}, batch_size: 16}\n"
+                               "data: {train: {x: X_train.npy, y: y_train.npy}, normalize_targets: standard}\n");
+    assert_int_equal(clrnn_overfit(s->device, config, &(struct clrnn_overfit_params){.steps = 1}, &r), CLRNN_OK);
+    assert_true(r.floor == 0 && !r.cannot);
+    clrnn_overfit_finish(&r);
+    clrnn_config_destroy(&config);
+}
+
 // Two outputs: the target must be 0.01 of the mean of their variances, however far the outputs lie apart.
 static void outputs_apart(struct scratch *s)
 {
@@ -405,6 +439,7 @@ int main(void)
         SCRATCH_TEST(floors, "ref"),
         SCRATCH_TEST(contradictions, NULL),
         SCRATCH_TEST(outputs_apart, "ref"),
+        SCRATCH_TEST(floors_of_real_targets, "ref"),
         SCRATCH_TEST(regression, NULL),
         SCRATCH_TEST(targets_by_deviation, "ref"),
         SCRATCH_TEST(first_batch, "ref"),
