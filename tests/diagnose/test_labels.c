@@ -304,6 +304,26 @@ static void targets_of_another_size(struct scratch *s)
     }
 }
 
+// A tanh reaches standardised targets of 1 and -1, whatever they are in the user's units; a relu reaches no -1.
+static void standardised_targets(struct scratch *s)
+{
+    float x[ROWS * STEPS * FEATURES], y[ROWS];
+    struct clrnn_doctor_result r;
+
+    write_x(s, x);
+    for (uint32_t n = 0; n < ROWS; n++)
+        y[n] = n % 2 ? 3010 : 2990;
+    scratch_f32(s, "y.npy", y, ROWS, 0, 0);
+    for (int relu = 0; relu < 2; relu++) {
+        examine_layers(s,
+                       relu ? "  - pool\n  - linear: {out_features: 1}\n  - relu\n"
+                            : "  - pool\n  - linear: {out_features: 1}\n  - tanh\n",
+                       "  loss: mse\n", DATA "  normalize_targets: standard\n", false, &r);
+        assert_int_equal(finding(&r, "activation-loss-mismatch") != NULL, relu);
+        clrnn_doctor_finish(&r);
+    }
+}
+
 // Equal targets are reported whatever their value, also one whose sums are not exact in binary.
 static void equal_targets(struct scratch *s)
 {
@@ -462,6 +482,7 @@ int main(void)
         SCRATCH_TEST(layers_without_gradient, NULL),
         SCRATCH_TEST(targets_of_another_size, NULL),
         SCRATCH_TEST(equal_targets, "ref"),
+        SCRATCH_TEST(standardised_targets, "ref"),
         SCRATCH_TEST(outputs_far_apart, NULL),
         SCRATCH_TEST(noisy_labels, NULL),
         SCRATCH_TEST(clipped_to_nothing, NULL),

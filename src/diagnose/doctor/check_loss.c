@@ -188,23 +188,30 @@ static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     clrnn_doctor_remove_layer(d, at);
 }
 
-// Regression losses: reports targets outside of the last activation's range.
+// Regression losses: reports targets outside of the last activation's range. Standardised targets have mean 0 and
+// deviation 1; with several outputs, which are standardised each by itself, they are taken to lie in -1 to 1.
 static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     const struct clrnn_scan *s = &d->train_scan;
-    const double slack = 0.05 * s->y_std;
-    double low, high;
+    const bool standard = d->config->data.standard_targets;
+    const double unit = fmax(s->y_std, 1e-300), slack = standard ? 0.05 : 0.05 * s->y_std;
+    double least = s->least_label, most = s->most_label, low, high;
 
     if (at >= d->config->layer_count)
         return;
+    if (standard) {
+        least = s->info->targets > 1 ? -1 : (least - s->y_mean) / unit;
+        most = s->info->targets > 1 ? 1 : (most - s->y_mean) / unit;
+    }
     range_of(&d->config->layer[at], &low, &high);
-    if (s->least_label >= low - slack && s->most_label <= high + slack)
+    if (least >= low - slack && most <= high + slack)
         return;
     mismatch(d, at, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->least_label, s->most_label,
-                          clrnn_layer_word(kind), low, high);
+    clrnn_doctor_evidence(d, "%stargets lie in [%.4g, %.4g], but a %s puts out [%g, %g]",
+                          standard ? "standardised " : "", least, most, clrnn_layer_word(kind), low, high);
     clrnn_doctor_cost(d, "targets outside are never reached, and pull units to their ends");
-    clrnn_doctor_remedy(d, "take the %s out of model.layers, or scale the targets", clrnn_layer_word(kind));
+    clrnn_doctor_remedy(d, "take the %s out of model.layers%s", clrnn_layer_word(kind),
+                        standard ? "" : ", or scale the targets");
     clrnn_doctor_remove_layer(d, at);
 }
 
