@@ -43,6 +43,21 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
     return loss / weight;
 }
 
+double clrnn_bce_weight(const struct clrnn_loss_config *l, size_t label)
+{
+    return l->kind == CLRNN_LOSS_BCE_WITH_LOGITS && label < l->label_weight_count ? l->label_weight[label] : 1;
+}
+
+double clrnn_bce_mean_weight(const struct clrnn_loss_config *l)
+{
+    const size_t labels = MAX2(l->label_weight_count, 1u);
+    double sum = 0;
+
+    for (size_t i = 0; i < labels; i++)
+        sum += clrnn_bce_weight(l, i) / (double)labels;
+    return sum;
+}
+
 enum clrnn_status clrnn_class_weights(const struct clrnn_log *log, const struct clrnn_loss_config *loss,
                                       const struct clrnn_dataset *set, uint32_t classes, double *weights)
 {
@@ -223,7 +238,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
         zeros = 1 - ones;
         ones *= l->weight ? l->weight[0] : l->balanced && counts[1] ? (double)counts[0] / (double)counts[1] : 1;
         share = ones / (ones + zeros);
-        return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
+        return share > 0 && share < 1 ? -clrnn_bce_mean_weight(l) * (ones * log(share) + zeros * log(1 - share)) : 0;
     case CLRNN_LOSS_MSE:
         return target_variance;
     case CLRNN_LOSS_L1: // target_variance does not determine the losses from here on: see constant.h

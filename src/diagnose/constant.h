@@ -12,6 +12,10 @@
  * for ctc, l1, smooth_l1, huber and quantile: use the functions below. */
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
                            const double *weights, double target_variance);
+/** Returns the factor by which bce's argument `weight` multiplies the loss of a label; 1 if it is not given. */
+double clrnn_bce_weight(const struct clrnn_loss_config *loss, size_t label);
+/** Returns the mean of these factors over all labels. */
+double clrnn_bce_mean_weight(const struct clrnn_loss_config *loss);
 /** Adds to weights [classes] the sample weights of the set's labels, by class. For bce: weights [2] of zeros and ones;
  * a target y between them counts y to the ones. Leaves out ignored labels and missing targets. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_class_weights(const struct clrnn_log *log, const struct clrnn_loss_config *loss,

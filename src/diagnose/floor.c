@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "diagnose/constant.h"
 #include "model/nest.h"
 #include "model/network.h"
 
@@ -329,7 +330,10 @@ static void end_reals(const struct targets *t, const struct value_range *r, size
         layers = g->count * off * off;
         s->floor += fmax(g->square - g->count * mean * mean, 0.0) + layers;
     } else {
-        s->floor += binary_floor(r, positive * g->sum, g->count - g->sum, &layers);
+        const double factor = clrnn_bce_weight(loss, output);
+
+        s->floor += factor * binary_floor(r, positive * g->sum, g->count - g->sum, &layers);
+        layers *= factor;
     }
     s->layers += layers;
     s->weight += g->count;
@@ -430,6 +434,8 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
         return CLRNN_OK; // all labels are ignored or have weight 0
     if (clrnn_loss_is_regression(loss->kind))
         f->scale = clrnn_target_scale(loss, t->set, t->real);
+    if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS && loss->label_weight)
+        f->scale = clrnn_bce_mean_weight(loss);
     if (real && !real_floor_known(t))
         return CLRNN_OK;
     f->floor = s.floor / s.weight;

@@ -36,6 +36,11 @@ static void constant_loss(void **state)
     config->train.loss.kind = CLRNN_LOSS_BCE_WITH_LOGITS;
     assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - entropy) < 1e-12);
     assert_true(fabs(clrnn_constant_loss(config, 2, counts, swapped, 0) - entropy) < 1e-12);
+    config->train.loss.label_weight = weights; // multiplies the loss
+    config->train.loss.label_weight_count = 2;
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - 2 * entropy) < 1e-12);
+    config->train.loss.label_weight = NULL;
+    config->train.loss.label_weight_count = 0;
     config->train.loss.kind = CLRNN_LOSS_MSE;
     assert_true(clrnn_constant_loss(config, 0, counts, NULL, 2.5) == 2.5);
     clrnn_config_destroy(&config);

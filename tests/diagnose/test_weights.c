@@ -204,6 +204,33 @@ static void weights_of_equal_rows(struct scratch *s)
     }
 }
 
+// bce's `weight` multiplies the loss of each label, also that of a constant answer and the loss to reach on one batch.
+static void weights_of_labels(struct scratch *s)
+{
+    const char *train = "  loss: {bce_with_logits: {weight: [30, 10]}}\n  epochs: 20\n";
+    const char *data = "  train: {x: X.npy, y: y.npy}\n";
+    float x[CELLS];
+    int64_t y[ROWS * 2];
+    struct clrnn_config *config = make_config(s, 2, train, data);
+    struct clrnn_overfit_result o;
+    struct clrnn_doctor_result r;
+
+    write_x(s, x);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        y[2 * n] = easy(x, n) > 0;
+        y[2 * n + 1] = x[(n * STEPS + STEPS - 1) * FEATURES + 2] > 0;
+    }
+    scratch_i64(s, "y.npy", y, ROWS, 2);
+    assert_int_equal(clrnn_overfit(s->device, config, &(struct clrnn_overfit_params){.steps = 1}, &o), CLRNN_OK);
+    assert_float_equal(o.target, 0.01 * 20, 1e-9);
+    clrnn_overfit_finish(&o);
+    clrnn_config_destroy(&config);
+    r = examine(s, 2, train, data, true);
+    assert_null(finding(&r, "initial-loss-off", CLRNN_SEVERITY_NOTE));
+    assert_null(finding(&r, "loss-flat", CLRNN_SEVERITY_NOTE));
+    clrnn_doctor_finish(&r);
+}
+
 // Probabilities as labels, none of them over 0.45: no label is missing, and the loss cannot fall to 0. A net that
 // learns them must pass.
 static void soft_labels(struct scratch *s)
@@ -238,6 +265,7 @@ int main(void)
         SCRATCH_TEST(weights_of_shuffled_labels, NULL),
         SCRATCH_TEST(weights_of_equal_rows, "ref"),
         SCRATCH_TEST(soft_labels, NULL),
+        SCRATCH_TEST(weights_of_labels, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,12 +45,12 @@ void clrnn_doctor_label_baseline(struct clrnn_examination *v)
     for (uint32_t k = 0; k < labels; k++) {
         const double *weight = s->label ? s->label_weight[k] : s->weight, zeros = weight[0];
         const double ones = weight[1] * positive_weight(&d->config->train.loss, k, s->label ? s->label[k] : s->count);
-        const double share = ones / fmax(ones + zeros, 1e-300);
+        const double share = ones / fmax(ones + zeros, 1e-300), factor = clrnn_bce_weight(&d->config->train.loss, k);
 
         all += weight[0] + weight[1];
-        expected += log(2) * (zeros + ones);
+        expected += factor * log(2) * (zeros + ones);
         if (share > 0 && share < 1)
-            chance -= ones * log(share) + zeros * log(1 - share);
+            chance -= factor * (ones * log(share) + zeros * log(1 - share));
     }
     v->expected = expected / all;
     if (s->label)
@@ -97,7 +97,8 @@ enum clrnn_status clrnn_doctor_label_floor(const struct clrnn_examination *v, co
                 continue;
             all += weight;
             if (share > 0 && share < 1)
-                sum -= weight * (ones * log(share) + zeros * log(1 - share));
+                sum -= weight * clrnn_bce_weight(&v->d->config->train.loss, label) *
+                       (ones * log(share) + zeros * log(1 - share));
         }
     }
     free(y);
