@@ -36,14 +36,19 @@ static bool decays(const struct clrnn_session *t)
     return t->config->train.optimizer.weight_decay != 0.0;
 }
 
-static bool ends(struct overfitting *c, double grad_norm)
+static bool ends(struct overfitting *c, const struct clrnn_session_record *record)
 {
     struct clrnn_overfit_result *r = c->r;
+    const double grad_norm = record->grad_norm;
     const bool never = c->still == r->steps; // no step had a gradient
 
     r->reached = !r->cannot && r->last_loss < r->target;
     if (r->reached)
         return true;
+    if (record->sum[RECORD_WEIGHT] == 0.0) {
+        r->ended = "no label counts (all are ignored, missing or of weight 0)";
+        return true;
+    }
     if (!isfinite(r->last_loss) || !isfinite(grad_norm)) {
         r->ended = isfinite(r->last_loss) ? "the gradient is not finite" : "the loss is not finite";
         return true;
@@ -128,7 +133,7 @@ static enum clrnn_status run(struct overfitting *c)
         r->lowest_loss = fmin(r->lowest_loss, record.loss);
         r->accuracy = record.accuracy;
         c->still = record.grad_norm == 0.0 ? c->still + 1 : 0;
-        if (ends(c, record.grad_norm))
+        if (ends(c, &record))
             break;
     }
     r->falling = still_falls(r);

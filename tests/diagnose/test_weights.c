@@ -174,6 +174,29 @@ static void weights_of_shuffled_labels(struct scratch *s)
     clrnn_doctor_finish(&r);
 }
 
+// If no sample of the batch counts, this must be the reason why it is not learnt. The only sample that counts is in
+// another batch.
+static void batch_of_no_weight(struct scratch *s)
+{
+    float x[CELLS], w[ROWS];
+    int64_t y[ROWS];
+    struct clrnn_config *config = make_config(s, 2, "  loss: cross_entropy\n", WEIGHTS);
+    struct clrnn_overfit_result r;
+
+    write_x(s, x);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        y[n] = n % 2;
+        w[n] = n == 0;
+    }
+    scratch_i64(s, "y.npy", y, ROWS, 0);
+    scratch_f32(s, "w.npy", w, ROWS, 0, 0);
+    assert_int_equal(clrnn_overfit(s->device, config, &(struct clrnn_overfit_params){0}, &r), CLRNN_OK);
+    assert_int_equal(r.steps, 1);
+    assert_non_null(strstr(r.ended, "no label counts"));
+    clrnn_overfit_finish(&r);
+    clrnn_config_destroy(&config);
+}
+
 // Equal rows with the labels 0 and 1: the lower bound of the loss must be the entropy of the labels' weights, 0 if the
 // rows of one label do not count.
 static void weights_of_equal_rows(struct scratch *s)
@@ -265,6 +288,7 @@ int main(void)
         SCRATCH_TEST(weights_of_shuffled_labels, NULL),
         SCRATCH_TEST(weights_of_equal_rows, "ref"),
         SCRATCH_TEST(soft_labels, NULL),
+        SCRATCH_TEST(batch_of_no_weight, "ref"),
         SCRATCH_TEST(weights_of_labels, NULL),
     };
 
