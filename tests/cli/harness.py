@@ -95,6 +95,13 @@ def write_dataset(folder, samples, steps, features, seed=1, prefix="train"):
     return x, y
 
 
+def write_long(folder, samples=1600, steps=12):
+    """Data that take an epoch of less than a tenth of a second."""
+    draw = random.Random(12)
+    write_dataset(folder, samples, steps, 3, seed=12, prefix="long")
+    write_npy(folder / "l_long.npy", "<i8", (samples,), [draw.randint(1, steps) for _ in range(samples)])
+
+
 CONFIG = """\
 model:
   layers:
@@ -173,6 +180,10 @@ class Command:
 
     def bytes(self, run, name="last.safetensors"):
         return (self.folder / run / name).read_bytes()
+
+    def weights(self, run):
+        """The tensors of a run's last checkpoint."""
+        return read_safetensors(self.folder / run / "last.safetensors")[0]
 
     def remove(self):
         shutil.rmtree(self.folder, ignore_errors=True)
