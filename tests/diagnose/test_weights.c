@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests that the doctor and overfit count sample weights as the loss does, and labels between 0 and 1.
+// Tests the baselines with which the doctor and overfit compare a net. They count sample weights as the loss does,
+// labels between 0 and 1, and targets that are far from 0 or missing.
 #include <math.h>
 
 #include "base/array.h"
@@ -197,6 +198,33 @@ static void batch_of_no_weight(struct scratch *s)
     clrnn_config_destroy(&config);
 }
 
+// A net too small for the targets is worse than a linear model, however far the targets are from 0, and also where some
+// are missing.
+static void linear_targets(struct scratch *s)
+{
+    float x[CELLS], y[ROWS];
+
+    write_x(s, x);
+    for (int far = 0; far < 2; far++) {
+        struct clrnn_doctor_result r;
+
+        for (uint32_t n = 0; n < ROWS; n++) {
+            y[n] = far ? 1e5F : 0;
+            for (uint32_t t = 0; t < STEPS; t++)
+                y[n] += (t % 2 ? 3.0F : -2.0F) * x[(n * STEPS + t) * FEATURES];
+            if (n % 8 == 0 && !far)
+                y[n] = NAN;
+        }
+        scratch_f32(s, "y.npy", y, ROWS, 0, 0);
+        r = examine(s, 1, "  loss: mse\n  epochs: 2\n",
+                    "  train: {x: X.npy, y: y.npy}\n  valid_fraction: 0.25\n  normalize_targets: standard\n"
+                    "  missing_targets: ignore\n",
+                    true);
+        assert_non_null(finding(&r, "worse-than-linear", CLRNN_SEVERITY_WARNING));
+        clrnn_doctor_finish(&r);
+    }
+}
+
 // Equal rows with the labels 0 and 1: the lower bound of the loss must be the entropy of the labels' weights, 0 if the
 // rows of one label do not count.
 static void weights_of_equal_rows(struct scratch *s)
@@ -288,6 +316,7 @@ int main(void)
         SCRATCH_TEST(weights_of_shuffled_labels, NULL),
         SCRATCH_TEST(weights_of_equal_rows, "ref"),
         SCRATCH_TEST(soft_labels, NULL),
+        SCRATCH_TEST(linear_targets, NULL),
         SCRATCH_TEST(batch_of_no_weight, "ref"),
         SCRATCH_TEST(weights_of_labels, NULL),
     };
