@@ -328,6 +328,7 @@ static enum clrnn_status load_model(struct clrnn_model *m, const struct clrnn_sa
     TRY(load_moments(m, file));
     if (clrnn_safetensors_metadata(file, NAMES_KEY))
         TRY(clrnn_names_parse(m->log, file->path, clrnn_safetensors_metadata(file, NAMES_KEY), &m->names));
+    m->opened = true;
     m->steps = counts->steps;
     m->steps_per_epoch = counts->steps_per_epoch;
     return clrnn_fields_get(m->log, file, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule);

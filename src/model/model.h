@@ -77,6 +77,7 @@ struct clrnn_model {
     struct clrnn_buffer *loss_weight, *label_weight;
     struct clrnn_buffer *input_mean, *input_std; // REAL [C] or NULL
     struct clrnn_names *names;                   // of the columns and classes of the training data, or NULL
+    bool opened;                                 // read from a model file, which has the names if there are any
     double *target_mean, *target_std;            // [targets] each, or NULL; in one block of memory
     // Input LOSS_SCALE of the loss; NULL without target_mean and target_std.
     struct clrnn_buffer *target_scale;

@@ -65,6 +65,11 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, c
 /** Sets *names to a copy of the column and class names of a data set from a table, or to NULL for other data sets. The
  * caller frees it with clrnn_names_destroy. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struct clrnn_names **names);
+/** Sets *names to the names of columns and classes that training on the config's training set gives the model, or to
+ * NULL if that set is not a table or its file is not there. The caller frees it with clrnn_names_destroy. Errors: as
+ * clrnn_dataset_open_named. */
+enum clrnn_status clrnn_config_names(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     struct clrnn_names **names);
 /** Opens the training and validation sets of a config. *valid becomes data.valid, or the part that data.valid_fraction
  * or data.train.split takes from the training set, or NULL. `report`: log which columns are not used. Errors, after
  * which both are NULL: as clrnn_dataset_open; CLRNN_ERR_CONFIG if data.train or a set's targets are missing;

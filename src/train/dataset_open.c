@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/glob.h"
 #include "clrnn/train.h"
 #include "model/layer.h"
 #include "train/dataset_advice.h"
@@ -354,6 +355,32 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
     return st;
 }
 
+enum clrnn_status clrnn_config_names(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     struct clrnn_names **names)
+{
+    const struct clrnn_source *s = &config->data.train;
+    const char *ts = clrnn_source_ts(s), *file = ts ? ts : s->csv;
+    struct clrnn_dataset *train = NULL, *valid = NULL;
+    glob_t files;
+    enum clrnn_status st;
+
+    *names = NULL;
+    if (!s->there || !file)
+        return CLRNN_OK;
+    if (clrnn_glob(config->folder, file, &files))
+        return CLRNN_OK;
+    globfree(&files);
+    if (config->data.valid.there) // is not part of the training set
+        st = clrnn_dataset_open(log, config, s, config->folder, "train", CLRNN_CHECK_SHAPES_ONLY, &train);
+    else
+        st = clrnn_dataset_open_named(log, config, CLRNN_CHECK_SHAPES_ONLY, false, &train, &valid);
+    if (st == CLRNN_OK)
+        st = clrnn_dataset_names(train, names);
+    clrnn_dataset_close(&train);
+    clrnn_dataset_close(&valid);
+    return st;
+}
+
 enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, struct clrnn_data_shape *shape)
 {
@@ -366,12 +393,21 @@ enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct c
                                        : data->test.there  ? &data->test
                                        : data->valid.there ? &data->valid
                                                            : &data->train;
-    const struct clrnn_source whole = clrnn_source_as_trained(config, NULL, named);
+    struct clrnn_open_rules rules;
     const struct clrnn_dataset_info *info;
+    struct clrnn_source whole;
+    struct clrnn_names *names = NULL;
     struct clrnn_dataset *dataset;
+    enum clrnn_status st;
 
-    TRY(clrnn_dataset_open(log, config, &whole, source->own ? config->folder : NULL, "data", CLRNN_CHECK_SHAPES_ONLY,
-                           &dataset));
+    if (named != &data->train && (named->csv || clrnn_source_ts(named)))
+        TRY(clrnn_config_names(log, config, &names));
+    rules = (struct clrnn_open_rules){.names = names, .no_targets = true};
+    whole = clrnn_source_as_trained(config, names, named);
+    st = clrnn_dataset_open_by(log, config, &whole, source->own ? config->folder : NULL, "data",
+                               CLRNN_CHECK_SHAPES_ONLY, &rules, &dataset);
+    clrnn_names_destroy(&names);
+    TRY(st);
     info = clrnn_dataset_info(dataset);
     *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T};
     clrnn_dataset_close(&dataset);

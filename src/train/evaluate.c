@@ -54,11 +54,28 @@ static enum clrnn_status open_named(struct clrnn_model *model, const struct clrn
     return clrnn_dataset_open_by(model->log, model->config, &whole, NULL, path, CLRNN_CHECK_ALL, &rules, dataset);
 }
 
+// Gives a model that was not read from a model file, but has its weights from a state dict, the names of the config's
+// training set. Without that set the names are unknown.
+static enum clrnn_status find_names(struct clrnn_model *model)
+{
+    const struct clrnn_source *train = &model->config->data.train;
+
+    TRY(clrnn_config_names(model->log, model->config, &model->names));
+    if (!model->names && (train->csv || clrnn_source_ts(train)))
+        clrnn_log(model->log, CLRNN_LOG_WARNING,
+                  "%s: the training data are not there, and weights alone have no names: columns go by position, "
+                  "classes by their order in the new data",
+                  train->csv ? train->csv : clrnn_source_ts(train));
+    return CLRNN_OK;
+}
+
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
                                  struct clrnn_dataset **dataset)
 {
     const struct clrnn_dataset_info *info;
 
+    if (!model->names && !model->opened && (source->own || source->csv || clrnn_source_ts(source)))
+        TRY(find_names(model));
     TRY(source->own ? open_own(model, targets, dataset) : open_named(model, source, targets, dataset));
     info = clrnn_dataset_info(*dataset);
     if (info->C != model->shape.features || info->tokens != model->shape.tokens)

@@ -77,6 +77,25 @@ def by_name(c):
     c.refused(3, ['row 1, column "kind": "longer" is none of the model\'s 3 classes'], "eval", "run", "--csv", "t.csv")
 
 
+def weights_alone(c):
+    """--init with --config takes columns and classes by the names of the config's training set."""
+    write(c, "a.csv", flowers(1, 120))
+    write(c, "b.csv", [(values, kind) for values, kind in flowers(2, 60) if kind != "long"], order=(1, 2, 0))
+    c.write("c.yaml", CLASSES.replace("normalize: standard", "normalize: none"))
+    c.run("train", "c.yaml", "--out", "run", *QUIET)
+    weights = ("--init", "run/last.safetensors", "--config", "c.yaml")
+    for data in ((), ("--csv", "b.csv")):
+        one, other = (json.loads(c.run("eval", *model, *data, "--json")[0]) for model in (("run",), weights))
+        assert [other[k] for k in ("loss", "accuracy", "classes")] == [one[k] for k in ("loss", "accuracy", "classes")]
+    write(c, "b.csv", flowers(2, 60), order=(2, 1, 0), label=False)
+    for model, out in ((("run",), "p.csv"), (weights, "q.csv")):
+        c.run("predict", *model, "--csv", "b.csv", "--classes", "--out", out, "--quiet")
+    assert (c.folder / "p.csv").read_text() == (c.folder / "q.csv").read_text()
+    (c.folder / "a.csv").unlink()
+    _, err = c.run("predict", *weights, "--csv", "b.csv", "--classes", "--out", "q.csv")
+    assert err.count("a.csv: the training data are not there") == 1, err
+
+
 def dialects(c):
     """The same numbers in another dialect give the same model."""
     rows = flowers(1, 120)
@@ -384,5 +403,6 @@ def wrong_configs(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([text_labels, by_name, dialects, decimal_commas, empty_lines, series, baselines, other_series,
-                           description, kept_tables, odd_cells, constant_memory, wrong_configs]))
+    sys.exit(harness.main([text_labels, by_name, weights_alone, dialects, decimal_commas, empty_lines, series,
+                           baselines, other_series, description, kept_tables, odd_cells, constant_memory,
+                           wrong_configs]))
