@@ -249,8 +249,9 @@ CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struc
                                           enum clrnn_predict_kind kind, const char *out);
 
 /** Predicts time step by time step until `in` ends. Reads from `in` one line of CSV with the C features of a step (or
- * one token), writes to `out` one line with the prediction after this step, and flushes `out`. Empty lines and a header
- * (a first line without any number) are skipped. The sequence continues from `state`.
+ * one token), writes to `out` one line with the prediction after this step, and flushes `out`. Empty lines are skipped.
+ * A first line without any number is a header: if the model was trained on a CSV file, its columns are taken by their
+ * names, and others may stand beside them. The sequence continues from `state`.
  *
  * Errors  CLRNN_ERR_DATA: a line does not fit (the message names the line); the predictions for earlier lines
  *         have been written. CLRNN_ERR_ARG: probabilities or classes of a model with real targets.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Predicts a stream: reads one line of numbers at a time and writes one line with the prediction.
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,62 +19,125 @@ struct stream {
     struct clrnn_outputs outputs;
     uint32_t C;
     float *x, *y, *probs;
+    char **cell; // [capacity] cells of the current line
+    uint32_t capacity, cells,
+        columns,  // cells that each line must have
+        *feature; // [columns] feature of each column, or UINT32_MAX; NULL: the columns are the features in order
     unsigned long long line;
 };
 
-// Splits a line at commas, in place. Returns false if the line has more than `most` cells.
-static bool cells_of(char *line, uint32_t most, char **cell, uint32_t *count)
+// Splits a line at commas, in place.
+static enum clrnn_status split(struct stream *s, char *line)
 {
-    line[strcspn(line, "\r\n")] = '\0';
-    for (*count = 0;; line++) {
-        char *end = line + strcspn(line, ",");
-        const char last = *end;
+    uint32_t count = 1;
 
-        if (*count == most)
-            return false;
+    line[strcspn(line, "\r\n")] = '\0';
+    for (const char *p = line; (p = strchr(p, ',')) != NULL; p++)
+        count++;
+    if (count > s->capacity) {
+        char **larger = realloc(s->cell, count * sizeof(*larger));
+
+        if (!larger)
+            return clrnn_error_memory(s->model->log, count * sizeof(*larger), "a line");
+        s->cell = larger;
+        s->capacity = count;
+    }
+    for (s->cells = 0; s->cells < count; s->cells++) {
+        char *end = line + strcspn(line, ","), *next = end + 1;
+
         line += strspn(line, " \t");
         *end = '\0';
-        for (char *p = end; p > line && (p[-1] == ' ' || p[-1] == '\t');)
-            *--p = '\0';
-        cell[(*count)++] = line;
-        line = end;
-        if (!last)
-            return true;
+        while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
+            *--end = '\0';
+        s->cell[s->cells] = line;
+        line = next;
     }
+    return CLRNN_OK;
+}
+
+// Returns the name in a cell of the header, without quotes, in place.
+static char *name_in(char *cell)
+{
+    const size_t length = strlen(cell);
+
+    if (length < 2 || *cell != '"' || cell[length - 1] != '"')
+        return cell;
+    cell[length - 1] = '\0';
+    return cell + 1;
+}
+
+static enum clrnn_status too_many(const struct stream *s)
+{
+    return clrnn_error(s->model->log, CLRNN_ERR_DATA, "line %llu of the input has more than %u cells, one for each %s",
+                       s->line, s->columns, s->feature ? "column of the header" : "feature");
+}
+
+// Takes the features by their names in the header, where the model has names for them; the line may have other columns
+// beside them.
+static enum clrnn_status take_header(struct stream *s)
+{
+    const struct clrnn_names *names = s->model->names;
+
+    if (!names || names->columns.count != s->C)
+        return s->cells > s->C ? too_many(s) : CLRNN_OK;
+    s->feature = malloc(s->cells * sizeof(*s->feature));
+    if (!s->feature)
+        return clrnn_error_memory(s->model->log, s->cells * sizeof(*s->feature), "a header");
+    s->columns = s->cells;
+    for (uint32_t i = 0; i < s->cells; i++) {
+        s->cell[i] = name_in(s->cell[i]);
+        s->feature[i] = UINT32_MAX;
+    }
+    for (uint32_t c = 0; c < s->C; c++) {
+        uint32_t i = 0;
+
+        while (i < s->cells && (s->feature[i] != UINT32_MAX || strcmp(s->cell[i], names->columns.text[c]) != 0))
+            i++;
+        if (i == s->cells)
+            return clrnn_error(s->model->log, CLRNN_ERR_DATA,
+                               "the header of the input has no column %s, that the model was trained on: name the "
+                               "columns as in training, or leave the header out",
+                               names->columns.text[c]);
+        s->feature[i] = c;
+    }
+    return CLRNN_OK;
 }
 
 // Parses a line into s->x. Sets *header if this is the first line and none of its cells is a number.
-static enum clrnn_status parse(const struct stream *s, char *line, char **cell, bool *header)
+static enum clrnn_status parse(struct stream *s, char *line, bool *header)
 {
-    uint32_t count, numbers = 0, wrong = UINT32_MAX;
+    const uint32_t wanted = s->columns;
+    uint32_t numbers = 0, wrong = UINT32_MAX;
     double value;
 
     *header = false;
-    if (!cells_of(line, s->C, cell, &count))
-        return clrnn_error(s->model->log, CLRNN_ERR_DATA,
-                           "line %llu of the input has more than %u cells, one for each "
-                           "feature",
-                           s->line, s->C);
-    for (uint32_t c = 0; c < count; c++) {
-        if (clrnn_number_parse(cell[c], &value)) {
+    TRY(split(s, line));
+    for (uint32_t i = 0; i < s->cells; i++) {
+        const uint32_t c = s->feature && i < wanted ? s->feature[i] : i;
+        const bool number = clrnn_number_parse(s->cell[i], &value);
+
+        numbers += number;
+        if (c >= s->C)
+            continue;
+        if (number && fabs(value) <= (double)FLT_MAX)
             s->x[c] = (float)value;
-            numbers++;
-        } else if (wrong == UINT32_MAX) {
-            wrong = c;
-        }
+        else if (wrong == UINT32_MAX)
+            wrong = i;
     }
     *header = s->line == 1 && !numbers;
     if (*header)
-        return CLRNN_OK;
+        return take_header(s);
+    if (s->cells > wanted)
+        return too_many(s);
     if (wrong != UINT32_MAX)
         return clrnn_error(s->model->log, CLRNN_ERR_DATA,
-                           "line %llu of the input: cell %u is \"%.40s\", expected a "
-                           "number",
-                           s->line, wrong + 1, cell[wrong]);
-    if (count < s->C)
+                           "line %llu of the input: cell %u is \"%.40s\", expected a number%s", s->line, wrong + 1,
+                           s->cell[wrong],
+                           clrnn_number_parse(s->cell[wrong], &value) ? " that float32 can hold (up to 3.4e38)" : "");
+    if (s->cells < wanted)
         return clrnn_error(s->model->log, CLRNN_ERR_DATA,
-                           "line %llu of the input has %u cells, expected %u, one for each feature", s->line, count,
-                           s->C);
+                           "line %llu of the input has %u cells, expected %u, one for each %s", s->line, s->cells,
+                           wanted, s->feature ? "column of the header" : "feature");
     return CLRNN_OK;
 }
 
@@ -113,19 +178,19 @@ static enum clrnn_status write_line(const struct stream *s, FILE *out)
     return CLRNN_OK;
 }
 
-static enum clrnn_status run(struct stream *s, FILE *in, FILE *out, char **cell)
+static enum clrnn_status run(struct stream *s, FILE *in, FILE *out)
 {
     char *line = NULL;
     size_t capacity = 0;
     enum clrnn_status st = CLRNN_OK;
 
     while (st == CLRNN_OK && getline(&line, &capacity, in) >= 0) {
-        bool header;
+        bool header, marked;
 
-        s->line++;
+        marked = !s->line++ && !strncmp(line, "\xef\xbb\xbf", 3); // UTF-8 byte order mark
         if (line[strspn(line, " \t\r\n")] == '\0')
             continue;
-        st = parse(s, line, cell, &header);
+        st = parse(s, line + (marked ? 3 : 0), &header);
         if (st != CLRNN_OK || header)
             continue;
         st = clrnn_model_predict_step(s->model, s->state, s->x, s->y);
@@ -148,17 +213,18 @@ enum clrnn_status clrnn_predict_stream(struct clrnn_model *model, struct clrnn_s
 
     struct stream s = {
         .model = model, .state = state, .kind = kind, .C = model->shape.tokens ? 1 : model->shape.features};
-    char **cell = malloc(s.C * sizeof(*cell));
     enum clrnn_status st = clrnn_outputs_init(&s.outputs, model, kind);
 
     s.x = malloc(s.C * sizeof(*s.x));
     s.y = malloc(2 * (size_t)model->outputs * sizeof(*s.y));
     s.probs = s.y + model->outputs;
-    if (st == CLRNN_OK && (!cell || !s.x || !s.y))
-        st = clrnn_error_memory(model->log, s.C * sizeof(*cell), "a line");
+    s.columns = s.C;
+    if (st == CLRNN_OK && (!s.x || !s.y))
+        st = clrnn_error_memory(model->log, s.C * sizeof(*s.x), "a line");
     if (st == CLRNN_OK)
-        st = run(&s, in, out, cell);
-    free(cell);
+        st = run(&s, in, out);
+    free(s.cell);
+    free(s.feature);
     free(s.x);
     free(s.y);
     return st;

@@ -89,6 +89,24 @@ def answers_at_once(c):
     process.stderr.close()
 
 
+def by_name(c):
+    """The columns of a header go by the names of the training file, and others may stand beside them."""
+    draw = random.Random(6)
+    rows = [[draw.gauss(0, 1), draw.gauss(0, 5), k % 2] for k in range(24)]
+    (c.folder / "a.csv").write_text("u,v w,kind\n" + "".join(f"{u:.5f},{v:.5f},{'xy'[k]}\n" for u, v, k in rows))
+    layers = "[{lstm: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 2}}]"
+    c.write("a.yaml", CONFIG.format(layers=layers)
+            .replace("x: X_long.npy, y: y_long.npy", "csv: a.csv, label: kind"))
+    c.run("train", "a.yaml", "--out", "a", "--quiet")
+    plain = [f"{u:.5f},{v:.5f}" for u, v, _ in rows]
+    want = stream(c, "a", plain)[0]
+    for header in ("u,v w", "\ufeff\"u\", v w"):
+        assert stream(c, "a", [header] + plain)[0] == want, header
+    assert stream(c, "a", ["v w,time,u"] + [f"{v:.5f},noon,{u:.5f}" for u, v, _ in rows])[0] == want
+    _, err = stream(c, "a", ["u,w"] + plain, status=3)
+    assert "the header of the input has no column v w" in err, err
+
+
 def mistakes(c):
     lines = prepare(c, "lstm")
 
@@ -100,6 +118,8 @@ def mistakes(c):
     assert len(says("line 3 of the input has 2 cells, expected 3", lines[:2] + ["1,2"], 3)) == 2
     says("line 1 of the input has more than 3 cells", ["1,2,3,4"], 3)
     says('line 2 of the input: cell 2 is "x", expected a number', lines[:1] + ["1,x,2"], 3)
+    says("line 1 of the input has more than 3 cells", ["a,b,c,d"] + lines, 3)
+    says('cell 3 is "1e39", expected a number that float32 can hold', lines[:1] + ["1,2,1e39"], 3)
     for layers, text in (("{lstm: {hidden_size: 3, bidirectional: true}}", "is bidirectional"),
                          ("{rnn: {hidden_size: 3}}, {pool: {over: mean}}", "only over: last"),
                          ("{batchnorm: {track_running_stats: false}}, {rnn: {hidden_size: 3}}",
@@ -115,4 +135,4 @@ def mistakes(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([as_over_a_file, pieces_as_the_whole, answers_at_once, mistakes]))
+    sys.exit(main([as_over_a_file, pieces_as_the_whole, answers_at_once, by_name, mistakes]))
