@@ -44,18 +44,16 @@ static void make_c_locale(void)
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-// Sets the C locale for this thread, in which numbers have a decimal point. Returns the previous locale, which
-// leave_c_locale restores.
-static locale_t enter_c_locale(void)
+locale_t clrnn_locale_enter(void)
 {
     pthread_once(&c_locale_once, make_c_locale);
     return c_locale ? uselocale(c_locale) : (locale_t)0;
 }
 
-static void leave_c_locale(locale_t before)
+void clrnn_locale_leave(const locale_t *before)
 {
-    if (before)
-        uselocale(before);
+    if (*before)
+        uselocale(*before);
 }
 
 bool clrnn_number_parse(const char *text, double *value)
@@ -64,7 +62,7 @@ bool clrnn_number_parse(const char *text, double *value)
     const bool sign = *text == '+' || *text == '-';
     const char *digits = text + sign;
     char plain[MAX_TEXT], *end;
-    locale_t before;
+    CLRNN_C_LOCALE;
 
     for (size_t i = 0; i < ARRAY_SIZE(infinite); i++) {
         if (!strcmp(digits, infinite[i])) {
@@ -77,9 +75,7 @@ bool clrnn_number_parse(const char *text, double *value)
         return false;
     if (!strip(text, plain) || strpbrk(plain, "xXpP"))
         return false;
-    before = enter_c_locale();
     *value = strtod(plain, &end);
-    leave_c_locale(before);
     return *end == '\0';
 }
 
@@ -134,19 +130,17 @@ bool clrnn_null_word(const char *text)
 
 void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE])
 {
-    locale_t before;
+    CLRNN_C_LOCALE;
 
     if (!isfinite(value)) {
         strcpy(text, isnan(value) ? ".nan" : value < 0 ? "-.inf" : ".inf");
         return;
     }
-    before = enter_c_locale();
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, CLRNN_NUMBER_SIZE, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;
     }
-    leave_c_locale(before);
     if (!strchr(text, '.')) { // YAML 1.1 takes 1.0e-05 as a number, but not 1e-05
         const size_t mantissa = strcspn(text, "e");
 

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "diagnose/floor.h"
 #include "diagnose/thresholds.h"
 
@@ -231,6 +232,7 @@ static enum clrnn_status make_plain(const struct clrnn_log *log, const struct cl
 enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
                                 const struct clrnn_overfit_params *params, struct clrnn_overfit_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), config);
     NEED(clrnn_device_log(device), params);

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/random.h"
+#include "base/words.h"
 #include "export/c_files.h"
 
 enum { TEST_STEPS = 16, FILES = 4 };
@@ -211,6 +212,7 @@ static enum clrnn_status prepare(struct clrnn_c_code *code, struct clrnn_model *
 enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, const char *folder, const char *name,
                                        enum clrnn_export_type type)
 {
+    CLRNN_C_LOCALE;
     NEED(NULL, model);
     NEED(model->log, folder);
     NEED(model->log, name);

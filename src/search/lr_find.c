@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "model/schedule.h"
 #include "train/folder.h"
 
@@ -55,6 +56,7 @@ static enum clrnn_status find(struct clrnn_lr_finder *f)
 enum clrnn_status clrnn_lr_find(struct clrnn_device *device, const struct clrnn_config *config,
                                 const struct clrnn_lr_params *params, struct clrnn_lr_result *result)
 {
+    CLRNN_C_LOCALE;
     const struct clrnn_log *log = clrnn_device_log(device);
 
     NEED(log, device);

@@ -314,6 +314,7 @@ static enum clrnn_status prepare(struct clrnn_sweep *s)
 enum clrnn_status clrnn_sweep(const struct clrnn_log *log, const struct clrnn_sweep_params *params,
                               struct clrnn_sweep_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(log, params);
     NEED(log, params->config);
     NEED(log, result);

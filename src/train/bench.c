@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/stats.h"
+#include "base/words.h"
 #include "clrnn/train.h"
 #include "train/session.h"
 
@@ -213,6 +214,7 @@ static void close_all(struct bench *b)
 enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_config *config,
                               const struct clrnn_bench_params *params, struct clrnn_bench_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), config);
     NEED(clrnn_device_log(device), result);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "clrnn/train.h"
 #include "train/dataset_private.h"
 #include "train/folder.h"
@@ -328,6 +329,7 @@ static enum clrnn_status collect(const struct clrnn_log *log, const struct clrnn
 enum clrnn_status clrnn_data_text(const struct clrnn_log *log, const struct clrnn_config *config, bool json,
                                   char **text)
 {
+    CLRNN_C_LOCALE;
     NEED(log, text);
     *text = NULL;
     NEED(log, config);

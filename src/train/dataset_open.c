@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/glob.h"
+#include "base/words.h"
 #include "clrnn/train.h"
 #include "model/layer.h"
 #include "train/dataset_advice.h"
@@ -384,6 +385,7 @@ enum clrnn_status clrnn_config_names(const struct clrnn_log *log, const struct c
 enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, struct clrnn_data_shape *shape)
 {
+    CLRNN_C_LOCALE;
     NEED(log, config);
     NEED(log, source);
     NEED(log, shape);

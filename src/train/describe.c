@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "clrnn/train.h"
 #include "model/nest.h"
 #include "model/network.h"
@@ -197,6 +198,7 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, const struct c
 enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
                                   const struct clrnn_plan_text_params *params, char **text)
 {
+    CLRNN_C_LOCALE;
     NEED(clrnn_device_log(device), text);
     *text = NULL;
     NEED(clrnn_device_log(device), device);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/array.h"
+#include "base/words.h"
 #include "clrnn/train.h"
 #include "model/layer.h"
 #include "train/metrics.h"
@@ -162,6 +163,7 @@ enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset
 enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
                              struct clrnn_eval_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(NULL, model);
     NEED(model->log, source);
     NEED(model->log, result);

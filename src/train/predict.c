@@ -299,6 +299,7 @@ static enum clrnn_status check_name(const struct clrnn_log *log, const char *out
 enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
                                 enum clrnn_predict_kind kind, const char *out)
 {
+    CLRNN_C_LOCALE;
     NEED(NULL, model);
     NEED(model->log, source);
     NEED(model->log, out);
@@ -310,6 +311,7 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
 enum clrnn_status clrnn_predict_labels(struct clrnn_model *model, const struct clrnn_source *source, uint32_t beam,
                                        const char *out)
 {
+    CLRNN_C_LOCALE;
     NEED(NULL, model);
     NEED(model->log, source);
     NEED(model->log, out);
@@ -325,6 +327,7 @@ enum clrnn_status clrnn_predict_labels(struct clrnn_model *model, const struct c
 enum clrnn_status clrnn_predict_array(struct clrnn_model *model, const struct clrnn_source *source,
                                       enum clrnn_predict_kind kind, void *out, size_t count)
 {
+    CLRNN_C_LOCALE;
     NEED(NULL, model);
     NEED(model->log, source);
     NEED(model->log, out);

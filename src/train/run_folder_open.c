@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/temporary.h"
+#include "base/words.h"
 #include "formats/safetensors.h"
 #include "model/weights.h"
 #include "train/folder.h"
@@ -280,6 +281,7 @@ enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char 
 enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const char *run, size_t set_count,
                                    const char *const *set, struct clrnn_config **config)
 {
+    CLRNN_C_LOCALE;
     NEED(log, config);
     *config = NULL;
     NEED(log, run);

@@ -206,6 +206,7 @@ static enum clrnn_status run(struct stream *s, FILE *in, FILE *out)
 enum clrnn_status clrnn_predict_stream(struct clrnn_model *model, struct clrnn_state *state,
                                        enum clrnn_predict_kind kind, FILE *in, FILE *out)
 {
+    CLRNN_C_LOCALE;
     NEED(NULL, model);
     NEED(model->log, state);
     NEED(model->log, in);

@@ -11,6 +11,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "base/words.h"
 #include "clrnn/train.h"
 #include "formats/npy.h"
 
@@ -304,6 +305,7 @@ static enum clrnn_status resolve(struct synth *s, const struct clrnn_synth_param
 
 enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_synth_params *params, const char *folder)
 {
+    CLRNN_C_LOCALE;
     NEED(log, params);
     NEED(log, folder);
 

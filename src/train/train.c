@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/words.h"
 #include "model/layer.h"
 #include "train/agree.h"
 #include "train/data_once.h"
@@ -378,6 +379,7 @@ static enum clrnn_status make_team(struct clrnn_loop *l)
 enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
                               struct clrnn_train_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), params);
     if (!params->resume)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "device/tune/tune.h"
 #include "train/session.h"
 #include "train/tune_choices.h"
@@ -215,6 +216,7 @@ static enum clrnn_status give(struct work *w, struct clrnn_tune_result *result)
 enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_config *config,
                              const struct clrnn_tune_params *params, struct clrnn_tune_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(log, params);
     NEED(log, result);
 

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "clrnn/diagnose.h"
 
 #define SLOWER 1.1         // ratio to the earlier value above which a time or the memory has grown; see compare_speed
@@ -177,6 +178,7 @@ enum clrnn_status clrnn_compare_baseline(const struct clrnn_log *log, const char
                                          const struct clrnn_compare_result *result,
                                          struct clrnn_baseline_result *changes)
 {
+    CLRNN_C_LOCALE;
     NEED(log, path);
     if (result)
         NEED(log, changes);

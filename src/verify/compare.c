@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/temporary.h"
 #include "base/random.h"
+#include "base/words.h"
 #include "device/find/list_child.h"
 #include "verify/selftest.h"
 
@@ -434,6 +435,7 @@ static enum clrnn_status compare_all(struct clrnn_compare *c)
 enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
                                 const struct clrnn_compare_params *params, struct clrnn_compare_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(log, config);
     NEED(log, result);
     for (size_t i = 0; params && i < params->device_count; i++) {

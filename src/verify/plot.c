@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "clrnn/diagnose.h"
 #include "train/picture.h"
 
@@ -99,6 +100,7 @@ static bool draw(const char *folder, const char *name, const struct clrnn_compar
 enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct clrnn_compare_result *result,
                                      const char *folder)
 {
+    CLRNN_C_LOCALE;
     NEED(log, result);
     NEED(log, folder);
 

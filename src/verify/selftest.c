@@ -11,6 +11,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/temporary.h"
+#include "base/words.h"
 #include "device/find/list_child.h"
 #include "reference/bound.h"
 #include "reference/cases.h"
@@ -71,6 +72,7 @@ static const struct clrnn_case_size awkward[] = {
 enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
                                  struct clrnn_selftest_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), result);
 
@@ -214,6 +216,7 @@ static enum clrnn_status test_row(const struct clrnn_log *log, const struct clrn
 enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct clrnn_devices_params *params,
                                      struct clrnn_device_list **list, struct clrnn_device_test **tests, size_t *row)
 {
+    CLRNN_C_LOCALE;
     NEED(log, list);
     *list = NULL;
     NEED(log, tests);

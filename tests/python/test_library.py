@@ -3,7 +3,9 @@
 
     test_library.py ROOT LIBRARY CLRNN
 """
+import ctypes
 import json
+import locale
 import os
 import pathlib
 import subprocess
@@ -201,12 +203,42 @@ def diagnoses():
     assert listed == clrnn.devices()
 
 
+def locale_with_a_decimal_comma(folder):
+    """A program's locale changes no file and no number that is read."""
+    made = folder / "de_DE.UTF-8"
+    subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", made], check=False, capture_output=True)
+    os.environ["LOCPATH"] = str(folder)
+    if not made.exists():
+        print("# no locale with a decimal comma can be made here")
+        return
+    (folder / "t.csv").write_text("a,b,y\n" + "".join(f"{i * 7 % 40 / 8}e-3,{i % 3},{i % 2}\n" for i in range(40)))
+    config = {"model": {"layers": [{"linear": {"out_features": 4}}, {"layernorm": {"eps": 0.5}},
+                                   {"elu": {"alpha": 0.25}}, {"linear": {"out_features": 2}}]},
+              "train": {"epochs": 2, "scheduler": {"exponential_lr": {"gamma": 0.7}}},
+              "data": {"train": {"csv": str(folder / "t.csv"), "label": "y"}, "normalize": "standard"}}
+    written = []
+    for name in ("C", "de_DE.UTF-8"):
+        locale.setlocale(locale.LC_ALL, name)
+        run = clrnn.train(config, device=DEVICE, out=folder / f"run-{name}")
+        out = folder / f"c-{name}"
+        for kind in (0, 1):
+            assert clrnn._library.library().clrnn_model_export_c(run.model.handle, os.fsencode(out), b"net",
+                                                                 ctypes.c_int(kind)) == 0
+            written.append([(out / f"net{end}").read_text() for end in (".c", ".h", "_test.h", "_main.c")])
+        written[-1] += [numbers(run.metrics), (folder / f"run-{name}/config.yaml").read_text()]
+    before = locale.localeconv()["decimal_point"]
+    locale.setlocale(locale.LC_ALL, "C")
+    assert before == ",", "the library has changed the program's locale"
+    assert written[:2] == written[2:], "the locale changes what is written"
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         bits_are_those_of_the_command(folder)
         saves_and_loads(folder)
         labels_of_ctc(folder)
+        locale_with_a_decimal_comma(folder)
     shapes_of_predictions()
     arrays_are_read_where_they_lie()
     errors()

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "diagnose/doctor/report.h"
 #include "diagnose/doctor/trial.h"
 #include "diagnose/fit.h"
@@ -168,6 +169,7 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
 enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
                                const struct clrnn_doctor_params *params, struct clrnn_doctor_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), config);
     NEED(clrnn_device_log(device), params);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "diagnose/grow/grow.h"
 #include "model/layer.h"
 #include "diagnose/constant.h"
@@ -339,6 +340,7 @@ static enum clrnn_status try_all(struct clrnn_grow *c)
 enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
                              const struct clrnn_grow_params *params, struct clrnn_grow_result *result)
 {
+    CLRNN_C_LOCALE;
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), config);
     NEED(clrnn_device_log(device), params);
