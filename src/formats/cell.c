@@ -112,14 +112,27 @@ static bool read_date(const char *text, double *days, const char **rest)
     return true;
 }
 
-bool clrnn_cell_time(const char *text, size_t length, double *value)
+// Parses seconds, which may have decimals behind a point or behind `decimal`.
+static bool read_seconds(const char *text, char decimal, double *seconds, const char **rest)
+{
+    static const char digits[] = "0123456789";
+    size_t length = strspn(text, digits);
+
+    if (text[length] == '.' || text[length] == decimal) {
+        decimal = text[length++];
+        length += strspn(text + length, digits);
+    }
+    *rest = text + length;
+    return read_plain(text, length, decimal, seconds);
+}
+
+bool clrnn_cell_time(const char *text, size_t length, char decimal, double *value)
 {
     int hours = 0, minutes = 0, used = 0, offset_hours = 0, offset_minutes = 0;
     double days, seconds = 0;
     const char *rest;
-    char *end;
 
-    if (clrnn_cell_number(text, length, '.', value))
+    if (clrnn_cell_number(text, length, decimal, value) || clrnn_cell_number(text, length, '.', value))
         return isfinite(*value);
     if (length > 64 || !read_date(text, &days, &rest))
         return false;
@@ -127,10 +140,8 @@ bool clrnn_cell_time(const char *text, size_t length, double *value)
         if (sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || !used)
             return false;
         rest += 1 + used;
-        if (*rest == ':' && rest[1] >= '0' && rest[1] <= '9') {
-            seconds = strtod(rest + 1, &end);
-            rest = end;
-        }
+        if (*rest == ':' && !read_seconds(rest + 1, decimal, &seconds, &rest))
+            return false;
         if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || !(seconds < 61))
             return false;
         used = 0;

@@ -16,7 +16,8 @@ bool clrnn_cell_is_missing(const char *text, size_t length);
 
 /** Parses a cell as a time: a finite number, or a date as year-month[-day], year/month[/day] or day.month.year, where a
  * year of two digits lies in 1969 to 2068. hours:minutes[:seconds] may follow the date, and a time zone (Z, +01:00) may
- * follow these. A date becomes seconds since 1970. Returns false if the cell is no time. */
-bool clrnn_cell_time(const char *text, size_t length, double *value);
+ * follow these. A date becomes seconds since 1970. Decimals stand behind a point or behind `decimal`. Returns false if
+ * the cell is no time. */
+bool clrnn_cell_time(const char *text, size_t length, char decimal, double *value);
 
 #endif

@@ -140,7 +140,7 @@ char *clrnn_no_number(const char *text, char decimal, bool trained, const char *
         return clrnn_format("\"%s\" %s: where it stands for a missing value, leave the cell empty, and %s missing: "
                             "zero, mean or forward",
                             text, shown, set);
-    if (clrnn_cell_time(text, strlen(text), &value))
+    if (clrnn_cell_time(text, strlen(text), decimal, &value))
         return clrnn_format("\"%.30s\" is a date, no number: say time: %.40s beside window, the rows of a sample, "
                             "or leave the column out by `columns`",
                             text, column);

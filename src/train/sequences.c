@@ -78,12 +78,21 @@ enum clrnn_status clrnn_sequences_add(struct clrnn_sequences *b, size_t rows, do
 
 // ---------------------------------------------------------------- labels
 
-static bool all_numbers(const struct clrnn_texts *labels)
+// Parses a label as a number. Its table may have the decimal comma of the recordings or, as a file of its own, a point.
+static bool number_of(const struct clrnn_sequences *b, size_t label, double *value)
+{
+    const char *text = b->labels.text[label], *decimal = b->source->decimal;
+
+    return clrnn_cell_number(text, strlen(text), decimal ? *decimal : '.', value) ||
+           clrnn_cell_number(text, strlen(text), '.', value);
+}
+
+static bool all_numbers(const struct clrnn_sequences *b)
 {
     double value;
 
-    for (size_t i = 0; i < labels->count; i++)
-        if (!clrnn_cell_number(labels->text[i], strlen(labels->text[i]), '.', &value))
+    for (size_t i = 0; i < b->labels.count; i++)
+        if (!number_of(b, i, &value))
             return false;
     return true;
 }
@@ -129,7 +138,7 @@ static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
     struct clrnn_dataset *d = b->d;
     const struct clrnn_names *names = b->rules->names;
     const bool fixed = names && names->classes.count, classes = d->goal.classes || d->goal.binary;
-    const bool named = classes && (fixed || (!names && (texts || !all_numbers(&b->labels))));
+    const bool named = classes && (fixed || (!names && (texts || !all_numbers(b))));
 
     d->label = malloc(MAX2(b->labels.count, 1u) * sizeof(*d->label));
     if (!d->label)
@@ -140,7 +149,6 @@ static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
     if (named && !fixed)
         TRY(sort_classes(b));
     for (size_t i = 0; i < b->labels.count; i++) {
-        const char *text = b->labels.text[i];
         char *const *found = !named ? NULL
                                     : bsearch(&b->labels.text[i], d->table->classes.text, d->table->classes.count,
                                               sizeof(*found), clrnn_texts_compare);
@@ -149,7 +157,7 @@ static enum clrnn_status number_labels(struct clrnn_sequences *b, bool texts)
             return bad_label(b, i, "is none of the model's classes");
         if (named)
             d->label[i] = (double)(found - d->table->classes.text);
-        else if (!clrnn_cell_number(text, strlen(text), '.', &d->label[i]))
+        else if (!number_of(b, i, &d->label[i]))
             return bad_label(b, i, "is no number");
     }
     return CLRNN_OK;

@@ -174,7 +174,7 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
             TRY(read_label(l, row, at - 1, text, length, value));
             break;
         case CLRNN_PLACE_TIME:
-            if (!clrnn_cell_time(text, length, value))
+            if (!clrnn_cell_time(text, length, decimal_of(l), value))
                 return bad(l, row, at - 1,
                            "\"%.40s\" is no time, expected a number or a date such as 2024-05-31 12:00:00", text);
             break;

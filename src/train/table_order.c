@@ -62,7 +62,7 @@ static enum clrnn_status take_cell(void *user, size_t row, size_t column, const 
     if (!o->numbers && !o->dates)
         return CLRNN_OK;
     o->numbers = o->numbers && clrnn_cell_number(text, length, h->decimal, &number);
-    o->dates = o->dates && !o->numbers && clrnn_cell_time(text, length, &value);
+    o->dates = o->dates && !o->numbers && clrnn_cell_time(text, length, h->decimal, &value);
     if (o->numbers)
         value = number;
     else if (!o->dates)

@@ -97,6 +97,19 @@ def same_names(c):
               *labels("s2/walk,0", "s1/walk,1", "run,1", "s4/walk,0"))
 
 
+def decimal_commas(c):
+    """The labels of recordings with decimal commas may have commas as well, or points."""
+    (c.folder / "rec").mkdir()
+    for name in "ab":
+        (c.folder / f"rec/{name}.csv").write_text("x;y\n1,5;2\n3;4,5\n")
+    c.write("c.yaml", RECORDINGS.replace("cross_entropy", "mse").replace("out_features: 2", "out_features: 1")
+            .replace("columns", 'decimal: ",", columns'))
+    for labels in ("file;label\na;0,25\nb;-1,5\n", "file,label\na,0.25\nb,-1.5\n"):
+        (c.folder / "labels.csv").write_text(labels)
+        first = json.loads(c.run("data", "c.yaml", "--json")[0])["train"]["first"]
+        assert [s["y"] for s in first] == [[0.25], [-1.5]] and first[0]["x"] == [[1.5, 2], [3, 4.5]], first
+
+
 def literal_names(c):
     """A file whose very name has wildcards is that file; those of the config's folder are none."""
     folder = c.folder / "x[2]"
@@ -208,4 +221,4 @@ def archive_cells(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([recordings, places, same_names, literal_names, archives, archive_cells]))
+    sys.exit(harness.main([recordings, places, same_names, decimal_commas, literal_names, archives, archive_cells]))

@@ -122,6 +122,9 @@ def decimal_commas(c):
         out, _ = c.run("data", "c.yaml", "--json", "--set", f"data.train.target=['{target}']")
         column = json.loads(out)["train"]["columns"][0]
         assert (column["name"], column["min"], column["max"]) == (target, 0.5, 29.5), column
+    c.write("s.csv", "t;u\n" + "".join(f"{i / 2:.1f};{i},5\n".replace(".", ",") for i in range(30)))
+    out, _ = c.run("data", "c.yaml", "--json", "--set", "data.train.time=t", "--set", "data.train.target=u")
+    assert json.loads(out)["train"]["samples"] == 26
 
 
 SERIES_OF_ONE = """\

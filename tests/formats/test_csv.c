@@ -175,12 +175,15 @@ static void cells_are_times(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        if (!clrnn_cell_time(cases[i].text, strlen(cases[i].text), &value) || value != cases[i].seconds)
+        if (!clrnn_cell_time(cases[i].text, strlen(cases[i].text), '.', &value) || value != cases[i].seconds)
             fail_msg("%s: %.3f", cases[i].text, value);
     }
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
-        if (clrnn_cell_time(none[i], strlen(none[i]), &value))
+        if (clrnn_cell_time(none[i], strlen(none[i]), '.', &value))
             fail_msg("%s is a time", none[i]);
+    assert_true(clrnn_cell_time("17,5", 4, ',', &value) && value == 17.5);
+    assert_true(clrnn_cell_time("1970-01-01 00:00:00,5", 21, ',', &value) && value == 0.5);
+    assert_false(clrnn_cell_time("17,5", 4, '.', &value));
 }
 
 int main(void)

@@ -28,7 +28,7 @@ static enum clrnn_status cell(void *user, size_t row, size_t column, const char 
 
     FUZZ_CHECK(row == s->rows + 1 && column == s->cells % s->columns && text[length] == 0);
     clrnn_cell_number(text, length, column % 2 ? ',' : '.', &value);
-    clrnn_cell_time(text, length, &value);
+    clrnn_cell_time(text, length, column % 2 ? ',' : '.', &value);
     clrnn_cell_is_missing(text, length);
     s->cells++;
     return CLRNN_OK;
