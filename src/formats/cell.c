@@ -3,6 +3,7 @@
 #include "formats/cell.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,9 +81,17 @@ static double days_of(int year, int month, int day)
     return (double)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-static bool read_date(const char *text, double *days, const char **rest)
+static bool is_date(int year, int month, int day)
 {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+    if (year < 1 || month < 1 || month > 12 || day < 1)
+        return false;
+    return day <= lengths[month - 1] + (month == 2 && ((year % 4 == 0 && year % 100 != 0) || year % 400 == 0));
+}
+
+static bool read_date(const char *text, double *days, const char **rest)
+{
     int year, month, day = 1, used = 0, before = 0;
     char separator;
 
@@ -103,9 +112,7 @@ static bool read_date(const char *text, double *days, const char **rest)
         else if (used - before != 4)
             return false;
     }
-    if (year < 1 || month < 1 || month > 12 || day < 1)
-        return false;
-    if (day > lengths[month - 1] + (month == 2 && ((year % 4 == 0 && year % 100 != 0) || year % 400 == 0)))
+    if (!is_date(year, month, day))
         return false;
     *days = days_of(year, month, day);
     *rest = text + used;
@@ -156,4 +163,23 @@ bool clrnn_cell_time(const char *text, size_t length, char decimal, double *valu
     }
     *value = days * 86400 + (hours - offset_hours) * 3600.0 + (minutes - offset_minutes) * 60.0 + seconds;
     return rest == text + length;
+}
+
+bool clrnn_cell_compact_date(double number, unsigned digits, double *seconds)
+{
+    int part[6] = {0, 0, 1, 0, 0, 0}; // year, month, day, hours, minutes, seconds
+    uint64_t rest;
+
+    if (digits < 6 || digits > 14 || digits % 2 || number != floor(number) || !(number >= 1900e2 && number < 2200e10))
+        return false;
+    rest = (uint64_t)number;
+    for (unsigned i = (digits - 4) / 2; i > 0; i--, rest /= 100)
+        part[i] = (int)(rest % 100);
+    if (rest < 1900 || rest >= 2200)
+        return false;
+    part[0] = (int)rest;
+    if (!is_date(part[0], part[1], part[2]) || part[3] > 23 || part[4] > 59 || part[5] > 59)
+        return false;
+    *seconds = days_of(part[0], part[1], part[2]) * 86400 + part[3] * 3600.0 + part[4] * 60.0 + part[5];
+    return true;
 }

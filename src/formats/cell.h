@@ -20,4 +20,9 @@ bool clrnn_cell_is_missing(const char *text, size_t length);
  * the cell is no time. */
 bool clrnn_cell_time(const char *text, size_t length, char decimal, double *value);
 
+/** Converts a number whose digits are a date from 1900 to 2199, as 20240531, into seconds since 1970. `digits`: 6 for
+ * year and month, 8 with the day, 10 with hours, 12 with minutes, 14 with seconds. Returns false if the number has
+ * another number of digits or is no date. */
+bool clrnn_cell_compact_date(double number, unsigned digits, double *seconds);
+
 #endif

@@ -20,6 +20,7 @@ struct finder {
     struct clrnn_series *w;
     double usual; // median difference between neighbouring times
     size_t gaps,  // gaps found
+        at_gap,   // index of the row behind the first gap
         longest,  // rows in the longest span
         empty,    // groups without a window
         at_empty; // index of the first row of the first of them
@@ -167,7 +168,8 @@ static enum clrnn_status add_group(struct finder *f, size_t first, size_t end)
         if (value_at(f, i, f->table->time) - value_at(f, i - 1, f->table->time) > GAP * f->usual) {
             TRY(add_span(f, start, i));
             start = i;
-            f->gaps++;
+            if (!f->gaps++)
+                f->at_gap = i;
         }
     return start < to ? add_span(f, start, to) : CLRNN_OK;
 }
@@ -221,6 +223,10 @@ static enum clrnn_status find(struct finder *f)
                            *part     ? " or another share"
                            : f->gaps ? ", or leave `time` out"
                                      : "");
+    if (f->gaps && f->part == CLRNN_PART_ALL)
+        clrnn_log(f->log, CLRNN_LOG_INFO, "%s: no window crosses the %zu %s in time, %s behind row %zu", f->path,
+                  f->gaps, f->gaps == 1 ? "gap" : "gaps", f->gaps == 1 ? "which is" : "the first of them",
+                  clrnn_series_row(f->w, f->at_gap - 1) + 1);
     warn_empty(f, part);
     return CLRNN_OK;
 }

@@ -29,6 +29,7 @@ struct loader {
     struct clrnn_text_index classes, groups;
     size_t encoded[2]; // [0]: first row with UTF-8 beyond ASCII; [1]: first row that is not UTF-8; 0: no such row
     bool text_label;   // labels are texts, not numbers
+    bool dates;        // a time is a date, not a number
     bool again;        // read the file again: a label turned out to be text
     bool in_memory;    // hold the table in memory, without `file`
     bool disk_full;    // `file` could not be written: the CSV file is read again, in memory
@@ -174,6 +175,7 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
             TRY(read_label(l, row, at - 1, text, length, value));
             break;
         case CLRNN_PLACE_TIME:
+            l->dates = l->dates || !clrnn_cell_number(text, length, decimal_of(l), value);
             if (!clrnn_cell_time(text, length, decimal_of(l), value))
                 return bad(l, row, at - 1,
                            "\"%.40s\" is no time, expected a number or a date such as 2024-05-31 12:00:00", text);
@@ -284,6 +286,25 @@ static enum clrnn_status sort_classes(struct loader *l)
     free(t->classes.text);
     t->classes.text = sorted;
     return CLRNN_OK;
+}
+
+// Converts times that are numbers such as 20240531 into seconds, if each of them is a date of as many digits. As
+// numbers they would have a gap at the end of each month.
+static void convert_times(const struct loader *l)
+{
+    const struct clrnn_table *t = l->table;
+    const bool numbers = t->time != SIZE_MAX && !l->dates && t->rows;
+    const unsigned digits = numbers ? (unsigned)log10(fmax(t->values[t->time], 1)) + 1 : 0;
+    bool good = numbers;
+    double seconds;
+
+    for (size_t i = 0; i < t->rows && good; clrnn_table_passed(t, i++))
+        good = clrnn_cell_compact_date(t->values[i * t->width + t->time], digits, &seconds);
+    for (size_t i = 0; i < t->rows && good; clrnn_table_passed(t, i++)) {
+        double *time = &t->values[i * t->width + t->time];
+
+        clrnn_cell_compact_date(*time, digits, time);
+    }
 }
 
 // Fills each missing cell with the previous value of its column in the same group (missing: forward).
@@ -404,6 +425,7 @@ static enum clrnn_status load(struct loader *l)
     TRY(st);
     if (l->file && !clrnn_table_file_map(l->file, l->table))
         return give_up_file(l);
+    convert_times(l);
     TRY(sort_classes(l));
     TRY(fill_forward(l));
     drop_row_counts(l);

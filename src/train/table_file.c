@@ -21,7 +21,7 @@
 #define HEADER_BYTES 4096u               // bytes before the values, so that these begin on a page
 #define BUFFER_BYTES (1u << 20)          // bytes collected before they are written
 #define HASHED_NUMBERS ((size_t)1 << 20) // numbers hashed between releases of mapped pages
-#define MAGIC "clrnn table 2\n"
+#define MAGIC "clrnn table 3\n"
 
 struct header {
     char magic[16];

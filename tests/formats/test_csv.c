@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reads CSV files as streams of cells, and cells as numbers and times.
+#include <math.h>
+
 #include "base/array.h"
 #include "formats/cell.h"
 #include "formats/csv.h"
@@ -186,13 +188,41 @@ static void cells_are_times(void **state)
     assert_false(clrnn_cell_time("17,5", 4, '.', &value));
 }
 
+static void numbers_are_dates(void **state)
+{
+    static const struct {
+        double number, seconds;
+        unsigned digits;
+    } cases[] = {
+        {19700101, 0, 8},
+        {202402, 1706745600, 6},
+        {20240229, 1709164800, 8},
+        {2024022912, 1709208000, 10},
+        {202402291230, 1709209800, 12},
+        {20240229123001, 1709209801, 14},
+    };
+    static const double none[] = {20240230, 20241301,   20240100,     18991231,
+                                  22000101, 2024022924, 202402291260, 20240101.5};
+    double value;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        if (!clrnn_cell_compact_date(cases[i].number, cases[i].digits, &value) || value != cases[i].seconds)
+            fail_msg("%.0f: %.3f", cases[i].number, value);
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+        for (unsigned digits = 0; digits <= 16; digits++)
+            if (clrnn_cell_compact_date(none[i], digits, &value))
+                fail_msg("%.1f is a date of %u digits", none[i], digits);
+    assert_false(clrnn_cell_compact_date(20240229, 10, &value));
+    assert_false(clrnn_cell_compact_date((double)NAN, 8, &value));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(csv_streams_cells),
-        cmocka_unit_test(csv_refuses),
-        cmocka_unit_test(cells_are_numbers),
-        cmocka_unit_test(cells_are_times),
+        cmocka_unit_test(csv_streams_cells), cmocka_unit_test(csv_refuses),
+        cmocka_unit_test(cells_are_numbers), cmocka_unit_test(cells_are_times),
+        cmocka_unit_test(numbers_are_dates),
     };
 
     return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);

@@ -204,9 +204,17 @@ static void test_windows(struct scratch *s)
     reads(s, table, MSE(4) DATA("target: [y, a], columns: a, window: 3, horizon: 2"), "1 2 3:40 4 50 5|");
     reads(s, table, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, stride: 2"), "1 2:20|3 4:40|");
     reads(s, table, MSE(1) DATA("target: y, window: 3, time: t"), "1 10 2 20 3 30:40|2 20 3 30 4 40:50|");
+    *s->info = 0;
     reads(s, gap, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, time: t"), "1 2:20|2 3:30|4 5:50|");
     reads(s, groups, MSE(1) DATA("target: a, group: g, time: t, window: 2"), "1 2:3|11 12:13|");
     reads(s, "a,k\n1,x\n2,y\n3,z\n", CLASSES DATA("label: k, window: 2"), "1 2:1|2 3:2|");
+    assert_non_null(strstr(s->info, "d.csv: no window crosses the 1 gap in time, which is behind row 3"));
+    reads(s, "t,a\n20240228,1\n20240229,2\n20240301,3\n20240302,4\n", MSE(1) DATA("target: a, window: 2, time: t"),
+          "1 2:3|2 3:4|");
+    reads(s, "t,a\n202310,1\n202311,2\n202312,3\n202401,4\n", MSE(1) DATA("target: a, window: 2, time: t"),
+          "1 2:3|2 3:4|");
+    reads(s, "t,a\n20240229,1\n20240230,2\n20240231,3\n20240301,4\n20240302,5\n", // no dates: the numbers count
+          MSE(1) DATA("target: a, window: 1, time: t"), "1:2|2:3|4:5|");
     refuses(s, table, MSE(1) DATA("target: y, window: 6"), "at most 5 rows", "choose a smaller window");
     refuses(s, gap, MSE(1) DATA("target: y, window: 4, horizon: 0, time: t"), "at most 3 rows", "1 gaps");
     refuses(s, "t,y\n1,2\n0,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "row 2, column \"t\": earlier",
