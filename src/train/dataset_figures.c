@@ -184,6 +184,11 @@ enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset,
     clrnn_hash_add(&h, shape, sizeof(shape));
     if (!dataset->parent && dataset->windows)
         clrnn_series_hash(dataset, &h);
+    for (uint32_t s = 0; s < info->S && dataset->windows && info->has_weights; s++) {
+        const double weight = clrnn_dataset_weight(dataset, s);
+
+        clrnn_hash_add(&h, &weight, sizeof(weight));
+    }
     for (uint32_t s = 0; s < (dataset->windows ? 0 : info->S); s++) { // padding is not hashed
         const uint32_t length = clrnn_dataset_length(dataset, s);
         const float *mapped = clrnn_dataset_x_mapped(dataset, s);

@@ -142,6 +142,18 @@ def empty_lines(c):
     assert train["rows"] == 30 and train["columns"][0]["missing"] == 1, train
 
 
+def changed_weights(c):
+    """A run is not resumed with other weights of its windows."""
+    c.write("c.yaml", SERIES_OF_ONE.replace("window: 4", "window: 4, weights: w.npy"))
+    c.write("s.csv", "u\n" + "".join(f"{i}\n" for i in range(30)))
+    harness.write_npy(c.folder / "w.npy", "<f4", (26,), [1] * 26)
+    c.run("train", "c.yaml", "--out", "run", *QUIET)
+    c.run("train", "--resume", "run", "--set", "train.epochs=3", *QUIET)
+    harness.write_npy(c.folder / "w.npy", "<f4", (26,), [1] * 25 + [2])
+    c.refused(2, ["the train data are not those", "other content"], "train", "--resume", "run", "--set",
+              "train.epochs=4", *QUIET)
+
+
 SERIES = """\
 model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: last}}, {linear: {out_features: 3}}]}
 train: {loss: mse, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 16}
@@ -406,6 +418,6 @@ def wrong_configs(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([text_labels, by_name, weights_alone, dialects, decimal_commas, empty_lines, series,
-                           baselines, other_series, description, kept_tables, odd_cells, constant_memory,
-                           wrong_configs]))
+    sys.exit(harness.main([text_labels, by_name, weights_alone, dialects, decimal_commas, empty_lines,
+                           changed_weights, series, baselines, other_series, description, kept_tables, odd_cells,
+                           constant_memory, wrong_configs]))
