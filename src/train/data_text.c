@@ -246,7 +246,10 @@ static void print_first(FILE *to, const json_t *first)
         }
         fprintf(to, json_array_size(y) ? " -> " : "");
         for (size_t i = 0; i < json_array_size(y); i++)
-            fprintf(to, "%s%.6g", i ? " " : "", json_number_value(json_array_get(y, i)));
+            if (json_is_null(json_array_get(y, i))) // the target is missing
+                fprintf(to, "%s-", i ? " " : "");
+            else
+                fprintf(to, "%s%.6g", i ? " " : "", json_number_value(json_array_get(y, i)));
         fprintf(to, "\n");
     }
 }

@@ -281,6 +281,11 @@ def description(c):
     text = c.run("data", "c.yaml")[0]
     for words in ("3 rows, 3 samples of 1 steps, 2 features", "class 1     y", "sample 1: 2 4 -> 1"):
         assert words in text, text
+    (c.folder / "a.csv").write_text("a,b,kind\n1,2,3\n4,,\n")
+    targets = CLASSES.replace("cross_entropy", "mse").replace("out_features: 3", "out_features: 2")
+    c.write("t.yaml", targets[:targets.index("data:")] +
+            "data: {train: {csv: a.csv, target: [b, kind], columns: a}, missing_targets: ignore}\n")
+    assert "sample 1: 4 -> - -" in c.run("data", "t.yaml")[0]
     harness.write_npy(c.folder / "X.npy", "<f4", (2, 3, 2), [0, 1, 2, 3, 9, 9, 4, 5, 6, 7, 8, 9])
     harness.write_npy(c.folder / "y.npy", "<i8", (2,), [0, 2])
     harness.write_npy(c.folder / "l.npy", "<i8", (2,), [2, 3])
