@@ -97,10 +97,17 @@ static void end_of_record(int terminator, void *user)
     r->column = 0;
 }
 
-static void fail_parse(struct reader *r, struct csv_parser *parser)
+// Reports what libcsv refuses, with CSV_STRICT: a quote that stands neither around a whole cell nor doubled inside one,
+// or that is still open at the end of the file (`end`).
+static void fail_parse(struct reader *r, struct csv_parser *parser, bool end)
 {
+    const bool quote = csv_error(parser) == CSV_EPARSE;
+
     r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", r->path, r->record, r->column + 1,
-                            csv_strerror(csv_error(parser)));
+                            !quote ? csv_strerror(csv_error(parser))
+                            : end  ? "its quote is not closed: close it, or double it if it belongs to the text"
+                                  : "has a quote within: put the whole cell in quotes and double each quote inside, as "
+                                    "\"6\"\" pipe\", or close the quote at its start");
 }
 
 // ---------------------------------------------------------------- steps before libcsv parses
@@ -182,7 +189,7 @@ static void parse_chunk(struct reader *r, struct csv_parser *parser, char *chunk
         size = strip_comments(r, chunk, size);
     if (csv_parse(parser, chunk, size, end_of_cell, end_of_record, r) != size) {
         if (r->status == CLRNN_OK)
-            fail_parse(r, parser);
+            fail_parse(r, parser, false);
     } else if (r->status == CLRNN_OK && parser->entry_pos > MAX_CELL_BYTES) {
         r->status =
             clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu has more than %d bytes: is a quote not closed?",
@@ -220,7 +227,7 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
     if (r->status == CLRNN_OK)
         r->status = clrnn_map_check(r->log, map, r->path);
     if (r->status == CLRNN_OK && csv_fini(parser, end_of_cell, end_of_record, r) && r->status == CLRNN_OK)
-        fail_parse(r, parser);
+        fail_parse(r, parser, true);
     if (r->status == CLRNN_OK && r->record < 2)
         r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: %s, expected a header and a row for each sample", r->path,
                                 map->size ? "has no rows below its header" : "is empty");
