@@ -61,10 +61,14 @@ bool clrnn_cell_number(const char *text, size_t length, char decimal, double *va
 
 bool clrnn_cell_is_missing(const char *text, size_t length)
 {
-    static const char *const word[] = {"NA", "N/A", "nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A"};
+    static const char *const word[] = {"NA",       "N/A",     "n/a",      "nan",    "NaN",    "NAN",  "-nan",
+                                       "-NaN",     "null",    "NULL",     "None",   "<NA>",   "#N/A", "#NA",
+                                       "#N/A N/A", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"}; // as pandas.read_csv
 
     if (!length)
         return true;
+    if (text[length - 1] >= '0' && text[length - 1] <= '9') // most cells of most files
+        return false;
     for (size_t i = 0; i < ARRAY_SIZE(word); i++)
         if (length == strlen(word[i]) && !memcmp(text, word[i], length))
             return true;

@@ -10,8 +10,8 @@
  * decimal point, is '.' or ','. Returns false unless the whole cell is a number. */
 bool clrnn_cell_number(const char *text, size_t length, char decimal, double *value);
 
-/** Whether a cell stands for a missing value: it is empty, or a word that programs write for missing values (NA, nan,
- * null). */
+/** Whether a cell stands for a missing value: it is empty, or a word that programs write for missing values, those that
+ * pandas.read_csv takes (NA, n/a, nan, -nan, null). */
 bool clrnn_cell_is_missing(const char *text, size_t length);
 
 /** Parses a cell as a time: a finite number, or a date as year-month[-day], year/month[/day] or day.month.year, where a

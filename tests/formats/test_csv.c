@@ -153,6 +153,7 @@ static void cells_are_numbers(void **state)
     assert_true(clrnn_cell_number("-1,25e2", 7, ',', &value) && value == -125);
     assert_false(clrnn_cell_number("1.25", 4, ',', &value));
     assert_true(clrnn_cell_is_missing("", 0) && clrnn_cell_is_missing("NaN", 3) && !clrnn_cell_is_missing("0", 1));
+    assert_true(clrnn_cell_is_missing("-nan", 4) && clrnn_cell_is_missing("n/a", 3) && !clrnn_cell_is_missing("n", 1));
 }
 
 static void cells_are_times(void **state)
