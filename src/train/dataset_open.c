@@ -320,8 +320,29 @@ static enum clrnn_status open_valid(const struct clrnn_log *log, const struct cl
     return st;
 }
 
-static enum clrnn_status check_together(const struct clrnn_log *log, const struct clrnn_dataset *train,
-                                        const struct clrnn_dataset *valid)
+// Checks that a flatten layer, whose T is that of the training data, takes the validation data. The model finds this
+// out only when it validates, after the first epoch.
+static enum clrnn_status check_flatten(const struct clrnn_log *log, const struct clrnn_config *config,
+                                       const struct clrnn_dataset *train, const struct clrnn_dataset *valid)
+{
+    for (size_t i = 0; i < config->layer_count; i++) {
+        if (config->layer[i].kind != CLRNN_LAYER_FLATTEN)
+            continue;
+        if (clrnn_layers_steps(config, i, valid->info.T) != clrnn_layers_steps(config, i, train->info.T))
+            return clrnn_error(log, CLRNN_ERR_DATA,
+                               "the validation data have %u steps, the training data %u: flatten takes all steps of a "
+                               "sample, so both must have the same",
+                               valid->info.T, train->info.T);
+        if (valid->info.has_lengths && !train->info.has_lengths)
+            return clrnn_error(log, CLRNN_ERR_CONFIG,
+                               "data.valid has lengths, for which flatten, which takes all steps of a sample, has no "
+                               "place: use a pool or attention_pool, or take lengths out");
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_together(const struct clrnn_log *log, const struct clrnn_config *config,
+                                        const struct clrnn_dataset *train, const struct clrnn_dataset *valid)
 {
     if (!train->info.has_y || (valid && !valid->info.has_y))
         return clrnn_error(log, CLRNN_ERR_CONFIG, "data.%s has no targets: name them by `y:`, or for CSV by `label:`",
@@ -330,7 +351,7 @@ static enum clrnn_status check_together(const struct clrnn_log *log, const struc
         return clrnn_error(log, CLRNN_ERR_DATA,
                            "the validation data have %u features, the training data %u: both must have the same",
                            valid->info.C, train->info.C);
-    return CLRNN_OK;
+    return valid ? check_flatten(log, config, train, valid) : CLRNN_OK;
 }
 
 enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
@@ -348,7 +369,7 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
                               &(struct clrnn_open_rules){.report = report}, train));
     st = open_valid(log, config, check, train, valid);
     if (st == CLRNN_OK)
-        st = check_together(log, *train, *valid);
+        st = check_together(log, config, *train, *valid);
     if (st != CLRNN_OK) {
         clrnn_dataset_close(train);
         clrnn_dataset_close(valid);

@@ -222,6 +222,10 @@ static void test_nothing_counts(struct scratch *s)
     assert_null(strstr(s->info, "smaller lr"));
 }
 
+#define FLAT \
+    "model: {layers: [flatten, {linear: {out_features: 3}}]}\ntrain: {loss: cross_entropy, epochs: 1}\n" \
+    "data: {train: {x: X_a.npy, y: y_a.npy}, "
+
 static void test_refused_runs(struct scratch *s)
 {
     struct clrnn_config *config;
@@ -249,6 +253,15 @@ static void test_refused_runs(struct scratch *s)
     assert_int_equal(clrnn_train(s->device, &params, &result), CLRNN_ERR_CONFIG);
     scratch_expect(s, "early_stopping", "valid_loss", "no validation data", NULL);
     clrnn_config_destroy(&config);
+    scratch_problem(s, "c", 21, 6, 3, 3, false, 2); // T is 5 in a
+    assert_int_equal(runs_train(s, FLAT "valid: {x: X_c.npy, y: y_c.npy}}\n", "run", false, NULL, NULL),
+                     CLRNN_ERR_DATA);
+    scratch_expect(s, "validation data have 6 steps, the training data 5", "flatten", NULL);
+    assert_int_equal(
+        runs_train(s, FLAT "valid: {x: X_b.npy, y: y_b.npy, lengths: lengths_b.npy}}\n", "run", false, NULL, NULL),
+        CLRNN_ERR_CONFIG);
+    scratch_expect(s, "data.valid has lengths", "flatten", NULL);
+    assert_int_not_equal(access(scratch_path(s, "run"), F_OK), 0);
     scratch_write(s, "file", "");
     assert_int_equal(runs_train(s, MODEL TRAIN("1", "") DATA, "file/run", false, NULL, NULL), CLRNN_ERR_DISK);
     scratch_expect(s, "file", NULL);
