@@ -119,6 +119,9 @@ enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
 enum clrnn_status clrnn_model_choose_init(struct clrnn_model *model, size_t layer);
 /** Allocates the device buffers of a model and sets them to zero. */
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
+/** Sets the loss's weights of classes or labels, which `weight: balanced` leaves to the caller: `weight` [count]. The
+ * model has none so far, and no plan. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+enum clrnn_status clrnn_model_set_loss_weight(struct clrnn_model *model, const double *weight, size_t count);
 /** Sets the initial values of parameters and running statistics. A model read from a file does not need them. */
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 

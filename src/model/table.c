@@ -332,3 +332,15 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
         TRY(bind_entry(m, &m->entry[i]));
     return CLRNN_OK;
 }
+
+enum clrnn_status clrnn_model_set_loss_weight(struct clrnn_model *m, const double *weight, size_t count)
+{
+    struct clrnn_loss_config *loss = &m->config->train.loss;
+
+    loss->weight = malloc(count * sizeof(*loss->weight));
+    if (!loss->weight)
+        return clrnn_error_memory(m->log, count * sizeof(*loss->weight), "class weights");
+    memcpy(loss->weight, weight, count * sizeof(*loss->weight));
+    loss->weight_count = count;
+    return upload(m->device, "loss weights", weight, count, &m->loss_weight);
+}

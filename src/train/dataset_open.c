@@ -377,12 +377,26 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
     return st;
 }
 
+enum clrnn_status clrnn_dataset_open_train(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           struct clrnn_dataset **train)
+{
+    struct clrnn_dataset *valid = NULL;
+    enum clrnn_status st;
+
+    if (config->data.valid.there) // is no part of the training set, and may be missing
+        return clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_SHAPES_ONLY,
+                                  train);
+    st = clrnn_dataset_open_named(log, config, CLRNN_CHECK_SHAPES_ONLY, false, train, &valid);
+    clrnn_dataset_close(&valid);
+    return st;
+}
+
 enum clrnn_status clrnn_config_names(const struct clrnn_log *log, const struct clrnn_config *config,
                                      struct clrnn_names **names)
 {
     const struct clrnn_source *s = &config->data.train;
     const char *ts = clrnn_source_ts(s), *file = ts ? ts : s->csv;
-    struct clrnn_dataset *train = NULL, *valid = NULL;
+    struct clrnn_dataset *train;
     glob_t files;
     enum clrnn_status st;
 
@@ -392,14 +406,9 @@ enum clrnn_status clrnn_config_names(const struct clrnn_log *log, const struct c
     if (clrnn_glob(config->folder, file, &files))
         return CLRNN_OK;
     globfree(&files);
-    if (config->data.valid.there) // is not part of the training set
-        st = clrnn_dataset_open(log, config, s, config->folder, "train", CLRNN_CHECK_SHAPES_ONLY, &train);
-    else
-        st = clrnn_dataset_open_named(log, config, CLRNN_CHECK_SHAPES_ONLY, false, &train, &valid);
-    if (st == CLRNN_OK)
-        st = clrnn_dataset_names(train, names);
+    TRY(clrnn_dataset_open_train(log, config, &train));
+    st = clrnn_dataset_names(train, names);
     clrnn_dataset_close(&train);
-    clrnn_dataset_close(&valid);
     return st;
 }
 

@@ -160,6 +160,29 @@ enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset
     return st;
 }
 
+// Gives a model of weights alone the class weights that `weight: balanced` measures on the config's training set. A
+// model file has them.
+static enum clrnn_status find_balance(struct clrnn_model *model)
+{
+    const struct clrnn_loss_config *loss = &model->config->train.loss;
+    struct clrnn_dataset *train;
+    double *weight;
+    size_t count;
+    enum clrnn_status st;
+
+    if (!loss->balanced || loss->weight)
+        return CLRNN_OK;
+    TRY(clrnn_dataset_open_train(model->log, model->config, &train));
+    st = clrnn_dataset_balanced_weights(train, &weight, &count);
+    clrnn_dataset_close(&train);
+    TRY(st);
+    st = clrnn_model_set_loss_weight(model, weight, count);
+    for (size_t i = 0; i < model->other_count && st == CLRNN_OK; i++)
+        st = clrnn_model_set_loss_weight(model->other[i], weight, count);
+    free(weight);
+    return st;
+}
+
 enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
                              struct clrnn_eval_result *result)
 {
@@ -173,13 +196,16 @@ enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_sourc
 
     *result = (struct clrnn_eval_result){0};
     TRY(clrnn_open_for(model, source, true, &dataset));
-    if (clrnn_dataset_info(dataset)->has_y)
-        st = clrnn_eval_set(model, dataset, result);
-    else
+    if (clrnn_dataset_info(dataset)->has_y) {
+        st = find_balance(model);
+        if (st == CLRNN_OK)
+            st = clrnn_eval_set(model, dataset, result);
+    } else {
         st = clrnn_error(model->log, CLRNN_ERR_ARG,
                          "%s: has no targets to evaluate against: name y, or for CSV the "
                          "label",
                          clrnn_dataset_info(dataset)->name);
+    }
     clrnn_dataset_close(&dataset);
     return st;
 }

@@ -78,10 +78,11 @@ def by_name(c):
 
 
 def weights_alone(c):
-    """--init with --config takes columns and classes by the names of the config's training set."""
+    """--init with --config takes names of columns and classes, and balanced weights, from the config's training set."""
     write(c, "a.csv", flowers(1, 120))
     write(c, "b.csv", [(values, kind) for values, kind in flowers(2, 60) if kind != "long"], order=(1, 2, 0))
-    c.write("c.yaml", CLASSES.replace("normalize: standard", "normalize: none"))
+    c.write("c.yaml", CLASSES.replace("normalize: standard", "normalize: none")
+            .replace("loss: cross_entropy", "loss: {cross_entropy: {weight: balanced}}"))
     c.run("train", "c.yaml", "--out", "run", *QUIET)
     weights = ("--init", "run/last.safetensors", "--config", "c.yaml")
     for data in ((), ("--csv", "b.csv")):
