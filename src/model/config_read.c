@@ -365,6 +365,10 @@ static void set_dependent(const struct clrnn_log *log, const struct clrnn_node *
         clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.normalize_targets: standard has no effect on classes", name);
         config->data.standard_targets = false;
     }
+    if (config->data.missing_ignore && !clrnn_loss_is_real(config->train.loss.kind)) {
+        clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.missing_targets: ignore has no effect on classes", name);
+        config->data.missing_ignore = false;
+    }
     set_padding_idx(clrnn_node_find(clrnn_node_find(root, "model"), "layers")->child[0], &config->layer[0]);
 }
 

@@ -156,6 +156,19 @@ static void test_normalised_tokens(void **state)
     clrnn_config_destroy(&c);
 }
 
+static void test_missing_classes(void **state)
+{
+    struct clrnn_config *c = parse(ONE "data: {missing_targets: ignore}");
+
+    (void)state;
+    assert_false(c->data.missing_ignore);
+    assert_non_null(strstr(kept.text, "data.missing_targets: ignore has no effect on classes"));
+    clrnn_config_destroy(&c);
+    c = parse(ONE "train: {loss: bce_with_logits}\ndata: {missing_targets: ignore}");
+    assert_true(c->data.missing_ignore);
+    clrnn_config_destroy(&c);
+}
+
 static char *write_config(const char *text)
 {
     char *path = test_folder_path("c.yaml");
@@ -427,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_scheduler_defaults),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_normalised_tokens),
+        cmocka_unit_test(test_missing_classes),
         cmocka_unit_test(test_file_and_set),
         cmocka_unit_test(test_set_monitor),
         cmocka_unit_test(test_text),
