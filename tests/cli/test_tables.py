@@ -70,6 +70,8 @@ def by_name(c):
     write(c, "t.csv", rows, order=(1, 2, 0), sep=";", label=False)
     c.run("predict", "run", "--csv", "t.csv", "--out", "q.npy", "--quiet")
     assert read_npy(c.folder / "p.npy") == read_npy(c.folder / "q.npy")
+    c.refused(3, ["a.csv: has 1 column a, expected 2 or more (columns)"], "data", "c.yaml", "--set",
+              "data.train.columns=[a, b, a]")
     (c.folder / "t.csv").write_text("a,B,c,kind\n1,2,3,long\n")
     for command in (("predict", "run", "--csv", "t.csv", "--out", "q.npy"), ("eval", "run", "--csv", "t.csv")):
         c.refused(3, ["no column b (that the model was trained on)", 'did you mean "B"'], *command)
