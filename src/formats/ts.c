@@ -142,6 +142,8 @@ static enum clrnn_status read_lines(struct reader *r, const struct clrnn_map *ma
     const char *at = map->size ? (const char *)map->data : "", *const end = at + map->size;
     enum clrnn_status st = CLRNN_OK;
 
+    if (map->size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3)) // UTF-8 byte order mark
+        at += 3;
     while (at < end && st == CLRNN_OK) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t length = (size_t)((newline ? newline : end) - at);

@@ -345,8 +345,11 @@ static enum clrnn_status check_together(const struct clrnn_log *log, const struc
                                         const struct clrnn_dataset *train, const struct clrnn_dataset *valid)
 {
     if (!train->info.has_y || (valid && !valid->info.has_y))
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "data.%s has no targets: name them by `y:`, or for CSV by `label:`",
-                           train->info.has_y ? "valid" : "train");
+        return clrnn_error(
+            log, CLRNN_ERR_CONFIG,
+            "data.%s has no targets: name them by `y:`, or for CSV by `label:` or `label_from:`; a .ts file has "
+            "them where it says @classLabel or @targetLabel",
+            train->info.has_y ? "valid" : "train");
     if (valid && valid->info.C != train->info.C)
         return clrnn_error(log, CLRNN_ERR_DATA,
                            "the validation data have %u features, the training data %u: both must have the same",

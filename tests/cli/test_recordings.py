@@ -183,6 +183,10 @@ def archives(c):
     assert tensors(c, "ts") == tensors(c, "npy") == tensors(c, "x")
     result = json.loads(c.run("eval", "ts", "--x", "m.ts", "--json")[0])
     assert [(k["name"], k["support"]) for k in result["classes"]] == [(k, kinds.count(k)) for k in "ab"]
+    (c.folder / "marked.ts").write_text("\ufeff" + (c.folder / "m.ts").read_text())
+    assert c.run("eval", "ts", "--x", "marked.ts", "--json")[0] == c.run("eval", "ts", "--x", "m.ts", "--json")[0]
+    (c.folder / "bad.ts").write_text(ARCHIVE.replace("@classLabel true", "@classLabel false") + "1,2:3,4\n")
+    c.refused(2, ["no targets", "says @classLabel"], "data", "c.yaml", "--set", "data.train={ts: bad.ts}")
     for text, words in ((ARCHIVE + "1,2:3:a\n", "line 6: dimension 1 has 1 steps, those before have 2"),
                         (ARCHIVE + "1,x:3,4:a\n", 'dimension 0, step 1: "x" is no number'),
                         (ARCHIVE + "1,?:3,4:a\n", "case 1, dimension 0, step 1: missing value"),
