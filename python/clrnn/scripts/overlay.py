@@ -6,6 +6,7 @@ import builtins
 import errno
 import importlib
 import io
+import multiprocessing.util
 import os
 import shutil
 import tempfile
@@ -64,10 +65,10 @@ def _fails(code: int, path: Any) -> OSError:
 
 class Overlay:
     """While entered, files are opened for writing, made, moved and removed in a folder of their own. Reading sees
-    what was written there. Streams, descriptors and /dev are left alone."""
+    what was written there. Streams, descriptors, /dev and the folder of multiprocessing's sockets are left alone."""
 
     def __init__(self) -> None:
-        self.root = ""
+        self.root = self.sockets = ""
         self.gone: set = set()          # paths that the script removed: what really lies there and below is not seen
         self._saved: list = []
 
@@ -77,7 +78,7 @@ class Overlay:
             path = os.path.abspath(os.fsdecode(path))
         except TypeError:
             return ""
-        if path.startswith(("/dev/", "/proc/", self.root)):
+        if path.startswith(("/dev/", "/proc/", self.root, self.sockets)):
             return ""
         return self.root + path
 
@@ -286,6 +287,7 @@ class Overlay:
 
     def __enter__(self) -> "Overlay":
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="clrnn-doctor-"))
+        self.sockets = os.path.abspath(multiprocessing.util.get_temp_dir())     # is removed when the process ends
         self._lstat, self._open, self._mkdir = os.lstat, builtins.open, os.mkdir
         self._patch(builtins, "open", self._opener)
         self._patch(io, "open", lambda old: builtins.open)
