@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
+
 try:
     import torch
 except ImportError:
@@ -115,6 +117,11 @@ def changes_files():
     shutil.rmtree("moved")
     os.makedirs("moved", exist_ok=True)
     os.rmdir("moved")
+    for name in ("linked", "table"):
+        np.savetxt(name, np.eye(2))
+        assert np.loadtxt(name).sum() == 2 == np.genfromtxt(name).sum()
+    pathlib.Path("bytes").write_bytes(b"abc")
+    assert np.fromfile("bytes", np.uint8).tolist() == [97, 98, 99]
     os.symlink("kept", "latest")
     pathlib.Path("latest").write_text("through the link")
     assert pathlib.Path("kept").read_text() == "through the link"

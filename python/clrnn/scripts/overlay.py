@@ -21,7 +21,7 @@ _WRITERS = (("safetensors", "serialize_file", 1, "filename"), ("safetensors.torc
             ("torch.jit", "RecursiveScriptModule.save", 1, "f"), ("torch.export", "save", 1, "f"))
 _READERS = (("safetensors", "safe_open", 0, "filename"), ("safetensors.torch", "safe_open", 0, "filename"),
             ("safetensors.numpy", "safe_open", 0, "filename"), ("torch", "load", 0, "f"), ("torch.jit", "load", 0, "f"),
-            ("torch.export", "load", 0, "f"))
+            ("torch.export", "load", 0, "f"), ("numpy", "fromfile", 0, "file"))
 
 
 class _Entry:
@@ -316,7 +316,8 @@ class Overlay:
             self._patch(owner, name, make)
 
     def patch_libraries(self) -> None:
-        """Also what torch and safetensors open by themselves."""
+        """Also what torch, safetensors and NumPy open by themselves."""
+        self._patch_in("numpy.lib._datasource", "open", self._opener)
         for table, where in ((_WRITERS, lambda path: self._write(path, False)), (_READERS, self._read)):
             for module, name, at, keyword in table:
                 self._patch_in(module, name, lambda old, at=at, keyword=keyword, where=where: _redirected(
