@@ -153,18 +153,25 @@ def _judged(f: Facts, call: Any) -> bool:
     return False
 
 
+def _from_earlier_steps(step: Any) -> list:
+    """(node, input) where the graph of a step's loss goes on in those of steps before it: at the step itself first."""
+    found = []
+    for n in step.loss.ancestors(True, limit=5000):
+        if n.op != "param":
+            found += [(n, i) for i in n.inputs if i.rg and i.grad_mode and i.op not in ("param", "leaf", "requires_grad_")
+                      and i.step < step.index]
+    return sorted(found, key=lambda pair: -pair[0].step)
+
+
 def graphs(f: Facts) -> None:
     """State carried with its graph, graphs kept alive, state carried between shuffled batches."""
-    carried, line = 0, []
-    for s in f.steps[1:40]:
-        for n in s.loss.ancestors(True, limit=5000):
-            if n.step == s.index and n.op != "param":
-                old = [i for i in n.inputs if i.rg and not i.is_param() and i.op != "leaf" and i.step < s.index]
-                if old:
-                    carried += 1
-                    line = f.lines_of(n)[:1] + s.backward
-                    state = old[0]
-                    break
+    carried, line, state = 0, [], None
+    for s in f.steps[2:40]:
+        earlier = _from_earlier_steps(s)
+        if len({i.step for _, i in earlier}) > 1:       # of one alone: tensors that two losses share
+            carried += 1
+            node, state = earlier[0]
+            line = f.lines_of(node)[:1] + s.backward
     alive = [r for r, index in f.rec.loss_refs[:-3] if r() is not None]
     if carried:
         kind = state.op

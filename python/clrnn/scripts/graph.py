@@ -55,6 +55,8 @@ class Node:
         while stack and len(seen) < limit:
             n = stack.pop()
             yield n
+            if differentiable and not n.grad_mode:
+                continue                # a weight that the script has changed in place
             for i in n.inputs:
                 if id(i) not in seen and (i.rg or not differentiable):
                     seen.add(id(i))
