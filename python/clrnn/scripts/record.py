@@ -336,29 +336,29 @@ class Recorder(Loops, Wraps, TorchFunctionMode):
     def _optimizer_pre(self, optimizer: Any, args: tuple, kwargs: dict) -> None:
         life = self._life(optimizer)
         life.step_line = self.where() or life.step_line
-        life.closure = bool(args) and callable(args[0]) or callable(kwargs.get("closure"))
-        if life.closure:
-            return
-        self.quiet += 1
+        life.closure = any(callable(a) for a in (*args[1:], kwargs.get("closure")))     # args[0] is the optimizer
         index = len(self.steps)
         detailed = index <= DETAILED or index % 16 == 1
         life.lrs.append([g.get("lr", 0.0) for g in optimizer.param_groups])
+        self.quiet += 1
+        life.before = [p.detach().clone() for p in life.alive()] if index <= 12 else None
+        if life.closure:
+            self.quiet -= 1             # the step calls the training step
+            return
         if self.steps:
             self.steps[-1].stepped.append(life.key)
-        if detailed:
-            if getattr(life, "had_grad", False):
-                empty = all(p.grad is None or not bool(p.grad.any()) for p in life.alive())
-                if empty:
-                    life.wiped.append((index, self.cleared))
-            life.before = [p.detach().clone() for p in life.alive()] if index <= 12 else None
-        else:
-            life.before = None
+        if detailed and getattr(life, "had_grad", False):
+            empty = all(p.grad is None or not bool(p.grad.any()) for p in life.alive())
+            if empty:
+                life.wiped.append((index, self.cleared))
 
     def _optimizer_post(self, optimizer: Any, args: tuple, kwargs: dict) -> None:
         life = self._life(optimizer)
         life.steps += 1
         if life.closure:
-            return
+            self.quiet += 1
+            if self.steps:
+                self.steps[-1].stepped.append(life.key)
         try:
             if life.before:
                 moved = sum(float((a - b.detach()).double().square().sum()) for a, b in zip(life.before, life.alive()))
