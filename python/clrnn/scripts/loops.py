@@ -91,9 +91,11 @@ class Loops:
         self.epoch_loop, self.batch_loop = epoch.number, batch.number
         self.epochs = epoch.length
         if epoch is not batch:
-            if epoch.turn > self.epoch and self.steps and not self.over:
+            epoch.first = epoch.first or max(epoch.turn, 1)     # turns before it only gathered data
+            number = max(epoch.turn, 1) - epoch.first + 1
+            if number > self.epoch and self.steps and not self.over:
                 self.epoch_ends.append(len(self.steps))
-            self.epoch = max(epoch.turn, 1)
+            self.epoch = number
 
     def _limit(self) -> None:
         done = len(self.steps)
