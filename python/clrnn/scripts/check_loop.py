@@ -111,12 +111,19 @@ def _modal(module: Any) -> list:
     return out
 
 
+def _trains(f: Facts, call: Any) -> bool:
+    """Whether the gradient of the step's loss runs through a call: not through a teacher's, whose output is detached."""
+    if call.step >= len(f.rec.steps) or not call.outputs:
+        return call.step < len(f.rec.steps)
+    outputs = {id(n) for n in call.outputs}
+    return any(id(n) in outputs for n in f.rec.steps[call.step].loss.ancestors(True))
+
+
 def modes(f: Facts) -> None:
     """Training in eval mode, validation in train mode."""
     calls = [c for c in f.train_calls if _modal(c.module) and any(p.requires_grad for p in c.module.parameters())]
-    bad = [c for c in calls if not c.training]
-    if bad and len(bad) >= 1:
-        first = bad[0]
+    first = next((c for c in calls if not c.training and _trains(f, c)), None)
+    if first is not None:
         evals = [e for e in f.rec.modes if e[2] == id(first.module) and not e[1] and e[3] <= first.step]
         lines = [evals[-1][0]] if evals else []
         lines += [first.line, *f.steps[min(first.step, len(f.steps) - 1)].backward]

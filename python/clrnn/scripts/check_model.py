@@ -7,6 +7,7 @@ from typing import Any, Optional
 import torch
 
 from .facts import LOSS_OPS, REGRESSION_LOSSES, RNN_OPS, SHAPE_OPS, Facts, Node, through
+from .graph import PAIRED_LOSSES
 
 _FLAT = frozenset("round floor ceil trunc sign sgn heaviside round_ floor_ ceil_ sign_ __floordiv__ floor_divide fix".split())
 _SOFT = frozenset(["softmax", "softmin"])
@@ -312,6 +313,16 @@ def padding_in_loss(f: Facts) -> None:
 
 # ---------------------------------------------------------------- targets
 
+def _own_target(call: Any, roots: list) -> bool:
+    """Whether the target is the output that the loss judges, or another of the same forward pass."""
+    wanted = {id(n) for n in call.wanted.lineage()}
+    if any(id(n) in wanted for n in call.given.lineage() if n.rg):
+        return True
+    behind = {id(n) for n in call.given.ancestors(limit=5000)}
+    return any(not wanted.isdisjoint(outputs) and not behind.isdisjoint(outputs)
+               for outputs in ({id(o) for o in c.outputs} for c in roots))
+
+
 def wrong_tensor(f: Facts) -> None:
     """The loss holds the output against another tensor than the target."""
     hits, found = 0, None
@@ -319,10 +330,9 @@ def wrong_tensor(f: Facts) -> None:
         roots = [c for c in step.root if c.nodes and c.grad]
         if not roots or call.wanted is call.given:
             continue
-        wanted = list(call.wanted.lineage())
-        own = {id(n) for n in call.given.lineage() if n.rg}
-        if any(id(n) in own for n in wanted) or any(
-                id(o) in {id(w) for w in wanted} for c in roots for o in c.outputs):
+        if call.node.op in PAIRED_LOSSES:
+            continue
+        if all(_own_target(c, roots) for s, c in f.loss_ops if s is step):
             f.add("loss-on-wrong-tensor", "error", [call.node.line], "the target of the loss is the model's own output")
             return
         unused = _unused_target(f, step, call, roots)

@@ -20,6 +20,7 @@ LOSS_OPS = frozenset("""cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss h
     binary_cross_entropy_with_logits ctc_loss gaussian_nll_loss poisson_nll_loss margin_ranking_loss hinge_embedding_loss
     triplet_margin_loss cosine_embedding_loss multi_margin_loss multilabel_margin_loss soft_margin_loss
     multilabel_soft_margin_loss""".split())
+PAIRED_LOSSES = frozenset("margin_ranking_loss triplet_margin_loss cosine_embedding_loss".split())  # of two outputs
 REGRESSION_LOSSES = frozenset("mse_loss l1_loss smooth_l1_loss huber_loss".split())
 
 
