@@ -72,6 +72,7 @@ class Recorder(Loops, Wraps, TorchFunctionMode):
         self.globals: dict = {}
         self.saved: list = []
         self.handles: list = []
+        self.stance: Any = None
 
     # ------------------------------------------------------------ where the script stands
 

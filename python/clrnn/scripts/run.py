@@ -150,6 +150,7 @@ def examine(script: str, argv: Optional[list] = None, steps: Optional[int] = Non
         from .convert import convert
         result.not_converted = convert(facts, to_config, error)
         result.converted = not result.not_converted
+    rec.compile_again()
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import warnings
 import weakref
 from typing import Any, Callable
 
@@ -20,6 +21,7 @@ class Wraps:
     """The wrapping part of the recorder, whose fields it uses."""
 
     saved: list
+    stance: Any                         # that of torch.compile, where the script uses it
 
     def _patch(self, owner: Any, name: str, make: Callable) -> None:
         old = owner.__dict__.get(name, getattr(owner, name)) if isinstance(owner, type) else getattr(owner, name)
@@ -47,6 +49,8 @@ class Wraps:
         if not _sees_indexing():
             self._patch(torch.Tensor, "__getitem__", self._indexing)
             self._patch(torch.Tensor, "__setitem__", self._indexing)
+        if hasattr(torch, "compile"):
+            self._patch(torch, "compile", self._compile)
         self._patch(DataLoader, "__iter__", self._loader_iter)
         self._patch(random, "shuffle", self._shuffler("random", lambda: hash(random.getstate()[1])))
         self._patch(np.random, "shuffle", self._shuffler("numpy", lambda: hash(np.random.get_state()[1].tobytes())))
@@ -118,6 +122,23 @@ class Wraps:
             rec.clips.append((rec.where(), "value", float(clip_value), float("nan"), len(rec.steps)))
             return old(parameters, clip_value, *args, **kw)
         return clip_
+
+    def _compile(rec, old: Callable) -> Callable:
+        """Calls in compiled code are not seen: it runs uncompiled, as the object that torch.compile makes."""
+        def compile_(*args: Any, **kw: Any) -> Any:
+            set_stance = getattr(getattr(torch, "compiler", None), "set_stance", None)
+            if set_stance is None:          # torch before 2.6
+                return old(*args, **{**kw, "disable": True})
+            rec.stance = rec.stance or set_stance("force_eager")
+            warnings.filterwarnings("ignore", message=r"Using .torch\.compile\(module\). when there are global hooks")
+            return old(*args, **kw)
+        return compile_
+
+    def compile_again(self) -> None:
+        """Ends what _compile has begun; the checks too run the script's modules."""
+        if self.stance is not None:
+            self.stance.__exit__(None, None, None)
+            self.stance = None
 
     def _loader_iter(rec, old: Callable) -> Callable:
         def __iter__(self: Any) -> Any:
