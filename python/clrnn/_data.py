@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import tempfile
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -81,10 +82,19 @@ class Set:
         return dict(zip(words, self.keep))
 
 
-def _number(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """What stands for a value that JSON does not know."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a config holds no {type(value).__name__}: {value!r}")
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    """The config as JSON that is YAML too: beyond ASCII by YAML's escapes, which know no pairs of surrogates."""
+    text = json.dumps(config, default=_plain, allow_nan=False, ensure_ascii=False)
+    return re.sub(r"[^ -~]", lambda c: f"\\U{ord(c[0]):08x}", text)
 
 
 class Config:
@@ -97,8 +107,8 @@ class Config:
             given = {k: v for k, v in config.items() if k != "data" or v}
             if self.sets and given.get("data"):
                 given["data"] = {k: v for k, v in given["data"].items() if k not in self.sets}
-            text = json.dumps(given, default=_number, allow_nan=False)
-            status = lib.clrnn_config_parse(ctypes.byref(self.log), text.encode(), None, ctypes.byref(self.handle))
+            status = lib.clrnn_config_parse(ctypes.byref(self.log), _yaml(given).encode(), None,
+                                            ctypes.byref(self.handle))
         elif isinstance(config, str) and ("\n" in config or ":" in config and not os.path.exists(config)):
             status = lib.clrnn_config_parse(ctypes.byref(self.log), config.encode(), None, ctypes.byref(self.handle))
         else:

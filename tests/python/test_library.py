@@ -124,6 +124,17 @@ def saves_and_loads(folder):
     refused(clrnn.DataError, "memory:x", clrnn.train, folder / "kept/config.yaml")
 
 
+def names_beyond_ascii(folder):
+    """A config's texts reach the library whatever their characters, and paths may be pathlib's."""
+    at = folder / "d\u00e9j\u00e0 \U0001f600"
+    at.mkdir()
+    np.save(at / "X.npy", X)
+    np.save(at / "y.npy", Y)
+    config = {**CONFIG, "data": {**CONFIG.get("data", {}), "train": {"x": at / "X.npy", "y": str(at / "y.npy")}}}
+    wanted = clrnn.train(CONFIG, X, Y, device=DEVICE)
+    assert numbers(clrnn.train(config, device=DEVICE).metrics) == numbers(wanted.metrics)
+
+
 def shapes_of_predictions():
     tokens = RANDOM.integers(0, 5, (30, 4))
     steps = {"model": {"layers": [{"embedding": {"num_embeddings": 5, "embedding_dim": 3}},
@@ -237,6 +248,7 @@ def main():
         folder = pathlib.Path(name)
         bits_are_those_of_the_command(folder)
         saves_and_loads(folder)
+        names_beyond_ascii(folder)
         labels_of_ctc(folder)
         locale_with_a_decimal_comma(folder)
     shapes_of_predictions()
