@@ -30,6 +30,7 @@
 #define FLAT_PART_RISING 0.6 // the same if the lr begins low: healthy runs leave the plateau by 0.5
 #define FLAT_IN_A_ROW 2u     // consecutive flat epochs to warn; measured loss / idle_loss: healthy 0.77, flat 0.99+
 #define FLAT_ACCURACY 0.03   // a run this far above the accuracy of the best constant answer is not flat
+#define LOST_SHARE 1e-4      // part of their mean square below which the targets' variance is lost in float32 sums
 #define MOST_SAMPLED 16384u  // weights that are examined per matrix
 
 static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const char *format, ...)
@@ -298,13 +299,20 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
+// Returns the variance of the targets seen, NaN where it is lost in the rounding of the sums: batches are added up in
+// float32, so targets far from 0 beside their spread leave nothing of it.
+static double target_variance(const struct clrnn_watch *w)
+{
+    const double mean = w->y / w->count, square = w->yy / w->count, variance = square - mean * mean;
+
+    return variance > LOST_SHARE * square || square == 0.0 ? variance : NAN;
+}
+
 // Returns the loss of the best constant answer (mse without weights of samples: the variance of the targets seen). NaN:
 // unknown.
 static double constant_loss(const struct clrnn_watch *w)
 {
-    if (w->config->train.loss.kind == CLRNN_LOSS_MSE && !w->weighted)
-        return w->count > 0.0 ? w->yy / w->count - w->y / w->count * (w->y / w->count) : NAN;
-    return w->constant;
+    return w->config->train.loss.kind == CLRNN_LOSS_MSE && !w->weighted ? target_variance(w) : w->constant;
 }
 
 // Returns the loss of a model that has learnt nothing: the loss of the best constant answer or, if that is unknown, the
