@@ -194,6 +194,50 @@ def converts_plateaus(folder):
         assert words in text, text
 
 
+TRAINING = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+{model}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.2, total_steps=12, pct_start=0.25,
+                                                anneal_strategy="linear")
+for epoch in range(3):
+    for i in range(0, 16, 4):
+        loss = nn.functional.cross_entropy(net(x[i:i + 4]), y[i:i + 4])
+        loss.backward()
+        {step}
+        scheduler.step()
+"""
+LINEAR = ("net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4)); x, y = torch.randn(16, 4), "
+          "torch.arange(16) % 4")
+CONVOLUTION = "net, x, y = nn.Conv1d(3, 4, 2, stride=2), torch.randn(16, 3, 8), torch.arange(64).reshape(16, 4) % 4"
+STEP = "optimizer.step(); optimizer.zero_grad()"
+CONVERSIONS = {     # model, step, and what the config holds or the refusal says
+    "schedule": (LINEAR, STEP, "one_cycle_lr: {max_lr: 0.2, total_steps: 12, pct_start: 0.25, anneal_strategy: linear, "
+                               "cycle_momentum: true, base_momentum: 0.85, max_momentum: 0.95, div_factor: 25.0, "
+                               "final_div_factor: 10000.0, interval: batch}"),
+    "shared": (LINEAR + "; net[2].weight = net[0].weight", STEP, "0.weight and 2.weight are one tensor"),
+    "frozen": (LINEAR + "; net[0].weight.requires_grad = False", STEP, "0.weight is not trained"),
+    "added": (LINEAR, "if not i % 8: " + STEP, "added.py:12: gradients of several backward() make one step"),
+    "values": (LINEAR, "nn.utils.clip_grad_value_(net.parameters(), 0.1); " + STEP, "values.py:13: clipping by value"),
+    "norms": (LINEAR, "nn.utils.clip_grad_norm_(net.parameters(), 0.1, float('inf')); " + STEP, "clipping by norm inf"),
+    "steps": (CONVOLUTION, STEP, "conv1d: {name: layer, out_channels: 4, kernel_size: 2, stride: 2"),
+}
+
+
+def converts_what_trains_the_same(folder):
+    sys.path.insert(0, str(ROOT / "python"))
+    from clrnn.scripts.run import examine
+    for name, (model, step, words) in CONVERSIONS.items():
+        at = folder / f"{name}.py"
+        at.write_text(TRAINING.format(model=model, step=step))
+        result = examine(str(at), to_config=str(folder / name))
+        text = (folder / name / "config.yaml").read_text() if result.converted else result.not_converted
+        assert words in text, (name, text)
+    assert np.load(folder / "steps/y.npy").shape == (16, 4)
+
+
 def keeps_files_of_others(folder):
     """A conversion replaces only files that a conversion has written."""
     for name in ("X.npy", "config.yaml"):
@@ -220,6 +264,8 @@ def main():
         print("ok converts")
         converts_plateaus(folder)
         print("ok converts plateaus")
+        converts_what_trains_the_same(folder)
+        print("ok converts what trains the same")
         keeps_files_of_others(folder)
         print("ok keeps files of others")
         shows_no_control_characters(folder)

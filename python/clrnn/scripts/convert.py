@@ -42,6 +42,17 @@ def _batches(f: Facts) -> list:
     return out
 
 
+def _target_of_steps(y: Any, model: Chain, shape: tuple, n: int) -> Any:
+    """A target of steps as (N, T) or (N, T, O); shape: that of the prediction."""
+    flat = model.time_axis is None
+    steps = shape[0] // n if flat else shape[model.time_axis]
+    if model.time_axis == 2 and y.dim() == 3:
+        y = y.transpose(1, 2)
+    rest = y.shape[1 if flat else 2:]
+    y = y.reshape(steps, n, *rest).transpose(0, 1) if model.out_order == "TN" else y.reshape(n, steps, *rest)
+    return y[..., 0] if y.dim() == 3 and y.shape[2] == 1 else y
+
+
 def _arrays(f: Facts, model: Chain, batches: list) -> dict:
     """X, y and lengths of the config."""
     xs, ys, lengths = [], [], []
@@ -56,10 +67,9 @@ def _arrays(f: Facts, model: Chain, batches: list) -> dict:
         if "C" not in axes and not model.tokens:
             x = x.unsqueeze(2)
         xs.append(x)
-        n, t = x.shape[:2]
-        y = loss.target
+        n, y = len(x), loss.target
         if model.per_step:
-            y = y.reshape(t, n).t() if model.out_order == "TN" else y.reshape(n, t, *y.shape[2:]) if y.dim() <= 2 else y
+            y = _target_of_steps(y, model, loss.given.shape, n)
         elif y.dim() == 2 and y.shape[1] == 1:
             y = y[:, 0]
         ys.append(y)
@@ -181,6 +191,11 @@ def _scheduler(f: Facts) -> tuple:
         per_batch = _per_batch(f, s)
         if s.name == "ReduceLROnPlateau" and not per_batch:     # by epochs the config's follows validation data
             return None, f"# {f.source.shown(*s.line)}: {s.name} needs data.valid or data.valid_fraction here\n"
+        interval = "batch" if per_batch else "epoch"
+        if s.name == "OneCycleLR":
+            arguments = _one_cycle(live)
+            if arguments:
+                return "{" + f"one_cycle_lr: {_map({**arguments, 'interval': interval})}" + "}", ""
         if s.name not in words:
             return None, f"# {f.source.shown(*s.line)}: {s.name} has no counterpart here\n"
         name, keys = words[s.name]
@@ -191,8 +206,49 @@ def _scheduler(f: Facts) -> tuple:
                 v = sorted(v.elements())
             if v is not None:
                 arguments[k] = v
-        arguments["interval"] = "batch" if per_batch else "epoch"
+        arguments["interval"] = interval
         return "{" + f"{name}: {_map(arguments)}" + "}", ""
+    return None, ""
+
+
+def _one_cycle(live: Any) -> dict:
+    """The arguments of a OneCycleLR, which keeps what follows from them; {} where the config has none such."""
+    groups, phases = live.optimizer.param_groups, live._schedule_phases
+    first = groups[0]
+    keys = ("max_lr", "initial_lr", "min_lr", *(("base_momentum", "max_momentum") if live.cycle_momentum else ()))
+    if len(phases) != 2 or any(g[k] != first[k] for g in groups for k in keys):
+        return {}
+    return {"max_lr": first["max_lr"], "total_steps": live.total_steps,
+            "pct_start": (phases[0]["end_step"] + 1) / live.total_steps,
+            "anneal_strategy": getattr(live, "_anneal_func_type", "cos"), "cycle_momentum": live.cycle_momentum,
+            **({"base_momentum": first["base_momentum"], "max_momentum": first["max_momentum"]}
+               if live.cycle_momentum else {}),
+            "div_factor": first["max_lr"] / first["initial_lr"], "final_div_factor": first["initial_lr"] / first["min_lr"]}
+
+
+def _as_config_trains(f: Facts, module: nn.Module, model: Chain) -> None:
+    """Refuses weights that two layers share or no optimizer changes, and gradients that are added up."""
+    waits = [s for s in f.steps[:-1] if not s.stepped] if f.optimizers else []
+    if waits:
+        raise Refused(f"{f.source.shown(*waits[0].backward[0])}: gradients of several backward() make one step")
+    trained = {id(p) for o in f.optimizers for p in o.alive()}
+    trained |= {id(p) for o in f.optimizers if o.ref() is not None for g in o.ref().param_groups for p in g["params"]}
+    names: dict = {}
+    for prefix in model.names:
+        for key, p in module.get_submodule(prefix).named_parameters(recurse=False):
+            name = f"{prefix}.{key}".lstrip(".")
+            if names.setdefault(id(p), name) != name:
+                raise Refused(f"{names[id(p)]} and {name} are one tensor, of which the config makes two")
+            if f.optimizers and not (p.requires_grad and id(p) in trained):
+                raise Refused(f"{name} is not trained, and the config trains all weights")
+
+
+def _clipping(f: Facts) -> tuple:
+    """The value of clip_grad_norm, None without, and a comment on clipping that the config lacks."""
+    for line, kind, limit, *_ in f.rec.clips:
+        if kind == "norm":
+            return (limit if 0 < limit < float("inf") else None), ""
+        return None, f"# {f.source.shown(*line)}: clipping by {kind} has no counterpart here\n"
     return None, ""
 
 
@@ -256,6 +312,7 @@ def made_of(f: Facts) -> tuple:
     for n in model.nodes:
         model.step(n)
     _outputs(f, model, call)
+    _as_config_trains(f, root.module, model)
     data = _arrays(f, model, batches)
     loss, optimizer, (scheduler, comment) = _loss(f, call), _optimizer(f), _scheduler(f)
     lines = ["model:", "  layers:"]
@@ -264,16 +321,16 @@ def made_of(f: Facts) -> tuple:
     if scheduler:
         lines.append(f"  scheduler: {scheduler}")
     lines += [f"  epochs: {f.rec.epochs or 1}", f"  batch_size: {data['batch_size']}", "  shuffle: false"]
-    clips = [c for c in f.rec.clips if c[1] == "norm"]
-    if clips and 0 < clips[0][2] < float("inf"):
-        lines.append(f"  clip_grad_norm: {_scalar(clips[0][2])}")
+    limit, lacks = _clipping(f)
+    if limit is not None:
+        lines.append(f"  clip_grad_norm: {_scalar(limit)}")
     state = f.rec.first_state.get(id(root.module)) or {}
     wanted = {}
     for key, t in state.items():
         prefix, _, last = key.rpartition(".")
         if prefix in model.names:
             wanted[f"{model.names[prefix]}.{last}"] = t
-    return lines, wanted, data, comment
+    return lines, wanted, data, comment + lacks
 
 
 def _own(folder: str) -> bool:
@@ -324,9 +381,9 @@ def _outputs(f: Facts, model: Chain, call: Any) -> None:
         if not pooled:
             model.add("pool", over="last")
     elif axes and axes[0] in ("NT", "TN"):
-        model.per_step, model.out_order = True, axes[0]
+        model.per_step, model.out_order, model.time_axis = True, axes[0], None
     elif "T" in axes and "N" in axes:
-        model.per_step = True
+        model.per_step, model.time_axis = True, axes.index("T")
         model.out_order = "TN" if axes.index("T") < axes.index("N") else "NT"
     else:
         raise Refused(f"{f.source.shown(*call.node.line)}: the loss reads the axes {axes}")

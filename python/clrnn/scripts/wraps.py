@@ -105,14 +105,14 @@ class Wraps:
         return step
 
     def _clip(rec, old: Callable) -> Callable:
-        def clip_(parameters: Any, max_norm: float, *args: Any, **kw: Any) -> Any:
+        def clip_(parameters: Any, max_norm: float, norm_type: float = 2.0, *args: Any, **kw: Any) -> Any:
             parameters = list(parameters) if not isinstance(parameters, torch.Tensor) else parameters
             rec.quiet += 1
             try:
-                result = old(parameters, max_norm, *args, **kw)
+                result = old(parameters, max_norm, norm_type, *args, **kw)
             finally:
                 rec.quiet -= 1
-            rec.clips.append((rec.where(), "norm", float(max_norm), float(result), len(rec.steps)))
+            rec.clips.append((rec.where(), "norm" if norm_type == 2 else f"norm {norm_type:g}", float(max_norm), float(result), len(rec.steps)))
             return result
         return clip_
 
