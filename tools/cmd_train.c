@@ -65,20 +65,23 @@ static void say_device(const struct cli *cli, const struct clrnn_device_info *in
                   info->platform_name);
 }
 
-// Reads the config of a run to resume. Rank 0 reads first, alone: it repairs the run folder if a process was killed
-// while it wrote there.
-static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *rank, const char *run,
-                                    struct clrnn_config **config)
+// Reads the config that the command names, or the one of the run to resume. Of the latter, rank 0 reads first, alone:
+// it repairs the run folder if a process was killed while it wrote there. All ranks agree once, also if some of them
+// resume a run and others do not.
+static enum clrnn_status read_config(struct cli *cli, const struct clrnn_rank *rank, const char *run,
+                                     struct clrnn_config **config)
 {
     enum clrnn_status st = CLRNN_OK;
     char *path;
 
-    if (!rank->own)
+    if (cli->argument_count)
+        st = cli_config(cli, cli->argument[0], config);
+    else if (!rank->own)
         st = clrnn_run_config(&cli->log, run, cli->set.count, cli->set.item, config);
-    if (st == CLRNN_OK && !rank->own && cli->json_file)
+    if (st == CLRNN_OK && !cli->argument_count && !rank->own && cli->json_file)
         st = cli_check_inputs(cli, cli->json_file, *config);
     TRY(clrnn_rank_agree(st));
-    if (!rank->own)
+    if (cli->argument_count || !rank->own)
         return CLRNN_OK;
     path = clrnn_path_join(run, "config.yaml");
     st = path ? cli_config(cli, path, config) : clrnn_error_memory(&cli->log, strlen(run), "a path");
@@ -108,8 +111,7 @@ static enum clrnn_status join(struct cli *cli, struct clrnn_train_params *params
 static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *rank, struct clrnn_train_params *params,
                                    struct clrnn_config **config, struct device_list *devices)
 {
-    enum clrnn_status st =
-        cli->argument_count ? cli_config(cli, cli->argument[0], config) : run_config(cli, rank, params->resume, config);
+    enum clrnn_status st = read_config(cli, rank, params->resume, config);
 
     if (!rank->own)
         params->stop = interrupt_flag();

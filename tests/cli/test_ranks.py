@@ -87,6 +87,13 @@ def refused(c):
     err = finish(start(c, 2, reads("none"), reads("X")), 3)
     assert "none.npy" in err, err
     assert not (c.folder / "run" / "metrics.jsonl").exists()
+    # where a host does not see the run folder that the others resume
+    c.run(*command("lengths", "whole"))
+    resume = ("train", "--resume", "whole", "--set", "train.epochs=3", *QUIET)
+    for commands in ((resume, command("lengths", "run")), (command("lengths", "run"), resume)):
+        err = finish(start(c, 2, *commands), 2)
+        assert "rank 1 on " in err and "its config is not that of rank 0" in err, err
+    assert not (c.folder / "run" / "metrics.jsonl").exists()
 
 
 def planned(c):
