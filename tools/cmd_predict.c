@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // clrnn predict: writes a model's prediction for each sample.
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/log.h"
+#include "tools/interrupt.h"
 #include "tools/source.h"
 
 // Reads the value of --decode: "greedy" (beam 0) or, for example, "beam:8".
@@ -51,32 +55,102 @@ static bool check_stream(const struct cli *cli, const struct stream_options *str
     return !wrong;
 }
 
-static bool is_there(const char *path)
-{
-    FILE *file = fopen(path, "rb");
+// ---------------------------------------------------------------- standard input that a signal ends
 
-    if (file)
-        fclose(file);
-    return file != NULL;
+enum { LOOK_MS = 200 }; // how often the wait for input looks at the interrupt flag
+
+// Standard input, given on in whole lines only: where a signal ends it, a line that has come in part is left out.
+struct input {
+    const volatile sig_atomic_t *stop;
+    char *held; // what has been read and not given on; its first `whole` bytes are whole lines
+    size_t count, whole, capacity;
+    bool ended;
+};
+
+// Waits for input and appends it to `held`. Returns false after an error.
+static bool read_more(struct input *in)
+{
+    struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+    ssize_t got;
+
+    if (in->count == in->capacity) {
+        const size_t capacity = in->capacity ? 2 * in->capacity : 4096;
+        char *larger = realloc(in->held, capacity);
+
+        if (!larger)
+            return false;
+        in->held = larger;
+        in->capacity = capacity;
+    }
+    if (poll(&ready, 1, LOOK_MS) <= 0)
+        return true;
+    got = read(STDIN_FILENO, in->held + in->count, in->capacity - in->count);
+    if (got < 0)
+        return errno == EINTR || errno == EAGAIN;
+    in->ended = got == 0;
+    in->count += (size_t)got;
+    in->whole = in->count;
+    while (!in->ended && in->whole && in->held[in->whole - 1] != '\n')
+        in->whole--;
+    return true;
 }
 
-// Predicts from lines of standard input as they arrive. Saves the state to the file of --state when the input ends,
-// even after an error in a line.
-static enum clrnn_status run_stream(struct clrnn_model *model, const struct stream_options *stream,
+static ssize_t read_lines(void *cookie, char *to, size_t size)
+{
+    struct input *in = cookie;
+    size_t given;
+
+    while (!in->whole && !in->ended) {
+        if (*in->stop)
+            return 0;
+        if (!read_more(in))
+            return -1;
+    }
+    given = MIN2(size, in->whole);
+    if (given)
+        memcpy(to, in->held, given);
+    in->whole -= given;
+    in->count -= given;
+    memmove(in->held, in->held + given, in->count);
+    return (ssize_t)given;
+}
+
+// ---------------------------------------------------------------- the stream
+
+// Predicts from lines of standard input as they arrive, and saves the state to the file of --state when the input ends,
+// also by a signal or an error in a line.
+static enum clrnn_status run_with_state(const struct cli *cli, struct clrnn_model *model, struct clrnn_state *state,
+                                        const char *path, enum clrnn_predict_kind kind)
+{
+    struct input input = {.stop = interrupt_flag()};
+    FILE *in = fopencookie(&input, "r", (cookie_io_functions_t){.read = read_lines});
+    enum clrnn_status st, saved;
+
+    if (!in)
+        return clrnn_error_memory(&cli->log, 0, "standard input");
+    st = clrnn_predict_stream(model, state, kind, in, stdout);
+    saved = clrnn_state_save(state, path);
+    fclose(in);
+    free(input.held);
+    if (st != CLRNN_OK || saved != CLRNN_OK)
+        return st != CLRNN_OK ? st : saved;
+    return *input.stop ? CLRNN_INTERRUPTED : CLRNN_OK;
+}
+
+static enum clrnn_status run_stream(const struct cli *cli, struct clrnn_model *model, const char *path,
                                     enum clrnn_predict_kind kind)
 {
     struct clrnn_state *state;
-    enum clrnn_status st, saved = CLRNN_OK;
+    enum clrnn_status st = CLRNN_OK;
 
     TRY(clrnn_state_create(model, &state));
-    st = stream->state && is_there(stream->state) ? clrnn_state_load(state, stream->state) : CLRNN_OK;
-    if (st == CLRNN_OK) {
-        st = clrnn_predict_stream(model, state, kind, stdin, stdout);
-        if (stream->state)
-            saved = clrnn_state_save(state, stream->state);
-    }
+    if (path && (access(path, F_OK) == 0 || errno != ENOENT))
+        st = clrnn_state_load(state, path);
+    if (st == CLRNN_OK)
+        st = path ? run_with_state(cli, model, state, path, kind)
+                  : clrnn_predict_stream(model, state, kind, stdin, stdout);
     clrnn_state_destroy(&state);
-    return st == CLRNN_OK ? saved : st;
+    return st;
 }
 
 int cmd_predict(int argc, char **argv)
@@ -105,7 +179,7 @@ int cmd_predict(int argc, char **argv)
             "memory than one batch. With --stream it goes through one sequence: a line of standard input holds the\n"
             "features of a step, and the prediction after it is written at once. A first line of names says the\n"
             "order of the columns. That needs a causal model: not bidirectional, no pool but `last`. It runs on\n"
-            "the CPU, whatever the device.\n" SOURCE_RUN,
+            "the CPU, whatever the device. Ctrl-C ends it, too, and keeps the --state.\n" SOURCE_RUN,
         .least = 0,
         .most = 1,
         .option_count = ARRAY_SIZE(options),
@@ -144,7 +218,7 @@ int cmd_predict(int argc, char **argv)
     if (st == CLRNN_OK && decode)
         st = clrnn_predict_labels(source.model[0], &source.data, beam, out);
     else if (st == CLRNN_OK)
-        st = stream.on ? run_stream(source.model[0], &stream, kind)
+        st = stream.on ? run_stream(&cli, source.model[0], stream.state, kind)
                        : clrnn_predict(source.model[0], &source.data, kind, out);
     source_close(&source);
     return cli_finish(&cli, st);

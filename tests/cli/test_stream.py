@@ -5,6 +5,7 @@
 
     test_stream.py CLRNN [TEST...]"""
 import random
+import signal
 import subprocess
 import sys
 
@@ -107,6 +108,28 @@ def by_name(c):
     assert "the header of the input has no column v w" in err, err
 
 
+def ends_by_signal(c):
+    """Ctrl-C and SIGTERM keep the state after the last answer, and leave out a line that has come in part."""
+    lines = prepare(c, "lstm")
+    whole = stream(c, "lstm", lines)[0]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        (c.folder / "s.state").unlink(missing_ok=True)
+        process = c.start("predict", "lstm", "--stream", "--state", "s.state", stdin=subprocess.PIPE)
+        process.stdin.write("\n".join(lines[:4]) + "\n" + lines[4][:9])
+        process.stdin.flush()
+        assert [process.stdout.readline().strip() for _ in range(4)] == whole[:4]
+        process.send_signal(number)
+        assert process.wait(60) == 130
+        assert process.stdout.read() == "" and process.stderr.read() == ""
+        process.stdout.close()
+        process.stderr.close()
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        assert stream(c, "lstm", lines[4:], "--state", "s.state")[0] == whole[4:], number
+
+
 def mistakes(c):
     lines = prepare(c, "lstm")
 
@@ -135,4 +158,4 @@ def mistakes(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([as_over_a_file, pieces_as_the_whole, answers_at_once, by_name, mistakes]))
+    sys.exit(main([as_over_a_file, pieces_as_the_whole, answers_at_once, by_name, ends_by_signal, mistakes]))
