@@ -110,6 +110,7 @@ static void devices(void **state)
     REFUSED("list", clrnn_device_list_create, &log_, NULL);
     REFUSED("list", clrnn_device_list_check, &log_, NULL);
     GIVES(SIZE_MAX, clrnn_device_list_default, NULL, text);
+    GIVES(SIZE_MAX, clrnn_device_list_default, NULL, NULL);
     NOTHING(clrnn_device_list_destroy, NULL);
     NOTHING(clrnn_device_list_destroy, &list);
     GIVES(NULL, clrnn_device_spec, clrnn_device_info(device), NULL);

@@ -229,9 +229,10 @@ size_t clrnn_device_list_default(const struct clrnn_device_list *list, char why[
     size_t row, second, same_type = 0, others = 0;
     char spec[24];
 
-    *why = 0;
-    row = list ? best_of(list, NULL, &second) : 0;
-    if (!list || row == list->count)
+    if (why)
+        *why = 0;
+    row = list && why ? best_of(list, NULL, &second) : 0;
+    if (!list || !why || row == list->count)
         return SIZE_MAX;
     d = &list->info[row];
     for (size_t i = 0; i < list->count; i++)
