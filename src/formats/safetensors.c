@@ -169,6 +169,17 @@ static enum clrnn_status check_header(const struct clrnn_log *log, const struct 
                              file->path, MAX_TENSORS);
 }
 
+// Returns what to say of a file that torch.save wrote (a zip archive, in old versions a pickle); "": it did not.
+static const char *torch_hint(const struct clrnn_map *map)
+{
+    static const char zip[] = {'P', 'K', 3, 4};
+    static const unsigned char pickle[] = {0x80, 2};
+
+    if (map->size < sizeof(zip) || (memcmp(map->data, zip, sizeof(zip)) && memcmp(map->data, pickle, sizeof(pickle))))
+        return "";
+    return "; it begins like a file of torch.save: write the state dict with safetensors.torch.save_file instead";
+}
+
 static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_safetensors *file,
                                      const struct clrnn_map *map, json_t **header)
 {
@@ -183,8 +194,8 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
         memcpy(&length, map->data, 8);
     if (map->size < 8 || length > map->size - 8)
         return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu",
-                           file->path, map->size, (unsigned long long)length);
+                           "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu%s",
+                           file->path, map->size, (unsigned long long)length, torch_hint(map));
     TRY(check_header(log, file, map->data + 8, (size_t)length));
     if (clrnn_json_parse(log, file->path, map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error, header) ==
         CLRNN_ERR_MEMORY)

@@ -114,6 +114,17 @@ def damaged(c):
     c.refused(3, ["X_train.npy", "No such file"], "train", "config.yaml")
 
 
+def torch_files(c):
+    """What torch.save wrote is no safetensors file; the sentence says how to write one."""
+    for head in (b"PK\x03\x04", b"\x80\x02"):
+        (c.folder / "w.pt").write_bytes(head + bytes(range(200)))
+        c.refused(3, ["w.pt: is no safetensors file", "torch.save", "save_file"],
+                  "train", "config.yaml", "--init", "w.pt")
+    (c.folder / "w.pt").write_bytes(bytes(range(7, 200)))
+    _, err = c.run("train", "config.yaml", "--init", "w.pt", status=3)
+    assert "is no safetensors file" in err and "torch" not in err, err
+
+
 def npy(descr, shape, data):
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
     header += " " * (63 - (10 + len(header)) % 64) + "\n"
@@ -242,4 +253,4 @@ def full_disk(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([usage, options_without_effect, config, shapes, labels, not_finite, damaged,
-                           files_people_have, other_labels, models, devices, full_disk]))
+                           torch_files, files_people_have, other_labels, models, devices, full_disk]))
