@@ -65,7 +65,7 @@ int cmd_export(int argc, char **argv)
                 "c: NAME.c and NAME.h, C99 without libraries but math.h, with the weights as constants and the\n"
                 "normalisation inside; NAME_main.c is an example that checks itself with NAME_test.h.\n"
                 "NAME_predict runs a sequence; of a model whose steps depend on earlier ones alone NAME_step runs\n"
-                "one step at a time.\n" SOURCE_RUN,
+                "one step at a time.\n" CHECKPOINT_TEXT,
         .least = 1,
         .most = 1,
         .without_config = true,

@@ -16,11 +16,13 @@ struct source_options {
 };
 
 // Texts for the commands' help.
-#define SOURCE_RUN \
+#define CHECKPOINT_TEXT \
     "A run folder stands for its best.safetensors where its config has\n" \
-    "early stopping, else for its last.safetensors; --best and --last choose.\n" \
-    "Without --x and --csv the data are the run's own: data.test of its config,\n" \
-    "else the validation set that training had."
+    "early stopping, else for its last.safetensors; --best and --last choose."
+#define SOURCE_RUN \
+    CHECKPOINT_TEXT "\n" \
+                    "Without --x and --csv the data are the run's own: data.test of its config,\n" \
+                    "else the validation set that training had."
 
 // Table rows for a struct source_options named s.
 // clang-format off

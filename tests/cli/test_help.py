@@ -72,6 +72,16 @@ def each_key(c):
     assert "unknown" in err and "did you mean" not in err
 
 
+def own_options(_):
+    """The options that a command's text speaks of are its own."""
+    others = {"doctor": {"--steps", "--to-config"}, "plan": {"--profile"}}  # those of its scripts, and of train
+    for command in commands():
+        text = help_text(command)
+        named = set(re.findall(r"--[a-z][\w-]*", re.split(r"\n(?:Common o|O)ptions\n", text)[0]))
+        foreign = named - set(re.findall(r"^  (--[\w-]+)", text, re.M)) - others.get(command, set())
+        assert not foreign, (command, foreign)
+
+
 def suggestions(c):
     """Misspelt commands, options and --set paths."""
     c.write("small.yaml", "model: {layers: [{linear: {out_features: 2}}]}\n"
@@ -144,4 +154,4 @@ if __name__ == "__main__":
     if "--write" in sys.argv:
         CONFIG.write_text(tables(), encoding="utf-8")
         sys.exit()
-    sys.exit(harness.main([document, each_key, suggestions, man_pages, completions]))
+    sys.exit(harness.main([document, each_key, own_options, suggestions, man_pages, completions]))
