@@ -153,6 +153,9 @@ def mistakes(c):
         c.run("train", "other.yaml", "--out", "other", "--quiet")
         says(text, lines, 2, run="other")
     stream(c, "lstm", lines, "--state", "lstm.state")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        c.refused(5, ["the prediction of line 1 cannot be written"], "predict", "lstm", "--stream", stdout=full,
+                  stdin=open(c.folder / c.write("lines.csv", "\n".join(lines)), encoding="ascii"))
     prepare(c, "norm")
     says("is no state of this model", lines, 3, "--state", "lstm.state", run="norm")
 
