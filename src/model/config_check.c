@@ -222,6 +222,9 @@ static enum clrnn_status check_layers(const struct check *c)
                         layer->num_embeddings);
         if (clrnn_layer_has_windows(layer))
             TRY(check_windows(c, i));
+        if (clrnn_layer_is_recurrent(layer) && layer->kind != CLRNN_LAYER_LSTM && layer->proj_size)
+            return fail(c, layer_path(c, i, "proj_size", path), "is %u, but only an lstm has a projection",
+                        layer->proj_size);
         if (layer->kind == CLRNN_LAYER_LSTM && layer->proj_size >= layer->hidden_size)
             return fail(c, layer_path(c, i, "proj_size", path), "is %u, expected less than hidden_size = %u",
                         layer->proj_size, layer->hidden_size);

@@ -272,6 +272,10 @@ static void test_refusals_from_code(struct scratch *f)
     // after the pool the GRU gets one step without a time axis, which is allowed
     assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_OK);
     clrnn_model_destroy(&model);
+    layer->proj_size = 2;
+    assert_int_equal(clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(f->error, "model.layers.2.gru.proj_size: is 2, but only an lstm has a projection"));
+    layer->proj_size = 0;
     layer->kind = CLRNN_LAYER_LINEAR;
 
     layer->out_features = 2;
