@@ -291,14 +291,16 @@ static enum clrnn_status check_size(const struct clrnn_model *m, const struct cl
     return CLRNN_OK;
 }
 
-// Loads the class weights that were computed for `weight: balanced`. The stored config has only the word `balanced`.
-static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct clrnn_safetensors *file)
+// Loads the class weights that were computed for `weight: balanced`. The stored config has only the word `balanced`. A
+// model that was saved before its first step may have none.
+static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct clrnn_safetensors *file,
+                                       const struct counts *counts)
 {
     const struct clrnn_safetensor *t = clrnn_safetensors_find(file, CLRNN_LOSS_WEIGHT);
     struct clrnn_loss_config *loss = &m->config->train.loss;
     const size_t count = m->outputs;
 
-    if (!loss->balanced)
+    if (!loss->balanced || (!t && !counts->steps))
         return CLRNN_OK;
     loss->weight = malloc(count * sizeof(*loss->weight));
     if (!loss->weight)
@@ -321,7 +323,7 @@ static enum clrnn_status load_model(struct clrnn_model *m, const struct clrnn_sa
                                     const struct counts *counts)
 {
     TRY(check_size(m, file));
-    TRY(load_balanced(m, file));
+    TRY(load_balanced(m, file, counts));
     TRY(clrnn_model_allocate(m));
     TRY(clrnn_weights_load_all(m, file, false));
     TRY(load_moments_of_data(m, file));

@@ -127,6 +127,23 @@ static void test_normalization(struct scratch *f)
     clrnn_config_destroy(&config);
 }
 
+// Balanced class weights are counted by the first training run. A model saved before it must open without them.
+static void test_uncounted_weights(struct scratch *f)
+{
+    static const char balanced[] = "loss: {cross_entropy: {weight: balanced}}, optimizer: adam";
+    struct clrnn_model *m = fixture_model(f, LAYERS, balanced, shape), *again;
+    const char *path = scratch_path(f, "uncounted.safetensors");
+
+    assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
+    if (clrnn_model_open(f->device, path, &again) != CLRNN_OK)
+        fail_msg("%s", f->error);
+    check_same_weights(m, again, false);
+    assert_true(clrnn_model_config(again)->train.loss.balanced);
+    assert_null(clrnn_model_config(again)->train.loss.weight);
+    clrnn_model_destroy(&again);
+    clrnn_model_destroy(&m);
+}
+
 // ---------------------------------------------------------------- foreign files
 
 static void test_init(struct scratch *f)
@@ -258,6 +275,7 @@ int main(void)
         SCRATCH_TEST(test_resume, NULL),
         SCRATCH_TEST(test_schedule_numbers, "ref"),
         SCRATCH_TEST(test_normalization, "ref"),
+        SCRATCH_TEST(test_uncounted_weights, "ref"),
         SCRATCH_TEST(test_init, "ref"),
         SCRATCH_TEST(test_init_from_model_file, "ref"),
         SCRATCH_TEST(test_init_lenient, "ref"),
