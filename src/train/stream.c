@@ -26,6 +26,17 @@ struct stream {
     unsigned long long line;
 };
 
+// Removes double quotes around a cell, in place.
+static char *without_quotes(char *cell)
+{
+    const size_t length = strlen(cell);
+
+    if (length < 2 || *cell != '"' || cell[length - 1] != '"')
+        return cell;
+    cell[length - 1] = '\0';
+    return cell + 1;
+}
+
 // Splits a line at commas, in place.
 static enum clrnn_status split(struct stream *s, char *line)
 {
@@ -49,21 +60,10 @@ static enum clrnn_status split(struct stream *s, char *line)
         *end = '\0';
         while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
             *--end = '\0';
-        s->cell[s->cells] = line;
+        s->cell[s->cells] = without_quotes(line);
         line = next;
     }
     return CLRNN_OK;
-}
-
-// Returns the name in a cell of the header, without quotes, in place.
-static char *name_in(char *cell)
-{
-    const size_t length = strlen(cell);
-
-    if (length < 2 || *cell != '"' || cell[length - 1] != '"')
-        return cell;
-    cell[length - 1] = '\0';
-    return cell + 1;
 }
 
 static enum clrnn_status too_many(const struct stream *s)
@@ -84,10 +84,8 @@ static enum clrnn_status take_header(struct stream *s)
     if (!s->feature)
         return clrnn_error_memory(s->model->log, s->cells * sizeof(*s->feature), "a header");
     s->columns = s->cells;
-    for (uint32_t i = 0; i < s->cells; i++) {
-        s->cell[i] = name_in(s->cell[i]);
+    for (uint32_t i = 0; i < s->cells; i++)
         s->feature[i] = UINT32_MAX;
-    }
     for (uint32_t c = 0; c < s->C; c++) {
         uint32_t i = 0;
 
@@ -101,6 +99,29 @@ static enum clrnn_status take_header(struct stream *s)
         s->feature[i] = c;
     }
     return CLRNN_OK;
+}
+
+// Whether a number can be an input: a token of the embedding, or a feature that float32 can hold.
+static bool fits(const struct stream *s, double value)
+{
+    if (s->model->shape.tokens)
+        return value >= 0 && value < s->model->config->layer[0].num_embeddings && floor(value) == value;
+    return fabs(value) <= (double)FLT_MAX;
+}
+
+static enum clrnn_status wrong_cell(const struct stream *s, uint32_t i)
+{
+    const struct clrnn_model *m = s->model;
+    char expected[80] = "a number";
+    double value;
+
+    if (m->shape.tokens)
+        snprintf(expected, sizeof(expected), "a token, a whole number from 0 to %u",
+                 m->config->layer[0].num_embeddings - 1);
+    else if (clrnn_number_parse(s->cell[i], &value))
+        snprintf(expected, sizeof(expected), "a number that float32 can hold (up to 3.4e38)");
+    return clrnn_error(m->log, CLRNN_ERR_DATA, "line %llu of the input: cell %u is \"%.40s\", expected %s", s->line,
+                       i + 1, s->cell[i], expected);
 }
 
 // Parses a line into s->x. Sets *header if this is the first line and none of its cells is a number.
@@ -119,7 +140,7 @@ static enum clrnn_status parse(struct stream *s, char *line, bool *header)
         numbers += number;
         if (c >= s->C)
             continue;
-        if (number && fabs(value) <= (double)FLT_MAX)
+        if (number && fits(s, value))
             s->x[c] = (float)value;
         else if (wrong == UINT32_MAX)
             wrong = i;
@@ -130,10 +151,7 @@ static enum clrnn_status parse(struct stream *s, char *line, bool *header)
     if (s->cells > wanted)
         return too_many(s);
     if (wrong != UINT32_MAX)
-        return clrnn_error(s->model->log, CLRNN_ERR_DATA,
-                           "line %llu of the input: cell %u is \"%.40s\", expected a number%s", s->line, wrong + 1,
-                           s->cell[wrong],
-                           clrnn_number_parse(s->cell[wrong], &value) ? " that float32 can hold (up to 3.4e38)" : "");
+        return wrong_cell(s, wrong);
     if (s->cells < wanted)
         return clrnn_error(s->model->log, CLRNN_ERR_DATA,
                            "line %llu of the input has %u cells, expected %u, one for each %s", s->line, s->cells,
@@ -184,7 +202,7 @@ static enum clrnn_status run(struct stream *s, FILE *in, FILE *out)
     size_t capacity = 0;
     enum clrnn_status st = CLRNN_OK;
 
-    while (st == CLRNN_OK && getline(&line, &capacity, in) >= 0) {
+    while (st == CLRNN_OK && getline(&line, &capacity, in) >= 0 && !ferror(in)) {
         bool header, marked;
 
         marked = !s->line++ && !strncmp(line, "\xef\xbb\xbf", 3); // UTF-8 byte order mark

@@ -101,8 +101,9 @@ def by_name(c):
     c.run("train", "a.yaml", "--out", "a", "--quiet")
     plain = [f"{u:.5f},{v:.5f}" for u, v, _ in rows]
     want = stream(c, "a", plain)[0]
-    for header in ("u,v w", "\ufeff\"u\", v w"):
-        assert stream(c, "a", [header] + plain)[0] == want, header
+    quoted = [",".join(f' "{cell}" ' for cell in line.split(",")) for line in plain]
+    for lines in (["u,v w"] + plain, ["\ufeff\"u\", v w"] + plain, quoted):
+        assert stream(c, "a", lines)[0] == want, lines[0]
     assert stream(c, "a", ["v w,time,u"] + [f"{v:.5f},noon,{u:.5f}" for u, v, _ in rows])[0] == want
     _, err = stream(c, "a", ["u,w"] + plain, status=3)
     assert "the header of the input has no column v w" in err, err
@@ -128,6 +129,19 @@ def ends_by_signal(c):
         except BrokenPipeError:
             pass
         assert stream(c, "lstm", lines[4:], "--state", "s.state")[0] == whole[4:], number
+
+
+def tokens(c):
+    write_npy(c.folder / "tokens.npy", "<i4", (8, STEPS), [i % 5 for i in range(8 * STEPS)])
+    write_npy(c.folder / "labels.npy", "<i8", (8, STEPS), [i % 3 for i in range(8 * STEPS)])
+    c.write("tokens.yaml", CONFIG.format(layers="[{embedding: {num_embeddings: 5, embedding_dim: 3}}, "
+                                                "{gru: {hidden_size: 3}}, {linear: {out_features: 3}}]")
+            .replace("X_long", "tokens").replace("y_long", "labels").replace(", normalize: standard", ""))
+    c.run("train", "tokens.yaml", "--out", "tokens", "--quiet")
+    assert len(stream(c, "tokens", ["0", "4"])[0]) == 2
+    for bad in ("5", "-1", "1.5"):
+        answers, err = stream(c, "tokens", ["0", bad], status=3)
+        assert len(answers) == 1 and f'line 2 of the input: cell 1 is "{bad}", expected a token' in err, err
 
 
 def mistakes(c):
@@ -161,4 +175,4 @@ def mistakes(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([as_over_a_file, pieces_as_the_whole, answers_at_once, by_name, ends_by_signal, mistakes]))
+    sys.exit(main([as_over_a_file, pieces_as_the_whole, answers_at_once, by_name, tokens, ends_by_signal, mistakes]))

@@ -223,9 +223,8 @@ static void numbers_are_dates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(csv_streams_cells), cmocka_unit_test(csv_refuses),
-        cmocka_unit_test(cells_are_numbers), cmocka_unit_test(cells_are_times),
-        cmocka_unit_test(numbers_are_dates),
+        cmocka_unit_test(csv_streams_cells), cmocka_unit_test(csv_refuses),       cmocka_unit_test(cells_are_numbers),
+        cmocka_unit_test(cells_are_times),   cmocka_unit_test(numbers_are_dates),
     };
 
     return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
