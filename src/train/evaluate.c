@@ -202,8 +202,8 @@ enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_sourc
             st = clrnn_eval_set(model, dataset, result);
     } else {
         st = clrnn_error(model->log, CLRNN_ERR_ARG,
-                         "%s: has no targets to evaluate against: name y, or for CSV the "
-                         "label",
+                         "%s: has no targets to evaluate against: name y, or for CSV the label, for recordings the "
+                         "table of labels (label_from)",
                          clrnn_dataset_info(dataset)->name);
     }
     clrnn_dataset_close(&dataset);

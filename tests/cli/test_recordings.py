@@ -41,6 +41,7 @@ def recordings(c):
     assert tensors(c, "files") == tensors(c, "arrays")
     result = json.loads(c.run("eval", "files", "--csv", "rec/*.csv", "--label-from", "labels.csv", "--json")[0])
     assert [k["name"] for k in result["classes"]] == ["run", "walk"] and result["samples"] == 24
+    c.refused(2, ["has no targets", "for recordings the table of labels"], "eval", "files", "--csv", "rec/*.csv")
     c.run("predict", "files", "--csv", "rec/r0*.csv", "--out", "p.csv", "--classes", "--quiet")
     assert len((c.folder / "p.csv").read_text().splitlines()) == 11
     c.run("predict", "files", "--csv", "rec/r00.csv", "--out", "p.npy", "--quiet")  # a file is a sequence, without *
