@@ -401,13 +401,15 @@ enum clrnn_status clrnn_config_names(const struct clrnn_log *log, const struct c
     const char *ts = clrnn_source_ts(s), *file = ts ? ts : s->csv;
     struct clrnn_dataset *train;
     glob_t files;
+    int failed;
     enum clrnn_status st;
 
     *names = NULL;
     if (!s->there || !file)
         return CLRNN_OK;
-    if (clrnn_glob(config->folder, file, &files))
-        return CLRNN_OK;
+    failed = clrnn_glob(config->folder, file, &files);
+    if (failed)
+        return failed == GLOB_NOSPACE ? clrnn_error_memory(log, 0, file) : CLRNN_OK;
     globfree(&files);
     TRY(clrnn_dataset_open_train(log, config, &train));
     st = clrnn_dataset_names(train, names);
