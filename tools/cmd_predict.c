@@ -118,7 +118,7 @@ static ssize_t read_lines(void *cookie, char *to, size_t size)
 // ---------------------------------------------------------------- the stream
 
 // Predicts from lines of standard input as they arrive, and saves the state to the file of --state when the input ends,
-// also by a signal or an error in a line.
+// also by a signal, an error in a line, or a reader of standard output that has gone.
 static enum clrnn_status run_with_state(const struct cli *cli, struct clrnn_model *model, struct clrnn_state *state,
                                         const char *path, enum clrnn_predict_kind kind)
 {
@@ -128,6 +128,7 @@ static enum clrnn_status run_with_state(const struct cli *cli, struct clrnn_mode
 
     if (!in)
         return clrnn_error_memory(&cli->log, 0, "standard input");
+    signal(SIGPIPE, SIG_IGN);
     st = clrnn_predict_stream(model, state, kind, in, stdout);
     saved = clrnn_state_save(state, path);
     fclose(in);

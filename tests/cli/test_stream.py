@@ -131,6 +131,23 @@ def ends_by_signal(c):
         assert stream(c, "lstm", lines[4:], "--state", "s.state")[0] == whole[4:], number
 
 
+def reader_gone(c):
+    """Where nobody reads the answers any more, the state is kept, too."""
+    lines = prepare(c, "lstm")
+    whole = stream(c, "lstm", lines)[0]
+    process = c.start("predict", "lstm", "--stream", "--state", "s.state", stdin=subprocess.PIPE)
+    process.stdin.write(lines[0] + "\n")
+    process.stdin.flush()
+    assert process.stdout.readline().strip() == whole[0]
+    process.stdout.close()
+    process.stdin.write(lines[1] + "\n")
+    process.stdin.close()
+    assert process.wait(60) == 5
+    assert process.stderr.read() == "clrnn: error: the prediction of line 2 cannot be written\n"
+    process.stderr.close()
+    assert stream(c, "lstm", lines[2:], "--state", "s.state")[0] == whole[2:]
+
+
 def tokens(c):
     write_npy(c.folder / "tokens.npy", "<i4", (8, STEPS), [i % 5 for i in range(8 * STEPS)])
     write_npy(c.folder / "labels.npy", "<i8", (8, STEPS), [i % 3 for i in range(8 * STEPS)])
@@ -175,4 +192,5 @@ def mistakes(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([as_over_a_file, pieces_as_the_whole, answers_at_once, by_name, tokens, ends_by_signal, mistakes]))
+    sys.exit(main([as_over_a_file, pieces_as_the_whole, answers_at_once, by_name, tokens, ends_by_signal, reader_gone,
+                   mistakes]))
