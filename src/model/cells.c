@@ -66,7 +66,6 @@ static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t 
         return CLRNN_OK;
     b->level++;
     TRY(clrnn_model_carry(b->m, level, b->p->carried, P, H));
-    snprintf(b->m->carried[level].name, sizeof(b->m->carried[level].name), "%s", b->layer);
     TRY(add_state(b, b->m->carried[level].h, "h0", P, &s->h0, &s->hn));
     return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
 }

@@ -37,7 +37,6 @@ struct clrnn_entry {
 /** The states of a recurrent level (one of the num_layers of a layer) that train.bptt and train.stateful carry from one
  * run of a plan to the next. */
 struct clrnn_carried {
-    char name[64];              // name of the level: "lstm", "0.l1"
     struct clrnn_buffer *h, *c; // c is NULL unless the layer is an lstm
 };
 

@@ -151,6 +151,31 @@ static enum clrnn_status refresh(struct clrnn_state *state)
     return st;
 }
 
+enum { NAME_SIZE = 1024 };
+
+// Prints the name of h or c (`what`) of a recurrent level: "lstm.h", "0.l1.c".
+static void print_name(const struct clrnn_model *m, size_t level, char what, char name[NAME_SIZE])
+{
+    char prefix[NAME_SIZE - 16];
+    size_t i = 0;
+
+    // a recurrent layer behind a pool carries no state
+    for (;; i++) {
+        const struct clrnn_layer *layer = &m->config->layer[i];
+
+        if (!clrnn_layer_is_recurrent(layer) || !m->layer[i].steps)
+            continue;
+        if (level < layer->num_layers)
+            break;
+        level -= layer->num_layers;
+    }
+    clrnn_layer_prefix(m->config, i, prefix, sizeof(prefix));
+    if (m->config->layer[i].num_layers > 1)
+        snprintf(name, NAME_SIZE, "%s.l%u.%c", prefix, (unsigned)level, what);
+    else
+        snprintf(name, NAME_SIZE, "%s.%c", prefix, what);
+}
+
 // Returns the buffer of h (if `part` is even) or c (odd) of the recurrent level part / 2; NULL: the level has no c.
 // Prints the name of this state into `name` unless `name` is NULL.
 static struct clrnn_buffer *part_of(const struct clrnn_state *state, size_t part, char *name)
@@ -158,7 +183,7 @@ static struct clrnn_buffer *part_of(const struct clrnn_state *state, size_t part
     const struct clrnn_carried *level = &state->stepper.model->carried[part / 2];
 
     if (name)
-        snprintf(name, 96, "%s.%s", level->name, part % 2 ? "c" : "h");
+        print_name(state->stepper.model, part / 2, part % 2 ? 'c' : 'h', name);
     return part % 2 ? level->c : level->h;
 }
 
@@ -261,7 +286,7 @@ enum clrnn_status clrnn_state_save(const struct clrnn_state *state, const char *
     struct clrnn_safetensors_writer *writer;
     enum clrnn_status st;
     size_t at = 0;
-    char name[96];
+    char name[NAME_SIZE];
 
     TRY(clrnn_safetensors_writer_create(state->model->log, &writer));
     st = clrnn_safetensors_add_metadata(writer, "format", "pt");
@@ -282,7 +307,7 @@ enum clrnn_status clrnn_state_save(const struct clrnn_state *state, const char *
 static enum clrnn_status load(const struct clrnn_state *state, const struct clrnn_safetensors *file, double *values)
 {
     size_t at = 0, tensors = 0;
-    char name[96];
+    char name[NAME_SIZE];
 
     for (size_t part = 0; part < parts_of(state); part++) {
         const struct clrnn_buffer *buffer = part_of(state, part, name);

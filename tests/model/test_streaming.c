@@ -70,6 +70,36 @@ static void test_pieces(struct scratch *f)
     clrnn_model_destroy(&m);
 }
 
+// Names of states must differ however long the layers' names are.
+static void test_long_names(struct scratch *f)
+{
+#define LONG "a_name_that_is_longer_than_forty_letters_and_longer_than_most_names_of_layers_are"
+    struct clrnn_model *m = fixture_model(f,
+                                          "- lstm: {name: " LONG "_1, hidden_size: 3, num_layers: 2}\n"
+                                          "- residual: {name: " LONG "_2, layers: [gru: {name: x, hidden_size: 3}]}\n"
+                                          "- lstm: {name: " LONG "_3, hidden_size: 3}\n"
+                                          "- pool: {over: last}\n"
+                                          "- lstm: {hidden_size: 4}\n"
+                                          "- linear: {out_features: 2}\n",
+                                          TRAIN, shape);
+    const char *path = scratch_path(f, "long.state");
+    float whole[STEPS * O], parts[STEPS * O];
+    struct clrnn_state *s;
+
+    assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
+    steps(m, s, 0, STEPS, whole);
+    clrnn_state_reset(s);
+    steps(m, s, 0, 5, parts);
+    assert_int_equal(clrnn_state_save(s, path), CLRNN_OK);
+    clrnn_state_reset(s);
+    if (clrnn_state_load(s, path) != CLRNN_OK)
+        fail_msg("%s", f->error);
+    steps(m, s, 5, STEPS, parts);
+    assert_memory_equal(parts, whole, sizeof(whole));
+    clrnn_state_destroy(&s);
+    clrnn_model_destroy(&m);
+}
+
 // Step by step, the outputs must be those of clrnn_model_predict for the whole sequence, also after a training step has
 // changed the weights.
 static void test_whole(struct scratch *f)
@@ -132,8 +162,8 @@ static void test_misuse(struct scratch *f)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_pieces, NULL), SCRATCH_TEST(test_whole, NULL),
-                                       SCRATCH_TEST(test_misuse, "ref")};
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_long_names, "ref"), SCRATCH_TEST(test_pieces, NULL),
+                                       SCRATCH_TEST(test_whole, NULL), SCRATCH_TEST(test_misuse, "ref")};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
