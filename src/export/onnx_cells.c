@@ -76,21 +76,23 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
 
 // ---------------------------------------------------------------- states
 
+enum { PREFIX_SIZE = 1024, NAME_SIZE = PREFIX_SIZE + 8 };
+
 // Writes the name of a state to `text`: `word` ("h" or "c") if the model has a single recurrent layer over time,
 // otherwise "PREFIX.h" or "PREFIX.c" with the layer's prefix in the state dict.
-static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word, char *text,
-                       size_t size)
+static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
+                       char text[NAME_SIZE])
 {
-    char prefix[256];
+    char prefix[PREFIX_SIZE];
     size_t layers = 0;
 
     for (size_t i = 0; i < b->program.count; i++)
         layers += b->program.op[i].kind == CLRNN_EXPORT_CELL && b->program.op[i].level == 0 && b->program.op[i].steps;
     if (layers == 1)
-        snprintf(text, size, "%s", word);
+        snprintf(text, NAME_SIZE, "%s", word);
     else
-        snprintf(text, size, "%s.%s", clrnn_layer_prefix(b->program.model->config, op->index, prefix, sizeof(prefix)),
-                 word);
+        snprintf(text, NAME_SIZE, "%s.%s",
+                 clrnn_layer_prefix(b->program.model->config, op->index, prefix, sizeof(prefix)), word);
 }
 
 // Adds the initial state [1, N, width] of a level: a slice of the graph's input [num_layers, N, width] for the whole
@@ -100,10 +102,10 @@ static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_expo
 {
     static const char *const dim_names[] = {NULL, "N", NULL};
     const int64_t dims[] = {op->layer->num_layers, 0, width};
-    char name[300];
+    char name[NAME_SIZE];
 
     if (op->level == 0) {
-        state_name(b, op, word, name, sizeof(name));
+        state_name(b, op, word, name);
         *layer_state = clrnn_onnx_input(b->onnx, name, CLRNN_ONNX_FLOAT, 3, dims, dim_names);
     }
     if (op->layer->num_layers == 1)
@@ -120,12 +122,12 @@ static void keep_state(struct clrnn_onnx_build *b, const struct clrnn_export_op 
 {
     static const char *const dim_names[] = {NULL, "N", NULL};
     const int64_t dims[] = {op->layer->num_layers, 0, width};
-    char name[300];
+    char name[NAME_SIZE];
 
     *collected = op->level == 0 ? last : clrnn_onnx_concat(b->onnx, *collected, last, 0);
     if (op->level + 1 < op->layer->num_layers)
         return;
-    state_name(b, op, word, name, sizeof(name) - 4);
+    state_name(b, op, word, name);
     strcat(name, "_out");
     CLRNN_ONNX_NODE(b->onnx, "Identity", *collected);
     clrnn_onnx_rename(b->onnx, name);

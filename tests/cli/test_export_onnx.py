@@ -187,6 +187,18 @@ def states(c):
     print(f"# largest error {worst:.2g} of the largest output")
 
 
+def long_names(c):
+    """Names of states differ however long the layers' names are."""
+    long = 300 * "m"
+    cases.CASES["long"] = (f"[lstm: {{name: {long}a, hidden_size: 4}}, gru: {{name: {long}b, hidden_size: 3}}, pool,"
+                           " linear: {out_features: 3}]", "")
+    train(c, "long")
+    export(c, "--states")
+    whole = structure(c.folder / "m.onnx")
+    assert [name for name, _, _ in whole["inputs"]] == ["x", f"{long}a.h", f"{long}a.c", f"{long}b.h"]
+    assert {name for name, _, _ in whole["outputs"]} == {"out", f"{long}a.h_out", f"{long}a.c_out", f"{long}b.h_out"}
+
+
 def batch_statistics(c):
     """Batchnorm without running statistics takes those of the batch at hand."""
     layers = "[gru: {hidden_size: 4}, batchnorm: {track_running_stats: false}, pool, linear: {out_features: 3}]"
@@ -309,5 +321,5 @@ def refusals(c):
     c.run("export", "run", "--to", "onnx", "--out", "run/last.safetensors", status=2)
 
 
-sys.exit(main([files, every_layer, lengths, random_models, states, batch_statistics, padding, examples, recorded,
-               sequences, names, facts, refusals]))
+sys.exit(main([files, every_layer, lengths, random_models, states, long_names, batch_statistics, padding, examples,
+               recorded, sequences, names, facts, refusals]))
