@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/log.h"
 #include "clrnn/train.h"
 #include "tools/cli.h"
 
@@ -104,6 +105,10 @@ int cmd_plan(int argc, char **argv)
         st = measure(&cli, &params.network, &leads);
     if (st == CLRNN_OK && leads)
         st = cli_open(&cli, &config, &device);
+    if (st == CLRNN_OK && leads && network && (predict || config->train.shards == 1))
+        st = clrnn_error(&cli.log, CLRNN_ERR_ARG,
+                         "--network: the speed of ranks is estimated for training steps in shards: %s",
+                         predict ? "leave out --predict" : "set train.shards, as --set train.shards=8");
     if (st == CLRNN_OK && leads)
         st = print(&cli, device, config, &params);
     return cli_close(&cli, st, &config, &device);

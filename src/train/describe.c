@@ -210,6 +210,8 @@ enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrn
     struct clrnn_speedup *shards = NULL;
     enum clrnn_status st;
 
+    if (!params->predict)
+        TRY(clrnn_shards_check(clrnn_device_log(device), config, 1));
     TRY(clrnn_session_of_one_batch(device, config, mode, &whole));
     st = CLRNN_OK;
     if (!params->predict && config->train.shards > 1)

@@ -231,6 +231,13 @@ def planned(c):
     for speed in ("10", "fast", "-1Gb", "0Gb"):
         _, err = c.run(*shards, "--network", speed, status=2)
         assert "expected a speed as 100Mb" in err, err
+    # what would change nothing, and what no training does
+    _, err = c.run("plan", "lengths.yaml", "--network", "10Gb", status=2)
+    assert "set train.shards" in err, err
+    _, err = c.run(*shards, "--network", "10Gb", "--predict", status=2)
+    assert "leave out --predict" in err, err
+    _, err = c.run("plan", "lengths.yaml", "--set", "train.shards=13", status=2)
+    assert "train.shards is 13, but train.batch_size only 12" in err, err
 
 
 def write_long(c):
