@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -268,7 +269,11 @@ enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const cha
 
 enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char *path, struct clrnn_run_folder *f)
 {
+    struct stat info;
+
     *f = (struct clrnn_run_folder){.log = log, .metrics = -1, .lock = -1};
+    if (stat(path, &info))
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: cannot be opened: %s", path, strerror(errno));
     if (!clrnn_folder_is(&run_kind, path))
         return clrnn_error(log, CLRNN_ERR_DATA,
                            "%s: is no run folder: it was not written by `clrnn train`, or holds other files under "

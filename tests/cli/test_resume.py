@@ -190,6 +190,7 @@ def resume_refuses(c):
     for change in ("train.batch_size=8", "train.seed=8", "model.layers.0.rnn.hidden_size=9",
                    "train.optimizer.adam.lr=0.5"):
         c.refused(2, [change.split("=")[0].split(".")[-1]], "train", "--resume", "run", "--set", change)
+    c.refused(3, ["nowhere: cannot be opened: No such file or directory"], "train", "--resume", "nowhere")
 
 
 if __name__ == "__main__":
