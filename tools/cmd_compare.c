@@ -87,6 +87,8 @@ int cmd_compare(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
+    if (devices && cli.device)
+        return cli_usage(&cli, "--device and --devices exclude each other");
     if (devices || cli.device) {
         text = strdup(devices ? devices : cli.device);
         params.device = specs;

@@ -199,6 +199,8 @@ def mistakes(c):
     env = drivers(c, "pocl")
     c.run("compare", "model.yaml", "--devices", "nonesuch", status=2, env=env)
     c.run("compare", "model.yaml", "--devices", ",", status=2, env=env)
+    _, err = c.run("compare", "model.yaml", "--devices", "0:0", "--device", "ref", status=2, env=env)
+    assert "--device and --devices exclude each other" in err, err
     c.run("compare", "nonesuch.yaml", status=2, env=env)
     c.write("nodata.yaml", LINEAR[:LINEAR.index("data:")])
     c.run("compare", "nodata.yaml", status=2, env=env)
