@@ -127,11 +127,12 @@ class _Pass:
 
 
 class _Once(torch.autograd.Function):
-    """The gradients of a backward, which cannot be differentiated again."""
+    """The gradients of a backward, which cannot be differentiated again: not by any tensor that they depend on."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, *gradients: Optional[Tensor]) -> Tuple[Optional[Tensor], ...]:
-        return tuple(None if g is None else g.view_as(g) for g in gradients)
+    def forward(ctx: Any, count: int, *tensors: Optional[Tensor]) -> Tuple[Optional[Tensor], ...]:
+        """tensors: `count` gradients, then what they depend on."""
+        return tuple(None if g is None else g.view_as(g) for g in tensors[:count])
 
     @staticmethod
     def backward(ctx: Any, *_: Any) -> tuple:
@@ -146,6 +147,7 @@ class _Run(torch.autograd.Function):
     def forward(ctx: Any, layer: _Layer, options: dict, x: Tensor, h0: Optional[Tensor], c0: Optional[Tensor],
                 *weights: Tensor) -> Tuple[Optional[Tensor], ...]:
         T, N, _ = x.shape
+        inputs = [t for t, needed in zip((x, h0, c0), ctx.needs_input_grad[2:5]) if needed]
         levels, P, H, D = options["levels"], options["P"], options["H"], options["D"]
         x, h0, c0 = (None if t is None else t.detach().contiguous() for t in (x, h0, c0))
         held = [w.detach().contiguous() for w in weights]
@@ -154,7 +156,7 @@ class _Run(torch.autograd.Function):
         kept = _Pass(layer) if options["grad"] else None
         if kept:
             ctx.kept, ctx.shapes = kept, (x.shape, hn.shape, None if cn is None else cn.shape)
-            ctx.save_for_backward(*weights)  # torch then refuses a backward after weights have changed in place
+            ctx.save_for_backward(*weights, *inputs)    # torch refuses a backward once they were changed in place
             ctx.set_materialize_grads(False)
         if N == 0:
             return y, hn, cn
@@ -173,7 +175,8 @@ class _Run(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *given: Optional[Tensor]) -> tuple:
-        needs, weights = ctx.needs_input_grad, ctx.saved_tensors
+        needs, saved = ctx.needs_input_grad, ctx.saved_tensors
+        weights = saved[:len(needs) - 5]
         dy, dhn, dcn = (None if t is None else t.detach().contiguous() for t in given)
         like = weights[0]
         dx, dh0, dc0 = (like.new_empty(shape) if needed and shape is not None else None
@@ -196,7 +199,7 @@ class _Run(torch.autograd.Function):
                     t.zero_()
         made = (dx, dh0, dc0, *dweights)
         if torch.is_grad_enabled():  # create_graph
-            made = _Once.apply(torch.empty(0, requires_grad=True), *made)
+            made = _Once.apply(len(made), *made, *given, *saved)
         return (None, None, *made)
 
 

@@ -330,14 +330,23 @@ def refusals():
     else:
         raise AssertionError("a backward after a change of the weights")
     x.requires_grad_()
-    y = mine(x)[0].sum()
-    penalty = torch.autograd.grad(y, x, create_graph=True)[0].pow(2).sum()
-    try:
-        (y + penalty).backward()
-    except RuntimeError as e:
-        assert "differentiated again" in str(e)
-    else:
-        raise AssertionError("a derivative of gradients")
+
+    def loss(x):
+        return mine(x)[0].pow(2).sum()
+
+    def penalty():
+        y = loss(x)
+        (y + torch.autograd.grad(y, x, create_graph=True)[0].pow(2).sum()).backward()
+    functional = torch.autograd.functional
+    for derive in (penalty, lambda: functional.hessian(loss, x), lambda: functional.hvp(loss, x, x),
+                   lambda: functional.jvp(loss, x, x)):
+        try:
+            derive()
+        except RuntimeError as e:
+            assert "differentiated again" in str(e)
+        else:
+            raise AssertionError("a derivative of gradients")
+    assert functional.jacobian(lambda x: mine(x)[0], x).any()
 
 
 def learns(device):
