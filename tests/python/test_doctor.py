@@ -15,12 +15,11 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
 try:
+    import numpy as np
     import torch
 except ImportError:
-    print("skipped: this Python has no torch")
+    print("skipped: this Python has no torch or no NumPy")
     sys.exit(77)
 
 ROOT = pathlib.Path(sys.argv[1]).resolve()
