@@ -24,8 +24,8 @@ struct clrnn_csv_sink {
     enum clrnn_status (*row)(void *user, size_t row); // after the row's last cell
 };
 
-/** Reads the whole file in chunks. A byte order mark is skipped. So are empty lines, but one between two rows of a file
- * of one column is a row with an empty cell.
+/** Reads the whole file in chunks. Skips a byte order mark and empty lines. In a file with a single column, however, an
+ * empty line between two rows is a row with an empty cell.
  *
  * Errors  CLRNN_ERR_DATA: a file of another kind, a file without header or rows, more than 2^20 columns, a
  *         cell of more than 1 MiB, a quote that is not closed, or a row whose number of cells differs from the

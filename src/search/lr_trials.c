@@ -49,8 +49,9 @@ static void set_lr(struct clrnn_config *config, double lr)
         config->train.scheduler.max_lr = lr;
 }
 
-// Trains for at most result->steps steps. *loss becomes the mean training loss of the last epoch, NaN if no target of
-// it counts. It becomes NaN if a step's loss was not finite; the training then ends at that step.
+// Trains for at most result->steps steps. *loss becomes the mean training loss of the last epoch. It becomes NaN if
+// all of this epoch's targets are ignored, missing or of weight 0, or if a step's loss was not finite; training then
+// ends at that step.
 static enum clrnn_status train(struct clrnn_lr_finder *f, struct clrnn_session *s, double *loss)
 {
     const volatile sig_atomic_t *stop = f->params->stop;

@@ -113,7 +113,7 @@ void clrnn_speedup_destroy(struct clrnn_speedup **speedup)
     *speedup = NULL;
 }
 
-// ---------------------------------------------------------------- the model of a step
+// ---------------------------------------------------------------- predicted time of a step
 
 static double bytes_of(const struct clrnn_model *m, size_t bucket)
 {
