@@ -226,21 +226,29 @@ def _one_cycle(live: Any) -> dict:
             "div_factor": first["max_lr"] / first["initial_lr"], "final_div_factor": first["initial_lr"] / first["min_lr"]}
 
 
-def _as_config_trains(f: Facts, module: nn.Module, model: Chain) -> None:
-    """Refuses weights that two layers share or no optimizer changes, and gradients that are added up."""
+def _trained_otherwise(f: Facts, module: nn.Module, model: Chain) -> str:
+    """A comment on gradients that are added up and on weights that no optimizer changes: the config makes a step of
+    each batch, and trains all weights. Refuses weights that two layers share."""
     waits = [s for s in f.steps[:-1] if not s.stepped] if f.optimizers else []
+    comment = ""
     if waits:
-        raise Refused(f"{f.source.shown(*waits[0].backward[0])}: gradients of several backward() make one step")
+        line = f.source.shown(*waits[0].backward[0])
+        comment = f"# {line}: gradients of several backward() make one step, with this " \
+                  "config those of one batch\n"
     trained = {id(p) for o in f.optimizers for p in o.alive()}
     trained |= {id(p) for o in f.optimizers if o.ref() is not None for g in o.ref().param_groups for p in g["params"]}
     names: dict = {}
+    fixed = []
     for prefix in model.names:
         for key, p in module.get_submodule(prefix).named_parameters(recurse=False):
             name = f"{prefix}.{key}".lstrip(".")
             if names.setdefault(id(p), name) != name:
                 raise Refused(f"{names[id(p)]} and {name} are one tensor, of which the config makes two")
             if f.optimizers and not (p.requires_grad and id(p) in trained):
-                raise Refused(f"{name} is not trained, and the config trains all weights")
+                fixed.append(name)
+    if fixed:
+        comment += f"# the script does not train {', '.join(fixed)}, the config trains all weights\n"
+    return comment
 
 
 def _clipping(f: Facts) -> tuple:
@@ -312,7 +320,7 @@ def made_of(f: Facts) -> tuple:
     for n in model.nodes:
         model.step(n)
     _outputs(f, model, call)
-    _as_config_trains(f, root.module, model)
+    otherwise = _trained_otherwise(f, root.module, model)
     data = _arrays(f, model, batches)
     loss, optimizer, (scheduler, comment) = _loss(f, call), _optimizer(f), _scheduler(f)
     lines = ["model:", "  layers:"]
@@ -330,7 +338,7 @@ def made_of(f: Facts) -> tuple:
         prefix, _, last = key.rpartition(".")
         if prefix in model.names:
             wanted[f"{model.names[prefix]}.{last}"] = t
-    return lines, wanted, data, comment + lacks
+    return lines, wanted, data, comment + lacks + otherwise
 
 
 def _own(folder: str) -> bool:
