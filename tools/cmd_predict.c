@@ -57,12 +57,12 @@ static bool check_stream(const struct cli *cli, const struct stream_options *str
 
 // ---------------------------------------------------------------- standard input that a signal ends
 
-enum { LOOK_MS = 200 }; // how often the wait for input looks at the interrupt flag
+enum { LOOK_MS = 200 }; // milliseconds between checks of the interrupt flag while waiting for input
 
-// Standard input, given on in whole lines only: where a signal ends it, a line that has come in part is left out.
+// Standard input, passed on in whole lines only: if a signal ends it, an incomplete last line is dropped.
 struct input {
     const volatile sig_atomic_t *stop;
-    char *held; // what has been read and not given on; its first `whole` bytes are whole lines
+    char *held; // bytes read but not yet passed on; the first `whole` of them can be passed on
     size_t count, whole, capacity;
     bool ended;
 };
@@ -117,8 +117,8 @@ static ssize_t read_lines(void *cookie, char *to, size_t size)
 
 // ---------------------------------------------------------------- the stream
 
-// Predicts from lines of standard input as they arrive, and saves the state to the file of --state when the input ends,
-// also by a signal, an error in a line, or a reader of standard output that has gone.
+// Predicts from lines of standard input as they arrive. Saves the state to the file of --state at the end, also if the
+// end is a signal, an error in a line, or a closed pipe at standard output.
 static enum clrnn_status run_with_state(const struct cli *cli, struct clrnn_model *model, struct clrnn_state *state,
                                         const char *path, enum clrnn_predict_kind kind)
 {

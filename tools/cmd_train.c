@@ -65,9 +65,9 @@ static void say_device(const struct cli *cli, const struct clrnn_device_info *in
                   info->platform_name);
 }
 
-// Reads the config that the command names, or the one of the run to resume. Of the latter, rank 0 reads first, alone:
-// it repairs the run folder if a process was killed while it wrote there. All ranks agree once, also if some of them
-// resume a run and others do not.
+// Reads the config that the command names, or the config of the run to resume. Rank 0 reads the latter first, alone: it
+// repairs the run folder if a process was killed while writing there. Each rank calls clrnn_rank_agree once, even if
+// some ranks resume a run and others do not.
 static enum clrnn_status read_config(struct cli *cli, const struct clrnn_rank *rank, const char *run,
                                      struct clrnn_config **config)
 {
@@ -127,7 +127,7 @@ static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *ran
     return CLRNN_OK;
 }
 
-// Finds options that contradict each other. Returns false if it has reported some, and sets *status.
+// Reports a missing argument or options that contradict each other. Returns false and sets *status if it reports one.
 static bool check_options(const struct cli *cli, const struct clrnn_train_params *params, const char *usage,
                           int *status)
 {

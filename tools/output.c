@@ -97,7 +97,7 @@ void cli_print_lines(const char *text)
 
 int cli_finish(const struct cli *cli, enum clrnn_status status)
 {
-    if ((fflush(stdout) || ferror(stdout)) && status != CLRNN_ERR_DISK) { // else the library has said so already
+    if ((fflush(stdout) || ferror(stdout)) && status != CLRNN_ERR_DISK) { // ERR_DISK: the library has reported it
         fprintf(stderr, "clrnn: error: %s: standard output cannot be written: %s\n", cli->command, strerror(errno));
         if (status == CLRNN_OK || status == CLRNN_FAILED)
             status = CLRNN_ERR_DISK;

@@ -37,7 +37,7 @@ struct clrnn_train_params {
     const struct clrnn_config *config;
     const char *out;    // run folder; NULL: runs/<config's name>-<date>-<time>
     const char *init;   // safetensors file of initial weights, or NULL
-    bool init_partial;  // load what fits of `init` or, without it, of the config's train.init
+    bool init_partial;  // load the tensors of `init` (NULL: of train.init) that match; warn about the others
     const char *resume; // run folder whose run is to be resumed, or NULL
     int plot;           // draw pictures: 1: yes, 0: no, -1: if gnuplot is installed
     bool no_watch;      // do not warn if the model does not learn
@@ -250,8 +250,8 @@ CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struc
 
 /** Predicts time step by time step until `in` ends. Reads from `in` one line of CSV with the C features of a step (or
  * one token), writes to `out` one line with the prediction after this step, and flushes `out`. Empty lines are skipped.
- * A first line without any number is a header: if the model was trained on a CSV file, its columns are taken by their
- * names, and others may stand beside them. The sequence continues from `state`.
+ * A first line without any number is a header: if the model was trained on a CSV file, each feature is read from the
+ * column with its name, and other columns are ignored. The sequence continues from `state`.
  *
  * Errors  CLRNN_ERR_DATA: a line does not fit (the message names the line); the predictions for earlier lines
  *         have been written. CLRNN_ERR_ARG: probabilities or classes of a model with real targets.
@@ -299,9 +299,9 @@ struct clrnn_bench_params {
 /** Times and work of a training step and of an inference after warm-up, for all devices together. */
 struct clrnn_bench_result {
     uint32_t batch, steps, features; // N, T, C of the batch
-    struct clrnn_timing train_ms;    // forward, backward and update of one batch, with train.bptt of one piece
+    struct clrnn_timing train_ms;    // forward, backward and update of one batch or, with train.bptt, of one piece
     struct clrnn_timing infer_ms;    // one batch in eval mode; n devices: time of a batch on each, divided by n
-    double samples_per_s;            // in training, of whole samples
+    double samples_per_s;            // in training; counts whole samples, also with train.bptt
     double flops, bytes;             // of a training step, as `clrnn plan` counts them
     double gflops, gb_per_s;         // flops and bytes, divided by the median of train_ms
     double infer_flops, infer_gflops;

@@ -83,7 +83,7 @@ class Set:
 
 
 def _plain(value: Any) -> Any:
-    """What stands for a value that JSON does not know."""
+    """Converts a value of a type that JSON lacks into one that JSON has."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "tolist"):
@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
 
 
 def _yaml(config: Mapping[str, Any]) -> str:
-    """The config as JSON that is YAML too: beyond ASCII by YAML's escapes, which know no pairs of surrogates."""
+    """The config as JSON that is also YAML. Escapes of 8 digits replace JSON's surrogate pairs, which YAML rejects."""
     text = json.dumps(config, default=_plain, allow_nan=False, ensure_ascii=False)
     return re.sub(r"[^ -~]", lambda c: f"\\U{ord(c[0]):08x}", text)
 

@@ -127,11 +127,11 @@ class _Pass:
 
 
 class _Once(torch.autograd.Function):
-    """The gradients of a backward, which cannot be differentiated again: not by any tensor that they depend on."""
+    """Returns the gradients of a backward. Differentiating them by any tensor that they depend on is an error."""
 
     @staticmethod
     def forward(ctx: Any, count: int, *tensors: Optional[Tensor]) -> Tuple[Optional[Tensor], ...]:
-        """tensors: `count` gradients, then what they depend on."""
+        """tensors: `count` gradients, then the tensors that they depend on."""
         return tuple(None if g is None else g.view_as(g) for g in tensors[:count])
 
     @staticmethod
@@ -156,7 +156,7 @@ class _Run(torch.autograd.Function):
         kept = _Pass(layer) if options["grad"] else None
         if kept:
             ctx.kept, ctx.shapes = kept, (x.shape, hn.shape, None if cn is None else cn.shape)
-            ctx.save_for_backward(*weights, *inputs)    # torch refuses a backward once they were changed in place
+            ctx.save_for_backward(*weights, *inputs)    # torch refuses a backward after these change in place
             ctx.set_materialize_grads(False)
         if N == 0:
             return y, hn, cn

@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Sets the C locale for this thread, in which numbers have a decimal point. Returns the previous locale, which
+/** Sets the C locale, in which numbers have a decimal point, for the calling thread. Returns the previous locale, which
  * clrnn_locale_leave restores. */
 locale_t clrnn_locale_enter(void);
 void clrnn_locale_leave(const locale_t *before);
 
-/** To the end of the block the calling thread formats and parses numbers as in C, whatever locale the program has set.
- * Stands in each public function that reads or writes numbers as text. */
+/** Makes the calling thread format and parse numbers as in the C locale until the end of the block, whatever locale the
+ * program has set. Needed in each public function that reads or writes numbers as text. */
 #define CLRNN_C_LOCALE __attribute__((cleanup(clrnn_locale_leave))) const locale_t locale_before_ = clrnn_locale_enter()
 
 /** Parses a decimal number: "3", "-0.5", "1e-4", "1_000", ".inf". Returns false if the text is not a number.

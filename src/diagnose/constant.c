@@ -208,7 +208,7 @@ enum clrnn_status clrnn_target_baseline(const struct clrnn_log *log, const struc
         for (size_t i = 0; i < count; i++)
             sum += weight[i];
         if (!count)
-            continue; // all targets of this output are missing
+            continue; // all targets of this output are missing or have weight 0
         *zero += sum * clrnn_zero_loss(loss, count, y, weight);
         *best += sum * clrnn_constant_target_loss(loss, count, y, weight);
         all += sum;

@@ -30,7 +30,7 @@ struct constant {
     double *state; // [2 * labels of a sample + 1] log-probability of each state of the recursion
     double *log_p; // [classes] log-probabilities of the answer
     double *count; // [classes] sum of the sample weights of each label in the rows that are read
-    double labels; // the same of all labels in these rows
+    double labels; // sum of `count` over all labels
 };
 
 static bool is_label(const struct constant *c, int32_t y)

@@ -309,7 +309,7 @@ static void sum_classes(const struct targets *t, const struct value_range *r, ui
 }
 
 struct real_group {
-    double count, sum, square; // sums of the weights, of y and of y^2 of the group's targets, weighted by sample
+    double count, sum, square; // sums of w, w y and w y^2 over the group's targets y with sample weights w
 };
 
 // Adds the lowest loss of a group's targets of one output.
@@ -339,8 +339,8 @@ static void end_reals(const struct targets *t, const struct value_range *r, size
     s->weight += g->count;
 }
 
-// Adds the targets of one output to its group, from the `count` targets of a sample. If each step has targets, each of
-// them is a group.
+// Adds the targets of one output, out of the `count` targets of a sample, to the group g. If each step has targets,
+// each target is a group of its own.
 static void add_reals(struct targets *t, const struct value_range *r, size_t output, size_t count, double weight,
                       struct real_group *g, struct sums *s)
 {

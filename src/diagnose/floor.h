@@ -8,9 +8,9 @@
 
 struct clrnn_loss_floor {
     double floor; // the lowest loss that any weights can reach; 0 in most cases
-    // what counts as a large loss: 1 for classes; the mean `weight` of bce; the targets' variance for mse, their
-    // standard deviation for l1 and quantile; smooth_l1 and huber: one or the other, depending on beta or delta. With
-    // several outputs: the mean of the outputs' scales
+    // what counts as a large loss: 1 for classes and bce, but for bce with `weight` the mean of these weights; the
+    // targets' variance for mse, their standard deviation for l1 and quantile; smooth_l1 and huber: one or the other,
+    // depending on beta or delta. Several outputs: the mean of their scales
     double scale;
     const char *reason; // static text that says why `floor` is above 0, or NULL
     bool blocked;       // the layers before the loss keep the loss well above 0 for any weights

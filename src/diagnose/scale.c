@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Computes what counts as a large regression loss, from the deviation of the targets.
+// Computes what counts as a large regression loss, from the standard deviation of the targets.
 #include <math.h>
 
 #include "base/array.h"
@@ -22,7 +22,7 @@ static double loss_of(const struct clrnn_loss_config *loss, double square)
     }
 }
 
-// Sums over the targets of one output that are not missing, weighted by the samples' weights.
+// Sums of w, w y and w y^2 over the targets y of one output that are not missing, with sample weights w.
 struct moments {
     double count, y, yy;
 };
@@ -46,8 +46,8 @@ static struct moments output_moments(const struct clrnn_dataset *set, uint32_t o
     return m;
 }
 
-// The mean over the outputs of the loss of an error of one standard deviation of the output's targets. If all targets
-// of each output are equal, their root mean square takes the deviation's place.
+// Returns the loss of an error of one standard deviation of an output's targets, averaged over the outputs. If all
+// outputs have constant targets, the root mean square of all targets is used instead.
 double clrnn_target_scale(const struct clrnn_loss_config *loss, const struct clrnn_dataset *set, float *y)
 {
     const uint32_t outputs = MAX2(clrnn_dataset_info(set)->targets, 1u);

@@ -67,7 +67,7 @@ bool clrnn_cell_is_missing(const char *text, size_t length)
 
     if (!length)
         return true;
-    if (text[length - 1] >= '0' && text[length - 1] <= '9') // most cells of most files
+    if (text[length - 1] >= '0' && text[length - 1] <= '9') // fast path: most cells end in a digit, no such word does
         return false;
     for (size_t i = 0; i < ARRAY_SIZE(word); i++)
         if (length == strlen(word[i]) && !memcmp(text, word[i], length))
@@ -111,7 +111,7 @@ static bool read_date(const char *text, double *days, const char **rest)
     } else {
         if (sscanf(text, "%2d.%2d.%n%4d%n", &day, &month, &before, &year, &used) != 3 || !used)
             return false;
-        if (used - before == 2) // as for %y of strptime
+        if (used - before == 2) // as %y of strptime reads it
             year += year < 69 ? 2000 : 1900;
         else if (used - before != 4)
             return false;
@@ -123,7 +123,7 @@ static bool read_date(const char *text, double *days, const char **rest)
     return true;
 }
 
-// Parses seconds, which may have decimals behind a point or behind `decimal`.
+// Parses seconds, whose decimals, if any, follow '.' or `decimal`.
 static bool read_seconds(const char *text, char decimal, double *seconds, const char **rest)
 {
     static const char digits[] = "0123456789";

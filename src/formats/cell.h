@@ -10,19 +10,19 @@
  * decimal point, is '.' or ','. Returns false unless the whole cell is a number. */
 bool clrnn_cell_number(const char *text, size_t length, char decimal, double *value);
 
-/** Whether a cell stands for a missing value: it is empty, or a word that programs write for missing values, those that
- * pandas.read_csv takes (NA, n/a, nan, -nan, null). */
+/** Whether a cell stands for a missing value: it is empty, or one of the words that pandas.read_csv treats as missing
+ * (NA, n/a, nan, -nan, null). */
 bool clrnn_cell_is_missing(const char *text, size_t length);
 
-/** Parses a cell as a time: a finite number, or a date as year-month[-day], year/month[/day] or day.month.year, where a
- * year of two digits lies in 1969 to 2068. hours:minutes[:seconds] may follow the date, and a time zone (Z, +01:00) may
- * follow these. A date becomes seconds since 1970. Decimals stand behind a point or behind `decimal`. Returns false if
- * the cell is no time. */
+/** Parses a cell as a time: a finite number, or a date as year-month[-day], year/month[/day] or day.month.year, where
+ * two digits stand for a year from 1969 to 2068. hours:minutes[:seconds] may follow the date, and a time zone (Z,
+ * +01:00) may follow these. A date becomes seconds since 1970. In numbers and seconds, '.' and `decimal` are decimal
+ * points. Returns false if the cell is no time. */
 bool clrnn_cell_time(const char *text, size_t length, char decimal, double *value);
 
-/** Converts a number whose digits are a date from 1900 to 2199, as 20240531, into seconds since 1970. `digits`: 6 for
- * year and month, 8 with the day, 10 with hours, 12 with minutes, 14 with seconds. Returns false if the number has
- * another number of digits or is no date. */
+/** Converts a number whose digits are a date from 1900 to 2199, such as 20240531, into seconds since 1970. `digits`: 6
+ * for year and month, 8 with the day, 10 with hours, 12 with minutes, 14 with seconds. Returns false if the number has
+ * a different number of digits or is no date. */
 bool clrnn_cell_compact_date(double number, unsigned digits, double *seconds);
 
 #endif

@@ -97,8 +97,8 @@ static void end_of_record(int terminator, void *user)
     r->column = 0;
 }
 
-// Reports what libcsv refuses, with CSV_STRICT: a quote that stands neither around a whole cell nor doubled inside one,
-// or that is still open at the end of the file (`end`).
+// Reports an error of libcsv. With CSV_STRICT it refuses a quote that neither encloses a whole cell nor is doubled
+// inside a quoted cell, and a quote that is still open at the end of the file. end: whether it was reached.
 static void fail_parse(struct reader *r, struct csv_parser *parser, bool end)
 {
     const bool quote = csv_error(parser) == CSV_EPARSE;

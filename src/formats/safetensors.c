@@ -169,7 +169,8 @@ static enum clrnn_status check_header(const struct clrnn_log *log, const struct 
                              file->path, MAX_TENSORS);
 }
 
-// Returns what to say of a file that torch.save wrote (a zip archive, in old versions a pickle); "": it did not.
+// Returns a hint for the error message if torch.save seems to have written the file (a zip archive, in old versions a
+// pickle), else "".
 static const char *torch_hint(const struct clrnn_map *map)
 {
     static const char zip[] = {'P', 'K', 3, 4};

@@ -291,8 +291,8 @@ static enum clrnn_status check_size(const struct clrnn_model *m, const struct cl
     return CLRNN_OK;
 }
 
-// Loads the class weights that were computed for `weight: balanced`. The stored config has only the word `balanced`. A
-// model that was saved before its first step may have none.
+// Loads the class weights that were computed for `weight: balanced`. The stored config has only the word `balanced`.
+// The file of a model that was saved before its first step may lack them.
 static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct clrnn_safetensors *file,
                                        const struct counts *counts)
 {

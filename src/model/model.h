@@ -76,7 +76,7 @@ struct clrnn_model {
     struct clrnn_buffer *loss_weight, *label_weight;
     struct clrnn_buffer *input_mean, *input_std; // REAL [C] or NULL
     struct clrnn_names *names;                   // of the columns and classes of the training data, or NULL
-    bool opened;                                 // read from a model file, which has the names if there are any
+    bool opened;                                 // read from a model file; `names` NULL: the file has none
     double *target_mean, *target_std;            // [targets] each, or NULL; in one block of memory
     // Input LOSS_SCALE of the loss; NULL without target_mean and target_std.
     struct clrnn_buffer *target_scale;
@@ -118,8 +118,8 @@ enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
 enum clrnn_status clrnn_model_choose_init(struct clrnn_model *model, size_t layer);
 /** Allocates the device buffers of a model and sets them to zero. */
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
-/** Sets the loss's weights of classes or labels, which `weight: balanced` leaves to the caller: `weight` [count]. The
- * model has none so far, and no plan. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Sets the loss's weights of classes or labels to weight [count]; for `weight: balanced` the caller computes them. The
+ * model must not have such weights or a plan yet. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_model_set_loss_weight(struct clrnn_model *model, const double *weight, size_t count);
 /** Sets the initial values of parameters and running statistics. A model read from a file does not need them. */
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);

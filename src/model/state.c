@@ -159,7 +159,7 @@ static void print_name(const struct clrnn_model *m, size_t level, char what, cha
     char prefix[NAME_SIZE - 16];
     size_t i = 0;
 
-    // a recurrent layer behind a pool carries no state
+    // a recurrent layer after a pool has no steps and carries no state
     for (;; i++) {
         const struct clrnn_layer *layer = &m->config->layer[i];
 

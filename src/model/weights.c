@@ -281,8 +281,8 @@ enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const st
     return st;
 }
 
-// Warns if a file has moments that the model does not use. `mean` and `std` are their names, `what` is what they
-// normalise, `key` the config's key for it, and `used` whether the model uses them.
+// Warns if a file has moments that the model does not use. mean, std: names of the moments in the file. what: what they
+// normalise. key: the config's key for this normalisation. used: whether the model uses the moments.
 static void warn_of_moments(const struct clrnn_model *model, const struct clrnn_safetensors *file, const char *mean,
                             const char *std, const char *what, const char *key, bool used)
 {

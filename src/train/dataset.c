@@ -53,8 +53,8 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     free(d);
 }
 
-// Returns the set that is no view and from which y of a sample is read. *sample: index of the sample; becomes its index
-// in that set.
+// Returns the set behind all views from which y of a sample is read. *sample: index of the sample in `dataset`; becomes
+// its index in the returned set.
 static const struct clrnn_dataset *label_root(const struct clrnn_dataset *dataset, uint32_t *sample)
 {
     const struct clrnn_dataset *root = dataset;

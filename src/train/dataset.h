@@ -65,12 +65,12 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config, c
 /** Sets *names to a copy of the column and class names of a data set from a table, or to NULL for other data sets. The
  * caller frees it with clrnn_names_destroy. Errors: CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struct clrnn_names **names);
-/** Opens the training set of a config as training uses it, without the part that validates. Errors: as
+/** Opens the training set of a config as training uses it, without the part that is used for validation. Errors: as
  * clrnn_dataset_open_named. */
 enum clrnn_status clrnn_dataset_open_train(const struct clrnn_log *log, const struct clrnn_config *config,
                                            struct clrnn_dataset **train);
 /** Sets *names to the names of columns and classes that training on the config's training set gives the model, or to
- * NULL if that set is not a table or its file is not there. The caller frees it with clrnn_names_destroy. Errors: as
+ * NULL if that set is not a table or its file does not exist. The caller frees it with clrnn_names_destroy. Errors: as
  * clrnn_dataset_open_named. */
 enum clrnn_status clrnn_config_names(const struct clrnn_log *log, const struct clrnn_config *config,
                                      struct clrnn_names **names);

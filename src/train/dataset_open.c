@@ -320,8 +320,8 @@ static enum clrnn_status open_valid(const struct clrnn_log *log, const struct cl
     return st;
 }
 
-// Checks that a flatten layer, whose T is that of the training data, takes the validation data. The model finds this
-// out only when it validates, after the first epoch.
+// Checks that the validation data suit each flatten layer, which needs the T of the training data. Without this check,
+// training would fail only at the first validation, after an epoch.
 static enum clrnn_status check_flatten(const struct clrnn_log *log, const struct clrnn_config *config,
                                        const struct clrnn_dataset *train, const struct clrnn_dataset *valid)
 {
@@ -386,7 +386,7 @@ enum clrnn_status clrnn_dataset_open_train(const struct clrnn_log *log, const st
     struct clrnn_dataset *valid = NULL;
     enum clrnn_status st;
 
-    if (config->data.valid.there) // is no part of the training set, and may be missing
+    if (config->data.valid.there) // not a part of the training set; its file may be missing
         return clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_SHAPES_ONLY,
                                   train);
     st = clrnn_dataset_open_named(log, config, CLRNN_CHECK_SHAPES_ONLY, false, train, &valid);

@@ -55,8 +55,8 @@ static enum clrnn_status open_named(struct clrnn_model *model, const struct clrn
     return clrnn_dataset_open_by(model->log, model->config, &whole, NULL, path, CLRNN_CHECK_ALL, &rules, dataset);
 }
 
-// Gives a model that was not read from a model file, but has its weights from a state dict, the names of the config's
-// training set. Without that set the names are unknown.
+// Sets the names of a model whose weights come from a state dict, not from a model file, to those of the config's
+// training set. Warns if the file of that set does not exist: the names are then unknown.
 static enum clrnn_status find_names(struct clrnn_model *model)
 {
     const struct clrnn_source *train = &model->config->data.train;
@@ -160,8 +160,8 @@ enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset
     return st;
 }
 
-// Gives a model of weights alone the class weights that `weight: balanced` measures on the config's training set. A
-// model file has them.
+// Computes the class weights of `weight: balanced` from the config's training set if the model has none, as after
+// loading a state dict; the file of a trained model has them.
 static enum clrnn_status find_balance(struct clrnn_model *model)
 {
     const struct clrnn_loss_config *loss = &model->config->train.loss;

@@ -78,7 +78,7 @@ enum clrnn_status clrnn_sequences_add(struct clrnn_sequences *b, size_t rows, do
 
 // ---------------------------------------------------------------- labels
 
-// Parses a label as a number. Its table may have the decimal comma of the recordings or, as a file of its own, a point.
+// Parses a label as a number. The table of label_from may use the recordings' decimal point or '.'.
 static bool number_of(const struct clrnn_sequences *b, size_t label, double *value)
 {
     const char *text = b->labels.text[label], *decimal = b->source->decimal;

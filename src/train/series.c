@@ -20,7 +20,7 @@ struct finder {
     struct clrnn_series *w;
     double usual; // median difference between neighbouring times
     size_t gaps,  // gaps found
-        at_gap,   // index of the row behind the first gap
+        at_gap,   // index of the row after the first gap
         longest,  // rows in the longest span
         empty,    // groups without a window
         at_empty; // index of the first row of the first of them

@@ -22,7 +22,7 @@ struct stream {
     char **cell; // [capacity] cells of the current line
     uint32_t capacity, cells,
         columns,  // cells that each line must have
-        *feature; // [columns] feature of each column, or UINT32_MAX; NULL: the columns are the features in order
+        *feature; // [columns] feature in each column, UINT32_MAX: unused; NULL: columns are features in order
     unsigned long long line;
 };
 
@@ -72,8 +72,8 @@ static enum clrnn_status too_many(const struct stream *s)
                        s->line, s->columns, s->feature ? "column of the header" : "feature");
 }
 
-// Takes the features by their names in the header, where the model has names for them; the line may have other columns
-// beside them.
+// Finds the column of each feature by its name in the header, if the model has a name for each. Other columns are
+// ignored.
 static enum clrnn_status take_header(struct stream *s)
 {
     const struct clrnn_names *names = s->model->names;

@@ -29,7 +29,7 @@ struct loader {
     struct clrnn_text_index classes, groups;
     size_t encoded[2]; // [0]: first row with UTF-8 beyond ASCII; [1]: first row that is not UTF-8; 0: no such row
     bool text_label;   // labels are texts, not numbers
-    bool dates;        // a time is a date, not a number
+    bool dates;        // at least one time is a date, not a number
     bool again;        // read the file again: a label turned out to be text
     bool in_memory;    // hold the table in memory, without `file`
     bool disk_full;    // `file` could not be written: the CSV file is read again, in memory
@@ -288,8 +288,8 @@ static enum clrnn_status sort_classes(struct loader *l)
     return CLRNN_OK;
 }
 
-// Converts times that are numbers such as 20240531 into seconds, if each of them is a date of as many digits. As
-// numbers they would have a gap at the end of each month.
+// Converts times that are numbers such as 20240531 into seconds, if all of them are dates with the same number of
+// digits. Unconverted, they would seem to have a gap at the end of each month.
 static void convert_times(const struct loader *l)
 {
     const struct clrnn_table *t = l->table;

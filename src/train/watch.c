@@ -30,7 +30,7 @@
 #define FLAT_PART_RISING 0.6 // the same if the lr begins low: healthy runs leave the plateau by 0.5
 #define FLAT_IN_A_ROW 2u     // consecutive flat epochs to warn; measured loss / idle_loss: healthy 0.77, flat 0.99+
 #define FLAT_ACCURACY 0.03   // a run this far above the accuracy of the best constant answer is not flat
-#define LOST_SHARE 1e-4      // part of their mean square below which the targets' variance is lost in float32 sums
+#define LOST_SHARE 1e-4      // variance / mean square of targets below which float32 sums lose the variance
 #define MOST_SAMPLED 16384u  // weights that are examined per matrix
 
 static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const char *format, ...)
@@ -51,7 +51,7 @@ static CLRNN_PRINTF(3, 4) void tell(struct clrnn_watch *w, enum clrnn_finding_ki
 // ---------------------------------------------------------------- before the run
 
 // Computes loss and accuracy of the best constant answer. Both stay NaN (unknown) for regression and ctc. The loss also
-// stays NaN if the config or the data weight it, or the config smooths it.
+// stays NaN if the loss or the samples have weights, or if labels are smoothed.
 static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn_dataset *train)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
@@ -118,7 +118,7 @@ void clrnn_watch_step(struct clrnn_watch *w, const double record[RECORD_FIELDS],
     w->steps++;
     w->last_lr = lr;
     if (record[RECORD_WEIGHT] == 0.0)
-        return; // no label counts: the loss is NaN and the gradient 0, as in PyTorch
+        return; // no label counts in the loss: it is NaN and the gradient 0, as in PyTorch
     if (!isfinite(loss)) {
         tell(w, CLRNN_FINDING_LOSS_NOT_FINITE, "the loss of step %llu is %s", (unsigned long long)w->steps,
              isnan(loss) ? "NaN" : "infinite");
@@ -201,7 +201,7 @@ static double smallest_scale(const struct clrnn_model *m, const float *values)
     return least;
 }
 
-// Returns whether the lr rises from where it begins, which may be a tiny value (warm-up).
+// Returns whether the lr rises from its first value, which may be tiny (warm-up).
 static bool lr_rises(const struct clrnn_scheduler_config *c)
 {
     return c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ||
@@ -299,8 +299,8 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
-// Returns the variance of the targets seen, NaN where it is lost in the rounding of the sums: batches are added up in
-// float32, so targets far from 0 beside their spread leave nothing of it.
+// Returns the variance of the targets seen, or NaN if it is lost to rounding: each batch is summed in float32, which is
+// too coarse if the targets' mean is large compared with their standard deviation.
 static double target_variance(const struct clrnn_watch *w)
 {
     const double mean = w->y / w->count, square = w->yy / w->count, variance = square - mean * mean;
@@ -308,7 +308,7 @@ static double target_variance(const struct clrnn_watch *w)
     return variance > LOST_SHARE * square || square == 0.0 ? variance : NAN;
 }
 
-// Returns the loss of the best constant answer (mse without weights of samples: the variance of the targets seen). NaN:
+// Returns the loss of the best constant answer (mse without sample weights: the variance of the targets seen). NaN:
 // unknown.
 static double constant_loss(const struct clrnn_watch *w)
 {

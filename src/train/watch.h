@@ -11,7 +11,7 @@
 
 struct clrnn_watch {
     bool on, resumed;
-    bool weighted; // whether the samples have weights, which the sums below leave out
+    bool weighted; // whether the samples have weights; the sums below ignore them
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     const char *folder;    // the run's folder, which holds config.yaml

@@ -37,7 +37,7 @@ class Chain:
         self.final = False              # h_n of the layer before
         self.prefix = {id(m): name for name, m in call.module.named_modules()}
         self.sizes: list = []
-        self.time_axis: Optional[int] = None    # of the prediction of steps; None: its rows are samples' steps
+        self.time_axis: Optional[int] = None    # time axis of per-step predictions; None: merged with N
 
     def refuse(self, n: Node, why: str) -> None:
         at = self.f.source.shown(*n.line) + ": " if n.line else ""

@@ -112,7 +112,7 @@ def _modal(module: Any) -> list:
 
 
 def _trains(f: Facts, call: Any) -> bool:
-    """Whether the gradient of the step's loss runs through a call: not through a teacher's, whose output is detached."""
+    """Whether the loss of the call's step has a gradient through the call; a teacher's detached output has none."""
     if call.step >= len(f.rec.steps) or not call.outputs:
         return call.step < len(f.rec.steps)
     outputs = {id(n) for n in call.outputs}
@@ -161,7 +161,7 @@ def _judged(f: Facts, call: Any) -> bool:
 
 
 def _from_earlier_steps(step: Any) -> list:
-    """(node, input) where the graph of a step's loss goes on in those of steps before it: at the step itself first."""
+    """(node, input) pairs of the loss's graph whose input is of an earlier step, by falling step of the node."""
     found = []
     for n in step.loss.ancestors(True, limit=5000):
         if n.op != "param":
@@ -175,7 +175,7 @@ def graphs(f: Facts) -> None:
     carried, line, state = 0, [], None
     for s in f.steps[2:40]:
         earlier = _from_earlier_steps(s)
-        if len({i.step for _, i in earlier}) > 1:       # of one alone: tensors that two losses share
+        if len({i.step for _, i in earlier}) > 1:       # if only one: two losses share tensors
             carried += 1
             node, state = earlier[0]
             line = f.lines_of(node)[:1] + s.backward

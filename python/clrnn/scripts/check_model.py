@@ -314,7 +314,7 @@ def padding_in_loss(f: Facts) -> None:
 # ---------------------------------------------------------------- targets
 
 def _own_target(call: Any, roots: list) -> bool:
-    """Whether the target is the output that the loss judges, or another of the same forward pass."""
+    """Whether the target is the output that the loss judges, or another output of the same forward pass."""
     wanted = {id(n) for n in call.wanted.lineage()}
     if any(id(n) in wanted for n in call.given.lineage() if n.rg):
         return True

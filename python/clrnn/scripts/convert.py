@@ -43,7 +43,7 @@ def _batches(f: Facts) -> list:
 
 
 def _target_of_steps(y: Any, model: Chain, shape: tuple, n: int) -> Any:
-    """A target of steps as (N, T) or (N, T, O); shape: that of the prediction."""
+    """Reshapes per-step targets to (N, T) or (N, T, O). shape: the prediction's; n: number of samples."""
     flat = model.time_axis is None
     steps = shape[0] // n if flat else shape[model.time_axis]
     if model.time_axis == 2 and y.dim() == 3:
@@ -212,7 +212,7 @@ def _scheduler(f: Facts) -> tuple:
 
 
 def _one_cycle(live: Any) -> dict:
-    """The arguments of a OneCycleLR, which keeps what follows from them; {} where the config has none such."""
+    """The arguments of a OneCycleLR, computed from the values it stores; {} if the config cannot express them."""
     groups, phases = live.optimizer.param_groups, live._schedule_phases
     first = groups[0]
     keys = ("max_lr", "initial_lr", "min_lr", *(("base_momentum", "max_momentum") if live.cycle_momentum else ()))
@@ -252,7 +252,7 @@ def _trained_otherwise(f: Facts, module: nn.Module, model: Chain) -> str:
 
 
 def _clipping(f: Facts) -> tuple:
-    """The value of clip_grad_norm, None without, and a comment on clipping that the config lacks."""
+    """The value of clip_grad_norm or None, and a comment, maybe empty, on clipping that the config cannot express."""
     for line, kind, limit, *_ in f.rec.clips:
         if kind == "norm":
             return (limit if 0 < limit < float("inf") else None), ""

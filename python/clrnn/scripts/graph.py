@@ -20,7 +20,8 @@ LOSS_OPS = frozenset("""cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss h
     binary_cross_entropy_with_logits ctc_loss gaussian_nll_loss poisson_nll_loss margin_ranking_loss hinge_embedding_loss
     triplet_margin_loss cosine_embedding_loss multi_margin_loss multilabel_margin_loss soft_margin_loss
     multilabel_soft_margin_loss""".split())
-PAIRED_LOSSES = frozenset("margin_ranking_loss triplet_margin_loss cosine_embedding_loss".split())  # of two outputs
+# losses that compare outputs with each other
+PAIRED_LOSSES = frozenset("margin_ranking_loss triplet_margin_loss cosine_embedding_loss".split())
 REGRESSION_LOSSES = frozenset("mse_loss l1_loss smooth_l1_loss huber_loss".split())
 
 
@@ -57,7 +58,7 @@ class Node:
             n = stack.pop()
             yield n
             if differentiable and not n.grad_mode:
-                continue                # a weight that the script has changed in place
+                continue                # made under no_grad, as a weight changed in place: no gradient flows further
             for i in n.inputs:
                 if id(i) not in seen and (i.rg or not differentiable):
                     seen.add(id(i))

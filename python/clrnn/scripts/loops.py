@@ -91,7 +91,7 @@ class Loops:
         self.epoch_loop, self.batch_loop = epoch.number, batch.number
         self.epochs = epoch.length
         if epoch is not batch:
-            epoch.first = epoch.first or max(epoch.turn, 1)     # turns before it only gathered data
+            epoch.first = epoch.first or max(epoch.turn, 1)     # earlier turns had no training step
             number = max(epoch.turn, 1) - epoch.first + 1
             if number > self.epoch and self.steps and not self.over:
                 self.epoch_ends.append(len(self.steps))

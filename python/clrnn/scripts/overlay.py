@@ -287,7 +287,7 @@ class Overlay:
 
     def __enter__(self) -> "Overlay":
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="clrnn-doctor-"))
-        self.sockets = os.path.abspath(multiprocessing.util.get_temp_dir())     # is removed when the process ends
+        self.sockets = os.path.abspath(multiprocessing.util.get_temp_dir())     # removed by multiprocessing at exit
         self._lstat, self._open, self._mkdir = os.lstat, builtins.open, os.mkdir
         self._patch(builtins, "open", self._opener)
         self._patch(io, "open", lambda old: builtins.open)
@@ -316,7 +316,7 @@ class Overlay:
             self._patch(owner, name, make)
 
     def patch_libraries(self) -> None:
-        """Also what torch, safetensors and NumPy open by themselves."""
+        """Redirects also the files that torch, safetensors and NumPy open by themselves."""
         self._patch_in("numpy.lib._datasource", "open", self._opener)
         for table, where in ((_WRITERS, lambda path: self._write(path, False)), (_READERS, self._read)):
             for module, name, at, keyword in table:

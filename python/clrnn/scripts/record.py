@@ -344,7 +344,7 @@ class Recorder(Loops, Wraps, TorchFunctionMode):
         self.quiet += 1
         life.before = [p.detach().clone() for p in life.alive()] if index <= 12 else None
         if life.closure:
-            self.quiet -= 1             # the step calls the training step
+            self.quiet -= 1             # step() calls the closure, whose ops are recorded
             return
         if self.steps:
             self.steps[-1].stepped.append(life.key)

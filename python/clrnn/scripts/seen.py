@@ -20,7 +20,7 @@ class LoopRun:
     def __init__(self, number: int, node: Any, length: Optional[int]) -> None:
         self.number, self.node, self.length = number, node, length
         self.turn = self.steps = 0      # turns begun; training steps inside
-        self.first = 0                  # the turn of the first training step
+        self.first = 0                  # the turn of the first training step; 0: none yet
 
 
 class Step:

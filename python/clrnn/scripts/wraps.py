@@ -21,7 +21,7 @@ class Wraps:
     """The wrapping part of the recorder, whose fields it uses."""
 
     saved: list
-    stance: Any                         # that of torch.compile, where the script uses it
+    stance: Any                         # torch.compiler's stance that _compile has set, or None
 
     def _patch(self, owner: Any, name: str, make: Callable) -> None:
         old = owner.__dict__.get(name, getattr(owner, name)) if isinstance(owner, type) else getattr(owner, name)
@@ -124,7 +124,8 @@ class Wraps:
         return clip_
 
     def _compile(rec, old: Callable) -> Callable:
-        """Calls in compiled code are not seen: it runs uncompiled, as the object that torch.compile makes."""
+        """Makes compiled code run uncompiled, because calls in compiled code are not seen. The script still gets the
+        object that torch.compile makes."""
         def compile_(*args: Any, **kw: Any) -> Any:
             set_stance = getattr(getattr(torch, "compiler", None), "set_stance", None)
             if set_stance is None:          # torch before 2.6
@@ -135,7 +136,7 @@ class Wraps:
         return compile_
 
     def compile_again(self) -> None:
-        """Ends what _compile has begun; the checks too run the script's modules."""
+        """Restores the stance that _compile changed. Called after the checks, which run the script's modules, too."""
         if self.stance is not None:
             self.stance.__exit__(None, None, None)
             self.stance = None

@@ -271,7 +271,7 @@ static void check_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare
     clrnn_doctor_balance(d);
 }
 
-// Whether a class with this share of the labels, or of their weights, is rare. present: number of classes that occur.
+// Whether a class is rare. share: its part of the labels or of their weights. present: number of classes that occur.
 static bool is_rare(double share, uint32_t present)
 {
     return share <= clrnn_threshold.rare_share && share * present <= clrnn_threshold.rare_of_balanced;
@@ -284,7 +284,7 @@ static void check_balance(struct clrnn_doctor *d)
     const bool real = clrnn_loss_is_regression(loss->kind) || s->soft_labels;
     uint32_t present = 0, rare = 0, common = 0;
     double total = 0, weights = 0, share;
-    bool weighted, made_up; // the loss has weights; the samples have weights that make up for the imbalance
+    bool weighted, made_up; // the loss has class weights; sample weights compensate for the imbalance
 
     for (uint32_t k = 0; k < s->classes; k++) {
         if (!s->count[k])

@@ -189,7 +189,7 @@ static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
 }
 
 // Regression losses: reports targets outside of the last activation's range. Standardised targets have mean 0 and
-// deviation 1; with several outputs, which are standardised each by itself, they are taken to lie in -1 to 1.
+// standard deviation 1. Several outputs are standardised separately; their targets are assumed to lie in -1 to 1.
 static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     const struct clrnn_scan *s = &d->train_scan;

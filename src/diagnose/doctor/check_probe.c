@@ -268,7 +268,7 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
     struct clrnn_doctor *d = v->d;
     const double start = fmax(v->chance, v->overfit_first);
 
-    if (!v->overfit_steps || isnan(v->overfit_first)) // NaN: no label of the batch counts, or the loss is never finite
+    if (!v->overfit_steps || isnan(v->overfit_first)) // NaN: no label of the batch counts, or the loss begins as NaN
         return;
     if (!v->no_gradient &&
         (v->overfits || !v->overfit_still ||

@@ -56,11 +56,11 @@ struct clrnn_scan {
     double bad_label, least_label, most_label;
     uint32_t classes; // size of `count`: the model's outputs; bce: 2; regression: 0
     uint64_t *count;  // [classes] number of labels of each class
-    // [classes] sum of the sample weights of each class's labels. bce: of zeros and ones; a target y between them
-    // counts y to the ones
+    // [classes] sum of the sample weights of each class's labels. bce: of zeros and ones; a target y between 0 and 1
+    // adds the fraction 1 - y of its weight to the zeros and y to the ones
     double *weight;
     uint64_t (*label)[2];      // [targets, 2] number of zeros and ones of each label; NULL: samples have one label
-    double (*label_weight)[2]; // [targets, 2] as `weight`, of each label; NULL as `label`
+    double (*label_weight)[2]; // [targets, 2] as `weight`, for each label; NULL if `label` is
     // ctc only
     uint64_t blank_labels; // labels equal to the blank
     uint32_t long_targets, // number of rows with too few steps for their labels
@@ -73,8 +73,8 @@ struct clrnn_scan {
     double join_next,     // to the next row
         join_batch;       // to the row one batch later
     double y_mean, y_std, // of real targets
-        y_variance,       // variance, weighted by sample
-        y_square;         // mean of squares, weighted by sample
+        y_variance,       // variance, with sample weights
+        y_square;         // mean of squares, with sample weights
     double *y_sample;     // [y_sample_count] first target of up to 4096 rows spread over the set, if finite
     uint32_t y_sample_count;
     // number of rows whose label differs from the label of the previous row; 0: not applicable

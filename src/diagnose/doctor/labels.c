@@ -137,7 +137,7 @@ static void check_constant_labels(struct clrnn_doctor *d)
     clrnn_doctor_remedy(d, "leave this column out of y, or check how it was made");
 }
 
-// Whether zeros or ones have a small share of the weights of a label.
+// Whether the zeros or the ones of a label are rare. weight: sums of their sample weights.
 static bool is_rare(const double weight[2])
 {
     return fmin(weight[0], weight[1]) <= clrnn_threshold.rare_share * (weight[0] + weight[1]);
@@ -148,7 +148,7 @@ static void check_rare_labels(struct clrnn_doctor *d)
     const struct clrnn_scan *s = &d->train_scan;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
     uint32_t count = 0, rarest = 0;
-    bool made_up = true; // sample weights make up for each rare label
+    bool made_up = true; // sample weights compensate for each rare label
     double least = clrnn_threshold.rare_share;
 
     for (uint32_t k = 0; k < s->info->targets; k++) {

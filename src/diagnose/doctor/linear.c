@@ -32,7 +32,7 @@ struct fit {
         *scale;     // [d - 1] 1 / standard deviation of each input; 0: the input is constant
     float *y;       // [n] class or standardised target
     double offset,  // regression: mean of the targets; else 0
-        unit;       // regression: their standard deviation; else 1
+        unit;       // regression: standard deviation of the targets; else 1
     double *w,      // [K, d] weights
         *v,         // [K, d] the point at which the gradient is computed
         *g;         // [K, d] gradient
@@ -102,7 +102,7 @@ static float read_y(const struct fit *f, const struct clrnn_dataset *set, uint32
     return (float)class;
 }
 
-// Whether a label is a class, and not ignored or invalid; regression: whether the target is not missing.
+// Whether a label y is used: a valid class that is not ignored; regression: a target that is not missing.
 static bool counts(const struct fit *f, float y)
 {
     return regression(f) ? !isnan(y) : y >= 0 && y < f->K;
@@ -125,7 +125,7 @@ static void standardise(struct fit *f)
         f->scale[j] = f->scale[j] > 0 ? 1 / sqrt(f->scale[j]) : 0;
 }
 
-// Standardises the targets: weight decay would else keep the model far from targets whose mean is far from 0.
+// Standardises the targets. Weight decay would otherwise keep predictions far from targets whose mean is not near 0.
 static void standardise_targets(struct fit *f)
 {
     double squares = 0;

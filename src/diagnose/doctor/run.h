@@ -40,7 +40,7 @@ struct clrnn_examination {
         eval_rows;       // batch size of evaluations
     bool drop_last;      // train.drop_last, or true because batchnorm cannot run the last batch
     double chance;       // loss of the best constant answer (constant.h)
-    double floor;        // lowest loss that smoothed or soft labels allow; 0: labels are neither
+    double floor;        // lowest loss possible with the smoothed or soft labels; 0: labels are neither
     double expected;     // loss of uniform predictions; regression: loss if all predictions are 0
 
     struct clrnn_session *session; // of the short training
@@ -58,7 +58,7 @@ struct clrnn_examination {
     double overfit_first, // first loss
         overfit_lowest,   // lowest loss
         overfit_last,     // last loss
-        overfit_floor;    // lowest loss that smoothed or soft labels allow
+        overfit_floor;    // lowest loss possible with smoothed or soft labels
     bool overfit_still;   // the loss had stopped falling at the end
 };
 
@@ -113,8 +113,8 @@ enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 /** For bce: sets v->expected and, if a sample has several labels, also v->chance. */
 void clrnn_doctor_label_baseline(struct clrnn_examination *v);
 
-/** Returns the lowest loss on a set that smoothed or soft labels allow, which are never certain; 0: its labels are
- * neither. Soft labels are those of bce between 0 and 1. CLRNN_ERR_MEMORY. */
+/** Sets *floor to the lowest loss that is possible on a set: above 0 with smoothed or soft labels (soft: of bce and
+ * between 0 and 1), else 0. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_doctor_label_floor(const struct clrnn_examination *v, const struct clrnn_dataset *set,
                                            double *floor);
 /** Returns the loss that lies the fraction `share` of the way from the lowest possible loss v->floor to that of the

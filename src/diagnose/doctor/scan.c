@@ -295,7 +295,7 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
 // far from 0 lose no digits.
 struct labels {
     double first, sum, squares, products;
-    double weights, weighted_sum, weighted_squares; // the same with sample weights
+    double weights, weighted_sum, weighted_squares; // sums of w, w x and w x^2; w: sample weight, x: such a difference
     uint64_t pairs;
     double last; // label of the previous row
     bool has_first, has_last;
@@ -303,7 +303,7 @@ struct labels {
     uint64_t next_row; // the next one
 };
 
-// Counts the label at index i of a row.
+// Counts the label at index i of a row. class: `value` is a class index, else a target of bce.
 static void count_label(struct clrnn_scan *s, bool class, size_t i, double value, double weight)
 {
     const size_t label = i % MAX2(s->info->targets, 1u);

@@ -120,7 +120,7 @@ static enum clrnn_status evaluate(struct clrnn_session *s, struct clrnn_doctor_s
     score->quality = record.accuracy;
     if (!clrnn_loss_is_regression(s->config->train.loss.kind))
         return CLRNN_OK;
-    // R2 counts every target alike, so it cannot be computed from a loss with sample weights
+    // R2 weights all targets equally, so it cannot be computed from a loss with sample weights
     if (s->config->train.loss.kind != CLRNN_LOSS_MSE || clrnn_dataset_info(s->set)->targets > 1 ||
         clrnn_dataset_info(s->set)->has_weights) {
         struct clrnn_eval_result result;

@@ -120,9 +120,9 @@ struct clrnn_grow {
         *look_valid;             // validation samples on which stages are evaluated; NULL: no validation set
     uint64_t *counts;            // [classes] samples of each class in look_train; classes is 2 or more
     uint32_t classes;
-    double *class_weights; // [classes] sums of the sample weights of these samples
+    double *class_weights; // [classes] sum of the sample weights of each class in look_train
     double constant_loss;  // ctc and regression: loss of the best constant answer; else NaN
-    double spread;         // regression: variance of the targets, the mean over the outputs
+    double spread;         // regression: variance of the targets, averaged over the outputs
     double constant;       // accuracy of the best constant answer on look_train; regression: 0
     struct clrnn_grow_result *result;
     struct clrnn_stage_outcome *outcome; // of each stage
