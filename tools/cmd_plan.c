@@ -106,8 +106,7 @@ int cmd_plan(int argc, char **argv)
     if (st == CLRNN_OK && leads)
         st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK && leads && network && (predict || config->train.shards == 1))
-        st = clrnn_error(&cli.log, CLRNN_ERR_ARG,
-                         "--network: the speed of ranks is estimated for training steps in shards: %s",
+        st = clrnn_error(&cli.log, CLRNN_ERR_ARG, "--network estimates the speed of training steps with shards: %s",
                          predict ? "leave out --predict" : "set train.shards, as --set train.shards=8");
     if (st == CLRNN_OK && leads)
         st = print(&cli, device, config, &params);

@@ -137,8 +137,8 @@ static bool check_options(const struct cli *cli, const struct clrnn_train_params
     else if (params->resume && (params->init || params->init_partial))
         *status = cli_usage(cli, "--resume and %s exclude each other", params->init ? "--init" : "--init-partial");
     else if (params->resume && params->out && !clrnn_same_file(params->resume, params->out))
-        *status = cli_usage(cli, "--resume %s goes on in that folder, not in --out %s: leave --out out", params->resume,
-                            params->out);
+        *status = cli_usage(cli, "--resume %s continues in that folder, not in --out %s: leave --out out",
+                            params->resume, params->out);
     return !*status;
 }
 

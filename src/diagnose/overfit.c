@@ -47,7 +47,7 @@ static bool ends(struct overfitting *c, const struct clrnn_session_record *recor
     if (r->reached)
         return true;
     if (record->sum[RECORD_WEIGHT] == 0.0) {
-        r->ended = "no label counts (all are ignored, missing or of weight 0)";
+        r->ended = "all labels are ignored, missing or of weight 0";
         return true;
     }
     if (!isfinite(r->last_loss) || !isfinite(grad_norm)) {

@@ -103,11 +103,12 @@ static void fail_parse(struct reader *r, struct csv_parser *parser, bool end)
 {
     const bool quote = csv_error(parser) == CSV_EPARSE;
 
-    r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", r->path, r->record, r->column + 1,
-                            !quote ? csv_strerror(csv_error(parser))
-                            : end  ? "its quote is not closed: close it, or double it if it belongs to the text"
-                                  : "has a quote within: put the whole cell in quotes and double each quote inside, as "
-                                    "\"6\"\" pipe\", or close the quote at its start");
+    r->status =
+        clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", r->path, r->record, r->column + 1,
+                    !quote ? csv_strerror(csv_error(parser))
+                    : end  ? "a quote is not closed: close it, or double it if it belongs to the text"
+                           : "a quote within the cell: put the whole cell in quotes and double each quote inside, "
+                             "as in \"6\"\" pipe\"");
 }
 
 // ---------------------------------------------------------------- steps before libcsv parses

@@ -288,7 +288,7 @@ static void warn_of_moments(const struct clrnn_model *model, const struct clrnn_
 {
     if (!used && clrnn_safetensors_find(file, mean))
         clrnn_log(model->log, CLRNN_LOG_WARNING,
-                  "%s was trained on normalised %s, but the config has no '%s: standard': its %s and %s are left out",
+                  "%s was trained on normalised %s, but the config has no '%s: standard': its %s and %s are not loaded",
                   file->path, what, key, mean, std);
 }
 

@@ -64,8 +64,8 @@ static enum clrnn_status find_names(struct clrnn_model *model)
     TRY(clrnn_config_names(model->log, model->config, &model->names));
     if (!model->names && (train->csv || clrnn_source_ts(train)))
         clrnn_log(model->log, CLRNN_LOG_WARNING,
-                  "%s: the training data are not there, and weights alone have no names: columns go by position, "
-                  "classes by their order in the new data",
+                  "%s: the training data are not there, so names of columns and classes are unknown: columns are "
+                  "taken by their position, classes by their order in the new data",
                   train->csv ? train->csv : clrnn_source_ts(train));
     return CLRNN_OK;
 }

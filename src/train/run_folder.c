@@ -108,10 +108,11 @@ static void warn_nothing_counts(struct clrnn_run_folder *f, uint64_t epoch)
     if (f->warned)
         return;
     f->warned = true;
-    clrnn_log(f->log, CLRNN_LOG_WARNING,
-              "no training target counts in epoch %llu, all are ignored, missing or of weight 0: train_loss is nan, "
-              "metrics.jsonl has null there, and nothing is learnt",
-              (unsigned long long)epoch);
+    clrnn_log(
+        f->log, CLRNN_LOG_WARNING,
+        "epoch %llu has no target to learn from, all are ignored, missing or of weight 0: train_loss is nan, and null "
+        "in metrics.jsonl",
+        (unsigned long long)epoch);
 }
 
 enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row, bool counts,

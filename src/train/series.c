@@ -224,8 +224,8 @@ static enum clrnn_status find(struct finder *f)
                            : f->gaps ? ", or leave `time` out"
                                      : "");
     if (f->gaps && f->part == CLRNN_PART_ALL)
-        clrnn_log(f->log, CLRNN_LOG_INFO, "%s: no window crosses the %zu %s in time, %s behind row %zu", f->path,
-                  f->gaps, f->gaps == 1 ? "gap" : "gaps", f->gaps == 1 ? "which is" : "the first of them",
+        clrnn_log(f->log, CLRNN_LOG_INFO, "%s: no window crosses gaps in time: there %s %zu%s after row %zu", f->path,
+                  f->gaps == 1 ? "is" : "are", f->gaps, f->gaps == 1 ? "," : ", the first",
                   clrnn_series_row(f->w, f->at_gap - 1) + 1);
     warn_empty(f, part);
     return CLRNN_OK;

@@ -68,8 +68,9 @@ static enum clrnn_status split(struct stream *s, char *line)
 
 static enum clrnn_status too_many(const struct stream *s)
 {
-    return clrnn_error(s->model->log, CLRNN_ERR_DATA, "line %llu of the input has more than %u cells, one for each %s",
-                       s->line, s->columns, s->feature ? "column of the header" : "feature");
+    return clrnn_error(s->model->log, CLRNN_ERR_DATA,
+                       "line %llu of the input has more than %u cells; expected one cell for each %s", s->line,
+                       s->columns, s->feature ? "column of the header" : "feature");
 }
 
 // Finds the column of each feature by its name in the header, if the model has a name for each. Other columns are
@@ -93,8 +94,8 @@ static enum clrnn_status take_header(struct stream *s)
             i++;
         if (i == s->cells)
             return clrnn_error(s->model->log, CLRNN_ERR_DATA,
-                               "the header of the input has no column %s, that the model was trained on: name the "
-                               "columns as in training, or leave the header out",
+                               "the header of the input has no column %s, which the model was trained on: name the "
+                               "columns in the header as in training, or leave the header out",
                                names->columns.text[c]);
         s->feature[i] = c;
     }

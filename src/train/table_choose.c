@@ -119,8 +119,8 @@ static enum clrnn_status add_named(struct chooser *c, enum clrnn_place_kind kind
     const size_t column = find(c, name, nth, of_model);
 
     if (column == SIZE_MAX && nth && find(c, name, 0, true) != SIZE_MAX)
-        return clrnn_error(c->log, CLRNN_ERR_DATA, "%s: has %zu column%s %s, expected %zu or more (%s)", c->wish->path,
-                           nth, nth == 1 ? "" : "s", name, nth + 1, what);
+        return clrnn_error(c->log, CLRNN_ERR_DATA, "%s: has %zu column%s named %s, expected %zu or more (%s)",
+                           c->wish->path, nth, nth == 1 ? "" : "s", name, nth + 1, what);
     return column == SIZE_MAX ? no_column(c, name, what) : add(c, kind, column);
 }
 

@@ -241,9 +241,10 @@ static enum clrnn_status with_init(const struct clrnn_loop *l, const struct clrn
     char *here, *path;
 
     if (!p->init && !config->train.init)
-        return clrnn_error(l->log, CLRNN_ERR_ARG,
-                           "init_partial says how initial weights are loaded, but there are none: name a file by init "
-                           "(--init) or train.init");
+        return clrnn_error(
+            l->log, CLRNN_ERR_ARG,
+            "init_partial (--init-partial) has no effect without initial weights: name their file by init "
+            "(--init) or train.init");
     TRY(clrnn_config_copy(l->log, config, own));
     (*own)->train.init_partial = p->init_partial;
     if (!p->init)

@@ -259,7 +259,7 @@ static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_mo
         tell(w, lost_lr(w),
              "the lr is %.2g in step %llu of %llu, under half a float32 ulp of weights of %.2g: updates "
              "round to nothing",
-             w->last_lr, (unsigned long long)w->steps, (unsigned long long)w->total, scale);
+             w->asked_lr, (unsigned long long)w->steps, (unsigned long long)w->total, scale);
     return CLRNN_OK;
 }
 
@@ -349,7 +349,7 @@ void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
             return;
     w->flat = is_flat(w, row, idle) ? w->flat + 1 : 0;
     if (w->flat >= FLAT_IN_A_ROW)
-        tell(w, CLRNN_FINDING_LOSS_FLAT, "the training loss is %.4g after %llu epochs, and %s %.4g", row->train_loss,
-             (unsigned long long)row->epoch,
-             isnan(constant_loss(w)) ? "the first steps had" : "an answer that does not look at X has", idle);
+        tell(w, CLRNN_FINDING_LOSS_FLAT, "the training loss is %.4g after %llu epochs, and that of %s is %.4g",
+             row->train_loss, (unsigned long long)row->epoch,
+             isnan(constant_loss(w)) ? "the first steps" : "an answer that does not look at X", idle);
 }

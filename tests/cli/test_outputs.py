@@ -57,7 +57,7 @@ def inputs_stay(c):
     c.run("train", "config.yaml", "--out", "run", *QUIET)
     refused(c, ["config"], "train", "run/config.yaml", "--out", "run", *QUIET)
     refused(c, ["init"], "train", "config.yaml", "--init", "run/best.safetensors", "--out", "run", *QUIET)
-    refused(c, ["--resume run goes on in that folder, not in --out other"],
+    refused(c, ["--resume run continues in that folder, not in --out other"],
             "train", "--resume", "run", "--out", "other", *QUIET[:-2], "--set", "train.epochs=2")
     refused(c, ["--resume and --init-partial exclude each other"], "train", "--resume", "run", "--init-partial", *QUIET)
     c.run("train", "--resume", "run", "--out", "./run", *QUIET)  # the same folder

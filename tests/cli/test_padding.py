@@ -179,7 +179,7 @@ def init_mismatch(c):
     c.run("train", "config.yaml", "--set", "train.init=odd.safetensors", "--init-partial", "--out", "named", *QUIET,
           "--no-watch", "--set", "train.optimizer={sgd: {lr: 0.0}}", "--set", "train.epochs=1")
     assert tensors(c, "named") == got
-    c.refused(2, ["init_partial", "there are none"], "train", "config.yaml", "--init-partial", "--out", "no")
+    c.refused(2, ["init_partial", "without initial weights"], "train", "config.yaml", "--init-partial", "--out", "no")
     c.run("train", "config.yaml", "--out", "fresh", *QUIET, "--set", "train.optimizer={sgd: {lr: 0.0}}", "--set",
           "train.epochs=1")
     assert got["rnn.weight_ih_l0"] == tensors(c, "fresh")["rnn.weight_ih_l0"]  # what does not fit is drawn
@@ -195,9 +195,9 @@ def init_units(c):
     c.run("train", "real.yaml", "--out", "run", *QUIET, *both, "--set", "train.epochs=1")
     init = "--init", "run/last.safetensors"
     _, err = c.run("train", "real.yaml", *init, *options)
-    assert err.count("left out") == 2 and "its input.mean and input.std are left out" in err, err
-    assert "no 'normalize_targets: standard': its target.mean and target.std are left out" in err, err
-    assert "left out" not in c.run("train", "real.yaml", *init, *options, *both)[1]
+    assert err.count("not loaded") == 2 and "its input.mean and input.std are not loaded" in err, err
+    assert "no 'normalize_targets: standard': its target.mean and target.std are not loaded" in err, err
+    assert "not loaded" not in c.run("train", "real.yaml", *init, *options, *both)[1]
     _, err = c.run("train", "config.yaml", *init, "--init-partial", *options)  # classes have no units
     assert "target.mean" not in err and "input.mean" in err, err
 

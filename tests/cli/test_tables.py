@@ -70,7 +70,7 @@ def by_name(c):
     write(c, "t.csv", rows, order=(1, 2, 0), sep=";", label=False)
     c.run("predict", "run", "--csv", "t.csv", "--out", "q.npy", "--quiet")
     assert read_npy(c.folder / "p.npy") == read_npy(c.folder / "q.npy")
-    c.refused(3, ["a.csv: has 1 column a, expected 2 or more (columns)"], "data", "c.yaml", "--set",
+    c.refused(3, ["a.csv: has 1 column named a, expected 2 or more (columns)"], "data", "c.yaml", "--set",
               "data.train.columns=[a, b, a]")
     (c.folder / "t.csv").write_text("a,B,c,kind\n1,2,3,long\n")
     for command in (("predict", "run", "--csv", "t.csv", "--out", "q.npy"), ("eval", "run", "--csv", "t.csv")):

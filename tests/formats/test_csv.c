@@ -108,9 +108,9 @@ static void csv_refuses(void **state)
         {"a,b\n1\n", "row 1 has 1 cells"},
         {"a,b\n", "no rows"},
         {"", "is empty"},
-        {"a,b\n1,\"2\n", "row 1, cell 2: its quote is not closed"},
-        {"a,b\n1,2\n6\" pipe,3\n", "row 2, cell 1: has a quote within"},
-        {"a,b\n1,\"2\" m\n", "row 1, cell 2: has a quote within"},
+        {"a,b\n1,\"2\n", "row 1, cell 2: a quote is not closed"},
+        {"a,b\n1,2\n6\" pipe,3\n", "row 2, cell 1: a quote within the cell"},
+        {"a,b\n1,\"2\" m\n", "row 1, cell 2: a quote within the cell"},
         {"a|b\n1|2\n", "delimiter: \"|\""},
     };
     const struct clrnn_csv_rules rules = {0};

@@ -217,7 +217,7 @@ CONVERSIONS = {     # model, step, and what the config holds or the refusal says
     "schedule": (LINEAR, STEP, "one_cycle_lr: {max_lr: 0.2, total_steps: 12, pct_start: 0.25, anneal_strategy: linear, "
                                "cycle_momentum: true, base_momentum: 0.85, max_momentum: 0.95, div_factor: 25.0, "
                                "final_div_factor: 10000.0, interval: batch}"),
-    "shared": (LINEAR + "; net[2].weight = net[0].weight", STEP, "0.weight and 2.weight are one tensor"),
+    "shared": (LINEAR + "; net[2].weight = net[0].weight", STEP, "0.weight and 2.weight are one tensor, and"),
     "frozen": (LINEAR + "; net[0].weight.requires_grad = False", STEP, "# the script does not train 0.weight"),
     "added": (LINEAR, "if not i % 8: " + STEP, "# added.py:12: gradients of several backward() make one step"),
     "values": (LINEAR, "nn.utils.clip_grad_value_(net.parameters(), 0.1); " + STEP, "values.py:13: clipping by value"),

@@ -156,7 +156,7 @@ static void test_refused_resumes(struct scratch *s)
 
     runs_data(s);
     assert_int_equal(runs_train(s, text, "none", true, NULL, NULL), CLRNN_ERR_DATA);
-    scratch_expect(s, "none", "no run folder", NULL);
+    scratch_expect(s, "none", "cannot be opened", NULL);
     runs_must_train(s, text, "run");
     assert_int_equal(runs_train(s, MODEL TRAIN("2", ", clip_grad_norm: 3") DATA, "run", true, NULL, NULL),
                      CLRNN_ERR_CONFIG);

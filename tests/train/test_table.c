@@ -208,7 +208,7 @@ static void test_windows(struct scratch *s)
     reads(s, gap, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, time: t"), "1 2:20|2 3:30|4 5:50|");
     reads(s, groups, MSE(1) DATA("target: a, group: g, time: t, window: 2"), "1 2:3|11 12:13|");
     reads(s, "a,k\n1,x\n2,y\n3,z\n", CLASSES DATA("label: k, window: 2"), "1 2:1|2 3:2|");
-    assert_non_null(strstr(s->info, "d.csv: no window crosses the 1 gap in time, which is behind row 3"));
+    assert_non_null(strstr(s->info, "d.csv: no window crosses gaps in time: there is 1, after row 3"));
     reads(s, "t,a\n20240228,1\n20240229,2\n20240301,3\n20240302,4\n", MSE(1) DATA("target: a, window: 2, time: t"),
           "1 2:3|2 3:4|");
     reads(s, "t,a\n202310,1\n202311,2\n202312,3\n202401,4\n", MSE(1) DATA("target: a, window: 2, time: t"),

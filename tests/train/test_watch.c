@@ -226,7 +226,7 @@ static void flat_losses(struct scratch *s)
     expect_silence(&t);
     epochs(&t, 4, EPOCHS, 0.6931, 0.5);
     expect_one(&t, "loss-flat");
-    assert_non_null(strstr(t.s->warning, "and an answer that does not look at X has 0.6931;"));
+    assert_non_null(strstr(t.s->warning, "and that of an answer that does not look at X is 0.6931;"));
     close_stand(&t);
 
     open_stand(&t, ADAM, true, 0); // the loss falls after a plateau
@@ -301,7 +301,7 @@ static void weighted_losses(struct scratch *s)
         open_weighted(&t, cases[i].train, cases[i].weighted, true, 0);
         epochs(&t, 1, EPOCHS, 3, 0.5);
         expect_one(&t, "loss-flat");
-        assert_non_null(strstr(t.s->warning, "and the first steps had 3;"));
+        assert_non_null(strstr(t.s->warning, "and that of the first steps is 3;"));
         close_stand(&t);
     }
 }

@@ -243,7 +243,7 @@ def _trained_otherwise(f: Facts, module: nn.Module, model: Chain) -> str:
         for key, p in module.get_submodule(prefix).named_parameters(recurse=False):
             name = f"{prefix}.{key}".lstrip(".")
             if names.setdefault(id(p), name) != name:
-                raise Refused(f"{names[id(p)]} and {name} are one tensor, of which the config makes two")
+                raise Refused(f"{names[id(p)]} and {name} are one tensor, and the config would train two")
             if f.optimizers and not (p.requires_grad and id(p) in trained):
                 fixed.append(name)
     if fixed:

@@ -112,7 +112,8 @@ class Wraps:
                 result = old(parameters, max_norm, norm_type, *args, **kw)
             finally:
                 rec.quiet -= 1
-            rec.clips.append((rec.where(), "norm" if norm_type == 2 else f"norm {norm_type:g}", float(max_norm), float(result), len(rec.steps)))
+            kind = "norm" if norm_type == 2 else f"norm {norm_type:g}"
+            rec.clips.append((rec.where(), kind, float(max_norm), float(result), len(rec.steps)))
             return result
         return clip_
 

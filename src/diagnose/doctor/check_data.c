@@ -331,7 +331,7 @@ static void check_balance(struct clrnn_doctor *d)
         rare, (unsigned long long)s->count[rare], total, 100 * share, common, (unsigned long long)s->count[common],
         common, 100 * (double)s->count[common] / total,
         weighted  ? "; the loss has weights"
-        : made_up ? "; the samples' weights make up for it"
+        : made_up ? "; the samples' weights balance the classes"
                   : "");
     if (made_up && !weighted) {
         clrnn_doctor_remedy(d, "judge by `clrnn eval`'s recall of each class");

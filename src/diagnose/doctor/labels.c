@@ -176,7 +176,7 @@ static void check_rare_labels(struct clrnn_doctor *d)
     if (count > 1)
         clrnn_doctor_evidence(d, "; %u of %u labels are so rare", count, s->info->targets);
     if (made_up)
-        clrnn_doctor_evidence(d, "; the samples' weights make up for it");
+        clrnn_doctor_evidence(d, "; the samples' weights balance the labels");
     clrnn_doctor_remedy(d, "%sjudge by `clrnn eval`'s recall of each label",
                         made_up ? "" : "train.loss.bce_with_logits.pos_weight=balanced, and ");
 }
