@@ -184,6 +184,12 @@ def kills():
                  RANK_KILLS="50", RANK_SEED=str(time.time_ns()))
 
 
+def memory():
+    """A hundred allocations of each command fail."""
+    return judge(sys.executable, str(ROOT / "tests/faults/test_memory.py"), str(ROOT / "build-check/tools/clrnn"),
+                 str(ROOT / "build-check/tests/faults/fault_memory.so"), MEMORY_RUNS="100")
+
+
 def package():
     """The Python package installs into an environment of its own and passes its tests there."""
     with tempfile.TemporaryDirectory(prefix="clrnn-python-") as folder:
@@ -264,6 +270,7 @@ FULL = {
     "intel": intel,
     "bench": bench,
     "kills": kills,
+    "memory": memory,
     "gpu": gpu,
     "dist": dist,
     "debian": debian,

@@ -4,7 +4,7 @@ status 5; it never crashes, blames a file or a driver, or leaves anything half w
 
     test_memory.py CLRNN SHIM [TEST...]
 
-MEMORY_RUNS=N runs each command N times (24; 0: once for each of its allocations), MEMORY_SEED=N chooses others."""
+MEMORY_RUNS=N runs each command N times (16; 0: once for each of its allocations), MEMORY_SEED=N chooses others."""
 import concurrent.futures
 import os
 import pathlib
@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
 import harness  # noqa: E402
 
 SHIM = os.path.abspath(sys.argv.pop(2))
-RUNS = int(os.environ.get("MEMORY_RUNS", "24"))
+RUNS = int(os.environ.get("MEMORY_RUNS", "16"))
 BLAMED = re.compile(r"no yaml|no json|not json|not yaml|install|invalid|broken|damaged|no safetensors|is no |driver",
                     re.I)
 VARIES = re.compile(r"[\d.]+ ?m?s\b|/tmp/\S*")  # times; folders of the run
