@@ -16,7 +16,8 @@ void clrnn_locale_leave(const locale_t *before);
 
 /** Makes the calling thread format and parse numbers as in the C locale until the end of the block, whatever locale the
  * program has set. Needed in each public function that reads or writes numbers as text. */
-#define CLRNN_C_LOCALE __attribute__((cleanup(clrnn_locale_leave))) const locale_t locale_before_ = clrnn_locale_enter()
+#define CLRNN_C_LOCALE \
+    __attribute__((cleanup(clrnn_locale_leave), unused)) const locale_t locale_before_ = clrnn_locale_enter()
 
 /** Parses a decimal number: "3", "-0.5", "1e-4", "1_000", ".inf". Returns false if the text is not a number.
  * Independent of the locale. */
