@@ -178,9 +178,9 @@ int cmd_predict(int argc, char **argv)
         .text =
             "Runs a model in eval mode over a data set, batch by batch: a million samples need no more\n"
             "memory than one batch. With --stream it goes through one sequence: a line of standard input holds the\n"
-            "features of a step, and the prediction after it is written at once. A first line of names says the\n"
-            "order of the columns. That needs a causal model: not bidirectional, no pool but `last`. It runs on\n"
-            "the CPU, whatever the device. Ctrl-C ends it, too, and keeps the --state.\n" SOURCE_RUN,
+            "features of a step, and the prediction after it is written at once. A first line with the names\n"
+            "of columns says which hold the features. That needs a causal model: not bidirectional, no pool but\n"
+            "`last`. It runs on the CPU, whatever the device. Ctrl-C ends it, too, and keeps the --state.\n" SOURCE_RUN,
         .least = 0,
         .most = 1,
         .option_count = ARRAY_SIZE(options),

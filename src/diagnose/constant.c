@@ -20,13 +20,13 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
 
     for (uint32_t k = 0; k < K; k++) {
         labels += (double)counts[k];
-        total += weights ? weights[k] : (double)counts[k];
+        total += weights[k];
         present += counts[k] > 0;
     }
     for (uint32_t pass = 0; pass < 2;
          pass++) // the best answer gives each class its share (target / all) of the weighted, smoothed targets
         for (uint32_t k = 0; k < K; k++) {
-            const double share = (weights ? weights[k] : (double)counts[k]) / total;
+            const double share = weights[k] / total;
             const double w = l->weight                  ? l->weight[k]
                              : l->balanced && counts[k] ? labels / (present * (double)counts[k])
                                                         : 1;
@@ -46,6 +46,13 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
 double clrnn_bce_weight(const struct clrnn_loss_config *l, size_t label)
 {
     return l->kind == CLRNN_LOSS_BCE_WITH_LOGITS && label < l->label_weight_count ? l->label_weight[label] : 1;
+}
+
+double clrnn_least_bce(double zeros, double ones)
+{
+    const double share = ones / (zeros + ones);
+
+    return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
 }
 
 double clrnn_bce_mean_weight(const struct clrnn_loss_config *l)
@@ -224,7 +231,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
                            const double *weights, double target_variance)
 {
     const struct clrnn_loss_config *l = &config->train.loss;
-    double ones, zeros, share;
+    double all, ones;
 
     switch (l->kind) {
     case CLRNN_LOSS_CROSS_ENTROPY:
@@ -234,11 +241,10 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
                    ? constant_cross_entropy(l, classes, counts, weights)
                    : NAN;
     case CLRNN_LOSS_BCE_WITH_LOGITS:
-        ones = weights ? weights[1] / (weights[0] + weights[1]) : (double)counts[1] / (double)(counts[0] + counts[1]);
-        zeros = 1 - ones;
+        all = weights[0] + weights[1];
+        ones = weights[1];
         ones *= l->weight ? l->weight[0] : l->balanced && counts[1] ? (double)counts[0] / (double)counts[1] : 1;
-        share = ones / (ones + zeros);
-        return share > 0 && share < 1 ? -clrnn_bce_mean_weight(l) * (ones * log(share) + zeros * log(1 - share)) : 0;
+        return all > 0 ? clrnn_bce_mean_weight(l) * clrnn_least_bce(weights[0], ones) / all : 0;
     case CLRNN_LOSS_MSE:
         return target_variance;
     case CLRNN_LOSS_L1: // target_variance does not determine the losses from here on: see constant.h

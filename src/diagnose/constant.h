@@ -7,7 +7,7 @@
 
 /** Returns the lowest mean loss that a constant answer can have. For losses on classes and for bce it follows from
  * `counts` [classes], the number of labels of each class (bce: of zeros and ones), and from `weights` [classes], the
- * sum of the sample weights of each class's labels (NULL: equal to `counts`); for mse it is target_variance.
+ * sum of the sample weights of each class's labels; for mse it is target_variance.
  * Returns NaN for nll unless the last layer is a log_softmax, since the loss then has no lower bound. Returns NaN also
  * for ctc, l1, smooth_l1, huber and quantile: use the functions below. */
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
@@ -16,6 +16,8 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
 double clrnn_bce_weight(const struct clrnn_loss_config *loss, size_t label);
 /** Returns the mean of these factors over all labels. */
 double clrnn_bce_mean_weight(const struct clrnn_loss_config *loss);
+/** Returns the lowest sum of bce that one logit can have for labels of weight `zeros` and `ones` in all. */
+double clrnn_least_bce(double zeros, double ones);
 /** Adds the sample weight of each label of the set to the element of weights [classes] for its class. bce: weights [2],
  * of zeros and ones; a target y between 0 and 1 adds the fraction 1 - y of its weight to the zeros and y to the ones.
  * Leaves out ignored labels and missing targets. CLRNN_ERR_MEMORY. */

@@ -194,9 +194,10 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
     if (map->size >= 8)
         memcpy(&length, map->data, 8);
     if (map->size < 8 || length > map->size - 8)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu%s",
-                           file->path, map->size, (unsigned long long)length, torch_hint(map));
+        return clrnn_error(
+            log, CLRNN_ERR_DATA,
+            "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu bytes%s", file->path,
+            map->size, (unsigned long long)length, torch_hint(map));
     TRY(check_header(log, file, map->data + 8, (size_t)length));
     if (clrnn_json_parse(log, file->path, map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error, header) ==
         CLRNN_ERR_MEMORY)

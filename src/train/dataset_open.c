@@ -335,8 +335,8 @@ static enum clrnn_status check_flatten(const struct clrnn_log *log, const struct
                                valid->info.T, train->info.T);
         if (valid->info.has_lengths && !train->info.has_lengths)
             return clrnn_error(log, CLRNN_ERR_CONFIG,
-                               "data.valid has lengths, for which flatten, which takes all steps of a sample, has no "
-                               "place: use a pool or attention_pool, or take lengths out");
+                               "data.valid has lengths, but flatten takes all steps of a sample: use a pool or "
+                               "attention_pool, or take lengths out");
     }
     return CLRNN_OK;
 }
@@ -347,8 +347,8 @@ static enum clrnn_status check_together(const struct clrnn_log *log, const struc
     if (!train->info.has_y || (valid && !valid->info.has_y))
         return clrnn_error(
             log, CLRNN_ERR_CONFIG,
-            "data.%s has no targets: name them by `y:`, or for CSV by `label:` or `label_from:`; a .ts file has "
-            "them where it says @classLabel or @targetLabel",
+            "data.%s has no targets: name them by `y:`, for CSV by `label:` or `label_from:`; a .ts file has "
+            "targets only if its header says @classLabel or @targetLabel",
             train->info.has_y ? "valid" : "train");
     if (valid && valid->info.C != train->info.C)
         return clrnn_error(log, CLRNN_ERR_DATA,

@@ -202,7 +202,7 @@ enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_sourc
             st = clrnn_eval_set(model, dataset, result);
     } else {
         st = clrnn_error(model->log, CLRNN_ERR_ARG,
-                         "%s: has no targets to evaluate against: name y, or for CSV the label, for recordings the "
+                         "%s: has no targets to evaluate against: name y, for CSV the label, or for recordings the "
                          "table of labels (label_from)",
                          clrnn_dataset_info(dataset)->name);
     }

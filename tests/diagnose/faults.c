@@ -47,9 +47,11 @@ static void jumps_between_rows(struct made *m)
 static void several_labels(struct made *m)
 {
     static uint64_t count[2][2] = {{S / 2, S / 2}, {S / 2, S / 2}};
+    static double weight[2][2] = {{S / 2, S / 2}, {S / 2, S / 2}};
 
     m->train.info.targets = m->valid.info.targets = 2;
     m->d.train_scan.label = m->d.valid_scan.label = count;
+    m->d.train_scan.label_weight = m->d.valid_scan.label_weight = weight;
 }
 
 const struct made_fault made_faults_of_layers[] = {

@@ -23,6 +23,7 @@ static void make_scan(struct data *data, const char *name, uint64_t seed, struct
     for (uint64_t i = 0; i < S; i++)
         data->hash[i][0] = data->hash[i][1] = seed * 1000 + i;
     data->count[0] = data->count[1] = S / 2;
+    data->weight[0] = data->weight[1] = S / 2;
     memset(data->labelled, 1, S);
     *scan = (struct clrnn_scan){
         .info = &data->info,
@@ -41,6 +42,7 @@ static void make_scan(struct data *data, const char *name, uint64_t seed, struct
         .most_label = 1,
         .classes = K,
         .count = data->count,
+        .weight = data->weight,
         .labelled = data->labelled,
         .counter = UINT32_MAX,
         .order_known = true,

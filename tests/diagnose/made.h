@@ -15,6 +15,7 @@ struct data {
     double mean[C], rms[C], least[C], most[C];
     float sample[SAMPLES * C];
     uint64_t hash[S][2], count[K];
+    double weight[K];
     unsigned char labelled[S];
 };
 

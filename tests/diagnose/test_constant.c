@@ -10,6 +10,7 @@ static void constant_loss(void **state)
 {
     const uint64_t counts[2] = {75, 25};
     const double entropy = -0.75 * log(0.75) - 0.25 * log(0.25);
+    const double plain[2] = {75, 25};   // sample weights of 1
     const double swapped[2] = {25, 75}; // sample weights of 1 / 3 and 3
     double weights[2] = {1, 3};
     struct clrnn_config *config;
@@ -22,7 +23,7 @@ static void constant_loss(void **state)
                            "{adam: {}}, epochs: 1, batch_size: 4}\n",
                            NULL, &config),
         CLRNN_OK);
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - entropy) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, plain, 0) - entropy) < 1e-12);
     assert_true(fabs(clrnn_constant_loss(config, 2, counts, swapped, 0) - entropy) < 1e-12);
     config->train.loss.balanced = true; // balances the numbers of labels, whatever their samples weigh
     assert_true(fabs(clrnn_constant_loss(config, 2, counts, swapped, 0) - (log(10) - 0.9 * log(9))) <
@@ -30,15 +31,15 @@ static void constant_loss(void **state)
     config->train.loss.balanced = false;
     config->train.loss.weight = weights; // both classes now weigh 75: 1 * 75 and 3 * 25
     config->train.loss.weight_count = 2;
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - log(2)) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, plain, 0) - log(2)) < 1e-12);
     config->train.loss.weight = NULL;
     config->train.loss.weight_count = 0;
     config->train.loss.kind = CLRNN_LOSS_BCE_WITH_LOGITS;
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - entropy) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, plain, 0) - entropy) < 1e-12);
     assert_true(fabs(clrnn_constant_loss(config, 2, counts, swapped, 0) - entropy) < 1e-12);
     config->train.loss.label_weight = weights; // multiplies the loss
     config->train.loss.label_weight_count = 2;
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, NULL, 0) - 2 * entropy) < 1e-12);
+    assert_true(fabs(clrnn_constant_loss(config, 2, counts, plain, 0) - 2 * entropy) < 1e-12);
     config->train.loss.label_weight = NULL;
     config->train.loss.label_weight_count = 0;
     config->train.loss.kind = CLRNN_LOSS_MSE;

@@ -159,6 +159,8 @@ static void counts(struct made *m, uint64_t zeros)
 {
     m->train.count[0] = m->valid.count[0] = zeros;
     m->train.count[1] = m->valid.count[1] = S - zeros;
+    m->train.weight[0] = m->valid.weight[0] = (double)zeros;
+    m->train.weight[1] = m->valid.weight[1] = (double)(S - zeros);
 }
 
 static void one_class(struct made *m)

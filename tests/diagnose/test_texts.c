@@ -45,6 +45,7 @@ static void few_rows(struct made *m)
 {
     m->train.info.S = 6;
     m->train.count[0] = m->train.count[1] = 3;
+    m->train.weight[0] = m->train.weight[1] = 3;
 }
 
 static void few_rows_of_tokens(struct made *m)
@@ -62,6 +63,8 @@ static void few_labelled_steps(struct made *m)
     m->d.train_scan.labels = 10;
     m->train.count[0] = 6;
     m->train.count[1] = 4;
+    m->train.weight[0] = 6;
+    m->train.weight[1] = 4;
 }
 
 static void one_token(struct made *m)

@@ -295,7 +295,7 @@ static void check_balance(struct clrnn_doctor *d)
             common = k;
         present++;
         total += (double)s->count[k];
-        weights += s->info->has_weights || s->soft_labels ? s->weight[k] : 0;
+        weights += s->weight[k];
     }
     if (real ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
         clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_CLASS, CLRNN_SEVERITY_ERROR);
@@ -316,11 +316,10 @@ static void check_balance(struct clrnn_doctor *d)
     if (s->info->has_weights)
         clrnn_doctor_check_sample_weights(d, common, rare);
     share = (double)s->count[rare] / total;
-    if (!is_rare(share, present) ||
-        (s->soft_labels && !s->info->has_weights && !is_rare(s->weight[rare] / weights, present)))
+    made_up = !is_rare(s->weight[rare] / fmax(weights, 1e-300), present);
+    if (!is_rare(share, present) || (made_up && !s->info->has_weights)) // soft labels: it is not rare in sum
         return;
     weighted = loss->weight || loss->balanced;
-    made_up = s->info->has_weights && !is_rare(s->weight[rare] / weights, present);
     clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_IMBALANCE,
                          weighted || made_up ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y");

@@ -45,12 +45,11 @@ void clrnn_doctor_label_baseline(struct clrnn_examination *v)
     for (uint32_t k = 0; k < labels; k++) {
         const double *weight = s->label ? s->label_weight[k] : s->weight, zeros = weight[0];
         const double ones = weight[1] * positive_weight(&d->config->train.loss, k, s->label ? s->label[k] : s->count);
-        const double share = ones / fmax(ones + zeros, 1e-300), factor = clrnn_bce_weight(&d->config->train.loss, k);
+        const double factor = clrnn_bce_weight(&d->config->train.loss, k);
 
         all += weight[0] + weight[1];
         expected += factor * log(2) * (zeros + ones);
-        if (share > 0 && share < 1)
-            chance -= factor * (ones * log(share) + zeros * log(1 - share));
+        chance += factor * clrnn_least_bce(zeros, ones);
     }
     v->expected = expected / all;
     if (s->label)
@@ -91,14 +90,11 @@ enum clrnn_status clrnn_doctor_label_floor(const struct clrnn_examination *v, co
             const uint32_t label = (uint32_t)(k % targets);
             const double ones =
                 y[k] * positive_weight(&v->d->config->train.loss, label, s->label ? s->label[label] : s->count);
-            const double zeros = 1 - y[k], share = ones / (ones + zeros);
 
             if (isnan(y[k])) // missing
                 continue;
             all += weight;
-            if (share > 0 && share < 1)
-                sum -= weight * clrnn_bce_weight(&v->d->config->train.loss, label) *
-                       (ones * log(share) + zeros * log(1 - share));
+            sum += weight * clrnn_bce_weight(&v->d->config->train.loss, label) * clrnn_least_bce(1 - y[k], ones);
         }
     }
     free(y);
@@ -154,11 +150,11 @@ static void check_rare_labels(struct clrnn_doctor *d)
     for (uint32_t k = 0; k < s->info->targets; k++) {
         const double all = (double)(s->label[k][0] + s->label[k][1]);
         const double share = (double)MIN2(s->label[k][0], s->label[k][1]) / fmax(all, 1);
+        const bool rare = is_rare(s->label_weight[k]);
 
-        if (!(share > 0) || share > clrnn_threshold.rare_share ||
-            (s->soft_labels && !s->info->has_weights && !is_rare(s->label_weight[k])))
-            continue;
-        made_up = made_up && s->info->has_weights && !is_rare(s->label_weight[k]);
+        if (!(share > 0) || share > clrnn_threshold.rare_share || (!rare && !s->info->has_weights))
+            continue; // !rare without sample weights: soft labels, whose sum is not small
+        made_up = made_up && !rare;
         count++;
         if (share <= least) {
             least = share;
